@@ -1,0 +1,89 @@
+"""The encoded table that every trial shares, read-only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is predicted. `classes` holds the text of each class in code order; it is empty for regression."""
+
+    kind: str
+    classes: tuple[str, ...] = ()
+
+    @property
+    def is_classification(self) -> bool:
+        return self.kind != REGRESSION
+
+    @property
+    def n_outputs(self) -> int:
+        """Columns of a prediction: one probability a class, or one value."""
+        return len(self.classes) if self.is_classification else 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """One row an example, encoded once.
+
+    features: (n_rows, n_features) float32, C-contiguous. Numeric columns come first; NaN is a missing value. Then the
+        categorical columns as whole codes 0 … cardinality-1; NaN is missing or never seen in training.
+    names: the n_features column names, in the order of `features`.
+    cardinalities: one count for each categorical column, so `len(cardinalities)` trailing columns are categorical.
+    target: (n_rows,) int32 class codes or float64 values; None for a table to predict.
+    weight: (n_rows,) float32 positive sample weights, or None.
+    """
+
+    features: np.ndarray
+    names: tuple[str, ...]
+    cardinalities: tuple[int, ...] = ()
+    target: np.ndarray | None = None
+    weight: np.ndarray | None = None
+
+    @property
+    def n_rows(self) -> int:
+        return self.features.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        return self.features.shape[1]
+
+    @property
+    def n_numeric(self) -> int:
+        return self.n_features - len(self.cardinalities)
+
+    @property
+    def numeric(self) -> np.ndarray:
+        """(n_rows, n_numeric) float32 view."""
+        return self.features[:, : self.n_numeric]
+
+    @property
+    def codes(self) -> np.ndarray:
+        """(n_rows, n_categorical) float32 view of whole codes; NaN is missing or unseen."""
+        return self.features[:, self.n_numeric :]
+
+    @cached_property
+    def categorical_indices(self) -> list[int]:
+        """Positions of the categorical columns in `features`."""
+        return list(range(self.n_numeric, self.n_features))
+
+    def take(self, rows: np.ndarray) -> Table:
+        """Return a copy that holds only `rows` (integer positions), in their order."""
+        return replace(
+            self,
+            features=self.features[rows],
+            target=None if self.target is None else self.target[rows],
+            weight=None if self.weight is None else self.weight[rows],
+        )
+
+    def sealed(self) -> Table:
+        """Return this table with its arrays marked read-only, as Ray hands them out."""
+        for array in (self.features, self.target, self.weight):
+            if array is not None:
+                array.flags.writeable = False
+        return self

@@ -1,0 +1,127 @@
+"""What every family gives and gets: a learner that grows when told, on arrays, with no Ray, MLflow, path or clock."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from pipeline.data.table import Table, Task
+
+Config = Mapping[str, Any]
+
+
+class Cache:
+    """What a process keeps between trials (binned data, encoders): the `limit` entries used last."""
+
+    def __init__(self, limit: int = 24):
+        self._limit = limit
+        self._entries: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return the entry under `key`, made by `make()` the first time."""
+        if key not in self._entries:
+            self._entries[key] = make()
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._limit:
+            self._entries.popitem(last=False)
+        return self._entries[key]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What a learner may use: exactly `n_threads` threads, and a GPU when `device` is "cuda"."""
+
+    n_threads: int = 1
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit: train on `rows` of `table`, watch `watched`.
+
+    rows, watched: integer positions into `table`; `watched` may be empty.
+    part: names the rows (e.g. "fold0"); what is cached for one part serves every job on the same part.
+    """
+
+    table: Table
+    task: Task
+    rows: np.ndarray
+    watched: np.ndarray
+    part: str
+    seed: int = 0
+    compute: Compute = field(default_factory=Compute)
+    cache: Cache = field(default_factory=Cache)
+
+
+class Predictor(Protocol):
+    """A fitted model."""
+
+    def predict(self, table: Table) -> np.ndarray:
+        """Return (n_rows, n_outputs) float64: class probabilities that sum to one, or one column of values."""
+
+    def save(self, folder: Path) -> None:
+        """Write the model into the existing, empty `folder`, in formats that run no code when read."""
+
+
+class Learner(Predictor, Protocol):
+    """A model that grows. Until `mark` is called, predictions are those of all units grown."""
+
+    n_units: int
+
+    def advance(self, units: int) -> None:
+        """Grow by `units` trees, epochs or fits; advancing by a then b equals advancing by a + b."""
+
+    def watch(self) -> np.ndarray:
+        """Return (n_watched, n_outputs) float64 predictions of the watched rows by all units grown."""
+
+    def mark(self) -> None:
+        """Remember the present state as the best one."""
+
+    def rewind(self) -> None:
+        """Return to the marked state, for good: `predict` and `save` then speak of it."""
+
+
+class AdjustableLearner(Learner, Protocol):
+    """A learner of a PBT family: its MUTABLE parameters may change while it grows, and its state can be kept."""
+
+    def adjust(self, config: Config) -> None:
+        """Take the mutable parameters of `config` from the next unit on."""
+
+    def save_state(self, folder: Path) -> None:
+        """Write everything that growing on needs (weights, optimiser, units grown), running no code when read."""
+
+    def load_state(self, folder: Path) -> None:
+        """Take up the state that `save_state` of a learner with the same fixed parameters wrote."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One model family.
+
+    unit: what one unit of growth is, in the singular: "tree", "epoch" or "fit".
+    max_units: the most units that a configuration may grow; 1 where there is nothing to grow.
+    first_rung: the share of `max_units` (of the training rows where max_units is 1) at which trials are first compared.
+    patience: units without a better watched score after which a fit stops, as a share of `max_units`.
+    chunk: units grown between two looks at the watched score.
+    start: makes a learner for a job and a configuration in the library's own parameter names.
+    load: reads what `save` wrote.
+    scheduler: "asha" or "pbt" (whose learners are AdjustableLearner).
+    uses_gpu: whether the learner runs faster where `Compute.device` is "cuda".
+    """
+
+    name: str
+    unit: str
+    max_units: Callable[[Config], int]
+    start: Callable[[Job, Config], Learner]
+    load: Callable[[Path], Predictor]
+    first_rung: float = 0.25
+    patience: float = 0.1
+    chunk: int = 10
+    tasks: frozenset[str] = frozenset({"binary", "multiclass", "regression"})
+    scheduler: str = "asha"
+    uses_gpu: bool = False
