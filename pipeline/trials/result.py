@@ -1,0 +1,71 @@
+"""What a trial leaves behind: scores at its rungs and, when it reached the top, a folder of predictions and models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+COMPLETED, STOPPED, FAILED = "completed", "stopped", "failed"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """The outcome of one configuration of one family.
+
+    status: "completed" (every fold is scored), "stopped" (left behind at a rung, or out of time) or "failed".
+    curve: the chosen metric, higher is better, at each rung reached.
+    fold_scores: the chosen metric, higher is better, one a fold; empty unless completed.
+    metrics: every metric of the task, higher is better, averaged over folds; empty unless completed.
+    fit_s, cpu_s: wall-clock and processor seconds spent in fitting and scoring.
+    predict_us: microseconds a row for one prediction by all fold models.
+    n_units: units (trees, epochs, fits) kept in each finished fold.
+    lineage: (first unit, configuration) pairs of a PBT trial whose parameters changed while it grew.
+    folder: where `oof.npy` and `fold0` … `fold{K-1}` lie; None unless completed.
+    """
+
+    trial_id: str
+    family: str
+    config: dict[str, Any]
+    scheduler: str
+    status: str
+    rungs_reached: int
+    n_rungs: int
+    curve: tuple[float, ...] = ()
+    fold_scores: tuple[float, ...] = ()
+    metrics: dict[str, float] | None = None
+    fit_s: float = 0.0
+    cpu_s: float = 0.0
+    predict_us: float = 0.0
+    n_units: tuple[int, ...] = ()
+    lineage: tuple[tuple[int, dict[str, Any]], ...] = ()
+    error: str | None = None
+    folder: str | None = None
+
+    @property
+    def score(self) -> float:
+        """The mean over folds of a completed trial, the last rung's score of any other, worst of all if there is none."""
+        if self.fold_scores:
+            return float(np.mean(self.fold_scores))
+        return self.curve[-1] if self.curve else float("-inf")
+
+    def save(self, folder: Path) -> None:
+        """Write `result.json` into `folder`, which marks what lies there as complete."""
+        (folder / "result.json").write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, folder: Path) -> TrialResult:
+        """Read what `save` wrote; the result's `folder` is where it was read from."""
+        stored = json.loads((folder / "result.json").read_text())
+        for name in ("curve", "fold_scores", "n_units"):
+            stored[name] = tuple(stored[name])
+        stored["lineage"] = tuple((unit, config) for unit, config in stored["lineage"])
+        return replace(cls(**stored), folder=str(folder))
+
+
+def load_oof(result: TrialResult) -> np.ndarray:
+    """Return a completed trial's out-of-fold predictions, (n_rows, n_outputs) float64."""
+    return np.load(Path(result.folder) / "oof.npy", allow_pickle=False)
