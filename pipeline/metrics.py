@@ -1,0 +1,296 @@
+"""What "good" means: every metric under scikit-learn's name, higher always better inside, in plain numpy.
+
+Greedy ensemble selection calls these thousands of times, so the rank metrics sort bare integers (which numpy does with
+SIMD instructions) instead of calling argsort, and nothing here imports scikit-learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.data.table import BINARY, MULTICLASS, REGRESSION
+from pipeline.errors import ConfigError, nearest
+
+# Undefined or not finite; small enough that sums and squares of it stay finite.
+WORST = -1e100
+# Threshold candidates tried by `choose_threshold`, about.
+_MAX_THRESHOLDS = 1000
+
+_Measure = Callable[[np.ndarray, np.ndarray, np.ndarray | None, float], float]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One way to judge predictions.
+
+    tasks: the task kinds it suits.
+    greater_is_better: of the value as people read it; `score` is turned so that higher is always better.
+    needs_threshold: whether two-class predictions are decided at a threshold first.
+    """
+
+    name: str
+    tasks: frozenset[str]
+    greater_is_better: bool
+    needs_threshold: bool
+    measure: _Measure = field(repr=False, compare=False)
+
+    def score(
+        self, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None, threshold: float = 0.5
+    ) -> float:
+        """Return the score, higher better; WORST where the metric is undefined or a prediction is not finite.
+
+        target: (n,) class codes or values. prediction: (n, n_outputs). weight: (n,) or None.
+        threshold: on the probability of the second class; used by two-class decisions only.
+        """
+        if len(target) == 0 or not np.isfinite(prediction).all():
+            return WORST
+        with np.errstate(all="ignore"):
+            value = float(self.measure(target, prediction, weight, threshold))
+        if not np.isfinite(value):
+            return WORST
+        return max(WORST, value if self.greater_is_better else -value)
+
+    def shown(self, score: float) -> float:
+        """Return `score` as people read it: in the metric's own sign, NaN where it is undefined."""
+        if score <= WORST:
+            return float("nan")
+        return score if self.greater_is_better else -score
+
+
+def decide(prediction: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    """Return (n,) class codes: the second of two classes from `threshold` on, else the likeliest class."""
+    if prediction.shape[1] == 2:
+        return (prediction[:, 1] >= threshold).astype(np.int64)
+    return prediction.argmax(axis=1)
+
+
+def _mean(values: np.ndarray, weight: np.ndarray | None) -> float:
+    if weight is None:
+        return float(values.mean())
+    return float(np.dot(values, weight.astype(np.float64)) / weight.sum(dtype=np.float64))
+
+
+def _ranked(
+    positive: np.ndarray, score: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (thresholds, true positives, false positives), one entry a distinct score, from the highest on.
+
+    positive: (n,) bool. The counts are of rows (or of weight) at or above the threshold.
+    """
+    if weight is None and score.min() >= 0:
+        thresholds, ends, true = _rank_by_bits(positive, score)
+        return thresholds, true, ends + 1.0 - true
+    order = np.argsort(score)[::-1]
+    sorted_score = score[order]
+    ends = np.append(np.flatnonzero(np.diff(sorted_score)), len(score) - 1)
+    share = np.ones(len(score)) if weight is None else weight[order].astype(np.float64)
+    hit = positive[order]
+    return sorted_score[ends], np.cumsum(share * hit)[ends], np.cumsum(share * ~hit)[ends]
+
+
+def _rank_by_bits(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (thresholds, last position of each, true positives) by one sort of integers.
+
+    Floats that are not negative order like their bits, and their sign bit is free: shifted out, it makes room for the
+    label, so that label and score are sorted as one integer with no index to carry along.
+    """
+    score = np.ascontiguousarray(score + 0)  # turns -0.0 into 0.0
+    keys = score.view(f"u{score.itemsize}")
+    keys = np.left_shift(keys, 1, out=keys)
+    keys |= positive.astype(keys.dtype)
+    keys.sort()
+    keys = keys[::-1]
+    true = np.cumsum(keys & 1, dtype=np.float64)
+    bits = keys >> 1
+    ends = np.append(np.flatnonzero(bits[1:] != bits[:-1]), len(bits) - 1)
+    return bits[ends].view(score.dtype), ends, true[ends]
+
+
+def _roc_auc_two(positive: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> float:
+    _, true, false = _ranked(positive, score, weight)
+    if true[-1] <= 0 or false[-1] <= 0:
+        return float("nan")
+    below = np.concatenate(([0.0], true[:-1]))
+    steps = np.diff(false, prepend=0.0)
+    return float(np.dot(steps, true + below) / (2 * true[-1] * false[-1]))
+
+
+def _average_precision_two(positive: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> float:
+    _, true, false = _ranked(positive, score, weight)
+    if true[-1] <= 0:
+        return float("nan")
+    found = np.diff(true, prepend=0.0)
+    seen = true + false
+    precision = np.divide(true, seen, out=np.zeros_like(true), where=seen > 0)
+    return float(np.dot(found, precision) / true[-1])
+
+
+def _each_class(measure_two: Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]) -> _Measure:
+    """Lift a two-class measure: the second class of two; else each class against the rest, classes weighing alike.
+
+    Classes that are missing in the target are left out of the mean (scikit-learn raises).
+    """
+
+    def measure(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
+        if prediction.shape[1] == 2:
+            return measure_two(target == 1, prediction[:, 1], weight)
+        values = np.array([measure_two(target == c, prediction[:, c], weight) for c in range(prediction.shape[1])])
+        defined = values[np.isfinite(values)]
+        return float(defined.mean()) if len(defined) else float("nan")
+
+    return measure
+
+
+def _log_loss(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
+    likelihood = prediction[np.arange(len(target)), target].astype(np.float64)
+    tiny = np.finfo(np.float64).eps
+    return _mean(-np.log(np.clip(likelihood, tiny, 1 - tiny)), weight)
+
+
+def _confusion(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, threshold: float) -> np.ndarray:
+    """Return (k, k) rows (or weight) of each true class (first axis) decided as each class (second axis)."""
+    k = prediction.shape[1]
+    cells = target.astype(np.int64) * k + decide(prediction, threshold)
+    return np.bincount(cells, weights=weight, minlength=k * k).reshape(k, k).astype(np.float64)
+
+
+# The decision measures take confusion counts of shape (…, k, k), so that all thresholds are tried in one call.
+
+
+def _accuracy(counts: np.ndarray) -> np.ndarray:
+    return np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1))
+
+
+def _balanced_accuracy(counts: np.ndarray) -> np.ndarray:
+    """Mean recall over the classes that occur."""
+    support = counts.sum(axis=-1)
+    recall = np.diagonal(counts, axis1=-2, axis2=-1) / np.where(support > 0, support, 1)
+    return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
+
+
+def _f1(counts: np.ndarray) -> np.ndarray:
+    """F1 of the second of two classes; else the mean over classes that occur or are decided (zero without a hit)."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    named = counts.sum(axis=-1) + counts.sum(axis=-2)
+    f1 = 2 * hits / np.where(named > 0, named, 1)
+    if counts.shape[-1] == 2:
+        return f1[..., 1]
+    return f1.sum(axis=-1) / (named > 0).sum(axis=-1)
+
+
+def _mcc(counts: np.ndarray) -> np.ndarray:
+    """Matthews correlation (Gorodkin 2004, R_K); zero where target or decisions are constant."""
+    true, decided, total = counts.sum(axis=-1), counts.sum(axis=-2), counts.sum(axis=(-2, -1))
+    covariance = np.trace(counts, axis1=-2, axis2=-1) * total - (true * decided).sum(axis=-1)
+    spread = (total**2 - (true**2).sum(axis=-1)) * (total**2 - (decided**2).sum(axis=-1))
+    return np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
+
+
+_DECISIONS = {"f1": _f1, "accuracy": _accuracy, "balanced_accuracy": _balanced_accuracy, "mcc": _mcc}
+
+
+def _decision(name: str) -> _Measure:
+    def measure(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, threshold: float) -> float:
+        return float(_DECISIONS[name](_confusion(target, prediction, weight, threshold)))
+
+    return measure
+
+
+def _rmse(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
+    return float(np.sqrt(_mean((target - prediction[:, 0]) ** 2, weight)))
+
+
+def _mae(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
+    return _mean(np.abs(target - prediction[:, 0]), weight)
+
+
+def _r2(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
+    """Share of variance explained; of a constant target 1 if it is met exactly, else 0, as in scikit-learn."""
+    residual = _mean((target - prediction[:, 0]) ** 2, weight)
+    variance = _mean((target - _mean(target, weight)) ** 2, weight)
+    if variance > 0:
+        return 1 - residual / variance
+    return 1.0 if residual == 0 else 0.0
+
+
+def _rmsle(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
+    """RMSE of log(1 + value); predictions below zero count as zero, a negative target makes it undefined."""
+    if target.min() < 0:
+        return float("nan")
+    gap = np.log1p(target) - np.log1p(np.maximum(prediction[:, 0], 0))
+    return float(np.sqrt(_mean(gap**2, weight)))
+
+
+def _mape(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
+    return _mean(np.abs(target - prediction[:, 0]) / np.maximum(np.abs(target), np.finfo(np.float64).eps), weight)
+
+
+_CLASSES = frozenset({BINARY, MULTICLASS})
+_VALUES = frozenset({REGRESSION})
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("roc_auc", _CLASSES, True, False, _each_class(_roc_auc_two)),
+        Metric("average_precision", _CLASSES, True, False, _each_class(_average_precision_two)),
+        *(Metric(name, _CLASSES, True, True, _decision(name)) for name in _DECISIONS),
+        Metric("log_loss", _CLASSES, False, False, _log_loss),
+        Metric("rmse", _VALUES, False, False, _rmse),
+        Metric("mae", _VALUES, False, False, _mae),
+        Metric("r2", _VALUES, True, False, _r2),
+        Metric("rmsle", _VALUES, False, False, _rmsle),
+        Metric("mape", _VALUES, False, False, _mape),
+    )
+}
+_DEFAULTS = {BINARY: "roc_auc", MULTICLASS: "log_loss", REGRESSION: "rmse"}
+
+
+def metrics_for(task_kind: str) -> tuple[Metric, ...]:
+    """Return every metric that suits the task."""
+    return tuple(metric for metric in METRICS.values() if task_kind in metric.tasks)
+
+
+def get_metric(name: str | None, task_kind: str) -> Metric:
+    """Return the metric called `name` (None: the task's default); ConfigError if unknown or for another task."""
+    name = _DEFAULTS[task_kind] if name is None else name
+    if name not in METRICS:
+        raise ConfigError(f"there is no metric {name!r}.{nearest(name, METRICS)}")
+    if task_kind not in METRICS[name].tasks:
+        fitting = ", ".join(metric.name for metric in metrics_for(task_kind))
+        raise ConfigError(f"metric {name!r} does not suit a {task_kind} task. Metrics that do: {fitting}.")
+    return METRICS[name]
+
+
+def choose_threshold(
+    metric: Metric, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None
+) -> float:
+    """Return the threshold on the second class's probability at which a two-class decision scores best.
+
+    Candidates lie midway between neighbouring scores: between all of them on up to 1,000 distinct scores, else at
+    score quantiles that crowd towards both ends, where rare events are decided. Ties go to the one nearest 0.5.
+    """
+    measure = _DECISIONS.get(metric.name)
+    if measure is None or prediction.shape[1] != 2 or len(target) == 0 or not np.isfinite(prediction).all():
+        return 0.5
+    scores, true, false = _ranked(target == 1, prediction[:, 1].astype(np.float64), weight)
+    at = _spread_positions(len(scores))
+    counts = np.empty((len(at), 2, 2))
+    counts[:, 1, 1], counts[:, 0, 1] = true[at], false[at]
+    counts[:, 1, 0], counts[:, 0, 0] = true[-1] - true[at], false[-1] - false[at]
+    with np.errstate(all="ignore"):
+        values = np.nan_to_num(measure(counts), nan=-1.0)
+    thresholds = (scores[at] + np.append(scores, 0.0)[at + 1]) / 2
+    best = np.flatnonzero(values >= values.max() - 1e-12)
+    return float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]])
+
+
+def _spread_positions(n: int) -> np.ndarray:
+    """Return up to about 1,000 positions of 0 … n-1, evenly spread and crowding towards both ends."""
+    if n <= _MAX_THRESHOLDS:
+        return np.arange(n)
+    third = _MAX_THRESHOLDS // 3
+    crowded = np.geomspace(1, n / 2, third).astype(np.int64) - 1
+    return np.unique(np.concatenate((crowded, n - 1 - crowded, np.linspace(0, n - 1, third).astype(np.int64))))
