@@ -1,7 +1,8 @@
 """What "good" means: every metric under scikit-learn's name, higher always better inside, in plain numpy.
 
 Greedy ensemble selection calls these thousands of times, so the rank metrics sort bare integers (which numpy does with
-SIMD instructions) instead of calling argsort, and nothing here imports scikit-learn.
+SIMD instructions) instead of calling argsort, and nothing here imports scikit-learn. Sums are numpy's own: BLAS adds in
+an order that depends on the number of cores, and a leaderboard must not.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def decide(prediction: np.ndarray, threshold: float = 0.5) -> np.ndarray:
 def _mean(values: np.ndarray, weight: np.ndarray | None) -> float:
     if weight is None:
         return float(values.mean())
-    return float(np.dot(values, weight.astype(np.float64)) / weight.sum(dtype=np.float64))
+    return float((values * weight).sum(dtype=np.float64) / weight.sum(dtype=np.float64))
 
 
 def _ranked(
@@ -115,7 +116,7 @@ def _roc_auc_two(positive: np.ndarray, score: np.ndarray, weight: np.ndarray | N
         return float("nan")
     below = np.concatenate(([0.0], true[:-1]))
     steps = np.diff(false, prepend=0.0)
-    return float(np.dot(steps, true + below) / (2 * true[-1] * false[-1]))
+    return float((steps * (true + below)).sum() / (2 * true[-1] * false[-1]))
 
 
 def _average_precision_two(positive: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> float:
@@ -125,7 +126,7 @@ def _average_precision_two(positive: np.ndarray, score: np.ndarray, weight: np.n
     found = np.diff(true, prepend=0.0)
     seen = true + false
     precision = np.divide(true, seen, out=np.zeros_like(true), where=seen > 0)
-    return float(np.dot(found, precision) / true[-1])
+    return float((found * precision).sum() / true[-1])
 
 
 def _each_class(measure_two: Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]) -> _Measure:
@@ -270,21 +271,41 @@ def choose_threshold(
     """Return the threshold on the second class's probability at which a two-class decision scores best.
 
     Candidates lie midway between neighbouring scores: between all of them on up to 1,000 distinct scores, else at
-    score quantiles that crowd towards both ends, where rare events are decided. Ties go to the one nearest 0.5.
+    score quantiles that crowd towards both ends, where rare events are decided. 0.5 where no threshold is called for.
     """
-    measure = _DECISIONS.get(metric.name)
-    if measure is None or prediction.shape[1] != 2 or len(target) == 0 or not np.isfinite(prediction).all():
+    if not metric.needs_threshold or prediction.shape[1] != 2:
         return 0.5
+    if len(target) == 0 or not np.isfinite(prediction).all():
+        return 0.5
+    return best_threshold(metric, *threshold_counts(target, prediction, weight))[0]
+
+
+def best_threshold(metric: Metric, thresholds: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+    """Return (threshold, score) of the best of what `threshold_counts` tried; ties go to the one nearest 0.5."""
+    with np.errstate(all="ignore"):
+        values = np.nan_to_num(_DECISIONS[metric.name](counts), nan=-1.0)
+    best = np.flatnonzero(values >= values.max() - 1e-12)
+    chosen = best[np.argmin(np.abs(thresholds[best] - 0.5))]
+    return float(thresholds[chosen]), float(values[chosen])
+
+
+def threshold_counts(
+    target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (thresholds (t,), confusion counts (t, 2, 2)) of the candidates, by one sort for all two-class metrics.
+
+    The first threshold lies above every score, the last one below.
+    """
     scores, true, false = _ranked(target == 1, prediction[:, 1].astype(np.float64), weight)
-    at = _spread_positions(len(scores))
+    at = np.append(0, _spread_positions(len(scores)) + 1)
+    true, false = np.append(0.0, true), np.append(0.0, false)
     counts = np.empty((len(at), 2, 2))
     counts[:, 1, 1], counts[:, 0, 1] = true[at], false[at]
     counts[:, 1, 0], counts[:, 0, 0] = true[-1] - true[at], false[-1] - false[at]
-    with np.errstate(all="ignore"):
-        values = np.nan_to_num(measure(counts), nan=-1.0)
-    thresholds = (scores[at] + np.append(scores, 0.0)[at + 1]) / 2
-    best = np.flatnonzero(values >= values.max() - 1e-12)
-    return float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]])
+    above = np.append(np.nextafter(max(1.0, scores[0]), 2), scores)[at]
+    below = np.append(scores, 0.0)[at]
+    middle = (above + below) / 2
+    return np.where(middle > below, middle, above), counts
 
 
 def _spread_positions(n: int) -> np.ndarray:
