@@ -1,0 +1,263 @@
+"""The command line. What is slow to import is imported inside the command that needs it, so that help is instant."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from pipeline import __version__
+from pipeline.errors import ConfigError, UserError
+
+DEMO_BUDGET = "60s"
+
+
+def process_age_s() -> float:
+    """Return the seconds since this process began, so that starting Python and importing count towards the budget."""
+    try:
+        # Ticks of 10 ms since boot. psutil adds them to a boot time in whole seconds, and is up to one second off.
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError):
+        import psutil
+
+        return time.time() - psutil.Process().create_time()
+
+
+class Commands(TyperGroup):
+    """The one place where a user's mistake and Ctrl-C become a line on stderr and an exit status."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            typer.echo(_wrapped(f"Error: {error}"), err=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("Stopped by Ctrl-C.", err=True)
+            raise typer.Exit(130) from None
+
+
+def _wrapped(message: str) -> str:
+    """Wrap for a terminal; leave a pipe its whole lines, which are easier to search."""
+    if not sys.stderr.isatty():
+        return message
+    width = shutil.get_terminal_size().columns
+    lines = message.splitlines()
+    return "\n".join(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines)
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TimeBudget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Wall clock of the whole run: 90, 90s, 10m, 2h. [default: 10m unless --max-trials]"
+    ),
+]
+MaxTrials = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Trials at most. Without --time-budget the run is reproducible: a seed, a result."),
+]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Root of every random choice. [default: 0]")]
+Output = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="Where results go. [default: stacktune-runs/<time>-<data name>]"),
+]
+Cpus = Annotated[int | None, typer.Option(metavar="N", help="CPU cores to use. [default: all]")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"stacktune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def stacktune(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """Find the best model for a table within a time budget, and register it."""
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    time_budget: TimeBudget = None,
+    max_trials: MaxTrials = None,
+    seed: Seed = None,
+    output: Output = None,
+    cpus: Cpus = None,
+) -> None:
+    """Try it: a real table, about a minute."""
+    from pipeline.data.dataset import demo_frame
+
+    budget = time_budget or (None if max_trials else DEMO_BUDGET)
+    _, target = demo_frame()
+    _search({**context.params, "time_budget": budget, "data": "demo", "target": target}, config_file=None)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            show_default=False,
+            help="A Parquet file, a folder of them, or a URI (s3://, gs://, file://). CSV is read too, but slower.",
+        ),
+    ] = None,
+    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column to predict.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="TASK", help="auto, binary, multiclass or regression. [default: auto]"),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What is optimised. [default: roc_auc, log_loss or rmse, by the task]"),
+    ] = None,
+    time_budget: TimeBudget = None,
+    max_trials: MaxTrials = None,
+    families: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="Model families to try, e.g. lightgbm,xgboost. [default: all]"),
+    ] = None,
+    folds: Annotated[int | None, typer.Option(metavar="N", help="Folds of the cross-validation. [default: 5]")] = None,
+    test_data: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Labelled rows on which the finished models are judged, once."),
+    ] = None,
+    test_size: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Split this share of the rows off first and judge on it, e.g. 0.2."),
+    ] = None,
+    weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of sample weights.")] = None,
+    seed: Seed = None,
+    output: Output = None,
+    cpus: Cpus = None,
+    gpus: Annotated[int | None, typer.Option(metavar="N", help="GPUs to use. [default: all]")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="auto|HOST:PORT", help="A running Ray cluster. [default: this machine]"),
+    ] = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="MLflow store. [default: sqlite:///…/mlflow.db beside the output]"),
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="MLflow experiment. [default: the data's name]")
+    ] = None,
+    register: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the registered model. [default: the data's name]")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(metavar="run.yaml", help="The same settings in a file; flags win.")
+    ] = None,
+) -> None:
+    """Find and register the best model of a table."""
+    _search({name: value for name, value in context.params.items() if name != "config"}, config)
+
+
+def _search(flags: Mapping[str, Any], config_file: str | None) -> None:
+    """Run one search on the screen and close with its results."""
+    started_at = time.monotonic() - process_age_s()
+    from rich.console import Console
+
+    from pipeline.config import load_config
+    from pipeline.report.screen import Screen
+    from pipeline.report.summary import read_results, show_results
+
+    console = Console()
+    with Screen(console, live=console.is_terminal, started_at=started_at) as screen:
+        config = load_config(flags, config_file)
+        from pipeline import driver
+
+        summary = driver.run(config, started_at, screen)
+    show_results(console, read_results(summary.folder), data=config.data)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A table in any format that `run` reads.")],
+    output: Annotated[
+        str, typer.Option(metavar="FILE", help="A file that ends in .parquet or .csv.")
+    ] = "predictions.parquet",
+) -> None:
+    """Write a prediction for each row of a table."""
+    from pipeline.data.read import read_frame
+    from pipeline.data.write import check_writable, write_frame
+    from pipeline.ensemble.leader import Leader
+
+    check_writable(output)
+    predictions = Leader.load(_leader_folder(model)).predict(read_frame(data))
+    write_frame(predictions, output)
+    typer.echo(f"{len(predictions):,} predictions in {output}")
+
+
+def _leader_folder(model: str) -> Path:
+    """Return the folder that holds the leader of MODEL: a run folder, a model folder or a registry URI."""
+    if model.startswith("models:/"):
+        from pipeline.tracking.registry import resolve_model
+
+        root = resolve_model(model)
+    else:
+        root = Path(model)
+    for pattern in ("leader.json", "data/*/leader.json", "leader/leader.json", "leader/data/*/leader.json"):
+        for found in sorted(root.glob(pattern)):
+            return found.parent
+    raise ConfigError(f"there is no model in {model!r}: name a run folder, its leader folder, or models:/NAME@leader.")
+
+
+@app.command()
+def leaderboard(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
+    sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Sort by it, best first. [default: rank]")] = None,
+    top: Annotated[int, typer.Option(metavar="N", min=1, help="Rows to show.")] = 20,
+) -> None:
+    """Show the leaderboard of a finished run."""
+    from rich.console import Console
+
+    from pipeline.report.summary import leaderboard_table, read_results, sorted_by
+
+    results = read_results(folder)
+    rows = results.leaderboard if sort is None else sorted_by(results, sort)
+    Console().print(leaderboard_table(results, rows.head(top), sort))
+
+
+@app.command()
+def ui(
+    store: Annotated[
+        str, typer.Argument(metavar="FOLDER|URI", help="A run folder, a folder of runs, or an MLflow store.")
+    ] = "stacktune-runs",
+) -> None:
+    """Open the MLflow UI on a run's trials."""
+    from pipeline.tracking.ui import ui_command
+
+    command = ui_command(store)
+    typer.echo(" ".join(command))
+    sys.stdout.flush()
+    os.execvp(command[0], command)
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    app()

@@ -1,0 +1,43 @@
+"""Write predictions: Parquet, or CSV where the name says so."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.errors import ConfigError, DataError
+
+ENDINGS = (".parquet", ".csv")
+
+
+def check_writable(path: str) -> Path:
+    """Return `path` as a Path, or raise before any work is done for a file that could not be written.
+
+    Raises ConfigError for another ending than ENDINGS, DataError where a folder is in the way or missing.
+    """
+    file = Path(path)
+    if file.suffix.lower() not in ENDINGS:
+        raise ConfigError(f"predictions are written to a file that ends in {' or '.join(ENDINGS)}, but got {path!r}.")
+    if file.is_dir():
+        raise DataError(f"{path!r} is a folder: name the file to write in it, e.g. {path}/predictions.parquet.")
+    if not file.parent.is_dir():
+        raise DataError(f"there is no folder {str(file.parent)!r} to write {file.name!r} in: make it first.")
+    return file
+
+
+def write_frame(frame: pd.DataFrame, path: str) -> None:
+    """Write `frame` without its index; the file appears whole or not at all. Raises as `check_writable` does."""
+    file = check_writable(path)
+    aside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        if file.suffix.lower() == ".csv":
+            frame.to_csv(aside, index=False)
+        else:
+            frame.to_parquet(aside, index=False, engine="pyarrow", compression="zstd")
+        aside.replace(file)
+    except PermissionError:
+        raise DataError(f"no permission to write {path!r}.") from None
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,212 @@
+"""What is seen while a search runs: a live view of 80 columns on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.report.text import clock, count, number
+
+WIDTH = 80
+REFRESH_HZ = 2  # one drawing takes about 4 ms, in the process that also runs Ray's event loop
+BEST_EVERY_S = 5.0
+NEWS_EVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class FamilyCount:
+    """How far one family is. `best` is its best score as people read it, None before the first."""
+
+    name: str
+    n_running: int = 0
+    n_completed: int = 0
+    n_stopped: int = 0
+    n_failed: int = 0
+    best: float | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a run at one moment.
+
+    elapsed_s: since the command began. budget_s, max_trials: the limits, None where there is none.
+    best: the best score so far as people read it; best_name: the trial that has it.
+    """
+
+    elapsed_s: float
+    phase: str
+    budget_s: float | None = None
+    max_trials: int | None = None
+    families: tuple[FamilyCount, ...] = ()
+    best: float | None = None
+    best_name: str | None = None
+    metric_name: str = "score"
+
+    @property
+    def n_running(self) -> int:
+        return sum(family.n_running for family in self.families)
+
+    @property
+    def n_completed(self) -> int:
+        return sum(family.n_completed for family in self.families)
+
+    @property
+    def n_stopped(self) -> int:
+        return sum(family.n_stopped for family in self.families)
+
+    @property
+    def n_failed(self) -> int:
+        return sum(family.n_failed for family in self.families)
+
+    @property
+    def n_ended(self) -> int:
+        return self.n_completed + self.n_stopped + self.n_failed
+
+
+class Screen:
+    """Shows snapshots; a context manager, so that the terminal is left as it was found."""
+
+    def __init__(
+        self,
+        console: Console,
+        live: bool,
+        started_at: float | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ):
+        self._console = console
+        self._now = now
+        self._started_at = now() if started_at is None else started_at
+        self._snapshot = Snapshot(elapsed_s=now() - self._started_at, phase="starting")
+        self._live = (
+            Live(console=console, refresh_per_second=REFRESH_HZ, get_renderable=self._view, vertical_overflow="crop")
+            if live
+            else None
+        )
+        self._lines = PlainLines()
+
+    def __enter__(self) -> Screen:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Take the newest state; cheap enough to be called at every event."""
+        self._snapshot = snapshot
+        if not self._live:
+            for line in self._lines.news(snapshot):
+                self._write(line)
+
+    def say(self, text: str) -> None:
+        """Write one line above the live view."""
+        self._write(text)
+
+    def _write(self, text: str) -> None:
+        self._console.print(Text(text), soft_wrap=not self._live)
+
+    def _view(self) -> RenderableType:
+        # The clock goes on by itself, also while the driver stacks and has no news.
+        return view(replace(self._snapshot, elapsed_s=self._now() - self._started_at))
+
+
+class PlainLines:
+    """Decides what of a snapshot is news: a phase, a better score (every 5 s at most), a sign of life each minute."""
+
+    def __init__(self) -> None:
+        self._phase: str | None = None
+        self._best: float | None = None
+        self._spoke_at_s = 0.0
+
+    def news(self, snapshot: Snapshot) -> list[str]:
+        """Return the lines to write for `snapshot`."""
+        silent_s = snapshot.elapsed_s - self._spoke_at_s
+        new_phase = snapshot.phase != self._phase
+        new_best = snapshot.best != self._best and snapshot.best is not None and silent_s >= BEST_EVERY_S
+        if not (new_phase or new_best or silent_s >= NEWS_EVERY_S):
+            return []
+        self._phase, self._best, self._spoke_at_s = snapshot.phase, snapshot.best, snapshot.elapsed_s
+        return [plain_line(snapshot)]
+
+
+def plain_line(snapshot: Snapshot) -> str:
+    """Return the state in one line."""
+    line = f"{clock(snapshot.elapsed_s):>7}  {snapshot.phase}"
+    if snapshot.n_ended or snapshot.n_running:
+        line += f": {_counts(snapshot)}"
+    if snapshot.best is not None:
+        line += f", best {snapshot.metric_name} {number(snapshot.best)} by {snapshot.best_name}"
+    return line
+
+
+def _counts(snapshot: Snapshot) -> str:
+    parts = [(snapshot.n_completed, "done"), (snapshot.n_running, "running"), (snapshot.n_stopped, "stopped")]
+    if snapshot.n_failed:
+        parts.append((snapshot.n_failed, "failed"))
+    return ", ".join(f"{n:,} {word}" for n, word in parts)
+
+
+def view(snapshot: Snapshot) -> RenderableType:
+    """Return the live view, at most 80 columns wide."""
+    parts: list[RenderableType] = [_budget_row(snapshot)]
+    if snapshot.n_ended or snapshot.n_running:
+        parts.append(_facts(snapshot))
+    if snapshot.families:
+        parts += [Text(), _family_table(snapshot)]
+    return Padding(Group(*parts), (1, 2, 1, 2), expand=False)
+
+
+def _budget_row(snapshot: Snapshot) -> Table:
+    """The phase, a bar of the budget (of the trials where there is no time budget), and the clock."""
+    if snapshot.budget_s is not None:
+        done, limit = snapshot.elapsed_s / snapshot.budget_s, f" of {clock(snapshot.budget_s)}"
+    elif snapshot.max_trials is not None:
+        done, limit = snapshot.n_ended / snapshot.max_trials, ""
+    else:
+        done, limit = 0.0, ""
+    bar = ProgressBar(total=1.0, completed=min(done, 1.0), style="bright_black", complete_style="cyan")
+    row = Table.grid(padding=(0, 2))
+    row.add_column(width=10)
+    row.add_column(width=44)
+    row.add_column(justify="right", width=18)
+    row.add_row(Text(snapshot.phase, style="bold"), bar, f"{clock(snapshot.elapsed_s)}{limit}")
+    return row
+
+
+def _facts(snapshot: Snapshot) -> Table:
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(width=10, style="bright_black")
+    rows.add_column(overflow="ellipsis", no_wrap=True, max_width=64)
+    limit = f" of {count(snapshot.max_trials, 'trial')}" if snapshot.max_trials is not None else ""
+    rows.add_row("trials", f"{_counts(snapshot)}{limit}")
+    if snapshot.best is not None:
+        best = Text.assemble((number(snapshot.best), "bold green"), f" {snapshot.metric_name}  {snapshot.best_name}")
+        rows.add_row("best", best)
+    return rows
+
+
+def _family_table(snapshot: Snapshot) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bright_black", pad_edge=False)
+    table.add_column("family", width=20, no_wrap=True)
+    for name in ("running", "done", "stopped", "failed"):
+        table.add_column(name, justify="right", width=7)
+    table.add_column("best", justify="right", width=12, no_wrap=True)
+    for family in snapshot.families:
+        counts = (family.n_running, family.n_completed, family.n_stopped, family.n_failed)
+        cells = [Text(f"{n:,}") if n else Text("·", style="bright_black") for n in counts]
+        leads = family.best is not None and family.best == snapshot.best
+        table.add_row(family.name, *cells, Text(number(family.best), style="green" if leads else ""))
+    return table

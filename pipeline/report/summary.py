@@ -1,0 +1,200 @@
+"""What is seen when a search has ended: the leaderboard, what the leader is made of, and what to type next."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.data.read import read_frame
+from pipeline.errors import ConfigError, nearest
+from pipeline.metrics import METRICS
+from pipeline.report.text import brief, clock, number
+
+N_TOP = 10
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished run's folder, read.
+
+    facts: run.json. leaderboard: one row a trial or ensemble, best first. members: (trial, weight), heaviest first.
+    """
+
+    folder: Path
+    facts: dict[str, Any]
+    leaderboard: pd.DataFrame
+    members: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def metric(self) -> str:
+        return self.facts["metric"]
+
+
+def read_results(folder: Path) -> Results:
+    """Read a run's folder, or raise ConfigError when it is none."""
+    if not (folder / "run.json").is_file() or not (folder / "leaderboard.parquet").is_file():
+        near = [path.parent.name for path in folder.parent.glob("*/run.json")] if folder.parent.is_dir() else []
+        hint = nearest(folder.name, near) if near else ""
+        raise ConfigError(f"{str(folder)!r} is not the folder of a finished run (it holds no run.json).{hint}")
+    return Results(
+        folder=folder,
+        facts=json.loads((folder / "run.json").read_text()),
+        leaderboard=read_frame(str(folder / "leaderboard.parquet")),
+        members=_members(folder / "leader"),
+    )
+
+
+def _members(model: Path) -> tuple[tuple[str, float], ...]:
+    """Return the (trial, weight) pairs of the leader in an MLflow model folder."""
+    for description in model.glob("data/*/leader.json"):
+        stored = json.loads(description.read_text())
+        weights = stored["blend"]["weights"]
+        pairs = [(member["trial_id"], weight) for member, weight in zip(stored["members"], weights, strict=True)]
+        return tuple(sorted(pairs, key=lambda pair: -pair[1]))
+    return ()
+
+
+def sorted_by(results: Results, column: str) -> pd.DataFrame:
+    """Return the leaderboard with the best of `column` first and its missing values last; ConfigError if unknown."""
+    frame = results.leaderboard
+    if column == results.metric:
+        column = "score"
+    if column not in frame:
+        raise ConfigError(f"the leaderboard has no column {column!r}.{nearest(column, map(str, frame.columns))}")
+    return frame.sort_values(column, ascending=_is_ascending(column, results.metric), kind="stable", na_position="last")
+
+
+def _is_ascending(column: str, metric: str) -> bool:
+    name = metric if column in ("score", "test_score") else column.removeprefix("test_")
+    if name in METRICS:
+        return not METRICS[name].greater_is_better
+    return column != "rungs"  # ranks, errors and durations are better when small
+
+
+def leaderboard_table(results: Results, rows: pd.DataFrame, extra: str | None = None) -> RenderableType:
+    """Return `rows` as a table of 80 columns; `extra` names one more column to show."""
+    columns = [column for column in _columns(results, extra) if column.source in rows]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black")
+    for column in columns:
+        table.add_column(column.title, justify="left" if column.source == "name" else "right", no_wrap=True)
+    for row in rows.to_dict("records"):
+        style = "bold green" if row["name"] == results.facts["leader"] else "" if _is_scored(row) else "bright_black"
+        table.add_row(*(column.cell(row) for column in columns), style=style)
+    return Padding(table, (0, 2), expand=False)
+
+
+def _is_scored(row: dict[str, Any]) -> bool:
+    return row.get("status", "completed") == "completed"
+
+
+@dataclass(frozen=True)
+class _Column:
+    source: str
+    title: str
+
+    def cell(self, row: dict[str, Any]) -> str:
+        value = row[self.source]
+        if self.source == "score":
+            error = row.get("score_se")
+            return number(value) + (f" ± {number(error, like=value)}" if error is not None and error == error else "")
+        if self.source == "rank":
+            return f"{value:.0f}" if value == value else ""
+        if self.source in ("fit_s", "predict_us"):
+            return brief(value)
+        return value if isinstance(value, str) else number(value)
+
+
+def _columns(results: Results, extra: str | None) -> list[_Column]:
+    shown = [
+        _Column("rank", "#"),
+        _Column("name", "name"),
+        _Column("score", results.metric),
+        _Column("test_score", "test"),
+        _Column("fit_s", "fit s"),
+        _Column("predict_us", "µs/row"),
+        _Column("rungs", "rungs"),
+    ]
+    if extra is None or extra in {results.metric, *(column.source for column in shown)}:
+        return shown
+    # Room for it within 80 columns is made where it hurts least.
+    return [column for column in shown if column.source != "predict_us"] + [_Column(extra, extra)]
+
+
+def show_results(console: Console, results: Results, data: str) -> None:
+    """Print everything that a finished search has to say; `data` is the table as the user named it."""
+    for part in closing(results, data):
+        console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def closing(results: Results, data: str) -> Iterator[RenderableType]:
+    """Yield the closing lines and tables, at most 80 columns wide (commands excepted: they are to be copied whole)."""
+    shown = results.leaderboard.head(N_TOP)
+    yield Text()
+    yield leaderboard_table(results, shown)
+    n_more = len(results.leaderboard) - len(shown)
+    if n_more > 0:
+        yield Text(f"  … and {n_more:,} more: stacktune leaderboard {shlex.quote(str(results.folder))}", "bright_black")
+    yield Text()
+    yield from _leader_lines(results)
+    yield Text()
+    yield from _command_lines(results, data)
+
+
+def _leader_lines(results: Results) -> Iterator[RenderableType]:
+    facts = results.facts
+    score = f"  {facts['metric']} {number(facts['cv_score'])} cross-validated"
+    if facts.get("test_score") is not None:
+        score += f", {number(facts['test_score'])} on the test rows"
+    yield Text.assemble("  ", (str(facts["leader"]), "bold green"), score)
+    if len(results.members) > 1:
+        yield Padding(_member_table(results.members), (0, 2), expand=False)
+    yield Text(f"  {_counts_line(facts)}; {budget_line(facts['wall_s'], facts.get('budget_s'))}", "bright_black")
+
+
+def _member_table(members: tuple[tuple[str, float], ...]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", width=7)
+    table.add_column(no_wrap=True)
+    total = sum(weight for _, weight in members) or 1.0
+    for name, weight in members:
+        table.add_row(f"{weight:.3f}", Text.assemble(f"{name:<24}", ("━" * round(30 * weight / total), "cyan")))
+    return table
+
+
+def _counts_line(facts: dict[str, Any]) -> str:
+    line = f"trials: {facts['n_completed']:,} completed, {facts['n_stopped']:,} stopped"
+    return f"{line}, {facts['n_failed']:,} failed" if facts["n_failed"] else line
+
+
+def budget_line(wall_s: float, budget_s: float | None) -> str:
+    """Say how long the run took, and honestly how far that is from what was asked."""
+    if budget_s is None:
+        return f"took {clock(wall_s)}"
+    difference = wall_s - budget_s
+    verdict = f"{difference:.1f} s over" if difference > 0 else f"{-difference:.1f} s under"
+    return f"took {clock(wall_s)} of {clock(budget_s)} ({verdict})"
+
+
+def _command_lines(results: Results, data: str) -> Iterator[Text]:
+    facts = results.facts
+    folder = shlex.quote(str(results.folder))
+    table = "TABLE.parquet" if data == "demo" else shlex.quote(data)
+    yield _labelled("results", folder)
+    if facts.get("registered_name"):
+        yield _labelled("model", f"models:/{facts['registered_name']}@leader (version {facts['registered_version']})")
+    yield _labelled("predict", f"stacktune predict {folder} {table} --output predictions.parquet")
+    yield _labelled("MLflow", f"stacktune ui {folder}")
+
+
+def _labelled(label: str, text: str) -> Text:
+    return Text.assemble("  ", (f"{label:<9}", "bright_black"), text)
