@@ -1,0 +1,37 @@
+"""Nets for tables: RealMLP's inputs and layers with TabM's members, in torch, grown by epochs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.families.base import AdjustableLearner, Config, Family, Job, Predictor
+
+
+def _start(job: Job, config: Config) -> AdjustableLearner:
+    from pipeline.families._net_learner import NetLearner
+
+    return NetLearner(job, config)
+
+
+def _load(folder: Path) -> Predictor:
+    from pipeline.families._net_learner import load_predictor
+
+    return load_predictor(folder)
+
+
+def _n_epochs(config: Config) -> int:
+    return config["n_epochs"]
+
+
+FAMILY = Family(
+    name="mlp",
+    unit="epoch",
+    max_units=_n_epochs,
+    start=_start,
+    load=_load,
+    first_rung=0.25,
+    patience=0.3,
+    chunk=1,
+    scheduler="pbt",
+    uses_gpu=True,
+)
