@@ -1,0 +1,156 @@
+"""Categorical codes as features for models that cannot take them as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.table import BINARY, REGRESSION, Table, Task
+from pipeline.seeds import derive_seed
+
+N_ENCODING_FOLDS = 5
+MOST_SIGNALS = 8  # columns that target encoding makes of one categorical column
+
+
+def write_parts(path: Path, parts: dict[str, Any]) -> None:
+    """Write frozen dataclasses of arrays into one .npz, each field under NAME.FIELD."""
+    arrays = {}
+    for name, part in parts.items():
+        arrays |= {f"{name}.{field.name}": getattr(part, field.name) for field in fields(part)}
+    np.savez(path, **arrays)
+
+
+def read_parts(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
+    """Read what `write_parts` wrote, without unpickling: one instance of each of `kinds`, by name."""
+    with np.load(path, allow_pickle=False) as stored:
+        return {
+            name: kind(**{field.name: stored[f"{name}.{field.name}"] for field in fields(kind)})
+            for name, kind in kinds.items()
+        }
+
+
+def lay_out(codes: np.ndarray, columns: np.ndarray, cardinalities: np.ndarray) -> np.ndarray:
+    """Return (n_rows, n_columns) int64: each value's level, with the levels of all columns laid end to end.
+
+    columns: (n_columns,) which columns of `codes` (n_rows, n_categorical); cardinalities: (n_columns,) theirs. A
+    missing or unseen value is one level more, after the column's own.
+    """
+    chosen = codes[:, columns]
+    levels = np.where(np.isnan(chosen), cardinalities.astype(np.float32), chosen).astype(np.int64)
+    return levels + _starts(cardinalities)
+
+
+def _starts(cardinalities: np.ndarray) -> np.ndarray:
+    return np.cumsum(cardinalities + 1) - (cardinalities + 1)
+
+
+def target_signals(table: Table, task: Task) -> np.ndarray:
+    """Return (n_rows, n_signals) float64 whose means by level say what a level tells of the target.
+
+    Binary: whether class 1; multiclass: one column for each of the most frequent classes; regression: standardised.
+    """
+    target = table.target
+    if task.kind == REGRESSION:
+        spread = target.std()
+        return ((target - target.mean()) / (spread if spread > 0 else 1.0)).reshape(-1, 1)
+    if task.kind == BINARY:
+        return (target == 1).astype(np.float64).reshape(-1, 1)
+    frequent = np.argsort(-np.bincount(target, minlength=task.n_outputs), kind="stable")[:MOST_SIGNALS]
+    return (target[:, None] == np.sort(frequent)).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class TargetEncoding:
+    """Smoothed means of the target by level, and how often a level occurred (Micci-Barreca 2001, section 3).
+
+    columns, cardinalities: as for `lay_out`; means: (n_levels_in_all, n_signals); counts: (n_levels_in_all,).
+    """
+
+    columns: np.ndarray
+    cardinalities: np.ndarray
+    means: np.ndarray
+    counts: np.ndarray
+
+    def transform(self, codes: np.ndarray) -> np.ndarray:
+        """Return (n_rows, n_columns * n_signals + n_columns) float32: means, then log counts."""
+        places = lay_out(codes, self.columns, self.cardinalities)
+        return _features(self.means[places], self.counts[places])
+
+
+def encode_target(
+    table: Table, columns: np.ndarray, signals: np.ndarray, smooth: float
+) -> tuple[TargetEncoding, np.ndarray]:
+    """Fit an encoding of the categorical `columns` and return it with the features of its own rows.
+
+    The means of a training row come from the other folds' rows, or they would tell its own target. `smooth` is the
+    weight, in rows, of the overall mean in that of a level.
+    """
+    cardinalities = np.array(table.cardinalities, dtype=np.int64)[columns]
+    places = lay_out(table.codes, columns, cardinalities)
+    weight = np.ones(table.n_rows) if table.weight is None else table.weight / table.weight.mean()
+    fold = np.random.default_rng(derive_seed(0, "target encoding")).integers(N_ENCODING_FOLDS, size=table.n_rows)
+    counts, sums = _sums_by_fold(places, fold, signals, weight, int(np.sum(cardinalities + 1)))
+    prior = smooth * np.average(signals, axis=0, weights=weight)
+    counted, total = counts.sum(axis=0), sums.sum(axis=0)
+    means = (total + prior) / (counted + smooth)[:, None]
+    elsewhere = (total - sums + prior) / (counted - counts + smooth)[:, :, None]
+    features = _features(elsewhere[fold[:, None], places], counted[places])
+    return TargetEncoding(columns, cardinalities, means, counted), features
+
+
+def _features(means: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    width = means.shape[1] * means.shape[2]
+    return np.hstack([means.reshape(len(means), width), np.log1p(counts)]).astype(np.float32)
+
+
+def _sums_by_fold(
+    places: np.ndarray, fold: np.ndarray, signals: np.ndarray, weight: np.ndarray, n_levels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return total weights (n_folds, n_levels) and weighted sums (n_folds, n_levels, n_signals)."""
+    shape = (N_ENCODING_FOLDS, n_levels)
+    counts, sums = np.zeros(shape), np.zeros((*shape, signals.shape[1]))
+    for column in places.T:
+        spots = fold * n_levels + column
+        counts += np.bincount(spots, weight, counts.size).reshape(shape)
+        for index, signal in enumerate(signals.T):
+            sums[:, :, index] += np.bincount(spots, weight * signal, counts.size).reshape(shape)
+    return counts, sums
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Indicators, one for each level seen often enough; a column's rarer levels share one.
+
+    columns, cardinalities: as for `lay_out`; indicators: (n_levels_in_all,) int64 the indicator of each level.
+    """
+
+    columns: np.ndarray
+    cardinalities: np.ndarray
+    indicators: np.ndarray
+
+    @classmethod
+    def fit(cls, table: Table, columns: np.ndarray, min_frequency: int) -> OneHot:
+        """Give an indicator to each level of the categorical `columns` that is in at least `min_frequency` rows."""
+        cardinalities = np.array(table.cardinalities, dtype=np.int64)[columns]
+        n_levels = cardinalities + 1
+        counts = np.bincount(lay_out(table.codes, columns, cardinalities).ravel(), minlength=n_levels.sum())
+        frequent = counts >= min_frequency
+        owner = np.repeat(np.arange(len(columns)), n_levels)
+        # The shared indicators come first, one a column.
+        return cls(columns, cardinalities, np.where(frequent, len(columns) - 1 + np.cumsum(frequent), owner))
+
+    @property
+    def n_indicators(self) -> int:
+        """Columns that `transform` makes."""
+        return int(self.indicators.max(initial=-1)) + 1
+
+    def transform(self, codes: np.ndarray) -> Any:
+        """Return a (n_rows, n_indicators) float32 `scipy.sparse.csr_array`: a single 1 for each categorical column."""
+        from scipy.sparse import csr_array
+
+        ones = self.indicators[lay_out(codes, self.columns, self.cardinalities)]
+        ends = np.arange(len(codes) + 1) * len(self.columns)
+        return csr_array((np.ones(ones.size, np.float32), ones.ravel(), ends), (len(codes), self.n_indicators))

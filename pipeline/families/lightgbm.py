@@ -1,0 +1,140 @@
+"""LightGBM: one live booster, grown tree by tree on binned data that trials share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
+from pipeline.families._boosting import FIRST_RUNG, PATIENCE, Output, max_trees, output_of
+from pipeline.families.base import Compute, Config, Family, Job
+from pipeline.seeds import derive_seed
+
+OBJECTIVES = {BINARY: "binary", MULTICLASS: "multiclass", REGRESSION: "regression"}
+BINNING = ("max_bin",)
+MODEL_FILE = "model.txt"
+
+
+class LightGBMPredictor:
+    """A finished booster."""
+
+    def __init__(self, booster: Any, output: Output, n_threads: int = 0):
+        """Wrap a `lightgbm.Booster`; `n_threads` of 0 is every core."""
+        self._booster = booster
+        self._output = output
+        self._n_threads = n_threads
+        self._n_best: int | None = None
+
+    def predict(self, table: Table) -> np.ndarray:
+        """Return (n_rows, n_outputs) float64."""
+        said = self._booster.predict(table.features, num_iteration=self._n_best, num_threads=self._n_threads)
+        return self._output.prediction(said)
+
+    def save(self, folder: Path) -> None:
+        """Write LightGBM's text model, of the best trees only, and the output."""
+        self._booster.save_model(folder / MODEL_FILE, num_iteration=self._n_best)
+        self._output.save(folder)
+
+
+class LightGBMLearner(LightGBMPredictor):
+    """A growing booster."""
+
+    def __init__(self, job: Job, config: Config):
+        import lightgbm
+
+        output = output_of(job)
+        binning = {name: config[name] for name in BINNING if name in config}
+        train = job.cache.get(("lightgbm", job.part, *binning.items()), lambda: _bin_rows(job, binning, output))
+        booster = lightgbm.Booster(_parameters(job, config), train)
+        super().__init__(booster, output, job.compute.n_threads)
+        if len(job.watched):
+            key = ("lightgbm watched", job.part, *binning.items())
+            booster.add_valid(job.cache.get(key, lambda: _bin_watched(job, train)), "watched")
+        self.n_units = 0
+        self._n_marked = 0
+
+    def advance(self, units: int) -> None:
+        """Grow by `units` trees (one a class and unit for multiclass)."""
+        for _ in range(units):
+            self._booster.update()
+        self.n_units += units
+
+    def watch(self) -> np.ndarray:
+        """Return (n_watched, n_outputs) float64 from the scores that the booster keeps up to date tree by tree."""
+        kept: list[np.ndarray] = []
+
+        def capture(said: np.ndarray, _: Any) -> tuple[str, float, bool]:
+            kept.append(said.copy())
+            return "captured", 0.0, True
+
+        self._booster.eval_valid(feval=capture)
+        return self._output.prediction(kept[0]) if kept else np.empty((0, self._output.n_outputs))
+
+    def mark(self) -> None:
+        """Remember the number of trees; where LightGBM found no split it has fewer than were asked for."""
+        self._n_marked = self._booster.current_iteration()
+
+    def rewind(self) -> None:
+        """Keep the trees up to the mark."""
+        self._n_best = self._n_marked
+
+
+def _parameters(job: Job, config: Config) -> dict[str, Any]:
+    fixed = {
+        "objective": OBJECTIVES[job.task.kind],
+        "metric": "None",
+        "bagging_freq": 1,
+        "deterministic": True,
+        "bagging_seed": derive_seed(job.seed, "bagging"),
+        "feature_fraction_seed": derive_seed(job.seed, "features"),
+        "extra_seed": derive_seed(job.seed, "extra"),
+    }
+    if job.task.kind == MULTICLASS:
+        fixed["num_class"] = job.task.n_outputs
+    return {**config, **_shared_parameters(job.compute), **fixed}
+
+
+def _shared_parameters(compute: Compute) -> dict[str, Any]:
+    """Return what binning and boosting must agree on, or LightGBM refuses to share a Dataset."""
+    # Pre-filtering would bake one trial's min_data_in_leaf into the bins of all.
+    return {"feature_pre_filter": False, "force_col_wise": True, "num_threads": compute.n_threads, "verbosity": -1}
+
+
+def _bin_rows(job: Job, binning: dict[str, Any], output: Output) -> Any:
+    import lightgbm
+
+    rows = job.table.take(job.rows)
+    dataset = lightgbm.Dataset(
+        rows.features,
+        label=output.label(rows.target),
+        weight=rows.weight,
+        feature_name=[f"f{index}" for index in range(rows.n_features)],
+        categorical_feature=rows.categorical_indices,
+        params={**binning, **_shared_parameters(job.compute)},
+    )
+    return dataset.construct()
+
+
+def _bin_watched(job: Job, train: Any) -> Any:
+    return train.create_valid(job.table.features[job.watched], params=train.get_params()).construct()
+
+
+def load(folder: Path) -> LightGBMPredictor:
+    """Read what `save` wrote."""
+    import lightgbm
+
+    return LightGBMPredictor(lightgbm.Booster(model_file=folder / MODEL_FILE), Output.load(folder))
+
+
+FAMILY = Family(
+    name="lightgbm",
+    unit="tree",
+    max_units=max_trees,
+    start=LightGBMLearner,
+    load=load,
+    first_rung=FIRST_RUNG,
+    patience=PATIENCE,
+    chunk=10,
+)

@@ -1,0 +1,208 @@
+"""Logistic and ridge regression on filled, scaled and one-hot encoded columns."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.table import REGRESSION, Table
+from pipeline.families._boosting import Output, output_of
+from pipeline.families._encode import (
+    OneHot,
+    TargetEncoding,
+    encode_target,
+    read_parts,
+    target_signals,
+    write_parts,
+)
+from pipeline.families._scale import Scaling
+from pipeline.families.base import Config, Family, Job
+
+FEW_LEVELS = 16  # columns with more levels may be target encoded instead of one-hot
+SMOOTH = 10.0
+WIDEST_DENSE = 600  # wider designs stay sparse
+MOST_NEWTON_COLUMNS = 300  # a Newton step costs n_rows * columns^2; beyond this L-BFGS is quicker
+N_ITERATIONS = 150
+MODEL_FILE = "linear.npz"
+
+
+@dataclass(frozen=True)
+class Design:
+    """A table as the columns that a linear model weighs: scaled numbers, levels' means, then indicators of levels."""
+
+    scaling: Scaling
+    encoding: TargetEncoding
+    encoding_scaling: Scaling
+    one_hot: OneHot
+
+    def transform(self, table: Table) -> Any:
+        """Return (n_rows, n_columns) float32, dense or `scipy.sparse.csr_array`."""
+        return self.assemble(table, self.encoding.transform(table.codes))
+
+    def assemble(self, table: Table, means: np.ndarray) -> Any:
+        """Return the design of `table` whose target encoding, (n_rows, n_encoded_columns), is given."""
+        from scipy.sparse import csr_array, hstack
+
+        dense = np.hstack([self.scaling.transform(table.numeric), self.encoding_scaling.transform(means)])
+        indicators = self.one_hot.transform(table.codes)
+        if dense.shape[1] + indicators.shape[1] <= WIDEST_DENSE:
+            return np.hstack([dense, indicators.toarray()])
+        return hstack([csr_array(dense), indicators], format="csr")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """coefficients: (n_columns, n_seen); intercepts: (n_seen,); seen: (n_seen,) the classes in the training rows."""
+
+    coefficients: np.ndarray
+    intercepts: np.ndarray
+    seen: np.ndarray
+
+
+class LinearPredictor:
+    """A fitted linear model."""
+
+    def __init__(self, design: Design, weights: Weights, output: Output, n_threads: int | None = None):
+        """`n_threads` of None is every core."""
+        self._design = design
+        self._weights = weights
+        self._output = output
+        self._n_threads = n_threads
+
+    def predict(self, table: Table) -> np.ndarray:
+        """Return (n_rows, n_outputs) float64."""
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(self._n_threads):
+            return self._said(self._design.transform(table))
+
+    def _said(self, columns: Any) -> np.ndarray:
+        weights = self._weights
+        margins = np.asarray(columns @ weights.coefficients, dtype=np.float64) + weights.intercepts
+        if self._output.kind == REGRESSION:
+            return self._output.prediction(margins)
+        margins -= margins.max(axis=1, keepdims=True)
+        odds = np.exp(margins)
+        probabilities = np.zeros((len(odds), self._output.n_outputs))
+        probabilities[:, weights.seen] = odds / odds.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays and the output."""
+        parts = {name: getattr(self._design, name) for name in DESIGN_PARTS}
+        write_parts(folder / MODEL_FILE, {**parts, "weights": self._weights})
+        self._output.save(folder)
+
+
+DESIGN_PARTS = {"scaling": Scaling, "encoding": TargetEncoding, "encoding_scaling": Scaling, "one_hot": OneHot}
+
+
+class LinearLearner(LinearPredictor):
+    """One fit: the first unit solves the problem, further ones have nothing to add."""
+
+    def __init__(self, job: Job, config: Config):
+        keys = ("scaling", "min_frequency", "high_cardinality")
+        choices = tuple(config[key] for key in keys)
+        design, self._columns = job.cache.get(("linear", job.part, *choices), lambda: _design(job, *choices))
+        super().__init__(design, _no_weights(), output_of(job), job.compute.n_threads)
+        self._job = job
+        self._strength = float(config["C"])
+        self._watched = np.empty((0, job.task.n_outputs))
+        self.n_units = 0
+
+    def advance(self, units: int) -> None:
+        """Fit, the first time."""
+        from threadpoolctl import threadpool_limits
+
+        if self.n_units == 0:
+            with threadpool_limits(self._n_threads):
+                self._weights = _solve(self._job, self._columns, self._output, self._strength)
+            self._watched = self.predict(self._job.table.take(self._job.watched))
+        self.n_units += units
+
+    def watch(self) -> np.ndarray:
+        """Return (n_watched, n_outputs) float64."""
+        return self._watched
+
+    def mark(self) -> None:
+        """There is only one state."""
+
+    def rewind(self) -> None:
+        """There is only one state."""
+
+
+def _no_weights() -> Weights:
+    return Weights(np.zeros((0, 0)), np.zeros(0), np.zeros(0, dtype=np.int64))
+
+
+def _design(job: Job, scaling: str, min_frequency: int, high_cardinality: str) -> tuple[Design, Any]:
+    """Return the design fitted on the job's rows, and those rows under it."""
+    rows = job.table.take(job.rows)
+    encoded = (np.array(rows.cardinalities) > FEW_LEVELS) & (high_cardinality == "target")
+    encoding, means = encode_target(rows, np.flatnonzero(encoded), target_signals(rows, job.task), SMOOTH)
+    one_hot = OneHot.fit(rows, np.flatnonzero(~encoded), min_frequency)
+    design = Design(Scaling.fit(rows.numeric, scaling), encoding, Scaling.fit(means, "squash"), one_hot)
+    return design, design.assemble(rows, means)
+
+
+def _solve(job: Job, columns: Any, output: Output, strength: float) -> Weights:
+    target, weight = job.table.target[job.rows], job.table.weight
+    weight = None if weight is None else weight[job.rows] / weight[job.rows].mean()
+    if output.kind == REGRESSION:
+        return _solve_ridge(columns, output.label(target), weight, strength)
+    seen = np.unique(target)
+    if len(seen) == 1:
+        return Weights(np.zeros((columns.shape[1], 1)), np.zeros(1), seen)
+    return _solve_logistic(columns, target, weight, strength, seen)
+
+
+def _solve_ridge(columns: Any, label: np.ndarray, weight: np.ndarray | None, strength: float) -> Weights:
+    from sklearn.linear_model import Ridge
+
+    solver = "cholesky" if isinstance(columns, np.ndarray) else "sparse_cg"
+    model = Ridge(alpha=1 / strength, solver=solver, tol=1e-3, max_iter=N_ITERATIONS).fit(columns, label, weight)
+    return Weights(model.coef_.reshape(-1, 1), np.reshape(model.intercept_, 1), np.zeros(1, dtype=np.int64))
+
+
+def _solve_logistic(
+    columns: Any, target: np.ndarray, weight: np.ndarray | None, strength: float, seen: np.ndarray
+) -> Weights:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    n_solved = columns.shape[1] * (1 if len(seen) == 2 else len(seen))
+    newton = isinstance(columns, np.ndarray) and n_solved <= MOST_NEWTON_COLUMNS
+    if newton:
+        columns = columns.astype(np.float64)  # a Hessian of nearly collinear indicators is singular in float32
+    model = LogisticRegression(C=strength, solver="newton-cholesky" if newton else "lbfgs", max_iter=N_ITERATIONS)
+    with warnings.catch_warnings():
+        # Where the optimum is far off, a bounded number of steps is a regulariser too.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(columns, target, weight)
+    if len(seen) > 2:
+        return Weights(model.coef_.T, model.intercept_, seen)
+    # Two classes share one margin; as a softmax the first class's is zero.
+    coefficients = np.hstack([np.zeros_like(model.coef_.T), model.coef_.T])
+    return Weights(coefficients, np.concatenate([[0.0], model.intercept_]), seen)
+
+
+def load(folder: Path) -> LinearPredictor:
+    """Read what `save` wrote."""
+    parts = read_parts(folder / MODEL_FILE, {**DESIGN_PARTS, "weights": Weights})
+    weights = parts.pop("weights")
+    return LinearPredictor(Design(**parts), weights, Output.load(folder))
+
+
+FAMILY = Family(
+    name="linear",
+    unit="fit",
+    max_units=lambda config: 1,
+    start=LinearLearner,
+    load=load,
+    patience=1.0,
+    chunk=1,
+)
