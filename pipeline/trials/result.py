@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,14 @@ class TrialResult:
     @classmethod
     def load(cls, folder: Path) -> TrialResult:
         """Read what `save` wrote; the result's `folder` is where it was read from."""
-        stored = json.loads((folder / "result.json").read_text())
-        for name in ("curve", "fold_scores", "n_units"):
-            stored[name] = tuple(stored[name])
-        stored["lineage"] = tuple((unit, config) for unit, config in stored["lineage"])
-        return replace(cls(**stored), folder=str(folder))
+        return replace(result_from(json.loads((folder / "result.json").read_text())), folder=str(folder))
+
+
+def result_from(stored: Mapping[str, Any]) -> TrialResult:
+    """Return a result from what `dataclasses.asdict` made of it, after a way through JSON."""
+    lists = {name: tuple(stored[name]) for name in ("curve", "fold_scores", "n_units")}
+    lineage = tuple((unit, config) for unit, config in stored["lineage"])
+    return TrialResult(**{**stored, **lists, "lineage": lineage})
 
 
 def load_oof(result: TrialResult) -> np.ndarray:

@@ -1,0 +1,74 @@
+"""Which family is asked next: each once, then the one whose next trial promises most improvement a second."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from statistics import NormalDist
+
+import numpy as np
+
+from pipeline.trials.result import COMPLETED, TrialResult
+
+# No family that may still be asked falls below this share of the trials, so that a late bloomer is noticed.
+FLOOR_SHARE = 0.06
+# The promise of a family is read off its best few trials: bad draws of a wide space say nothing about the next best.
+N_BEST = 3
+NORMAL = NormalDist()
+
+
+class Allocator:
+    """Deals out trials between families.
+
+    uses_cost: whether seconds count; they must not in a reproducible run.
+    """
+
+    def __init__(self, families: Sequence[str], uses_cost: bool):
+        self._families = tuple(families)
+        self._uses_cost = uses_cost
+        self._n_asked: Counter[str] = Counter()
+        self._scores: dict[str, list[float]] = defaultdict(list)
+        self._costs: dict[str, list[float]] = defaultdict(list)
+
+    def choose(self, open_families: Collection[str]) -> str:
+        """Return the family to ask next, one of `open_families`."""
+        candidates = [name for name in self._families if name in open_families]
+        chosen = self._unasked(candidates) or self._neglected(candidates) or self._most_promising(candidates)
+        self._n_asked[chosen] += 1
+        return chosen
+
+    def tell(self, result: TrialResult) -> None:
+        """Learn what a trial of a family cost and, if it was completed, brought."""
+        self._costs[result.family].append(max(result.fit_s, 1e-3))
+        if result.status == COMPLETED:
+            self._scores[result.family].append(result.score)
+
+    def cheapest_s(self, family: str) -> float:
+        """Return the seconds that the family's cheapest completed trial took; 0 where nothing is known."""
+        return min(self._costs[family], default=0.0) if self._scores[family] else 0.0
+
+    def _unasked(self, candidates: Sequence[str]) -> str | None:
+        return next((name for name in candidates if not self._n_asked[name]), None)
+
+    def _neglected(self, candidates: Sequence[str]) -> str | None:
+        n_total = sum(self._n_asked.values())
+        least = min(candidates, key=lambda name: self._n_asked[name])
+        return least if self._n_asked[least] < FLOOR_SHARE * n_total else None
+
+    def _most_promising(self, candidates: Sequence[str]) -> str:
+        everything = [score for scores in self._scores.values() for score in scores]
+        if not everything:
+            return min(candidates, key=lambda name: self._n_asked[name])
+        best, spread = max(everything), float(np.std(everything)) or abs(max(everything)) * 1e-3 or 1e-3
+        return max(candidates, key=lambda name: self._promise(name, best, spread))
+
+    def _promise(self, name: str, best: float, spread: float) -> float:
+        """Expected improvement on the best score (Jones et al. 1998, equation 15) over the mean cost of a trial."""
+        scores = sorted(self._scores[name], reverse=True)[:N_BEST]
+        if not scores:
+            return math.inf if not self._costs[name] else 0.0
+        sigma = max(float(np.std(scores)), 0.1 * spread)
+        z = (float(np.mean(scores)) - best) / sigma
+        improvement = sigma * (z * NORMAL.cdf(z) + NORMAL.pdf(z))
+        return improvement / float(np.mean(self._costs[name])) if self._uses_cost else improvement

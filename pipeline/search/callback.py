@@ -1,0 +1,21 @@
+"""The one thing that only a Tune callback hears: that a trial has begun to run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune import Callback
+
+from pipeline.search.log import SearchLog
+from pipeline.search.searcher import TRIAL
+
+
+class StartCallback(Callback):
+    """Passes starts on to the log."""
+
+    def __init__(self, log: SearchLog):
+        self._log = log
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Tune when a trial begins or goes on."""
+        self._log.started(trial.config[TRIAL]["trial_id"])

@@ -1,0 +1,133 @@
+"""Starting or joining Ray, quietly, and asking at once whether it has what the run needs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+
+from pipeline.errors import SearchError
+from pipeline.search.plan import ClusterSize
+
+# Read by Ray when it is imported or started; what a user has set stays.
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # Tune on its thread must not start a Ray of its own when ours has ended.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
+    "RAY_TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_WARN_THRESHOLD_S": "3600",
+    # The run keeps its own state; Tune's snapshots of all trials would cost the event loop for nothing.
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+}
+OBJECT_STORE_BYTES = 2 * 1024**3
+
+
+def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
+    """Join the cluster at `address`, or start Ray here; return what the run may use.
+
+    Inside a job of a Ray cluster the job's own cluster is joined.
+
+    Raises:
+        SearchError: nothing answers at `address`, or the cluster has fewer cores or GPUs than were asked for.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address is None:
+        return _start_here(n_cpus, n_gpus)
+    return _join(address, n_cpus, n_gpus)
+
+
+def stop_ray() -> None:
+    """Leave the cluster; end it where this process started it."""
+    import ray
+
+    ray.shutdown()
+
+
+def n_cpus_here() -> int:
+    """Return the cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
+    available = n_cpus_here()
+    if n_cpus is not None and n_cpus > available:
+        raise SearchError(
+            f"--cpus {n_cpus} asks for more cores than this machine's {available}; "
+            f"ask for at most {available}, or join a cluster with --address."
+        )
+    import ray
+
+    ray.init(
+        num_cpus=n_cpus or available,
+        num_gpus=n_gpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=_object_store_bytes(),
+    )
+    _silence()
+    size = _size(ray.cluster_resources(), n_cpus, None)
+    if n_gpus and n_gpus > _n_gpus_here():
+        ray.shutdown()
+        raise SearchError(f"--gpus {n_gpus} asks for more GPUs than this machine's {_n_gpus_here()}.")
+    return size
+
+
+def _join(address: str, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SearchError(
+            f"no Ray cluster answers at {address!r} ({reason}); start one with `ray start --head`, or leave --address out."
+        ) from error
+    _silence()
+    resources = ray.cluster_resources()
+    for name, wanted in (("CPU", n_cpus), ("GPU", n_gpus)):
+        if wanted and wanted > resources.get(name, 0):
+            ray.shutdown()
+            raise SearchError(
+                f"--{name.lower()}s {wanted} asks for more than the cluster at {address!r} has "
+                f"({resources.get(name, 0):g}); Ray would wait for ever. Ask for less, or add nodes."
+            )
+    if resources.get("CPU", 0) < 1:
+        ray.shutdown()
+        raise SearchError(f"the cluster at {address!r} has no CPU for trials; add a worker node.")
+    return _size(resources, n_cpus, n_gpus)
+
+
+def _size(resources: Mapping[str, float], n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
+    gpus = resources.get("GPU", 0) if n_gpus is None else n_gpus
+    return ClusterSize(n_cpus=int(n_cpus or resources["CPU"]), n_gpus=int(gpus))
+
+
+def _n_gpus_here() -> int:
+    import ray
+
+    return int(ray.cluster_resources().get("GPU", 0)) if not _torch_sees_none() else 0
+
+
+def _torch_sees_none() -> bool:
+    import torch
+
+    return torch.cuda.device_count() == 0
+
+
+def _object_store_bytes() -> int:
+    """Room for the shared table; Ray's own default claims 30 % of the machine's memory."""
+    import psutil
+
+    return int(min(OBJECT_STORE_BYTES, 0.2 * psutil.virtual_memory().total))
+
+
+def _silence() -> None:
+    for name in ("ray", "ray.tune", "ray.train", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,113 @@
+"""The Tune experiment of a run: all families in one, on whatever cluster Ray has joined."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import SearchError
+from pipeline.search.log import SearchListener, SearchLog
+from pipeline.search.plan import SearchPlan
+from pipeline.trials.climb import Arena
+from pipeline.trials.result import TrialResult
+
+# How long after the deadline a trial that is deep inside a library call is waited for.
+GRACE_S = 1.0
+TUNE_FOLDER = ".tune"
+
+
+class Search:
+    """Runs Tune on a thread of its own, so that the deadline holds whatever Tune waits for."""
+
+    def __init__(self, arena: Arena, plan: SearchPlan, folder: Path, listener: SearchListener):
+        self.log = SearchLog(listener)
+        self._arena = arena
+        self._plan = plan
+        self._folder = folder
+        self._executor = ThreadPoolExecutor(1, "tune")
+        self._tune: Future | None = None
+
+    def start(self) -> None:
+        """Begin the search."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._tune = self._executor.submit(self._run)
+        self._tune.add_done_callback(lambda _: self.log.is_idle.set())
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait at most `timeout_s`; return whether the search is over.
+
+        Raises:
+            SearchError: Tune itself broke.
+        """
+        is_over = self.log.is_idle.wait(timeout_s)
+        error = self._tune.exception() if self._tune.done() else None
+        if error is not None:
+            raise SearchError(f"Ray Tune broke off the search: {error}") from error
+        return is_over or time.time() > self._plan.deadline + GRACE_S
+
+    def results(self) -> list[TrialResult]:
+        """Return what every trial left; those still running count as stopped."""
+        for entry in self.log.entries():
+            if entry.result is None and (entry.is_running or entry.progress):
+                self.log.ended(entry.cut_short("the time was up"))
+        return [result for result in self.log.results() if result.rungs_reached or result.status != "stopped"]
+
+    def clean_up(self) -> None:
+        """Drop what only the search needed: Tune's files, members' states and unfinished trials."""
+        shutil.rmtree(self._folder / TUNE_FOLDER, ignore_errors=True)
+        for unfinished in self._folder.glob(".*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _run(self) -> None:
+        self._tuner().fit()
+
+    def _tuner(self) -> Any:
+        from ray import tune
+        from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
+
+        from pipeline.search.callback import StartCallback
+        from pipeline.search.scheduler import FamilyScheduler
+        from pipeline.search.searcher import FamilySearcher
+        from pipeline.search.trainable import Site, TrialTrainable
+
+        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(1, self._plan.n_slots // 4)))
+        warnings.filterwarnings("ignore", module=r"ray\..*")
+        site = Site(
+            str(self._folder.absolute()), self._plan.n_threads, self._plan.deadline, self._plan.longest_trial_s
+        )
+        trainable = tune.with_parameters(TrialTrainable, arena=self._arena, site=site)
+        return tune.Tuner(
+            tune.with_resources(trainable, partial(_resources, self._plan)),
+            tune_config=TuneConfig(
+                search_alg=FamilySearcher(self._plan, self.log),
+                scheduler=FamilyScheduler(self._plan, self.log),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=lambda trial: trial.config["trial"]["trial_id"],
+                trial_dirname_creator=lambda trial: trial.config["trial"]["trial_id"],
+            ),
+            run_config=RunConfig(
+                name=TUNE_FOLDER,
+                storage_path=str(self._folder.absolute()),
+                verbose=0,
+                callbacks=[StartCallback(self.log)],
+                failure_config=FailureConfig(max_failures=0),
+                checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            ),
+        )
+
+
+def _resources(plan: SearchPlan, config: dict[str, Any]) -> Any:
+    from ray.tune import PlacementGroupFactory
+
+    bundle = {"CPU": float(plan.n_threads)}
+    gpu_share = plan.gpu_share(config["trial"]["family"])
+    if gpu_share:
+        bundle["GPU"] = gpu_share
+    return PlacementGroupFactory([bundle])

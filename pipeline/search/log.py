@@ -1,0 +1,117 @@
+"""What the driver knows of the trials of a run, told by Tune's event loop and read by everybody else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pipeline.trials.climb import Progress, Trial
+from pipeline.trials.result import STOPPED, TrialResult
+
+
+class SearchListener(Protocol):
+    """Hears of every trial; called on Tune's event loop, so it must return at once and never raise."""
+
+    def trial_started(self, trial: Trial, scheduler: str) -> None: ...
+
+    def trial_progress(self, trial: Trial, rung: int, score: float) -> None: ...
+
+    def trial_finished(self, result: TrialResult) -> None: ...
+
+
+@dataclass
+class Entry:
+    """One trial as far as it has come."""
+
+    index: int
+    trial: Trial
+    scheduler: str
+    progress: list[Progress] = field(default_factory=list)
+    result: TrialResult | None = None
+    is_running: bool = False
+
+    def cut_short(self, reason: str | None) -> TrialResult:
+        """Return the result of a trial that ends here."""
+        last = self.progress[-1] if self.progress else None
+        return TrialResult(
+            trial_id=self.trial.trial_id,
+            family=self.trial.family,
+            config=dict(self.trial.config),
+            scheduler=self.scheduler,
+            status=STOPPED,
+            rungs_reached=last.rung if last else 0,
+            n_rungs=last.n_rungs if last else 0,
+            curve=tuple(progress.score for progress in self.progress),
+            fit_s=last.fit_s if last else 0.0,
+            cpu_s=last.cpu_s if last else 0.0,
+            error=reason,
+        )
+
+
+class SearchLog:
+    """Every trial of the run, in the order in which they were asked for."""
+
+    def __init__(self, listener: SearchListener):
+        self._listener = listener
+        self._entries: dict[str, Entry] = {}
+        self._lock = threading.Lock()
+        self.is_exhausted = threading.Event()
+        self.is_idle = threading.Event()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its searcher and scheduler to be able to restore them; the log stays with the driver."""
+        return {}
+
+    def add(self, trial: Trial, scheduler: str) -> Entry:
+        with self._lock:
+            entry = Entry(len(self._entries), trial, scheduler)
+            self._entries[trial.trial_id] = entry
+        return entry
+
+    def entry(self, trial_id: str) -> Entry:
+        return self._entries[trial_id]
+
+    def entries(self) -> tuple[Entry, ...]:
+        with self._lock:
+            return tuple(self._entries.values())
+
+    def results(self) -> list[TrialResult]:
+        """Return the results of all trials that have ended, in the order in which they were asked for."""
+        return [entry.result for entry in self.entries() if entry.result is not None]
+
+    def started(self, trial_id: str) -> None:
+        entry = self._entries[trial_id]
+        if not entry.is_running and entry.result is None:
+            entry.is_running = True
+            if not entry.progress:
+                self._listener.trial_started(entry.trial, entry.scheduler)
+
+    def progressed(self, trial_id: str, progress: Progress) -> None:
+        entry = self._entries[trial_id]
+        entry.progress.append(progress)
+        self._listener.trial_progress(entry.trial, progress.rung, progress.score)
+
+    def ended(self, result: TrialResult) -> None:
+        entry = self._entries[result.trial_id]
+        if entry.result is None:
+            entry.result = result
+            entry.is_running = False
+            self._listener.trial_finished(result)
+        self._look_whether_idle()
+
+    def exhausted(self) -> None:
+        """Say that no further trial will be asked for."""
+        self.is_exhausted.set()
+        self._look_whether_idle()
+
+    def n_ended(self) -> int:
+        return sum(entry.result is not None for entry in self.entries())
+
+    def _look_whether_idle(self) -> None:
+        if self.is_exhausted.is_set() and not any(self._open()):
+            self.is_idle.set()
+
+    def _open(self) -> Iterator[Entry]:
+        return (entry for entry in self.entries() if entry.result is None)

@@ -1,0 +1,96 @@
+"""How a run's cores and seconds are dealt out, each decision with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.families.registry import get_family
+
+# Cheap and strong first, so that a short run has seen every kind of model; unknown families follow by name.
+OPENING = ("lightgbm", "linear", "xgboost", "extra_trees", "mlp", "random_forest")
+# In a reproducible run, what is decided about a trial rests on trials at least this far before it.
+LAG = 8
+# No trial may take more of the search than this, so that a huge table still sees several families.
+LONGEST_TRIAL_SHARE = 0.35
+# A population smaller than this has no quartile to copy from.
+LEAST_POPULATION, MOST_POPULATION = 4, 16
+GPU_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class ClusterSize:
+    """What the search may use, over all nodes."""
+
+    n_cpus: int
+    n_gpus: int
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """The settings of one search.
+
+    families: names, in the order in which they are first tried.
+    lag: None in budgeted runs, whose decisions are asynchronous.
+    deadline: on `time.time()`'s scale, so that it means the same on every node; infinite without a budget.
+    longest_trial_s: seconds after which a single trial hurries to its end.
+    """
+
+    families: tuple[str, ...]
+    seed: int
+    n_threads: int
+    n_slots: int
+    n_gpus: int
+    n_members: int
+    max_trials: int | None
+    lag: int | None
+    deadline: float
+    longest_trial_s: float
+
+    def uses_pbt(self, family: str) -> bool:
+        """PBT needs trials side by side, so a reproducible run, whose decisions wait for nobody, halves instead."""
+        return self.lag is None and get_family(family).scheduler == "pbt"
+
+    def scheduler_of(self, family: str) -> str:
+        return "pbt" if self.uses_pbt(family) else "asha"
+
+    def gpu_share(self, family: str) -> float:
+        """The share of a GPU that a trial of the family asks for."""
+        return GPU_SHARE if self.n_gpus and self.lag is None and get_family(family).uses_gpu else 0.0
+
+
+def make_plan(
+    families: Sequence[str],
+    cluster: ClusterSize,
+    seed: int,
+    max_trials: int | None,
+    search_s: float | None,
+    now: float,
+) -> SearchPlan:
+    """Plan a search of `search_s` seconds from `now` (`time.time()`), or without a clock where it is None."""
+    reproducible = search_s is None
+    n_threads = 1 if reproducible else _threads_per_trial(cluster.n_cpus)
+    n_slots = max(1, cluster.n_cpus // n_threads)
+    return SearchPlan(
+        families=_in_opening_order(families),
+        seed=seed,
+        n_threads=n_threads,
+        n_slots=min(n_slots, LAG) if reproducible else n_slots,
+        n_gpus=cluster.n_gpus,
+        n_members=min(max(LEAST_POPULATION, n_slots), MOST_POPULATION),
+        max_trials=max_trials,
+        lag=LAG if reproducible else None,
+        deadline=math.inf if reproducible else now + search_s,
+        longest_trial_s=math.inf if reproducible else LONGEST_TRIAL_SHARE * search_s,
+    )
+
+
+def _threads_per_trial(n_cpus: int) -> int:
+    """One thread a trial wastes no core; past 16 cores, memory for so many trials at once would be wasted instead."""
+    return max(1, min(4, n_cpus // 8))
+
+
+def _in_opening_order(families: Sequence[str]) -> tuple[str, ...]:
+    place = {name: position for position, name in enumerate(OPENING)}
+    return tuple(sorted(families, key=lambda name: (place.get(name, len(OPENING)), name)))

@@ -1,0 +1,42 @@
+"""Asynchronous successive halving (Li et al. 2020), decided at exact rungs."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+# One in this many goes on at each rung; 3 is the choice of Li et al. (2020) after e, the optimum in theory.
+REDUCTION = 3
+
+
+def survives(score: float, peers: list[float], reduction: float = REDUCTION) -> bool:
+    """Tell whether `score` is among the best 1/`reduction` (at least one) of itself and its `peers`, higher better.
+
+    NaN is worse than anything and never survives once there is a peer.
+    """
+    if math.isnan(score):
+        return not peers
+    n_better = sum(peer > score for peer in peers)
+    return n_better < math.ceil((len(peers) + 1) / reduction)
+
+
+@dataclass
+class Rungs:
+    """The scores that trials of each family left at each rung."""
+
+    _scores: dict[tuple[str, int], dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
+
+    def record(self, family: str, rung: int, index: int, score: float) -> None:
+        """Keep the score of the run's `index`-th trial at `rung`."""
+        self._scores[family, rung][index] = score
+
+    def peers(self, family: str, rung: int, index: int, lag: int | None) -> list[float]:
+        """Return the scores at `rung` that the `index`-th trial is compared with.
+
+        Without a lag: all that are there. With one: those of trials at least `lag` before it, which a reproducible
+        run has finished before this trial began, so that the answer depends on nothing but the order of trials.
+        """
+        scores = self._scores[family, rung]
+        newest = math.inf if lag is None else index - lag
+        return [score for other, score in sorted(scores.items()) if other != index and other <= newest]

@@ -1,0 +1,121 @@
+"""The one scheduler of the Tune experiment: halving at rungs for most families, populations for those that ask."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import TrialScheduler
+
+from pipeline.search.log import Entry, SearchLog
+from pipeline.search.plan import SearchPlan
+from pipeline.search.population import Population, Snapshot
+from pipeline.search.rungs import Rungs, survives
+from pipeline.search.searcher import TRIAL
+from pipeline.search.space import load_space
+from pipeline.seeds import derive_seed
+from pipeline.trials.attempt import failed
+from pipeline.trials.climb import N_PBT_INTERVALS, Progress, Resume, Trial
+from pipeline.trials.result import result_from
+
+
+class FamilyScheduler(TrialScheduler):
+    """Decides at every rung whether a trial goes on, stops, or takes up the state of a better member."""
+
+    _supports_buffered_results = False
+
+    def __init__(self, plan: SearchPlan, log: SearchLog):
+        super().__init__()
+        self._metric = "score"
+        self._plan = plan
+        self._log = log
+        self._rungs = Rungs()
+        self._populations = {
+            family: Population(load_space(family), derive_seed(plan.seed, "population", family))
+            for family in plan.families
+            if plan.uses_pbt(family)
+        }
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict) -> str:
+        """Decide on the rung that `result` reports."""
+        entry = self._entry(trial)
+        progress = _progress_from(result)
+        self._log.progressed(entry.trial.trial_id, progress)
+        self._rungs.record(entry.trial.family, progress.rung, entry.index, progress.score)
+        population = self._populations.get(entry.trial.family)
+        if population is not None and progress.rung < N_PBT_INTERVALS:
+            return self._exploit(tune_controller, trial, entry, progress, population)
+        if entry.trial.must_complete or self._survives(entry, progress):
+            return TrialScheduler.CONTINUE
+        self._log.ended(entry.cut_short(None))
+        return TrialScheduler.STOP
+
+    def _entry(self, trial: TuneTrial) -> Entry:
+        return self._log.entry(trial.config[TRIAL]["trial_id"])
+
+    def _survives(self, entry: Entry, progress: Progress) -> bool:
+        peers = self._rungs.peers(entry.trial.family, progress.rung, entry.index, self._plan.lag)
+        return survives(progress.score, peers)
+
+    def _exploit(
+        self, tune_controller: Any, trial: TuneTrial, entry: Entry, progress: Progress, population: Population
+    ) -> str:
+        snapshot = Snapshot(
+            entry.trial.trial_id, progress.score, entry.trial.config, str(progress.state), progress.lineage
+        )
+        donor = population.record(progress.rung, snapshot)
+        if donor is None:
+            return TrialScheduler.CONTINUE
+        config = population.explore(donor, entry.trial.trial_id, progress.rung)
+        resume = Resume(donor.state, progress.rung, donor.lineage)
+        entry.trial = replace(entry.trial, config=config, resume=resume)
+        tune_controller.pause_trial(trial, should_checkpoint=False)
+        trial.set_config({TRIAL: asdict(entry.trial)})
+        return TrialScheduler.NOOP
+
+    def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
+        """Let members that took up a better state go on first, then start trials in the order they were asked for."""
+        trials = tune_controller.get_trials()
+        for status in (TuneTrial.PAUSED, TuneTrial.PENDING):
+            for trial in trials:
+                if trial.status == status:
+                    return trial
+        return None
+
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Nothing to prepare: the log knows the trial since it was asked for."""
+
+    def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Count a trial whose process died as failed."""
+        entry = self._entry(trial)
+        reason = str(trial.get_error() or "its process died").strip().splitlines()[-1]
+        self._log.ended(failed(entry.trial, reason, entry.scheduler))
+
+    def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict) -> None:
+        """Take in the result of a trial that ended by itself."""
+        if "result" in result:
+            self._log.ended(result_from(json.loads(result["result"])))
+
+    def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Count a trial that never ran, or did not run again, as stopped."""
+        self._log.ended(self._entry(trial).cut_short("the search was over"))
+
+    def debug_string(self) -> str:
+        return "halving and populations by family"
+
+
+def trial_from(config: dict[str, Any]) -> Trial:
+    """Return our Trial out of a Tune configuration."""
+    stored = dict(config[TRIAL])
+    resume = stored.pop("resume")
+    if resume is not None:
+        resume = Resume(resume["folder"], resume["rung"], tuple((unit, past) for unit, past in resume["lineage"]))
+    return Trial(**stored, resume=resume)
+
+
+def _progress_from(result: dict[str, Any]) -> Progress:
+    stored = json.loads(result["progress"])
+    stored["lineage"] = tuple((unit, past) for unit, past in stored["lineage"])
+    return Progress(**stored)

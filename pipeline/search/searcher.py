@@ -1,0 +1,109 @@
+"""The one searcher of the Tune experiment: which family next, and which configuration of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from pipeline.search.allocator import Allocator
+from pipeline.search.log import Entry, SearchLog
+from pipeline.search.plan import SearchPlan
+from pipeline.search.sources import BayesianSource, PopulationSource
+from pipeline.search.space import load_space
+from pipeline.seeds import derive_seed
+from pipeline.trials.climb import LEAST_FOLD_SHARE, Trial
+from pipeline.trials.result import COMPLETED
+
+# The key of a Tune configuration that holds our Trial.
+TRIAL = "trial"
+
+
+class FamilySearcher(Searcher):
+    """Asks the allocator for a family and the family's source for a configuration.
+
+    In a reproducible run a trial is asked for only when every trial at least `plan.lag` before it has ended, and what
+    is decided about it rests on those alone: so neither timing nor the number of cores can change it.
+    """
+
+    def __init__(self, plan: SearchPlan, log: SearchLog):
+        super().__init__(metric="score", mode="max")
+        self._plan = plan
+        self._log = log
+        self._sources = {family: self._source(family) for family in plan.families}
+        self._allocator = Allocator(plan.families, uses_cost=plan.lag is None)
+        self._n_asked = 0
+        self._told: set[str] = set()
+
+    def _source(self, family: str) -> BayesianSource | PopulationSource:
+        seed = derive_seed(self._plan.seed, "source", family)
+        if self._plan.uses_pbt(family):
+            return PopulationSource(load_space(family), seed, self._plan.n_members)
+        return BayesianSource(load_space(family), seed)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next trial, None for "not now", or FINISHED; called by Tune whenever it has room."""
+        open_families = self._open_families()
+        if not open_families:
+            self._log.exhausted()
+            return Searcher.FINISHED
+        if self._must_wait():
+            return None
+        self._learn()
+        family = self._allocator.choose(open_families)
+        own_id = f"{family}-{self._n_asked:04d}"
+        config = self._sources[family].ask(own_id)
+        trial = Trial(own_id, family, config, must_complete=self._is_first())
+        self._n_asked += 1
+        self._log.add(trial, self._plan.scheduler_of(family))
+        return {TRIAL: asdict(trial)}
+
+    def _open_families(self) -> list[str]:
+        if self._plan.max_trials is not None and self._n_asked >= self._plan.max_trials:
+            return []
+        left_s = self._plan.deadline - time.time()
+        if left_s <= 0:
+            return []
+        asked = [name for name in self._plan.families if not self._sources[name].is_exhausted]
+        return [name for name in asked if self._allocator.cheapest_s(name) * LEAST_FOLD_SHARE <= left_s]
+
+    def _must_wait(self) -> bool:
+        if self._plan.lag is None:
+            return False
+        return any(entry.result is None for entry in self._known())
+
+    def _learn(self) -> None:
+        """Pass on the results that may be known by now, in the order of trials where the run must be reproducible."""
+        for entry in self._known():
+            if entry.result is not None and entry.trial.trial_id not in self._told:
+                self._tell(entry)
+
+    def _known(self) -> tuple[Entry, ...]:
+        """Return the trials that may count for the next one."""
+        entries = self._log.entries()
+        return entries if self._plan.lag is None else entries[: max(0, self._n_asked - self._plan.lag + 1)]
+
+    def _tell(self, entry: Entry) -> None:
+        self._told.add(entry.trial.trial_id)
+        self._allocator.tell(entry.result)
+        self._sources[entry.trial.family].tell(entry.result)
+
+    def _is_first(self) -> bool:
+        """Whether nothing is sure to be completed yet, so that this trial must be."""
+        if self._plan.lag is not None:
+            return False
+        results = [entry.result for entry in self._log.entries()]
+        return self._n_asked < self._plan.n_slots or not any(
+            result is None or result.status == COMPLETED for result in results
+        )
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
+        """Results come through the log, which also knows of those that were stopped."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing is kept here: a run that was cut off starts anew."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """See `save`."""

@@ -1,0 +1,118 @@
+"""Where a family's next configuration comes from: its portfolio first, then Bayesian optimisation of its own results."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.search.space import SearchSpace, draw
+from pipeline.seeds import derive_seed
+from pipeline.trials.result import COMPLETED, TrialResult
+
+
+class BayesianSource:
+    """A family's portfolio in order, then Optuna's multivariate TPE (Falkner et al. 2018), told of every result.
+
+    Trials that were stopped at a rung are told as pruned at that rung, so that slow starters are not taken for losers.
+    Optuna is imported when the portfolio is spent: a short run never pays for it.
+    """
+
+    # Random draws before the model is trusted; TPE's own default is 10, but here the portfolio's results count too.
+    N_STARTUP_TRIALS = 8
+
+    def __init__(self, space: SearchSpace, seed: int):
+        self._space = space
+        self._seed = seed
+        self._asked: list[tuple[str, dict[str, Any]]] = []
+        self._told: list[TrialResult] = []
+        self._model: _Model | None = None
+
+    @property
+    def is_exhausted(self) -> bool:
+        return False
+
+    def ask(self, trial_id: str) -> dict[str, Any]:
+        """Return the configuration of the family's next trial."""
+        place = len(self._asked)
+        if place < len(self._space.portfolio):
+            config = dict(self._space.portfolio[place])
+        else:
+            config = self._trained_model().ask(trial_id)
+        self._asked.append((trial_id, config))
+        return config
+
+    def tell(self, result: TrialResult) -> None:
+        """Learn from a result of a trial that was asked for here."""
+        self._told.append(result)
+        if self._model is not None:
+            self._model.tell(result)
+
+    def _trained_model(self) -> _Model:
+        if self._model is None:
+            self._model = _Model(self._space, self._seed, self.N_STARTUP_TRIALS)
+            for trial_id, config in self._asked:
+                self._model.ask(trial_id, config)
+            for result in self._told:
+                self._model.tell(result)
+        return self._model
+
+
+class _Model:
+    """An Optuna study, asked and told."""
+
+    def __init__(self, space: SearchSpace, seed: int, n_startup_trials: int):
+        import optuna
+        from ray.tune.search.optuna import OptunaSearch
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        self._distributions = OptunaSearch.convert_search_space(dict(space.domains))
+        sampler = optuna.samplers.TPESampler(
+            seed=seed, multivariate=True, constant_liar=True, n_startup_trials=n_startup_trials
+        )
+        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        self._open: dict[str, Any] = {}
+
+    def ask(self, trial_id: str, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        if config is not None:
+            self._study.enqueue_trial(dict(config))
+        trial = self._study.ask(self._distributions)
+        self._open[trial_id] = trial
+        return dict(trial.params)
+
+    def tell(self, result: TrialResult) -> None:
+        from optuna.trial import TrialState
+
+        trial = self._open.pop(result.trial_id)
+        for rung, score in enumerate(result.curve):
+            trial.report(score, rung)
+        if result.status == COMPLETED:
+            self._study.tell(trial, result.score)
+        else:
+            self._study.tell(trial, state=TrialState.PRUNED if result.curve else TrialState.FAIL)
+
+
+class PopulationSource:
+    """The first members of a population: the portfolio in order, then random draws, `n_members` in all."""
+
+    def __init__(self, space: SearchSpace, seed: int, n_members: int):
+        self._space = space
+        self._seed = seed
+        self._n_members = n_members
+        self._n_asked = 0
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self._n_asked >= self._n_members
+
+    def ask(self, trial_id: str) -> Mapping[str, Any]:
+        """Return the configuration that the next member starts with."""
+        place = self._n_asked
+        self._n_asked += 1
+        if place < len(self._space.portfolio):
+            return dict(self._space.portfolio[place])
+        return draw(self._space, derive_seed(self._seed, "member", place))
+
+    def tell(self, result: TrialResult) -> None:
+        """A population learns while its members grow, not from how they end."""

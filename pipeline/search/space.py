@@ -1,0 +1,69 @@
+"""Drawing from a family's search space, and nudging a configuration within it."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform
+
+# PBT's explore step (Jaderberg et al. 2017, section 4.1): draw anew with this probability, else multiply by one factor.
+RESAMPLE_PROBABILITY = 0.25
+NUDGES = (0.8, 1.25)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What `search_spaces/NAME.py` says of one family."""
+
+    domains: Mapping[str, Domain]
+    portfolio: tuple[Mapping[str, Any], ...]
+    mutable: frozenset[str]
+
+
+def load_space(family: str) -> SearchSpace:
+    """Read `search_spaces/<family>.py`."""
+    module = importlib.import_module(f"search_spaces.{family}")
+    return SearchSpace(module.SPACE, tuple(module.PORTFOLIO), frozenset(getattr(module, "MUTABLE", ())))
+
+
+def draw(space: SearchSpace, seed: int) -> dict[str, Any]:
+    """Return one configuration drawn at random; each parameter from its own domain."""
+    rng = np.random.default_rng(seed)
+    return {name: _plain(domain.sample(random_state=rng)) for name, domain in space.domains.items()}
+
+
+def nudge(config: Mapping[str, Any], space: SearchSpace, seed: int) -> dict[str, Any]:
+    """Return `config` with its mutable parameters drawn anew or moved a step, and never out of their domains."""
+    rng = np.random.default_rng(seed)
+    moved = dict(config)
+    for name in sorted(space.mutable):
+        domain = space.domains[name]
+        if rng.random() < RESAMPLE_PROBABILITY:
+            moved[name] = _plain(domain.sample(random_state=rng))
+        else:
+            moved[name] = _step(config[name], domain, rng)
+    return moved
+
+
+def _step(value: Any, domain: Domain, rng: np.random.Generator) -> Any:
+    if isinstance(domain, Categorical):
+        choices = list(domain.categories)
+        place = choices.index(value) + int(rng.choice([-1, 1]))
+        return choices[min(max(place, 0), len(choices) - 1)]
+    factor = float(rng.choice(NUDGES))
+    width = domain.upper - domain.lower
+    is_logarithmic = isinstance(domain.sampler, LogUniform)
+    moved = value * factor if is_logarithmic else value + math.copysign(0.2 * width, factor - 1)
+    if isinstance(domain, Integer):
+        return int(min(max(round(moved), domain.lower), domain.upper - 1))
+    assert isinstance(domain, Float)
+    return float(min(max(moved, domain.lower), domain.upper))
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,51 @@
+"""The one place where an exception of a trial's library is caught: the trial fails, the run goes on."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Generator
+
+from pipeline.trials.climb import Progress, Trial
+from pipeline.trials.result import FAILED, TrialResult
+
+Climb = Generator[Progress, None, TrialResult]
+
+
+class Attempt:
+    """A climb that ends in a result whatever happens in it."""
+
+    def __init__(self, trial: Trial, start: Callable[[], Climb]):
+        self._trial = trial
+        self._start = start
+        self._climb: Climb | None = None
+
+    def advance(self) -> Progress | TrialResult:
+        """Return the progress at the next rung, or the result at the end."""
+        try:
+            if self._climb is None:
+                self._climb = self._start()
+            return next(self._climb)
+        except StopIteration as end:
+            return end.value
+        except Exception as error:  # whatever a library raises ends this trial, and only this trial
+            return failed(self._trial, f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
+
+    def close(self) -> None:
+        """Stop early and let go of the fitted models."""
+        if self._climb is not None:
+            self._climb.close()
+            self._climb = None
+
+
+def failed(trial: Trial, error: str, scheduler: str = "") -> TrialResult:
+    """Return the result of a trial that broke; the first line of `error` is the reason shown."""
+    return TrialResult(
+        trial_id=trial.trial_id,
+        family=trial.family,
+        config=dict(trial.config),
+        scheduler=scheduler,
+        status=FAILED,
+        rungs_reached=0,
+        n_rungs=0,
+        error=error,
+    )

@@ -1,0 +1,271 @@
+"""One trial's life as a generator: it yields its score at each rung and is closed to be stopped.
+
+The rungs of a trial are: a first share of the first fold (or, for PBT families, equal intervals of it), the whole
+first fold, and all folds. What reaches the last rung owns out-of-fold predictions and one model a fold.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.folds import Folds
+from pipeline.data.table import Table, Task
+from pipeline.families.base import Cache, Compute, Config, Family, Job
+from pipeline.families.registry import get_family
+from pipeline.metrics import Metric
+from pipeline.seeds import derive_seed
+from pipeline.trials.fold_fit import FoldFit
+from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
+from pipeline.trials.scoring import all_metrics, fold_scores, growth_metric, part_score
+
+# A trial of a PBT family is compared this often on the first fold, the last time at its end.
+N_PBT_INTERVALS = 4
+# A trial goes on to the other folds only if each can have at least this share of the first fold's time.
+LEAST_FOLD_SHARE = 0.4
+N_TIMED_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Arena:
+    """What all trials of a run share."""
+
+    table: Table
+    task: Task
+    folds: Folds
+    metric: Metric
+    seed: int
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where a PBT trial takes up growing: another member's state and the configurations it grew under."""
+
+    folder: str
+    rung: int
+    lineage: tuple[tuple[int, dict[str, Any]], ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration of one family.
+
+    must_complete: finish all folds even if time allows each only a little, because nothing else is sure to.
+    """
+
+    trial_id: str
+    family: str
+    config: Mapping[str, Any]
+    must_complete: bool = False
+    resume: Resume | None = None
+
+
+@dataclass(frozen=True)
+class Means:
+    """What one trial may use.
+
+    deadline: on `time.monotonic()`'s scale; infinite in reproducible runs.
+    folder: where the trial's predictions and models are written.
+    states: where a PBT trial's state at each interval is written, for other members to take up.
+    """
+
+    folder: Path
+    states: Path
+    compute: Compute = field(default_factory=Compute)
+    deadline: float = math.inf
+    cache: Cache = field(default_factory=Cache)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One rung reached; `score` is higher-is-better, on the first fold until the last rung."""
+
+    rung: int
+    n_rungs: int
+    score: float
+    n_units: int
+    fit_s: float
+    cpu_s: float = 0.0
+    state: str | None = None
+    lineage: tuple[tuple[int, dict[str, Any]], ...] = ()
+
+
+def n_first_fold_rungs(family: Family) -> int:
+    """Return how many times a trial of the family is compared before it leaves the first fold."""
+    return N_PBT_INTERVALS if family.scheduler == "pbt" else 2
+
+
+def climb(trial: Trial, arena: Arena, means: Means) -> Generator[Progress, None, TrialResult]:
+    """Grow one trial; yield its Progress at every rung but the last; return its result."""
+    return (yield from _Climb(trial, arena, means).run())
+
+
+class _Climb:
+    def __init__(self, trial: Trial, arena: Arena, means: Means):
+        self.trial = trial
+        self.arena = arena
+        self.means = means
+        self.family = get_family(trial.family)
+        self.lineage = [*(trial.resume.lineage if trial.resume else ())]
+        self.n_rungs = n_first_fold_rungs(self.family) + 1
+        self.curve: list[float] = []
+        self.started_s = time.monotonic()
+        self.cpu_started_s = time.process_time()
+
+    def run(self) -> Generator[Progress, None, TrialResult]:
+        first = self._fold_fit(0)
+        if self.family.scheduler == "pbt":
+            yield from self._population_rungs(first)
+        else:
+            yield from self._growth_rungs(first)
+        first_fold_s = self._elapsed()
+        if not self._can_finish(first_fold_s):
+            return self._result(STOPPED, error="no time left for the other folds")
+        return self._all_folds(first)
+
+    def _growth_rungs(self, first: FoldFit) -> Generator[Progress, None, None]:
+        deadline = self._fold_deadline(0)
+        if first.max_units > 1:
+            first.grow_to(math.ceil(self.family.first_rung * first.max_units), deadline)
+            yield self._progress(first, self._first_fold_score(first))
+        else:
+            yield self._progress(first, self._score_on_fewer_rows())
+        first.grow_to(first.max_units, deadline)
+        yield self._progress(first, self._first_fold_score(first))
+
+    def _population_rungs(self, first: FoldFit) -> Generator[Progress, None, None]:
+        deadline = self._fold_deadline(0)
+        start_rung = 0
+        if self.trial.resume:
+            first.take_up(Path(self.trial.resume.folder))
+            first.learner.adjust(self.trial.config)
+            start_rung = self.trial.resume.rung
+        self.lineage.append((first.learner.n_units, dict(self.trial.config)))
+        for rung in range(start_rung + 1, N_PBT_INTERVALS + 1):
+            first.grow_to(math.ceil(first.max_units * rung / N_PBT_INTERVALS), deadline)
+            state = self.means.states / f"{self.trial.trial_id}-{rung}"
+            state.mkdir(parents=True, exist_ok=True)
+            first.learner.save_state(state)
+            yield self._progress(first, self._first_fold_score(first), rung, str(state))
+
+    def _all_folds(self, first: FoldFit) -> TrialResult:
+        table, folds = self.arena.table, self.arena.folds
+        oof = np.zeros((table.n_rows, self.arena.task.n_outputs))
+        n_units, predict_us = [], 0.0
+        for fold in range(folds.n_folds):
+            fit = first if fold == 0 else self._grown_fold(fold)
+            oof[folds.valid_rows(fold)] = fit.finish()
+            n_units.append(fit.best_units)
+            folder = self.means.folder / f"fold{fold}"
+            folder.mkdir(parents=True)
+            fit.learner.save(folder)
+            predict_us += self._predict_us(fit)
+        np.save(self.means.folder / "oof.npy", oof)
+        scores = fold_scores(self.arena.metric, self.arena.task, table, folds, oof)
+        self.curve.append(float(np.mean(scores)))
+        return self._result(
+            COMPLETED,
+            fold_scores=scores,
+            metrics=all_metrics(self.arena.task, table, folds, oof),
+            n_units=tuple(n_units),
+            predict_us=predict_us,
+        )
+
+    def _grown_fold(self, fold: int) -> FoldFit:
+        fit = self._fold_fit(fold)
+        deadline = self._fold_deadline(fold)
+        for position, (_, config) in enumerate(self.lineage):
+            until = self.lineage[position + 1][0] if position + 1 < len(self.lineage) else fit.max_units
+            fit.learner.adjust(config)
+            fit.grow_to(until, deadline)
+        fit.grow_to(fit.max_units, deadline)
+        return fit
+
+    def _fold_fit(self, fold: int, rows: np.ndarray | None = None) -> FoldFit:
+        folds = self.arena.folds
+        job = Job(
+            table=self.arena.table,
+            task=self.arena.task,
+            rows=folds.train_rows(fold) if rows is None else rows,
+            watched=folds.valid_rows(fold),
+            part=f"fold{fold}" if rows is None else f"fold{fold}/{len(rows)} rows",
+            seed=derive_seed(self.arena.seed, "fit", fold),
+            compute=self.means.compute,
+            cache=self.means.cache,
+        )
+        config = self._initial_config()
+        return FoldFit(self.family, config, job, growth_metric(self.arena.metric))
+
+    def _initial_config(self) -> Config:
+        return self.lineage[0][1] if self.lineage else self.trial.config
+
+    def _score_on_fewer_rows(self) -> float:
+        rows = self.arena.folds.train_rows(0)
+        chosen = np.random.default_rng(derive_seed(self.arena.seed, "fewer rows")).permutation(len(rows))
+        n_kept = max(1, round(self.family.first_rung * len(rows)))
+        fit = self._fold_fit(0, np.sort(rows[chosen[:n_kept]]))
+        fit.grow_to(1)
+        return self._first_fold_score(fit)
+
+    def _first_fold_score(self, fit: FoldFit) -> float:
+        arena = self.arena
+        return part_score(arena.metric, arena.task, arena.table, fit.job.watched, fit.best_predictions)
+
+    def _progress(self, fit: FoldFit, score: float, rung: int | None = None, state: str | None = None) -> Progress:
+        self.curve.append(score)
+        reached = len(self.curve) if rung is None else rung
+        return Progress(
+            rung=reached,
+            n_rungs=self.n_rungs,
+            score=score,
+            n_units=fit.learner.n_units,
+            fit_s=self._elapsed(),
+            cpu_s=self._cpu(),
+            state=state,
+            lineage=tuple(self.lineage),
+        )
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.started_s
+
+    def _cpu(self) -> float:
+        return time.process_time() - self.cpu_started_s
+
+    def _fold_deadline(self, fold: int) -> float:
+        """Share what time is left equally between the folds that are left, so that a slow trial still has them all."""
+        now = time.monotonic()
+        return now + (self.means.deadline - now) / (self.arena.folds.n_folds - fold)
+
+    def _can_finish(self, first_fold_s: float) -> bool:
+        left_s = self.means.deadline - time.monotonic()
+        needed_s = LEAST_FOLD_SHARE * first_fold_s * (self.arena.folds.n_folds - 1)
+        return self.trial.must_complete or left_s >= needed_s
+
+    def _predict_us(self, fit: FoldFit) -> float:
+        sample = self.arena.table.take(fit.job.watched[:N_TIMED_ROWS])
+        started = time.perf_counter()
+        fit.learner.predict(sample)
+        return (time.perf_counter() - started) * 1e6 / sample.n_rows
+
+    def _result(self, status: str, **outcome: Any) -> TrialResult:
+        return TrialResult(
+            trial_id=self.trial.trial_id,
+            family=self.trial.family,
+            config=dict(self.trial.config),
+            scheduler=self.family.scheduler,
+            status=status,
+            rungs_reached=len(self.curve),
+            n_rungs=self.n_rungs,
+            curve=tuple(self.curve),
+            fit_s=self._elapsed(),
+            cpu_s=self._cpu(),
+            lineage=tuple(self.lineage),
+            folder=str(self.means.folder) if status == COMPLETED else None,
+            **outcome,
+        )

@@ -1,0 +1,65 @@
+"""One learner grown on one fold: looks at the watched rows now and then, remembers the best, stops when it is past it."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.families.base import Config, Family, Job, Learner
+from pipeline.metrics import Metric
+
+
+class FoldFit:
+    """Grow one learner with early stopping on its watched rows."""
+
+    def __init__(self, family: Family, config: Config, job: Job, metric: Metric):
+        self.family = family
+        self.job = job
+        self.metric = metric
+        self.max_units = family.max_units(config)
+        self.learner: Learner = family.start(job, config)
+        self.best_score = -math.inf
+        self.best_units = 0
+        self.best_predictions: np.ndarray | None = None
+        self._target = job.table.target[job.watched]
+        self._weight = None if job.table.weight is None else job.table.weight[job.watched]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether growing on is pointless: nothing left to grow, or patience spent."""
+        n_units = self.learner.n_units
+        patience = max(self.family.chunk, round(self.family.patience * self.max_units))
+        return n_units >= self.max_units or (self.best_units > 0 and n_units - self.best_units >= patience)
+
+    def take_up(self, state: Path) -> None:
+        """Go on from the state that another learner of the same family wrote; it is the best one known from here on."""
+        self.learner.load_state(state)
+        self._look()
+
+    def grow_to(self, units: int, deadline: float = math.inf) -> None:
+        """Grow to `units`, or until the fit is over, or until `time.monotonic()` passes `deadline`.
+
+        The first chunk is always grown, so that there is a model whatever the deadline.
+        """
+        units = min(units, self.max_units)
+        while self.learner.n_units < units and not self.is_over:
+            if self.best_units and time.monotonic() >= deadline:
+                return
+            self.learner.advance(min(self.family.chunk, units - self.learner.n_units))
+            self._look()
+
+    def _look(self) -> None:
+        predictions = self.learner.watch()
+        score = self.metric.score(self._target, predictions, self._weight)
+        if score > self.best_score or self.best_units == 0:
+            self.best_score, self.best_units = score, self.learner.n_units
+            self.best_predictions = predictions
+            self.learner.mark()
+
+    def finish(self) -> np.ndarray:
+        """Return the learner to its best state; return that state's watched predictions, (n_watched, n_outputs)."""
+        self.learner.rewind()
+        return self.best_predictions

@@ -1,0 +1,45 @@
+"""How a trial is scored: while a fit grows, at a rung, and on all folds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.data.folds import Folds
+from pipeline.data.table import BINARY, Table, Task
+from pipeline.metrics import METRICS, Metric, choose_threshold, metrics_for
+
+
+def growth_metric(metric: Metric) -> Metric:
+    """Return the metric that early stopping watches: decisions at a threshold are too coarse for it, so log loss."""
+    return METRICS["log_loss"] if metric.needs_threshold else metric
+
+
+def part_score(metric: Metric, task: Task, table: Table, rows: np.ndarray, predictions: np.ndarray) -> float:
+    """Score predictions (n_rows, n_outputs) of some `rows`; a threshold is chosen on these very rows, alike for all."""
+    target = table.target[rows]
+    weight = None if table.weight is None else table.weight[rows]
+    if metric.needs_threshold and task.kind == BINARY:
+        threshold = choose_threshold(metric, target, predictions, weight)
+        return metric.score(target, predictions, weight, threshold)
+    return metric.score(target, predictions, weight)
+
+
+def fold_scores(metric: Metric, task: Task, table: Table, folds: Folds, oof: np.ndarray) -> tuple[float, ...]:
+    """Score out-of-fold predictions fold by fold; a fold's threshold is chosen on the other folds."""
+    scores = []
+    for fold in range(folds.n_folds):
+        rows, others = folds.valid_rows(fold), folds.train_rows(fold)
+        weight = None if table.weight is None else table.weight[rows]
+        threshold = 0.5
+        if metric.needs_threshold and task.kind == BINARY:
+            other_weight = None if table.weight is None else table.weight[others]
+            threshold = choose_threshold(metric, table.target[others], oof[others], other_weight)
+        scores.append(metric.score(table.target[rows], oof[rows], weight, threshold))
+    return tuple(scores)
+
+
+def all_metrics(task: Task, table: Table, folds: Folds, oof: np.ndarray) -> dict[str, float]:
+    """Return every metric of the task, higher is better, averaged over folds."""
+    return {
+        metric.name: float(np.mean(fold_scores(metric, task, table, folds, oof))) for metric in metrics_for(task.kind)
+    }
