@@ -1,0 +1,211 @@
+"""From a run's settings to encoded tables: what to learn from, and what to judge the leader on once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config import DEMO, DEMO_TARGET, RunConfig
+from pipeline.data.folds import held_out_rows
+from pipeline.data.read import Source, read_source
+from pipeline.data.schema import Schema, infer_schema
+from pipeline.data.table import Table, Task
+from pipeline.data.target import check_class_sizes, encode_target, infer_task, known_rows, make_task
+from pipeline.data.values import NUMERIC, content_of, numbers_of
+from pipeline.errors import DataError, nearest
+
+__all__ = ["Dataset", "demo_frame", "infer_task", "load_dataset"]
+
+_N_SAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training table, encoded, and all that is to be known of it.
+
+    table: with target and weight; weights have mean one.
+    notes: sentences on what was dropped, and why the task is what it is.
+    name: of the file or folder, without its ending.
+    source: path or URI as typed.
+    digest: 16 hexadecimal digits of the encoded content.
+    sample: at most 5 raw rows of the schema's columns.
+    """
+
+    table: Table
+    schema: Schema
+    task: Task
+    target_name: str
+    notes: tuple[str, ...]
+    name: str
+    source: str
+    digest: str
+    sample: pd.DataFrame
+
+
+def demo_frame() -> tuple[pd.DataFrame, str]:
+    """Return a real table that ships with scikit-learn, 569 breast tumours, and the name of its target."""
+    from sklearn.datasets import load_breast_cancer
+
+    bunch = load_breast_cancer(as_frame=True)
+    names = np.asarray(bunch.target_names, dtype=object)
+    return bunch.data.assign(**{DEMO_TARGET: names[bunch.target.to_numpy()]}), DEMO_TARGET
+
+
+def load_dataset(config: RunConfig) -> tuple[Dataset, Table | None]:
+    """Return the training data, and the labelled test table of `test_data` or `test_size`, if either is set.
+
+    Test rows leave before anything is learnt from the table: types, categories and classes are those of the rest.
+    Raises DataError for a table, target or weight that cannot be used.
+    """
+    source = _read_training(config)
+    frame, notes = _labelled_rows(source.frame, config.target, config.task)
+    notes = [*source.notes, *notes]
+    kind, why = infer_task(frame[config.target], config.task)
+    notes.append(why)
+    train, test = _split(frame, config, make_task(frame[config.target], kind))
+    if config.test_data is not None:
+        test, test_notes = _read_test(config, kind)
+        notes += test_notes
+    dataset = _encode_training(train, config, kind, notes)
+    if test is None:
+        return dataset, None
+    table, test_notes = _encode_test(test, dataset, config)
+    return replace(dataset, notes=dataset.notes + tuple(test_notes)), table
+
+
+def _read_training(config: RunConfig) -> Source:
+    source = Source(demo_frame()[0]) if config.data == DEMO else read_source(config.data)
+    for role, name in (("target", config.target), ("weight", config.weight)):
+        if name is not None and name not in source.frame.columns:
+            raise DataError(f"the table has no {role} column {name!r}.{nearest(name, map(str, source.frame.columns))}")
+    return source
+
+
+def _read_test(config: RunConfig, kind: str) -> tuple[pd.DataFrame, list[str]]:
+    source = read_source(config.test_data)
+    if config.target not in source.frame.columns:
+        raise DataError(
+            f"the test table {config.test_data!r} has no target column {config.target!r}."
+            + nearest(config.target, map(str, source.frame.columns))
+        )
+    frame, notes = _labelled_rows(source.frame, config.target, kind)
+    return frame, [f"test data: {note}" for note in notes]
+
+
+def _labelled_rows(frame: pd.DataFrame, target: str, asked: str) -> tuple[pd.DataFrame, list[str]]:
+    known = known_rows(frame[target], asked)
+    if known.all():
+        return frame, []
+    if not known.any():
+        raise DataError(f"the target {target!r} has no value in any of the {len(frame):,} rows.")
+    n_dropped = int((~known).sum())
+    rows = "row" if n_dropped == 1 else "rows"
+    return frame[known].reset_index(drop=True), [f"dropped {n_dropped:,} {rows} whose target {target} is null"]
+
+
+def _split(frame: pd.DataFrame, config: RunConfig, task: Task) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    if config.test_size is None:
+        return frame, None
+    held_out = held_out_rows(encode_target(frame[config.target], task), task, config.test_size, config.seed)
+    if held_out.all() or not held_out.any():
+        raise DataError(
+            f"--test-size {config.test_size:g} of {len(frame)} rows leaves the training or the test table empty."
+        )
+    return frame[~held_out].reset_index(drop=True), frame[held_out].reset_index(drop=True)
+
+
+def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: list[str]) -> Dataset:
+    frame, weight, weight_notes = _weighted_rows(frame, config.weight)
+    task = make_task(frame[config.target], kind)
+    target = encode_target(frame[config.target], task)
+    if task.is_classification and len(task.classes) < 2:
+        raise DataError(
+            f"the target {config.target!r} has one class only in the training rows: there is nothing to learn."
+        )
+    check_class_sizes(target, task, config.n_folds, config.target)
+    schema, schema_notes = infer_schema(frame, _no_features(config))
+    if not schema.columns:
+        raise DataError("no feature is left: " + ("; ".join(schema_notes) or "the target is the only column") + ".")
+    table = replace(schema.encode(frame), target=target, weight=weight)
+    return Dataset(
+        table=table,
+        schema=schema,
+        task=task,
+        target_name=config.target,
+        notes=(*notes, *weight_notes, *schema_notes),
+        name=_name_of(config.data),
+        source=config.data,
+        digest=_digest(table, schema, task),
+        sample=frame[schema.column_names].head(_N_SAMPLE_ROWS),
+    )
+
+
+def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tuple[Table, list[str]]:
+    notes = []
+    target = encode_target(frame[config.target], dataset.task)
+    known = target >= 0 if dataset.task.is_classification else np.isfinite(target)
+    if not known.all():
+        n_dropped = int((~known).sum())
+        what = "is no class of the training data" if dataset.task.is_classification else "is no number"
+        notes.append(f"dropped {n_dropped:,} test row{'s' if n_dropped > 1 else ''} whose target {what}")
+        frame = frame[known].reset_index(drop=True)
+    if not len(frame):
+        raise DataError(f"no test row has a target {config.target!r} that the training data knows.")
+    weight_name = config.weight if config.weight in frame.columns else None
+    if config.weight and not weight_name:
+        notes.append(f"the test table has no column {config.weight}, so its rows weigh the same")
+    frame, weight, weight_notes = _weighted_rows(frame, weight_name)
+    target = encode_target(frame[config.target], dataset.task)
+    return replace(dataset.schema.encode(frame), target=target, weight=weight), notes + weight_notes
+
+
+def _weighted_rows(frame: pd.DataFrame, name: str | None) -> tuple[pd.DataFrame, np.ndarray | None, list[str]]:
+    """Return the rows that weigh something, their float32 weights with mean one, and notes."""
+    if name is None:
+        return frame, None, []
+    weight = _checked_weight(frame[name])
+    counted = weight > 0
+    notes = []
+    if not counted.all():
+        notes.append(f"dropped {int((~counted).sum()):,} rows whose weight {name} is zero")
+        frame, weight = frame[counted].reset_index(drop=True), weight[counted]
+    return frame, (weight / weight.mean()).astype(np.float32), notes
+
+
+def _checked_weight(series: pd.Series) -> np.ndarray:
+    rule = f"the weight column {series.name!r} must hold a number of at least zero in each row, but"
+    if content_of(series) != NUMERIC:
+        raise DataError(f"{rule} it holds no numbers.")
+    weight = numbers_of(series)
+    if not np.isfinite(weight).all():
+        raise DataError(f"{rule} {int((~np.isfinite(weight)).sum()):,} are null or infinite.")
+    if weight.min() < 0:
+        raise DataError(f"{rule} {int((weight < 0).sum()):,} are negative, the least {weight.min():g}.")
+    if weight.max() == 0:
+        raise DataError(f"{rule} all are zero.")
+    return weight
+
+
+def _no_features(config: RunConfig) -> set[str]:
+    return {name for name in (config.target, config.weight) if name is not None}
+
+
+def _name_of(uri: str) -> str:
+    if uri == DEMO:
+        return "breast_cancer"
+    last = uri.split("?")[0].replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return re.sub(r"(\.(parquet|pq|parq|csv|tsv))?(\.gz)?$", "", last, flags=re.IGNORECASE) or "table"
+
+
+def _digest(table: Table, schema: Schema, task: Task) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(json.dumps([schema.to_dict(), task.classes]).encode())
+    for array in (table.features, table.target, table.weight):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()

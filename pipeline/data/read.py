@@ -1,0 +1,174 @@
+"""Read a table from Parquet or CSV, on this machine or in an object store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from pipeline.data.csv import read_csv
+from pipeline.data.files import Files, find_files, first_line
+from pipeline.errors import DataError, nearest
+
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table as it was read, and a sentence for each thing that its reader should know."""
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+def read_frame(uri: str, columns: list[str] | None = None) -> pd.DataFrame:
+    """Return the rows of a Parquet or CSV file, of a folder of such files (hive partitions too), or of a URI.
+
+    columns: the only ones to read, in this order.
+    Raises DataError when nothing is there, it cannot be read, it has no rows, two columns share a name, a column asked
+    for is missing, or the files of a folder differ in their columns.
+    """
+    return read_source(uri, columns).frame
+
+
+def read_source(uri: str, columns: list[str] | None = None) -> Source:
+    """Return what `read_frame` returns, with notes."""
+    files = find_files(uri)
+    try:
+        table = read_csv(uri, files) if files.is_csv else _read_parquet(uri, files, columns)
+    except pa.ArrowInvalid as error:
+        raise DataError(_unreadable(uri, files, error)) from None
+    except OSError as error:
+        raise DataError(f"{uri!r} cannot be read: {first_line(error)}.") from None
+    check_names(uri, table.column_names)
+    if table.num_rows == 0:
+        raise DataError(f"the table {uri!r} has no rows.")
+    table = _chosen_columns(uri, table, columns)
+    notes = ("CSV is slower to read than Parquet, and its column types are guesses",) if files.is_csv else ()
+    return Source(to_frame(table), notes)
+
+
+def _unreadable(uri: str, files: Files, error: Exception) -> str:
+    if files.is_csv:
+        return f"{uri!r} cannot be read as CSV: {first_line(error)}."
+    return (
+        f"{uri!r} is not a readable Parquet file: {first_line(error):.160}. Give Parquet, or a file that ends in .csv."
+    )
+
+
+def check_names(uri: str, names: list[str]) -> None:
+    """Raise DataError when two columns share a name."""
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise DataError(
+            f"column names must be unique, but {uri!r} has {names.count(twice[0])} columns {twice[0]!r}. "
+            "Rename all but one."
+        )
+
+
+def _chosen_columns(uri: str, table: pa.Table, columns: list[str] | None) -> pa.Table:
+    if columns is None:
+        # A pandas index without a name is the number of the row when it was written: no feature.
+        return table.select([name for name in table.column_names if not _PANDAS_INDEX.fullmatch(name)])
+    _check_present(uri, table.column_names, columns)
+    return table.select(columns)
+
+
+def _check_present(uri: str, names: list[str], columns: list[str]) -> None:
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise DataError(f"{uri!r} has no column {missing[0]!r}.{nearest(missing[0], names)}")
+
+
+def _read_parquet(uri: str, files: Files, columns: list[str] | None) -> pa.Table:
+    if files.base is not None:
+        return _read_parquet_folder(uri, files, columns)
+    with pq.ParquetFile(files.paths[0], filesystem=files.filesystem, memory_map=_is_local(files)) as file:
+        names = file.schema_arrow.names
+        check_names(uri, names)
+        if columns is not None:
+            _check_present(uri, names, columns)
+        return file.read(columns=columns)
+
+
+def _is_local(files: Files) -> bool:
+    return isinstance(files.filesystem, fs.LocalFileSystem)
+
+
+def _read_parquet_folder(uri: str, files: Files, columns: list[str] | None) -> pa.Table:
+    schemas = []
+    for path in files.paths:
+        schema = pq.read_schema(path, filesystem=files.filesystem).remove_metadata()
+        check_names(path, schema.names)
+        schemas.append(schema)
+    _check_same_columns(files, schemas)
+    dataset = ds.dataset(
+        list(files.paths),
+        schema=None,
+        format="parquet",
+        filesystem=files.filesystem,
+        partitioning=ds.partitioning(flavor="hive"),
+        partition_base_dir=files.base,
+    )
+    partitions = [field for field in dataset.schema if field.name not in schemas[0].names]
+    united = _unite(uri, schemas)
+    for field in partitions:
+        united = united.append(field)
+    if columns is not None:
+        _check_present(uri, united.names, columns)
+    return dataset.replace_schema(united).to_table(columns=columns)
+
+
+def _check_same_columns(files: Files, schemas: list[pa.Schema]) -> None:
+    first = set(schemas[0].names)
+    for path, schema in zip(files.paths, schemas, strict=True):
+        odd = sorted(first.symmetric_difference(schema.names))
+        if odd:
+            holder = path if odd[0] in schema.names else files.paths[0]
+            raise DataError(
+                f"the files of a folder must have the same columns, but of {files.paths[0]!r} and {path!r} "
+                f"only {holder!r} has {odd[0]!r}."
+            )
+
+
+def _unite(uri: str, schemas: list[pa.Schema]) -> pa.Schema:
+    plain = [pa.schema([(field.name, _value_type(field.type)) for field in schema]) for schema in schemas]
+    try:
+        return pa.unify_schemas(plain, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DataError(f"the files of {uri!r} hold different types: {first_line(error)}.") from None
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """Return `table` in types that pandas holds without a Python object for each value, where there are such."""
+    for place, field in enumerate(table.schema):
+        wanted = _plain_type(field.type)
+        if wanted is not None:
+            table = table.set_column(place, pa.field(field.name, wanted), _cast(table.column(place), wanted))
+    return table.to_pandas(ignore_metadata=True, date_as_object=False, split_blocks=True)
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType | None:
+    if pa.types.is_decimal(kind) or pa.types.is_time(kind) or pa.types.is_duration(kind):
+        return pa.float64()
+    return pa.string() if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else None
+
+
+def _cast(values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    kind = values.type
+    if pa.types.is_time(kind) or pa.types.is_duration(kind):
+        per_second = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[kind.unit]
+        whole = pa.int32() if pa.types.is_time32(kind) else pa.int64()
+        counts = values.cast(whole).cast(pa.float64(), safe=False)
+        return pc.divide(counts, pa.scalar(float(per_second)))
+    return values.cast(wanted, safe=False)

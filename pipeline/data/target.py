@@ -1,0 +1,136 @@
+"""What is predicted: which task a target column sets, its classes, and its values as numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Task
+from pipeline.data.values import BOOLEAN, DATETIME, NUMERIC, OTHER, coded_text, content_of, numbers_of, seconds_of
+from pipeline.errors import DataError
+
+# Whole numbers with no more levels than this are grades or labels more often than amounts.
+MAX_NUMERIC_CLASSES = 20
+# Numbers that were written as text or categories are classes up to this many levels.
+MAX_SPELLED_CLASSES = 50
+
+
+def known_rows(target: pd.Series, asked: str) -> np.ndarray:
+    """Return (n_rows,) bool: where the target has a value; for numbers, where it is finite."""
+    known = target.notna().to_numpy()
+    if asked == REGRESSION or content_of(target) == NUMERIC:
+        known = known & (np.isfinite(numbers_of(target)) | ~_is_numeric(target))
+    return known
+
+
+def _is_numeric(target: pd.Series) -> bool:
+    return content_of(target) == NUMERIC
+
+
+def infer_task(target: pd.Series, asked: str) -> tuple[str, str]:
+    """Return the task that the known values of `target` set, and a sentence that says why.
+
+    asked: "auto", or the task to check that the target suits. Raises DataError when it does not suit, or when there
+    is one value only.
+    """
+    name, content = str(target.name), content_of(target)
+    if content == OTHER:
+        raise DataError(f"the target {name!r} holds lists, records or complex numbers. Name a column of plain values.")
+    n_levels = len(_levels(target))
+    if n_levels < 2:
+        raise DataError(f"the target {name!r} has one value only, {_levels(target)[0]!r}: there is nothing to predict.")
+    if asked == REGRESSION:
+        return REGRESSION, _check_regression(target)
+    if asked != "auto":
+        return _check_classes(name, asked, n_levels)
+    return _guess(target, content, n_levels)
+
+
+def _guess(target: pd.Series, content: str, n_levels: int) -> tuple[str, str]:
+    name, values = str(target.name), numbers_of(target)
+    told = "(--task says otherwise)"
+    if n_levels == 2:
+        return BINARY, f"{name} has two values, so the task is binary classification {told}"
+    if content == DATETIME:
+        return REGRESSION, f"{name} holds dates, so the task is regression on seconds since 1970 {told}"
+    if content == NUMERIC and not (n_levels <= MAX_NUMERIC_CLASSES and (values == np.floor(values)).all()):
+        return REGRESSION, f"{name} holds {n_levels:,} distinct numbers, so the task is regression {told}"
+    if content == NUMERIC:
+        return (
+            MULTICLASS,
+            f"{name} holds {n_levels} distinct whole numbers, so the task is multiclass classification {told}",
+        )
+    if n_levels > MAX_SPELLED_CLASSES and np.isfinite(values).all():
+        return (
+            REGRESSION,
+            f"{name} holds {n_levels:,} distinct numbers written as text, so the task is regression {told}",
+        )
+    return MULTICLASS, f"{name} holds {n_levels} categories, so the task is multiclass classification {told}"
+
+
+def _levels(target: pd.Series) -> list[str]:
+    codes, texts = coded_text(target)
+    return sorted({texts[code] for code in np.unique(codes) if code >= 0})
+
+
+def _check_regression(target: pd.Series) -> str:
+    values = regression_values(target)
+    if not np.isfinite(values).all():
+        odd = target[~np.isfinite(values)].iloc[0]
+        raise DataError(
+            f"regression needs a target of numbers, but {str(target.name)!r} holds {str(odd)!r}. Leave --task out."
+        )
+    return f"{target.name} is predicted as a number, as --task regression asks"
+
+
+def _check_classes(name: str, asked: str, n_levels: int) -> tuple[str, str]:
+    if asked == BINARY and n_levels != 2:
+        raise DataError(
+            f"--task binary needs two classes, but the target {name!r} has {n_levels}. Use --task multiclass."
+        )
+    if n_levels == 2 and asked == MULTICLASS:
+        return BINARY, f"{name} has two classes, so --task multiclass is binary classification"
+    return asked, f"{name} has {n_levels} classes, and --task {asked} asks for classification"
+
+
+def regression_values(target: pd.Series) -> np.ndarray:
+    """Return (n,) float64 values; dates are seconds since 1970."""
+    return seconds_of(target) if content_of(target) == DATETIME else numbers_of(target)
+
+
+def make_task(target: pd.Series, kind: str) -> Task:
+    """Return the task with its classes: in order of number where all texts are numbers, of text otherwise."""
+    if kind == REGRESSION:
+        return Task(kind)
+    classes = _levels(target)
+    values = pd.to_numeric(pd.Series(classes, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
+    if content_of(target) != BOOLEAN and np.isfinite(values).all():
+        classes = [classes[place] for place in np.argsort(values, kind="stable")]
+    return Task(kind, tuple(classes))
+
+
+def encode_target(target: pd.Series, task: Task) -> np.ndarray:
+    """Return (n,) int32 class codes, -1 for what is no class of the task, or (n,) float64 values."""
+    if not task.is_classification:
+        return regression_values(target)
+    rows, texts = coded_text(target)
+    codes = pd.Index(task.classes, dtype=object).get_indexer(pd.Index(texts, dtype=object)).astype(np.int32)
+    return np.append(codes, np.int32(-1))[rows]
+
+
+def check_class_sizes(target: np.ndarray, task: Task, n_folds: int, name: str) -> None:
+    """Raise DataError when a class has fewer rows than there are folds to put one into each."""
+    if not task.is_classification:
+        return
+    sizes = np.bincount(target, minlength=len(task.classes))
+    small = int(np.argmin(sizes))
+    if sizes[small] < n_folds:
+        otherwise = ", or choose --task regression" if _are_numbers(task) else ""
+        raise DataError(
+            f"each class needs a row in each of {n_folds} folds, but {task.classes[small]!r} of {name!r} "
+            f"has {sizes[small]}. Drop or merge such classes, or use fewer --folds{otherwise}."
+        )
+
+
+def _are_numbers(task: Task) -> bool:
+    return all(text.lstrip("-").replace(".", "", 1).isdigit() for text in task.classes)

@@ -1,0 +1,152 @@
+"""What a pandas column holds, and its values as numbers, seconds or text: the same whatever type carries them."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+NUMERIC, TEXT, BOOLEAN, DATETIME, OTHER = "numeric", "text", "boolean", "datetime", "other"
+
+_INFERRED = {
+    "decimal": NUMERIC,
+    "integer": NUMERIC,
+    "floating": NUMERIC,
+    "mixed-integer-float": NUMERIC,
+    "time": NUMERIC,
+    "timedelta": NUMERIC,
+    "timedelta64": NUMERIC,
+    "boolean": BOOLEAN,
+    "date": DATETIME,
+    "datetime": DATETIME,
+    "datetime64": DATETIME,
+}
+_TRUE, _FALSE = frozenset({"true", "1", "yes", "t", "y"}), frozenset({"false", "0", "no", "f", "n"})
+_EXACT_FLOAT = 2.0**53
+
+
+def content_of(series: pd.Series) -> str:
+    """Return what `series` holds: numeric, text, boolean, datetime, or other (lists, records, complex numbers).
+
+    A dictionary of numbers counts as text: whoever wrote it as categories meant categories.
+    """
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        content = content_of(pd.Series(dtype.categories))
+        return TEXT if content == NUMERIC else content
+    if pd.api.types.is_bool_dtype(dtype):
+        return BOOLEAN
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return DATETIME
+    if pd.api.types.is_complex_dtype(dtype):
+        return OTHER
+    if pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+        return NUMERIC
+    if pd.api.types.is_object_dtype(dtype):
+        return _content_of_objects(series)
+    return TEXT
+
+
+def _content_of_objects(series: pd.Series) -> str:
+    inferred = pd.api.types.infer_dtype(series, skipna=True)
+    if inferred == "mixed" and any(isinstance(value, list | dict | set | tuple | np.ndarray) for value in series):
+        return OTHER
+    return OTHER if inferred == "complex" else _INFERRED.get(inferred, TEXT)
+
+
+def text_of(value: Any) -> str:
+    """Return a value's text: whole numbers without a fraction, so that 1, 1.0 and Decimal("1.00") are all "1"."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, decimal.Decimal) and value.is_finite():
+        value = value.normalize()
+        return format(abs(value) if value == 0 else value, "f")
+    if isinstance(value, numbers.Real) and math.isfinite(value) and value == int(value) and abs(value) < _EXACT_FLOAT:
+        return str(int(value))
+    return str(value)
+
+
+def coded_text(series: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Return (codes, texts): an integer for each row into `texts`, -1 where null. Texts may repeat."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return series.cat.codes.to_numpy(), [text_of(value) for value in series.cat.categories]
+    if pd.api.types.is_object_dtype(series.dtype) and pd.api.types.infer_dtype(series, skipna=True) != "string":
+        # 1, 1.0 and True are one key to a hash table, and lists are none at all.
+        series = pd.Series([None if _is_null(value) else text_of(value) for value in series], dtype=object)
+    codes, distinct = pd.factorize(series, use_na_sentinel=True)
+    return codes, [text_of(value) for value in distinct]
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or (np.isscalar(value) and pd.isna(value)) or value is pd.NaT or value is pd.NA
+
+
+def numbers_of(series: pd.Series) -> np.ndarray:
+    """Return (n,) float64; NaN where a value is null, infinite or no number. Durations and times are in seconds."""
+    values = _raw_numbers(series)
+    infinite = np.isinf(values)
+    return np.where(infinite, np.nan, values) if infinite.any() else values
+
+
+def _raw_numbers(series: pd.Series) -> np.ndarray:
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _spread(_raw_numbers(pd.Series(dtype.categories)), series.cat.codes.to_numpy())
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiub":
+        return series.to_numpy().astype(np.float64, copy=False)
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return seconds_of(series)
+    if pd.api.types.is_timedelta64_dtype(dtype):
+        return series.dt.total_seconds().to_numpy(dtype=np.float64)
+    if pd.api.types.is_numeric_dtype(dtype):
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    return _parsed_numbers(series)
+
+
+def _parsed_numbers(series: pd.Series) -> np.ndarray:
+    inferred = pd.api.types.infer_dtype(series, skipna=True)
+    if inferred == "time":
+        series = series.map(_seconds_of_day, na_action="ignore")
+    elif inferred in ("timedelta", "timedelta64"):
+        return pd.to_timedelta(series).dt.total_seconds().to_numpy(dtype=np.float64)
+    return pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _seconds_of_day(time: datetime.time) -> float:
+    return time.hour * 3600 + time.minute * 60 + time.second + time.microsecond / 1e6
+
+
+def _spread(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    return np.append(values, np.nan)[codes]
+
+
+def seconds_of(series: pd.Series) -> np.ndarray:
+    """Return (n,) float64 seconds since 1970 in UTC; NaN where null or no date. Without a zone a time counts as UTC."""
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _spread(seconds_of(pd.Series(dtype.categories)), series.cat.codes.to_numpy())
+    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
+        return numbers_of(series)
+    if not pd.api.types.is_datetime64_any_dtype(dtype):
+        series = pd.to_datetime(series, errors="coerce", utc=True, format="ISO8601")
+    if getattr(series.dtype, "tz", None) is not None:
+        series = series.dt.tz_convert(None)
+    stamps = series.to_numpy().astype("datetime64[us]")
+    return np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / 1e6)
+
+
+def truth_of(text: str) -> str:
+    """Return "True" or "False" for the usual spellings of a truth value, else the text itself."""
+    folded = text.strip().lower()
+    if folded in _TRUE:
+        return "True"
+    return "False" if folded in _FALSE else text
