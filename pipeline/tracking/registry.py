@@ -1,0 +1,179 @@
+"""The leader as an MLflow model: on disk, with its run, and in the registry under the alias `leader`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pipeline
+import search_spaces
+from pipeline.errors import ConfigError
+from pipeline.tracking.client import Attempt, connect
+from pipeline.tracking.requirements import requirements_for
+from pipeline.tracking.store import absolute, check_model_name, check_store, masked
+from pipeline.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.entities import LoggedModel
+    from mlflow.models import ModelSignature
+    from mlflow.tracking import MlflowClient
+
+LOADER, ALIAS = "pipeline.ensemble.serve", "leader"
+
+
+@dataclass(frozen=True)
+class LeaderRecord:
+    """Where the leader is. All but `folder` are None when the store was away, and `problem` then says why.
+
+    folder: the MLflow model on disk. model_uri: "models:/NAME@leader".
+    """
+
+    folder: Path
+    model_uri: str | None = None
+    name: str | None = None
+    version: int | None = None
+    problem: str | None = None
+
+
+def register_leader(
+    tracker: Tracker,
+    leader_folder: Path,
+    sample: pd.DataFrame,
+    output_example: pd.DataFrame,
+    name: str,
+    output: Path,
+    families: Iterable[str] = (),
+) -> LeaderRecord:
+    """Write the leader as an MLflow model into `output`/leader, log it with the parent run and register it.
+
+    leader_folder: what `Leader.save` wrote. sample: a few raw rows, kept as the input example. output_example: their
+    predictions. name: the registered model's. families: the members' families, whose libraries are then required.
+    A store that is away costs the registration alone.
+    """
+    check_model_name(name)
+    folder = output / "leader"
+    with Attempt() as opened:
+        experiment_id, run_id = tracker.ids()
+        client = connect(tracker.uri)
+        logged = client.create_logged_model(experiment_id, ALIAS, source_run_id=run_id, model_type="pyfunc")
+    if opened.error:
+        _save(folder, leader_folder, sample, output_example, families, None)
+        return LeaderRecord(folder, problem=opened.reason)
+    _save(folder, leader_folder, sample, output_example, families, logged)
+    with Attempt() as attempt:
+        version = _publish(client, folder, logged, name)
+        return LeaderRecord(folder, f"models:/{name}@{ALIAS}", name, version)
+    return LeaderRecord(folder, problem=attempt.reason)
+
+
+def resolve_model(uri: str, tracking_uri: str | None = None) -> Path:
+    """Return the folder of the MLflow model that `models:/NAME@ALIAS` or `models:/NAME/VERSION` names.
+
+    tracking_uri: the store; by default MLFLOW_TRACKING_URI, then the store of runs in ./stacktune-runs.
+    Raises ConfigError when there is no such model, or no store to look in.
+    """
+    store = _store_of_models(tracking_uri)
+    check_store(store)
+    with Attempt() as attempt:
+        client = connect(store)
+        from mlflow.artifacts import download_artifacts
+
+        return Path(download_artifacts(artifact_uri=_source(client, uri), tracking_uri=store))
+    raise ConfigError(
+        f"there is no model {uri!r} in {masked(store)} ({attempt.reason}). "
+        "Models are named models:/NAME@leader or models:/NAME/VERSION; MLFLOW_TRACKING_URI names another store."
+    ) from attempt.error
+
+
+def _source(client: MlflowClient, uri: str) -> str:
+    name, at, alias = uri.removeprefix("models:/").partition("@")
+    if at:
+        version = client.get_model_version_by_alias(name, alias).version
+    else:
+        name, _, version = name.partition("/")
+    return client.get_model_version_download_uri(name, version)
+
+
+def _store_of_models(tracking_uri: str | None) -> str:
+    given = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if given:
+        return absolute(given)
+    default = Path("stacktune-runs", "mlflow.db").absolute()
+    if not default.exists():
+        raise ConfigError(
+            f"there is no store to find the model in: MLFLOW_TRACKING_URI is not set and there is no {default}. "
+            "Set it to the run's tracking URI, or name the run's folder instead."
+        )
+    return f"sqlite:///{default}"
+
+
+def _save(
+    folder: Path,
+    leader_folder: Path,
+    sample: pd.DataFrame,
+    output_example: pd.DataFrame,
+    families: Iterable[str],
+    logged: LoggedModel | None,
+) -> None:
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    identity = {"artifact_path": ALIAS}
+    if logged:
+        identity = {
+            "artifact_path": logged.artifact_location,
+            "run_id": logged.source_run_id,
+            "model_id": logged.model_id,
+            "model_uuid": logged.model_id,
+        }
+    mlflow.pyfunc.save_model(
+        path=str(folder),
+        loader_module=LOADER,
+        data_path=str(leader_folder),
+        code_paths=[str(Path(package.__file__).parent) for package in (pipeline, search_spaces)],
+        pip_requirements=requirements_for([LOADER, *(f"pipeline.families.{family}" for family in families)]),
+        signature=_signature(sample, output_example),
+        input_example=sample,
+        mlflow_model=Model(**identity),
+    )
+
+
+def _signature(sample: pd.DataFrame, output_example: pd.DataFrame) -> ModelSignature:
+    """Return a signature that requires every column by name and lets the leader itself convert its values.
+
+    MLflow's typed columns refuse what a leader predicts: whole numbers in a column of doubles, a missing value in a
+    column of longs, an all-missing column of text (mlflow/models/utils.py, `_enforce_mlflow_datatype`).
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType
+
+    return ModelSignature(
+        inputs=Schema([ColSpec(AnyType(), str(name)) for name in sample.columns]),
+        outputs=Schema([ColSpec(DataType.double, str(name)) for name in output_example.columns]),
+    )
+
+
+def _publish(client: MlflowClient, folder: Path, logged: LoggedModel, name: str) -> int:
+    from mlflow.entities import LoggedModelOutput
+
+    client.log_outputs(logged.source_run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    with Attempt() as attempt:
+        client.create_registered_model(name)
+    if attempt.error and getattr(attempt.error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":
+        raise attempt.error
+    version = client.create_model_version(
+        name, logged.artifact_location, logged.source_run_id, model_id=logged.model_id
+    ).version
+    client.set_registered_model_alias(name, ALIAS, version)
+    # The link from the logged model to its version, which MLflow's own register_model sets too.
+    link = json.dumps([{"name": name, "version": version}])
+    client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": link})
+    return int(version)

@@ -1,0 +1,134 @@
+"""Where runs are kept: an MLflow store's address, looked at without importing MLflow."""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from pipeline.errors import ConfigError
+
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+SERVERS = ("http", "https")
+# Clients that MLflow ships or loads as plug-ins; they name no host that could be tried.
+MANAGED = ("databricks", "databricks-uc", "azureml", "arn")
+CONNECT_S = 5.0
+_SQLITE_HEADER = b"SQLite format 3\x00"
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow store. `artifacts` is where new experiments keep their files; None leaves that to the server."""
+
+    uri: str
+    artifacts: str | None
+
+
+def store_for(uri: str | None, output: Path) -> Store:
+    """Return the store of a run that writes into `output`: the one at `uri`, or sqlite in the parent of `output`.
+
+    Artifacts lie beside a sqlite file, and in the parent of `output` for any other database: MLflow alone would put
+    them into `./mlruns` of whatever folder one stands in.
+    """
+    uri = absolute(uri or f"sqlite:///{output.absolute().parent / 'mlflow.db'}")
+    kind = _kind(uri)
+    if kind in SERVERS or kind in MANAGED:
+        return Store(uri, None)
+    file = sqlite_file(uri)
+    beside = file.parent if file else output.absolute().parent
+    return Store(uri, (beside / "mlartifacts").as_uri())
+
+
+def absolute(uri: str) -> str:
+    """Return `uri` with a relative sqlite path made absolute, since Ray and the UI may stand in other folders."""
+    file = sqlite_file(uri)
+    return uri if file is None else f"sqlite:///{file}"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the absolute path of a sqlite store's file, None for any other store."""
+    if _kind(uri) != "sqlite":
+        return None
+    return Path(uri.partition("://")[2].removeprefix("/")).absolute()
+
+
+def masked(text: str) -> str:
+    """Return `text` with the user and password of every URI in it replaced by stars."""
+    return re.sub(r"(?<=://)[^/\s'\"]*@", "***@", text)
+
+
+def without_credentials(uri: str) -> str:
+    """Return `uri` with no user and password in it."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def check_store(uri: str) -> None:
+    """Raise ConfigError unless the store can be reached: in 5 s at most for a server, by a look for sqlite.
+
+    Other databases and managed services are only met when the first run is opened.
+    """
+    kind = _kind(uri)
+    if kind in SERVERS:
+        _check_server(uri)
+    elif kind == "sqlite":
+        _check_sqlite(sqlite_file(uri))
+    elif kind not in DATABASES and kind not in MANAGED:
+        raise ConfigError(
+            f"the tracking URI must name a database or a server, but it is {masked(uri)!r}. "
+            "Give sqlite:///FILE.db or http://HOST:PORT; MLflow 3 no longer keeps runs in plain folders."
+        )
+
+
+def check_model_name(name: str) -> None:
+    """Raise ConfigError for a name that the model registry refuses."""
+    if not name.strip() or set(name) & set("/:@") or os.path.normpath(name) != name or name in (".", ".."):
+        raise ConfigError(f"a registered model's name has no '/', ':' or '@' in it and is not empty, but got {name!r}.")
+
+
+def _kind(uri: str) -> str:
+    return uri.partition(":")[0].partition("+")[0].lower()
+
+
+def _check_server(uri: str) -> None:
+    request = urllib.request.Request(without_credentials(uri).rstrip("/") + "/health", method="GET")
+    try:
+        urllib.request.urlopen(request, timeout=CONNECT_S).close()
+    except urllib.error.HTTPError as error:
+        # Anything but a broken gateway is an answer; whether it is MLflow's is seen when the first run is opened.
+        if error.code < 500:
+            return
+        raise _unreachable(uri, f"it answers with status {error.code}") from error
+    except (OSError, ValueError) as error:
+        raise _unreachable(uri, getattr(error, "reason", error)) from error
+
+
+def _unreachable(uri: str, reason: object) -> ConfigError:
+    return ConfigError(
+        f"the MLflow server {masked(uri)} cannot be reached ({reason}). "
+        "Start it, correct --tracking-uri, or leave the option out to keep runs in a local sqlite file."
+    )
+
+
+def _check_sqlite(file: Path) -> None:
+    if file.is_dir():
+        raise ConfigError(f"the tracking store {file} is a folder. Name a file in it: sqlite:///{file / 'mlflow.db'}")
+    folder = next(parent for parent in file.parents if parent.exists())
+    for place in (folder, file):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise ConfigError(
+                f"the tracking store {file} cannot be written: no right to write {place}. Give another --tracking-uri."
+            )
+    if not folder.is_dir():
+        raise ConfigError(f"the tracking store {file} cannot be made: {folder} is no folder.")
+    if file.exists() and file.stat().st_size and not _is_sqlite(file):
+        raise ConfigError(f"the tracking store {file} is not a sqlite database. Name another file.")
+
+
+def _is_sqlite(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER

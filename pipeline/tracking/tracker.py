@@ -1,0 +1,203 @@
+"""What a run tells MLflow: every method returns at once, and a thread writes."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.metrics import Metric, get_metric, metrics_for
+from pipeline.tracking.store import check_store
+from pipeline.tracking.updates import Input, Point, Update, as_text, now_ms
+from pipeline.tracking.worker import Worker
+from pipeline.tracking.writer import Writer
+from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ENDS = {COMPLETED: "FINISHED", STOPPED: "FINISHED", FAILED: "FAILED"}
+
+
+class Tracker:
+    """One parent run and its nested runs. Call `start`, then `ids` before the search: it raises what is wrong.
+
+    uri: a store's absolute address, as `store_for` gives it. artifact_location: where a new experiment keeps files.
+    on_notice: hears, from another thread, that the store is away or back; each once.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        artifact_location: str | None = None,
+        run_name: str | None = None,
+        on_notice: Callable[[str], None] = lambda text: None,
+    ):
+        self.uri = uri
+        self._on_notice = on_notice
+        self._worker = Worker(Writer(uri, experiment, artifact_location, run_name), uri, on_notice)
+        self._lock = threading.Lock()
+        self._steps: dict[str, set[int]] = {}
+        self._open: set[str] = set()
+        self._task_kind = ""
+        self._metric: Metric | None = None
+
+    def check(self) -> None:
+        """Raise ConfigError unless the store can be reached (see `check_store`)."""
+        check_store(self.uri)
+
+    def start(self) -> None:
+        """Import MLflow, create the tables of a new store, the experiment and the parent run, all on the thread."""
+        self._worker.start()
+
+    def ids(self, timeout_s: float = 60.0) -> tuple[str, str]:
+        """Return (experiment id, parent run id), waiting until they are known; ConfigError if the store refuses."""
+        known = self._worker.ready.wait(timeout_s)
+        if self._worker.failure:
+            raise self._worker.failure
+        if not known or self._worker.ids is None:
+            raise RuntimeError(f"the tracking thread opened no run within {timeout_s:.0f} s")
+        return self._worker.ids
+
+    def log_task(self, kind: str, metric: Metric) -> None:
+        """Say what is predicted and judged by; needed before the first score, which is logged as people read it."""
+        self._task_kind, self._metric = kind, metric
+        self._worker.put(Update(tags={"task": kind, "metric": metric.name}))
+
+    def log_dataset(
+        self,
+        name: str,
+        source: str,
+        digest: str,
+        profile: Mapping[str, int | float | str],
+        context: str = "training",
+    ) -> None:
+        """Name a table that the run reads. profile: what its size is, e.g. {"n_rows": 569, "n_features": 30}."""
+        self._worker.put(Update(inputs=(Input(name, digest, source, profile, context),)))
+
+    def log_config(self, text: str, params: Mapping[str, Any]) -> None:
+        """Keep the resolved configuration as the artifact `config.yaml`, and its settings as params."""
+        self._worker.put(Update(params=_texts(params)))
+        self._worker.put(Update(files={"config.yaml": text}))
+
+    def log_file(self, path: Path) -> None:
+        """Keep a text file, as it is now, as an artifact of the parent run under its own name."""
+        self._worker.put(Update(files={path.name: path.read_text(encoding="utf-8")}))
+
+    def trial_started(self, trial_id: str, family: str, scheduler: str, params: Mapping[str, Any]) -> None:
+        """Open a nested run called `trial_id`."""
+        with self._lock:
+            self._open.add(trial_id)
+        tags = {"kind": "trial", "family": family, "scheduler": scheduler, "status": "running"}
+        self._worker.put(Update(trial_id, params=_texts(params), tags=tags))
+
+    def trial_progress(self, trial_id: str, step: int, score: float) -> None:
+        """Log the score (higher better) at rung `step`, the first rung being 1."""
+        with self._lock:
+            self._steps.setdefault(trial_id, set()).add(step)
+        self._worker.put(Update(trial_id, points=_points([(self._metric.name, self._metric.shown(score), step)])))
+
+    def trial_finished(self, result: TrialResult) -> None:
+        """Log all of a trial's outcome and end its run; rungs that `trial_progress` did not log are added."""
+        with self._lock:
+            self._open.discard(result.trial_id)
+            logged = self._steps.pop(result.trial_id, set())
+        tags = {"kind": "trial", "family": result.family, "scheduler": result.scheduler, "status": result.status}
+        if result.error:
+            tags["error"] = result.error[-5000:]
+        self._worker.put(
+            Update(
+                result.trial_id,
+                params=_texts(result.config),
+                tags=tags,
+                points=_points([*self._scores(result, logged), *_costs(result), *_changes(result)]),
+                status=_ENDS[result.status],
+                ended_ms=now_ms(),
+            )
+        )
+
+    def log_leaderboard(self, frame: pd.DataFrame, csv: Path) -> None:
+        """Keep the leaderboard as an artifact, rank every trial's run and give each ensemble a run of its own.
+
+        frame: `Leaderboard.to_frame()`, a trial's row being named by its id.
+        """
+        for row in frame.to_dict("records"):
+            tags = {"rank": str(row["rank"]), "kind": str(row["kind"]), "status": str(row["status"])}
+            points = [(f"test_{self._metric.name}", row.get("test_score"), 0)]
+            if row["kind"] != "ensemble":
+                self._worker.put(Update(row["name"], tags=tags, points=_points(points)))
+                continue
+            points += [(f"cv_{metric.name}", row.get(metric.name), 0) for metric in metrics_for(self._task_kind)]
+            points += [(f"cv_{self._metric.name}", row["score"], 0), ("predict_us", row.get("predict_us"), 0)]
+            ended = {"status": "FINISHED", "ended_ms": now_ms()}
+            self._worker.put(Update(row["name"], tags={**tags, "family": "ensemble"}, points=_points(points), **ended))
+        self.log_file(csv)
+
+    def flush(self, timeout_s: float = 20.0) -> bool:
+        """Write all that was logged so far; return whether that was done in time."""
+        return self._worker.flush(timeout_s)
+
+    def finish(
+        self, status: str, metrics: Mapping[str, float], tags: Mapping[str, str], timeout_s: float = 20.0
+    ) -> bool:
+        """End the parent run, and as killed the trials that never finished; write all, stop, say if it was too late.
+
+        status: "FINISHED", "FAILED" or "KILLED". metrics: as people read them. Returns whether everything is written.
+        """
+        with self._lock:
+            left, self._open = sorted(self._open), set()
+        for trial_id in left:
+            self._worker.put(Update(trial_id, tags={"status": STOPPED}, status="KILLED", ended_ms=now_ms()))
+        points = _points((name, value, 0) for name, value in metrics.items())
+        self._worker.put(Update(tags=_texts(tags), points=points, status=status, ended_ms=now_ms()))
+        done = self.flush(timeout_s)
+        if not done and self._worker.ids:
+            self._on_notice(f"MLflow stayed away: what {self._worker.n_waiting} of its runs logged last is lost there.")
+        self._worker.stop()
+        return done
+
+    def _scores(self, result: TrialResult, logged: set[int]) -> Iterable[tuple[str, float, int]]:
+        shown = self._metric.shown
+        for rung, score in enumerate(result.curve, start=1):
+            if rung not in logged:
+                yield self._metric.name, shown(score), rung
+        for fold, score in enumerate(result.fold_scores):
+            yield "fold_score", shown(score), fold
+        for name, score in (result.metrics or {}).items():
+            yield f"cv_{name}", get_metric(name, self._task_kind).shown(score), 0
+
+
+def _costs(result: TrialResult) -> Iterable[tuple[str, float, int]]:
+    yield "fit_s", result.fit_s, 0
+    yield "cpu_s", result.cpu_s, 0
+    yield "rungs_reached", result.rungs_reached, 0
+    if result.status == COMPLETED:
+        yield "predict_us", result.predict_us, 0
+    for fold, n_units in enumerate(result.n_units):
+        yield "n_units", n_units, fold
+
+
+def _changes(result: TrialResult) -> Iterable[tuple[str, float, int]]:
+    """Yield what PBT changed while the trial grew, by unit: the params show how it began."""
+    configs = [config for _, config in result.lineage]
+    for name in configs[0] if configs else ():
+        if len({config[name] for config in configs}) > 1:
+            for unit, config in result.lineage:
+                yield f"changed.{name}", config[name], unit
+
+
+def _points(values: Iterable[tuple[str, Any, int]]) -> tuple[Point, ...]:
+    """Return the values that are finite numbers; a chart has no place for the others."""
+    return tuple(
+        Point(name, float(value), int(step))
+        for name, value, step in values
+        if isinstance(value, Real) and math.isfinite(value)
+    )
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: as_text(value) for name, value in values.items()}

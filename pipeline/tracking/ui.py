@@ -1,0 +1,56 @@
+"""The command that opens the MLflow UI on a run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+from pipeline.errors import ConfigError
+from pipeline.tracking.store import SERVERS, Store, absolute, check_store, sqlite_file, store_for, without_credentials
+
+_QUIET = ("MLFLOW_DISABLE_TELEMETRY=true", "DO_NOT_TRACK=true", "MLFLOW_DISABLE_AGENT_HINT=1")
+
+
+def ui_command(folder_or_uri: str) -> list[str]:
+    """Return the command that serves the MLflow UI on 127.0.0.1 at a free port, or opens a server's own.
+
+    folder_or_uri: a run's folder, a folder of runs, or a store. It is a command line to run as it is, or to show: a
+    password in a database's URI goes into this process's environment instead, which the command inherits.
+    Raises ConfigError when there is nothing to show.
+    """
+    store = _store(folder_or_uri)
+    check_store(store.uri)
+    if urlsplit(store.uri).scheme in SERVERS:
+        return [sys.executable, "-m", "webbrowser", without_credentials(store.uri)]
+    file = sqlite_file(store.uri)
+    if file and not file.exists():
+        raise ConfigError(f"there is no MLflow store {file}. Run `stacktune run` first, or name the store's URI.")
+    command = ["env", *_QUIET, sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--port", str(_free_port()), "--workers", "1", "--default-artifact-root", store.artifacts]
+    if urlsplit(store.uri).password:
+        os.environ["MLFLOW_BACKEND_STORE_URI"] = store.uri
+        return command
+    return [*command, "--backend-store-uri", store.uri]
+
+
+def _store(folder_or_uri: str) -> Store:
+    if "://" in folder_or_uri:
+        return store_for(absolute(folder_or_uri), Path("stacktune-runs", "ui"))
+    folder = Path(folder_or_uri).absolute()
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder}. Name a run's folder, a folder of runs, or an MLflow store.")
+    config = folder / "config.yaml"
+    if not config.exists():
+        return store_for(None, folder / "run")
+    return store_for((yaml.safe_load(config.read_text()) or {}).get("tracking_uri"), folder)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,112 @@
+"""What is still to be written of a run, and its writing: one create, one batch and one end a run at most."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+# Limits of one log_batch call and of one value, mlflow/utils/validation.py.
+_N_PARAMS, _N_METRICS = 100, 700
+_PARAM_CHARS, _TAG_CHARS, _NAME_CHARS = 500, 5000, 250
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds since 1970, as MLflow stamps things."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a metric, as people read it."""
+
+    name: str
+    value: float
+    step: int = 0
+    time_ms: int = field(default_factory=now_ms)
+
+
+@dataclass(frozen=True)
+class Input:
+    """A data set that a run reads. `digest` has at most 36 characters."""
+
+    name: str
+    digest: str
+    source: str
+    profile: Mapping[str, int | float | str]
+    context: str
+
+
+@dataclass(frozen=True)
+class Update:
+    """News of one run: `run` is a trial's id, or "" for the parent. `files` maps artifact names to their text."""
+
+    run: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    points: tuple[Point, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    started_ms: int = field(default_factory=now_ms)
+    status: str | None = None
+    ended_ms: int | None = None
+
+    def then(self, later: Update) -> Update:
+        """Return the news of both; a param keeps its first value, since MLflow refuses another."""
+        return Update(
+            run=self.run,
+            params={**later.params, **self.params},
+            tags={**self.tags, **later.tags},
+            points=self.points + later.points,
+            inputs=self.inputs + later.inputs,
+            files={**self.files, **later.files},
+            started_ms=min(self.started_ms, later.started_ms),
+            status=later.status or self.status,
+            ended_ms=later.ended_ms or self.ended_ms,
+        )
+
+
+def as_text(value: object) -> str:
+    """Return a parameter's value as people read it: floats with at most six digits."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def write_values(client: MlflowClient, run_id: str, update: Update) -> None:
+    """Write params, tags, metrics and inputs; writing the same twice changes nothing."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    params = [Param(name[:_NAME_CHARS], value[:_PARAM_CHARS]) for name, value in update.params.items()]
+    tags = [RunTag(name[:_NAME_CHARS], value[:_TAG_CHARS]) for name, value in update.tags.items()]
+    metrics = [Metric(point.name, point.value, point.time_ms, point.step) for point in update.points]
+    for batch in in_batches(metrics, params, tags):
+        client.log_batch(run_id, *batch)
+    if update.inputs:
+        client.log_inputs(run_id, datasets=[_dataset_input(one) for one in update.inputs])
+
+
+def in_batches(metrics: Sequence, params: Sequence, tags: Sequence) -> Iterator[tuple[Sequence, ...]]:
+    """Yield (metrics, params, tags) that each fit one call of log_batch; nothing when all are empty."""
+    limited = ((metrics, _N_METRICS), (params, _N_PARAMS), (tags, _N_PARAMS))
+    n_batches = max(math.ceil(len(items) / limit) for items, limit in limited)
+    for batch in range(n_batches):
+        yield tuple(items[batch * limit : (batch + 1) * limit] for items, limit in limited)
+
+
+def _dataset_input(one: Input) -> object:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    local = "://" not in one.source or one.source.startswith("file://")
+    dataset = Dataset(
+        name=one.name[:500],
+        digest=one.digest[:36],
+        source_type="local" if local else one.source.partition("://")[0],
+        source=json.dumps({"uri": one.source}),
+        profile=json.dumps(dict(one.profile)),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", one.context)])

@@ -1,0 +1,131 @@
+"""The thread that writes: it gathers news for a while, then writes a run's news in as few calls as can be.
+
+Few calls matter because the thread shares its process, and so Python's lock, with Ray Tune's event loop.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from pipeline.errors import ConfigError
+from pipeline.tracking.client import Attempt
+from pipeline.tracking.store import masked
+from pipeline.tracking.updates import Update
+from pipeline.tracking.writer import Writer
+
+_GATHER_S = 1.5
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S, _FLUSH_PAUSE_S = 1.0, 15.0, 1.0
+
+
+class Worker(threading.Thread):
+    """Writes what `put` hands over until `stop`; news that cannot be written waits in memory.
+
+    ready: set when `ids` or `failure` is known. failure: why the store could not be used at all.
+    """
+
+    def __init__(self, writer: Writer, uri: str, on_notice: Callable[[str], None]):
+        super().__init__(name="stacktune-tracking", daemon=True)
+        self._writer, self._uri, self._on_notice = writer, uri, on_notice
+        self._inbox: queue.SimpleQueue[Update | threading.Event | None] = queue.SimpleQueue()
+        self._waiting: dict[tuple[str, bool], Update] = {}
+        self._flushes: list[threading.Event] = []
+        self._pause_s = 0.0
+        self._stopping = False
+        self._said: set[str] = set()
+        self.ready = threading.Event()
+        self.ids: tuple[str, str] | None = None
+        self.failure: ConfigError | None = None
+
+    @property
+    def n_waiting(self) -> int:
+        """Runs with news that is not written yet, as far as the thread has looked."""
+        return len({run for run, _ in list(self._waiting)})
+
+    def put(self, update: Update) -> None:
+        """Hand over news; returns at once."""
+        self._inbox.put(update)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Write everything handed over so far; return whether that was done within `timeout_s`."""
+        done = threading.Event()
+        self._inbox.put(done)
+        deadline = time.monotonic() + timeout_s
+        while not done.wait(min(0.2, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline or not self.is_alive():
+                return False
+        return True
+
+    def stop(self) -> None:
+        """Let the thread end; what is not written by now is lost."""
+        self._inbox.put(None)
+
+    def run(self) -> None:
+        try:
+            self.ids = self._writer.open()
+        except ConfigError as error:
+            self.failure = error
+            return
+        finally:
+            self.ready.set()
+        while not self._stopping:
+            self._gather()
+            self._write_all()
+
+    def _gather(self) -> None:
+        """Take in news until it is time to write: after a while, or at once when someone waits for it."""
+        longest = min(self._pause_s, _FLUSH_PAUSE_S) if self._flushes else self._pause_s
+        deadline = time.monotonic() + (longest or _GATHER_S)
+        while not self._stopping:
+            idle = not self._waiting and not self._flushes
+            try:
+                news = self._inbox.get(timeout=None if idle else max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                return
+            if idle:
+                deadline = time.monotonic() + _GATHER_S
+            self._take(news)
+            if isinstance(news, threading.Event):
+                return
+
+    def _take(self, news: Update | threading.Event | None) -> None:
+        if news is None:
+            self._stopping = True
+        elif isinstance(news, threading.Event):
+            self._flushes.append(news)
+        else:
+            key = (news.run, bool(news.files))
+            waiting = self._waiting.get(key)
+            self._waiting[key] = waiting.then(news) if waiting else news
+
+    def _write_all(self) -> None:
+        # Files last: where they are kept may be out of reach while the store itself is not.
+        for key in sorted(self._waiting, key=lambda key: key[1]):
+            with Attempt() as attempt:
+                self._writer.write(self._waiting[key])
+            if attempt.error and not attempt.refused:
+                self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+                self._say("away", _AWAY.format(uri=masked(self._uri), reason=attempt.reason))
+                return
+            if attempt.error:
+                self._say("refused", _REFUSED.format(run=key[0] or "the run", reason=attempt.reason))
+            del self._waiting[key]
+        if self._pause_s:
+            self._say("back", f"MLflow at {masked(self._uri)} is back, and all is logged.")
+        self._pause_s = 0.0
+        for flush in self._flushes:
+            flush.set()
+        self._flushes.clear()
+
+    def _say(self, subject: str, text: str) -> None:
+        if subject not in self._said:
+            self._said.add(subject)
+            self._on_notice(text)
+
+
+_AWAY = (
+    "MLflow at {uri} cannot be written ({reason}). The search goes on; what is not logged is written when it is back."
+)
+_REFUSED = "MLflow did not take what was logged for {run} ({reason}). The search goes on without it."

@@ -1,0 +1,105 @@
+"""Writes updates into one experiment of one store: a parent run and a nested run for each trial."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ConfigError
+from pipeline.tracking.client import Attempt, connect
+from pipeline.tracking.store import masked
+from pipeline.tracking.updates import Update, write_values
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+_PARENT_TAG = "mlflow.parentRunId"
+
+
+class Writer:
+    """Not for two threads: the tracker's own thread alone opens it and writes."""
+
+    def __init__(self, uri: str, experiment: str, artifacts: str | None, run_name: str | None):
+        self._uri, self._experiment, self._artifacts, self._run_name = uri, experiment, artifacts, run_name
+        self._client: MlflowClient | None = None
+        self._run_ids: dict[str, str] = {}
+        self._doubtful: set[str] = set()
+        self._params: dict[str, set[str]] = {}
+        self.experiment_id = ""
+
+    def open(self) -> tuple[str, str]:
+        """Connect, and create the experiment and the parent run; return their ids.
+
+        Raises ConfigError when the store says no or does not answer.
+        """
+        with Attempt() as attempt:
+            self._client = connect(self._uri)
+            self.experiment_id = _experiment_id(self._client, self._experiment, self._artifacts)
+            self._run_ids[""] = self._create("", Update())
+        if attempt.error:
+            raise ConfigError(
+                f"MLflow cannot keep runs in {masked(self._uri)} ({attempt.reason}). {_remedy(attempt, self._uri)}"
+            ) from attempt.error
+        return self.experiment_id, self._run_ids[""]
+
+    def write(self, update: Update) -> None:
+        """Write one run's news, creating the run if need be; doing it again after an error does no harm."""
+        if update.run not in self._run_ids:
+            self._run_ids[update.run] = self._find_or_create(update)
+        run_id = self._run_ids[update.run]
+        # MLflow refuses a whole batch for one param with a new value; PBT's changes are logged as metrics.
+        known = self._params.setdefault(update.run, set())
+        params = {name: value for name, value in update.params.items() if name not in known}
+        write_values(self._client, run_id, replace(update, params=params))
+        known.update(params)
+        for name, text in update.files.items():
+            self._client.log_text(run_id, text, name)
+        if update.status:
+            self._client.set_terminated(run_id, update.status, update.ended_ms)
+
+    def _find_or_create(self, update: Update) -> str:
+        # A creation whose answer was lost may have taken place.
+        if update.run in self._doubtful:
+            query = f"tags.`{_PARENT_TAG}` = '{self._run_ids['']}' AND attributes.run_name = '{update.run}'"
+            found = self._client.search_runs([self.experiment_id], query, max_results=1)
+            if found:
+                return found[0].info.run_id
+        self._doubtful.add(update.run)
+        return self._create(update.run, update)
+
+    def _create(self, name: str, update: Update) -> str:
+        tags = {"mlflow.source.name": "stacktune", "mlflow.source.type": "LOCAL", "mlflow.user": _user()}
+        if name:
+            tags[_PARENT_TAG] = self._run_ids[""]
+        run = self._client.create_run(self.experiment_id, update.started_ms, tags, name or self._run_name)
+        return run.info.run_id
+
+
+def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        with Attempt() as attempt:
+            return client.create_experiment(name, artifacts)
+        # Another run may have created it in between.
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise attempt.error
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return found.experiment_id
+
+
+def _remedy(attempt: Attempt, uri: str) -> str:
+    if "out-of-date database schema" in str(attempt.error):
+        return f"Run `mlflow db upgrade {masked(uri)}` after a backup, or give another --tracking-uri."
+    if isinstance(attempt.error, ImportError):
+        return "Install the package that it names, or give another --tracking-uri."
+    return "Correct --tracking-uri, or leave the option out to keep runs in a local sqlite file."
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"

@@ -1,0 +1,93 @@
+"""A real MLflow server that can go away and come back, and finished trials to tell it of."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.trials.result import TrialResult
+
+
+class Server:
+    """`mlflow server` on a free loopback port, with sqlite and its artifacts in `folder`."""
+
+    def __init__(self, folder: Path):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.folder, self.uri = folder, f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
+        command += ["--artifacts-destination", str(self.folder / "artifacts")]
+        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        with (self.folder / "server.log").open("a") as log:
+            self._process = subprocess.Popen(
+                command, env={**os.environ, **quiet}, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+            )
+        deadline = time.monotonic() + 120
+        while not self._answers():
+            assert self._process.poll() is None, (self.folder / "server.log").read_text()
+            assert time.monotonic() < deadline, "the MLflow server did not come up"
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        if self._process:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            return urllib.request.urlopen(f"{self.uri}/health", timeout=2).status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory):
+    server = Server(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One store for all tests, each with an experiment of its own: making its tables takes a second."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def finished() -> Callable[..., TrialResult]:
+    """Return a function that makes the result of a two-fold trial of three rungs."""
+    return _finished
+
+
+def _finished(trial_id: str, status: str = "completed", **changes) -> TrialResult:
+    completed = status == "completed"
+    outcome = {
+        "curve": (0.7, 0.75, 0.8) if completed else (0.6,),
+        "fold_scores": (0.79, 0.81) if completed else (),
+        "metrics": {"roc_auc": 0.8, "log_loss": -0.4} if completed else None,
+        "n_units": (40, 60) if completed else (),
+        "fit_s": 1.5,
+        "cpu_s": 2.5,
+        "predict_us": 7.0,
+        **changes,
+    }
+    rungs = len(outcome["curve"])
+    config = outcome.pop("config", {"learning_rate": 0.05, "n_leaves": 31})
+    return TrialResult(trial_id, trial_id.rpartition("-")[0], config, "asha", status, rungs, 3, **outcome)

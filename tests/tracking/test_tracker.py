@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from pipeline.errors import ConfigError
+from pipeline.metrics import get_metric
+from pipeline.tracking.store import store_for
+from pipeline.tracking.tracker import Tracker
+
+
+@pytest.fixture
+def make_tracker(sqlite_uri, tmp_path, monkeypatch, request):
+    """Return a function that starts a tracker on the shared store, from an empty working folder."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def make(metric: str = "roc_auc", kind: str = "binary") -> Tracker:
+        artifacts = store_for(sqlite_uri, tmp_path).artifacts
+        tracker = Tracker(sqlite_uri, request.node.name, artifacts, "first run")
+        tracker.start()
+        tracker.log_task(kind, get_metric(metric, kind))
+        return tracker
+
+    return make
+
+
+def runs_of(tracker: Tracker, uri: str) -> tuple[MlflowClient, dict]:
+    """Return a client and every run of the tracker's experiment by name."""
+    client = MlflowClient(uri)
+    experiment_id, _ = tracker.ids()
+    return client, {run.info.run_name: run for run in client.search_runs([experiment_id])}
+
+
+def test_trials_are_nested_runs_with_their_params_curves_costs_and_tags(make_tracker, sqlite_uri, finished):
+    tracker = make_tracker()
+    tracker.trial_started("lightgbm-0000", "lightgbm", "asha", {"learning_rate": 0.05, "n_leaves": 31})
+    tracker.trial_progress("lightgbm-0000", 1, 0.7)
+    tracker.trial_progress("lightgbm-0000", 2, 0.75)
+    tracker.trial_finished(finished("lightgbm-0000"))
+    assert tracker.finish("FINISHED", {"cv_score": 0.8}, {"leader": "lightgbm-0000"})
+
+    client, runs = runs_of(tracker, sqlite_uri)
+    parent, trial = runs["first run"], runs["lightgbm-0000"]
+    assert parent.info.run_id == tracker.ids()[1]
+    assert parent.info.status == trial.info.status == "FINISHED"
+    assert parent.data.metrics == {"cv_score": 0.8}
+    assert parent.data.tags["leader"] == "lightgbm-0000"
+    assert (parent.data.tags["task"], parent.data.tags["metric"]) == ("binary", "roc_auc")
+    assert trial.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert trial.data.params == {"learning_rate": "0.05", "n_leaves": "31"}
+    wanted = {"kind": "trial", "family": "lightgbm", "scheduler": "asha", "status": "completed"}
+    assert wanted.items() <= trial.data.tags.items()
+    history = client.get_metric_history(trial.info.run_id, "roc_auc")
+    assert sorted((point.step, point.value) for point in history) == [(1, 0.7), (2, 0.75), (3, 0.8)]
+    folds = client.get_metric_history(trial.info.run_id, "fold_score")
+    assert sorted((point.step, point.value) for point in folds) == [(0, 0.79), (1, 0.81)]
+    metrics = trial.data.metrics
+    assert (metrics["fit_s"], metrics["cpu_s"], metrics["predict_us"], metrics["rungs_reached"]) == (1.5, 2.5, 7.0, 3)
+    assert (metrics["cv_roc_auc"], metrics["cv_log_loss"]) == (0.8, 0.4)
+
+
+def test_scores_are_logged_as_people_read_them(make_tracker, sqlite_uri, finished):
+    tracker = make_tracker("rmse", "regression")
+    tracker.trial_progress("linear-0000", 1, -3.5)
+    result = finished("linear-0000", curve=(-3.5, -3.0), fold_scores=(-3.0,), metrics={"rmse": -3.0, "r2": 0.5})
+    tracker.trial_finished(result)
+    assert tracker.finish("FINISHED", {}, {})
+    client, runs = runs_of(tracker, sqlite_uri)
+    run = runs["linear-0000"]
+    history = client.get_metric_history(run.info.run_id, "rmse")
+    assert sorted((point.step, point.value) for point in history) == [(1, 3.5), (2, 3.0)]
+    assert (run.data.metrics["fold_score"], run.data.metrics["cv_rmse"], run.data.metrics["cv_r2"]) == (3.0, 3.0, 0.5)
+
+
+def test_stopped_failed_and_abandoned_trials_end_as_what_they_are(make_tracker, sqlite_uri, finished):
+    tracker = make_tracker()
+    tracker.trial_finished(finished("xgboost-0000", "stopped"))
+    tracker.trial_finished(finished("xgboost-0001", "failed", curve=(), error="Traceback …\nValueError: no"))
+    tracker.trial_started("xgboost-0002", "xgboost", "asha", {"eta": 0.3})
+    assert tracker.finish("KILLED", {}, {})
+    _, runs = runs_of(tracker, sqlite_uri)
+    ends = {name: (run.info.status, run.data.tags.get("status")) for name, run in runs.items()}
+    assert ends == {
+        "xgboost-0000": ("FINISHED", "stopped"),
+        "xgboost-0001": ("FAILED", "failed"),
+        "xgboost-0002": ("KILLED", "stopped"),
+        "first run": ("KILLED", None),
+    }
+    assert runs["xgboost-0001"].data.tags["error"].endswith("ValueError: no")
+    assert "predict_us" not in runs["xgboost-0000"].data.metrics
+
+
+def test_what_pbt_changed_is_a_metric_by_unit_and_params_keep_the_beginning(make_tracker, sqlite_uri, finished):
+    tracker = make_tracker()
+    first, second = {"lr": 0.1, "width": 8}, {"lr": 0.2, "width": 8}
+    tracker.trial_started("mlp-0000", "mlp", "pbt", first)
+    assert tracker.flush()
+    tracker.trial_finished(finished("mlp-0000", config=second, lineage=((0, first), (5, second))))
+    assert tracker.finish("FINISHED", {}, {})
+    client, runs = runs_of(tracker, sqlite_uri)
+    run = runs["mlp-0000"]
+    assert run.data.params == {"lr": "0.1", "width": "8"}
+    changes = client.get_metric_history(run.info.run_id, "changed.lr")
+    assert sorted((point.step, point.value) for point in changes) == [(0, 0.1), (5, 0.2)]
+    assert "changed.width" not in run.data.metrics
+
+
+def test_undefined_scores_are_left_out(make_tracker, sqlite_uri, finished):
+    tracker = make_tracker()
+    tracker.trial_finished(finished("linear-0000", curve=(float("-inf"), float("nan")), predict_us=float("inf")))
+    assert tracker.finish("FINISHED", {"cv_score": float("nan")}, {})
+    _, runs = runs_of(tracker, sqlite_uri)
+    assert "roc_auc" not in runs["linear-0000"].data.metrics
+    assert "predict_us" not in runs["linear-0000"].data.metrics
+    assert runs["first run"].data.metrics == {}
+
+
+def test_the_parent_names_its_data_and_keeps_files_beside_the_store(make_tracker, sqlite_uri, tmp_path):
+    tracker = make_tracker()
+    tracker.log_dataset("wine", "s3://bucket/wine.parquet", "d" * 64, {"n_rows": 178}, "training")
+    tracker.log_config("target: kind\n", {"target": "kind", "n_folds": 5, "metric": None})
+    (tmp_path / "run.json").write_text(json.dumps({"task": "binary", "name": "Grüße"}), encoding="utf-8")
+    tracker.log_file(tmp_path / "run.json")
+    (tmp_path / "run.json").unlink()
+    assert tracker.finish("FINISHED", {}, {})
+
+    client, runs = runs_of(tracker, sqlite_uri)
+    parent = runs["first run"]
+    assert parent.data.params == {"target": "kind", "n_folds": "5", "metric": "None"}
+    (given,) = parent.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest, given.dataset.source_type) == ("wine", "d" * 36, "s3")
+    assert json.loads(given.dataset.source) == {"uri": "s3://bucket/wine.parquet"}
+    assert json.loads(given.dataset.profile) == {"n_rows": 178}
+    assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "training")]
+    assert sorted(file.path for file in client.list_artifacts(parent.info.run_id)) == ["config.yaml", "run.json"]
+    kept = Path(client.download_artifacts(parent.info.run_id, "run.json", str(tmp_path)))
+    assert json.loads(kept.read_text(encoding="utf-8"))["name"] == "Grüße"
+    beside = Path(sqlite_uri.removeprefix("sqlite:///")).parent / "mlartifacts"
+    assert parent.info.artifact_uri.startswith(beside.as_uri())
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_the_leaderboard_ranks_trials_and_gives_ensembles_runs(make_tracker, sqlite_uri, tmp_path, finished):
+    tracker = make_tracker()
+    tracker.trial_finished(finished("lightgbm-0000"))
+    frame = pd.DataFrame(
+        [
+            {"rank": 1, "name": "stack_all", "kind": "ensemble", "score": 0.85, "log_loss": 0.35, "test_score": 0.84},
+            {"rank": 2, "name": "lightgbm-0000", "kind": "trial", "score": 0.8, "log_loss": 0.4, "test_score": None},
+        ]
+    ).assign(status="completed", predict_us=7.0)
+    frame.to_csv(tmp_path / "leaderboard.csv", index=False)
+    tracker.log_leaderboard(frame, tmp_path / "leaderboard.csv")
+    assert tracker.finish("FINISHED", {}, {})
+    client, runs = runs_of(tracker, sqlite_uri)
+    assert runs["lightgbm-0000"].data.tags["rank"] == "2"
+    assert "test_roc_auc" not in runs["lightgbm-0000"].data.metrics
+    ensemble = runs["stack_all"]
+    assert ensemble.info.status == "FINISHED"
+    assert (ensemble.data.tags["rank"], ensemble.data.tags["kind"]) == ("1", "ensemble")
+    assert ensemble.data.tags["mlflow.parentRunId"] == tracker.ids()[1]
+    scores = {"cv_roc_auc": 0.85, "cv_log_loss": 0.35, "test_roc_auc": 0.84, "predict_us": 7.0}
+    assert ensemble.data.metrics == scores
+    assert [file.path for file in client.list_artifacts(tracker.ids()[1])] == ["leaderboard.csv"]
+
+
+def test_a_second_run_joins_the_experiment_and_a_deleted_one_is_restored(make_tracker, sqlite_uri):
+    first = make_tracker()
+    assert first.finish("FINISHED", {}, {})
+    MlflowClient(sqlite_uri).delete_experiment(first.ids()[0])
+    second = make_tracker()
+    assert second.finish("FINISHED", {}, {})
+    assert second.ids()[0] == first.ids()[0]
+    assert second.ids()[1] != first.ids()[1]
+
+
+def test_hundreds_of_params_and_long_values_are_taken(make_tracker, sqlite_uri):
+    tracker = make_tracker()
+    tracker.trial_started("linear-0000", "linear", "asha", {f"p{i}": "x" * 9000 for i in range(250)})
+    assert tracker.finish("FINISHED", {}, {})
+    _, runs = runs_of(tracker, sqlite_uri)
+    assert len(runs["linear-0000"].data.params) == 250
+
+
+def test_a_value_that_mlflow_refuses_is_said_and_the_rest_is_logged(sqlite_uri, tmp_path):
+    said: list[str] = []
+    tracker = Tracker(sqlite_uri, "refused", store_for(sqlite_uri, tmp_path).artifacts, "first run", said.append)
+    tracker.start()
+    tracker.log_task("binary", get_metric("roc_auc", "binary"))
+    tracker.trial_started("bad-0000", "bad", "asha", {"what?*": 1})
+    tracker.trial_started("good-0000", "good", "asha", {"what": 1})
+    assert tracker.finish("FINISHED", {}, {})
+    _, runs = runs_of(tracker, sqlite_uri)
+    assert runs["good-0000"].data.params == {"what": "1"}
+    assert len(said) == 1
+    assert said[0].startswith("MLflow did not take what was logged for bad-0000")
+
+
+def test_a_store_of_another_schema_is_a_mistake_to_mend(tmp_path):
+    uri = f"sqlite:///{tmp_path}/old.db"
+    Tracker(uri, "x", None).check()
+    tracker = Tracker(uri, "x", (tmp_path / "artifacts").as_uri())
+    tracker.start()
+    tracker.ids()
+    tracker.finish("FINISHED", {}, {})
+    with sqlite3.connect(tmp_path / "old.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = 'before'")
+    database.close()
+    code = (
+        "import sys; from pipeline.tracking.tracker import Tracker; from pipeline.errors import ConfigError\n"
+        "tracker = Tracker(sys.argv[1], 'x', None); tracker.start()\n"
+        "try: tracker.ids()\n"
+        "except ConfigError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, uri], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert "Run `mlflow db upgrade" in done.stdout
+    assert done.stderr == ""
+
+
+def test_ids_of_a_tracker_that_cannot_start_say_why(tmp_path):
+    tracker = Tracker("postgresql://me:secret@127.0.0.1:9/none", "x", None)
+    tracker.start()
+    with pytest.raises(ConfigError, match=r"cannot keep runs in postgresql://\*\*\*@127\.0\.0\.1:9/none"):
+        tracker.ids()
+    tracker.trial_started("linear-0000", "linear", "asha", {})
+    assert not tracker.finish("FAILED", {}, {}, timeout_s=5)
