@@ -107,11 +107,10 @@ def demo(
     cpus: Cpus = None,
 ) -> None:
     """Try it: a real table, about a minute."""
-    from pipeline.data.dataset import demo_frame
+    from pipeline.config import DEMO
 
     budget = time_budget or (None if max_trials else DEMO_BUDGET)
-    _, target = demo_frame()
-    _search({**context.params, "time_budget": budget, "data": "demo", "target": target}, config_file=None)
+    _search({**context.params, "time_budget": budget, "data": DEMO}, config_file=None)
 
 
 @app.command()
@@ -191,7 +190,12 @@ def _search(flags: Mapping[str, Any], config_file: str | None) -> None:
         from pipeline import driver
 
         summary = driver.run(config, started_at, screen)
-    show_results(console, read_results(summary.folder), data=config.data)
+    show_results(console, read_results(_as_typed(summary.folder)), data=config.data)
+
+
+def _as_typed(folder: Path) -> Path:
+    """Return `folder` as one would name it from here, which is shorter to copy."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 @app.command()
@@ -215,7 +219,7 @@ def predict(
 
 def _leader_folder(model: str) -> Path:
     """Return the folder that holds the leader of MODEL: a run folder, a model folder or a registry URI."""
-    if model.startswith("models:/"):
+    if model.startswith("models:"):
         from pipeline.tracking.registry import resolve_model
 
         root = resolve_model(model)

@@ -111,6 +111,10 @@ class Screen:
             for line in self._lines.news(snapshot):
                 self._write(line)
 
+    def begin(self, phase: str) -> None:
+        """Say what the run is at from now on; all else stays as it was."""
+        self.update(replace(self._snapshot, phase=phase, elapsed_s=self._now() - self._started_at))
+
     def say(self, text: str) -> None:
         """Write one line above the live view."""
         self._write(text)
@@ -180,8 +184,8 @@ def _budget_row(snapshot: Snapshot) -> Table:
     bar = ProgressBar(total=1.0, completed=min(done, 1.0), style="bright_black", complete_style="cyan")
     row = Table.grid(padding=(0, 2))
     row.add_column(width=10)
-    row.add_column(width=44)
-    row.add_column(justify="right", width=18)
+    row.add_column(width=42)
+    row.add_column(justify="right", width=20, no_wrap=True)
     row.add_row(Text(snapshot.phase, style="bold"), bar, f"{clock(snapshot.elapsed_s)}{limit}")
     return row
 

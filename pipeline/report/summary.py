@@ -90,7 +90,7 @@ def leaderboard_table(results: Results, rows: pd.DataFrame, extra: str | None = 
     for row in rows.to_dict("records"):
         style = "bold green" if row["name"] == results.facts["leader"] else "" if _is_scored(row) else "bright_black"
         table.add_row(*(column.cell(row) for column in columns), style=style)
-    return Padding(table, (0, 2), expand=False)
+    return Padding(table, (0, 0, 0, 2), expand=False)
 
 
 def _is_scored(row: dict[str, Any]) -> bool:
@@ -152,12 +152,12 @@ def closing(results: Results, data: str) -> Iterator[RenderableType]:
 
 def _leader_lines(results: Results) -> Iterator[RenderableType]:
     facts = results.facts
-    score = f"  {facts['metric']} {number(facts['cv_score'])} cross-validated"
+    score = f"  {number(facts['cv_score'])} cross-validated"
     if facts.get("test_score") is not None:
         score += f", {number(facts['test_score'])} on the test rows"
     yield Text.assemble("  ", (str(facts["leader"]), "bold green"), score)
     if len(results.members) > 1:
-        yield Padding(_member_table(results.members), (0, 2), expand=False)
+        yield Padding(_member_table(results.members), (0, 0, 0, 2), expand=False)
     yield Text(f"  {_counts_line(facts)}; {budget_line(facts['wall_s'], facts.get('budget_s'))}", "bright_black")
 
 

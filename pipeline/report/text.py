@@ -16,7 +16,7 @@ def number(value: float | None, like: float | None = None) -> str:
         return "·"
     size = abs(value if like is None else like)
     if size >= 1e9 or 0 < size < 1e-4:
-        return f"{value:.3e}"
+        return f"{value:.2e}"
     decimals = 4 if size < 10 else 3 if size < 100 else 2 if size < 1000 else 0
     return f"{value:,.{decimals}f}"
 

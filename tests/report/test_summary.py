@@ -1,0 +1,127 @@
+"""The closing page fits into 80 columns and says what was reached, of what, and what to type next."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from finished_run import N_COMPLETED, NAMES, TRIALS, leaderboard, write_run
+from rich.console import Console
+
+from pipeline.errors import ConfigError
+from pipeline.report.summary import budget_line, leaderboard_table, read_results, show_results, sorted_by
+
+COPIED = ("predict", "results", "MLflow", "…")  # lines with paths that must stay whole
+
+
+def closing_of(folder, data="data/adult.parquet") -> list[str]:
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    show_results(console, read_results(folder), data)
+    return console.file.getvalue().splitlines()
+
+
+def table_of(results, rows, extra=None) -> list[str]:
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    console.print(leaderboard_table(results, rows, extra))
+    return console.file.getvalue().splitlines()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_run(tmp_path / "run")
+
+
+def test_the_page_shows_the_top_ten_and_says_how_to_see_the_rest(folder):
+    lines = closing_of(folder)
+    ranks = [line.split()[0] for line in lines if line.strip()[:2].strip().isdigit()]
+    assert ranks[:10] == [str(rank) for rank in range(1, 11)]
+    assert f"  … and 4 more: stacktune leaderboard {folder}" in lines
+    assert not any(TRIALS[-1] in line for line in lines)
+
+
+def test_a_row_says_score_error_test_and_cost(folder):
+    (row,) = [line for line in closing_of(folder) if line.strip().startswith("3 ")]
+    assert row.split() == ["3", TRIALS[0], "0.9300", "±", "0.0012", "0.9200", "98", "3.0", "3/3"]
+
+
+def test_the_page_names_the_leader_its_members_and_the_commands(folder):
+    text = "\n".join(closing_of(folder))
+    assert f"{NAMES[0]}  0.9500 cross-validated, 0.9400 on the test rows" in text
+    first, second = (text.index(part) for part in (f"0.800  {TRIALS[0]}", f"0.200  {TRIALS[2]}"))
+    assert first < second, "the heaviest member comes first"
+    assert "trials: 9 completed, 2 stopped, 1 failed; took 1:58 of 2:00 (1.6 s under)" in text
+    assert f"stacktune predict {folder} data/adult.parquet --output predictions.parquet" in text
+    assert "models:/adult@leader (version 3)" in text
+    assert f"stacktune ui {folder}" in text
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-7, 400.0, 54321.0])
+def test_the_page_keeps_to_80_columns(tmp_path, scale):
+    folder = write_run(tmp_path / "run", leaderboard(scale), metric="balanced_accuracy")
+    lines = [line for line in closing_of(folder) if not line.strip().startswith(COPIED)]
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line for line in lines), "a figure is cut"
+
+
+def test_a_single_model_and_a_run_without_test_rows_have_less_to_say(tmp_path):
+    frame = leaderboard().drop(columns="test_score").iloc[2:4]
+    folder = write_run(tmp_path / "run", frame, leader=TRIALS[0], test_score=None, budget_s=None, registered_name=None)
+    (folder / "leader" / "data" / "leader" / "leader.json").unlink()
+    text = "\n".join(closing_of(folder))
+    assert "test" not in text.replace(str(tmp_path), "")
+    assert "models:/" not in text
+    assert "took 1:58\n" in text
+
+
+def test_a_path_with_a_space_can_be_copied(tmp_path):
+    folder = write_run(tmp_path / "my run")
+    assert f"stacktune predict '{folder}' 'my data.csv' --output" in "\n".join(closing_of(folder, "my data.csv"))
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "budget_s", "line"),
+    [
+        (58.04, 60.0, "took 0:58 of 1:00 (2.0 s under)"),
+        (62.5, 60.0, "took 1:02 of 1:00 (2.5 s over)"),
+        (75.0, None, "took 1:15"),
+    ],
+)
+def test_the_budget_is_told_honestly(wall_s, budget_s, line):
+    assert budget_line(wall_s, budget_s) == line
+
+
+@pytest.mark.parametrize("column", ["score", "roc_auc", "test_score"])
+def test_scores_sort_best_first(folder, column):
+    rows = sorted_by(read_results(folder), column)
+    assert list(rows["name"])[:N_COMPLETED] == NAMES[:N_COMPLETED]
+
+
+@pytest.mark.parametrize("column", ["log_loss", "fit_s", "predict_us", "rank"])
+def test_losses_and_durations_sort_smallest_first_and_missing_last(folder, column):
+    values = sorted_by(read_results(folder), column)[column]
+    known = values.dropna()
+    assert known.is_monotonic_increasing
+    assert values.iloc[: len(known)].notna().all()
+
+
+def test_a_score_that_is_a_loss_sorts_smallest_first(tmp_path):
+    folder = write_run(tmp_path / "run", metric="rmse")
+    assert sorted_by(read_results(folder), "score")["score"].dropna().is_monotonic_increasing
+
+
+def test_an_unknown_column_is_answered_with_the_nearest(folder):
+    with pytest.raises(ConfigError, match=r"no column 'logloss'. Did you mean 'log_loss'\?"):
+        sorted_by(read_results(folder), "logloss")
+
+
+def test_the_column_that_sorts_is_shown(folder):
+    results = read_results(folder)
+    lines = table_of(results, sorted_by(results, "log_loss"), "log_loss")
+    assert lines[0].split()[-1] == "log_loss"
+    assert lines[1].split()[-1] == "0.2000"
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_folder_that_is_no_run_is_answered_with_the_nearest(folder):
+    with pytest.raises(ConfigError, match=r"not the folder of a finished run .* Did you mean 'run'\?"):
+        read_results(folder.parent / "runn")

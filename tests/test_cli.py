@@ -1,0 +1,171 @@
+"""The command line in its own process: instant help, one message for a mistake, and status codes to build on."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
+COMMANDS = ["demo", "run", "predict", "leaderboard", "ui"]
+RUN_FLAGS = [
+    *("target", "task", "metric", "time-budget", "max-trials", "families", "folds", "test-data", "test-size", "weight"),
+    *("seed", "output", "cpus", "gpus", "address", "tracking-uri", "experiment", "register", "config"),
+]
+
+sys.path.insert(0, str(Path(__file__).parent / "report"))
+from finished_run import TRIALS, write_run  # noqa: E402 — beside the tests of the page that it fills
+
+
+def stacktune(*words: str, cwd: Path | None = None, command: tuple[str, ...] = (STACKTUNE,)):
+    env = {**os.environ, "COLUMNS": "80"}
+    return subprocess.run([*command, *words], cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
+
+
+def message_of(result: subprocess.CompletedProcess) -> str:
+    """The one line of a user's mistake."""
+    assert result.returncode == 2, result
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+def test_help_lists_the_commands_of_both_spellings():
+    short, long = stacktune("--help"), stacktune("--help", cwd=ROOT, command=(sys.executable, "-m", "pipeline"))
+    for result in (short, long):
+        assert result.returncode == 0
+        assert [line.split()[0] for line in result.stdout.partition("Commands:")[2].splitlines() if line] == COMMANDS
+
+
+def test_help_fits_into_80_columns_and_lists_every_flag():
+    shown = stacktune("run", "--help").stdout
+    assert re.findall(r"^  --([a-z-]+) ", shown, re.M) == RUN_FLAGS
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_help_imports_nothing_heavy():
+    """Importing pandas alone takes half a second, Ray and torch several."""
+    code = "import sys, pipeline.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "typer" in loaded
+    heavy = {
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "sklearn",
+        "scipy",
+        "ray",
+        "mlflow",
+        "torch",
+        "xgboost",
+        "lightgbm",
+        "optuna",
+    }
+    assert not heavy & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["run", "x.parquet", "--timebudget", "3"], "--time-budget"),
+        (["run", "x.parquet", "--max-trial", "3"], "--max-trials"),
+        (["leaderbord", "x"], "leaderboard"),
+    ],
+)
+def test_an_unknown_word_is_answered_with_the_nearest(words, answer):
+    result = stacktune(*words)
+    assert result.returncode == 2
+    assert answer in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+MISTAKES = {
+    "no table": (["run"], "no table is given"),
+    "no target": (["run", "table.csv"], "--target is missing"),
+    "budget of zero": (["run", "table.csv", "--target", "y", "--time-budget", "0"], "duration above zero, not '0'"),
+    "nonsense budget": (["run", "table.csv", "--target", "y", "--time-budget", "soon"], "not 'soon'"),
+    "settings file": (["run", "--config", "nowhere.yaml"], "'nowhere.yaml' cannot be read"),
+    "setting": (["run", "--config", "typo.yaml"], "no setting in 'typo.yaml' called 'metrc'. Did you mean 'metric'?"),
+    "model": (["predict", "nowhere", "table.csv"], "no model in 'nowhere'"),
+    "ending": (["predict", "nowhere", "table.csv", "--output", "p.xls"], "ends in .parquet or .csv, but got 'p.xls'"),
+    "no run": (["leaderboard", "nowhere"], "'nowhere' is not the folder of a finished run"),
+    "no store": (["ui", "nowhere"], "no folder"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_message_and_status_2(tmp_path, words, message):
+    (tmp_path / "table.csv").write_text("x,y\n1,a\n2,b\n")
+    (tmp_path / "typo.yaml").write_text(yaml.safe_dump({"data": "table.csv", "target": "y", "metrc": "f1"}))
+    before = sorted(tmp_path.rglob("*"))
+    assert message in message_of(stacktune(*words, cwd=tmp_path))
+    assert sorted(tmp_path.rglob("*")) == before, "a stray file"
+
+
+def test_a_message_is_wrapped_to_the_terminal_between_words(tmp_path):
+    """What a terminal of 40 columns shows for a long message."""
+    controller, terminal = pty.openpty()
+    env = {**os.environ, "COLUMNS": "40"}
+    words = [STACKTUNE, "leaderboard", str(tmp_path / "a-folder-that-is-not-there")]
+    process = subprocess.Popen(words, stderr=terminal, stdout=subprocess.DEVNULL, env=env)
+    assert process.wait(timeout=60) == 2
+    assert select.select([controller], [], [], 5)[0]
+    lines = os.read(controller, 4096).decode().split("\r\n")
+    os.close(terminal)
+    os.close(controller)
+    assert len(lines) > 3
+    assert all(len(line) <= 40 for line in lines if str(tmp_path) not in line)
+
+
+def test_ctrl_c_is_one_line_and_status_130():
+    code = "\n".join(
+        [
+            "import pipeline.cli as cli",
+            "@cli.app.command()",
+            "def wait():",
+            "    raise KeyboardInterrupt",
+            "cli.main()",
+        ]
+    )
+    result = stacktune("wait", command=(sys.executable, "-c", code))
+    assert (result.returncode, result.stderr) == (130, "Stopped by Ctrl-C.\n")
+
+
+def test_our_own_mistakes_keep_their_traceback():
+    code = "\n".join(["import pipeline.cli as cli", "@cli.app.command()", "def fail():", "    1 / 0", "cli.main()"])
+    result = stacktune("fail", command=(sys.executable, "-c", code))
+    assert result.returncode == 1
+    assert result.stderr.startswith("Traceback")
+
+
+def test_the_budget_counts_from_the_start_of_the_process():
+    code = "import time; time.sleep(0.7); from pipeline.cli import process_age_s; print(process_age_s())"
+    began = time.monotonic()
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    took = time.monotonic() - began
+    assert 0.7 <= float(printed) <= took + 0.02
+
+
+def test_the_leaderboard_shows_and_sorts_and_cuts(tmp_path):
+    folder = str(write_run(tmp_path / "run"))
+    whole = stacktune("leaderboard", folder).stdout.splitlines()
+    assert len(whole) == 1 + 14
+    assert "roc_auc" in whole[0]
+    top = stacktune("leaderboard", folder, "--sort", "fit_s", "--top", "2").stdout.splitlines()
+    assert len(top) == 1 + 2
+    assert TRIALS[-1] in top[1], "the quickest to fit comes first"
+
+
+def test_the_leaderboard_offers_the_nearest_column(tmp_path):
+    folder = str(write_run(tmp_path / "run"))
+    assert "Did you mean 'fit_s'?" in message_of(stacktune("leaderboard", folder, "--sort", "fits"))
