@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
-from pipeline.data.table import BINARY, MULTICLASS, REGRESSION
 from pipeline.errors import ConfigError, nearest
 
 # Undefined or not finite; small enough that sums and squares of it stay finite.
 WORST = -1e100
-# Threshold candidates tried by `choose_threshold`, about.
-_MAX_THRESHOLDS = 1000
 
 _Measure = Callable[[np.ndarray, np.ndarray, np.ndarray | None, float], float]
 
@@ -98,35 +96,36 @@ def _rank_by_bits(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, 
     Floats that are not negative order like their bits, and their sign bit is free: shifted out, it makes room for the
     label, so that label and score are sorted as one integer with no index to carry along.
     """
-    score = np.ascontiguousarray(score + 0)  # turns -0.0 into 0.0
-    keys = score.view(f"u{score.itemsize}")
+    keys = np.ascontiguousarray(score + 0).view(f"u{score.itemsize}")  # adding 0 turns -0.0 into 0.0
     keys = np.left_shift(keys, 1, out=keys)
-    keys |= positive.astype(keys.dtype)
-    keys.sort()
-    keys = keys[::-1]
-    true = np.cumsum(keys & 1, dtype=np.float64)
+    keys |= positive
+    # Inverted, the highest score comes first without a reversed view, on which numpy is slow.
+    np.invert(keys, out=keys).sort()
+    np.invert(keys, out=keys)
+    true = np.cumsum((keys & 1).astype(np.float64))
     bits = keys >> 1
     ends = np.append(np.flatnonzero(bits[1:] != bits[:-1]), len(bits) - 1)
     return bits[ends].view(score.dtype), ends, true[ends]
+
+
+def _steps(totals: np.ndarray) -> np.ndarray:
+    steps = totals.copy()
+    steps[1:] -= totals[:-1]
+    return steps
 
 
 def _roc_auc_two(positive: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> float:
     _, true, false = _ranked(positive, score, weight)
     if true[-1] <= 0 or false[-1] <= 0:
         return float("nan")
-    below = np.concatenate(([0.0], true[:-1]))
-    steps = np.diff(false, prepend=0.0)
-    return float((steps * (true + below)).sum() / (2 * true[-1] * false[-1]))
+    return float((_steps(false) * (2 * true - _steps(true))).sum() / (2 * true[-1] * false[-1]))
 
 
 def _average_precision_two(positive: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> float:
     _, true, false = _ranked(positive, score, weight)
     if true[-1] <= 0:
         return float("nan")
-    found = np.diff(true, prepend=0.0)
-    seen = true + false
-    precision = np.divide(true, seen, out=np.zeros_like(true), where=seen > 0)
-    return float((found * precision).sum() / true[-1])
+    return float((_steps(true) * true / (true + false)).sum() / true[-1])
 
 
 def _each_class(measure_two: Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]) -> _Measure:
@@ -229,8 +228,8 @@ def _mape(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None,
     return _mean(np.abs(target - prediction[:, 0]) / np.maximum(np.abs(target), np.finfo(np.float64).eps), weight)
 
 
-_CLASSES = frozenset({BINARY, MULTICLASS})
-_VALUES = frozenset({REGRESSION})
+_CLASSES = frozenset({"binary", "multiclass"})
+_VALUES = frozenset({"regression"})
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -246,7 +245,7 @@ METRICS: dict[str, Metric] = {
         Metric("mape", _VALUES, False, False, _mape),
     )
 }
-_DEFAULTS = {BINARY: "roc_auc", MULTICLASS: "log_loss", REGRESSION: "rmse"}
+_DEFAULTS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
 
 
 def metrics_for(task_kind: str) -> tuple[Metric, ...]:
@@ -290,14 +289,14 @@ def best_threshold(metric: Metric, thresholds: np.ndarray, counts: np.ndarray) -
 
 
 def threshold_counts(
-    target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None
+    target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None, n_most: int = 1000
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (thresholds (t,), confusion counts (t, 2, 2)) of the candidates, by one sort for all two-class metrics.
 
-    The first threshold lies above every score, the last one below.
+    The first threshold lies above every score, the last one below. `t` is about `n_most` at most.
     """
     scores, true, false = _ranked(target == 1, prediction[:, 1].astype(np.float64), weight)
-    at = np.append(0, _spread_positions(len(scores)) + 1)
+    at = np.append(0, _spread_positions(len(scores), n_most) + 1)
     true, false = np.append(0.0, true), np.append(0.0, false)
     counts = np.empty((len(at), 2, 2))
     counts[:, 1, 1], counts[:, 0, 1] = true[at], false[at]
@@ -308,10 +307,11 @@ def threshold_counts(
     return np.where(middle > below, middle, above), counts
 
 
-def _spread_positions(n: int) -> np.ndarray:
-    """Return up to about 1,000 positions of 0 … n-1, evenly spread and crowding towards both ends."""
-    if n <= _MAX_THRESHOLDS:
+@lru_cache(maxsize=64)
+def _spread_positions(n: int, n_most: int) -> np.ndarray:
+    """Return up to about `n_most` positions of 0 … n-1, evenly spread and crowding towards both ends."""
+    if n <= n_most:
         return np.arange(n)
-    third = _MAX_THRESHOLDS // 3
-    crowded = np.geomspace(1, n / 2, third).astype(np.int64) - 1
-    return np.unique(np.concatenate((crowded, n - 1 - crowded, np.linspace(0, n - 1, third).astype(np.int64))))
+    crowded = np.geomspace(1, n / 2, n_most // 3).astype(np.int64) - 1
+    even = np.linspace(0, n - 1, n_most // 3).astype(np.int64)
+    return np.unique(np.concatenate((crowded, n - 1 - crowded, even)))

@@ -1,0 +1,75 @@
+"""How members' predictions become one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+SINGLE, AVERAGE, STACK = "single", "average", "stack"
+# A forest says 0 where no leaf has seen the class. Unclipped, one such member would outvote all others; at one in a
+# million a logit is 13.8, still beyond what a few hundred thousand rows can tell from certainty.
+SMALLEST_PROBABILITY = 1e-6
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Weights on members' predictions.
+
+    kind: "single" or "average" (a weighted mean of probabilities or values), or "stack" (a weighted sum of values, or
+        of log-probabilities under a softmax, plus a bias).
+    weights: one a member, none negative; those of an average sum to one.
+    bias: one an output, of a stack; else empty.
+    """
+
+    kind: str
+    weights: tuple[float, ...]
+    bias: tuple[float, ...] = ()
+
+    @property
+    def n_members(self) -> int:
+        """Members whose predictions are needed."""
+        return sum(weight > 0 for weight in self.weights)
+
+    def combine(self, predictions: Sequence[np.ndarray]) -> np.ndarray:
+        """Return (n, n_outputs) from one (n, n_outputs) a member; members that weigh nothing are not looked at."""
+        if self.kind != STACK:
+            return self._weighted(predictions, lambda prediction: prediction)
+        if len(self.bias) == 1:
+            return self._weighted(predictions, lambda prediction: prediction) + self.bias[0]
+        return softmax(self._weighted(predictions, log_probabilities) + np.array(self.bias))
+
+    def _weighted(self, predictions: Sequence[np.ndarray], view: Any) -> np.ndarray:
+        total = np.zeros_like(predictions[0], dtype=np.float64)
+        for weight, prediction in zip(self.weights, predictions, strict=True):
+            if weight > 0:
+                total += weight * view(prediction)
+        return total
+
+    def compact(self) -> tuple[list[int], Blend]:
+        """Return the positions of the members that weigh something, and the blend of these alone."""
+        kept = [position for position, weight in enumerate(self.weights) if weight > 0]
+        kind = SINGLE if len(kept) == 1 and self.kind == AVERAGE else self.kind
+        return kept, Blend(kind, tuple(self.weights[position] for position in kept), self.bias)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` reads, fit for JSON."""
+        return {"kind": self.kind, "weights": list(self.weights), "bias": list(self.bias)}
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Blend:
+        """Read what `to_dict` wrote."""
+        return cls(document["kind"], tuple(document["weights"]), tuple(document["bias"]))
+
+
+def log_probabilities(prediction: np.ndarray) -> np.ndarray:
+    """Return the logarithms of (…, n_outputs) probabilities, clipped to SMALLEST_PROBABILITY."""
+    return np.log(np.clip(prediction, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY))
+
+
+def softmax(margins: np.ndarray) -> np.ndarray:
+    """Return probabilities (n, n_outputs) that sum to one over the last axis."""
+    odds = np.exp(margins - margins.max(axis=-1, keepdims=True))
+    return odds / odds.sum(axis=-1, keepdims=True)

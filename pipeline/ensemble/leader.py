@@ -1,0 +1,162 @@
+"""The leader: the best row's fold models, their blend, and all that is needed to predict raw tables with them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.data.schema import Schema
+from pipeline.data.table import Table, Task
+from pipeline.ensemble.blend import Blend
+from pipeline.ensemble.member import Member, load_member
+from pipeline.ensemble.rows import Leaderboard, LeaderboardRow
+from pipeline.errors import DataError
+from pipeline.metrics import Metric, decide, metrics_for
+from pipeline.trials.result import TrialResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.data.dataset import Dataset
+
+_MANIFEST = "leader.json"
+_FORMAT = 1
+# Families may widen a table when they predict (one-hot columns); so many rows at a time keep that within memory.
+_BLOCK_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Leader:
+    """A model that takes raw rows.
+
+    threshold: on the second class's probability, for two classes.
+    folder: where the models were read from, which `save` copies.
+    """
+
+    schema: Schema
+    task: Task
+    target_name: str
+    metric_name: str
+    threshold: float
+    blend: Blend
+    members: tuple[Member, ...]
+    folder: Path
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return one row an input row, in order: a probability column a class, or the column "prediction".
+
+        Columns may come in any order and others are ignored; DataError names one that is missing.
+        """
+        import pandas as pd
+
+        columns = list(self.task.classes) if self.task.is_classification else ["prediction"]
+        return pd.DataFrame(self.predict_table(self.schema.encode(frame)), columns=columns, copy=False)
+
+    def predict_table(self, table: Table) -> np.ndarray:
+        """Return (n_rows, n_outputs) float64 predictions of an encoded table, each member asked once."""
+        if table.n_rows <= _BLOCK_ROWS:
+            return self.blend.combine([member.predict(table) for member in self.members])
+        starts = range(0, table.n_rows, _BLOCK_ROWS)
+        blocks = (table.take(np.arange(start, min(start + _BLOCK_ROWS, table.n_rows))) for start in starts)
+        return np.concatenate([self.predict_table(block) for block in blocks])
+
+    def labels(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return (n_rows,) decided classes as text, two of them at `threshold`; for regression the values."""
+        prediction = self.predict_table(self.schema.encode(frame))
+        if not self.task.is_classification:
+            return prediction[:, 0]
+        return np.array(self.task.classes, dtype=object)[decide(prediction, self.threshold)]
+
+    def save(self, folder: Path) -> None:
+        """Copy this leader into `folder`, made if need be. What `load` reads from it runs no code."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+
+    @classmethod
+    def load(cls, folder: Path) -> Leader:
+        """Read what `build_leader` or `save` wrote; DataError if it is not there."""
+        folder = Path(folder)
+        if not (folder / _MANIFEST).is_file():
+            raise DataError(f"{folder} is no leader: it has no {_MANIFEST}. Give a run's folder or its leader/ folder.")
+        said = json.loads((folder / _MANIFEST).read_text())
+        names = [(member["trial_id"], member["family"]) for member in said["members"]]
+        members = tuple(load_member(folder / "members" / name, name, family) for name, family in names)
+        return cls(
+            schema=Schema.from_dict(said["schema"]),
+            task=Task(said["task"], tuple(said["classes"])),
+            target_name=said["target"],
+            metric_name=said["metric"],
+            threshold=said["threshold"],
+            blend=Blend.from_dict(said["blend"]),
+            members=members,
+            folder=folder,
+        )
+
+
+def build_leader(
+    leaderboard: Leaderboard, results: Sequence[TrialResult], dataset: Dataset, metric: Metric, folder: Path
+) -> Leader:
+    """Write the leader into `folder` (made, and to be empty) and return it, loaded from there.
+
+    results: the trials of the leaderboard, whose folders hold their fold models. Raises SearchError if there is no
+    completed row.
+    """
+    row = leaderboard.leader
+    trials = {result.trial_id: result for result in results}
+    for name in row.members:
+        for fold in Path(trials[name].folder).glob("fold[0-9]*"):
+            shutil.copytree(fold, folder / "members" / name / fold.name)
+    said = {
+        "format": _FORMAT,
+        "name": row.name,
+        "task": dataset.task.kind,
+        "classes": list(dataset.task.classes),
+        "target": dataset.target_name,
+        "metric": metric.name,
+        "threshold": row.thresholds.get(metric.name, 0.5),
+        "blend": row.blend.to_dict(),
+        "members": [{"trial_id": name, "family": trials[name].family} for name in row.members],
+        "schema": dataset.schema.to_dict(),
+    }
+    # Last, so that a folder with a manifest is complete.
+    (folder / _MANIFEST).write_text(json.dumps(said, indent=1))
+    return Leader.load(folder)
+
+
+def score_rows(
+    leaderboard: Leaderboard,
+    results: Sequence[TrialResult],
+    test: Table,
+    time_left: Callable[[], float] = lambda: float("inf"),
+) -> Leaderboard:
+    """Return the leaderboard with `test` metrics for its completed rows, each trial predicting once.
+
+    test: encoded, with its target; weights and thresholds were fixed before it is looked at. The leader goes first,
+    then the others in their order, as long as time is left; rows that were not reached keep None.
+    """
+    trials = {result.trial_id: result for result in results}
+    predictions: dict[str, np.ndarray] = {}
+    rows = list(leaderboard.rows)
+    for position, row in enumerate(rows):
+        if row.blend is None or (position > 0 and time_left() <= 0):
+            continue
+        for name in row.members:
+            if name not in predictions:
+                member = load_member(Path(trials[name].folder), name, trials[name].family)
+                predictions[name] = member.predict(test)
+        combined = row.blend.combine([predictions[name] for name in row.members])
+        rows[position] = replace(row, test=_shown_metrics(row, leaderboard.task, test, combined))
+    return replace(leaderboard, rows=tuple(rows))
+
+
+def _shown_metrics(row: LeaderboardRow, task: Task, test: Table, prediction: np.ndarray) -> dict[str, float]:
+    shown = {}
+    for metric in metrics_for(task.kind):
+        threshold = row.thresholds.get(metric.name, 0.5)
+        shown[metric.name] = metric.shown(metric.score(test.target, prediction, test.weight, threshold))
+    return shown

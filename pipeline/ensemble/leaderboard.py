@@ -1,0 +1,152 @@
+"""Builds the leaderboard: every trial as it was scored, and the ensembles by nested cross-validation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.data.folds import Folds
+from pipeline.data.table import Task
+from pipeline.ensemble.blend import SINGLE, Blend
+from pipeline.ensemble.candidates import MOST_CANDIDATES, eligible, nested_candidates
+from pipeline.ensemble.nested import Evidence, gather, greedy, nested_scores, stacked, thresholds_of
+from pipeline.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
+from pipeline.metrics import Metric, metrics_for
+from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
+
+# With at least so many seconds left, ensembles draw on so many candidates; with less than the last there are none.
+# Fifteen members of 40,000 rows take about two seconds on two cores.
+_CANDIDATES_BY_TIME = ((5.0, MOST_CANDIDATES), (2.5, 8), (1.0, 4))
+_LAST_MOMENT_S = 0.7
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """What all rows have in common. target, weight: (n_rows,)."""
+
+    oof: Mapping[str, np.ndarray]
+    target: np.ndarray
+    weight: np.ndarray | None
+    folds: Folds
+    task: Task
+    metric: Metric
+    seed: int
+    time_left: Callable[[], float]
+    pool: ThreadPoolExecutor
+
+
+def build_leaderboard(
+    results: Sequence[TrialResult],
+    oof: Mapping[str, np.ndarray],
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    folds: Folds,
+    task: Task,
+    metric: Metric,
+    seed: int = 0,
+    time_left: Callable[[], float] = lambda: float("inf"),
+) -> Leaderboard:
+    """Return the leaderboard of all `results`, in any status, and of the ensembles of the completed ones.
+
+    oof: out-of-fold predictions (n_rows, n_outputs) by trial id, of the completed trials. target, weight: (n_rows,).
+    time_left: seconds that may still be spent; candidates are cut when it is short, which it never is at infinity.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        contest = _Contest(oof, target, weight, folds, task, metric, seed, time_left, pool)
+        rows = list(pool.map(lambda result: _trial_row(result, contest), results))
+        rows += _ensemble_rows(eligible(results), contest)
+    return Leaderboard(tuple(sorted(rows, key=lambda row: _place(row, metric))), metric, task)
+
+
+def _place(row: LeaderboardRow, metric: Metric) -> tuple[int, float, int, str]:
+    score = row.score if metric.greater_is_better else -row.score
+    # Equal to ten digits is equal: then fewer members lead.
+    rounded = float(f"{score:.10g}") if np.isfinite(score) else -np.inf
+    return (COMPLETED, STOPPED, FAILED).index(row.status), -rounded, len(row.members), row.name
+
+
+def _standard_error(scores: Sequence[float]) -> float:
+    return float(np.std(scores, ddof=1) / np.sqrt(len(scores))) if len(scores) > 1 else float("nan")
+
+
+def _trial_row(result: TrialResult, contest: _Contest) -> LeaderboardRow:
+    suiting = metrics_for(contest.task.kind) if result.metrics else ()
+    row = LeaderboardRow(
+        name=result.trial_id,
+        family=result.family,
+        kind=TRIAL,
+        status=result.status,
+        score=contest.metric.shown(result.score),
+        score_se=_standard_error(result.fold_scores),
+        fold_scores=result.fold_scores,
+        metrics={metric.name: metric.shown(result.metrics[metric.name]) for metric in suiting},
+        fit_s=result.fit_s,
+        predict_us=result.predict_us,
+        scheduler=result.scheduler,
+        rungs_reached=result.rungs_reached,
+        n_rungs=result.n_rungs,
+        error=result.error,
+    )
+    if result.status != COMPLETED:
+        return row
+    thresholds = thresholds_of(contest.task, contest.target, contest.oof[result.trial_id], contest.weight)
+    return replace(row, members=(result.trial_id,), blend=Blend(SINGLE, (1.0,)), thresholds=thresholds)
+
+
+def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[LeaderboardRow]:
+    """Return up to four rows; none for fewer than two trials, and no best-of-family ones for a single family."""
+    n_most = next((most for least_s, most in _CANDIDATES_BY_TIME if contest.time_left() >= least_s), 0)
+    if len(trials) < 2 or n_most < 2:
+        return []
+    entries = {
+        "all": nested_candidates(trials, n_most, best_of_family=False),
+        "best_of_family": nested_candidates(trials, n_most, best_of_family=True),
+    }
+    drawn = np.flatnonzero(entries["all"].any(axis=0) | entries["best_of_family"].any(axis=0))
+    trials = [trials[position] for position in drawn]
+    predictions = [contest.oof[trial.trial_id] for trial in trials]
+    evidence = gather(predictions, contest.target, contest.weight, contest.folds)
+    learnt = evidence.learnt_on(contest.task, contest.seed)
+    rows = []
+    for entry, allowed in entries.items():
+        for method in ("greedy", "stack"):
+            if allowed[-1].sum() > 1 and contest.time_left() > _LAST_MOMENT_S:
+                blends = _learn(method, learnt, allowed[:, drawn], contest)
+                rows.append(_ensemble_row(f"{method}_{entry}", trials, blends, evidence, contest))
+    return rows
+
+
+def _learn(method: str, learnt: Evidence, allowed: np.ndarray, contest: _Contest) -> list[Blend]:
+    if method == "stack":
+        return stacked(learnt, allowed, contest.pool)
+    return greedy(learnt, contest.metric, allowed, lambda: contest.time_left() > _LAST_MOMENT_S)
+
+
+def _ensemble_row(
+    name: str, trials: Sequence[TrialResult], blends: Sequence[Blend], evidence: Evidence, contest: _Contest
+) -> LeaderboardRow:
+    by_metric = nested_scores(evidence, contest.task, blends, contest.pool)
+    fold_scores = by_metric[contest.metric.name]
+    kept, blend = blends[-1].compact()
+    members = [trials[position] for position in kept]
+    in_use = blend.combine([evidence.predictions[position] for position in kept])
+    suiting = metrics_for(contest.task.kind)
+    return LeaderboardRow(
+        name=name,
+        family=ENSEMBLE,
+        kind=ENSEMBLE,
+        status=COMPLETED,
+        score=contest.metric.shown(float(np.mean(fold_scores))),
+        score_se=_standard_error(fold_scores),
+        fold_scores=fold_scores,
+        metrics={metric.name: metric.shown(float(np.mean(by_metric[metric.name]))) for metric in suiting},
+        thresholds=thresholds_of(contest.task, evidence.target, in_use, evidence.weight),
+        members=tuple(member.trial_id for member in members),
+        blend=blend,
+        fit_s=sum(member.fit_s for member in members),
+        predict_us=sum(member.predict_us for member in members),
+    )

@@ -1,0 +1,127 @@
+"""Ensembles learnt and scored by nested cross-validation, so that they compare fairly with their members.
+
+For each fold, candidates, weights and thresholds are learnt on the out-of-fold predictions of the other folds, and
+what was learnt is scored on that fold. The blend to be used is learnt on all folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.data.folds import Folds
+from pipeline.data.table import BINARY, Task
+from pipeline.ensemble.blend import AVERAGE, Blend
+from pipeline.ensemble.selection import Block, Judge, select_nested
+from pipeline.ensemble.stacker import fit_stack
+from pipeline.ensemble.subsample import rows_to_learn_on
+from pipeline.metrics import Metric, best_threshold, metrics_for, threshold_counts
+from pipeline.seeds import derive_seed
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of some trials: out-of-fold predictions and the truth, rows sorted by fold.
+
+    predictions: (m, n, n_outputs). target: (n,). weight: (n,) or None. edges: (n_folds + 1,) where each fold begins.
+    """
+
+    predictions: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray | None
+    edges: np.ndarray
+
+    @property
+    def n_folds(self) -> int:
+        return len(self.edges) - 1
+
+    def fold(self, fold: int) -> slice:
+        """Return the rows of one fold."""
+        return slice(self.edges[fold], self.edges[fold + 1])
+
+    def other_rows(self, fold: int) -> np.ndarray:
+        """Return the positions of the rows outside a fold; all rows for `n_folds`, the walk that sees everything."""
+        rows = np.arange(len(self.target))
+        return rows if fold == self.n_folds else np.delete(rows, self.fold(fold))
+
+    def take(self, rows: np.ndarray, stands_for: np.ndarray | None) -> Evidence:
+        """Return a copy of ascending `rows`, their weights multiplied by what each stands for."""
+        weight = None if self.weight is None else self.weight[rows]
+        if stands_for is not None:
+            weight = stands_for if weight is None else weight * stands_for
+        return Evidence(self.predictions[:, rows], self.target[rows], weight, np.searchsorted(rows, self.edges))
+
+    def learnt_on(self, task: Task, seed: int) -> Evidence:
+        """Return the part of the rows that ensembles are learnt on."""
+        middle = self.predictions[:, :, 1].mean(axis=0) if task.kind == BINARY else None
+        rows, stands_for = rows_to_learn_on(self.target, middle, derive_seed(seed, "ensemble rows"))
+        return self if len(rows) == len(self.target) else self.take(rows, stands_for)
+
+
+def gather(oof: Sequence[np.ndarray], target: np.ndarray, weight: np.ndarray | None, folds: Folds) -> Evidence:
+    """Return the evidence from each trial's (n, n_outputs) out-of-fold predictions in table order."""
+    order = np.argsort(folds.assignment, kind="stable")
+    edges = np.searchsorted(folds.assignment[order], np.arange(folds.n_folds + 1))
+    predictions = np.stack([prediction[order] for prediction in oof])
+    return Evidence(predictions, target[order], None if weight is None else weight[order], edges)
+
+
+def greedy(evidence: Evidence, metric: Metric, allowed: np.ndarray, go_on: Callable[[], bool]) -> list[Blend]:
+    """Return the averages that greedy selection finds without each fold and, last, on all."""
+    parts = [evidence.fold(fold) for fold in range(evidence.n_folds)]
+    weight = evidence.weight
+    blocks = tuple(Block(part, evidence.target[part], None if weight is None else weight[part]) for part in parts)
+    shares = select_nested(evidence.predictions, Judge(metric, blocks), allowed, go_on=go_on)
+    return [Blend(AVERAGE, tuple(row.tolist())) for row in shares]
+
+
+def stacked(evidence: Evidence, allowed: np.ndarray, pool: ThreadPoolExecutor) -> list[Blend]:
+    """Return the stacks fitted without each fold and, last, on all."""
+
+    def fit(fold: int) -> Blend:
+        rows, models = evidence.other_rows(fold), np.flatnonzero(allowed[fold])
+        weight = None if evidence.weight is None else evidence.weight[rows]
+        stack = fit_stack(evidence.predictions[np.ix_(models, rows)], evidence.target[rows], weight)
+        weights = np.zeros(len(evidence.predictions))
+        weights[models] = stack.weights
+        return Blend(stack.kind, tuple(weights.tolist()), stack.bias)
+
+    return list(pool.map(fit, range(len(allowed))))
+
+
+def nested_scores(
+    evidence: Evidence, task: Task, blends: Sequence[Blend], pool: ThreadPoolExecutor
+) -> dict[str, tuple[float, ...]]:
+    """Return (n_folds,) scores, higher better, by metric; each fold by the blend and thresholds learnt without it."""
+    metrics = metrics_for(task.kind)
+
+    def score(fold: int) -> list[float]:
+        prediction = blends[fold].combine(evidence.predictions)
+        thresholds = _thresholds(evidence, task, fold, prediction)
+        part = evidence.fold(fold)
+        weight = None if evidence.weight is None else evidence.weight[part]
+        target, part_prediction = evidence.target[part], prediction[part]
+        return [m.score(target, part_prediction, weight, thresholds.get(m.name, 0.5)) for m in metrics]
+
+    by_fold = list(pool.map(score, range(evidence.n_folds)))
+    columns = zip(*by_fold, strict=True)
+    return {metric.name: scores for metric, scores in zip(metrics, columns, strict=True)}
+
+
+def _thresholds(evidence: Evidence, task: Task, fold: int, prediction: np.ndarray) -> dict[str, float]:
+    rows = evidence.other_rows(fold)
+    weight = None if evidence.weight is None else evidence.weight[rows]
+    return thresholds_of(task, evidence.target[rows], prediction[rows], weight)
+
+
+def thresholds_of(
+    task: Task, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
+) -> dict[str, float]:
+    """Return the best threshold of each two-class decision metric by its name; empty for other tasks."""
+    if task.kind != BINARY or not np.isfinite(prediction).all():
+        return {}
+    thresholds, counts = threshold_counts(target, prediction, weight)
+    return {m.name: best_threshold(m, thresholds, counts)[0] for m in metrics_for(task.kind) if m.needs_threshold}

@@ -1,0 +1,95 @@
+"""What a leaderboard holds and how it is shown as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeline.data.table import Task
+from pipeline.ensemble.blend import Blend
+from pipeline.errors import SearchError
+from pipeline.metrics import Metric, metrics_for
+from pipeline.trials.result import COMPLETED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRIAL, ENSEMBLE = "trial", "ensemble"
+
+
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """One trial or ensemble.
+
+    score: the chosen metric as people read it; the mean over folds, or the last rung's where it did not complete.
+    score_se: standard error of that mean, std over folds (ddof 1) / sqrt(n_folds); NaN where it did not complete.
+    fold_scores: the chosen metric fold by fold, higher is better.
+    metrics: every metric of the task as people read it; empty where it did not complete.
+    thresholds: the best threshold of each two-class decision metric on all rows.
+    members, blend: the trials that it predicts by, and how; of a completed trial, itself.
+    fit_s: of an ensemble, its members' together. predict_us: microseconds a row, of an ensemble its members' together.
+    test: every metric on the test table as people read it, once scored.
+    error: why a trial failed.
+    """
+
+    name: str
+    family: str
+    kind: str
+    status: str
+    score: float
+    score_se: float
+    fold_scores: tuple[float, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
+    blend: Blend | None = None
+    fit_s: float = 0.0
+    predict_us: float = 0.0
+    scheduler: str = ""
+    rungs_reached: int = 0
+    n_rungs: int = 0
+    test: Mapping[str, float] | None = None
+    error: str | None = None
+
+    @property
+    def rungs(self) -> str:
+        """Rungs reached of all, e.g. "3/3"; empty for an ensemble."""
+        return f"{self.rungs_reached}/{self.n_rungs}" if self.kind == TRIAL else ""
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """rows: completed ones from the best on, then stopped, then failed ones. metric: the chosen one."""
+
+    rows: tuple[LeaderboardRow, ...]
+    metric: Metric
+    task: Task
+
+    @property
+    def leader(self) -> LeaderboardRow:
+        """The best row; SearchError if nothing was completed."""
+        if not self.rows or self.rows[0].status != COMPLETED:
+            errors = {row.error.strip().splitlines()[-1] for row in self.rows if row.error and row.error.strip()}
+            why = f" What went wrong: {'; '.join(sorted(errors)[:3])}" if errors else ""
+            raise SearchError(f"no trial was completed, so there is no leader; give the search more time.{why}")
+        return self.rows[0]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a leaderboard row, the best first, with every other metric's mean in a column of its name."""
+        import pandas as pd
+
+        absent = float("nan")
+        columns = {"rank": range(1, len(self.rows) + 1)}
+        columns |= self._attributes("name", "family", "kind", "status", "score", "score_se")
+        for other in metrics_for(self.task.kind):
+            if other.name != self.metric.name:
+                columns[other.name] = [row.metrics.get(other.name, absent) for row in self.rows]
+        columns |= self._attributes("fit_s", "predict_us", "scheduler", "rungs")
+        if any(row.test is not None for row in self.rows):
+            columns["test_score"] = [(row.test or {}).get(self.metric.name, absent) for row in self.rows]
+        columns["error"] = [row.error or "" for row in self.rows]
+        return pd.DataFrame(columns)
+
+    def _attributes(self, *names: str) -> dict[str, list]:
+        return {name: [getattr(row, name) for row in self.rows] for name in names}

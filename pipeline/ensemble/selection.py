@@ -1,0 +1,156 @@
+"""Greedy ensemble selection with replacement (Caruana et al. 2004, "Ensemble Selection from Libraries of Models").
+
+The nested selections (one without each fold, one on all) walk side by side: an ensemble is scored once, on every fold,
+and each walk averages the folds that it may see. Early steps coincide, so the K + 1 walks cost little more than one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.metrics import METRICS, WORST, Metric, best_threshold, threshold_counts
+
+# Decisions change in steps; this much of the log loss orders what decides alike and hardly moves what does not.
+_LOG_LOSS_SHARE = 0.01
+# Members lighter than this share cost their whole prediction time and change next to nothing.
+NEGLIGIBLE = 0.02
+# A walk ends after this many steps without a gain.
+_PATIENCE = 8
+
+Counts = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """The rows of one fold: a slice of arrays that are sorted by fold, with their targets and weights."""
+
+    rows: slice
+    target: np.ndarray
+    weight: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Scores a blend of out-of-fold predictions on each fold apart.
+
+    Folds are never pooled: their models are calibrated differently, and a pooled rank metric would reward members for
+    telling folds apart.
+    """
+
+    metric: Metric
+    blocks: tuple[Block, ...]
+
+    def scores(self, prediction: np.ndarray) -> np.ndarray:
+        """Return (n_folds,) scores of `prediction`, (n_rows, n_outputs), higher is better."""
+        return np.array([self._score(prediction[block.rows], block) for block in self.blocks])
+
+    def scores_of_sum(self, parts: tuple[np.ndarray, np.ndarray, int]) -> np.ndarray:
+        """Return the scores of (first + second) / size, two (n_outputs, n_rows) arrays; one task of a thread pool."""
+        first, second, size = parts
+        return self.scores(((first + second) / size).T)
+
+    def _score(self, prediction: np.ndarray, block: Block) -> float:
+        if not self.metric.needs_threshold:
+            return self.metric.score(block.target, prediction, block.weight)
+        log_loss = METRICS["log_loss"].score(block.target, prediction, block.weight)
+        if log_loss == WORST:
+            return WORST
+        if prediction.shape[1] == 2:
+            score = best_threshold(self.metric, *threshold_counts(block.target, prediction, block.weight, 200))[1]
+        else:
+            score = self.metric.score(block.target, prediction, block.weight)
+        return score + _LOG_LOSS_SHARE * log_loss
+
+
+@dataclass
+class _Walk:
+    """One selection under way: it sees the folds `seen` and may take the models `allowed`."""
+
+    seen: np.ndarray
+    allowed: np.ndarray
+    counts: Counts
+    best: float = -np.inf
+    best_counts: Counts = field(default=())
+
+    def step(self, scores: dict[Counts, np.ndarray]) -> None:
+        """Take the model that helps most; ties go to one already taken, then to the first."""
+        moves = [(grown(self.counts, model), model) for model in self.allowed]
+        values = [float(scores[counts][self.seen].mean()) for counts, _ in moves]
+        near = max(values) - 1e-12 * max(1.0, abs(max(values)))
+        tied = [move for move, value in zip(moves, values, strict=True) if value >= near]
+        self.counts, _ = max(tied, key=lambda move: (self.counts[move[1]] > 0, -move[1]))
+        value = float(scores[self.counts][self.seen].mean())
+        # Only a gain that could be seen justifies a larger ensemble.
+        if value > self.best + 1e-7 * max(1e-3, abs(value)):
+            self.best, self.best_counts = value, self.counts
+
+
+def grown(counts: Counts, model: int) -> Counts:
+    """Return `counts` with one more of `model`."""
+    return (*counts[:model], counts[model] + 1, *counts[model + 1 :])
+
+
+def select(
+    predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | None, metric: Metric, n_iterations: int = 25
+) -> np.ndarray:
+    """Return (m,) weights that sum to one, chosen on all rows as one block.
+
+    predictions: (m, n, n_outputs). The walk is cut at the first iteration that reaches its best score.
+    """
+    judge = Judge(metric, (Block(slice(None), target, weight),))
+    allowed = np.ones((1, len(predictions)), dtype=bool)
+    return select_nested(predictions, judge, allowed, n_iterations)[-1]
+
+
+def select_nested(
+    predictions: np.ndarray,
+    judge: Judge,
+    allowed: np.ndarray,
+    n_iterations: int = 25,
+    go_on: Callable[[], bool] = lambda: True,
+) -> np.ndarray:
+    """Return one row of (m,) weights for each row of `allowed`, each summing to one.
+
+    predictions: (m, n, n_outputs) with the rows sorted as the judge's blocks.
+    allowed: (w, m) bool, the models that each walk may take. The last walk sees every fold, walk k all but fold k.
+    go_on: asked before each further step; the walks end where they are when it says no.
+    """
+    start = (0,) * len(predictions)
+    walks = [_Walk(_seen(judge, walk, len(allowed)), np.flatnonzero(mask), start) for walk, mask in enumerate(allowed)]
+    # Outputs first: a blend's column of second-class probabilities is then contiguous.
+    by_output = np.ascontiguousarray(predictions.transpose(0, 2, 1))
+    sums = {start: np.zeros_like(by_output[0])}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for size in range(1, n_iterations + 1):
+            under_way = [walk for walk in walks if size - 1 - sum(walk.best_counts) < _PATIENCE]
+            if not under_way or (size > 1 and not go_on()):
+                break
+            moves = {grown(walk.counts, model): (walk.counts, model) for walk in under_way for model in walk.allowed}
+            totals = [(sums[parent], by_output[model], size) for parent, model in moves.values()]
+            scores = dict(zip(moves, pool.map(judge.scores_of_sum, totals), strict=True))
+            for walk in under_way:
+                walk.step(scores)
+            steps = {walk.counts: moves[walk.counts] for walk in under_way}
+            sums = {counts: sums[parent] + by_output[model] for counts, (parent, model) in steps.items()}
+    return np.array([_shares(walk.best_counts) for walk in walks])
+
+
+def _seen(judge: Judge, walk: int, n_walks: int) -> np.ndarray:
+    folds = np.arange(len(judge.blocks))
+    return folds if walk == n_walks - 1 else folds[folds != walk]
+
+
+def _shares(counts: Counts) -> np.ndarray:
+    shares = np.array(counts, dtype=np.float64) / sum(counts)
+    return without_negligible(shares)
+
+
+def without_negligible(weights: np.ndarray) -> np.ndarray:
+    """Return `weights` with the negligible ones at zero and the others scaled up to the same sum."""
+    kept = np.where(weights >= NEGLIGIBLE * weights.sum(), weights, 0.0)
+    return kept * (weights.sum() / kept.sum()) if kept.any() else weights
