@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
 from pipeline.families._boosting import FIRST_RUNG, PATIENCE, Output, max_trees, output_of
+from pipeline.families._threads import limited
 from pipeline.families.base import Compute, Config, Family, Job
 from pipeline.seeds import derive_seed
 
@@ -20,8 +21,8 @@ MODEL_FILE = "model.txt"
 class LightGBMPredictor:
     """A finished booster."""
 
-    def __init__(self, booster: Any, output: Output, n_threads: int = 0):
-        """Wrap a `lightgbm.Booster`; `n_threads` of 0 is every core."""
+    def __init__(self, booster: Any, output: Output, n_threads: int | None = None):
+        """Wrap a `lightgbm.Booster`; `n_threads` of None is every core."""
         self._booster = booster
         self._output = output
         self._n_threads = n_threads
@@ -29,7 +30,8 @@ class LightGBMPredictor:
 
     def predict(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64."""
-        said = self._booster.predict(table.features, num_iteration=self._n_best, num_threads=self._n_threads)
+        with limited(self._n_threads, "lightgbm"):
+            said = self._booster.predict(table.features, num_iteration=self._n_best, num_threads=self._n_threads or 0)
         return self._output.prediction(said)
 
     def save(self, folder: Path) -> None:
@@ -42,23 +44,18 @@ class LightGBMLearner(LightGBMPredictor):
     """A growing booster."""
 
     def __init__(self, job: Job, config: Config):
-        import lightgbm
-
         output = output_of(job)
-        binning = {name: config[name] for name in BINNING if name in config}
-        train = job.cache.get(("lightgbm", job.part, *binning.items()), lambda: _bin_rows(job, binning, output))
-        booster = lightgbm.Booster(_parameters(job, config), train)
-        super().__init__(booster, output, job.compute.n_threads)
-        if len(job.watched):
-            key = ("lightgbm watched", job.part, *binning.items())
-            booster.add_valid(job.cache.get(key, lambda: _bin_watched(job, train)), "watched")
+        with limited(job.compute.n_threads, "lightgbm"):
+            super().__init__(_open_booster(job, config, output), output, job.compute.n_threads)
         self.n_units = 0
         self._n_marked = 0
 
     def advance(self, units: int) -> None:
         """Grow by `units` trees (one a class and unit for multiclass)."""
-        for _ in range(units):
-            self._booster.update()
+        # Some of LightGBM's loops overlook its own num_threads, and idle helpers that spin slow the whole machine.
+        with limited(self._n_threads, "lightgbm"):
+            for _ in range(units):
+                self._booster.update()
         self.n_units += units
 
     def watch(self) -> np.ndarray:
@@ -69,7 +66,8 @@ class LightGBMLearner(LightGBMPredictor):
             kept.append(said.copy())
             return "captured", 0.0, True
 
-        self._booster.eval_valid(feval=capture)
+        with limited(self._n_threads, "lightgbm"):
+            self._booster.eval_valid(feval=capture)
         return self._output.prediction(kept[0]) if kept else np.empty((0, self._output.n_outputs))
 
     def mark(self) -> None:
@@ -79,6 +77,18 @@ class LightGBMLearner(LightGBMPredictor):
     def rewind(self) -> None:
         """Keep the trees up to the mark."""
         self._n_best = self._n_marked
+
+
+def _open_booster(job: Job, config: Config, output: Output) -> Any:
+    import lightgbm
+
+    binning = {name: config[name] for name in BINNING if name in config}
+    train = job.cache.get(("lightgbm", job.part, *binning.items()), lambda: _bin_rows(job, binning, output))
+    booster = lightgbm.Booster(_parameters(job, config), train)
+    if len(job.watched):
+        key = ("lightgbm watched", job.part, *binning.items())
+        booster.add_valid(job.cache.get(key, lambda: _bin_watched(job, train)), "watched")
+    return booster
 
 
 def _parameters(job: Job, config: Config) -> dict[str, Any]:

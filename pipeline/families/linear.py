@@ -20,6 +20,7 @@ from pipeline.families._encode import (
     write_parts,
 )
 from pipeline.families._scale import Scaling
+from pipeline.families._threads import limited
 from pipeline.families.base import Config, Family, Job
 
 FEW_LEVELS = 16  # columns with more levels may be target encoded instead of one-hot
@@ -75,9 +76,7 @@ class LinearPredictor:
 
     def predict(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64."""
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(self._n_threads):
+        with limited(self._n_threads, "sklearn.linear_model"):
             return self._said(self._design.transform(table))
 
     def _said(self, columns: Any) -> np.ndarray:
@@ -116,10 +115,8 @@ class LinearLearner(LinearPredictor):
 
     def advance(self, units: int) -> None:
         """Fit, the first time."""
-        from threadpoolctl import threadpool_limits
-
         if self.n_units == 0:
-            with threadpool_limits(self._n_threads):
+            with limited(self._n_threads, "sklearn.linear_model"):
                 self._weights = _solve(self._job, self._columns, self._output, self._strength)
             self._watched = self.predict(self._job.table.take(self._job.watched))
         self.n_units += units
@@ -152,11 +149,14 @@ def _design(job: Job, scaling: str, min_frequency: int, high_cardinality: str) -
 def _solve(job: Job, columns: Any, output: Output, strength: float) -> Weights:
     target, weight = job.table.target[job.rows], job.table.weight
     weight = None if weight is None else weight[job.rows] / weight[job.rows].mean()
+    if output.kind == REGRESSION and columns.shape[1] == 0:
+        return Weights(np.zeros((0, 1)), np.zeros(1), np.zeros(1, dtype=np.int64))
     if output.kind == REGRESSION:
         return _solve_ridge(columns, output.label(target), weight, strength)
     seen = np.unique(target)
-    if len(seen) == 1:
-        return Weights(np.zeros((columns.shape[1], 1)), np.zeros(1), seen)
+    if len(seen) == 1 or columns.shape[1] == 0:
+        shares = np.bincount(np.searchsorted(seen, target), weight) / len(target)
+        return Weights(np.zeros((columns.shape[1], len(seen))), np.log(shares), seen)
     return _solve_logistic(columns, target, weight, strength, seen)
 
 

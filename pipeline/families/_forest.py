@@ -1,0 +1,239 @@
+"""What random forests and extra-trees share: scikit-learn grows them, compact arrays keep them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.table import REGRESSION, Table
+from pipeline.families._boosting import Output, output_of
+from pipeline.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
+from pipeline.families.base import Config, Job
+
+MAX_TREES = 100
+MOST_LEAVES = 8000  # twice as many nodes still count in int16
+FEW_LEVELS = 4  # a column of more levels is target encoded
+SMOOTH = 10.0
+ROWS_A_THREAD = 2000
+MODEL_FILE = "forest.npz"
+
+
+@dataclass(frozen=True)
+class Trees:
+    """The nodes of all trees laid end to end, in an eighth of the space of scikit-learn's own.
+
+    sizes: (n_trees,) nodes of each tree; left, right: (n_nodes,) int16 children, counted within the tree, -1 at
+    leaves. For the inner nodes, feature: what a node splits on; threshold: float32, rounded down, which sends float32
+    features where the double would have sent them; missing_left: where NaN goes. For the leaves, values:
+    (n_leaves, n_values) float32 class shares or means.
+    """
+
+    sizes: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    missing_left: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, estimators: Sequence[Any]) -> Trees:
+        """Return the trees of fitted scikit-learn estimators."""
+        states = [estimator.tree_.__getstate__() for estimator in estimators]
+        nodes = np.concatenate([state["nodes"] for state in states])
+        values = np.concatenate([state["values"][:, 0, :] for state in states])
+        inner = nodes["left_child"] >= 0
+        threshold = nodes["threshold"][inner]
+        rounded = threshold.astype(np.float32)
+        return cls(
+            sizes=np.array([len(state["nodes"]) for state in states]),
+            left=nodes["left_child"].astype(np.int16),
+            right=nodes["right_child"].astype(np.int16),
+            feature=nodes["feature"][inner].astype(np.int32),
+            threshold=np.where(rounded > threshold, np.nextafter(rounded, np.float32(-np.inf)), rounded),
+            missing_left=nodes["missing_go_to_left"][inner].astype(np.uint8),
+            values=values[~inner].astype(np.float32),
+        )
+
+    def rebuilt(self, n_columns: int) -> list[Any]:
+        """Return scikit-learn's own tree objects, whose compiled traversal is the fastest at hand."""
+        nodes, values = self._nodes()
+        ends = np.cumsum(self.sizes)
+        return [
+            _tree(n_columns, nodes[end - size : end], values[end - size : end])
+            for size, end in zip(self.sizes, ends, strict=True)
+        ]
+
+    def _nodes(self) -> tuple[np.ndarray, np.ndarray]:
+        from sklearn.tree._tree import NODE_DTYPE
+
+        inner = self.left >= 0
+        nodes = np.zeros(len(inner), dtype=NODE_DTYPE)
+        nodes["left_child"], nodes["right_child"] = self.left, self.right
+        nodes["feature"][inner], nodes["threshold"][inner] = self.feature, self.threshold
+        nodes["missing_go_to_left"][inner] = self.missing_left
+        values = np.zeros((len(inner), 1, self.values.shape[1]))
+        values[~inner, 0] = self.values
+        return nodes, values
+
+
+def _tree(n_columns: int, nodes: np.ndarray, values: np.ndarray) -> Any:
+    from sklearn.tree._tree import Tree
+
+    tree = Tree(n_columns, np.array([values.shape[2]], dtype=np.intp), 1)
+    tree.__setstate__({"max_depth": 0, "node_count": len(nodes), "nodes": nodes, "values": values})
+    return tree
+
+
+def sum_of(trees: Sequence[Any], columns: np.ndarray) -> np.ndarray:
+    """Return (n_rows, n_values) float64: what scikit-learn's tree objects say of `columns`, summed."""
+    total = np.zeros((len(columns), int(trees[0].n_classes[0])))
+    for tree in trees:
+        total += tree.predict(columns).reshape(total.shape)
+    return total
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What goes in and comes out: numbers and codes of few levels as they are, other codes as means of their levels.
+
+    kept: (n_kept,) int64 columns of `Table.features` taken as they are; classes: (n_seen,) int64 codes of the classes
+    in the training rows, one for each value of a leaf.
+    """
+
+    kept: np.ndarray
+    classes: np.ndarray
+
+
+class ForestPredictor:
+    """A finished forest."""
+
+    def __init__(
+        self,
+        outline: Outline,
+        encoding: TargetEncoding,
+        output: Output,
+        trees: Trees,
+        n_threads: int | None = None,
+    ):
+        """`n_threads` of None is every core."""
+        self._n_threads = n_threads or os.cpu_count() or 1
+        self._rebuilt: list[Any] = []
+        self._outline = outline
+        self._encoding = encoding
+        self._output = output
+        self._trees = trees
+
+    def predict(self, table: Table) -> np.ndarray:
+        """Return (n_rows, n_outputs) float64."""
+        columns = _columns(table, self._outline, self._encoding.transform(table.codes))
+        self._rebuilt = self._rebuilt or self._trees.rebuilt(columns.shape[1])
+        n_parts = min(self._n_threads, 1 + len(columns) // ROWS_A_THREAD)
+        with ThreadPoolExecutor(n_parts) as pool:
+            sums = pool.map(lambda part: sum_of(self._rebuilt, part), np.array_split(columns, n_parts))
+            return _prediction(np.concatenate(list(sums)) / len(self._rebuilt), self._outline, self._output)
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays and the output."""
+        parts = {"outline": self._outline, "encoding": self._encoding, "trees": self._trees}
+        write_parts(folder / MODEL_FILE, parts)
+        self._output.save(folder)
+
+
+class ForestLearner:
+    """A growing forest: a scikit-learn estimator under `warm_start`."""
+
+    def __init__(self, job: Job, estimator: Any):
+        """`estimator` is an unfitted scikit-learn forest with the configuration's parameters."""
+        self._estimator = estimator.set_params(warm_start=True, n_jobs=job.compute.n_threads)
+        key = ("forest", job.part)
+        self._outline, self._encoding, self._rows, self._watched = job.cache.get(key, lambda: _inputs(job))
+        self._output = output_of(job)
+        target = job.table.target[job.rows]
+        self._target = target if job.task.is_classification else self._output.label(target).astype(np.float64)
+        self._weight = None if job.table.weight is None else job.table.weight[job.rows]
+        n_values = len(self._outline.classes) if job.task.is_classification else 1
+        self._sum, self._n_summed = np.zeros((len(job.watched), n_values)), 0
+        self.n_units = 0
+        self._n_best = 0
+        self._rewound = False
+
+    def advance(self, units: int) -> None:
+        """Grow by `units` trees."""
+        self.n_units += units
+        self._estimator.set_params(n_estimators=self.n_units).fit(self._rows, self._target, self._weight)
+
+    def watch(self) -> np.ndarray:
+        """Return (n_watched, n_outputs) float64; only the trees since the last look are asked."""
+        fresh = [member.tree_ for member in self._estimator.estimators_[self._n_summed :]]
+        if fresh and len(self._watched):
+            self._sum += sum_of(fresh, self._watched)
+        self._n_summed = self.n_units
+        return _prediction(self._sum / self.n_units, self._outline, self._output)
+
+    def mark(self) -> None:
+        """Remember the number of trees."""
+        self._n_best = self.n_units
+
+    def rewind(self) -> None:
+        """Keep the trees up to the mark."""
+        self._rewound = True
+
+    def predict(self, table: Table) -> np.ndarray:
+        """Return (n_rows, n_outputs) float64."""
+        return self._finished().predict(table)
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays and the output."""
+        self._finished().save(folder)
+
+    def _finished(self) -> ForestPredictor:
+        trees = Trees.of(self._estimator.estimators_[: self._n_best if self._rewound else self.n_units])
+        n_threads = self._estimator.n_jobs
+        return ForestPredictor(self._outline, self._encoding, self._output, trees, n_threads)
+
+
+def _inputs(job: Job) -> tuple[Outline, TargetEncoding, np.ndarray, np.ndarray]:
+    """Return what is fitted on the job's rows, and those rows and the watched ones as columns."""
+    rows, watched = job.table.take(job.rows), job.table.take(job.watched)
+    encoded = np.flatnonzero(np.array(rows.cardinalities, dtype=np.int64) > FEW_LEVELS)
+    encoding, means = encode_target(rows, encoded, target_signals(rows, job.task), SMOOTH)
+    kept = np.setdiff1d(np.arange(rows.n_features), rows.n_numeric + encoded)
+    classes = np.unique(rows.target) if job.task.is_classification else np.zeros(0)
+    outline = Outline(kept, classes.astype(np.int64))
+    fitted = _columns(rows, outline, means)
+    return outline, encoding, fitted, _columns(watched, outline, encoding.transform(watched.codes))
+
+
+def _columns(table: Table, outline: Outline, means: np.ndarray) -> np.ndarray:
+    """Return (n_rows, n_columns) float32; NaN where a kept value is missing."""
+    return np.ascontiguousarray(np.hstack([table.features[:, outline.kept], means]), dtype=np.float32)
+
+
+def _prediction(mean: np.ndarray, outline: Outline, output: Output) -> np.ndarray:
+    """Return (n_rows, n_outputs) float64 for the trees' `mean` (n_rows, n_values); classes never seen get zero."""
+    if output.kind == REGRESSION:
+        return output.prediction(mean)
+    probabilities = np.zeros((len(mean), output.n_outputs))
+    probabilities[:, outline.classes] = mean / mean.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def leaf_bound(job: Job, config: Config) -> int | None:
+    """Return the most leaves of a tree, or None where `min_samples_leaf` keeps them below that anyway.
+
+    scikit-learn grows best-first under a bound, which takes longer.
+    """
+    return MOST_LEAVES if len(job.rows) // config["min_samples_leaf"] > MOST_LEAVES else None
+
+
+def load(folder: Path) -> ForestPredictor:
+    """Read what `save` wrote."""
+    kinds = {"outline": Outline, "encoding": TargetEncoding, "trees": Trees}
+    return ForestPredictor(**read_parts(folder / MODEL_FILE, kinds), output=Output.load(folder))

@@ -1,0 +1,25 @@
+"""Exactly as many threads as given, for libraries that have pools of their own."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+
+
+def limited(n_threads: int | None, library: str) -> AbstractContextManager[Any]:
+    """Return a context in which BLAS and OpenMP pools use `n_threads`; None leaves them alone.
+
+    `library` is the module whose pools are meant. They are looked for once a library, as looking takes milliseconds and
+    only finds what is loaded.
+    """
+    return _pools(library).limit(limits=n_threads)
+
+
+@cache
+def _pools(library: str) -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    importlib.import_module(library)
+    return ThreadpoolController()

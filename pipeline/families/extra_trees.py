@@ -1,0 +1,28 @@
+"""Extremely randomised trees (Geurts 2006), grown by scikit-learn."""
+
+from __future__ import annotations
+
+from pipeline.families._forest import MAX_TREES, ForestLearner, leaf_bound, load
+from pipeline.families.base import Config, Family, Job
+from pipeline.seeds import derive_seed
+
+
+def start(job: Job, config: Config) -> ForestLearner:
+    """Return an empty forest."""
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+    kind = ExtraTreesClassifier if job.task.is_classification else ExtraTreesRegressor
+    seed = derive_seed(job.seed, "extra_trees")
+    return ForestLearner(job, kind(**config, max_leaf_nodes=leaf_bound(job, config), random_state=seed))
+
+
+FAMILY = Family(
+    name="extra_trees",
+    unit="tree",
+    max_units=lambda config: MAX_TREES,
+    start=start,
+    load=load,
+    first_rung=0.2,
+    patience=0.3,
+    chunk=10,
+)

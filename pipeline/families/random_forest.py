@@ -1,0 +1,31 @@
+"""Random forests (Breiman 2001), grown by scikit-learn."""
+
+from __future__ import annotations
+
+from pipeline.families._forest import MAX_TREES, ForestLearner, leaf_bound, load
+from pipeline.families.base import Config, Family, Job
+from pipeline.seeds import derive_seed
+
+
+def start(job: Job, config: Config) -> ForestLearner:
+    """Return an empty forest."""
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    kind = RandomForestClassifier if job.task.is_classification else RandomForestRegressor
+    seed = derive_seed(job.seed, "random_forest")
+    # As a share, scikit-learn warns of few rows and counts weights instead of rows.
+    n_drawn = max(1, round(config["max_samples"] * len(job.rows)))
+    changed = {**config, "max_samples": n_drawn}
+    return ForestLearner(job, kind(**changed, max_leaf_nodes=leaf_bound(job, config), random_state=seed))
+
+
+FAMILY = Family(
+    name="random_forest",
+    unit="tree",
+    max_units=lambda config: MAX_TREES,
+    start=start,
+    load=load,
+    first_rung=0.2,
+    patience=0.3,
+    chunk=10,
+)

@@ -1,0 +1,133 @@
+"""XGBoost: one live booster, grown round by round on binned data that trials share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
+from pipeline.families._boosting import FIRST_RUNG, PATIENCE, Output, max_trees, output_of
+from pipeline.families.base import Config, Family, Job
+from pipeline.seeds import derive_seed
+
+OBJECTIVES = {BINARY: "binary:logistic", MULTICLASS: "multi:softprob", REGRESSION: "reg:squarederror"}
+MAX_BIN = 256
+MODEL_FILE = "model.ubj"
+
+
+class XGBoostPredictor:
+    """A finished booster."""
+
+    def __init__(self, booster: Any, output: Output):
+        """Wrap an `xgboost.Booster`."""
+        self._booster = booster
+        self._output = output
+        self._n_best: int | None = None
+
+    def predict(self, table: Table) -> np.ndarray:
+        """Return (n_rows, n_outputs) float64."""
+        said = self._booster.inplace_predict(table.features, iteration_range=(0, self._n_best or 0))
+        return self._output.prediction(said)
+
+    def save(self, folder: Path) -> None:
+        """Write XGBoost's UBJSON model, of the best rounds only, and the output."""
+        self._booster[: self._n_best].save_model(folder / MODEL_FILE)
+        self._output.save(folder)
+
+
+class XGBoostLearner(XGBoostPredictor):
+    """A growing booster."""
+
+    def __init__(self, job: Job, config: Config):
+        import xgboost
+
+        self._train = job.cache.get(("xgboost", job.part, job.compute), lambda: _bin_rows(job))
+        self._watched = job.cache.get(("xgboost watched", job.part, job.compute), lambda: _watched(job))
+        booster = xgboost.Booster(_parameters(job, config), [self._train, self._watched])
+        super().__init__(booster, output_of(job))
+        self.n_units = 0
+        self._n_marked = 0
+
+    def advance(self, units: int) -> None:
+        """Grow by `units` rounds (one tree a class and round for multiclass)."""
+        for index in range(self.n_units, self.n_units + units):
+            self._booster.update(self._train, index)
+        self.n_units += units
+
+    def watch(self) -> np.ndarray:
+        """Return (n_watched, n_outputs) float64; the booster's cache adds only the rounds since the last look."""
+        return self._output.prediction(self._booster.predict(self._watched))
+
+    def mark(self) -> None:
+        """Remember the number of rounds."""
+        self._n_marked = self.n_units
+
+    def rewind(self) -> None:
+        """Keep the rounds up to the mark."""
+        self._n_best = self._n_marked
+
+
+def _parameters(job: Job, config: Config) -> dict[str, Any]:
+    fixed = {
+        "objective": OBJECTIVES[job.task.kind],
+        "tree_method": "hist",
+        "max_bin": MAX_BIN,
+        "device": job.compute.device,
+        "nthread": job.compute.n_threads,
+        "seed": derive_seed(job.seed, "xgboost"),
+        "verbosity": 0,
+    }
+    if job.task.kind == MULTICLASS:
+        fixed["num_class"] = job.task.n_outputs
+    return {**config, **fixed}
+
+
+def _types(table: Table) -> list[str]:
+    return ["q"] * table.n_numeric + ["c"] * len(table.cardinalities)
+
+
+def _bin_rows(job: Job) -> Any:
+    import xgboost
+
+    rows = job.table.take(job.rows)
+    return xgboost.QuantileDMatrix(
+        rows.features,
+        output_of(job).label(rows.target),
+        weight=rows.weight,
+        feature_types=_types(rows),
+        enable_categorical=True,
+        max_bin=MAX_BIN,
+        nthread=job.compute.n_threads,
+    )
+
+
+def _watched(job: Job) -> Any:
+    """Return the watched rows unbinned: with the bins of others, a level that those lack passes for another."""
+    import xgboost
+
+    rows = job.table.take(job.watched)
+    return xgboost.DMatrix(
+        rows.features, feature_types=_types(rows), enable_categorical=True, nthread=job.compute.n_threads
+    )
+
+
+def load(folder: Path) -> XGBoostPredictor:
+    """Read what `save` wrote."""
+    import xgboost
+
+    return XGBoostPredictor(xgboost.Booster(model_file=folder / MODEL_FILE), Output.load(folder))
+
+
+FAMILY = Family(
+    name="xgboost",
+    unit="tree",
+    max_units=max_trees,
+    start=XGBoostLearner,
+    load=load,
+    first_rung=FIRST_RUNG,
+    patience=PATIENCE,
+    chunk=10,
+    uses_gpu=True,
+)

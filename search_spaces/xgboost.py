@@ -1,0 +1,43 @@
+"""XGBoost's search space.
+
+Ranges are those that TabArena searches (arXiv 2506.16791), but for the learning rate: budgets of minutes want faster
+ones, so it spans the upper part of TabArena's and AutoGluon's (0.005 to 0.2).
+"""
+
+from ray import tune
+
+SPACE = {
+    "learning_rate": tune.loguniform(0.015, 0.2),
+    "max_depth": tune.lograndint(3, 12),
+    "min_child_weight": tune.loguniform(1e-3, 20.0),
+    "subsample": tune.uniform(0.6, 1.0),
+    "colsample_bytree": tune.uniform(0.4, 1.0),
+    "colsample_bynode": tune.uniform(0.5, 1.0),
+    "reg_alpha": tune.loguniform(1e-4, 5.0),
+    "reg_lambda": tune.loguniform(1e-3, 10.0),
+    "grow_policy": tune.choice(["depthwise", "lossguide"]),
+    "max_leaves": tune.lograndint(8, 512),
+    "max_cat_to_onehot": tune.lograndint(4, 101),
+}
+
+
+def _entry(learning_rate: float, max_depth: int, **changed: object) -> dict[str, object]:
+    """Return XGBoost's own defaults with some sampling, changed as said."""
+    usual = {
+        "min_child_weight": 1.0,
+        "subsample": 0.9,
+        "colsample_bytree": 0.9,
+        "colsample_bynode": 1.0,
+        "reg_alpha": 1e-3,
+        "reg_lambda": 1.0,
+        "grow_policy": "depthwise",
+        "max_leaves": 256,
+        "max_cat_to_onehot": 4,
+    }
+    return {"learning_rate": learning_rate, "max_depth": max_depth, **usual, **changed}
+
+
+PORTFOLIO = [
+    _entry(0.1, 6),
+    _entry(0.08, 6, min_child_weight=1e-3, subsample=0.65, colsample_bynode=0.9, reg_lambda=0.1),
+]
