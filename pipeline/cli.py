@@ -182,14 +182,15 @@ def _search(flags: Mapping[str, Any], config_file: str | None) -> None:
 
     from pipeline.config import load_config
     from pipeline.report.screen import Screen
-    from pipeline.report.summary import read_results, show_results
 
+    config = load_config(flags, config_file)
     console = Console()
     with Screen(console, live=console.is_terminal, started_at=started_at) as screen:
-        config = load_config(flags, config_file)
-        from pipeline import driver
+        from pipeline import driver  # with all its libraries: seconds, in which the clock is already to be seen
 
         summary = driver.run(config, started_at, screen)
+    from pipeline.report.summary import read_results, show_results
+
     show_results(console, read_results(_as_typed(summary.folder)), data=config.data)
 
 
