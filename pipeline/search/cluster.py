@@ -87,7 +87,8 @@ def _join(address: str, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SearchError(
-            f"no Ray cluster answers at {address!r} ({reason}); start one with `ray start --head`, or leave --address out."
+            f"no Ray cluster answers at {address!r} ({reason}); "
+            "start one with `ray start --head`, or leave --address out."
         ) from error
     _silence()
     resources = ray.cluster_resources()

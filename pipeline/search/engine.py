@@ -78,9 +78,7 @@ class Search:
 
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(1, self._plan.n_slots // 4)))
         warnings.filterwarnings("ignore", module=r"ray\..*")
-        site = Site(
-            str(self._folder.absolute()), self._plan.n_threads, self._plan.deadline, self._plan.longest_trial_s
-        )
+        site = Site(str(self._folder.absolute()), self._plan.n_threads, self._plan.deadline, self._plan.longest_trial_s)
         trainable = tune.with_parameters(TrialTrainable, arena=self._arena, site=site)
         return tune.Tuner(
             tune.with_resources(trainable, partial(_resources, self._plan)),

@@ -1,4 +1,4 @@
-"""Where a family's next configuration comes from: its portfolio first, then Bayesian optimisation of its own results."""
+"""Where a family's next configuration comes from: its portfolio first, then Bayesian optimisation."""
 
 from __future__ import annotations
 

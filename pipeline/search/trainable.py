@@ -56,7 +56,7 @@ class TrialTrainable(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         trial = trial_from(config)
-        # Tune may start a trial in two actors and drop one, so each has a folder of its own until the trial is complete.
+        # Tune may start a trial in two actors and drop one, so each has its own folder until the trial is complete.
         self._folder = Path(self._site.folder) / f".{trial.trial_id}-{os.getpid()}"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)

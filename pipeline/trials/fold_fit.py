@@ -1,4 +1,4 @@
-"""One learner grown on one fold: looks at the watched rows now and then, remembers the best, stops when it is past it."""
+"""One learner grown on one fold: looks at the watched rows, remembers the best, stops when past it."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class TrialResult:
 
     @property
     def score(self) -> float:
-        """The mean over folds of a completed trial, the last rung's score of any other, worst of all if there is none."""
+        """The mean over folds of a completed trial, the last rung's of any other, the worst if there is none."""
         if self.fold_scores:
             return float(np.mean(self.fold_scores))
         return self.curve[-1] if self.curve else float("-inf")

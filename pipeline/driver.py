@@ -1,0 +1,184 @@
+"""The story of a run on one page: a table in, a search, an ensemble, a registered leader."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.config import RunConfig
+from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.folds import make_folds
+from pipeline.data.table import Table
+from pipeline.ensemble.leader import Leader, build_leader, score_rows
+from pipeline.ensemble.leaderboard import build_leaderboard
+from pipeline.ensemble.rows import Leaderboard
+from pipeline.errors import ConfigError, SearchError
+from pipeline.families.registry import all_families, get_family
+from pipeline.metrics import get_metric
+from pipeline.report.outputs import RunSummary, library_versions, output_folder, write_leaderboard, write_summary
+from pipeline.report.progress import snapshot_of
+from pipeline.report.screen import Screen, Snapshot
+from pipeline.search.engine import Search
+from pipeline.search.plan import ClusterSize, make_plan
+from pipeline.session import Clock, Session, TrialListener, claimed, ray_session, tracked
+from pipeline.tracking.registry import LeaderRecord, register_leader
+from pipeline.tracking.store import check_store, store_for
+from pipeline.trials.climb import Arena
+from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
+
+LOOK_EVERY_S = 0.25
+TRIALS = "trials"
+
+
+def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
+    """Run a search from table to registered leader; return what `run.json` says.
+
+    started_at: when the command began, on `time.monotonic()`'s scale.
+
+    Raises:
+        ConfigError, DataError, SearchError: the user's mistakes; nothing is left behind then.
+    """
+    clock = Clock(started_at, config.time_budget_s)
+    families = [get_family(name).name for name in config.families] or list(all_families())
+    folder = output_folder(config)
+    store = store_for(config.tracking_uri, folder)
+    check_store(store.uri)
+    with ray_session(config) as ray:
+        screen.update(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
+        dataset, test = load_dataset(config)
+        arena = _arena(config, dataset)
+        families = _serving(families, dataset)
+        cluster = ray.size()
+        for note in (*dataset.notes, _compute_note(cluster, families)):
+            screen.say(note)
+        with claimed(folder), tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
+            session = Session(config, clock, dataset, arena, folder, tracker, screen)
+            results = _search(session, families, cluster)
+            ray.leave()
+            return _conclude(session, results, test)
+
+
+def _arena(config: RunConfig, dataset: Dataset) -> Arena:
+    metric = get_metric(config.metric, dataset.task.kind)
+    folds = make_folds(dataset.table, dataset.task, config.n_folds, config.seed)
+    return Arena(dataset.table, dataset.task, folds, metric, config.seed)
+
+
+def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:
+    serving = [name for name in families if dataset.task.kind in get_family(name).tasks]
+    if not serving:
+        raise ConfigError(f"none of the families {', '.join(families)} can do {dataset.task.kind}.")
+    return serving
+
+
+def _compute_note(cluster: ClusterSize, families: Sequence[str]) -> str:
+    cores = f"{cluster.n_cpus} core{'s' if cluster.n_cpus != 1 else ''}"
+    able = [name for name in families if get_family(name).uses_gpu]
+    if cluster.n_gpus and able:
+        return f"{cores}; {cluster.n_gpus} GPU for {', '.join(able)}"
+    reason = "Ray offers none" if not cluster.n_gpus else "no chosen family uses one"
+    return f"{cores}; no GPU is used: {reason}"
+
+
+def _search(session: Session, families: Sequence[str], cluster: ClusterSize) -> list[TrialResult]:
+    config = session.config
+    plan = make_plan(families, cluster, config.seed, config.max_trials, session.search_s(), time.time())
+    search = Search(session.arena, plan, session.folder / TRIALS, TrialListener(session.tracker))
+    search.start()
+    is_over = False
+    while not is_over:
+        is_over = search.wait(LOOK_EVERY_S)
+        session.screen.update(_snapshot(session, search, plan.families, "searching"))
+    results = search.results()
+    session.screen.update(_snapshot(session, search, plan.families, "stacking"))
+    search.clean_up()
+    if not any(result.status == COMPLETED for result in results):
+        raise SearchError(_why_nothing(results))
+    return results
+
+
+def _snapshot(session: Session, search: Search, families: Sequence[str], phase: str) -> Snapshot:
+    entries, clock = search.log.entries(), session.clock
+    return snapshot_of(entries, families, session.arena.metric, session.config, clock.elapsed_s, phase)
+
+
+def _why_nothing(results: Sequence[TrialResult]) -> str:
+    errors = [result.error.splitlines()[0] for result in results if result.status == FAILED and result.error]
+    if errors:
+        return f"no trial could be completed: {len(errors)} failed, the first with {errors[0]!r}."
+    return "no trial could be completed in the time given; give a larger --time-budget, or fewer --folds."
+
+
+def _conclude(session: Session, results: Sequence[TrialResult], test: Table | None) -> RunSummary:
+    board = _leaderboard(session, results)
+    leader_folder = session.folder / TRIALS / ".leader"
+    leader = build_leader(board, results, session.dataset, session.arena.metric, leader_folder)
+    session.show("registering")
+    record = _register(session, leader, leader_folder)
+    if test is not None:
+        session.show("testing")
+        board = score_rows(board, results, test, session.clock.left_s)
+    csv = write_leaderboard(board, session.folder)
+    session.tracker.log_leaderboard(board.to_frame(), csv)
+    return _summarise(session, results, board, record)
+
+
+def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboard:
+    arena = session.arena
+    return build_leaderboard(
+        results,
+        {result.trial_id: load_oof(result) for result in results if result.status == COMPLETED},
+        arena.table.target,
+        arena.table.weight,
+        arena.folds,
+        arena.task,
+        arena.metric,
+        session.config.seed,
+        session.stacking_left_s,
+    )
+
+
+def _register(session: Session, leader: Leader, leader_folder: Path) -> LeaderRecord:
+    sample = session.dataset.sample
+    record = register_leader(
+        session.tracker, leader_folder, sample, leader.predict(sample), session.model_name, session.folder
+    )
+    if record.problem:
+        session.screen.say(f"the leader is not registered: {record.problem}")
+    return record
+
+
+def _summarise(
+    session: Session, results: Sequence[TrialResult], board: Leaderboard, record: LeaderRecord
+) -> RunSummary:
+    experiment_id, parent_run_id = session.tracker.ids()
+    count = Counter(result.status for result in results)
+    metric, row = session.arena.metric, board.leader
+    test_score = row.test[metric.name] if row.test else None
+    scores = {f"cv_{metric.name}": row.score} | ({f"test_{metric.name}": test_score} if row.test else {})
+    summary = RunSummary(
+        folder=session.folder,
+        task=session.dataset.task.kind,
+        target=session.dataset.target_name,
+        metric=metric.name,
+        leader=row.name,
+        cv_score=row.score,
+        test_score=test_score,
+        n_completed=count[COMPLETED],
+        n_stopped=count[STOPPED],
+        n_failed=count[FAILED],
+        wall_s=round(session.clock.elapsed_s, 3),
+        budget_s=session.clock.budget_s,
+        fit_cpu_s=round(sum(result.cpu_s for result in results), 3),
+        experiment_id=experiment_id,
+        parent_run_id=parent_run_id,
+        model_uri=record.model_uri,
+        registered_name=record.name,
+        registered_version=record.version,
+        versions=library_versions(),
+    )
+    session.tracker.log_file(write_summary(summary))
+    session.tracker.finish("FINISHED", scores, {"leader": row.name})
+    return summary

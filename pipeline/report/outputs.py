@@ -1,0 +1,100 @@
+"""The folder that a run leaves: where it is, and what is written into it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from time import strftime
+from typing import Any
+
+from pipeline.config import RunConfig
+from pipeline.data.write import write_frame
+from pipeline.ensemble.rows import Leaderboard
+from pipeline.errors import ConfigError
+
+DEFAULT_PARENT = "stacktune-runs"
+VERSIONED = ("stacktune", "ray", "xgboost", "lightgbm", "scikit-learn", "torch", "mlflow", "pandas", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What `run.json` says of a run; scores as people read them, durations in seconds of wall clock.
+
+    fit_cpu_s: processor seconds that all trials spent fitting and scoring.
+    test_score: None without test data. model_uri and registered_*: None where the store was away.
+    """
+
+    folder: Path
+    task: str
+    target: str
+    metric: str
+    leader: str
+    cv_score: float
+    test_score: float | None
+    n_completed: int
+    n_stopped: int
+    n_failed: int
+    wall_s: float
+    budget_s: float | None
+    fit_cpu_s: float
+    experiment_id: str
+    parent_run_id: str
+    model_uri: str | None
+    registered_name: str | None
+    registered_version: int | None
+    versions: Mapping[str, str]
+
+
+def output_folder(config: RunConfig) -> Path:
+    """Return the run's folder, not made yet.
+
+    Raises:
+        ConfigError: it exists and holds something, or cannot be made where it is asked for.
+    """
+    folder = Path(config.output) if config.output else _default_folder(config.data)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--output {str(folder)!r} is a file; name a folder.")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ConfigError(f"--output {str(folder)!r} is not empty; name a new folder, so that no run is overwritten.")
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"--output {str(folder)!r} cannot be written: no permission in {str(existing)!r}.")
+    return folder.absolute()
+
+
+def _default_folder(data: str) -> Path:
+    name = re.sub(r"[^\w.-]+", "-", Path(data.rstrip("/")).name.split(".")[0]).strip("-") or "table"
+    return Path(DEFAULT_PARENT) / f"{strftime('%Y%m%d-%H%M%S')}-{name}"
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what the models were made with."""
+    return {name: version(name) for name in VERSIONED}
+
+
+def write_leaderboard(board: Leaderboard, folder: Path) -> Path:
+    """Write `leaderboard.parquet` and `leaderboard.csv`; return the latter's path."""
+    frame = board.to_frame()
+    write_frame(frame, str(folder / "leaderboard.parquet"))
+    write_frame(frame, str(folder / "leaderboard.csv"))
+    return folder / "leaderboard.csv"
+
+
+def write_summary(summary: RunSummary) -> Path:
+    """Write `run.json`, which marks the folder as that of a finished run; return its path."""
+    facts = {name: _plain(value) for name, value in asdict(summary).items() if name != "folder"}
+    path = summary.folder / "run.json"
+    partial = path.with_name(".run.json")
+    partial.write_text(json.dumps(facts, indent=2) + "\n")
+    partial.replace(path)
+    return path
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

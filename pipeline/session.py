@@ -1,0 +1,167 @@
+"""What a run holds while it lasts, each let go of whatever happens: Ray, the output folder, the tracker."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.config import RunConfig, to_yaml
+from pipeline.data.dataset import Dataset
+from pipeline.metrics import Metric
+from pipeline.report.screen import Screen
+from pipeline.search.cluster import start_ray, stop_ray
+from pipeline.search.plan import ClusterSize
+from pipeline.tracking.store import Store
+from pipeline.tracking.tracker import Tracker
+from pipeline.trials.climb import Arena, Trial
+from pipeline.trials.result import TrialResult
+
+# Seconds at the end of a budgeted run, measured on two cores: registering and ending, then stacking a million
+# out-of-fold predictions (rows times outputs).
+CLOSING_S = 3.0
+STACKING_S = 2.0
+STACKING_S_PER_MILLION = 12.0
+# However short the budget, the search gets at least the rest.
+MOST_RESERVED_SHARE = 0.4
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The run's wall clock, from the start of the command; without a budget there is always time."""
+
+    started_at: float
+    budget_s: float | None
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self.started_at
+
+    def left_s(self) -> float:
+        return math.inf if self.budget_s is None else self.budget_s - self.elapsed_s
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run, from the table read to the leader registered."""
+
+    config: RunConfig
+    clock: Clock
+    dataset: Dataset
+    arena: Arena
+    folder: Path
+    tracker: Tracker
+    screen: Screen
+
+    @property
+    def model_name(self) -> str:
+        """The registered model's name: what was asked for, else the data's."""
+        return self.config.register or re.sub(r"[^\w.-]+", "-", self.dataset.name) or "leader"
+
+    def show(self, phase: str) -> None:
+        """Tell the screen what the run is at."""
+        self.screen.begin(phase)
+
+    def search_s(self) -> float | None:
+        """Return the seconds for searching: what is left of the budget without what ending well takes."""
+        if self.config.reproducible:
+            return None
+        table, task = self.arena.table, self.arena.task
+        stacking_s = STACKING_S + STACKING_S_PER_MILLION * table.n_rows * task.n_outputs / 1e6
+        reserved_s = min(CLOSING_S + stacking_s, MOST_RESERVED_SHARE * self.clock.budget_s)
+        return max(1.0, self.clock.left_s() - reserved_s)
+
+    def stacking_left_s(self) -> float:
+        """Return the seconds that ensembles may still take."""
+        return self.clock.left_s() - CLOSING_S
+
+
+class RayStart:
+    """Ray on its way up, while the table is read."""
+
+    def __init__(self, config: RunConfig):
+        self._executor = ThreadPoolExecutor(1, "ray")
+        self._start = self._executor.submit(start_ray, config.address, config.n_cpus, config.n_gpus)
+
+    def size(self) -> ClusterSize:
+        """Wait until Ray is up; SearchError when it has not what was asked for."""
+        return self._start.result()
+
+    def leave(self) -> None:
+        """Let go of Ray without waiting for it."""
+        self._executor.submit(stop_ray)
+
+    def close(self) -> None:
+        """Let go of Ray, and wait until it is gone."""
+        self._executor.submit(stop_ray)
+        self._executor.shutdown(wait=True)
+
+
+@contextmanager
+def ray_session(config: RunConfig) -> Iterator[RayStart]:
+    """Start or join Ray in the background, and leave it at the end."""
+    ray = RayStart(config)
+    try:
+        yield ray
+    finally:
+        ray.close()
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Make the output folder; leave none behind when the run ends without a leader."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if not (folder / "run.json").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def tracked(
+    config: RunConfig, store: Store, dataset: Dataset, metric: Metric, folder: Path, screen: Screen
+) -> Iterator[Tracker]:
+    """Open the run in MLflow; end it as failed, or as killed by Ctrl-C, when the block raises."""
+    experiment = config.experiment or dataset.name
+    tracker = Tracker(store.uri, experiment, store.artifacts, folder.name, on_notice=screen.say)
+    tracker.start()
+    text = to_yaml(config)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    tracker.log_task(dataset.task.kind, metric)
+    tracker.log_config(text, {name: value for name, value in asdict(config).items() if value not in (None, ())})
+    profile = {"n_rows": dataset.table.n_rows, "n_features": dataset.table.n_features}
+    tracker.log_dataset(dataset.name, dataset.source, dataset.digest, profile)
+    status = "FAILED"
+    try:
+        tracker.ids()
+        yield tracker
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        if status != "FINISHED":
+            tracker.finish(status, {}, {})
+
+
+class TrialListener:
+    """Passes the search's news on to the tracker."""
+
+    def __init__(self, tracker: Tracker):
+        self._tracker = tracker
+
+    def trial_started(self, trial: Trial, scheduler: str) -> None:
+        self._tracker.trial_started(trial.trial_id, trial.family, scheduler, trial.config)
+
+    def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
+        self._tracker.trial_progress(trial.trial_id, rung, score)
+
+    def trial_finished(self, result: TrialResult) -> None:
+        self._tracker.trial_finished(result)
