@@ -36,11 +36,15 @@ def read_csv(uri: str, files: Files) -> pa.Table:
 def _read_file(path: str, files: Files) -> pa.Table:
     separator = _separator(path, files)
     try:
-        return _parse(path, files, separator, _BLOCK_BYTES)
+        table = _parse(path, files, separator, _BLOCK_BYTES)
     except pa.ArrowInvalid as error:
         if "conversion error" not in str(error):
             raise DataError(f"{path!r} cannot be read as CSV: {first_line(error):.200}.") from None
-    return _parse(path, files, separator, _WHOLE_FILE_BYTES)
+        table = _parse(path, files, separator, _WHOLE_FILE_BYTES)
+    for field in table.schema:
+        if pa.types.is_binary(field.type):
+            raise DataError(f"{path!r} is not UTF-8 text: see column {field.name!r}. Save it as UTF-8, or as Parquet.")
+    return table
 
 
 def _parse(path: str, files: Files, separator: str, block_bytes: int) -> pa.Table:

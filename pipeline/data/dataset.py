@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config import DEMO, DEMO_TARGET, RunConfig
+from pipeline.data.files import without_secrets
 from pipeline.data.folds import held_out_rows
 from pipeline.data.read import Source, read_source
 from pipeline.data.schema import Schema, infer_schema
@@ -31,9 +32,9 @@ class Dataset:
     table: with target and weight; weights have mean one.
     notes: sentences on what was dropped, and why the task is what it is.
     name: of the file or folder, without its ending.
-    source: path or URI as typed.
+    source: path or URI as typed, less any secret in it.
     digest: 16 hexadecimal digits of the encoded content.
-    sample: at most 5 raw rows of the schema's columns.
+    sample: at most 5 raw rows of the schema's columns; dictionaries are replaced by the values they stand for.
     """
 
     table: Table
@@ -63,13 +64,13 @@ def load_dataset(config: RunConfig) -> tuple[Dataset, Table | None]:
     Raises DataError for a table, target or weight that cannot be used.
     """
     source = _read_training(config)
-    frame, notes = _labelled_rows(source.frame, config.target, config.task)
+    frame, notes = _labelled_rows(source.frame, config.target)
     notes = [*source.notes, *notes]
     kind, why = infer_task(frame[config.target], config.task)
     notes.append(why)
     train, test = _split(frame, config, make_task(frame[config.target], kind))
     if config.test_data is not None:
-        test, test_notes = _read_test(config, kind)
+        test, test_notes = _read_test(config)
         notes += test_notes
     dataset = _encode_training(train, config, kind, notes)
     if test is None:
@@ -86,19 +87,19 @@ def _read_training(config: RunConfig) -> Source:
     return source
 
 
-def _read_test(config: RunConfig, kind: str) -> tuple[pd.DataFrame, list[str]]:
+def _read_test(config: RunConfig) -> tuple[pd.DataFrame, list[str]]:
     source = read_source(config.test_data)
     if config.target not in source.frame.columns:
         raise DataError(
-            f"the test table {config.test_data!r} has no target column {config.target!r}."
+            f"the test table {without_secrets(config.test_data)!r} has no target column {config.target!r}."
             + nearest(config.target, map(str, source.frame.columns))
         )
-    frame, notes = _labelled_rows(source.frame, config.target, kind)
+    frame, notes = _labelled_rows(source.frame, config.target)
     return frame, [f"test data: {note}" for note in notes]
 
 
-def _labelled_rows(frame: pd.DataFrame, target: str, asked: str) -> tuple[pd.DataFrame, list[str]]:
-    known = known_rows(frame[target], asked)
+def _labelled_rows(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[str]]:
+    known = known_rows(frame[target])
     if known.all():
         return frame, []
     if not known.any():
@@ -139,9 +140,9 @@ def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: l
         target_name=config.target,
         notes=(*notes, *weight_notes, *schema_notes),
         name=_name_of(config.data),
-        source=config.data,
+        source=without_secrets(config.data),
         digest=_digest(table, schema, task),
-        sample=frame[schema.column_names].head(_N_SAMPLE_ROWS),
+        sample=_sample_of(frame[schema.column_names]),
     )
 
 
@@ -195,10 +196,16 @@ def _no_features(config: RunConfig) -> set[str]:
     return {name for name in (config.target, config.weight) if name is not None}
 
 
+def _sample_of(frame: pd.DataFrame) -> pd.DataFrame:
+    sample = frame.head(_N_SAMPLE_ROWS)
+    coded = [name for name in sample if isinstance(sample[name].dtype, pd.CategoricalDtype)]
+    return sample.assign(**{name: pd.Series(np.asarray(sample[name]), index=sample.index) for name in coded})
+
+
 def _name_of(uri: str) -> str:
     if uri == DEMO:
         return "breast_cancer"
-    last = uri.split("?")[0].replace("\\", "/").rstrip("/").rpartition("/")[2]
+    last = without_secrets(uri).replace("\\", "/").rstrip("/").rpartition("/")[2]
     return re.sub(r"(\.(parquet|pq|parq|csv|tsv))?(\.gz)?$", "", last, flags=re.IGNORECASE) or "table"
 
 

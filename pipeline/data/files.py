@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from pipeline.errors import DataError, nearest
 
 _PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 _CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+# Google's client would try for fifteen minutes.
+_GCS_RETRY_S = 10
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,20 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     """
     if "://" not in uri:
         return fs.LocalFileSystem(), Path(uri).expanduser().absolute().as_posix()
+    if uri.startswith(("gs://", "gcs://")) and "retry_limit_seconds" not in uri:
+        uri += f"{'&' if '?' in uri else '?'}retry_limit_seconds={_GCS_RETRY_S}"
     try:
         return fs.FileSystem.from_uri(uri)
     except (ValueError, OSError) as error:
         raise DataError(
-            f"{uri!r} cannot be reached: {first_line(error)}. Give a path, or a URI as s3://, gs://, file://."
+            f"{without_secrets(uri)!r} cannot be reached: {first_line(error)}. "
+            "Give a path, or a URI that begins with s3://, gs:// or file://."
         ) from None
+
+
+def without_secrets(uri: str) -> str:
+    """Return a URI without the key and secret, or the query, that may stand in it."""
+    return re.sub(r"^(\w+://)[^/@]*@", r"\1", uri).split("?")[0] if "://" in uri else uri
 
 
 def first_line(error: Exception) -> str:
@@ -51,6 +62,7 @@ def first_line(error: Exception) -> str:
 def find_files(uri: str) -> Files:
     """Return the files that `uri` names; DataError when there is none."""
     filesystem, path = resolve(uri)
+    uri = without_secrets(uri)
     try:
         info = filesystem.get_file_info(path)
         if info.type == fs.FileType.Directory:
@@ -83,3 +95,20 @@ def _nearest_sibling(filesystem: fs.FileSystem, path: str) -> str:
     siblings = filesystem.get_file_info(fs.FileSelector(folder or os.sep, allow_not_found=True))
     names = [info.base_name for info in siblings if not info.base_name.startswith(".")]
     return nearest(name, names) if names else " Check the path."
+
+
+def check_names(uri: str, names: list[str]) -> None:
+    """Raise DataError when two columns share a name."""
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise DataError(
+            f"column names must be unique, but {uri!r} has {names.count(twice[0])} columns {twice[0]!r}. "
+            "Rename all but one."
+        )
+
+
+def check_present(uri: str, names: list[str], columns: list[str]) -> None:
+    """Raise DataError for the first of `columns` that is not among `names`."""
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise DataError(f"{uri!r} has no column {missing[0]!r}.{nearest(missing[0], names)}")

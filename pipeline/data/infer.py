@@ -13,7 +13,8 @@ from pipeline.data.values import BOOLEAN, DATETIME, NUMERIC, OTHER, coded_text, 
 _MIN_ROWS_OF_AN_ID = 100
 _DISTINCT_SHARE_OF_AN_ID = 0.95
 _ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?"
-_FRACTION = r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?"
+_WHOLE = r"\s*[+-]?\d+\s*"
+_NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
 _NAMES_SHOWN = 8
 
 ALL_NULL = "without any value"
@@ -61,7 +62,7 @@ def infer_column(name: str, series: pd.Series) -> Column:
     if content == DATETIME:
         return _datetime(name, seconds_of(series))
     if content == BOOLEAN:
-        return Column(name, "boolean", _distinct_texts(series))
+        return Column(name, "boolean", tuple(sorted(_distinct_texts(series))))
     return _text(name, series)
 
 
@@ -82,7 +83,8 @@ def _numeric(name: str, values: np.ndarray) -> Column:
     _check_varies(values)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     magnitude, span = max(abs(low), abs(high)), high - low
-    blurred = magnitude > 256 * span or (magnitude > 2**24 and magnitude > 2 * span)
+    # Float32 has 24 bits: numbers far from zero and near one another would lose theirs to what they have in common.
+    blurred = span > 0 and (magnitude > 256 * span or (magnitude > 2**24 and magnitude > 2 * span))
     return Column(name, "numeric", offset=low if blurred else 0.0)
 
 
@@ -93,30 +95,31 @@ def _datetime(name: str, seconds: np.ndarray) -> Column:
     return Column(name, "datetime", parts=parts, offset=float(known.min()))
 
 
-def _distinct_texts(series: pd.Series) -> tuple[str, ...]:
+def _distinct_texts(series: pd.Series) -> set[str]:
     codes, texts = coded_text(series)
     used = np.unique(codes)
-    distinct = sorted({texts[code] for code in used if code >= 0})
+    distinct = {texts[code] for code in used if code >= 0}
     if not distinct:
         raise UnusableError(ALL_NULL)
     if len(distinct) == 1 and used[0] >= 0:
         raise UnusableError(CONSTANT)
-    return tuple(distinct)
+    return distinct
 
 
 def _text(name: str, series: pd.Series) -> Column:
     distinct = _distinct_texts(series)
     if not isinstance(series.dtype, pd.CategoricalDtype):
-        spelled = pd.Series(distinct, dtype=object)
-        if spelled.str.fullmatch(_ISO_DATE).all() and np.isfinite(seconds_of(spelled)).all():
+        spelled = pd.Series(list(distinct), dtype=object)
+        if _all_match(spelled, _ISO_DATE) and np.isfinite(seconds_of(spelled)).all():
             return _datetime(name, seconds_of(series))
-        if spelled.str.fullmatch(r"[+-]?\d+").sum() < len(spelled) and _all_numbers(spelled):
+        # Whole numbers written as text are more often codes (of places, of products) than amounts.
+        if _all_match(spelled, _NUMBER) and not _all_match(spelled, _WHOLE):
             return _numeric(name, numbers_of(series))
     n_known = int(series.notna().sum())
     if n_known >= _MIN_ROWS_OF_AN_ID and len(distinct) > _DISTINCT_SHARE_OF_AN_ID * n_known:
         raise UnusableError(IDENTIFIER)
-    return Column(name, "categorical", distinct)
+    return Column(name, "categorical", tuple(sorted(distinct)))
 
 
-def _all_numbers(spelled: pd.Series) -> bool:
-    return bool(spelled.str.fullmatch(rf"[+-]?\d+|{_FRACTION}").all())
+def _all_match(spelled: pd.Series, pattern: str) -> bool:
+    return bool(spelled.head(10).str.fullmatch(pattern).all()) and bool(spelled.str.fullmatch(pattern).all())

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from pipeline.data.csv import read_csv
-from pipeline.data.files import Files, find_files, first_line
-from pipeline.errors import DataError, nearest
+from pipeline.data.files import Files, check_names, check_present, find_files, first_line, without_secrets
+from pipeline.data.folder import read_parquet_folder
+from pipeline.errors import DataError
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
@@ -40,6 +40,7 @@ def read_frame(uri: str, columns: list[str] | None = None) -> pd.DataFrame:
 def read_source(uri: str, columns: list[str] | None = None) -> Source:
     """Return what `read_frame` returns, with notes."""
     files = find_files(uri)
+    uri = without_secrets(uri)
     try:
         table = read_csv(uri, files) if files.is_csv else _read_parquet(uri, files, columns)
     except pa.ArrowInvalid as error:
@@ -62,91 +63,27 @@ def _unreadable(uri: str, files: Files, error: Exception) -> str:
     )
 
 
-def check_names(uri: str, names: list[str]) -> None:
-    """Raise DataError when two columns share a name."""
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if twice:
-        raise DataError(
-            f"column names must be unique, but {uri!r} has {names.count(twice[0])} columns {twice[0]!r}. "
-            "Rename all but one."
-        )
-
-
 def _chosen_columns(uri: str, table: pa.Table, columns: list[str] | None) -> pa.Table:
     if columns is None:
         # A pandas index without a name is the number of the row when it was written: no feature.
         return table.select([name for name in table.column_names if not _PANDAS_INDEX.fullmatch(name)])
-    _check_present(uri, table.column_names, columns)
+    check_present(uri, table.column_names, columns)
     return table.select(columns)
-
-
-def _check_present(uri: str, names: list[str], columns: list[str]) -> None:
-    missing = [name for name in columns if name not in names]
-    if missing:
-        raise DataError(f"{uri!r} has no column {missing[0]!r}.{nearest(missing[0], names)}")
 
 
 def _read_parquet(uri: str, files: Files, columns: list[str] | None) -> pa.Table:
     if files.base is not None:
-        return _read_parquet_folder(uri, files, columns)
+        return read_parquet_folder(uri, files, columns)
     with pq.ParquetFile(files.paths[0], filesystem=files.filesystem, memory_map=_is_local(files)) as file:
         names = file.schema_arrow.names
         check_names(uri, names)
         if columns is not None:
-            _check_present(uri, names, columns)
+            check_present(uri, names, columns)
         return file.read(columns=columns)
 
 
 def _is_local(files: Files) -> bool:
     return isinstance(files.filesystem, fs.LocalFileSystem)
-
-
-def _read_parquet_folder(uri: str, files: Files, columns: list[str] | None) -> pa.Table:
-    schemas = []
-    for path in files.paths:
-        schema = pq.read_schema(path, filesystem=files.filesystem).remove_metadata()
-        check_names(path, schema.names)
-        schemas.append(schema)
-    _check_same_columns(files, schemas)
-    dataset = ds.dataset(
-        list(files.paths),
-        schema=None,
-        format="parquet",
-        filesystem=files.filesystem,
-        partitioning=ds.partitioning(flavor="hive"),
-        partition_base_dir=files.base,
-    )
-    partitions = [field for field in dataset.schema if field.name not in schemas[0].names]
-    united = _unite(uri, schemas)
-    for field in partitions:
-        united = united.append(field)
-    if columns is not None:
-        _check_present(uri, united.names, columns)
-    return dataset.replace_schema(united).to_table(columns=columns)
-
-
-def _check_same_columns(files: Files, schemas: list[pa.Schema]) -> None:
-    first = set(schemas[0].names)
-    for path, schema in zip(files.paths, schemas, strict=True):
-        odd = sorted(first.symmetric_difference(schema.names))
-        if odd:
-            holder = path if odd[0] in schema.names else files.paths[0]
-            raise DataError(
-                f"the files of a folder must have the same columns, but of {files.paths[0]!r} and {path!r} "
-                f"only {holder!r} has {odd[0]!r}."
-            )
-
-
-def _unite(uri: str, schemas: list[pa.Schema]) -> pa.Schema:
-    plain = [pa.schema([(field.name, _value_type(field.type)) for field in schema]) for schema in schemas]
-    try:
-        return pa.unify_schemas(plain, promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise DataError(f"the files of {uri!r} hold different types: {first_line(error)}.") from None
-
-
-def _value_type(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
@@ -161,7 +98,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 def _plain_type(kind: pa.DataType) -> pa.DataType | None:
     if pa.types.is_decimal(kind) or pa.types.is_time(kind) or pa.types.is_duration(kind):
         return pa.float64()
-    return pa.string() if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else None
+    return None
 
 
 def _cast(values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:

@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Task
-from pipeline.data.values import BOOLEAN, DATETIME, NUMERIC, OTHER, coded_text, content_of, numbers_of, seconds_of
+from pipeline.data.values import (
+    BOOLEAN,
+    DATETIME,
+    NUMERIC,
+    OTHER,
+    coded_text,
+    content_of,
+    numbers_of,
+    seconds_of,
+    truth_of,
+)
 from pipeline.errors import DataError
 
 # Whole numbers with no more levels than this are grades or labels more often than amounts.
@@ -15,16 +25,9 @@ MAX_NUMERIC_CLASSES = 20
 MAX_SPELLED_CLASSES = 50
 
 
-def known_rows(target: pd.Series, asked: str) -> np.ndarray:
-    """Return (n_rows,) bool: where the target has a value; for numbers, where it is finite."""
-    known = target.notna().to_numpy()
-    if asked == REGRESSION or content_of(target) == NUMERIC:
-        known = known & (np.isfinite(numbers_of(target)) | ~_is_numeric(target))
-    return known
-
-
-def _is_numeric(target: pd.Series) -> bool:
-    return content_of(target) == NUMERIC
+def known_rows(target: pd.Series) -> np.ndarray:
+    """Return (n_rows,) bool: where the target has a value; where it holds numbers, a finite one."""
+    return np.isfinite(numbers_of(target)) if content_of(target) == NUMERIC else target.notna().to_numpy()
 
 
 def infer_task(target: pd.Series, asked: str) -> tuple[str, str]:
@@ -48,24 +51,24 @@ def infer_task(target: pd.Series, asked: str) -> tuple[str, str]:
 
 def _guess(target: pd.Series, content: str, n_levels: int) -> tuple[str, str]:
     name, values = str(target.name), numbers_of(target)
-    told = "(--task says otherwise)"
+    told = "; --task overrides this"
     if n_levels == 2:
-        return BINARY, f"{name} has two values, so the task is binary classification {told}"
+        return BINARY, f"{name} has two values, so the task is binary classification{told}"
     if content == DATETIME:
-        return REGRESSION, f"{name} holds dates, so the task is regression on seconds since 1970 {told}"
+        return REGRESSION, f"{name} holds dates, so the task is regression on seconds since 1970{told}"
     if content == NUMERIC and not (n_levels <= MAX_NUMERIC_CLASSES and (values == np.floor(values)).all()):
-        return REGRESSION, f"{name} holds {n_levels:,} distinct numbers, so the task is regression {told}"
+        return REGRESSION, f"{name} holds {n_levels:,} distinct numbers, so the task is regression{told}"
     if content == NUMERIC:
         return (
             MULTICLASS,
-            f"{name} holds {n_levels} distinct whole numbers, so the task is multiclass classification {told}",
+            f"{name} holds {n_levels} distinct whole numbers, so the task is multiclass classification{told}",
         )
     if n_levels > MAX_SPELLED_CLASSES and np.isfinite(values).all():
         return (
             REGRESSION,
-            f"{name} holds {n_levels:,} distinct numbers written as text, so the task is regression {told}",
+            f"{name} holds {n_levels:,} distinct numbers written as text, so the task is regression{told}",
         )
-    return MULTICLASS, f"{name} holds {n_levels} categories, so the task is multiclass classification {told}"
+    return MULTICLASS, f"{name} holds {n_levels} categories, so the task is multiclass classification{told}"
 
 
 def _levels(target: pd.Series) -> list[str]:
@@ -74,7 +77,7 @@ def _levels(target: pd.Series) -> list[str]:
 
 
 def _check_regression(target: pd.Series) -> str:
-    values = regression_values(target)
+    values = _numbers_or_seconds(target)
     if not np.isfinite(values).all():
         odd = target[~np.isfinite(values)].iloc[0]
         raise DataError(
@@ -93,7 +96,7 @@ def _check_classes(name: str, asked: str, n_levels: int) -> tuple[str, str]:
     return asked, f"{name} has {n_levels} classes, and --task {asked} asks for classification"
 
 
-def regression_values(target: pd.Series) -> np.ndarray:
+def _numbers_or_seconds(target: pd.Series) -> np.ndarray:
     """Return (n,) float64 values; dates are seconds since 1970."""
     return seconds_of(target) if content_of(target) == DATETIME else numbers_of(target)
 
@@ -112,8 +115,10 @@ def make_task(target: pd.Series, kind: str) -> Task:
 def encode_target(target: pd.Series, task: Task) -> np.ndarray:
     """Return (n,) int32 class codes, -1 for what is no class of the task, or (n,) float64 values."""
     if not task.is_classification:
-        return regression_values(target)
+        return _numbers_or_seconds(target)
     rows, texts = coded_text(target)
+    if set(task.classes) == {"False", "True"}:
+        texts = [truth_of(text) for text in texts]
     codes = pd.Index(task.classes, dtype=object).get_indexer(pd.Index(texts, dtype=object)).astype(np.int32)
     return np.append(codes, np.int32(-1))[rows]
 

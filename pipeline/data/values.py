@@ -28,6 +28,8 @@ _INFERRED = {
 }
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "t", "y"}), frozenset({"false", "0", "no", "f", "n"})
 _EXACT_FLOAT = 2.0**53
+# Up to here a loop is faster than a hash table; a few rows may also carry thousands of categories along.
+_FEW_ROWS = 64
 
 
 def content_of(series: pd.Series) -> str:
@@ -77,6 +79,10 @@ def text_of(value: Any) -> str:
 
 def coded_text(series: pd.Series) -> tuple[np.ndarray, list[str]]:
     """Return (codes, texts): an integer for each row into `texts`, -1 where null. Texts may repeat."""
+    if len(series) <= _FEW_ROWS:
+        values = list(series)
+        places = [-1 if _is_null(value) else place for place, value in enumerate(values)]
+        return np.array(places, dtype=np.int64), [text_of(value) for value in values]
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series.cat.codes.to_numpy(), [text_of(value) for value in series.cat.categories]
     if pd.api.types.is_object_dtype(series.dtype) and pd.api.types.infer_dtype(series, skipna=True) != "string":

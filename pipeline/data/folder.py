@@ -1,0 +1,89 @@
+"""Read a folder of Parquet files as one Arrow table."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from pipeline.data.files import Files, check_names, check_present, first_line
+from pipeline.errors import DataError
+
+_WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,17}")
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+def read_parquet_folder(uri: str, files: Files, columns: list[str] | None) -> pa.Table:
+    """Return the rows of all files, which have the same columns, with those that hive folders (`year=2024`) add.
+
+    Numbers of different width are widened to one type. Raises DataError when columns or types differ, two share a name,
+    or one of `columns` is missing.
+    """
+    schemas = []
+    for path in files.paths:
+        schema = pq.read_schema(path, filesystem=files.filesystem).remove_metadata()
+        check_names(path, schema.names)
+        schemas.append(schema)
+    _check_same_columns(files, schemas)
+    united = _unite(uri, schemas)
+    added = _hive_fields(files, united.names)
+    whole = pa.schema([*united, *added])
+    if columns is not None:
+        check_present(uri, whole.names, columns)
+    dataset = ds.dataset(
+        list(files.paths),
+        schema=whole,
+        format="parquet",
+        filesystem=files.filesystem,
+        partitioning=ds.partitioning(added, flavor="hive"),
+        partition_base_dir=files.base,
+    )
+    return dataset.to_table(columns=columns)
+
+
+def _check_same_columns(files: Files, schemas: list[pa.Schema]) -> None:
+    first = set(schemas[0].names)
+    for path, schema in zip(files.paths, schemas, strict=True):
+        odd = sorted(first.symmetric_difference(schema.names))
+        if odd:
+            holder = path if odd[0] in schema.names else files.paths[0]
+            raise DataError(
+                f"the files of a folder must have the same columns, but of {files.paths[0]!r} and {path!r} "
+                f"only {holder!r} has {odd[0]!r}."
+            )
+
+
+def _unite(uri: str, schemas: list[pa.Schema]) -> pa.Schema:
+    if all(schema.equals(schemas[0]) for schema in schemas):
+        return schemas[0]
+    alike = {
+        field.name for field in schemas[0] if all(schema.field(field.name).type == field.type for schema in schemas)
+    }
+    plain = [pa.schema([_plain(field, field.name in alike) for field in schema]) for schema in schemas]
+    try:
+        return pa.unify_schemas(plain, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DataError(f"the files of {uri!r} hold different types: {first_line(error)}.") from None
+
+
+def _plain(field: pa.Field, alike: bool) -> pa.Field:
+    keep = alike or not pa.types.is_dictionary(field.type)
+    return pa.field(field.name, field.type if keep else field.type.value_type)
+
+
+def _hive_fields(files: Files, taken: list[str]) -> pa.Schema:
+    """Return a field for each key of the folders' names that is no column of the files, whole numbers as int64."""
+    values: dict[str, set[str]] = {}
+    for path in files.paths:
+        for part in path[len(files.base) :].split("/")[:-1]:
+            key, equals, value = part.partition("=")
+            if equals and unquote(key) not in taken:
+                values.setdefault(unquote(key), set()).add(unquote(value))
+    return pa.schema([(key, _hive_type(texts - {_HIVE_NULL})) for key, texts in values.items()])
+
+
+def _hive_type(texts: set[str]) -> pa.DataType:
+    return pa.int64() if all(_WHOLE_NUMBER.fullmatch(text) for text in texts) else pa.string()
