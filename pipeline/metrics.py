@@ -53,8 +53,8 @@ class Metric:
         return max(WORST, value if self.greater_is_better else -value)
 
     def shown(self, score: float) -> float:
-        """Return `score` as people read it: in the metric's own sign, NaN where it is undefined."""
-        if score <= WORST:
+        """Return `score`, or a mean of scores, as people read it: in its own sign, NaN if any of them is undefined."""
+        if score <= WORST / 1e6:
             return float("nan")
         return score if self.greater_is_better else -score
 

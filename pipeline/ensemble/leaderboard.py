@@ -15,7 +15,7 @@ from pipeline.ensemble.blend import SINGLE, Blend
 from pipeline.ensemble.candidates import MOST_CANDIDATES, eligible, nested_candidates
 from pipeline.ensemble.nested import Evidence, gather, greedy, nested_scores, stacked, thresholds_of
 from pipeline.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
-from pipeline.metrics import Metric, metrics_for
+from pipeline.metrics import WORST, Metric, metrics_for
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
 # With at least so many seconds left, ensembles draw on so many candidates; with less than the last there are none.
@@ -70,7 +70,9 @@ def _place(row: LeaderboardRow, metric: Metric) -> tuple[int, float, int, str]:
 
 
 def _standard_error(scores: Sequence[float]) -> float:
-    return float(np.std(scores, ddof=1) / np.sqrt(len(scores))) if len(scores) > 1 else float("nan")
+    if len(scores) < 2 or min(scores) <= WORST:
+        return float("nan")
+    return float(np.std(scores, ddof=1) / np.sqrt(len(scores)))
 
 
 def _trial_row(result: TrialResult, contest: _Contest) -> LeaderboardRow:

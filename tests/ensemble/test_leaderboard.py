@@ -1,0 +1,217 @@
+"""The leaderboard compares fairly, places everything, and keeps to its time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from closed_form import closed, predictions
+
+from pipeline.ensemble.candidates import nested_candidates
+from pipeline.ensemble.leaderboard import build_leaderboard
+from pipeline.errors import SearchError
+from pipeline.metrics import WORST, metrics_for
+from pipeline.trials.result import TrialResult
+from pipeline.trials.scoring import fold_scores
+
+ENSEMBLES = {"greedy_all", "stack_all", "greedy_best_of_family", "stack_best_of_family"}
+
+
+def _board(world, **options):
+    table = world.table
+    return build_leaderboard(
+        world.results, world.oof, table.target, table.weight, world.folds, world.task, world.metric, **options
+    )
+
+
+def _world(kind="binary", metric=None, n=600, n_models=6, **options):
+    world = closed(kind, metric, n, **options)
+    for position, prediction in enumerate(predictions(world, n_models)):
+        world.add(f"{('lightgbm', 'linear', 'mlp')[position % 3]}-{position:04d}", prediction)
+    return world
+
+
+def _ended(trial_id, status, **changes):
+    blank = TrialResult(trial_id, trial_id.split("-")[0], {}, "asha", status, 1, 3)
+    return replace(blank, **changes)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "metric"),
+    [
+        ("binary", "roc_auc"),
+        ("binary", "f1"),
+        ("multiclass", "log_loss"),
+        ("multiclass", "accuracy"),
+        ("regression", "mae"),
+    ],
+)
+def test_ensembles_of_independent_models_lead(kind, metric, weighted):
+    world = _world(kind, metric, weighted=weighted)
+    board = _board(world)
+    assert {row.name for row in board.rows if row.kind == "ensemble"} == ENSEMBLES
+    assert board.leader.kind == "ensemble"
+    assert set(board.leader.metrics) == {m.name for m in metrics_for(kind)}
+    assert board.leader.metrics[metric] == board.leader.score
+    internal = [row.score if world.metric.greater_is_better else -row.score for row in board.rows]
+    assert internal == sorted(internal, reverse=True)
+
+
+def test_a_row_shows_scores_as_people_read_them_with_their_standard_error():
+    world = _world("regression", "rmse")
+    rows = {row.name: row for row in _board(world).rows}
+    result = world.results[0]
+    row = rows[result.trial_id]
+    assert row.score == pytest.approx(-np.mean(result.fold_scores))
+    assert row.score_se == pytest.approx(np.std(result.fold_scores, ddof=1) / np.sqrt(5))
+    assert row.members == (result.trial_id,)
+
+
+def test_noise_gains_nothing_by_being_mixed():
+    """Models that know nothing: weights fitted on the rows they are scored on would seem to know something."""
+    world = closed("binary", "roc_auc", n=300)
+    random = np.random.default_rng(0)
+    for position in range(15):
+        chance = random.random(300)
+        world.add(f"mlp-{position:04d}", np.column_stack((1 - chance, chance)))
+    rows = {row.name: row for row in _board(world).rows}
+    for name in ("greedy_all", "stack_all"):
+        assert abs(rows[name].score - 0.5) < 3 * rows[name].score_se
+        target, in_sample = world.table.target, rows[name].blend
+        mixed = in_sample.combine([world.oof[member] for member in rows[name].members])
+        assert np.mean(fold_scores(world.metric, world.task, world.table, world.folds, mixed)) > rows[name].score + 0.03
+        assert len(target) == len(mixed)
+
+
+def test_a_fold_sees_nothing_of_its_own_targets():
+    """With a fold's labels turned round, a model that knew only them would look perfect if they leaked."""
+    world = _world(n=500)
+    before = {row.name: row for row in _board(world).rows}
+    rows = world.folds.valid_rows(0)
+    turned = world.table.target.copy()
+    turned[rows] = 1 - turned[rows]
+    world.table = replace(world.table, target=turned)
+    after = {row.name: row for row in _board(world).rows}
+    for name in ("greedy_all", "stack_all"):
+        assert after[name].fold_scores[0] == pytest.approx(1 - before[name].fold_scores[0], abs=1e-9)
+
+
+def test_the_threshold_of_a_fold_comes_from_the_other_folds():
+    world = _world(metric="f1", n_models=2)
+    shifted = world.oof["lightgbm-0000"].copy()
+    rows = world.folds.valid_rows(0)
+    shifted[rows, 1] *= 0.01
+    shifted[rows, 0] = 1 - shifted[rows, 1]
+    world.results.clear()
+    world.add("lightgbm-0000", shifted)
+    row = _board(world).leader
+    assert row.fold_scores[0] == 0
+    assert min(row.fold_scores[1:]) > 0.5
+    assert set(row.thresholds) == {"f1", "accuracy", "balanced_accuracy", "mcc"}
+
+
+def test_equal_scores_are_led_by_the_fewest_members():
+    world = closed("binary", "roc_auc")
+    perfect = np.column_stack((1 - world.table.target, world.table.target)).astype(float)
+    world.add("linear-0000", perfect)
+    world.add("mlp-0000", 0.9 * perfect + 0.05)
+    board = _board(world)
+    assert board.leader.members == ("linear-0000",)
+    assert {row.score for row in board.rows} == {1.0}
+
+
+def test_completed_then_stopped_then_failed():
+    world = _world(n_models=3)
+    world.results += [
+        _ended("xgboost-0001", "failed", error="Traceback\nValueError: no"),
+        _ended("xgboost-0002", "stopped", curve=(0.99,), rungs_reached=1),
+        _ended("xgboost-0003", "stopped", curve=(0.7, 0.8), rungs_reached=2),
+    ]
+    frame = _board(world).to_frame()
+    assert frame["status"].tolist() == ["completed"] * 7 + ["stopped", "stopped", "failed"]
+    assert frame["name"].tolist()[-3:] == ["xgboost-0002", "xgboost-0003", "xgboost-0001"]
+    assert frame["rank"].tolist() == list(range(1, 11))
+    assert frame["rungs"].tolist()[-2:] == ["2/3", "1/3"]
+    assert np.isnan(frame["score"].iloc[-1])
+    assert np.isnan(frame["score_se"].iloc[-2])
+    assert frame["error"].iloc[-1].endswith("ValueError: no")
+
+
+def test_the_table_has_the_promised_columns():
+    columns = _board(_world("regression", "mae")).to_frame().columns.tolist()
+    assert columns == [
+        *("rank", "name", "family", "kind", "status", "score", "score_se", "rmse", "r2", "rmsle", "mape"),
+        *("fit_s", "predict_us", "scheduler", "rungs", "error"),
+    ]
+
+
+def test_an_ensemble_costs_what_its_members_cost():
+    world = _world()
+    for row in _board(world).rows:
+        assert row.fit_s == pytest.approx(1.0 * len(row.members))
+        assert row.predict_us == pytest.approx(10.0 * len(row.members))
+
+
+def test_one_completed_trial_is_the_leader_and_there_are_no_ensembles():
+    world = _world(n_models=1)
+    board = _board(world)
+    assert [row.name for row in board.rows] == ["lightgbm-0000"]
+    assert board.leader.blend.kind == "single"
+
+
+def test_one_family_has_no_best_of_family_ensembles():
+    world = closed("regression", None)
+    for position, prediction in enumerate(predictions(world, 3)):
+        world.add(f"linear-{position}", prediction)
+    assert {row.name for row in _board(world).rows if row.kind == "ensemble"} == {"greedy_all", "stack_all"}
+
+
+def test_without_a_completed_trial_there_is_no_leader():
+    world = closed("binary", None)
+    world.results.append(_ended("mlp-0000", "failed", error="Traceback\nValueError: too wide"))
+    with pytest.raises(SearchError, match=r"no trial was completed.*ValueError: too wide"):
+        _ = _board(world).leader
+
+
+def test_a_trial_with_a_fold_that_has_no_score_stays_out_of_ensembles():
+    world = _world()
+    broken = world.oof["mlp-0002"].copy()
+    broken[world.folds.valid_rows(1)] = np.nan
+    world.results = [result for result in world.results if result.trial_id != "mlp-0002"]
+    world.add("mlp-0002", broken)
+    assert min(world.results[-1].fold_scores) == WORST
+    board = _board(world)
+    assert all("mlp-0002" not in row.members for row in board.rows if row.kind == "ensemble")
+    assert board.rows[-1].name == "mlp-0002"
+    assert np.isnan(board.rows[-1].score)
+    assert np.isnan(board.rows[-1].score_se)
+
+
+@pytest.mark.parametrize(("left_s", "n_most"), [(0.5, 0), (2.0, 4), (4.0, 8), (1e9, 15)])
+def test_candidates_are_cut_when_time_is_short(left_s, n_most):
+    board = _board(_world("regression", n_models=18), time_left=lambda: left_s)
+    drawn = [len(row.members) for row in board.rows if row.kind == "ensemble"]
+    assert max(drawn, default=0) == n_most
+
+
+def test_candidates_are_judged_without_the_fold_that_they_are_tried_on():
+    trials = [
+        _ended("mlp-0", "completed", fold_scores=(9.0, 0.0, 0.0)),
+        _ended("mlp-1", "completed", fold_scores=(1.0, 2.0, 1.0)),
+        _ended("linear-0", "completed", fold_scores=(0.0, 0.0, 0.0)),
+    ]
+    assert nested_candidates(trials, 2, best_of_family=True).tolist() == [
+        [False, True, True],
+        [True, False, True],
+        [True, False, True],
+        [True, False, True],
+    ]
+    assert nested_candidates(trials, 3, best_of_family=False).all()
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_the_order_of_trials_changes_nothing(kind):
+    world = _world(kind)
+    forth = _board(world).to_frame()
+    world.results.reverse()
+    assert _board(world).to_frame().equals(forth)

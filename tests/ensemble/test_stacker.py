@@ -1,0 +1,119 @@
+"""The stacker recovers known mixtures, stays non-negative and falls back on the mean where nothing is known."""
+
+import numpy as np
+import pytest
+from closed_form import closed, predictions
+from scipy.optimize import minimize
+
+from pipeline.ensemble.blend import log_probabilities, softmax
+from pipeline.ensemble.stacker import SPREAD, fit_stack
+from pipeline.metrics import METRICS
+
+
+def _logits_to_probabilities(logits):
+    return softmax(np.stack((np.zeros_like(logits), logits), axis=-1))
+
+
+def test_known_logistic_weights_and_bias_are_found():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(3, 100_000))
+    truth = 0.8 * logits[0] + 1.6 * logits[1] + 0.5
+    target = (random.random(100_000) < 1 / (1 + np.exp(-truth))).astype(int)
+    stack = fit_stack(_logits_to_probabilities(logits), target, None)
+    assert stack.weights == pytest.approx((0.8, 1.6, 0.0), abs=0.03)
+    assert stack.bias[1] - stack.bias[0] == pytest.approx(0.5, abs=0.03)
+
+
+def test_known_linear_weights_and_bias_are_found_and_negative_ones_are_not_allowed():
+    random = np.random.default_rng(0)
+    values = random.normal(10, 1, size=(3, 20_000))
+    target = 0.3 * values[0] + 0.9 * values[1] - 0.5 * values[2] + 4
+    stack = fit_stack(values[:, :, None], target, None)
+    assert stack.weights == pytest.approx((0.3, 0.9, 0.0), abs=0.02)
+    residual = target - stack.combine(values[:, :, None])[:, 0]
+    assert residual.mean() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_it_is_the_minimum_of_the_stated_loss(kind, weighted):
+    world = closed(kind, "log_loss", n=300, weighted=weighted)
+    models, target = np.array(predictions(world, 3, noise=0.7)), world.table.target
+    share = np.ones(300) if not weighted else world.table.weight / world.table.weight.mean()
+    logs = log_probabilities(models)
+
+    def loss(parameters):
+        weights, bias = np.abs(parameters[:3]), parameters[3:]
+        likelihood = softmax(np.tensordot(weights, logs, 1) + bias)[np.arange(300), target]
+        return (
+            -(share * np.log(likelihood)).sum() + 0.5 * (((weights - 1 / 3) / SPREAD) ** 2).sum() + (bias**2).sum() / 2
+        )
+
+    best = minimize(loss, np.concatenate((np.full(3, 0.3), np.zeros(models.shape[2]))))
+    stack = fit_stack(models, target, world.table.weight)
+    assert loss(np.array([*stack.weights, *stack.bias])) == pytest.approx(best.fun, abs=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_models_that_say_the_same_share_the_weight(kind):
+    world = closed(kind, None)
+    model = predictions(world, 1)[0]
+    weights = fit_stack(np.array([model, model, model]), world.table.target, None).weights
+    assert np.ptp(weights) < 1e-3
+    assert min(weights) > 0
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_a_handful_of_rows_moves_it_little_from_the_mean(kind):
+    world = closed(kind, None, n=30)
+    models = np.array(predictions(world, 5, noise=2.0))[:, :4]
+    target = world.table.target[:4]
+    weights = np.array(fit_stack(models, target, None).weights)
+    assert (weights < 0.2 + 2 * SPREAD).all()
+    assert (weights >= 0).all()
+
+
+def test_models_of_noise_are_dropped():
+    world = closed("binary", None, n=4000)
+    random = np.random.default_rng(5)
+    noise = _logits_to_probabilities(random.normal(size=(2, 4000)))
+    weights = np.array(fit_stack(np.array([*predictions(world, 2), *noise]), world.table.target, None).weights)
+    assert (weights[:2] > 0.1).all()
+    assert (weights[2:] < 0.1).all()
+    assert (weights[(weights > 0)] > 0.02 * weights.sum()).all()
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_it_beats_every_member_on_rows_it_has_not_seen(kind):
+    world = closed(kind, None, n=4000)
+    models, target = np.array(predictions(world, 6)), world.table.target
+    stacked = fit_stack(models[:, :2000], target[:2000], None).combine(models[:, 2000:])
+    best = max(world.metric.score(target[2000:], model[2000:]) for model in models)
+    assert world.metric.score(target[2000:], stacked) > best
+
+
+def test_certain_and_wrong_members_do_no_harm():
+    world = closed("binary", "log_loss", n=2000)
+    models = predictions(world, 3)
+    certain = (models[0] > 0.5).astype(float)
+    stack = fit_stack(np.array([*models, certain]), world.table.target, None)
+    scored = METRICS["log_loss"].score(world.table.target, stack.combine([*models, certain]))
+    assert (
+        scored
+        >= METRICS["log_loss"].score(
+            world.table.target, fit_stack(np.array(models), world.table.target, None).combine(models)
+        )
+        - 1e-3
+    )
+    assert stack.weights[3] < 0.1
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_a_constant_target_or_member_is_fitted_without_complaint(kind):
+    world = closed(kind, None, n=50)
+    model = predictions(world, 1)[0]
+    constant = np.full_like(model, 1 / model.shape[1])
+    for target in (world.table.target, np.zeros_like(world.table.target)):
+        stack = fit_stack(np.array([constant, model]), target, None)
+        assert np.isfinite([*stack.weights, *stack.bias]).all()
+        assert np.isfinite(stack.combine([constant, model])).all()
