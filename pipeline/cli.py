@@ -191,7 +191,8 @@ def _search(flags: Mapping[str, Any], config_file: str | None) -> None:
         summary = driver.run(config, started_at, screen)
     from pipeline.report.summary import read_results, show_results
 
-    show_results(console, read_results(_as_typed(summary.folder)), data=config.data)
+    results = read_results(_as_typed(summary.folder))
+    show_results(console, results, data=config.data, wall_s=time.monotonic() - started_at)
 
 
 def _as_typed(folder: Path) -> Path:

@@ -17,6 +17,7 @@ from rich.text import Text
 from pipeline.report.text import clock, count, number
 
 WIDTH = 80
+LABEL_WIDTH = 12  # "registering", the longest phase, and a column to spare
 REFRESH_HZ = 2  # one drawing takes about 4 ms, in the process that also runs Ray's event loop
 BEST_EVERY_S = 5.0
 NEWS_EVERY_S = 60.0
@@ -183,8 +184,8 @@ def _budget_row(snapshot: Snapshot) -> Table:
         done, limit = 0.0, ""
     bar = ProgressBar(total=1.0, completed=min(done, 1.0), style="bright_black", complete_style="cyan")
     row = Table.grid(padding=(0, 2))
-    row.add_column(width=10)
-    row.add_column(width=42)
+    row.add_column(width=LABEL_WIDTH, no_wrap=True)
+    row.add_column(width=WIDTH - LABEL_WIDTH - 28)
     row.add_column(justify="right", width=20, no_wrap=True)
     row.add_row(Text(snapshot.phase, style="bold"), bar, f"{clock(snapshot.elapsed_s)}{limit}")
     return row
@@ -192,8 +193,8 @@ def _budget_row(snapshot: Snapshot) -> Table:
 
 def _facts(snapshot: Snapshot) -> Table:
     rows = Table.grid(padding=(0, 2))
-    rows.add_column(width=10, style="bright_black")
-    rows.add_column(overflow="ellipsis", no_wrap=True, max_width=64)
+    rows.add_column(width=LABEL_WIDTH, style="bright_black")
+    rows.add_column(overflow="ellipsis", no_wrap=True, max_width=WIDTH - LABEL_WIDTH - 6)
     limit = f" of {count(snapshot.max_trials, 'trial')}" if snapshot.max_trials is not None else ""
     rows.add_row("trials", f"{_counts(snapshot)}{limit}")
     if snapshot.best is not None:

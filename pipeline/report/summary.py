@@ -130,13 +130,16 @@ def _columns(results: Results, extra: str | None) -> list[_Column]:
     return [column for column in shown if column.source != "predict_us"] + [_Column(extra, extra)]
 
 
-def show_results(console: Console, results: Results, data: str) -> None:
-    """Print everything that a finished search has to say; `data` is the table as the user named it."""
-    for part in closing(results, data):
+def show_results(console: Console, results: Results, data: str, wall_s: float) -> None:
+    """Print everything that a finished search has to say.
+
+    data: the table as the user named it. wall_s: until now; `run.json` was written a moment before the run's end.
+    """
+    for part in closing(results, data, wall_s):
         console.print(part, soft_wrap=isinstance(part, Text))
 
 
-def closing(results: Results, data: str) -> Iterator[RenderableType]:
+def closing(results: Results, data: str, wall_s: float) -> Iterator[RenderableType]:
     """Yield the closing lines and tables, at most 80 columns wide (commands excepted: they are to be copied whole)."""
     shown = results.leaderboard.head(N_TOP)
     yield Text()
@@ -145,12 +148,12 @@ def closing(results: Results, data: str) -> Iterator[RenderableType]:
     if n_more > 0:
         yield Text(f"  … and {n_more:,} more: stacktune leaderboard {shlex.quote(str(results.folder))}", "bright_black")
     yield Text()
-    yield from _leader_lines(results)
+    yield from _leader_lines(results, wall_s)
     yield Text()
     yield from _command_lines(results, data)
 
 
-def _leader_lines(results: Results) -> Iterator[RenderableType]:
+def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
     facts = results.facts
     score = f"  {number(facts['cv_score'])} cross-validated"
     if facts.get("test_score") is not None:
@@ -158,7 +161,7 @@ def _leader_lines(results: Results) -> Iterator[RenderableType]:
     yield Text.assemble("  ", (str(facts["leader"]), "bold green"), score)
     if len(results.members) > 1:
         yield Padding(_member_table(results.members), (0, 0, 0, 2), expand=False)
-    yield Text(f"  {_counts_line(facts)}; {budget_line(facts['wall_s'], facts.get('budget_s'))}", "bright_black")
+    yield Text(f"  {_counts_line(facts)}; {budget_line(wall_s, facts.get('budget_s'))}", "bright_black")
 
 
 def _member_table(members: tuple[tuple[str, float], ...]) -> Table:

@@ -16,7 +16,7 @@ COPIED = ("predict", "results", "MLflow", "…")  # lines with paths that must s
 
 def closing_of(folder, data="data/adult.parquet") -> list[str]:
     console = Console(file=io.StringIO(), width=80, color_system=None)
-    show_results(console, read_results(folder), data)
+    show_results(console, read_results(folder), data, wall_s=118.4)
     return console.file.getvalue().splitlines()
 
 
