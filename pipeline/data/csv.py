@@ -39,7 +39,7 @@ def _read_file(path: str, files: Files) -> pa.Table:
         table = _parse(path, files, separator, _BLOCK_BYTES)
     except pa.ArrowInvalid as error:
         if "conversion error" not in str(error):
-            raise DataError(f"{path!r} cannot be read as CSV: {first_line(error):.200}.") from None
+            raise DataError(f"{path!r} cannot be read as CSV: {first_line(error)}.") from None
         table = _parse(path, files, separator, _WHOLE_FILE_BYTES)
     for field in table.schema:
         if pa.types.is_binary(field.type):

@@ -15,6 +15,7 @@ _PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 _CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 # Google's client would try for fifteen minutes.
 _GCS_RETRY_S = 10
+_LONGEST_REASON = 240
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ def without_secrets(uri: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of pyarrow says, in one line without its final stop."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    """Return what an error of pyarrow says, in one short line without its final stop."""
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return said.rstrip(".") if len(said) <= _LONGEST_REASON else said[:_LONGEST_REASON].rpartition(" ")[0] + " …"
 
 
 def find_files(uri: str) -> Files:

@@ -58,9 +58,7 @@ def read_source(uri: str, columns: list[str] | None = None) -> Source:
 def _unreadable(uri: str, files: Files, error: Exception) -> str:
     if files.is_csv:
         return f"{uri!r} cannot be read as CSV: {first_line(error)}."
-    return (
-        f"{uri!r} is not a readable Parquet file: {first_line(error):.160}. Give Parquet, or a file that ends in .csv."
-    )
+    return f"{uri!r} is not a readable Parquet file: {first_line(error)}. Give Parquet, or a file that ends in .csv."
 
 
 def _chosen_columns(uri: str, table: pa.Table, columns: list[str] | None) -> pa.Table:

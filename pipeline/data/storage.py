@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from pipeline.data.files import resolve
+from pipeline.data.files import resolve, without_secrets
 
 _MARKER = "_COMPLETE"
 
@@ -22,8 +22,14 @@ def publish_folder(local: Path, uri: str) -> None:
     filesystem, path = resolve(uri)
     if isinstance(filesystem, fs.LocalFileSystem):
         _publish_here(local, Path(path))
-        return
-    if _is_whole(filesystem, path):
+    else:
+        _publish_in_store(local, filesystem, path)
+
+
+def _publish_in_store(local: Path, filesystem: fs.FileSystem, path: str) -> None:
+    if filesystem.get_file_info(path).type == fs.FileType.Directory:
+        if _is_whole(filesystem, path):
+            filesystem.delete_file(f"{path}/{_MARKER}")
         filesystem.delete_dir(path)
     filesystem.create_dir(path, recursive=True)
     fs.copy_files(str(local), path, source_filesystem=fs.LocalFileSystem(), destination_filesystem=filesystem)
@@ -52,7 +58,11 @@ def fetch_folder(uri: str, local: Path) -> None:
     """
     filesystem, path = resolve(uri)
     if not _is_whole(filesystem, path):
-        raise FileNotFoundError(f"there is no published folder at {uri!r}")
+        raise FileNotFoundError(f"there is no published folder at {without_secrets(uri)!r}")
+    _fetch(filesystem, path, local)
+
+
+def _fetch(filesystem: fs.FileSystem, path: str, local: Path) -> None:
     local.mkdir(parents=True, exist_ok=True)
     fs.copy_files(path, str(local), source_filesystem=filesystem, destination_filesystem=fs.LocalFileSystem())
     (local / _MARKER).unlink(missing_ok=True)

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.folds import held_out_rows, make_folds
+from pipeline.data.table import Table, Task
+from pipeline.errors import DataError
+
+REGRESSION = Task("regression")
+
+
+def table_of(target):
+    return Table(np.zeros((len(target), 1), dtype=np.float32), ("x",), target=np.asarray(target))
+
+
+def classes_of(n_classes):
+    return Task("multiclass", tuple(map(str, range(n_classes))))
+
+
+@st.composite
+def class_codes(draw):
+    n_classes = draw(st.integers(2, 5))
+    codes = draw(st.lists(st.integers(0, n_classes - 1), min_size=10, max_size=200))
+    return np.array(codes, dtype=np.int32), classes_of(n_classes)
+
+
+@given(class_codes(), st.integers(2, 10), st.integers(0, 5))
+def test_each_row_is_held_out_once_and_classes_are_spread_to_one(labelled, n_folds, seed):
+    target, task = labelled
+    folds = make_folds(table_of(target), task, n_folds, seed)
+    assert folds.assignment.dtype == np.int8
+    sizes = []
+    for fold in range(n_folds):
+        valid, train = folds.valid_rows(fold), folds.train_rows(fold)
+        assert valid.dtype == train.dtype == np.int64
+        np.testing.assert_array_equal(np.sort(np.concatenate([valid, train])), np.arange(len(target)))
+        sizes.append(np.bincount(target[valid], minlength=len(task.classes)))
+    assert np.ptp(sizes, axis=0).max() <= 1
+    assert np.ptp(np.sum(sizes, axis=1)) <= 1
+
+
+@given(st.integers(10, 300), st.integers(2, 10), st.integers(0, 5))
+def test_folds_of_regression_are_of_one_size(n_rows, n_folds, seed):
+    folds = make_folds(table_of(np.arange(n_rows, dtype=float)), REGRESSION, n_folds, seed)
+    assert np.ptp(np.bincount(folds.assignment, minlength=n_folds)) <= 1
+
+
+def test_folds_are_fixed_by_the_seed_and_do_not_follow_the_order_of_the_rows():
+    table = table_of(np.arange(200) % 2)
+    first, again, other = (make_folds(table, classes_of(2), 5, seed).assignment for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).sum() > 100
+    assert len(set(first[:20])) > 2
+
+
+def test_more_folds_than_rows_are_refused():
+    with pytest.raises(DataError, match=r"5 folds need at least 5 rows, but the table has 3\."):
+        make_folds(table_of([0.0, 1.0, 2.0]), REGRESSION, 5, 0)
+
+
+@given(class_codes(), st.floats(0.05, 0.95), st.integers(0, 5))
+def test_held_out_rows_have_their_share_of_each_class(labelled, share, seed):
+    target, task = labelled
+    held_out = held_out_rows(target, task, share, seed)
+    assert abs(held_out.sum() - share * len(target)) <= 1
+    for code in range(len(task.classes)):
+        assert abs(held_out[target == code].sum() - share * (target == code).sum()) <= 1

@@ -1,0 +1,70 @@
+import pytest
+from pyarrow import fs
+
+from pipeline.data import storage
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a file and a file in a folder below."""
+    made = tmp_path / "made"
+    (made / "members").mkdir(parents=True)
+    (made / "leader.json").write_text("{}")
+    (made / "members" / "model.bin").write_bytes(b"\x00\x01")
+    return made
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A filesystem that is not the local one to our code, as an object store is not."""
+    (tmp_path / "bucket").mkdir()
+    return fs.SubTreeFileSystem(str(tmp_path / "bucket"), fs.LocalFileSystem())
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("as_uri", [False, True])
+def test_a_folder_is_published_and_fetched_whole(tmp_path, folder, as_uri):
+    place = tmp_path / "deep" / "run one"
+    uri = place.as_uri() if as_uri else str(place)
+    assert not storage.exists(uri)
+    storage.publish_folder(folder, uri)
+    assert storage.exists(uri)
+    assert files_of(place) == files_of(folder)
+    storage.fetch_folder(uri, tmp_path / "back")
+    assert files_of(tmp_path / "back") == files_of(folder)
+
+
+def test_publishing_replaces_what_was_there_and_leaves_nothing_beside(tmp_path, folder):
+    place = tmp_path / "out" / "run"
+    place.mkdir(parents=True)
+    (place / "stale").write_text("old")
+    storage.publish_folder(folder, str(place))
+    assert files_of(place) == files_of(folder)
+    assert [path.name for path in place.parent.iterdir()] == ["run"]
+
+
+def test_a_copy_that_fails_leaves_nothing(tmp_path):
+    place = tmp_path / "out" / "run"
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        storage.publish_folder(tmp_path / "nowhere", str(place))
+    assert list(place.parent.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_cannot_be_fetched(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no published folder at '.*none'"):
+        storage.fetch_folder(str(tmp_path / "none"), tmp_path / "back")
+
+
+def test_in_a_store_a_folder_is_there_once_its_marker_is(tmp_path, folder, store):
+    store.create_dir("run/members")
+    with store.open_output_stream("run/half.json"):
+        pass
+    assert not storage._is_whole(store, "run")
+    storage._publish_in_store(folder, store, "run")
+    assert storage._is_whole(store, "run")
+    storage._publish_in_store(folder, store, "run")
+    storage._fetch(store, "run", tmp_path / "back")
+    assert files_of(tmp_path / "back") == files_of(folder)
