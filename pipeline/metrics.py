@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -128,20 +128,22 @@ def _average_precision_two(positive: np.ndarray, score: np.ndarray, weight: np.n
     return float((_steps(true) * true / (true + false)).sum() / true[-1])
 
 
-def _each_class(measure_two: Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]) -> _Measure:
-    """Lift a two-class measure: the second class of two; else each class against the rest, classes weighing alike.
+def _each_class(
+    measure_two: Callable[[np.ndarray, np.ndarray, np.ndarray | None], float],
+    target: np.ndarray,
+    prediction: np.ndarray,
+    weight: np.ndarray | None,
+    _: float,
+) -> float:
+    """Measure the second class of two; else each class against the rest, classes weighing alike.
 
     Classes that are missing in the target are left out of the mean (scikit-learn raises).
     """
-
-    def measure(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
-        if prediction.shape[1] == 2:
-            return measure_two(target == 1, prediction[:, 1], weight)
-        values = np.array([measure_two(target == c, prediction[:, c], weight) for c in range(prediction.shape[1])])
-        defined = values[np.isfinite(values)]
-        return float(defined.mean()) if len(defined) else float("nan")
-
-    return measure
+    if prediction.shape[1] == 2:
+        return measure_two(target == 1, prediction[:, 1], weight)
+    values = np.array([measure_two(target == c, prediction[:, c], weight) for c in range(prediction.shape[1])])
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
 
 
 def _log_loss(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
@@ -150,14 +152,8 @@ def _log_loss(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | N
     return _mean(-np.log(np.clip(likelihood, tiny, 1 - tiny)), weight)
 
 
-def _confusion(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, threshold: float) -> np.ndarray:
-    """Return (k, k) rows (or weight) of each true class (first axis) decided as each class (second axis)."""
-    k = prediction.shape[1]
-    cells = target.astype(np.int64) * k + decide(prediction, threshold)
-    return np.bincount(cells, weights=weight, minlength=k * k).reshape(k, k).astype(np.float64)
-
-
-# The decision measures take confusion counts of shape (…, k, k), so that all thresholds are tried in one call.
+# The decision measures take confusion counts (…, k, k), true classes before decided ones, so that all thresholds are
+# tried in one call.
 
 
 def _accuracy(counts: np.ndarray) -> np.ndarray:
@@ -192,11 +188,13 @@ def _mcc(counts: np.ndarray) -> np.ndarray:
 _DECISIONS = {"f1": _f1, "accuracy": _accuracy, "balanced_accuracy": _balanced_accuracy, "mcc": _mcc}
 
 
-def _decision(name: str) -> _Measure:
-    def measure(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, threshold: float) -> float:
-        return float(_DECISIONS[name](_confusion(target, prediction, weight, threshold)))
-
-    return measure
+def _decided(
+    name: str, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, threshold: float
+) -> float:
+    k = prediction.shape[1]
+    cells = target.astype(np.int64) * k + decide(prediction, threshold)
+    counts = np.bincount(cells, weights=weight, minlength=k * k).reshape(k, k).astype(np.float64)
+    return float(_DECISIONS[name](counts))
 
 
 def _rmse(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
@@ -234,9 +232,9 @@ _VALUES = frozenset({"regression"})
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("roc_auc", _CLASSES, True, False, _each_class(_roc_auc_two)),
-        Metric("average_precision", _CLASSES, True, False, _each_class(_average_precision_two)),
-        *(Metric(name, _CLASSES, True, True, _decision(name)) for name in _DECISIONS),
+        Metric("roc_auc", _CLASSES, True, False, partial(_each_class, _roc_auc_two)),
+        Metric("average_precision", _CLASSES, True, False, partial(_each_class, _average_precision_two)),
+        *(Metric(name, _CLASSES, True, True, partial(_decided, name)) for name in _DECISIONS),
         Metric("log_loss", _CLASSES, False, False, _log_loss),
         Metric("rmse", _VALUES, False, False, _rmse),
         Metric("mae", _VALUES, False, False, _mae),

@@ -1,5 +1,7 @@
 """Our metrics equal scikit-learn's, weights and ties included, and never raise."""
 
+import pickle
+
 import numpy as np
 import pytest
 import sklearn.metrics as reference
@@ -83,6 +85,11 @@ def test_every_metric_of_the_issue_is_there():
     spelled = "roc_auc average_precision f1 log_loss accuracy balanced_accuracy mcc rmse mae r2 rmsle mape"
     assert set(METRICS) == set(spelled.split())
     assert set(METRICS) == TWO_CLASSES.keys() | ANY_CLASSES.keys() | VALUES.keys()
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_it_travels_between_processes(name):
+    assert pickle.loads(pickle.dumps(METRICS[name])) == METRICS[name]
 
 
 @pytest.mark.parametrize("name", METRICS)
