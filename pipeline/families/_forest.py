@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.table import REGRESSION, Table
-from pipeline.families._boosting import Output, output_of
 from pipeline.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
+from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families.base import Config, Job
 
 MAX_TREES = 100
@@ -157,7 +157,7 @@ class ForestLearner:
         self._output = output_of(job)
         target = job.table.target[job.rows]
         self._target = target if job.task.is_classification else self._output.label(target).astype(np.float64)
-        self._weight = None if job.table.weight is None else job.table.weight[job.rows]
+        self._weight = weight_of(job)
         n_values = len(self._outline.classes) if job.task.is_classification else 1
         self._sum, self._n_summed = np.zeros((len(job.watched), n_values)), 0
         self.n_units = 0

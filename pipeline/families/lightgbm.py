@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
-from pipeline.families._boosting import FIRST_RUNG, PATIENCE, Output, max_trees, output_of
+from pipeline.families._boosting import FIRST_RUNG, PATIENCE, max_trees
+from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families._threads import limited
 from pipeline.families.base import Compute, Config, Family, Job
 from pipeline.seeds import derive_seed
@@ -119,7 +120,7 @@ def _bin_rows(job: Job, binning: dict[str, Any], output: Output) -> Any:
     dataset = lightgbm.Dataset(
         rows.features,
         label=output.label(rows.target),
-        weight=rows.weight,
+        weight=weight_of(job),
         feature_name=[f"f{index}" for index in range(rows.n_features)],
         categorical_feature=rows.categorical_indices,
         params={**binning, **_shared_parameters(job.compute)},

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.table import REGRESSION, Table
-from pipeline.families._boosting import Output, output_of
 from pipeline.families._encode import (
     OneHot,
     TargetEncoding,
@@ -19,6 +18,7 @@ from pipeline.families._encode import (
     target_signals,
     write_parts,
 )
+from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families._scale import Scaling
 from pipeline.families._threads import limited
 from pipeline.families.base import Config, Family, Job
@@ -147,8 +147,7 @@ def _design(job: Job, scaling: str, min_frequency: int, high_cardinality: str) -
 
 
 def _solve(job: Job, columns: Any, output: Output, strength: float) -> Weights:
-    target, weight = job.table.target[job.rows], job.table.weight
-    weight = None if weight is None else weight[job.rows] / weight[job.rows].mean()
+    target, weight = job.table.target[job.rows], weight_of(job)
     if output.kind == REGRESSION and columns.shape[1] == 0:
         return Weights(np.zeros((0, 1)), np.zeros(1), np.zeros(1, dtype=np.int64))
     if output.kind == REGRESSION:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
-from pipeline.families._boosting import FIRST_RUNG, PATIENCE, Output, max_trees, output_of
+from pipeline.families._boosting import FIRST_RUNG, PATIENCE, max_trees
+from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families.base import Config, Family, Job
 from pipeline.seeds import derive_seed
 
@@ -95,7 +96,7 @@ def _bin_rows(job: Job) -> Any:
     return xgboost.QuantileDMatrix(
         rows.features,
         output_of(job).label(rows.target),
-        weight=rows.weight,
+        weight=weight_of(job),
         feature_types=_types(rows),
         enable_categorical=True,
         max_bin=MAX_BIN,
