@@ -56,6 +56,8 @@ def test_hive_folders_add_their_columns(keep, tmp_path):
         {"v": [0.0], "k": pa.array([None, "x"][1:]).dictionary_encode()},
     )
     (tmp_path / "hive" / "_SUCCESS").write_text("")
+    keep("hive/_temporary/p.parquet", {"other": [1]})
+    keep("hive/year=2019/.p.parquet", {"other": [1]})
     (tmp_path / "hive" / "notes.md").write_text("not a table")
     frame = read_frame(str(tmp_path / "hive"))
     assert list(frame.columns) == ["v", "k", "year", "side"]
@@ -114,6 +116,13 @@ def test_csv_types_hold_for_the_whole_file_and_not_for_its_beginning(tmp_path):
     (tmp_path / "late.csv").write_text("a,b\n" + "1,x\n" * 1_100_000 + "two,y\n")
     frame = read_frame(str(tmp_path / "late.csv"))
     assert frame["a"].iloc[[0, -1]].tolist() == ["1", "two"]
+
+
+def test_csv_text_may_hold_line_breaks_anywhere(tmp_path):
+    (tmp_path / "long.csv").write_text("a,b\n" + '1,"x\n\ny,"\n' * 500_000)
+    frame = read_frame(str(tmp_path / "long.csv"))
+    assert len(frame) == 500_000
+    assert set(frame["b"]) == {"x\n\ny,"}
 
 
 def test_a_folder_of_csv_files_is_one_table(tmp_path):
