@@ -7,7 +7,6 @@ import pandas as pd
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Task
 from pipeline.data.values import (
-    BOOLEAN,
     DATETIME,
     NUMERIC,
     OTHER,
@@ -107,7 +106,7 @@ def make_task(target: pd.Series, kind: str) -> Task:
         return Task(kind)
     classes = _levels(target)
     values = pd.to_numeric(pd.Series(classes, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
-    if content_of(target) != BOOLEAN and np.isfinite(values).all():
+    if np.isfinite(values).all():
         classes = [classes[place] for place in np.argsort(values, kind="stable")]
     return Task(kind, tuple(classes))
 
