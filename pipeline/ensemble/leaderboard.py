@@ -125,7 +125,9 @@ def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[Lea
 def _learn(method: str, learnt: Evidence, allowed: np.ndarray, contest: _Contest) -> list[Blend]:
     if method == "stack":
         return stacked(learnt, allowed, contest.pool)
-    return greedy(learnt, contest.metric, allowed, lambda: contest.time_left() > _LAST_MOMENT_S)
+    # Half of what is left, so that a long walk leaves time for the stacks; half of infinity is as much.
+    kept_s = max(_LAST_MOMENT_S, contest.time_left() / 2)
+    return greedy(learnt, contest.metric, allowed, lambda: contest.time_left() >= kept_s)
 
 
 def _ensemble_row(

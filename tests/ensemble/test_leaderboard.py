@@ -194,6 +194,17 @@ def test_candidates_are_cut_when_time_is_short(left_s, n_most):
     assert max(drawn, default=0) == n_most
 
 
+def test_a_greedy_walk_leaves_time_for_the_others():
+    """A clock that runs a second each time it is looked at."""
+    world = _world("binary", n_models=12)
+    seconds = iter(range(12, -1000, -1))
+    hurried = _board(world, time_left=lambda: float(next(seconds)))
+    names = {row.name: row for row in hurried.rows if row.kind == "ensemble"}
+    assert {"greedy_all", "stack_all"} <= names.keys()
+    unhurried = next(row for row in _board(world).rows if row.name == "greedy_all")
+    assert len(names["greedy_all"].members) < len(unhurried.members)
+
+
 def test_candidates_are_judged_without_the_fold_that_they_are_tried_on():
     trials = [
         _ended("mlp-0", "completed", fold_scores=(9.0, 0.0, 0.0)),
