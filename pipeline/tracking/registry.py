@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,13 +46,11 @@ def register_leader(
     output_example: pd.DataFrame,
     name: str,
     output: Path,
-    families: Iterable[str] = (),
 ) -> LeaderRecord:
     """Write the leader as an MLflow model into `output`/leader, log it with the parent run and register it.
 
     leader_folder: what `Leader.save` wrote. sample: a few raw rows, kept as the input example. output_example: their
-    predictions. name: the registered model's. families: the members' families, whose libraries are then required.
-    A store that is away costs the registration alone.
+    predictions. name: the registered model's. A store that is away costs the registration alone.
     """
     check_model_name(name)
     folder = output / "leader"
@@ -62,9 +59,9 @@ def register_leader(
         client = connect(tracker.uri)
         logged = client.create_logged_model(experiment_id, ALIAS, source_run_id=run_id, model_type="pyfunc")
     if opened.error:
-        _save(folder, leader_folder, sample, output_example, families, None)
+        _save(folder, leader_folder, sample, output_example, None)
         return LeaderRecord(folder, problem=opened.reason)
-    _save(folder, leader_folder, sample, output_example, families, logged)
+    _save(folder, leader_folder, sample, output_example, logged)
     with Attempt() as attempt:
         version = _publish(client, folder, logged, name)
         return LeaderRecord(folder, f"models:/{name}@{ALIAS}", name, version)
@@ -117,7 +114,6 @@ def _save(
     leader_folder: Path,
     sample: pd.DataFrame,
     output_example: pd.DataFrame,
-    families: Iterable[str],
     logged: LoggedModel | None,
 ) -> None:
     import mlflow.pyfunc
@@ -136,11 +132,17 @@ def _save(
         loader_module=LOADER,
         data_path=str(leader_folder),
         code_paths=[str(Path(package.__file__).parent) for package in (pipeline, search_spaces)],
-        pip_requirements=requirements_for([LOADER, *(f"pipeline.families.{family}" for family in families)]),
+        pip_requirements=requirements_for([LOADER, *_family_modules(leader_folder)]),
         signature=_signature(sample, output_example),
         input_example=sample,
         mlflow_model=Model(**identity),
     )
+
+
+def _family_modules(leader_folder: Path) -> list[str]:
+    """Return the modules of the members' families: only their libraries are needed to predict."""
+    members = json.loads((leader_folder / "leader.json").read_text())["members"]
+    return sorted({f"pipeline.families.{member['family']}" for member in members})
 
 
 def _signature(sample: pd.DataFrame, output_example: pd.DataFrame) -> ModelSignature:
@@ -169,11 +171,12 @@ def _publish(client: MlflowClient, folder: Path, logged: LoggedModel, name: str)
         client.create_registered_model(name)
     if attempt.error and getattr(attempt.error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":
         raise attempt.error
-    version = client.create_model_version(
+    created = client.create_model_version(
         name, logged.artifact_location, logged.source_run_id, model_id=logged.model_id
-    ).version
-    client.set_registered_model_alias(name, ALIAS, version)
+    )
+    version = int(created.version)
+    client.set_registered_model_alias(name, ALIAS, str(version))
     # The link from the logged model to its version, which MLflow's own register_model sets too.
     link = json.dumps([{"name": name, "version": version}])
     client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": link})
-    return int(version)
+    return version

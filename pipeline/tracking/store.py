@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import ConfigError
 
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+# Each database server with the port that it listens on by default.
+DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 SERVERS = ("http", "https")
 # Clients that MLflow ships or loads as plug-ins; they name no host that could be tried.
 MANAGED = ("databricks", "databricks-uc", "azureml", "arn")
@@ -70,14 +72,16 @@ def without_credentials(uri: str) -> str:
 def check_store(uri: str) -> None:
     """Raise ConfigError unless the store can be reached: in 5 s at most for a server, by a look for sqlite.
 
-    Other databases and managed services are only met when the first run is opened.
+    Managed services are only met when the first run is opened.
     """
     kind = _kind(uri)
     if kind in SERVERS:
         _check_server(uri)
     elif kind == "sqlite":
         _check_sqlite(sqlite_file(uri))
-    elif kind not in DATABASES and kind not in MANAGED:
+    elif kind in DATABASES:
+        _check_database(uri, DATABASES[kind])
+    elif kind not in MANAGED:
         raise ConfigError(
             f"the tracking URI must name a database or a server, but it is {masked(uri)!r}. "
             "Give sqlite:///FILE.db or http://HOST:PORT; MLflow 3 no longer keeps runs in plain folders."
@@ -107,14 +111,26 @@ def _check_server(uri: str) -> None:
         raise _unreachable(uri, getattr(error, "reason", error)) from error
 
 
+def _check_database(uri: str, default_port: int) -> None:
+    try:
+        parts = urlsplit(uri)
+        socket.create_connection((parts.hostname or "localhost", parts.port or default_port), CONNECT_S).close()
+    except (OSError, ValueError) as error:
+        raise _unreachable(uri, error) from error
+
+
 def _unreachable(uri: str, reason: object) -> ConfigError:
     return ConfigError(
-        f"the MLflow server {masked(uri)} cannot be reached ({reason}). "
+        f"the MLflow store {masked(uri)} cannot be reached ({reason}). "
         "Start it, correct --tracking-uri, or leave the option out to keep runs in a local sqlite file."
     )
 
 
 def _check_sqlite(file: Path) -> None:
+    if re.search(r"\?|%[0-9a-fA-F]{2}", str(file)):
+        raise ConfigError(
+            f"a sqlite store's path can have no '?' and nothing like '%20' in it, but got {file}. Rename."
+        )
     if file.is_dir():
         raise ConfigError(f"the tracking store {file} is a folder. Name a file in it: sqlite:///{file / 'mlflow.db'}")
     folder = next(parent for parent in file.parents if parent.exists())

@@ -9,8 +9,9 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import ConfigError
 from pipeline.metrics import Metric, get_metric, metrics_for
-from pipeline.tracking.store import check_store
+from pipeline.tracking.store import check_store, masked
 from pipeline.tracking.updates import Input, Point, Update, as_text, now_ms
 from pipeline.tracking.worker import Worker
 from pipeline.tracking.writer import Writer
@@ -27,6 +28,7 @@ class Tracker:
 
     uri: a store's absolute address, as `store_for` gives it. artifact_location: where a new experiment keeps files.
     on_notice: hears, from another thread, that the store is away or back; each once.
+    Whatever is logged has the credentials of URIs replaced by stars.
     """
 
     def __init__(
@@ -55,12 +57,17 @@ class Tracker:
         self._worker.start()
 
     def ids(self, timeout_s: float = 60.0) -> tuple[str, str]:
-        """Return (experiment id, parent run id), waiting until they are known; ConfigError if the store refuses."""
+        """Return (experiment id, parent run id) once they are known; ConfigError if the store refuses or is mute."""
         known = self._worker.ready.wait(timeout_s)
         if self._worker.failure:
             raise self._worker.failure
-        if not known or self._worker.ids is None:
-            raise RuntimeError(f"the tracking thread opened no run within {timeout_s:.0f} s")
+        if not known:
+            raise ConfigError(
+                f"MLflow at {masked(self.uri)} opened no run within {timeout_s:.0f} s. "
+                "See whether it is overloaded or locked, or give another --tracking-uri."
+            )
+        if self._worker.ids is None:
+            raise RuntimeError("the tracking thread ended before it opened a run; its traceback is above")
         return self._worker.ids
 
     def log_task(self, kind: str, metric: Metric) -> None:
@@ -77,16 +84,16 @@ class Tracker:
         context: str = "training",
     ) -> None:
         """Name a table that the run reads. profile: what its size is, e.g. {"n_rows": 569, "n_features": 30}."""
-        self._worker.put(Update(inputs=(Input(name, digest, source, profile, context),)))
+        self._worker.put(Update(inputs=(Input(name, digest, masked(source), profile, context),)))
 
     def log_config(self, text: str, params: Mapping[str, Any]) -> None:
         """Keep the resolved configuration as the artifact `config.yaml`, and its settings as params."""
         self._worker.put(Update(params=_texts(params)))
-        self._worker.put(Update(files={"config.yaml": text}))
+        self._worker.put(Update(files={"config.yaml": masked(text)}))
 
     def log_file(self, path: Path) -> None:
         """Keep a text file, as it is now, as an artifact of the parent run under its own name."""
-        self._worker.put(Update(files={path.name: path.read_text(encoding="utf-8")}))
+        self._worker.put(Update(files={path.name: masked(path.read_text(encoding="utf-8"))}))
 
     def trial_started(self, trial_id: str, family: str, scheduler: str, params: Mapping[str, Any]) -> None:
         """Open a nested run called `trial_id`."""
@@ -200,4 +207,4 @@ def _points(values: Iterable[tuple[str, Any, int]]) -> tuple[Point, ...]:
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: as_text(value) for name, value in values.items()}
+    return {name: masked(as_text(value)) for name, value in values.items()}

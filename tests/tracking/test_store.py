@@ -72,6 +72,20 @@ def test_a_folder_is_no_store(tmp_path):
         check_store(f"sqlite:///{tmp_path}")
 
 
+@pytest.mark.parametrize("name", ["a%20b", "what?"])
+def test_a_path_that_a_uri_cannot_hold_is_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match="can have no"):
+        check_store(f"sqlite:///{tmp_path}/{name}/x.db")
+
+
+def test_a_database_that_is_not_there_is_said_at_once():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(ConfigError, match=rf"postgresql://\*\*\*@127\.0\.0\.1:{port}/runs cannot be reached"):
+        check_store(f"postgresql://me:secret@127.0.0.1:{port}/runs")
+
+
 def test_a_file_where_a_folder_should_be_is_named(tmp_path):
     (tmp_path / "taken").touch()
     with pytest.raises(ConfigError, match="taken is no folder"):

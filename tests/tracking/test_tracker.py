@@ -126,7 +126,8 @@ def test_undefined_scores_are_left_out(make_tracker, sqlite_uri, finished):
 def test_the_parent_names_its_data_and_keeps_files_beside_the_store(make_tracker, sqlite_uri, tmp_path):
     tracker = make_tracker()
     tracker.log_dataset("wine", "s3://bucket/wine.parquet", "d" * 64, {"n_rows": 178}, "training")
-    tracker.log_config("target: kind\n", {"target": "kind", "n_folds": 5, "metric": None})
+    uri = "http://me:secret@host"
+    tracker.log_config(f"tracking_uri: {uri}\n", {"target": "kind", "n_folds": 5, "metric": None, "tracking_uri": uri})
     (tmp_path / "run.json").write_text(json.dumps({"task": "binary", "name": "Grüße"}), encoding="utf-8")
     tracker.log_file(tmp_path / "run.json")
     (tmp_path / "run.json").unlink()
@@ -134,7 +135,7 @@ def test_the_parent_names_its_data_and_keeps_files_beside_the_store(make_tracker
 
     client, runs = runs_of(tracker, sqlite_uri)
     parent = runs["first run"]
-    assert parent.data.params == {"target": "kind", "n_folds": "5", "metric": "None"}
+    assert parent.data.params == {"target": "kind", "n_folds": "5", "metric": "None", "tracking_uri": "http://***@host"}
     (given,) = parent.inputs.dataset_inputs
     assert (given.dataset.name, given.dataset.digest, given.dataset.source_type) == ("wine", "d" * 36, "s3")
     assert json.loads(given.dataset.source) == {"uri": "s3://bucket/wine.parquet"}
@@ -143,6 +144,8 @@ def test_the_parent_names_its_data_and_keeps_files_beside_the_store(make_tracker
     assert sorted(file.path for file in client.list_artifacts(parent.info.run_id)) == ["config.yaml", "run.json"]
     kept = Path(client.download_artifacts(parent.info.run_id, "run.json", str(tmp_path)))
     assert json.loads(kept.read_text(encoding="utf-8"))["name"] == "Grüße"
+    config = Path(client.download_artifacts(parent.info.run_id, "config.yaml", str(tmp_path)))
+    assert config.read_text() == "tracking_uri: http://***@host\n"
     beside = Path(sqlite_uri.removeprefix("sqlite:///")).parent / "mlartifacts"
     assert parent.info.artifact_uri.startswith(beside.as_uri())
     assert list(Path.cwd().iterdir()) == []
@@ -232,3 +235,17 @@ def test_ids_of_a_tracker_that_cannot_start_say_why(tmp_path):
         tracker.ids()
     tracker.trial_started("linear-0000", "linear", "asha", {})
     assert not tracker.finish("FAILED", {}, {}, timeout_s=5)
+
+
+def test_a_folder_with_any_name_can_hold_the_store(tmp_path):
+    output = tmp_path / "a b#c % & é" / "one"
+    store = store_for(None, output)
+    tracker = Tracker(store.uri, "odd", store.artifacts, "first run")
+    tracker.check()
+    tracker.start()
+    tracker.log_config("a: 1\n", {"a": 1})
+    assert tracker.finish("FINISHED", {}, {})
+    (kept,) = (output.parent / "mlartifacts").rglob("config.yaml")
+    assert kept.read_text() == "a: 1\n"
+    assert sorted(path.name for path in output.parent.iterdir()) == ["mlartifacts", "mlflow.db"]
+    assert [path.name for path in tmp_path.iterdir()] == [output.parent.name]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+
+from pipeline.errors import ConfigError
+from pipeline.tracking.client import Attempt
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (MlflowException("no such thing", error_code=INVALID_PARAMETER_VALUE), True),
+        (MlflowException("API request failed with exception"), False),
+        (sqlite3.OperationalError("database is locked"), False),
+        (ConnectionResetError("reset"), False),
+        (PermissionError("not yours"), True),
+        (ModuleNotFoundError("No module named 'boto3'"), True),
+    ],
+)
+def test_what_a_store_says_is_held_and_judged(error: Exception, refused: bool):
+    with Attempt() as attempt:
+        raise error
+    assert attempt.error is error
+    assert attempt.refused is refused
+
+
+@pytest.mark.parametrize("error", [TypeError("ours"), KeyError("ours"), ConfigError("ours"), KeyboardInterrupt("ours")])
+def test_mistakes_of_this_program_go_on_up(error: BaseException):
+    with pytest.raises(type(error), match="ours"), Attempt():
+        raise error
+
+
+def test_an_attempt_that_works_holds_nothing():
+    with Attempt() as attempt:
+        pass
+    assert attempt.error is None
+    assert not attempt.refused
+
+
+def test_a_reason_is_one_short_line_without_credentials():
+    with Attempt() as attempt:
+        raise MlflowException("no answer from http://me:secret@host/\n" + "x" * 9000)
+    assert attempt.reason == "no answer from http://***@host/"

@@ -1,0 +1,249 @@
+"""A real leader of two families, registered in real stores and loaded where this checkout cannot be imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from mlflow.tracking import MlflowClient
+
+from pipeline.config import load_config
+from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.folds import make_folds
+from pipeline.ensemble.leader import Leader, build_leader
+from pipeline.ensemble.leaderboard import build_leaderboard
+from pipeline.errors import ConfigError
+from pipeline.metrics import get_metric
+from pipeline.tracking.registry import LeaderRecord, register_leader, resolve_model
+from pipeline.tracking.requirements import requirements_for
+from pipeline.tracking.store import store_for
+from pipeline.tracking.tracker import Tracker
+from pipeline.trials.climb import Arena, Means, Trial, climb
+from pipeline.trials.result import TrialResult, load_oof
+from search_spaces import lightgbm, linear
+
+# What a stranger runs: neither the checkout nor an installed stacktune can be imported, only a model's own code.
+STRANGER = """
+import json, sys, warnings
+from importlib.machinery import PathFinder
+from pathlib import Path
+warnings.simplefilter("ignore")
+
+class OnlyModelCode:
+    def find_spec(name, path=None, target=None):
+        if name in ("pipeline", "search_spaces"):
+            found = PathFinder.find_spec(name, [entry for entry in sys.path if Path(entry).name == "code"])
+            if found is None:
+                raise ModuleNotFoundError(name)
+            return found
+
+sys.meta_path.insert(0, OnlyModelCode)
+try:
+    import pipeline
+except ModuleNotFoundError:
+    hidden = True
+import mlflow, pandas
+store, uri, data, answer = sys.argv[1:]
+mlflow.set_tracking_uri(store)
+model = mlflow.pyfunc.load_model(uri)
+predicted = model.predict(pandas.read_parquet(data))
+predicted.to_parquet(answer)
+import pipeline
+print(json.dumps({
+    "hidden": hidden, "code": pipeline.__file__, "ray": "ray" in sys.modules,
+    "inputs": model.metadata.get_input_schema().input_names(),
+    "outputs": model.metadata.get_output_schema().input_names(),
+    "example": list(model.input_example.columns),
+}))
+"""
+
+
+def raw_frame() -> pd.DataFrame:
+    """300 rows of each kind of column, with holes."""
+    random = np.random.default_rng(0)
+    amount, count = random.normal(size=300), random.integers(0, 50, 300)
+    place = random.choice(["north", "south", "east"], 300)
+    late = amount + (place == "north") + random.normal(scale=0.5, size=300) > 0.3
+    frame = pd.DataFrame(
+        {
+            "amount": np.where(random.random(300) < 0.1, np.nan, amount),
+            "count": count,
+            "place": pd.Series(place).where(random.random(300) > 0.1),
+            "member": random.random(300) > 0.5,
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 300, 300), unit="D"),
+            "late": np.where(late, "yes", "no"),
+        }
+    )
+    return frame.astype({"place": "category"})
+
+
+class Finished:
+    """A finished run, up to its leader's folder."""
+
+    def __init__(self, folder: Path):
+        raw_frame().to_parquet(folder / "table.parquet")
+        config = load_config({"data": str(folder / "table.parquet"), "target": "late", "max_trials": 2}, None)
+        self.dataset, _ = load_dataset(config)
+        self.results = _climb_both(self.dataset, folder)
+        self.leader_folder, self.table = folder / "leader", folder / "table.parquet"
+        table = self.dataset.table
+        oof = {result.trial_id: load_oof(result) for result in self.results}
+        folds, metric = make_folds(table, self.dataset.task, 2, 0), get_metric("log_loss", "binary")
+        board = build_leaderboard(self.results, oof, table.target, None, folds, self.dataset.task, metric)
+        self.leader = build_leader(board, self.results, self.dataset, metric, self.leader_folder)
+
+
+def _climb_both(dataset: Dataset, folder: Path) -> list[TrialResult]:
+    metric = get_metric("log_loss", "binary")
+    arena = Arena(dataset.table, dataset.task, make_folds(dataset.table, dataset.task, 2, 0), metric, 0)
+    results = []
+    for family, portfolio in (("lightgbm", lightgbm.PORTFOLIO), ("linear", linear.PORTFOLIO)):
+        trial = Trial(f"{family}-0000", family, portfolio[0], must_complete=True)
+        climbing = climb(trial, arena, Means(folder / trial.trial_id, folder / "states"))
+        try:
+            while True:
+                next(climbing)
+        except StopIteration as ended:
+            results.append(ended.value)
+    return results
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Finished:
+    return Finished(tmp_path_factory.mktemp("run"))
+
+
+def register(run: Finished, uri: str, output: Path, name: str) -> tuple[Tracker, LeaderRecord]:
+    tracker = Tracker(uri, "registered", store_for(uri, output).artifacts, "first run")
+    tracker.start()
+    sample = run.dataset.sample
+    record = register_leader(tracker, run.leader_folder, sample, run.leader.predict(sample), name, output)
+    assert tracker.finish("FINISHED", {}, {})
+    return tracker, record
+
+
+def ask_a_stranger(store: str, uri: str, table: Path, folder: Path) -> tuple[pd.DataFrame, dict]:
+    """Return the predictions of a fresh process that stands in `folder`, and what it says of the model."""
+    command = [sys.executable, "-I", "-c", STRANGER, store, uri, str(table), str(folder / "answer.parquet")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return pd.read_parquet(folder / "answer.parquet"), json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture(params=["sqlite", "server"])
+def store_uri(request) -> str:
+    return request.getfixturevalue("sqlite_uri") if request.param == "sqlite" else request.getfixturevalue("server").uri
+
+
+def test_a_stranger_predicts_with_the_registered_leader_as_the_leader_does(
+    run, store_uri, tmp_path, monkeypatch, capfd
+):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    tracker, record = register(run, store_uri, tmp_path / "out", "late parcels")
+    assert (record.model_uri, record.name, record.problem) == ("models:/late parcels@leader", "late parcels", None)
+    assert list(Path.cwd().iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+    predicted, said = ask_a_stranger(store_uri, record.model_uri, run.table, tmp_path)
+    pd.testing.assert_frame_equal(predicted, run.leader.predict(pd.read_parquet(run.table)))
+    assert said["hidden"]
+    assert Path(said["code"]).parts[-3:] == ("code", "pipeline", "__init__.py")
+    assert not said["ray"]
+    assert said["inputs"] == said["example"] == ["amount", "count", "place", "member", "day"]
+    assert said["outputs"] == ["no", "yes"]
+
+    client = MlflowClient(store_uri)
+    version = client.get_model_version_by_alias("late parcels", "leader")
+    _, parent_id = tracker.ids()
+    assert (int(version.version), version.run_id) == (record.version, parent_id)
+    (output,) = client.get_run(parent_id).outputs.model_outputs
+    logged = client.get_logged_model(output.model_id)
+    assert (logged.name, logged.status, logged.artifact_location) == ("leader", "READY", version.source)
+    assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "late parcels", "version": 1}]
+
+
+def test_the_model_folder_of_the_output_serves_alone_and_pins_what_it_needs(run, sqlite_uri, tmp_path):
+    _, record = register(run, sqlite_uri, tmp_path / "out", "parcels")
+    assert record.folder == tmp_path / "out" / "leader"
+    assert not [path for path in record.folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pyc")]
+    pins = (record.folder / "requirements.txt").read_text().split()
+    assert {pin.partition("==")[0] for pin in pins} >= {"mlflow", "numpy", "pandas", "lightgbm", "scikit-learn"}
+    assert not {pin.partition("==")[0] for pin in pins} & {"ray", "xgboost", "torch", "stacktune"}
+    about = yaml.safe_load((record.folder / "MLmodel").read_text())
+    assert about["flavors"]["python_function"]["loader_module"] == "pipeline.ensemble.serve"
+    predicted, _ = ask_a_stranger(sqlite_uri, str(record.folder), run.table, tmp_path)
+    pd.testing.assert_frame_equal(predicted, run.leader.predict(pd.read_parquet(run.table)))
+
+
+def test_frames_of_other_types_are_predicted_as_by_the_leader(run, sqlite_uri, tmp_path):
+    _, record = register(run, sqlite_uri, tmp_path / "out", "other types")
+    frame = pd.DataFrame(
+        {
+            "extra": ["x", "y", "z"],
+            "day": ["2024-03-01", None, "2024-05-01"],
+            "member": [None, True, False],
+            "place": ["nowhere", None, "east"],
+            "count": [1.0, np.nan, 3.0],
+            "amount": [1, 2, 3],
+        }
+    )
+    frame.to_parquet(tmp_path / "few.parquet")
+    predicted, _ = ask_a_stranger(sqlite_uri, record.model_uri, tmp_path / "few.parquet", tmp_path)
+    pd.testing.assert_frame_equal(predicted, run.leader.predict(frame))
+    assert np.isfinite(predicted.to_numpy()).all()
+
+
+def test_the_alias_moves_to_the_newest_leader_and_names_its_folder(run, store_uri, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store_uri)
+    _, first = register(run, store_uri, tmp_path / "one", "moving")
+    _, second = register(run, store_uri, tmp_path / "two", "moving")
+    assert second.version == first.version + 1
+    for uri in ("models:/moving@leader", f"models:/moving/{first.version}"):
+        (manifest,) = resolve_model(uri).glob("data/*/leader.json")
+        frame = pd.read_parquet(run.table)
+        pd.testing.assert_frame_equal(Leader.load(manifest.parent).predict(frame), run.leader.predict(frame))
+
+
+@pytest.mark.parametrize("uri", ["models:/nobody@leader", "models:/nobody/1", "models:/nobody"])
+def test_a_model_that_is_not_there_is_said_with_the_store(sqlite_uri, uri):
+    with pytest.raises(ConfigError, match=r"there is no model 'models:/nobody.*' in sqlite:.*MLFLOW_TRACKING_URI"):
+        resolve_model(uri, sqlite_uri)
+
+
+def test_without_any_store_the_user_hears_where_to_name_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI is not set"):
+        resolve_model("models:/late parcels@leader")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_is_gone_costs_the_registration_and_not_the_leader(run, server, tmp_path):
+    tracker = Tracker(server.uri, "registered", None, "first run")
+    tracker.start()
+    tracker.ids()
+    server.stop()
+    try:
+        sample = run.dataset.sample
+        output = run.leader.predict(sample)
+        record = register_leader(tracker, run.leader_folder, sample, output, "unheard", tmp_path / "out")
+    finally:
+        server.start()
+    assert (record.model_uri, record.name, record.version) == (None, None, None)
+    assert "failed with exception" in record.problem
+    predicted, _ = ask_a_stranger(f"sqlite:///{tmp_path}/none.db", str(record.folder), run.table, tmp_path)
+    pd.testing.assert_frame_equal(predicted, run.leader.predict(pd.read_parquet(run.table)))
+    assert tracker.finish("FINISHED", {}, {})
+
+
+def test_a_family_is_pinned_with_its_own_library_and_no_other():
+    names = {pin.partition("==")[0] for pin in requirements_for(["pipeline.families.xgboost"])}
+    assert {"xgboost", "numpy", "mlflow"} <= names
+    assert not names & {"lightgbm", "torch", "ray"}

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.tracking.tracker import Tracker
+from pipeline.tracking.ui import ui_command
+
+
+def given(command: list[str], option: str) -> str:
+    return command[command.index(option) + 1]
+
+
+@pytest.fixture
+def output(tmp_path: Path, sqlite_uri: str) -> Path:
+    """A run's folder whose store lies in its parent."""
+    output = tmp_path / "runs" / "one"
+    output.mkdir(parents=True)
+    (output.parent / "mlflow.db").write_bytes(b"SQLite format 3\x00")
+    (output / "config.yaml").write_text("data: x.parquet\ntracking_uri: null\n")
+    return output
+
+
+def test_a_run_folder_and_a_folder_of_runs_mean_the_store_in_the_parent(output):
+    for folder in (output, output.parent):
+        command = ui_command(str(folder))
+        assert given(command, "--backend-store-uri") == f"sqlite:///{output.parent}/mlflow.db"
+        assert given(command, "--host") == "127.0.0.1"
+        assert "MLFLOW_DISABLE_TELEMETRY=true" in command
+
+
+def test_a_run_folder_means_the_store_that_its_config_names(output, tmp_path):
+    (tmp_path / "other.db").touch()
+    (output / "config.yaml").write_text(f"tracking_uri: sqlite:///{tmp_path}/other.db\n")
+    assert given(ui_command(str(output)), "--backend-store-uri") == f"sqlite:///{tmp_path}/other.db"
+
+
+def test_two_commands_take_two_ports(output):
+    ports = {given(ui_command(str(output)), "--port") for _ in range(5)}
+    assert len(ports) > 1
+
+
+def test_a_servers_own_page_is_opened_and_its_password_not_shown(server):
+    command = ui_command(server.uri.replace("://", "://me:secret@"))
+    assert command[1:] == ["-m", "webbrowser", server.uri]
+
+
+def test_a_databases_password_goes_into_the_environment(monkeypatch):
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "")
+    with socket.socket() as database:
+        database.bind(("127.0.0.1", 0))
+        database.listen()
+        uri = f"postgresql://me:secret@127.0.0.1:{database.getsockname()[1]}/db"
+        command = ui_command(uri)
+    assert "secret" not in " ".join(command)
+    assert os.environ["MLFLOW_BACKEND_STORE_URI"] == uri
+
+
+@pytest.mark.parametrize("place", ["nowhere", "sqlite:///nowhere/x.db"])
+def test_there_must_be_something_to_show(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"there is no (folder|MLflow store)"):
+        ui_command(place)
+
+
+def test_a_folder_without_a_store_is_said(tmp_path):
+    with pytest.raises(ConfigError, match=r"there is no MLflow store .*mlflow\.db"):
+        ui_command(str(tmp_path))
+
+
+def test_the_command_serves_the_ui_and_leaves_nothing_where_one_stands(sqlite_uri, tmp_path):
+    tracker = Tracker(sqlite_uri, "shown", None, "first run")
+    tracker.start()
+    tracker.ids()
+    assert tracker.finish("FINISHED", {}, {})
+    command = ui_command(sqlite_uri)
+    page = f"http://127.0.0.1:{given(command, '--port')}/"
+    with (tmp_path / "ui.log").open("w") as log:
+        serving = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
+    try:
+        assert "MLflow" in _fetched(page, serving)
+    finally:
+        os.killpg(serving.pid, signal.SIGKILL)
+        serving.wait()
+    assert [path.name for path in tmp_path.iterdir()] == ["ui.log"]
+
+
+def _fetched(page: str, serving: subprocess.Popen) -> str:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and serving.poll() is None:
+        try:
+            return urllib.request.urlopen(page, timeout=5).read().decode()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise AssertionError(f"no page at {page}")
