@@ -54,9 +54,8 @@ class Metric:
 
     def shown(self, score: float) -> float:
         """Return `score`, or a mean of scores, as people read it: in its own sign, NaN if any of them is undefined."""
-        if score <= WORST / 1e6:
-            return float("nan")
-        return score if self.greater_is_better else -score
+        value = score if self.greater_is_better else -score
+        return value if score > WORST / 1e6 else float("nan")
 
 
 def decide(prediction: np.ndarray, threshold: float = 0.5) -> np.ndarray:
@@ -67,9 +66,7 @@ def decide(prediction: np.ndarray, threshold: float = 0.5) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, weight: np.ndarray | None) -> float:
-    if weight is None:
-        return float(values.mean())
-    return float((values * weight).sum(dtype=np.float64) / weight.sum(dtype=np.float64))
+    return float(np.average(values, weights=weight))
 
 
 def _ranked(
@@ -108,24 +105,18 @@ def _rank_by_bits(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, 
     return bits[ends].view(score.dtype), ends, true[ends]
 
 
-def _steps(totals: np.ndarray) -> np.ndarray:
-    steps = totals.copy()
-    steps[1:] -= totals[:-1]
-    return steps
-
-
 def _roc_auc_two(positive: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> float:
     _, true, false = _ranked(positive, score, weight)
     if true[-1] <= 0 or false[-1] <= 0:
         return float("nan")
-    return float((_steps(false) * (2 * true - _steps(true))).sum() / (2 * true[-1] * false[-1]))
+    return float((np.diff(false, prepend=0) * (2 * true - np.diff(true, prepend=0))).sum() / (2 * true[-1] * false[-1]))
 
 
 def _average_precision_two(positive: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> float:
     _, true, false = _ranked(positive, score, weight)
     if true[-1] <= 0:
         return float("nan")
-    return float((_steps(true) * true / (true + false)).sum() / true[-1])
+    return float((np.diff(true, prepend=0) * true / (true + false)).sum() / true[-1])
 
 
 def _each_class(
@@ -172,9 +163,7 @@ def _f1(counts: np.ndarray) -> np.ndarray:
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     named = counts.sum(axis=-1) + counts.sum(axis=-2)
     f1 = 2 * hits / np.where(named > 0, named, 1)
-    if counts.shape[-1] == 2:
-        return f1[..., 1]
-    return f1.sum(axis=-1) / (named > 0).sum(axis=-1)
+    return f1[..., 1] if counts.shape[-1] == 2 else f1.sum(axis=-1) / (named > 0).sum(axis=-1)
 
 
 def _mcc(counts: np.ndarray) -> np.ndarray:
@@ -209,9 +198,7 @@ def _r2(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _
     """Share of variance explained; of a constant target 1 if it is met exactly, else 0, as in scikit-learn."""
     residual = _mean((target - prediction[:, 0]) ** 2, weight)
     variance = _mean((target - _mean(target, weight)) ** 2, weight)
-    if variance > 0:
-        return 1 - residual / variance
-    return 1.0 if residual == 0 else 0.0
+    return 1 - residual / variance if variance > 0 else float(residual == 0)
 
 
 def _rmsle(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
@@ -226,8 +213,7 @@ def _mape(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None,
     return _mean(np.abs(target - prediction[:, 0]) / np.maximum(np.abs(target), np.finfo(np.float64).eps), weight)
 
 
-_CLASSES = frozenset({"binary", "multiclass"})
-_VALUES = frozenset({"regression"})
+_CLASSES, _VALUES = frozenset({"binary", "multiclass"}), frozenset({"regression"})
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -270,9 +256,8 @@ def choose_threshold(
     Candidates lie midway between neighbouring scores: between all of them on up to 1,000 distinct scores, else at
     score quantiles that crowd towards both ends, where rare events are decided. 0.5 where no threshold is called for.
     """
-    if not metric.needs_threshold or prediction.shape[1] != 2:
-        return 0.5
-    if len(target) == 0 or not np.isfinite(prediction).all():
+    undecided = not metric.needs_threshold or prediction.shape[1] != 2
+    if undecided or len(target) == 0 or not np.isfinite(prediction).all():
         return 0.5
     return best_threshold(metric, *threshold_counts(target, prediction, weight))[0]
 

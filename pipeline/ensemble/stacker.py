@@ -41,7 +41,7 @@ def _logistic(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) ->
     m, n, n_outputs = predictions.shape
     logs = log_probabilities(predictions).transpose(0, 2, 1)
     logs = np.ascontiguousarray(logs - logs.mean(axis=1, keepdims=True))
-    hit = target[None, :] == np.arange(n_outputs)[:, None]
+    hit, rows = target[None, :] == np.arange(n_outputs)[:, None], np.arange(n)
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = parameters[:m], parameters[m:]
@@ -49,7 +49,7 @@ def _logistic(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) ->
         margins = np.broadcast_to(margins, hit.shape) - margins.max(axis=0)
         odds = np.exp(margins)
         total = odds.sum(axis=0)
-        surprise = np.log(total) - margins[hit.T.nonzero()[1], np.arange(n)]
+        surprise = np.log(total) - margins[target, rows]
         residual = (odds / total - hit) * share
         gap, tilt = (weights - 1 / m) / SPREAD, bias / _BIAS_SPREAD
         value = (surprise * share).sum() + 0.5 * ((gap**2).sum() + (tilt**2).sum())
