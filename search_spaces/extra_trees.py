@@ -12,7 +12,7 @@ SPACE = {
 }
 
 PORTFOLIO = [
-    {"max_features": 0.5, "min_samples_leaf": 3},
     {"max_features": 0.8, "min_samples_leaf": 6},
     {"max_features": 1.0, "min_samples_leaf": 2},
+    {"max_features": 0.5, "min_samples_leaf": 3},
 ]

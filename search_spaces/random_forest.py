@@ -13,7 +13,7 @@ SPACE = {
 }
 
 PORTFOLIO = [
-    {"max_features": 0.4, "min_samples_leaf": 3, "max_samples": 0.6},
     {"max_features": 0.3, "min_samples_leaf": 8, "max_samples": 0.9},
     {"max_features": 0.75, "min_samples_leaf": 2, "max_samples": 0.6},
+    {"max_features": 0.4, "min_samples_leaf": 3, "max_samples": 0.6},
 ]
