@@ -1,4 +1,4 @@
-"""A net that grows by epochs, and the net that predicts."""
+"""A net that grows by epochs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from pipeline.data.table import Table, Task
 from pipeline.families._net_inputs import Encoder, Inputs, fit_encoder
-from pipeline.families._nets import Dropout, Shape, decays, forward, initial_weights, learning_factor
+from pipeline.families._net_predictor import NetPredictor, Outputs
+from pipeline.families._nets import FROZEN, Dropout, Shape, decays, forward, initial_weights, learning_factor
 from pipeline.families.base import Config, Job
 from pipeline.seeds import derive_seed
 
@@ -24,84 +25,13 @@ if TYPE_CHECKING:
     from pipeline.families._nets import Weights
 
 BETAS = (0.9, 0.95)  # RealMLP-TD: a short memory of squares
-AVERAGE_OVER = 0.25  # share of an epoch over which the moving average of the weights forgets
-ROWS_AT_ONCE = 2048  # predicted together; what stays in a core's cache
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """How a net's outputs become predictions: probabilities, or values around `centre` within [low, high]."""
-
-    is_classification: bool
-    centre: float = 0.0
-    scale: float = 1.0
-    low: float = 0.0
-    high: float = 0.0
-
-    def predictions(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Turn (n_rows, k, n_outputs) into (n_rows, n_outputs) float64, the mean over the members."""
-        outputs = outputs.double()
-        if self.is_classification:
-            means = outputs.softmax(dim=2).mean(dim=1)
-            return means / means.sum(dim=1, keepdim=True)
-        return (outputs.mean(dim=1) * self.scale + self.centre).clamp(self.low, self.high)
-
-
-@dataclass(frozen=True)
-class NetPredictor:
-    """A fitted net: what it learnt about the columns, its shape, its weights and its outputs."""
-
-    encoder: Encoder
-    shape: Shape
-    weights: Weights
-    outputs: Outputs
-
-    def predict(self, table: Table) -> np.ndarray:
-        return self.predict_inputs(self.encoder.encode(table))
-
-    def predict_inputs(self, inputs: Inputs) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64 for encoded rows."""
-        import torch
-
-        device = self.weights["head.bias"].device
-        parts = [torch.empty(0, self.shape.n_outputs, dtype=torch.float64)]
-        with torch.inference_mode():
-            for start in range(0, len(inputs), ROWS_AT_ONCE):
-                rows = inputs[start : start + ROWS_AT_ONCE].to(device)
-                parts.append(self.outputs.predictions(forward(self.shape, self.weights, rows)).cpu())
-            return torch.cat(parts).numpy()
-
-    def save(self, folder: Path) -> None:
-        from safetensors.numpy import save_file as save_arrays
-        from safetensors.torch import save_file as save_tensors
-
-        save_arrays(
-            {field.name: getattr(self.encoder, field.name) for field in fields(Encoder)}, folder / "encoder.safetensors"
-        )
-        save_tensors(
-            {name: weight.cpu().contiguous() for name, weight in self.weights.items()}, folder / "weights.safetensors"
-        )
-        described = {"shape": asdict(self.shape), "outputs": asdict(self.outputs)}
-        (folder / "net.json").write_text(json.dumps(described, indent=1))
-
-
-def load_predictor(folder: Path) -> NetPredictor:
-    """Read what `NetPredictor.save` wrote; the net predicts on the CPU, with torch's own number of threads."""
-    from safetensors.numpy import load_file as load_arrays
-    from safetensors.torch import load_file as load_tensors
-
-    described = json.loads((folder / "net.json").read_text())
-    return NetPredictor(
-        encoder=Encoder(**load_arrays(folder / "encoder.safetensors")),
-        shape=Shape(**described["shape"]),
-        weights=load_tensors(folder / "weights.safetensors"),
-        outputs=Outputs(**described["outputs"]),
-    )
+ROWS_OF_FULL_BATCH = 32768
+ROWS_OF_ALL_BINS = 4096
 
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of a job, encoded once: training inputs, targets and weights on the job's device, watched inputs.
+    """The rows of a job, encoded once, on the job's device.
 
     target: (n_rows,) int64 codes, or float32 standardised values. weight: (n_rows,) float32 with mean 1, or None.
     """
@@ -137,35 +67,28 @@ def _outputs_of(train: Table, task: Task) -> Outputs:
     return Outputs(False, centre, deviation or 1.0, float(train.target.min()), float(train.target.max()))
 
 
-def _first_bias(part: Part, task: Task) -> torch.Tensor:
-    """Return the (n_outputs,) outputs that predict the training rows best when nothing else is known."""
-    import torch
-
-    if not task.is_classification:
-        return torch.zeros(1)
-    shares = torch.bincount(part.target, weights=part.weight, minlength=task.n_outputs).float() + 1.0
-    return (shares / shares.sum()).log().cpu()
-
-
 class NetLearner:
-    """A net in training, of the verbs of AdjustableLearner.
+    """A net in training, with the verbs of AdjustableLearner.
 
     Every epoch draws its order and its dropout from a seed of its own, so that nothing depends on how the epochs are
-    told apart, and the global generator is left alone.
+    parted, and the global generator is left alone. What is watched, marked and saved is a moving average of the
+    weights over about an epoch.
     """
 
     def __init__(self, job: Job, config: Config):
         import torch
 
         self.n_units = 0
-        self._job, self._config, self._marked = job, dict(config), None
+        self._job, self._config, self._marked = job, config, None
         with self._threads():
-            part = job.cache.get(("mlp", job.part, job.compute.device), lambda: make_part(job))
-            self._part, self._shape = part, _shape_of(part.encoder, job.task, config)
+            self._part = job.cache.get(("mlp", job.part, job.compute.device), lambda: make_part(job))
+            self._shape = _shape_of(self._part, job.task, config)
             generator = torch.Generator().manual_seed(derive_seed(job.seed, "mlp", "weights"))
-            weights = initial_weights(self._shape, generator)
-            weights["head.bias"] += _first_bias(part, job.task)
-            self._weights = {name: w.to(job.compute.device).requires_grad_() for name, w in weights.items()}
+            weights = initial_weights(self._shape, self._part.encoder.knots, generator)
+            weights["head.bias"] += _first_bias(self._part, job.task)
+            self._weights = {
+                name: w.to(job.compute.device).requires_grad_(name not in FROZEN) for name, w in weights.items()
+            }
             self._average = {name: w.detach().clone() for name, w in self._weights.items()}
             self._optimizer = _make_optimizer(self._weights)
 
@@ -177,11 +100,11 @@ class NetLearner:
 
     def watch(self) -> np.ndarray:
         with self._threads():
-            return self._predictor(self._average).predict_inputs(self._part.watched)
+            return self._predictor().predict_inputs(self._part.watched)
 
     def predict(self, table: Table) -> np.ndarray:
         with self._threads():
-            return self._predictor(self._average).predict(table)
+            return self._predictor().predict(table)
 
     def mark(self) -> None:
         self._marked = {name: weight.clone() for name, weight in self._average.items()}
@@ -191,18 +114,18 @@ class NetLearner:
             self._average = self._marked
 
     def save(self, folder: Path) -> None:
-        self._predictor(self._average).save(folder)
+        self._predictor().save(folder)
 
     def adjust(self, config: Config) -> None:
-        self._config = dict(config)
+        self._config = config
 
     def save_state(self, folder: Path) -> None:
         from safetensors.torch import save_file
 
-        kept = {f"weights/{name}": w.detach() for name, w in self._weights.items()}
-        kept |= {f"average/{name}": w for name, w in self._average.items()}
+        kept = {f"weights/{name}": weight.detach() for name, weight in self._weights.items()}
+        kept |= {f"average/{name}": weight for name, weight in self._average.items()}
         for name, weight in self._weights.items():
-            kept |= {f"{key}/{name}": value for key, value in self._optimizer.state.get(weight, {}).items()}
+            kept |= {f"{key}/{name}": moment for key, moment in self._optimizer.state.get(weight, {}).items()}
         save_file({name: tensor.cpu().contiguous() for name, tensor in kept.items()}, folder / "state.safetensors")
         (folder / "state.json").write_text(json.dumps({"n_units": self.n_units}))
 
@@ -210,19 +133,20 @@ class NetLearner:
         import torch
         from safetensors.torch import load_file
 
-        kept = load_file(folder / "state.safetensors")
-        self.n_units, self._marked = json.loads((folder / "state.json").read_text())["n_units"], None
+        kept = load_file(folder / "state.safetensors", device=self._job.compute.device)
+        self.n_units = json.loads((folder / "state.json").read_text())["n_units"]
+        self._marked = None
         self._optimizer.state.clear()
         with torch.no_grad():
             for name, weight in self._weights.items():
                 weight.copy_(kept[f"weights/{name}"])
-                self._average[name] = kept[f"average/{name}"].to(weight.device)
-                moments = {key: kept.get(f"{key}/{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
-                if moments["step"] is not None:
-                    self._optimizer.state[weight] = {key: m.to(weight.device) for key, m in moments.items()}
+                self._average[name] = kept[f"average/{name}"]
+                if f"step/{name}" in kept:
+                    moments = {key: kept[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+                    self._optimizer.state[weight] = moments
 
-    def _predictor(self, weights: Weights) -> NetPredictor:
-        return NetPredictor(self._part.encoder, self._shape, weights, self._part.outputs)
+    def _predictor(self) -> NetPredictor:
+        return NetPredictor(self._part.encoder, self._shape, self._average, self._part.outputs)
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
@@ -247,23 +171,20 @@ class NetLearner:
         generator = torch.Generator(device).manual_seed(seed)
         n_steps = max(1, round(n_rows / batch_rows(self._config["batch_size"], n_rows)))
         cuts = [n_rows * step // n_steps for step in range(n_steps + 1)]
-        forget = 1.0 / (AVERAGE_OVER * n_steps + 1)
         for step in range(n_steps):
-            share = (self.n_units + step / n_steps) / self._config["n_epochs"]
-            drop = self._set_rates(min(share, 1.0), generator)
+            drop = self._set_rates((self.n_units + step / n_steps) / self._config["n_epochs"], generator)
             rows = slice(cuts[step], cuts[step + 1])
             self._step(train[rows], target[rows], None if weight is None else weight[rows], drop)
-            for name, average in self._average.items():
-                average.lerp_(self._weights[name].detach(), forget)
+            self._move_average(n_steps, self.n_units * n_steps + step)
 
     def _set_rates(self, share: float, generator: torch.Generator) -> Dropout:
         """Set the optimiser's rates for `share` of the planned epochs and return the dropout that goes with them."""
-        lr = self._config["lr"] * learning_schedule(share)
         easing = flat_cosine(share)
+        lr, weight_decay = self._config["lr"] * easing, self._config["weight_decay"] * easing
         for group in self._optimizer.param_groups:
             group["lr"] = lr * group["factor"]
-            group["weight_decay"] = self._config["weight_decay"] * easing / group["factor"] if group["decays"] else 0.0
-        return Dropout(self._config["dropout"] * easing, generator)
+            group["weight_decay"] = weight_decay / group["factor"] if group["decays"] else 0.0
+        return Dropout(self._config["dropout"], generator)
 
     def _step(self, rows: Inputs, target: torch.Tensor, weight: torch.Tensor | None, drop: Dropout) -> None:
         import torch.nn.functional as F  # noqa: N812
@@ -271,7 +192,7 @@ class NetLearner:
         outputs = forward(self._shape, self._weights, rows, drop)
         target = target.unsqueeze(1).expand(outputs.shape[:2])
         if self._job.task.is_classification:
-            losses = F.cross_entropy(outputs.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
+            losses = F.cross_entropy(outputs.flatten(0, 1), target.flatten(), reduction="none").view(target.shape)
         else:
             losses = (outputs.squeeze(2) - target).square()
         loss = losses.mean() if weight is None else (losses * weight.unsqueeze(1)).mean()
@@ -279,20 +200,21 @@ class NetLearner:
         loss.backward()
         self._optimizer.step()
 
+    def _move_average(self, n_steps: int, n_steps_done: int) -> None:
+        """Move the average towards the weights: over the last tenth of the steps done, an epoch's at the most."""
+        forget = max(1 / (n_steps + 1), 1 / (2 + 0.1 * n_steps_done))
+        for name, average in self._average.items():
+            average.lerp_(self._weights[name].detach(), forget)
+
 
 def batch_rows(batch_size: int, n_rows: int) -> int:
     """Return the rows of one step: `batch_size` for 32,768 rows, and with the square root of the rows otherwise."""
-    return max(8, round(batch_size * math.sqrt(n_rows / 32768)))
+    return max(8, round(batch_size * math.sqrt(n_rows / ROWS_OF_FULL_BATCH)))
 
 
 def flat_cosine(share: float) -> float:
-    """Return 1 for the first half of the epochs, then a cosine to 0 (RealMLP's flat_cos)."""
-    return 1.0 if share <= 0.5 else 0.5 * (1 + math.cos(math.pi * (2 * share - 1)))
-
-
-def learning_schedule(share: float) -> float:
-    """Return what the learning rate is multiplied by after `share` of the epochs."""
-    return flat_cosine(share)
+    """Return 1 for the first half of the planned epochs, then a cosine to 0 (RealMLP's flat_cos)."""
+    return 1.0 if share <= 0.5 else 0.5 * (1 + math.cos(math.pi * (2 * min(share, 1.0) - 1)))
 
 
 def _make_optimizer(weights: Weights) -> torch.optim.AdamW:
@@ -301,23 +223,38 @@ def _make_optimizer(weights: Weights) -> torch.optim.AdamW:
 
     groups: dict[tuple[float, bool], list[torch.Tensor]] = {}
     for name, weight in weights.items():
-        if weight.numel():
+        if weight.numel() and name not in FROZEN:
             groups.setdefault((learning_factor(name, weight), decays(name)), []).append(weight)
     described = [{"params": params, "factor": factor, "decays": pulls} for (factor, pulls), params in groups.items()]
     return torch.optim.AdamW(described, lr=0.0, betas=BETAS, fused=True)
 
 
-def _shape_of(encoder: Encoder, task: Task, config: Config) -> Shape:
-    shape = Shape(
-        n_plain=encoder.n_plain,
-        n_curved=encoder.n_curved,
-        n_embedded=encoder.n_embedded,
-        n_levels=encoder.n_levels,
+def _first_bias(part: Part, task: Task) -> torch.Tensor:
+    """Return the (n_outputs,) outputs that predict the training rows best when nothing else is known."""
+    import torch
+
+    if not task.is_classification:
+        return torch.zeros(1)
+    shares = torch.bincount(part.target, weights=part.weight, minlength=task.n_outputs).float() + 1.0
+    return (shares / shares.sum()).log().cpu()
+
+
+def bins(n_bins: int, n_rows: int) -> int:
+    """Return the pieces of a number: `n_bins`, fewer in proportion on small tables, as a power of two from 2 on."""
+    return 2 ** max(1, math.floor(math.log2(n_bins * min(1.0, n_rows / ROWS_OF_ALL_BINS))))
+
+
+def _shape_of(part: Part, task: Task, config: Config) -> Shape:
+    return Shape(
+        n_plain=part.encoder.n_plain,
+        n_curved=part.encoder.n_curved,
+        n_embedded=part.encoder.n_embedded,
+        n_levels=part.encoder.n_levels,
         n_outputs=task.n_outputs,
         width=config["width"],
         n_layers=config["n_layers"],
         k=config["k"],
         activation=config["activation"],
         plr_sigma=config["plr_sigma"],
+        n_bins=bins(config["n_bins"], len(part.train)),
     )
-    return replace(shape)

@@ -14,7 +14,7 @@ def _start(job: Job, config: Config) -> AdjustableLearner:
 
 
 def _load(folder: Path) -> Predictor:
-    from pipeline.families._net_learner import load_predictor
+    from pipeline.families._net_predictor import load_predictor
 
     return load_predictor(folder)
 

@@ -1,0 +1,90 @@
+"""The net that predicts: what it learnt about the columns, its weights, and how its outputs are read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.data.table import Table
+from pipeline.families._net_inputs import Encoder, Inputs
+from pipeline.families._nets import Shape, forward
+
+if TYPE_CHECKING:
+    import torch
+
+    from pipeline.families._nets import Weights
+
+ROWS_AT_ONCE = 2048  # predicted together; their activations stay in a core's cache
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """How a net's outputs become predictions: probabilities, or values around `centre` within [low, high]."""
+
+    is_classification: bool
+    centre: float = 0.0
+    scale: float = 1.0
+    low: float = 0.0
+    high: float = 0.0
+
+    def predictions(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Turn (n_rows, k, n_outputs) into (n_rows, n_outputs) float64, the mean over the members."""
+        outputs = outputs.double()
+        if self.is_classification:
+            means = outputs.softmax(dim=2).mean(dim=1)
+            return means / means.sum(dim=1, keepdim=True)
+        return (outputs.mean(dim=1) * self.scale + self.centre).clamp(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class NetPredictor:
+    """A fitted net."""
+
+    encoder: Encoder
+    shape: Shape
+    weights: Weights
+    outputs: Outputs
+
+    def predict(self, table: Table) -> np.ndarray:
+        return self.predict_inputs(self.encoder.encode(table))
+
+    def predict_inputs(self, inputs: Inputs) -> np.ndarray:
+        """Return (n_rows, n_outputs) float64 for encoded rows."""
+        import torch
+
+        device = self.weights["head.bias"].device
+        parts = [torch.empty(0, self.shape.n_outputs, dtype=torch.float64)]
+        with torch.inference_mode():
+            for start in range(0, len(inputs), ROWS_AT_ONCE):
+                rows = inputs[start : start + ROWS_AT_ONCE].to(device)
+                parts.append(self.outputs.predictions(forward(self.shape, self.weights, rows)).cpu())
+            return torch.cat(parts).numpy()
+
+    def save(self, folder: Path) -> None:
+        from safetensors.numpy import save_file as save_arrays
+        from safetensors.torch import save_file as save_tensors
+
+        arrays = {field.name: np.ascontiguousarray(getattr(self.encoder, field.name)) for field in fields(Encoder)}
+        save_arrays(arrays, folder / "encoder.safetensors")
+        weights = {name: weight.cpu().contiguous() for name, weight in self.weights.items()}
+        save_tensors(weights, folder / "weights.safetensors")
+        described = {"shape": asdict(self.shape), "outputs": asdict(self.outputs)}
+        (folder / "net.json").write_text(json.dumps(described, indent=1))
+
+
+def load_predictor(folder: Path) -> NetPredictor:
+    """Read what `NetPredictor.save` wrote; the net predicts on the CPU, with torch's own number of threads."""
+    from safetensors.numpy import load_file as load_arrays
+    from safetensors.torch import load_file as load_tensors
+
+    described = json.loads((folder / "net.json").read_text())
+    return NetPredictor(
+        encoder=Encoder(**load_arrays(folder / "encoder.safetensors")),
+        shape=Shape(**described["shape"]),
+        weights=load_tensors(folder / "weights.safetensors"),
+        outputs=Outputs(**described["outputs"]),
+    )
