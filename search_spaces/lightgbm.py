@@ -2,6 +2,8 @@
 
 Ranges are those that TabArena searches (arXiv 2506.16791), but for the learning rate: budgets of minutes want faster
 ones, so it spans the upper part of TabArena's and AutoGluon's (0.005 to 0.2).
+cross_levels is ours: whether columns of many levels, and their pairs with others, are replaced by means of the target,
+see pipeline/families/_cross.py.
 """
 
 from ray import tune
@@ -19,6 +21,7 @@ SPACE = {
     "cat_l2": tune.loguniform(5e-3, 10.0),
     "min_data_per_group": tune.lograndint(2, 101),
     "max_cat_to_onehot": tune.lograndint(4, 101),
+    "cross_levels": tune.choice([False, True]),
 }
 
 
@@ -35,6 +38,7 @@ def _entry(learning_rate: float, num_leaves: int, **changed: object) -> dict[str
         "cat_l2": 10.0,
         "min_data_per_group": 100,
         "max_cat_to_onehot": 4,
+        "cross_levels": False,
     }
     return {"learning_rate": learning_rate, "num_leaves": num_leaves, **usual, **changed}
 
@@ -44,12 +48,14 @@ def _entry(learning_rate: float, num_leaves: int, **changed: object) -> dict[str
 PORTFOLIO = [
     _entry(0.1, 31),
     _entry(0.05, 31, cat_smooth=1.0, cat_l2=1.0, min_data_per_group=5),
-    _entry(0.1, 15, feature_fraction=0.7),
+    _entry(0.1, 15, feature_fraction=0.7, cross_levels=True),
     _entry(0.05, 20, feature_fraction=0.43, bagging_fraction=0.71, min_data_in_leaf=2),
     _entry(0.06, 8, feature_fraction=0.6, min_data_in_leaf=10),
-    _entry(0.04, 128, feature_fraction=0.5, bagging_fraction=0.8, min_data_in_leaf=3, lambda_l2=1.0),
-    _entry(0.05, 31, feature_fraction=0.4, bagging_fraction=0.7, min_data_in_leaf=50, lambda_l2=10.0),
-    _entry(0.06, 64, feature_fraction=0.6, min_data_in_leaf=5, extra_trees=True),
+    _entry(0.04, 128, feature_fraction=0.5, bagging_fraction=0.8, min_data_in_leaf=3, lambda_l2=1.0, cross_levels=True),
+    _entry(
+        0.05, 31, feature_fraction=0.4, bagging_fraction=0.7, min_data_in_leaf=50, lambda_l2=10.0, cross_levels=True
+    ),
+    _entry(0.06, 64, feature_fraction=0.6, min_data_in_leaf=5, extra_trees=True, cross_levels=True),
     _entry(0.03, 31, feature_fraction=0.6, bagging_fraction=0.8),
     _entry(0.05, 180, feature_fraction=0.4, min_data_in_leaf=12, extra_trees=True, lambda_l1=0.2),
 ]

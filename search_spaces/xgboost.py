@@ -2,6 +2,8 @@
 
 Ranges are those that TabArena searches (arXiv 2506.16791), but for the learning rate: budgets of minutes want faster
 ones, so it spans the upper part of TabArena's and AutoGluon's (0.005 to 0.2).
+cross_levels is ours: whether columns of many levels, and their pairs with others, are replaced by means of the target,
+see pipeline/families/_cross.py.
 """
 
 from ray import tune
@@ -18,6 +20,7 @@ SPACE = {
     "grow_policy": tune.choice(["depthwise", "lossguide"]),
     "max_leaves": tune.lograndint(8, 512),
     "max_cat_to_onehot": tune.lograndint(4, 101),
+    "cross_levels": tune.choice([False, True]),
 }
 
 
@@ -33,6 +36,7 @@ def _entry(learning_rate: float, max_depth: int, **changed: object) -> dict[str,
         "grow_policy": "depthwise",
         "max_leaves": 256,
         "max_cat_to_onehot": 4,
+        "cross_levels": False,
     }
     return {"learning_rate": learning_rate, "max_depth": max_depth, **usual, **changed}
 
@@ -42,12 +46,21 @@ def _entry(learning_rate: float, max_depth: int, **changed: object) -> dict[str,
 PORTFOLIO = [
     _entry(0.1, 6),
     _entry(0.05, 8, colsample_bytree=0.6, subsample=0.8, min_child_weight=0.6),
-    _entry(0.06, 4, colsample_bytree=0.7),
+    _entry(0.06, 4, colsample_bytree=0.7, cross_levels=True),
     _entry(0.1, 5, min_child_weight=3.0, subsample=0.8, colsample_bytree=0.8),
     _entry(0.05, 6, max_cat_to_onehot=100),
     _entry(0.08, 6, min_child_weight=1e-3, subsample=0.65, colsample_bynode=0.9, reg_lambda=0.1),
-    _entry(0.05, 10, colsample_bytree=0.7, min_child_weight=0.6),
+    _entry(0.05, 10, colsample_bytree=0.7, min_child_weight=0.6, cross_levels=True),
     _entry(0.05, 8, grow_policy="lossguide", max_leaves=64, colsample_bytree=0.6, min_child_weight=5.0),
-    _entry(0.05, 6, colsample_bytree=0.5, colsample_bynode=0.6, reg_lambda=8.0, min_child_weight=10.0, subsample=0.7),
+    _entry(
+        0.05,
+        6,
+        colsample_bytree=0.5,
+        colsample_bynode=0.6,
+        reg_lambda=8.0,
+        min_child_weight=10.0,
+        subsample=0.7,
+        cross_levels=True,
+    ),
     _entry(0.04, 11, grow_policy="lossguide", colsample_bytree=0.5, subsample=0.8, reg_lambda=3.0),
 ]

@@ -9,21 +9,22 @@ import numpy as np
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
 from pipeline.families._boosting import FIRST_RUNG, PATIENCE, max_trees
+from pipeline.families._cross import CrossedMeans, Tables, load_crossed, tables_of
 from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families._threads import limited
 from pipeline.families.base import Compute, Config, Family, Job
 from pipeline.seeds import derive_seed
 
 OBJECTIVES = {BINARY: "binary", MULTICLASS: "multiclass", REGRESSION: "regression"}
-BINNING = ("max_bin",)
 MODEL_FILE = "model.txt"
 
 
 class LightGBMPredictor:
     """A finished booster."""
 
-    def __init__(self, booster: Any, output: Output, n_threads: int | None = None):
+    def __init__(self, booster: Any, output: Output, crossed: CrossedMeans | None, n_threads: int | None = None):
         """Wrap a `lightgbm.Booster`; `n_threads` of None is every core."""
+        self._crossed = crossed
         self._booster = booster
         self._output = output
         self._n_threads = n_threads
@@ -31,23 +32,27 @@ class LightGBMPredictor:
 
     def predict(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64."""
+        features = (self._crossed.apply(table) if self._crossed else table).features
         with limited(self._n_threads, "lightgbm"):
-            said = self._booster.predict(table.features, num_iteration=self._n_best, num_threads=self._n_threads or 0)
+            said = self._booster.predict(features, num_iteration=self._n_best, num_threads=self._n_threads or 0)
         return self._output.prediction(said)
 
     def save(self, folder: Path) -> None:
         """Write LightGBM's text model, of the best trees only, and the output."""
         self._booster.save_model(folder / MODEL_FILE, num_iteration=self._n_best)
         self._output.save(folder)
+        if self._crossed:
+            self._crossed.save(folder)
 
 
 class LightGBMLearner(LightGBMPredictor):
     """A growing booster."""
 
     def __init__(self, job: Job, config: Config):
+        tables = tables_of(job, config["cross_levels"])
         output = output_of(job)
         with limited(job.compute.n_threads, "lightgbm"):
-            super().__init__(_open_booster(job, config, output), output, job.compute.n_threads)
+            super().__init__(_open_booster(job, config, tables), output, tables.crossed, job.compute.n_threads)
         self.n_units = 0
         self._n_marked = 0
 
@@ -80,15 +85,14 @@ class LightGBMLearner(LightGBMPredictor):
         self._n_best = self._n_marked
 
 
-def _open_booster(job: Job, config: Config, output: Output) -> Any:
+def _open_booster(job: Job, config: Config, tables: Tables) -> Any:
     import lightgbm
 
-    binning = {name: config[name] for name in BINNING if name in config}
-    train = job.cache.get(("lightgbm", job.part, *binning.items()), lambda: _bin_rows(job, binning, output))
+    key = (job.part, tables.crossed is not None)
+    train = job.cache.get(("lightgbm", *key), lambda: _bin_rows(job, tables))
     booster = lightgbm.Booster(_parameters(job, config), train)
     if len(job.watched):
-        key = ("lightgbm watched", job.part, *binning.items())
-        booster.add_valid(job.cache.get(key, lambda: _bin_watched(job, train)), "watched")
+        booster.add_valid(job.cache.get(("lightgbm watched", *key), lambda: _bin_watched(train, tables)), "watched")
     return booster
 
 
@@ -104,7 +108,8 @@ def _parameters(job: Job, config: Config) -> dict[str, Any]:
     }
     if job.task.kind == MULTICLASS:
         fixed["num_class"] = job.task.n_outputs
-    return {**config, **_shared_parameters(job.compute), **fixed}
+    own = {name: value for name, value in config.items() if name != "cross_levels"}
+    return {**own, **_shared_parameters(job.compute), **fixed}
 
 
 def _shared_parameters(compute: Compute) -> dict[str, Any]:
@@ -113,30 +118,32 @@ def _shared_parameters(compute: Compute) -> dict[str, Any]:
     return {"feature_pre_filter": False, "force_col_wise": True, "num_threads": compute.n_threads, "verbosity": -1}
 
 
-def _bin_rows(job: Job, binning: dict[str, Any], output: Output) -> Any:
+def _bin_rows(job: Job, tables: Tables) -> Any:
     import lightgbm
 
-    rows = job.table.take(job.rows)
+    rows = tables.rows
     dataset = lightgbm.Dataset(
         rows.features,
-        label=output.label(rows.target),
+        label=output_of(job).label(rows.target),
         weight=weight_of(job),
         feature_name=[f"f{index}" for index in range(rows.n_features)],
         categorical_feature=rows.categorical_indices,
-        params={**binning, **_shared_parameters(job.compute)},
+        params=_shared_parameters(job.compute),
     )
     return dataset.construct()
 
 
-def _bin_watched(job: Job, train: Any) -> Any:
-    return train.create_valid(job.table.features[job.watched], params=train.get_params()).construct()
+def _bin_watched(train: Any, tables: Tables) -> Any:
+    return train.create_valid(tables.watched.features, params=train.get_params()).construct()
 
 
 def load(folder: Path) -> LightGBMPredictor:
     """Read what `save` wrote."""
     import lightgbm
 
-    return LightGBMPredictor(lightgbm.Booster(model_file=folder / MODEL_FILE), Output.load(folder))
+    return LightGBMPredictor(
+        lightgbm.Booster(model_file=folder / MODEL_FILE), Output.load(folder), load_crossed(folder)
+    )
 
 
 FAMILY = Family(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.table import REGRESSION, Table
+from pipeline.families._cross import Crossing
 from pipeline.families._encode import (
     OneHot,
     TargetEncoding,
@@ -35,6 +36,7 @@ MODEL_FILE = "linear.npz"
 class Design:
     """A table as the columns that a linear model weighs: scaled numbers, levels' means, then indicators of levels."""
 
+    crossing: Crossing
     scaling: Scaling
     encoding: TargetEncoding
     encoding_scaling: Scaling
@@ -42,7 +44,8 @@ class Design:
 
     def transform(self, table: Table) -> Any:
         """Return (n_rows, n_columns) float32, dense or `scipy.sparse.csr_array`."""
-        return self.assemble(table, self.encoding.transform(table.codes))
+        crossed = self.crossing.apply(table)
+        return self.assemble(crossed, self.encoding.transform(crossed.codes))
 
     def assemble(self, table: Table, means: np.ndarray) -> Any:
         """Return the design of `table` whose target encoding, (n_rows, n_encoded_columns), is given."""
@@ -97,7 +100,13 @@ class LinearPredictor:
         self._output.save(folder)
 
 
-DESIGN_PARTS = {"scaling": Scaling, "encoding": TargetEncoding, "encoding_scaling": Scaling, "one_hot": OneHot}
+DESIGN_PARTS = {
+    "crossing": Crossing,
+    "scaling": Scaling,
+    "encoding": TargetEncoding,
+    "encoding_scaling": Scaling,
+    "one_hot": OneHot,
+}
 
 
 class LinearLearner(LinearPredictor):
@@ -139,10 +148,12 @@ def _no_weights() -> Weights:
 def _design(job: Job, scaling: str, min_frequency: int, high_cardinality: str) -> tuple[Design, Any]:
     """Return the design fitted on the job's rows, and those rows under it."""
     rows = job.table.take(job.rows)
-    encoded = (np.array(rows.cardinalities) > FEW_LEVELS) & (high_cardinality == "target")
+    crossing = Crossing.fit(rows) if high_cardinality == "crossed" else Crossing.none()
+    rows = crossing.apply(rows)
+    encoded = (np.array(rows.cardinalities) > FEW_LEVELS) & (high_cardinality != "onehot")
     encoding, means = encode_target(rows, np.flatnonzero(encoded), target_signals(rows, job.task), SMOOTH)
     one_hot = OneHot.fit(rows, np.flatnonzero(~encoded), min_frequency)
-    design = Design(Scaling.fit(rows.numeric, scaling), encoding, Scaling.fit(means, "squash"), one_hot)
+    design = Design(crossing, Scaling.fit(rows.numeric, scaling), encoding, Scaling.fit(means, "squash"), one_hot)
     return design, design.assemble(rows, means)
 
 

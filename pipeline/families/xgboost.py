@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
 from pipeline.families._boosting import FIRST_RUNG, PATIENCE, max_trees
+from pipeline.families._cross import CrossedMeans, load_crossed, tables_of
 from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families.base import Config, Family, Job
 from pipeline.seeds import derive_seed
@@ -21,21 +22,25 @@ MODEL_FILE = "model.ubj"
 class XGBoostPredictor:
     """A finished booster."""
 
-    def __init__(self, booster: Any, output: Output):
+    def __init__(self, booster: Any, output: Output, crossed: CrossedMeans | None):
         """Wrap an `xgboost.Booster`."""
+        self._crossed = crossed
         self._booster = booster
         self._output = output
         self._n_best: int | None = None
 
     def predict(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64."""
-        said = self._booster.inplace_predict(table.features, iteration_range=(0, self._n_best or 0))
+        features = (self._crossed.apply(table) if self._crossed else table).features
+        said = self._booster.inplace_predict(features, iteration_range=(0, self._n_best or 0))
         return self._output.prediction(said)
 
     def save(self, folder: Path) -> None:
         """Write XGBoost's UBJSON model, of the best rounds only, and the output."""
         self._booster[: self._n_best].save_model(folder / MODEL_FILE)
         self._output.save(folder)
+        if self._crossed:
+            self._crossed.save(folder)
 
 
 class XGBoostLearner(XGBoostPredictor):
@@ -44,10 +49,12 @@ class XGBoostLearner(XGBoostPredictor):
     def __init__(self, job: Job, config: Config):
         import xgboost
 
-        self._train = job.cache.get(("xgboost", job.part, job.compute), lambda: _bin_rows(job))
-        self._watched = job.cache.get(("xgboost watched", job.part, job.compute), lambda: _watched(job))
+        tables = tables_of(job, config["cross_levels"])
+        key = (job.part, job.compute, tables.crossed is not None)
+        self._train = job.cache.get(("xgboost", *key), lambda: _bin_rows(job, tables.rows))
+        self._watched = job.cache.get(("xgboost watched", *key), lambda: _unbinned(job, tables.watched))
         booster = xgboost.Booster(_parameters(job, config), [self._train, self._watched])
-        super().__init__(booster, output_of(job))
+        super().__init__(booster, output_of(job), tables.crossed)
         self.n_units = 0
         self._n_marked = 0
 
@@ -82,17 +89,17 @@ def _parameters(job: Job, config: Config) -> dict[str, Any]:
     }
     if job.task.kind == MULTICLASS:
         fixed["num_class"] = job.task.n_outputs
-    return {**config, **fixed}
+    own = {name: value for name, value in config.items() if name != "cross_levels"}
+    return {**own, **fixed}
 
 
 def _types(table: Table) -> list[str]:
     return ["q"] * table.n_numeric + ["c"] * len(table.cardinalities)
 
 
-def _bin_rows(job: Job) -> Any:
+def _bin_rows(job: Job, rows: Table) -> Any:
     import xgboost
 
-    rows = job.table.take(job.rows)
     return xgboost.QuantileDMatrix(
         rows.features,
         output_of(job).label(rows.target),
@@ -104,11 +111,10 @@ def _bin_rows(job: Job) -> Any:
     )
 
 
-def _watched(job: Job) -> Any:
+def _unbinned(job: Job, rows: Table) -> Any:
     """Return the watched rows unbinned: with the bins of others, a level that those lack passes for another."""
     import xgboost
 
-    rows = job.table.take(job.watched)
     return xgboost.DMatrix(
         rows.features, feature_types=_types(rows), enable_categorical=True, nthread=job.compute.n_threads
     )
@@ -118,7 +124,7 @@ def load(folder: Path) -> XGBoostPredictor:
     """Read what `save` wrote."""
     import xgboost
 
-    return XGBoostPredictor(xgboost.Booster(model_file=folder / MODEL_FILE), Output.load(folder))
+    return XGBoostPredictor(xgboost.Booster(model_file=folder / MODEL_FILE), Output.load(folder), load_crossed(folder))
 
 
 FAMILY = Family(

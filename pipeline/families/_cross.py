@@ -1,0 +1,143 @@
+"""Pairs of categorical columns as columns of their own: what a level tells often hangs on another column's level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data.table import Table
+from pipeline.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
+from pipeline.families.base import Job
+
+MANY_LEVELS = 30  # pairs are worth it where one column has more; trees find those of few levels by themselves
+MOST_PAIRS = 36  # all pairs of nine columns
+CROSSED_FILE = "crossed.npz"
+SMOOTH = 10.0
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The pairs of levels in the training rows.
+
+    pairs: (n_pairs, 2) int64 categorical columns; strides: (n_pairs,) int64 levels of each pair's second column;
+    keys: (n_keys,) int64 pairs of levels as first * stride + second, ascending within each pair of columns;
+    sizes: (n_pairs,) int64 keys of each.
+    """
+
+    pairs: np.ndarray
+    strides: np.ndarray
+    keys: np.ndarray
+    sizes: np.ndarray
+
+    @classmethod
+    def fit(cls, table: Table) -> Crossing:
+        """Cross the columns of the training rows, those of most levels first."""
+        count = np.array(table.cardinalities, dtype=np.int64)
+        ranked = sorted(combinations(range(len(count)), 2), key=lambda pair: -max(count[list(pair)]))
+        chosen = [pair for pair in ranked if max(count[list(pair)]) > MANY_LEVELS][:MOST_PAIRS]
+        pairs = np.array(chosen, dtype=np.int64).reshape(-1, 2)
+        strides = count[pairs[:, 1]] + 1
+        keys = [np.unique(key) for key in _keys(table.codes, count, pairs, strides)]
+        sizes = np.array([len(key) for key in keys], dtype=np.int64)
+        return cls(pairs, strides, np.concatenate([np.zeros(0, np.int64), *keys]), sizes)
+
+    @classmethod
+    def none(cls) -> Crossing:
+        """Return the crossing that leaves tables as they are."""
+        nothing = np.zeros(0, dtype=np.int64)
+        return cls(nothing.reshape(0, 2), nothing, nothing, nothing)
+
+    def apply(self, table: Table) -> Table:
+        """Return `table` with a categorical column more for each pair."""
+        if len(self.pairs) == 0:
+            return table
+        ends = np.cumsum(self.sizes)
+        count = np.array(table.cardinalities, dtype=np.int64)
+        crossed = np.empty((table.n_rows, len(self.pairs)), dtype=np.float32)
+        for index, key in enumerate(_keys(table.codes, count, self.pairs, self.strides)):
+            crossed[:, index] = _positions(self.keys[ends[index] - self.sizes[index] : ends[index]], key)
+        return replace(
+            table,
+            features=np.hstack([table.features, crossed]),
+            names=(*table.names, *(f"pair {index}" for index in range(len(self.pairs)))),
+            cardinalities=(*table.cardinalities, *map(int, self.sizes)),
+        )
+
+
+def _keys(codes: np.ndarray, count: np.ndarray, pairs: np.ndarray, strides: np.ndarray) -> list[np.ndarray]:
+    levels = np.where(np.isnan(codes), count.astype(np.float32), codes).astype(np.int64)
+    return [
+        levels[:, first] * stride + levels[:, second] for (first, second), stride in zip(pairs, strides, strict=True)
+    ]
+
+
+def _positions(known: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Return (n_rows,) float32 positions of `key` in the ascending `known`, NaN where it is not there."""
+    if len(known) == 0:
+        return np.full(len(key), np.nan, dtype=np.float32)
+    places = np.minimum(np.searchsorted(known, key), len(known) - 1)
+    return np.where(known[places] == key, places, np.nan).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class CrossedMeans:
+    """Columns of many levels, and their pairs with others, as means of the target by level."""
+
+    crossing: Crossing
+    encoding: TargetEncoding
+
+    def apply(self, table: Table) -> Table:
+        """Return `table` with the means among its numeric columns, in place of its columns of many levels."""
+        return self.assemble(table, self.encoding.transform(self.crossing.apply(table).codes))
+
+    def assemble(self, table: Table, means: np.ndarray) -> Table:
+        """Return `table` with the given means, (n_rows, n_encoded_columns), in place of its columns of many levels."""
+        few = np.flatnonzero(np.array(table.cardinalities) <= MANY_LEVELS)
+        names = (
+            *table.names[: table.n_numeric],
+            *(f"mean {index}" for index in range(means.shape[1])),
+            *(table.names[table.n_numeric + index] for index in few),
+        )
+        features = np.ascontiguousarray(np.hstack([table.numeric, means, table.codes[:, few]]), dtype=np.float32)
+        cardinalities = tuple(table.cardinalities[index] for index in few)
+        return replace(table, features=features, names=names, cardinalities=cardinalities)
+
+    def save(self, folder: Path) -> None:
+        """Write crossed.npz."""
+        write_parts(folder / CROSSED_FILE, {"crossing": self.crossing, "encoding": self.encoding})
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a model of a job trains on and watches, and how it came about from the job's table, if it was changed."""
+
+    rows: Table
+    watched: Table
+    crossed: CrossedMeans | None = None
+
+
+def tables_of(job: Job, cross: bool) -> Tables:
+    """Return the job's rows and its watched rows, crossed if asked for and if a column has many levels."""
+    if cross and any(count > MANY_LEVELS for count in job.table.cardinalities):
+        return job.cache.get(("crossed", job.part), lambda: _cross(job))
+    return Tables(job.table.take(job.rows), job.table.take(job.watched))
+
+
+def _cross(job: Job) -> Tables:
+    rows = job.table.take(job.rows)
+    crossing = Crossing.fit(rows)
+    both = crossing.apply(rows)
+    many = np.flatnonzero(np.array(both.cardinalities) > MANY_LEVELS)
+    encoding, means = encode_target(both, many, target_signals(rows, job.task), SMOOTH)
+    crossed = CrossedMeans(crossing, encoding)
+    return Tables(crossed.assemble(rows, means), crossed.apply(job.table.take(job.watched)), crossed)
+
+
+def load_crossed(folder: Path) -> CrossedMeans | None:
+    """Read what `save` wrote, or return None where nothing was crossed."""
+    if not (folder / CROSSED_FILE).exists():
+        return None
+    return CrossedMeans(**read_parts(folder / CROSSED_FILE, {"crossing": Crossing, "encoding": TargetEncoding}))
