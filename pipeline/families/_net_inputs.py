@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 MOST_ONE_HOT = 9  # levels; more are embedded (RealMLP-TD, Holzmüller et al. 2024, section 3)
-N_KNOTS = 128  # adult's area under the curve by pieces: 16 .9234, 32 .9265, 64 .9291, 128 .9299
+N_KNOTS = 128  # adult's area under the curve rose .9291 to .9299 from 64 pieces to 128 (one fold, one seed)
 SMOOTH_CLIP = 3.0  # numbers are squashed into ±3 (RealMLP-TD)
 
 
@@ -150,7 +150,7 @@ def _knots(numeric: np.ndarray, kept: list[int], spreads: list[tuple[float, floa
     """Return N_KNOTS + 1 knots for each curved column, at even shares of its values.
 
     A value counts by the root of how often it comes, so that the rare values of a column that is mostly zero get knots
-    too: with plain quantiles adult's area under the curve falls from .926 to .917.
+    too: with plain quantiles adult's area under the curve fell from .927 to .917 (one fold, 32 pieces).
     """
     shares = np.linspace(0, 1, N_KNOTS + 1)
     knots = [np.empty((0, N_KNOTS + 1), np.float32)]
