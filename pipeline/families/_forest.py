@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.table import REGRESSION, Table
+from pipeline.families._cross import CrossedMeans, Tables, load_crossed, tables_of
 from pipeline.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
 from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families.base import Config, Job
@@ -120,11 +121,13 @@ class ForestPredictor:
         encoding: TargetEncoding,
         output: Output,
         trees: Trees,
+        crossed: CrossedMeans | None,
         n_threads: int | None = None,
     ):
         """`n_threads` of None is every core."""
         self._n_threads = n_threads or os.cpu_count() or 1
         self._rebuilt: list[Any] = []
+        self._crossed = crossed
         self._outline = outline
         self._encoding = encoding
         self._output = output
@@ -132,6 +135,7 @@ class ForestPredictor:
 
     def predict(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64."""
+        table = self._crossed.apply(table) if self._crossed else table
         columns = _columns(table, self._outline, self._encoding.transform(table.codes))
         self._rebuilt = self._rebuilt or self._trees.rebuilt(columns.shape[1])
         n_parts = min(self._n_threads, 1 + len(columns) // ROWS_A_THREAD)
@@ -144,16 +148,20 @@ class ForestPredictor:
         parts = {"outline": self._outline, "encoding": self._encoding, "trees": self._trees}
         write_parts(folder / MODEL_FILE, parts)
         self._output.save(folder)
+        if self._crossed:
+            self._crossed.save(folder)
 
 
 class ForestLearner:
     """A growing forest: a scikit-learn estimator under `warm_start`."""
 
-    def __init__(self, job: Job, estimator: Any):
-        """`estimator` is an unfitted scikit-learn forest with the configuration's parameters."""
+    def __init__(self, job: Job, estimator: Any, cross: bool):
+        """`estimator` is an unfitted scikit-learn forest; `cross` whether to cross columns of many levels."""
         self._estimator = estimator.set_params(warm_start=True, n_jobs=job.compute.n_threads)
-        key = ("forest", job.part)
-        self._outline, self._encoding, self._rows, self._watched = job.cache.get(key, lambda: _inputs(job))
+        tables = tables_of(job, cross)
+        self._crossed = tables.crossed
+        key = ("forest", job.part, tables.crossed is not None)
+        self._outline, self._encoding, self._rows, self._watched = job.cache.get(key, lambda: _inputs(job, tables))
         self._output = output_of(job)
         target = job.table.target[job.rows]
         self._target = target if job.task.is_classification else self._output.label(target).astype(np.float64)
@@ -196,12 +204,12 @@ class ForestLearner:
     def _finished(self) -> ForestPredictor:
         trees = Trees.of(self._estimator.estimators_[: self._n_best if self._rewound else self.n_units])
         n_threads = self._estimator.n_jobs
-        return ForestPredictor(self._outline, self._encoding, self._output, trees, n_threads)
+        return ForestPredictor(self._outline, self._encoding, self._output, trees, self._crossed, n_threads)
 
 
-def _inputs(job: Job) -> tuple[Outline, TargetEncoding, np.ndarray, np.ndarray]:
+def _inputs(job: Job, tables: Tables) -> tuple[Outline, TargetEncoding, np.ndarray, np.ndarray]:
     """Return what is fitted on the job's rows, and those rows and the watched ones as columns."""
-    rows, watched = job.table.take(job.rows), job.table.take(job.watched)
+    rows, watched = tables.rows, tables.watched
     encoded = np.flatnonzero(np.array(rows.cardinalities, dtype=np.int64) > FEW_LEVELS)
     encoding, means = encode_target(rows, encoded, target_signals(rows, job.task), SMOOTH)
     kept = np.setdiff1d(np.arange(rows.n_features), rows.n_numeric + encoded)
@@ -236,4 +244,5 @@ def leaf_bound(job: Job, config: Config) -> int | None:
 def load(folder: Path) -> ForestPredictor:
     """Read what `save` wrote."""
     kinds = {"outline": Outline, "encoding": TargetEncoding, "trees": Trees}
-    return ForestPredictor(**read_parts(folder / MODEL_FILE, kinds), output=Output.load(folder))
+    parts = read_parts(folder / MODEL_FILE, kinds)
+    return ForestPredictor(**parts, output=Output.load(folder), crossed=load_crossed(folder))

@@ -12,8 +12,13 @@ def start(job: Job, config: Config) -> ForestLearner:
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
     kind = ExtraTreesClassifier if job.task.is_classification else ExtraTreesRegressor
-    seed = derive_seed(job.seed, "extra_trees")
-    return ForestLearner(job, kind(**config, max_leaf_nodes=leaf_bound(job, config), random_state=seed))
+    forest = kind(
+        max_features=config["max_features"],
+        min_samples_leaf=config["min_samples_leaf"],
+        max_leaf_nodes=leaf_bound(job, config),
+        random_state=derive_seed(job.seed, "extra_trees"),
+    )
+    return ForestLearner(job, forest, config["cross_levels"])
 
 
 FAMILY = Family(

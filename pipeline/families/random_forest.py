@@ -12,11 +12,16 @@ def start(job: Job, config: Config) -> ForestLearner:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     kind = RandomForestClassifier if job.task.is_classification else RandomForestRegressor
-    seed = derive_seed(job.seed, "random_forest")
-    # As a share, scikit-learn warns of few rows and counts weights instead of rows.
+    # As a share of the rows, scikit-learn warns where they are few.
     n_drawn = max(1, round(config["max_samples"] * len(job.rows)))
-    changed = {**config, "max_samples": n_drawn}
-    return ForestLearner(job, kind(**changed, max_leaf_nodes=leaf_bound(job, config), random_state=seed))
+    forest = kind(
+        max_features=config["max_features"],
+        min_samples_leaf=config["min_samples_leaf"],
+        max_samples=n_drawn,
+        max_leaf_nodes=leaf_bound(job, config),
+        random_state=derive_seed(job.seed, "random_forest"),
+    )
+    return ForestLearner(job, forest, config["cross_levels"])
 
 
 FAMILY = Family(
