@@ -22,9 +22,9 @@ from pipeline.report.progress import snapshot_of
 from pipeline.report.screen import Screen, Snapshot
 from pipeline.search.engine import Search
 from pipeline.search.plan import ClusterSize, make_plan
-from pipeline.session import Clock, Session, TrialListener, claimed, ray_session, tracked
+from pipeline.session import Clock, RayStart, Session, TrialListener, claimed, ray_session, tracked
 from pipeline.tracking.registry import LeaderRecord, register_leader
-from pipeline.tracking.store import check_store, store_for
+from pipeline.tracking.store import check_model_name, check_store, store_for
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
 
@@ -45,6 +45,8 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
     folder = output_folder(config)
     store = store_for(config.tracking_uri, folder)
     check_store(store.uri)
+    if config.register:
+        check_model_name(config.register)
     with ray_session(config) as ray:
         screen.update(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
         dataset, test = load_dataset(config)
@@ -55,13 +57,17 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
             screen.say(note)
         with claimed(folder), tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
             session = Session(config, clock, dataset, arena, folder, tracker, screen)
-            results = _search(session, families, cluster)
-            ray.leave()
+            results = _search(session, families, cluster, ray)
             return _conclude(session, results, test)
 
 
 def _arena(config: RunConfig, dataset: Dataset) -> Arena:
     metric = get_metric(config.metric, dataset.task.kind)
+    if metric.name == "rmsle" and dataset.table.target.min() <= -1:
+        raise ConfigError(
+            f"--metric rmsle needs targets above -1, but {dataset.target_name!r} goes down to "
+            f"{dataset.table.target.min():g}; choose rmse or mae."
+        )
     folds = make_folds(dataset.table, dataset.task, config.n_folds, config.seed)
     return Arena(dataset.table, dataset.task, folds, metric, config.seed)
 
@@ -82,18 +88,19 @@ def _compute_note(cluster: ClusterSize, families: Sequence[str]) -> str:
     return f"{cores}; no GPU is used: {reason}"
 
 
-def _search(session: Session, families: Sequence[str], cluster: ClusterSize) -> list[TrialResult]:
+def _search(session: Session, families: Sequence[str], cluster: ClusterSize, ray: RayStart) -> list[TrialResult]:
     config = session.config
     plan = make_plan(families, cluster, config.seed, config.max_trials, session.search_s(), time.time())
     search = Search(session.arena, plan, session.folder / TRIALS, TrialListener(session.tracker))
     search.start()
-    is_over = False
-    while not is_over:
-        is_over = search.wait(LOOK_EVERY_S)
-        session.screen.update(_snapshot(session, search, plan.families, "searching"))
-    results = search.results()
+    try:
+        session.tracker.ids()
+        while not search.wait(LOOK_EVERY_S):
+            session.screen.update(_snapshot(session, search, plan.families, "searching"))
+        results = search.results()
+    finally:
+        ray.leave(search)
     session.screen.update(_snapshot(session, search, plan.families, "stacking"))
-    search.clean_up()
     if not any(result.status == COMPLETED for result in results):
         raise SearchError(_why_nothing(results))
     return results
@@ -113,7 +120,7 @@ def _why_nothing(results: Sequence[TrialResult]) -> str:
 
 def _conclude(session: Session, results: Sequence[TrialResult], test: Table | None) -> RunSummary:
     board = _leaderboard(session, results)
-    leader_folder = session.folder / TRIALS / ".leader"
+    leader_folder = session.folder / TRIALS / ".leader" / "model"
     leader = build_leader(board, results, session.dataset, session.arena.metric, leader_folder)
     session.show("registering")
     record = _register(session, leader, leader_folder)

@@ -17,6 +17,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.metrics import Metric
 from pipeline.report.screen import Screen
 from pipeline.search.cluster import start_ray, stop_ray
+from pipeline.search.engine import Search
 from pipeline.search.plan import ClusterSize
 from pipeline.tracking.store import Store
 from pipeline.tracking.tracker import Tracker
@@ -93,8 +94,9 @@ class RayStart:
         """Wait until Ray is up; SearchError when it has not what was asked for."""
         return self._start.result()
 
-    def leave(self) -> None:
-        """Let go of Ray without waiting for it."""
+    def leave(self, search: Search) -> None:
+        """Let Tune end and let go of Ray, without waiting for either."""
+        self._executor.submit(search.close)
         self._executor.submit(stop_ray)
 
     def close(self) -> None:
@@ -140,7 +142,6 @@ def tracked(
     tracker.log_dataset(dataset.name, dataset.source, dataset.digest, profile)
     status = "FAILED"
     try:
-        tracker.ids()
         yield tracker
         status = "FINISHED"
     except KeyboardInterrupt:
@@ -157,8 +158,8 @@ class TrialListener:
     def __init__(self, tracker: Tracker):
         self._tracker = tracker
 
-    def trial_started(self, trial: Trial, scheduler: str) -> None:
-        self._tracker.trial_started(trial.trial_id, trial.family, scheduler, trial.config)
+    def trial_started(self, trial: Trial) -> None:
+        self._tracker.trial_started(trial.trial_id, trial.family, trial.scheduler, trial.config)
 
     def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
         self._tracker.trial_progress(trial.trial_id, rung, score)

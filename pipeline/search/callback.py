@@ -1,4 +1,4 @@
-"""The one thing that only a Tune callback hears: that a trial has begun to run."""
+"""The one thing that only a Tune callback hears: that a trial has begun to run, and in which actor."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ class StartCallback(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Called by Tune when a trial begins or goes on."""
-        self._log.started(trial.config[TRIAL]["trial_id"])
+        self._log.started(trial.config[TRIAL]["trial_id"], trial.temporary_state.ray_actor)

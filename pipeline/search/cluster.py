@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Mapping
 
 from pipeline.errors import SearchError
@@ -24,6 +25,7 @@ QUIET = {
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
 }
 OBJECT_STORE_BYTES = 2 * 1024**3
+KNOCK_S = 5.0
 
 
 def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
@@ -55,16 +57,19 @@ def n_cpus_here() -> int:
 
 
 def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
-    available = n_cpus_here()
-    if n_cpus is not None and n_cpus > available:
-        raise SearchError(
-            f"--cpus {n_cpus} asks for more cores than this machine's {available}; "
-            f"ask for at most {available}, or join a cluster with --address."
-        )
+    for flag, what, wanted, available in (
+        ("--cpus", "cores", n_cpus, n_cpus_here()),
+        ("--gpus", "GPUs", n_gpus, _n_gpus_here() if n_gpus else 0),
+    ):
+        if wanted and wanted > available:
+            raise SearchError(
+                f"{flag} {wanted} asks for more {what} than this machine's {available}; "
+                f"ask for at most {available}, or join a cluster with --address."
+            )
     import ray
 
     ray.init(
-        num_cpus=n_cpus or available,
+        num_cpus=n_cpus or n_cpus_here(),
         num_gpus=n_gpus,
         include_dashboard=False,
         log_to_driver=False,
@@ -72,37 +77,46 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
         object_store_memory=_object_store_bytes(),
     )
     _silence()
-    size = _size(ray.cluster_resources(), n_cpus, None)
-    if n_gpus and n_gpus > _n_gpus_here():
-        ray.shutdown()
-        raise SearchError(f"--gpus {n_gpus} asks for more GPUs than this machine's {_n_gpus_here()}.")
-    return size
+    return _size(ray.cluster_resources(), n_cpus, n_gpus)
 
 
 def _join(address: str, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
+    _knock(address)
     import ray
 
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise SearchError(
-            f"no Ray cluster answers at {address!r} ({reason}); "
-            "start one with `ray start --head`, or leave --address out."
-        ) from error
+        raise _nobody_at(address, str(error).strip().splitlines()[0]) from error
     _silence()
     resources = ray.cluster_resources()
-    for name, wanted in (("CPU", n_cpus), ("GPU", n_gpus)):
+    for name, wanted in (("CPU", n_cpus or 1), ("GPU", n_gpus)):
         if wanted and wanted > resources.get(name, 0):
             ray.shutdown()
             raise SearchError(
                 f"--{name.lower()}s {wanted} asks for more than the cluster at {address!r} has "
                 f"({resources.get(name, 0):g}); Ray would wait for ever. Ask for less, or add nodes."
             )
-    if resources.get("CPU", 0) < 1:
-        ray.shutdown()
-        raise SearchError(f"the cluster at {address!r} has no CPU for trials; add a worker node.")
     return _size(resources, n_cpus, n_gpus)
+
+
+def _knock(address: str) -> None:
+    """Ask for a connection first: Ray itself tries for minutes, and then ends the process."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        if address != "auto":
+            raise SearchError(f"--address {address!r} must be auto or HOST:PORT, e.g. 10.0.0.1:6379.")
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+    except (OSError, OverflowError) as error:
+        raise _nobody_at(address, str(error)) from error
+
+
+def _nobody_at(address: str, reason: str) -> SearchError:
+    return SearchError(
+        f"no Ray cluster answers at {address!r} ({reason}); start one with `ray start --head`, or leave --address out."
+    )
 
 
 def _size(resources: Mapping[str, float], n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
@@ -111,15 +125,9 @@ def _size(resources: Mapping[str, float], n_cpus: int | None, n_gpus: int | None
 
 
 def _n_gpus_here() -> int:
-    import ray
-
-    return int(ray.cluster_resources().get("GPU", 0)) if not _torch_sees_none() else 0
-
-
-def _torch_sees_none() -> bool:
     import torch
 
-    return torch.cuda.device_count() == 0
+    return torch.cuda.device_count()
 
 
 def _object_store_bytes() -> int:

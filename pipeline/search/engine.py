@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 import warnings
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ from pipeline.errors import SearchError
 from pipeline.search.log import SearchListener, SearchLog
 from pipeline.search.plan import SearchPlan
 from pipeline.trials.climb import Arena
-from pipeline.trials.result import TrialResult
+from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
 
 # How long after the deadline a trial that is deep inside a library call is waited for.
 GRACE_S = 1.0
+# Tune gives its actors 15 s to end.
+TUNE_ENDS_S = 20.0
+MOST_PENDING = 8
 TUNE_FOLDER = ".tune"
 
 
@@ -32,6 +35,7 @@ class Search:
         self._folder = folder
         self._executor = ThreadPoolExecutor(1, "tune")
         self._tune: Future | None = None
+        self._late: list[Any] = []
 
     def start(self) -> None:
         """Begin the search."""
@@ -42,6 +46,8 @@ class Search:
     def wait(self, timeout_s: float) -> bool:
         """Wait at most `timeout_s`; return whether the search is over.
 
+        After the deadline, trials deep inside a library call are waited for only as long as nothing is completed.
+
         Raises:
             SearchError: Tune itself broke.
         """
@@ -49,18 +55,29 @@ class Search:
         error = self._tune.exception() if self._tune.done() else None
         if error is not None:
             raise SearchError(f"Ray Tune broke off the search: {error}") from error
-        return is_over or time.time() > self._plan.deadline + GRACE_S
+        is_late = time.time() > self._plan.deadline + GRACE_S
+        return is_over or (is_late and any(result.status == COMPLETED for result in self.log.results()))
 
     def results(self) -> list[TrialResult]:
-        """Return what every trial left; those still running count as stopped."""
+        """Return what every trial left; those still running count as stopped, those that never ran not at all."""
         for entry in self.log.entries():
-            if entry.result is None and (entry.is_running or entry.progress):
+            if entry.result is None:
+                self._late.append(entry.actor)
                 self.log.ended(entry.cut_short("the time was up"))
-        return [result for result in self.log.results() if result.rungs_reached or result.status != "stopped"]
+        return [result for result in self.log.results() if result.rungs_reached or result.status != STOPPED]
 
-    def clean_up(self) -> None:
-        """Drop what only the search needed: Tune's files, members' states and unfinished trials."""
-        shutil.rmtree(self._folder / TUNE_FOLDER, ignore_errors=True)
+    def close(self) -> None:
+        """Let Tune end, and drop what only the search needed: its files, members' states and unfinished trials.
+
+        Trials that outlasted the search are killed: Tune would wait for them, and Ray must not end before Tune.
+        """
+        import ray
+
+        for actor in self._late:
+            if actor is not None:
+                ray.kill(actor)
+        wait([self._tune], TUNE_ENDS_S)
+        self._executor.shutdown(wait=False)
         for unfinished in self._folder.glob(".*"):
             shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -76,7 +93,8 @@ class Search:
         from pipeline.search.searcher import FamilySearcher
         from pipeline.search.trainable import Site, TrialTrainable
 
-        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(1, self._plan.n_slots // 4)))
+        # With one pending trial, Tune's default, processes would be started one after another.
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(self._plan.n_slots, MOST_PENDING))
         warnings.filterwarnings("ignore", module=r"ray\..*")
         site = Site(str(self._folder.absolute()), self._plan.n_threads, self._plan.deadline, self._plan.longest_trial_s)
         trainable = tune.with_parameters(TrialTrainable, arena=self._arena, site=site)

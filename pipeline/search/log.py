@@ -14,7 +14,7 @@ from pipeline.trials.result import STOPPED, TrialResult
 class SearchListener(Protocol):
     """Hears of every trial; called on Tune's event loop, so it must return at once and never raise."""
 
-    def trial_started(self, trial: Trial, scheduler: str) -> None: ...
+    def trial_started(self, trial: Trial) -> None: ...
 
     def trial_progress(self, trial: Trial, rung: int, score: float) -> None: ...
 
@@ -23,14 +23,14 @@ class SearchListener(Protocol):
 
 @dataclass
 class Entry:
-    """One trial as far as it has come."""
+    """One trial as far as it has come; `actor` is the handle of the Ray actor that it runs or last ran in."""
 
     index: int
     trial: Trial
-    scheduler: str
     progress: list[Progress] = field(default_factory=list)
     result: TrialResult | None = None
     is_running: bool = False
+    actor: Any = None
 
     def cut_short(self, reason: str | None) -> TrialResult:
         """Return the result of a trial that ends here."""
@@ -39,7 +39,7 @@ class Entry:
             trial_id=self.trial.trial_id,
             family=self.trial.family,
             config=dict(self.trial.config),
-            scheduler=self.scheduler,
+            scheduler=self.trial.scheduler,
             status=STOPPED,
             rungs_reached=last.rung if last else 0,
             n_rungs=last.n_rungs if last else 0,
@@ -64,9 +64,9 @@ class SearchLog:
         """Tune pickles its searcher and scheduler to be able to restore them; the log stays with the driver."""
         return {}
 
-    def add(self, trial: Trial, scheduler: str) -> Entry:
+    def add(self, trial: Trial) -> Entry:
         with self._lock:
-            entry = Entry(len(self._entries), trial, scheduler)
+            entry = Entry(len(self._entries), trial)
             self._entries[trial.trial_id] = entry
         return entry
 
@@ -81,12 +81,13 @@ class SearchLog:
         """Return the results of all trials that have ended, in the order in which they were asked for."""
         return [entry.result for entry in self.entries() if entry.result is not None]
 
-    def started(self, trial_id: str) -> None:
+    def started(self, trial_id: str, actor: Any) -> None:
         entry = self._entries[trial_id]
+        entry.actor = actor
         if not entry.is_running and entry.result is None:
             entry.is_running = True
             if not entry.progress:
-                self._listener.trial_started(entry.trial, entry.scheduler)
+                self._listener.trial_started(entry.trial)
 
     def progressed(self, trial_id: str, progress: Progress) -> None:
         entry = self._entries[trial_id]

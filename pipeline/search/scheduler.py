@@ -91,7 +91,7 @@ class FamilyScheduler(TrialScheduler):
         """Count a trial whose process died as failed."""
         entry = self._entry(trial)
         reason = str(trial.get_error() or "its process died").strip().splitlines()[-1]
-        self._log.ended(failed(entry.trial, reason, entry.scheduler))
+        self._log.ended(failed(entry.trial, reason))
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict) -> None:
         """Take in the result of a trial that ended by itself."""

@@ -55,9 +55,9 @@ class FamilySearcher(Searcher):
         family = self._allocator.choose(open_families)
         own_id = f"{family}-{self._n_asked:04d}"
         config = self._sources[family].ask(own_id)
-        trial = Trial(own_id, family, config, must_complete=self._is_first())
+        trial = Trial(own_id, family, config, self._plan.scheduler_of(family), self._is_first())
         self._n_asked += 1
-        self._log.add(trial, self._plan.scheduler_of(family))
+        self._log.add(trial)
         return {TRIAL: asdict(trial)}
 
     def _open_families(self) -> list[str]:

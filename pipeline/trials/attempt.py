@@ -37,13 +37,13 @@ class Attempt:
             self._climb = None
 
 
-def failed(trial: Trial, error: str, scheduler: str = "") -> TrialResult:
+def failed(trial: Trial, error: str) -> TrialResult:
     """Return the result of a trial that broke; the first line of `error` is the reason shown."""
     return TrialResult(
         trial_id=trial.trial_id,
         family=trial.family,
         config=dict(trial.config),
-        scheduler=scheduler,
+        scheduler=trial.scheduler,
         status=FAILED,
         rungs_reached=0,
         n_rungs=0,

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.data.folds import Folds
 from pipeline.data.table import Table, Task
-from pipeline.families.base import Cache, Compute, Config, Family, Job
+from pipeline.families.base import Cache, Compute, Config, Job
 from pipeline.families.registry import get_family
 from pipeline.metrics import Metric
 from pipeline.seeds import derive_seed
@@ -56,12 +56,14 @@ class Resume:
 class Trial:
     """One configuration of one family.
 
+    scheduler: "asha" or "pbt"; it decides at which rungs the trial is compared.
     must_complete: finish all folds even if time allows each only a little, because nothing else is sure to.
     """
 
     trial_id: str
     family: str
     config: Mapping[str, Any]
+    scheduler: str = "asha"
     must_complete: bool = False
     resume: Resume | None = None
 
@@ -96,11 +98,6 @@ class Progress:
     lineage: tuple[tuple[int, dict[str, Any]], ...] = ()
 
 
-def n_first_fold_rungs(family: Family) -> int:
-    """Return how many times a trial of the family is compared before it leaves the first fold."""
-    return N_PBT_INTERVALS if family.scheduler == "pbt" else 2
-
-
 def climb(trial: Trial, arena: Arena, means: Means) -> Generator[Progress, None, TrialResult]:
     """Grow one trial; yield its Progress at every rung but the last; return its result."""
     return (yield from _Climb(trial, arena, means).run())
@@ -113,14 +110,14 @@ class _Climb:
         self.means = means
         self.family = get_family(trial.family)
         self.lineage = [*(trial.resume.lineage if trial.resume else ())]
-        self.n_rungs = n_first_fold_rungs(self.family) + 1
+        self.n_rungs = (N_PBT_INTERVALS if trial.scheduler == "pbt" else 2) + 1
         self.curve: list[float] = []
         self.started_s = time.monotonic()
         self.cpu_started_s = time.process_time()
 
     def run(self) -> Generator[Progress, None, TrialResult]:
         first = self._fold_fit(0)
-        if self.family.scheduler == "pbt":
+        if self.trial.scheduler == "pbt":
             yield from self._population_rungs(first)
         else:
             yield from self._growth_rungs(first)
@@ -258,7 +255,7 @@ class _Climb:
             trial_id=self.trial.trial_id,
             family=self.trial.family,
             config=dict(self.trial.config),
-            scheduler=self.family.scheduler,
+            scheduler=self.trial.scheduler,
             status=status,
             rungs_reached=len(self.curve),
             n_rungs=self.n_rungs,

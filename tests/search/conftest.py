@@ -1,0 +1,33 @@
+"""One Ray for the tests of a module, and tables small enough to search in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+from pipeline.data.folds import make_folds
+from pipeline.data.table import Table, Task
+from pipeline.metrics import get_metric
+from pipeline.search.cluster import start_ray, stop_ray
+from pipeline.search.plan import ClusterSize
+from pipeline.trials.climb import Arena
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ClusterSize]:
+    """A Ray of two cores, ended with the module."""
+    yield start_ray(None, 2, 0)
+    stop_ray()
+
+
+@pytest.fixture(scope="session")
+def arena() -> Arena:
+    """Breast cancer, three folds."""
+    features, target = load_breast_cancer(return_X_y=True)
+    names = tuple(f"x{place}" for place in range(features.shape[1]))
+    table = Table(np.ascontiguousarray(features, dtype=np.float32), names, target=target.astype(np.int32)).sealed()
+    task = Task("binary", ("malignant", "benign"))
+    return Arena(table, task, make_folds(table, task, 3, 0), get_metric("roc_auc", "binary"), seed=0)

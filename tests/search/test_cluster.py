@@ -1,0 +1,152 @@
+"""Starting and joining Ray: what cannot be had is refused at once, and two nodes share a run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from test_engine import run_search
+
+from pipeline.data.folds import make_folds
+from pipeline.errors import SearchError
+from pipeline.search.cluster import n_cpus_here, start_ray, stop_ray
+from pipeline.search.plan import make_plan
+from pipeline.trials.climb import Arena
+from pipeline.trials.result import COMPLETED
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+def test_more_cores_than_the_machine_has_are_refused_without_starting_ray():
+    with pytest.raises(SearchError, match=r"--cpus 4096 asks for more cores than this machine's \d+; ask for at most"):
+        start_ray(None, 4096, None)
+    assert not ray.is_initialized()
+
+
+def test_gpus_that_the_machine_has_not_are_refused_without_starting_ray():
+    with pytest.raises(SearchError, match=r"--gpus 512 asks for more GPUs than this machine's \d+"):
+        start_ray(None, n_cpus_here(), 512)
+    assert not ray.is_initialized()
+
+
+def test_an_address_where_nothing_answers_is_refused():
+    with pytest.raises(SearchError, match=r"no Ray cluster answers at '127.0.0.1:1'.*ray start --head"):
+        start_ray("127.0.0.1:1", None, None)
+    assert not ray.is_initialized()
+
+
+def test_no_cluster_on_this_machine_is_said_so():
+    with pytest.raises(SearchError, match=r"no Ray cluster answers at 'auto'"):
+        start_ray("auto", None, None)
+
+
+def test_an_address_that_is_none_is_refused():
+    with pytest.raises(SearchError, match=r"must be auto or HOST:PORT"):
+        start_ray("ray://somewhere", None, None)
+
+
+@pytest.fixture(scope="module")
+def two_nodes() -> Iterator[Cluster]:
+    """Two raylets of one core each on this machine."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 * 2**20})
+    cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20)
+    yield cluster
+    stop_ray()
+    cluster.shutdown()
+
+
+def test_a_cluster_with_too_few_cores_is_refused_at_once(two_nodes):
+    with pytest.raises(SearchError, match=r"--cpus 50 asks for more than the cluster at .* has \(2\)"):
+        start_ray(two_nodes.address, 50, None)
+
+
+@pytest.fixture
+def longer_trials(arena) -> Arena:
+    """The same table forty times over, so that no trial ends before the other node's process is up."""
+    table = arena.table.take(np.tile(np.arange(arena.table.n_rows), 40)).sealed()
+    return replace(arena, table=table, folds=make_folds(table, arena.task, 3, 0))
+
+
+def test_two_nodes_share_a_run(two_nodes, longer_trials, tmp_path):
+    size = start_ray(two_nodes.address, None, None)
+    assert size.n_cpus == 2
+    nodes = set()
+
+    class Where:
+        """Notes on which nodes actors are alive while trials run."""
+
+        def trial_started(self, trial):
+            pass
+
+        def trial_progress(self, trial, rung, score):
+            from ray.util.state import list_actors
+
+            nodes.update(actor.node_id for actor in list_actors(address=two_nodes.address) if actor.state == "ALIVE")
+
+        def trial_finished(self, result):
+            pass
+
+    plan = make_plan(["lightgbm", "xgboost"], size, 0, 6, None, time.time())
+    results = run_search(longer_trials, plan, tmp_path, Where())
+    assert sum(result.status == COMPLETED for result in results) >= 2
+    assert len(nodes) == 2
+
+
+@pytest.fixture
+def job_server(tmp_path) -> Iterator[str]:
+    """`ray start --head` with its dashboard, as a user would start it; its job server's address."""
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment.pop("RAY_ADDRESS", None)
+    command = [
+        *(BIN / "ray", "start", "--head", "--block", "--port=26379", "--dashboard-port=28265", "--num-cpus=2"),
+        *("--object-store-memory=200000000", "--disable-usage-stats"),
+    ]
+    address = "http://127.0.0.1:28265"
+    # `ray stop` would end every Ray of the machine, and this test with it.
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
+        _wait_for(address + "/api/version")
+        yield address
+        head.terminate()
+
+
+def _wait_for(url: str, timeout_s: float = 90.0) -> None:
+    started = time.monotonic()
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except urllib.error.HTTPError:
+            return  # Ray asks for its token, so it is there
+        except OSError:
+            if time.monotonic() - started > timeout_s:
+                raise
+            time.sleep(0.3)
+
+
+def test_a_submitted_job_runs_on_the_cluster_that_it_was_submitted_to(job_server, tmp_path):
+    """`ray job submit --working-dir . -- python -m pipeline run …`, as the README says."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "search_spaces", folder / "search_spaces", ignore=shutil.ignore_patterns("__pycache__"))
+    output = tmp_path / "runs" / "job"
+    submit = [
+        *(BIN / "ray", "job", "submit", "--address", job_server, "--working-dir", folder, "--", "python", "-m"),
+        *("pipeline", "demo", "--max-trials", "3", "--output", output),
+    ]
+    ended = subprocess.run(list(map(str, submit)), capture_output=True, text=True, timeout=240)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    assert (output / "run.json").is_file()
+    assert "succeeded" in ended.stdout

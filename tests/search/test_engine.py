@@ -1,0 +1,129 @@
+"""The search on a real local Ray."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.search.engine import Search
+from pipeline.search.plan import LAG, SearchPlan, make_plan
+from pipeline.trials.climb import Arena, Trial
+from pipeline.trials.result import COMPLETED, FAILED, TrialResult
+
+
+@dataclass
+class Heard:
+    """A listener that remembers."""
+
+    started: list[str] = field(default_factory=list)
+    progressed: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
+
+    def trial_started(self, trial: Trial) -> None:
+        self.started.append(trial.trial_id)
+
+    def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
+        self.progressed.append(trial.trial_id)
+
+    def trial_finished(self, result: TrialResult) -> None:
+        self.finished.append(result.trial_id)
+
+
+def run_search(arena: Arena, plan: SearchPlan, folder: Path, heard: Heard | None = None) -> list[TrialResult]:
+    search = Search(arena, plan, folder, heard or Heard())
+    search.start()
+    while not search.wait(0.1):
+        pass
+    results = search.results()
+    search.close()
+    return results
+
+
+def outcomes(results: list[TrialResult]) -> list[tuple]:
+    return [(result.trial_id, result.status, result.curve, tuple(result.config.items())) for result in results]
+
+
+def test_a_seed_and_a_number_of_trials_give_the_same_results_on_one_core_and_on_two(cluster, arena, tmp_path):
+    plan = make_plan(["lightgbm", "linear", "mlp"], cluster, 1, 24, None, time.time())
+    both = run_search(arena, plan, tmp_path / "two")
+    one = run_search(arena, replace(plan, n_slots=1), tmp_path / "one")
+    assert len(both) == 24
+    assert outcomes(one) == outcomes(both)
+    assert {result.status for result in both} >= {COMPLETED, "stopped"}
+
+
+def test_every_trial_is_heard_of_once_and_completed_ones_leave_whole_folders(cluster, arena, tmp_path):
+    heard = Heard()
+    plan = make_plan(["lightgbm", "linear"], cluster, 0, 6, None, time.time())
+    results = run_search(arena, plan, tmp_path, heard)
+    ids = [result.trial_id for result in results]
+    assert sorted(heard.started) == sorted(heard.finished) == sorted(ids)
+    for result in results:
+        if result.status == COMPLETED:
+            assert TrialResult.load(Path(result.folder)) == result
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {result.trial_id for result in results if result.status == COMPLETED}
+
+
+def test_a_budget_is_kept_and_populations_copy_their_best(cluster, arena, tmp_path):
+    started = time.time()
+    plan = make_plan(["lightgbm", "mlp", "linear"], cluster, 0, None, 25.0, started)
+    results = run_search(arena, plan, tmp_path)
+    assert time.time() - started < 25.0 + 2.5
+    members = [result for result in results if result.family == "mlp"]
+    assert len(members) == plan.n_members
+    assert {result.scheduler for result in members} == {"pbt"}
+    assert any(result.status == COMPLETED for result in members)
+
+
+def test_a_budget_too_small_for_anything_still_delivers_a_model(cluster, arena, tmp_path):
+    plan = make_plan(["lightgbm", "linear"], cluster, 0, None, 0.5, time.time())
+    assert any(result.status == COMPLETED for result in run_search(arena, plan, tmp_path))
+
+
+def test_a_trial_whose_process_is_killed_fails_alone(cluster, arena, tmp_path):
+    killed = []
+
+    class Killer(Heard):
+        def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
+            if not killed:
+                workers = [p for p in psutil.process_iter(["cmdline"]) if "TrialTrainable" in " ".join(p.cmdline())]
+                killed.extend(process.pid for process in workers)
+                for pid in killed:
+                    os.kill(pid, signal.SIGKILL)
+
+    plan = make_plan(["lightgbm", "linear"], cluster, 0, 8, None, time.time())
+    results = run_search(arena, plan, tmp_path, Killer())
+    assert killed
+    assert any(result.status == FAILED for result in results)
+    assert any(result.status == COMPLETED for result in results)
+
+
+class TestPlan:
+    """Plain decisions, no Ray."""
+
+    @pytest.fixture(autouse=True)
+    def _size(self, cluster):
+        self.size = cluster
+
+    def test_a_reproducible_plan_knows_no_clock_and_no_core_count(self):
+        plans = [
+            make_plan(["lightgbm", "mlp"], replace(self.size, n_cpus=n_cpus), 0, 5, None, time.time())
+            for n_cpus in (1, 64)
+        ]
+        assert {plan.n_threads for plan in plans} == {1}
+        assert {plan.lag for plan in plans} == {LAG}
+        assert all(math.isinf(plan.deadline) and plan.n_slots <= LAG for plan in plans)
+        assert all(plan.scheduler_of("mlp") == "asha" for plan in plans)
+
+    def test_a_budgeted_plan_uses_every_core(self):
+        for n_cpus in (1, 2, 8, 16, 64):
+            plan = make_plan(["lightgbm"], replace(self.size, n_cpus=n_cpus), 0, None, 60.0, time.time())
+            assert plan.n_threads * plan.n_slots == n_cpus

@@ -1,0 +1,95 @@
+"""Population-based training: who copies whom, on a closed-form curve."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ray import tune
+
+from pipeline.search.population import Population, Snapshot
+from pipeline.search.space import SearchSpace, draw, nudge
+
+SPACE = SearchSpace(
+    domains={
+        "lr": tune.loguniform(1e-4, 1e-1),
+        "dropout": tune.uniform(0.0, 0.5),
+        "n_layers": tune.randint(1, 5),
+        "activation": tune.choice(["relu", "silu", "mish"]),
+    },
+    portfolio=(),
+    mutable=frozenset({"lr", "dropout", "activation"}),
+)
+
+
+def snapshot(name: str, score: float, lr: float = 1e-2) -> Snapshot:
+    config = {"lr": lr, "dropout": 0.1, "n_layers": 2, "activation": "silu"}
+    return Snapshot(name, score, config, f"/states/{name}", ())
+
+
+def test_two_members_are_too_few_to_copy():
+    population = Population(SPACE, seed=0)
+    population.record(1, snapshot("a", 1.0))
+    assert population.record(1, snapshot("b", 0.0)) is None
+
+
+def test_the_worst_copies_the_best_of_the_same_interval():
+    population = Population(SPACE, seed=0)
+    best = snapshot("a", 1.0)
+    population.record(1, best)
+    population.record(2, snapshot("a", 9.0))
+    population.record(1, snapshot("b", 0.5))
+    assert population.record(1, snapshot("c", 0.1)) == best
+
+
+def test_a_member_that_is_not_behind_goes_on():
+    population = Population(SPACE, seed=0)
+    population.record(1, snapshot("a", 0.1))
+    population.record(1, snapshot("b", 0.5))
+    assert population.record(1, snapshot("c", 0.9)) is None
+
+
+def test_a_member_with_nan_copies():
+    population = Population(SPACE, seed=0)
+    population.record(1, snapshot("a", 0.1))
+    population.record(1, snapshot("b", 0.5))
+    assert population.record(1, snapshot("c", float("nan"))).trial_id == "b"
+
+
+@given(st.integers(0, 2**31), st.integers(0, 2**31))
+def test_a_nudge_stays_in_the_domains_and_keeps_what_is_fixed(draw_seed, nudge_seed):
+    """Ray's own perturbation leaves the range."""
+    config = draw(SPACE, draw_seed)
+    moved = nudge(config, SPACE, nudge_seed)
+    assert moved["n_layers"] == config["n_layers"]
+    assert all(SPACE.domains[name].is_valid(value) for name, value in moved.items())
+    assert moved == nudge(config, SPACE, nudge_seed)
+
+
+@given(st.integers(0, 2**31))
+def test_a_draw_lies_in_its_domains_and_is_plain_python(seed):
+    config = draw(SPACE, seed)
+    assert config.keys() == SPACE.domains.keys()
+    assert all(type(value) in (int, float, str) for value in config.values())
+
+
+def test_exploiting_finds_a_better_rate_than_staying_put():
+    """On score = -|log10 lr + 2| the population ends nearer to the best rate, 0.01, than its members began."""
+    population = Population(SPACE, seed=1)
+    rng = np.random.default_rng(0)
+    rates = {f"m{place}": float(10 ** rng.uniform(-4, -1)) for place in range(8)}
+    start = np.mean([abs(np.log10(rate) + 2) for rate in rates.values()])
+    for interval in range(1, 16):
+        for name, rate in rates.items():
+            donor = population.record(interval, snapshot(name, -abs(np.log10(rate) + 2), rate))
+            if donor is not None:
+                rates[name] = population.explore(donor, name, interval)["lr"]
+    assert np.mean([abs(np.log10(rate) + 2) for rate in rates.values()]) < 0.5 * start
+
+
+def test_a_nudge_moves_a_choice_to_its_neighbour_or_anew():
+    config = {"lr": 1e-2, "dropout": 0.1, "n_layers": 2, "activation": "relu"}
+    seen = {nudge(config, SPACE, seed)["activation"] for seed in range(200)}
+    assert seen == {"relu", "silu", "mish"}
+    assert nudge(config, SPACE, 0)["lr"] != pytest.approx(1e-2)

@@ -1,0 +1,162 @@
+"""One trial's life, in-process, on small real tables."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes
+
+from pipeline.data.folds import make_folds
+from pipeline.data.table import Table, Task
+from pipeline.families.registry import get_family
+from pipeline.metrics import get_metric
+from pipeline.search.space import load_space
+from pipeline.trials.attempt import Attempt
+from pipeline.trials.climb import Arena, Means, Progress, Resume, Trial, climb
+from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
+
+
+def arena_of(kind: str, metric: str | None = None) -> Arena:
+    features, target = (load_breast_cancer if kind == "binary" else load_diabetes)(return_X_y=True)
+    task = Task(kind, ("malignant", "benign") if kind == "binary" else ())
+    target = target.astype(np.int32 if kind == "binary" else np.float64)
+    names = tuple(f"x{place}" for place in range(features.shape[1]))
+    table = Table(np.ascontiguousarray(features, dtype=np.float32), names, target=target).sealed()
+    return Arena(table, task, make_folds(table, task, 3, 0), get_metric(metric, kind), seed=0)
+
+
+@pytest.fixture(scope="module")
+def arena() -> Arena:
+    return arena_of("binary")
+
+
+def first_trial(family: str, **changes) -> Trial:
+    return replace(Trial(f"{family}-0000", family, load_space(family).portfolio[0]), **changes)
+
+
+def means_in(folder: Path, **changes) -> Means:
+    folder.mkdir(exist_ok=True)
+    return replace(Means(folder=folder, states=folder / "states"), **changes)
+
+
+def finish(generator) -> tuple[list[Progress], TrialResult]:
+    seen = []
+    while True:
+        try:
+            seen.append(next(generator))
+        except StopIteration as end:
+            return seen, end.value
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "linear"])
+def test_a_trial_climbs_every_rung_and_owns_its_predictions(arena, tmp_path, family):
+    seen, result = finish(climb(first_trial(family), arena, means_in(tmp_path)))
+    assert [progress.rung for progress in seen] == [1, 2]
+    assert result.status == COMPLETED
+    assert result.rungs_reached == result.n_rungs == 3
+    assert len(result.fold_scores) == 3
+    assert result.curve[-1] == pytest.approx(np.mean(result.fold_scores))
+    oof = load_oof(result)
+    assert oof.shape == (arena.table.n_rows, 2)
+    np.testing.assert_allclose(oof.sum(axis=1), 1)
+    assert result.score > 0.98
+
+
+def test_the_saved_fold_models_are_those_that_made_the_out_of_fold_predictions(arena, tmp_path):
+    _, result = finish(climb(first_trial("lightgbm"), arena, means_in(tmp_path)))
+    oof = load_oof(result)
+    for fold in range(arena.folds.n_folds):
+        rows = arena.folds.valid_rows(fold)
+        model = get_family("lightgbm").load(tmp_path / f"fold{fold}")
+        np.testing.assert_allclose(model.predict(arena.table.take(rows)), oof[rows], rtol=1e-6)
+
+
+def test_out_of_fold_predictions_are_blind_to_their_own_fold(tmp_path):
+    """On a target of pure noise, honest out-of-fold predictions are no better than chance."""
+    rng = np.random.default_rng(3)
+    table = Table(rng.normal(size=(600, 5)).astype(np.float32), tuple("abcde"), target=rng.integers(0, 2, 600))
+    task = Task("binary", ("0", "1"))
+    arena = Arena(table.sealed(), task, make_folds(table, task, 3, 0), get_metric("roc_auc", "binary"), 0)
+    _, result = finish(climb(first_trial("extra_trees"), arena, means_in(tmp_path)))
+    assert abs(result.metrics["roc_auc"] - 0.5) < 0.08
+
+
+def test_closing_the_generator_stops_the_trial_early(arena, tmp_path):
+    generator = climb(first_trial("lightgbm"), arena, means_in(tmp_path))
+    next(generator)
+    generator.close()
+    assert not (tmp_path / "fold1").exists()
+    with pytest.raises(StopIteration):
+        next(generator)
+
+
+def test_the_first_rung_costs_less_than_the_first_fold(arena, tmp_path):
+    seen, _ = finish(climb(first_trial("lightgbm"), arena, means_in(tmp_path)))
+    assert seen[0].n_units <= seen[1].n_units / 2
+
+
+def test_a_trial_out_of_time_stops_before_the_other_folds(arena, tmp_path):
+    means = means_in(tmp_path, deadline=time.monotonic())
+    _, result = finish(climb(first_trial("lightgbm"), arena, means))
+    assert (result.status, result.rungs_reached) == (STOPPED, 2)
+    assert "no time" in result.error
+
+
+def test_a_trial_that_must_complete_does_so_with_a_little_of_each_fold(arena, tmp_path):
+    means = means_in(tmp_path, deadline=time.monotonic())
+    _, result = finish(climb(first_trial("lightgbm", must_complete=True), arena, means))
+    assert result.status == COMPLETED
+    assert max(result.n_units) <= get_family("lightgbm").chunk
+
+
+def test_same_seed_same_out_of_fold_predictions(arena, tmp_path):
+    runs = [finish(climb(first_trial("lightgbm"), arena, means_in(tmp_path / name)))[1] for name in "ab"]
+    np.testing.assert_array_equal(load_oof(runs[0]), load_oof(runs[1]))
+
+
+def test_a_decision_metric_is_scored_at_thresholds_from_other_folds(tmp_path):
+    arena = arena_of("binary", "f1")
+    _, result = finish(climb(first_trial("linear"), arena, means_in(tmp_path)))
+    assert 0.9 < result.score <= 1
+
+
+def test_regression_has_one_column_of_values(tmp_path):
+    arena = arena_of("regression")
+    trial = first_trial("linear", config=load_space("linear").portfolio[1])
+    _, result = finish(climb(trial, arena, means_in(tmp_path)))
+    assert load_oof(result).shape == (arena.table.n_rows, 1)
+    assert -65 < result.score < -50
+    assert result.metrics["r2"] > 0.4
+
+
+def test_a_member_takes_up_anothers_state_and_replays_its_lineage_on_the_other_folds(arena, tmp_path):
+    space = load_space("mlp")
+    donor = climb(first_trial("mlp", scheduler="pbt"), arena, means_in(tmp_path / "donor"))
+    progress = next(donor)
+    config = {**space.portfolio[0], "lr": space.portfolio[0]["lr"] / 2}
+    resume = Resume(progress.state, progress.rung, progress.lineage)
+    trial = Trial("mlp-0001", "mlp", config, "pbt", resume=resume)
+    seen, result = finish(climb(trial, arena, means_in(tmp_path / "copy")))
+    assert [step.rung for step in seen] == [2, 3, 4]
+    assert seen[0].n_units > progress.n_units
+    assert [unit for unit, _ in result.lineage] == [0, progress.n_units]
+    assert result.lineage[1][1]["lr"] == config["lr"]
+    assert result.status == COMPLETED
+
+
+def test_an_exception_fails_the_trial_and_keeps_the_traceback(arena, tmp_path):
+    trial = first_trial("lightgbm", config={"learning_rate": "fast"})
+    outcome = Attempt(trial, lambda: climb(trial, arena, means_in(tmp_path))).advance()
+    assert outcome.status == FAILED
+    assert "Traceback" in outcome.error
+    assert outcome.trial_id == "lightgbm-0000"
+
+
+def test_a_result_survives_its_file(arena, tmp_path):
+    _, result = finish(climb(first_trial("linear"), arena, means_in(tmp_path)))
+    result.save(tmp_path)
+    assert TrialResult.load(tmp_path) == result
