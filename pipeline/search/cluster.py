@@ -69,6 +69,7 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     import ray
 
     ray.init(
+        address="local",  # or Ray joins whatever cluster last ran on this machine
         num_cpus=n_cpus or n_cpus_here(),
         num_gpus=n_gpus,
         include_dashboard=False,

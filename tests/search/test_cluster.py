@@ -108,7 +108,7 @@ def test_two_nodes_share_a_run(two_nodes, longer_trials, tmp_path):
 @pytest.fixture
 def job_server(tmp_path) -> Iterator[str]:
     """`ray start --head` with its dashboard, as a user would start it; its job server's address."""
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "RAY_AUTH_MODE": "disabled"}
     environment.pop("RAY_ADDRESS", None)
     command = [
         *(BIN / "ray", "start", "--head", "--block", "--port=26379", "--dashboard-port=28265", "--num-cpus=2"),
@@ -146,7 +146,14 @@ def test_a_submitted_job_runs_on_the_cluster_that_it_was_submitted_to(job_server
         *(BIN / "ray", "job", "submit", "--address", job_server, "--working-dir", folder, "--", "python", "-m"),
         *("pipeline", "demo", "--max-trials", "3", "--output", output),
     ]
-    ended = subprocess.run(list(map(str, submit)), capture_output=True, text=True, timeout=240)
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    ended = subprocess.run(list(map(str, submit)), capture_output=True, text=True, timeout=240, env=environment)
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
     assert (output / "run.json").is_file()
     assert "succeeded" in ended.stdout
+
+
+def test_without_an_address_a_run_has_a_ray_of_its_own_beside_another(job_server):
+    """`ray.init` alone would join the cluster that `ray start` left running, and refuse a number of cores."""
+    assert start_ray(None, 1, 0).n_cpus == 1
+    stop_ray()
