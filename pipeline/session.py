@@ -14,6 +14,8 @@ from pathlib import Path
 
 from pipeline.config import RunConfig, to_yaml
 from pipeline.data.dataset import Dataset
+from pipeline.ensemble.candidates import MOST_CANDIDATES
+from pipeline.ensemble.leaderboard import stacking_s
 from pipeline.metrics import Metric
 from pipeline.report.screen import Screen
 from pipeline.search.cluster import start_ray, stop_ray
@@ -24,11 +26,9 @@ from pipeline.tracking.tracker import Tracker
 from pipeline.trials.climb import Arena, Trial
 from pipeline.trials.result import TrialResult
 
-# Seconds at the end of a budgeted run, measured on two cores: registering and ending, then stacking a million
-# out-of-fold predictions (rows times outputs).
+# Seconds at the end of a budgeted run, measured on two cores: registering and ending, and reading what trials left.
 CLOSING_S = 3.0
-STACKING_S = 2.0
-STACKING_S_PER_MILLION = 12.0
+GATHERING_S = 1.0
 # However short the budget, the search gets at least the rest.
 MOST_RESERVED_SHARE = 0.4
 
@@ -73,9 +73,9 @@ class Session:
         """Return the seconds for searching: what is left of the budget without what ending well takes."""
         if self.config.reproducible:
             return None
-        table, task = self.arena.table, self.arena.task
-        stacking_s = STACKING_S + STACKING_S_PER_MILLION * table.n_rows * task.n_outputs / 1e6
-        reserved_s = min(CLOSING_S + stacking_s, MOST_RESERVED_SHARE * self.clock.budget_s)
+        n_rows, n_outputs = self.arena.table.n_rows, self.arena.task.n_outputs
+        wanted_s = CLOSING_S + GATHERING_S + stacking_s(MOST_CANDIDATES, n_rows, n_outputs)
+        reserved_s = min(wanted_s, MOST_RESERVED_SHARE * self.clock.budget_s)
         return max(1.0, self.clock.left_s() - reserved_s)
 
     def stacking_left_s(self) -> float:

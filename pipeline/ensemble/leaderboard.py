@@ -15,13 +15,13 @@ from pipeline.ensemble.blend import SINGLE, Blend
 from pipeline.ensemble.candidates import MOST_CANDIDATES, eligible, nested_candidates
 from pipeline.ensemble.nested import Evidence, gather, greedy, nested_scores, stacked, thresholds_of
 from pipeline.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
+from pipeline.ensemble.subsample import MOST_ROWS
 from pipeline.metrics import WORST, Metric, metrics_for
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
-# With at least so many seconds left, ensembles draw on so many candidates; with less than the last there are none.
-# Fifteen members of 40,000 rows take about two seconds on two cores.
-_CANDIDATES_BY_TIME = ((5.0, MOST_CANDIDATES), (2.5, 8), (1.0, 4))
-_LAST_MOMENT_S = 0.7
+# The numbers of candidates to choose from, by the time that is left.
+_N_CANDIDATES = (MOST_CANDIDATES, 10, 6, 4, 2)
+_LAST_MOMENT_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class _Contest:
     seed: int
     time_left: Callable[[], float]
     pool: ThreadPoolExecutor
+
+
+def stacking_s(n_candidates: int, n_rows: int, n_outputs: int) -> float:
+    """Return about how many seconds the ensembles of so many candidates take, measured on two cores."""
+    return 0.5 + 4e-6 * n_candidates * min(n_rows, MOST_ROWS) * n_outputs
 
 
 def build_leaderboard(
@@ -101,8 +106,8 @@ def _trial_row(result: TrialResult, contest: _Contest) -> LeaderboardRow:
 
 def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[LeaderboardRow]:
     """Return up to four rows; none for fewer than two trials, and no best-of-family ones for a single family."""
-    n_most = next((most for least_s, most in _CANDIDATES_BY_TIME if contest.time_left() >= least_s), 0)
-    if len(trials) < 2 or n_most < 2:
+    n_most = _affordable(contest)
+    if len(trials) < 2 or n_most == 0:
         return []
     entries = {
         "all": nested_candidates(trials, n_most, best_of_family=False),
@@ -120,6 +125,12 @@ def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[Lea
                 blends = _learn(method, learnt, allowed[:, drawn], contest)
                 rows.append(_ensemble_row(f"{method}_{entry}", trials, blends, evidence, contest))
     return rows
+
+
+def _affordable(contest: _Contest) -> int:
+    """Return how many candidates the time that is left is enough for; 0 where it is too short for any ensemble."""
+    size = (len(contest.target), contest.task.n_outputs)
+    return next((most for most in _N_CANDIDATES if stacking_s(most, *size) <= contest.time_left()), 0)
 
 
 def _learn(method: str, learnt: Evidence, allowed: np.ndarray, contest: _Contest) -> list[Blend]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pipeline.errors import SearchError
 from pipeline.search.plan import ClusterSize
@@ -26,6 +28,7 @@ QUIET = {
 }
 OBJECT_STORE_BYTES = 2 * 1024**3
 KNOCK_S = 5.0
+FIRST_WORKER_S = 300.0
 
 
 def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
@@ -90,7 +93,7 @@ def _join(address: str, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _nobody_at(address, str(error).strip().splitlines()[0]) from error
     _silence()
-    resources = ray.cluster_resources()
+    resources = _resources_of_cluster()
     for name, wanted in (("CPU", n_cpus or 1), ("GPU", n_gpus)):
         if wanted and wanted > resources.get(name, 0):
             ray.shutdown()
@@ -98,7 +101,17 @@ def _join(address: str, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
                 f"--{name.lower()}s {wanted} asks for more than the cluster at {address!r} has "
                 f"({resources.get(name, 0):g}); Ray would wait for ever. Ask for less, or add nodes."
             )
-    return _size(resources, n_cpus, n_gpus)
+    return replace(_size(resources, n_cpus, n_gpus), is_local=False)
+
+
+def _resources_of_cluster() -> Mapping[str, float]:
+    """Return the cluster's resources, once it has a CPU: the first worker of a new cluster may still be booting."""
+    import ray
+
+    started = time.monotonic()
+    while not ray.cluster_resources().get("CPU") and time.monotonic() - started < FIRST_WORKER_S:
+        time.sleep(1)
+    return ray.cluster_resources()
 
 
 def _knock(address: str) -> None:

@@ -92,11 +92,13 @@ class Search:
         from pipeline.search.scheduler import FamilyScheduler
         from pipeline.search.searcher import FamilySearcher
         from pipeline.search.trainable import Site, TrialTrainable
+        from pipeline.search.vault import open_depot
 
         # With one pending trial, Tune's default, processes would be started one after another.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(self._plan.n_slots, MOST_PENDING))
         warnings.filterwarnings("ignore", module=r"ray\..*")
-        site = Site(str(self._folder.absolute()), self._plan.n_threads, self._plan.deadline, self._plan.longest_trial_s)
+        depot = open_depot(self._folder.absolute(), has_many_nodes=not self._plan.is_local)
+        site = Site(depot, self._plan.n_threads, self._plan.deadline, self._plan.longest_trial_s)
         trainable = tune.with_parameters(TrialTrainable, arena=self._arena, site=site)
         return tune.Tuner(
             tune.with_resources(trainable, partial(_resources, self._plan)),

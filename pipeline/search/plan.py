@@ -21,10 +21,11 @@ GPU_SHARE = 0.25
 
 @dataclass(frozen=True)
 class ClusterSize:
-    """What the search may use, over all nodes."""
+    """What the search may use, over all nodes. is_local: whether that is this machine alone, for the whole run."""
 
     n_cpus: int
     n_gpus: int
+    is_local: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class SearchPlan:
     lag: int | None
     deadline: float
     longest_trial_s: float
+    is_local: bool
 
     def uses_pbt(self, family: str) -> bool:
         """PBT needs trials side by side, so a reproducible run, whose decisions wait for nobody, halves instead."""
@@ -83,6 +85,7 @@ def make_plan(
         lag=LAG if reproducible else None,
         deadline=math.inf if reproducible else now + search_s,
         longest_trial_s=math.inf if reproducible else LONGEST_TRIAL_SHARE * search_s,
+        is_local=cluster.is_local,
     )
 
 

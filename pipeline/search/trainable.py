@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.families.base import Cache, Compute
 from pipeline.search.scheduler import trial_from
+from pipeline.search.vault import Depot
 from pipeline.trials.attempt import Attempt
 from pipeline.trials.climb import Arena, Means, Progress, Trial, climb
 from pipeline.trials.result import COMPLETED, TrialResult
@@ -25,13 +26,9 @@ STATES = ".states"
 
 @dataclass(frozen=True)
 class Site:
-    """Where and with what the trials of a run work.
+    """Where and with what the trials of a run work. deadline: on `time.time()`'s scale."""
 
-    folder: the run's folder of trials, the same on every node.
-    deadline: on `time.time()`'s scale.
-    """
-
-    folder: str
+    depot: Depot
     n_threads: int
     deadline: float
     longest_trial_s: float
@@ -57,17 +54,26 @@ class TrialTrainable(tune.Trainable):
     def _begin(self, config: dict[str, Any]) -> None:
         trial = trial_from(config)
         # Tune may start a trial in two actors and drop one, so each has its own folder until the trial is complete.
-        self._folder = Path(self._site.folder) / f".{trial.trial_id}-{os.getpid()}"
+        self._workplace = self._site.depot.workplace()
+        self._folder = self._workplace / f".{trial.trial_id}-{os.getpid()}"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        self._attempt = Attempt(trial, lambda: climb(trial, self._arena, self._means(trial)))
+        self._attempt = Attempt(trial, lambda: climb(self._provided(trial), self._arena, self._means()))
 
-    def _means(self, trial: Trial) -> Means:
+    def _provided(self, trial: Trial) -> Trial:
+        """Return the trial with the state that it takes up on this node."""
+        if trial.resume is None:
+            return trial
+        name = Path(trial.resume.folder).name
+        state = self._site.depot.borrow(self._workplace / STATES / name, f"{STATES}/{name}")
+        return replace(trial, resume=replace(trial.resume, folder=str(state)))
+
+    def _means(self) -> Means:
         left_s = min(self._site.deadline - time.time(), self._site.longest_trial_s)
         device = "cuda" if self.trial_resources and self.trial_resources.required_resources.get("GPU") else "cpu"
         return Means(
             folder=self._folder,
-            states=Path(self._site.folder) / STATES,
+            states=self._workplace / STATES,
             compute=Compute(self._site.n_threads, device),
             deadline=time.monotonic() + left_s if math.isfinite(left_s) else math.inf,
             cache=self._cache,
@@ -77,6 +83,8 @@ class TrialTrainable(tune.Trainable):
         """Climb to the next rung."""
         outcome = self._attempt.advance()
         if isinstance(outcome, Progress):
+            if outcome.state is not None:
+                self._site.depot.share(Path(outcome.state), f"{STATES}/{Path(outcome.state).name}")
             return {"score": outcome.score, "progress": json.dumps(asdict(outcome))}
         return {"score": outcome.score, "result": json.dumps(asdict(self._publish(outcome))), "done": True}
 
@@ -85,10 +93,9 @@ class TrialTrainable(tune.Trainable):
         if result.status != COMPLETED:
             shutil.rmtree(self._folder, ignore_errors=True)
             return result
-        final = Path(self._site.folder) / result.trial_id
-        result = replace(result, folder=str(final))
+        result = replace(result, folder=str(Path(self._site.depot.folder) / result.trial_id))
         result.save(self._folder)
-        os.replace(self._folder, final)
+        self._site.depot.publish(self._folder, result.trial_id)
         return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

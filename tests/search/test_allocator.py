@@ -46,9 +46,7 @@ def test_of_equal_families_the_cheaper_is_asked_more_where_seconds_count():
 def test_where_they_do_not_count_cost_changes_nothing():
     cheap, dear = ({"a": cost, "b": 1.0} for cost in (0.1, 90.0))
     scores = {"a": 0.9, "b": 0.8}
-    assert play(Allocator(["a", "b"], False), scores, cheap, 40) == play(
-        Allocator(["a", "b"], False), scores, dear, 40
-    )
+    assert play(Allocator(["a", "b"], False), scores, cheap, 40) == play(Allocator(["a", "b"], False), scores, dear, 40)
 
 
 def test_a_family_that_never_completes_is_not_promising():

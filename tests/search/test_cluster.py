@@ -17,12 +17,14 @@ import numpy as np
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from test_engine import run_search
 
 from pipeline.data.folds import make_folds
 from pipeline.errors import SearchError
 from pipeline.search.cluster import n_cpus_here, start_ray, stop_ray
 from pipeline.search.plan import make_plan
+from pipeline.search.vault import open_depot
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED
 
@@ -103,6 +105,30 @@ def test_two_nodes_share_a_run(two_nodes, longer_trials, tmp_path):
     results = run_search(longer_trials, plan, tmp_path, Where())
     assert sum(result.status == COMPLETED for result in results) >= 2
     assert len(nodes) == 2
+
+
+def test_a_node_without_the_drivers_disk_hands_its_trials_over(two_nodes, arena, tmp_path):
+    """Work done on the second node ends whole on the driver's, members' states included."""
+    size = start_ray(two_nodes.address, None, None)
+    head, other = (node["NodeID"] for node in ray.nodes() if node["Alive"])
+    folder = tmp_path / "trials"
+    depot = open_depot(folder, has_many_nodes=not size.is_local)
+    folder.mkdir()
+    away = other if depot.home == head else head
+
+    @ray.remote(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(away, soft=False))
+    def work() -> tuple[bool, str, bool]:
+        place = depot.workplace()
+        (place / "made" / "fold0").mkdir(parents=True)
+        (place / "made" / "fold0" / "model.txt").write_text("tree")
+        depot.share(place / "made", ".states/a-1")
+        depot.publish(place / "made", "a-0000")
+        borrowed = depot.borrow(place / "lent", ".states/a-1")
+        return depot.is_home(), (borrowed / "fold0" / "model.txt").read_text(), place == folder
+
+    assert ray.get(work.remote()) == (False, "tree", False)
+    assert (folder / "a-0000" / "fold0" / "model.txt").read_text() == "tree"
+    stop_ray()
 
 
 @pytest.fixture

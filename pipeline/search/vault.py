@@ -1,0 +1,100 @@
+"""Folders that cross nodes: trials on other machines hand theirs to the driver's, so that no disk need be shared."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+
+@ray.remote(num_cpus=0)
+class Vault:
+    """Keeps folders on the driver's node."""
+
+    def __init__(self, folder: str):
+        self._folder = Path(folder)
+
+    def put(self, name: str, packed: bytes) -> None:
+        """Make the folder `name` of what `pack` made; it appears whole or not at all."""
+        aside = self._folder / f".{name.replace('/', '-')}.arriving"
+        shutil.rmtree(aside, ignore_errors=True)
+        unpack(packed, aside)
+        place = self._folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        aside.rename(place)
+
+    def get(self, name: str) -> bytes:
+        """Return the folder `name`, packed."""
+        return pack(self._folder / name)
+
+
+def pack(folder: Path) -> bytes:
+    """Return a folder as an uncompressed tar archive."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.add(folder, arcname=".")
+    return buffer.getvalue()
+
+
+def unpack(packed: bytes, folder: Path) -> None:
+    """Write what `pack` returned into `folder`."""
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+@dataclass(frozen=True)
+class Depot:
+    """The run's folder of trials as any node sees it: the folder itself on the driver's node, the vault elsewhere.
+
+    home: the driver's node. run: a name that no other run on the cluster has. vault: None where there is one node only.
+    """
+
+    folder: str
+    home: str
+    run: str
+    vault: Any
+
+    def is_home(self) -> bool:
+        return ray.get_runtime_context().get_node_id() == self.home
+
+    def workplace(self) -> Path:
+        """Return where trials of this process write: beside the final folders, or on this node's own disk."""
+        return Path(self.folder) if self.is_home() else Path(tempfile.gettempdir()) / f"stacktune-{self.run}"
+
+    def publish(self, folder: Path, name: str) -> None:
+        """Give the finished `folder` its final `name` on the driver's node, in one step."""
+        if self.is_home():
+            folder.replace(Path(self.folder) / name)
+        else:
+            ray.get(self.vault.put.remote(name, pack(folder)))
+            shutil.rmtree(folder)
+
+    def share(self, folder: Path, name: str) -> None:
+        """Let other nodes have `folder` under `name`."""
+        if not self.is_home():
+            ray.get(self.vault.put.remote(name, pack(folder)))
+
+    def borrow(self, folder: Path, name: str) -> Path:
+        """Return a folder here with what was shared as `name`: `folder` where it is there already."""
+        if not folder.is_dir():
+            unpack(ray.get(self.vault.get.remote(name)), folder)
+        return folder
+
+
+def open_depot(folder: Path, has_many_nodes: bool) -> Depot:
+    """Return the depot of a run whose driver is on this node."""
+    context = ray.get_runtime_context()
+    home = context.get_node_id()
+    vault = None
+    if has_many_nodes:
+        here = NodeAffinitySchedulingStrategy(home, soft=False)
+        vault = Vault.options(scheduling_strategy=here).remote(str(folder))
+    return Depot(str(folder), home, context.get_job_id(), vault)
