@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config import RunConfig
@@ -13,7 +15,7 @@ from pipeline.data.folds import make_folds
 from pipeline.data.table import Table
 from pipeline.ensemble.leader import Leader, build_leader, score_rows
 from pipeline.ensemble.leaderboard import build_leaderboard
-from pipeline.ensemble.rows import Leaderboard
+from pipeline.ensemble.rows import TRIAL, Leaderboard
 from pipeline.errors import ConfigError, SearchError
 from pipeline.families.registry import all_families, get_family
 from pipeline.metrics import get_metric
@@ -23,13 +25,17 @@ from pipeline.report.screen import Screen, Snapshot
 from pipeline.search.engine import Search
 from pipeline.search.plan import ClusterSize, make_plan
 from pipeline.session import Clock, RayStart, Session, TrialListener, claimed, ray_session, tracked
-from pipeline.tracking.registry import LeaderRecord, register_leader
+from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
 from pipeline.tracking.store import check_model_name, check_store, store_for
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
 
 LOOK_EVERY_S = 0.25
 TRIALS = "trials"
+# The trials whose own models are kept in MLflow beside the leader, and the seconds that each, and the end, takes.
+N_TOP_TRIALS = 3
+KEEPING_S = 0.8
+ENDING_S = 0.7
 
 
 def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
@@ -120,7 +126,7 @@ def _why_nothing(results: Sequence[TrialResult]) -> str:
 
 def _conclude(session: Session, results: Sequence[TrialResult], test: Table | None) -> RunSummary:
     board = _leaderboard(session, results)
-    leader_folder = session.folder / TRIALS / ".leader" / "model"
+    leader_folder = session.scratch / "model"
     leader = build_leader(board, results, session.dataset, session.arena.metric, leader_folder)
     session.show("registering")
     record = _register(session, leader, leader_folder)
@@ -129,6 +135,8 @@ def _conclude(session: Session, results: Sequence[TrialResult], test: Table | No
         board = score_rows(board, results, test, session.clock.left_s)
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
+    _keep_top_trials(session, results, board)
+    shutil.rmtree(session.scratch)
     return _summarise(session, results, board, record)
 
 
@@ -155,6 +163,19 @@ def _register(session: Session, leader: Leader, leader_folder: Path) -> LeaderRe
     if record.problem:
         session.screen.say(f"the leader is not registered: {record.problem}")
     return record
+
+
+def _keep_top_trials(session: Session, results: Sequence[TrialResult], board: Leaderboard) -> None:
+    """Log the models of the best trials with their runs, as far as time allows."""
+    sample = session.dataset.sample
+    trials = [row for row in board.rows if row.kind == TRIAL and row.status == COMPLETED]
+    for row in trials[:N_TOP_TRIALS]:
+        if session.clock.left_s() < ENDING_S + KEEPING_S:
+            return
+        folder = session.scratch / row.name
+        alone = build_leader(replace(board, rows=(row,)), results, session.dataset, board.metric, folder)
+        if keep_model(session.tracker, row.name, folder, sample, alone.predict(sample)):
+            return
 
 
 def _summarise(

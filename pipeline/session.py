@@ -29,6 +29,8 @@ from pipeline.trials.result import TrialResult
 # Seconds at the end of a budgeted run, measured on two cores: registering and ending, and reading what trials left.
 CLOSING_S = 3.0
 GATHERING_S = 1.0
+# Budgets that can spare it leave time to log the models of the top trials.
+KEEPING_TOP_TRIALS_S, EVERY_MODEL_FROM_S = 2.4, 120.0
 # However short the budget, the search gets at least the rest.
 MOST_RESERVED_SHARE = 0.4
 
@@ -61,6 +63,11 @@ class Session:
     screen: Screen
 
     @property
+    def scratch(self) -> Path:
+        """Where models are put together; removed at the end."""
+        return self.folder / ".scratch"
+
+    @property
     def model_name(self) -> str:
         """The registered model's name: what was asked for, else the data's."""
         return self.config.register or re.sub(r"[^\w.-]+", "-", self.dataset.name) or "leader"
@@ -75,6 +82,8 @@ class Session:
             return None
         n_rows, n_outputs = self.arena.table.n_rows, self.arena.task.n_outputs
         wanted_s = CLOSING_S + GATHERING_S + stacking_s(MOST_CANDIDATES, n_rows, n_outputs)
+        if self.clock.budget_s >= EVERY_MODEL_FROM_S:
+            wanted_s += KEEPING_TOP_TRIALS_S
         reserved_s = min(wanted_s, MOST_RESERVED_SHARE * self.clock.budget_s)
         return max(1.0, self.clock.left_s() - reserved_s)
 

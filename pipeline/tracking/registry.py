@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pipeline
@@ -66,6 +67,25 @@ def register_leader(
         version = _publish(client, folder, logged, name)
         return LeaderRecord(folder, f"models:/{name}@{ALIAS}", name, version)
     return LeaderRecord(folder, problem=attempt.reason)
+
+
+def keep_model(
+    tracker: Tracker, trial_id: str, leader_folder: Path, sample: pd.DataFrame, output_example: pd.DataFrame
+) -> str | None:
+    """Log a trial's own model with its nested run, unregistered; return why not when the store is away.
+
+    leader_folder: what `Leader.save` wrote of that trial alone. sample, output_example: as in `register_leader`.
+    """
+    with Attempt() as attempt, TemporaryDirectory() as aside:
+        experiment_id, parent_id = tracker.ids()
+        tracker.flush()
+        client = connect(tracker.uri)
+        query = f"tags.`mlflow.parentRunId` = '{parent_id}' AND attributes.run_name = '{trial_id}'"
+        run_id = client.search_runs([experiment_id], query, max_results=1)[0].info.run_id
+        logged = client.create_logged_model(experiment_id, trial_id, source_run_id=run_id, model_type="pyfunc")
+        _save(Path(aside) / "model", leader_folder, sample, output_example, logged)
+        _upload(client, Path(aside) / "model", logged)
+    return attempt.reason if attempt.error else None
 
 
 def resolve_model(uri: str, tracking_uri: str | None = None) -> Path:
@@ -161,12 +181,16 @@ def _signature(sample: pd.DataFrame, output_example: pd.DataFrame) -> ModelSigna
     )
 
 
-def _publish(client: MlflowClient, folder: Path, logged: LoggedModel, name: str) -> int:
+def _upload(client: MlflowClient, folder: Path, logged: LoggedModel) -> None:
     from mlflow.entities import LoggedModelOutput
 
     client.log_outputs(logged.source_run_id, [LoggedModelOutput(logged.model_id, step=0)])
     client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
+
+
+def _publish(client: MlflowClient, folder: Path, logged: LoggedModel, name: str) -> int:
+    _upload(client, folder, logged)
     with Attempt() as attempt:
         client.create_registered_model(name)
     if attempt.error and getattr(attempt.error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":

@@ -1,0 +1,215 @@
+"""Whole runs by the command line, on a real Ray and a real MLflow store."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from mlflow.tracking import MlflowClient
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+
+STACKTUNE = [sys.executable, "-m", "pipeline"]
+KEYS = {
+    *("task", "target", "metric", "leader", "cv_score", "test_score", "n_completed", "n_stopped", "n_failed"),
+    *("wall_s", "budget_s", "fit_cpu_s", "experiment_id", "parent_run_id", "model_uri", "registered_name"),
+    *("registered_version", "versions"),
+}
+
+
+def stacktune(*words: object, cwd: Path, timeout_s: float = 240) -> subprocess.CompletedProcess:
+    """Run the command as a user would; one core, so that tests that run beside this one have the other."""
+    return subprocess.run([*STACKTUNE, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=timeout_s)
+
+
+def mixed_table() -> pd.DataFrame:
+    """Breast cancer with a text column, missing values, a weight and classes as text."""
+    bunch = load_breast_cancer(as_frame=True)
+    frame = bunch.data.copy()
+    frame["size"] = pd.cut(frame["mean radius"], 4, labels=["s", "m", "l", "x{}[]"]).astype(object)
+    frame.loc[frame.index[::7], "mean texture"] = np.nan
+    frame["weight"] = 1.0 + (frame.index % 3)
+    frame["diagnosis"] = np.where(bunch.target == 1, "benign", "malignant")
+    return frame
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    folder: Path
+    said: str
+    facts: dict
+    leaderboard: pd.DataFrame
+    frame: pd.DataFrame
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    """One reproducible run over four families, judged on a fifth of the rows."""
+    desk = tmp_path_factory.mktemp("desk")
+    frame = mixed_table()
+    frame.to_parquet(desk / "tumours.parquet")
+    ended = stacktune(
+        *("run", "tumours.parquet", "--target", "diagnosis", "--weight", "weight", "--metric", "f1", "--folds", 3),
+        *("--max-trials", 10, "--families", "lightgbm,xgboost,linear,extra_trees", "--test-size", 0.2),
+        *("--seed", 1, "--output", "runs/one", "--register", "tumours"),
+        cwd=desk,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    folder = desk / "runs" / "one"
+    facts = json.loads((folder / "run.json").read_text())
+    return Run(folder, ended.stdout, facts, pd.read_parquet(folder / "leaderboard.parquet"), frame)
+
+
+def test_the_summary_has_its_keys_and_they_agree_with_the_leaderboard(run):
+    assert run.facts.keys() == KEYS
+    assert (run.facts["task"], run.facts["target"], run.facts["metric"]) == ("binary", "diagnosis", "f1")
+    counts = run.leaderboard[run.leaderboard["kind"] == "trial"]["status"].value_counts()
+    assert counts.sum() == 10
+    assert [run.facts[f"n_{status}"] for status in ("completed", "stopped", "failed")] == [
+        counts.get(status, 0) for status in ("completed", "stopped", "failed")
+    ]
+    best = run.leaderboard.iloc[0]
+    assert (run.facts["leader"], run.facts["cv_score"]) == (best["name"], pytest.approx(best["score"]))
+    assert run.facts["test_score"] == pytest.approx(best["test_score"])
+    assert run.facts["budget_s"] is None
+    assert run.facts["n_failed"] == 0
+
+
+def test_the_leaderboard_is_sorted_and_shows_ensembles_and_every_metric(run):
+    completed = run.leaderboard[run.leaderboard["status"] == "completed"]
+    assert completed["score"].is_monotonic_decreasing
+    assert {"greedy_all", "stack_all"} <= set(completed["name"])
+    assert {"roc_auc", "log_loss", "average_precision", "accuracy", "balanced_accuracy", "mcc"} <= set(completed)
+    assert completed["test_score"].notna().all()
+    assert completed["score"].iloc[0] > 0.93
+    pd.testing.assert_frame_equal(
+        pd.read_csv(run.folder / "leaderboard.csv", keep_default_na=False)[["name", "status"]],
+        run.leaderboard[["name", "status"]],
+        check_dtype=False,
+    )
+
+
+def test_every_trial_is_a_nested_run_with_its_curve_parameters_and_tags(run):
+    client = MlflowClient(f"sqlite:///{run.folder.parent / 'mlflow.db'}")
+    parent = client.get_run(run.facts["parent_run_id"])
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["cv_f1"] == pytest.approx(run.facts["cv_score"])
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {
+        *("config.yaml", "leaderboard.csv", "run.json"),
+    }
+    nested = client.search_runs(
+        [run.facts["experiment_id"]], f"tags.mlflow.parentRunId = '{parent.info.run_id}' and tags.kind = 'trial'"
+    )
+    by_name = {trial.info.run_name: trial for trial in nested}
+    trials = run.leaderboard[run.leaderboard["kind"] == "trial"].set_index("name")
+    assert by_name.keys() == set(trials.index)
+    for name, trial in by_name.items():
+        assert trial.data.tags["status"] == trials.loc[name, "status"]
+        assert trial.data.tags["family"] == trials.loc[name, "family"]
+        assert trial.data.params
+        reached = int(trials.loc[name, "rungs"].split("/")[0])
+        assert len(client.get_metric_history(trial.info.run_id, "f1")) == reached
+
+
+def test_predictions_equal_the_registered_models_whatever_the_columns_look_like(run, tmp_path):
+    shuffled = run.frame.drop(columns=["diagnosis", "weight"]).sample(frac=1, axis=1, random_state=0)
+    shuffled = shuffled.assign(extra=1.0)
+    shuffled.loc[shuffled.index[3], "size"] = "never seen"
+    shuffled.loc[shuffled.index[5]] = None
+    shuffled.to_parquet(tmp_path / "new.parquet")
+    ended = stacktune("predict", run.folder, "new.parquet", "--output", "out.parquet", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    predictions = pd.read_parquet(tmp_path / "out.parquet")
+    assert list(predictions.columns) == ["benign", "malignant"]
+    assert len(predictions) == len(shuffled)
+    np.testing.assert_allclose(predictions.sum(axis=1), 1)
+    code = (
+        "import sys, mlflow, pandas as pd\n"
+        f"mlflow.set_tracking_uri('sqlite:///{run.folder.parent / 'mlflow.db'}')\n"
+        "model = mlflow.pyfunc.load_model('models:/tumours@leader')\n"
+        f"model.predict(pd.read_parquet(sys.argv[1])).to_parquet(sys.argv[2])\n"
+    )
+    subprocess.run([sys.executable, "-c", code, "new.parquet", "served.parquet"], cwd=tmp_path, check=True, timeout=120)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "served.parquet"), predictions)
+
+
+def test_a_missing_column_is_named_and_nothing_is_written(run, tmp_path):
+    run.frame.drop(columns=["mean area"]).to_parquet(tmp_path / "new.parquet")
+    ended = stacktune("predict", run.folder, "new.parquet", "--output", "out.parquet", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "'mean area'" in ended.stderr
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_the_same_seed_gives_the_same_leaderboard(run):
+    again = stacktune(
+        *("run", "tumours.parquet", "--config", "runs/one/config.yaml", "--output", "runs/two", "--cpus", 1),
+        cwd=run.folder.parents[1],
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+    second = pd.read_parquet(run.folder.parent / "two" / "leaderboard.parquet")
+    timed = ["fit_s", "predict_us"]
+    pd.testing.assert_frame_equal(second.drop(columns=timed), run.leaderboard.drop(columns=timed))
+
+
+@pytest.mark.parametrize(
+    ("load", "task", "columns"),
+    [(load_wine, "multiclass", ["0", "1", "2"]), (load_diabetes, "regression", ["prediction"])],
+)
+def test_other_tasks_within_a_budget(tmp_path, load, task, columns):
+    frame = load(as_frame=True).frame
+    frame.to_parquet(tmp_path / "table.parquet")
+    ended = stacktune(
+        "run", "table.parquet", "--target", "target", "--time-budget", "30s", "--output", "runs/one", cwd=tmp_path
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    facts = json.loads((tmp_path / "runs" / "one" / "run.json").read_text())
+    assert facts["task"] == task
+    assert facts["n_failed"] == 0
+    ended = stacktune("predict", "runs/one", "table.parquet", "--output", "out.csv", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert list(pd.read_csv(tmp_path / "out.csv").columns) == columns
+
+
+def rays() -> set[int]:
+    return {
+        process.pid for process in psutil.process_iter(["name"]) if process.info["name"] in ("raylet", "gcs_server")
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["nowhere.parquet", "--target", "y"], "nowhere.parquet"),
+        (["table.parquet", "--target", "diagnosys"], "Did you mean 'diagnosis'"),
+        (["table.parquet", "--target", "diagnosis", "--families", "lightgbmm"], "Did you mean 'lightgbm'"),
+        (["table.parquet", "--target", "diagnosis", "--metric", "rmse"], "rmse"),
+        (["table.parquet", "--target", "diagnosis", "--time-budget", "0"], "above zero"),
+        (["table.parquet", "--target", "diagnosis", "--cpus", "4000"], "this machine's"),
+        (["table.parquet", "--target", "diagnosis", "--tracking-uri", "http://127.0.0.1:9"], "127.0.0.1:9"),
+        (["table.parquet", "--target", "diagnosis", "--output", "full"], "not empty"),
+        (["table.parquet", "--target", "diagnosis", "--folds", "300"], "fold"),
+        (["table.parquet", "--target", "size", "--task", "regression"], "size"),
+        (["table.parquet", "--target", "diagnosis", "--register", "a/b"], "a/b"),
+    ],
+)
+def test_a_mistake_ends_with_one_message_no_files_and_no_ray(tmp_path, flags, message):
+    mixed_table().to_parquet(tmp_path / "table.parquet")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "kept.txt").touch()
+    before, ours = set(tmp_path.rglob("*")), rays()
+    ended = stacktune("run", *flags, cwd=tmp_path)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert set(tmp_path.rglob("*")) == before
+    assert rays() <= ours
