@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _PARENT_TAG = "mlflow.parentRunId"
+# Without it the UI takes an experiment of nested runs for one of language models, and hides the charts.
+_MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Writer:
@@ -80,7 +82,7 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
     found = client.get_experiment_by_name(name)
     if found is None:
         with Attempt() as attempt:
-            return client.create_experiment(name, artifacts)
+            return client.create_experiment(name, artifacts, _MODEL_TRAINING)
         # Another run may have created it in between.
         found = client.get_experiment_by_name(name)
         if found is None:
