@@ -15,10 +15,11 @@ from pipeline.search.sources import BayesianSource, PopulationSource
 from pipeline.search.space import load_space
 from pipeline.seeds import derive_seed
 from pipeline.trials.climb import LEAST_FOLD_SHARE, Trial
-from pipeline.trials.result import COMPLETED
+from pipeline.trials.result import COMPLETED, FAILED
 
 # The key of a Tune configuration that holds our Trial.
 TRIAL = "trial"
+MOST_FAILURES = 3
 
 
 class FamilySearcher(Searcher):
@@ -66,8 +67,13 @@ class FamilySearcher(Searcher):
         left_s = self._plan.deadline - time.time()
         if left_s <= 0:
             return []
-        asked = [name for name in self._plan.families if not self._sources[name].is_exhausted]
+        asked = [name for name in self._plan.families if not self._sources[name].is_exhausted and self._works(name)]
         return [name for name in asked if self._allocator.cheapest_s(name) * LEAST_FOLD_SHARE <= left_s]
+
+    def _works(self, family: str) -> bool:
+        """Whether a family is worth asking: it is set aside when its first trials have all failed."""
+        results = [entry.result for entry in self._known() if entry.result and entry.trial.family == family]
+        return len(results) < MOST_FAILURES or any(result.status != FAILED for result in results)
 
     def _must_wait(self) -> bool:
         if self._plan.lag is None:

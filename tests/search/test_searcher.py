@@ -1,0 +1,151 @@
+"""What is asked next, on closed-form results: nothing is trained and no Ray runs."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ray.tune.search import Searcher
+
+from pipeline.search.log import SearchLog
+from pipeline.search.plan import LAG, ClusterSize, SearchPlan, make_plan
+from pipeline.search.searcher import MOST_FAILURES, TRIAL, FamilySearcher
+from pipeline.search.space import load_space
+from pipeline.trials.attempt import failed
+from pipeline.trials.climb import Trial
+from pipeline.trials.result import COMPLETED, TrialResult
+
+
+class Nobody:
+    """A listener that does not listen."""
+
+    def trial_started(self, trial): ...
+
+    def trial_progress(self, trial, rung, score): ...
+
+    def trial_finished(self, result): ...
+
+
+def completed(trial: Trial, score: float, fit_s: float = 1.0) -> TrialResult:
+    return TrialResult(
+        trial.trial_id, trial.family, dict(trial.config), "asha", COMPLETED, 3, 3, (score,), (score,), fit_s=fit_s
+    )
+
+
+def plan_of(families: list[str], max_trials: int | None = 30, search_s: float | None = None) -> SearchPlan:
+    return make_plan(families, ClusterSize(2, 0), 0, max_trials, search_s, time.time())
+
+
+class Desk:
+    """A searcher and its log, played by hand."""
+
+    def __init__(self, plan: SearchPlan):
+        self.log = SearchLog(Nobody())
+        self.searcher = FamilySearcher(plan, self.log)
+
+    def ask(self) -> Trial | str | None:
+        suggestion = self.searcher.suggest("ray-id")
+        if not isinstance(suggestion, dict):
+            return suggestion
+        return self.log.entry(suggestion[TRIAL]["trial_id"]).trial
+
+    def answer(self, trial: Trial, score: float) -> None:
+        self.log.ended(completed(trial, score))
+
+
+def height(trial: Trial) -> float:
+    """A score that depends on nothing but the configuration."""
+    return float(np.sin(sum(map(ord, repr(sorted(trial.config.items()))))))
+
+
+def test_the_portfolio_comes_first_and_in_its_order():
+    desk = Desk(plan_of(["lightgbm"]))
+    portfolio = load_space("lightgbm").portfolio
+    for config in portfolio[:LAG]:
+        assert desk.ask().config == config
+
+
+def test_every_family_opens_once_before_any_is_asked_again():
+    desk = Desk(plan_of(["linear", "lightgbm", "xgboost"]))
+    assert [desk.ask().family for _ in range(3)] == ["lightgbm", "linear", "xgboost"]
+
+
+def test_a_trial_waits_for_all_that_are_a_lag_before_it():
+    desk = Desk(plan_of(["lightgbm"]))
+    trials = [desk.ask() for _ in range(LAG)]
+    assert desk.ask() is None
+    for trial in trials[1:]:
+        desk.answer(trial, 0.5)
+    assert desk.ask() is None
+    desk.answer(trials[0], 0.5)
+    assert isinstance(desk.ask(), Trial)
+
+
+@pytest.mark.parametrize("in_flight", [1, 3, LAG])
+def test_suggestions_do_not_depend_on_how_many_run_at_once(in_flight):
+    def play(in_flight: int) -> list[Trial]:
+        desk, running, seen = Desk(plan_of(["lightgbm", "linear"])), [], []
+        while True:
+            trial = desk.ask() if len(running) < in_flight else None
+            if isinstance(trial, Trial):
+                running.append(trial)
+                seen.append(trial)
+            elif running:
+                ended = running.pop(len(seen) % len(running))
+                desk.answer(ended, height(ended))
+            elif trial == Searcher.FINISHED:
+                return seen
+
+    trials = play(in_flight)
+    assert len(trials) == 30
+    assert trials == play(2)
+
+
+def test_no_more_trials_than_asked_for():
+    desk = Desk(plan_of(["linear"], max_trials=3))
+    for _ in range(3):
+        desk.answer(desk.ask(), 0.5)
+    assert desk.ask() == Searcher.FINISHED
+    assert desk.log.is_idle.is_set()
+
+
+def test_nothing_is_asked_after_the_deadline():
+    desk = Desk(replace(plan_of(["linear"], None, 60.0), deadline=time.time() - 1))
+    assert desk.ask() == Searcher.FINISHED
+
+
+def test_a_family_that_always_fails_is_set_aside():
+    desk = Desk(plan_of(["lightgbm", "linear"], max_trials=None, search_s=60.0))
+    asked = Counter()
+    for _ in range(30):
+        trial = desk.ask()
+        asked[trial.family] += 1
+        desk.log.ended(failed(trial, "boom") if trial.family == "linear" else completed(trial, 0.5))
+    assert 1 <= asked["linear"] <= MOST_FAILURES
+
+
+def test_when_every_family_always_fails_the_search_ends():
+    desk = Desk(plan_of(["lightgbm", "linear"], max_trials=None, search_s=60.0))
+    for _ in range(2 * MOST_FAILURES):
+        desk.log.ended(failed(desk.ask(), "boom"))
+    assert desk.ask() == Searcher.FINISHED
+
+
+def test_a_family_too_dear_for_the_time_left_is_not_asked():
+    desk = Desk(plan_of(["lightgbm", "linear"], max_trials=None, search_s=20.0))
+    for _ in range(2):
+        trial = desk.ask()
+        desk.log.ended(completed(trial, 0.5, fit_s=900.0 if trial.family == "lightgbm" else 0.1))
+    assert {desk.ask().family for _ in range(3)} == {"linear"}
+
+
+def test_first_trials_of_a_budget_must_complete():
+    desk = Desk(plan_of(["lightgbm", "linear"], max_trials=None, search_s=60.0))
+    first, second = desk.ask(), desk.ask()
+    assert first.must_complete
+    assert second.must_complete
+    desk.answer(first, 0.5)
+    assert not desk.ask().must_complete
