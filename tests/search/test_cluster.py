@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -132,13 +133,15 @@ def test_a_node_without_the_drivers_disk_hands_its_trials_over(two_nodes, arena,
 
 
 @pytest.fixture
-def job_server(tmp_path) -> Iterator[str]:
+def job_server() -> Iterator[str]:
     """`ray start --head` with its dashboard, as a user would start it; its job server's address."""
+    # In Ray's usual folder it would leave its address behind, for every other Ray program to wait for.
+    folder = tempfile.mkdtemp(prefix="ray-")
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "RAY_AUTH_MODE": "disabled"}
     environment.pop("RAY_ADDRESS", None)
     command = [
         *(BIN / "ray", "start", "--head", "--block", "--port=26379", "--dashboard-port=28265", "--num-cpus=2"),
-        *("--object-store-memory=200000000", "--disable-usage-stats"),
+        *("--object-store-memory=200000000", "--disable-usage-stats", "--temp-dir", folder),
     ]
     address = "http://127.0.0.1:28265"
     # `ray stop` would end every Ray of the machine, and this test with it.
@@ -146,6 +149,7 @@ def job_server(tmp_path) -> Iterator[str]:
         _wait_for(address + "/api/version")
         yield address
         head.terminate()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait_for(url: str, timeout_s: float = 90.0) -> None:
