@@ -14,8 +14,6 @@ OPENING = ("lightgbm", "linear", "xgboost", "extra_trees", "mlp", "random_forest
 LAG = 8
 # No trial may take more of the search than this, so that a huge table still sees several families.
 LONGEST_TRIAL_SHARE = 0.35
-# A population smaller than this has no quartile to copy from.
-LEAST_POPULATION, MOST_POPULATION = 4, 16
 GPU_SHARE = 0.25
 
 
@@ -43,7 +41,6 @@ class SearchPlan:
     n_threads: int
     n_slots: int
     n_gpus: int
-    n_members: int
     max_trials: int | None
     lag: int | None
     deadline: float
@@ -80,7 +77,6 @@ def make_plan(
         n_threads=n_threads,
         n_slots=min(n_slots, LAG) if reproducible else n_slots,
         n_gpus=cluster.n_gpus,
-        n_members=min(max(LEAST_POPULATION, n_slots), MOST_POPULATION),
         max_trials=max_trials,
         lag=LAG if reproducible else None,
         deadline=math.inf if reproducible else now + search_s,

@@ -11,7 +11,7 @@ from ray.tune.search import Searcher
 from pipeline.search.allocator import Allocator
 from pipeline.search.log import Entry, SearchLog
 from pipeline.search.plan import SearchPlan
-from pipeline.search.sources import BayesianSource, PopulationSource
+from pipeline.search.sources import BayesianSource
 from pipeline.search.space import load_space
 from pipeline.seeds import derive_seed
 from pipeline.trials.climb import LEAST_FOLD_SHARE, Trial
@@ -33,16 +33,13 @@ class FamilySearcher(Searcher):
         super().__init__(metric="score", mode="max")
         self._plan = plan
         self._log = log
-        self._sources = {family: self._source(family) for family in plan.families}
+        self._sources = {
+            family: BayesianSource(load_space(family), derive_seed(plan.seed, "source", family))
+            for family in plan.families
+        }
         self._allocator = Allocator(plan.families, uses_cost=plan.lag is None)
         self._n_asked = 0
         self._told: set[str] = set()
-
-    def _source(self, family: str) -> BayesianSource | PopulationSource:
-        seed = derive_seed(self._plan.seed, "source", family)
-        if self._plan.uses_pbt(family):
-            return PopulationSource(load_space(family), seed, self._plan.n_members)
-        return BayesianSource(load_space(family), seed)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial, None for "not now", or FINISHED; called by Tune whenever it has room."""
@@ -67,8 +64,8 @@ class FamilySearcher(Searcher):
         left_s = self._plan.deadline - time.time()
         if left_s <= 0:
             return []
-        asked = [name for name in self._plan.families if not self._sources[name].is_exhausted and self._works(name)]
-        return [name for name in asked if self._allocator.cheapest_s(name) * LEAST_FOLD_SHARE <= left_s]
+        working = [name for name in self._plan.families if self._works(name)]
+        return [name for name in working if self._allocator.cheapest_s(name) * LEAST_FOLD_SHARE <= left_s]
 
     def _works(self, family: str) -> bool:
         """Whether a family is worth asking: it is set aside when its first trials have all failed."""

@@ -6,8 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.search.space import SearchSpace, draw
-from pipeline.seeds import derive_seed
+from pipeline.search.space import SearchSpace
 from pipeline.trials.result import COMPLETED, TrialResult
 
 
@@ -27,10 +26,6 @@ class BayesianSource:
         self._asked: list[tuple[str, dict[str, Any]]] = []
         self._told: list[TrialResult] = []
         self._model: _Model | None = None
-
-    @property
-    def is_exhausted(self) -> bool:
-        return False
 
     def ask(self, trial_id: str) -> dict[str, Any]:
         """Return the configuration of the family's next trial."""
@@ -91,28 +86,3 @@ class _Model:
             self._study.tell(trial, result.score)
         else:
             self._study.tell(trial, state=TrialState.PRUNED if result.curve else TrialState.FAIL)
-
-
-class PopulationSource:
-    """The first members of a population: the portfolio in order, then random draws, `n_members` in all."""
-
-    def __init__(self, space: SearchSpace, seed: int, n_members: int):
-        self._space = space
-        self._seed = seed
-        self._n_members = n_members
-        self._n_asked = 0
-
-    @property
-    def is_exhausted(self) -> bool:
-        return self._n_asked >= self._n_members
-
-    def ask(self, trial_id: str) -> Mapping[str, Any]:
-        """Return the configuration that the next member starts with."""
-        place = self._n_asked
-        self._n_asked += 1
-        if place < len(self._space.portfolio):
-            return dict(self._space.portfolio[place])
-        return draw(self._space, derive_seed(self._seed, "member", place))
-
-    def tell(self, result: TrialResult) -> None:
-        """A population learns while its members grow, not from how they end."""

@@ -1,4 +1,4 @@
-"""Drawing from a family's search space, and nudging a configuration within it."""
+"""A family's search space, and nudging a configuration within it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,6 @@ def load_space(family: str) -> SearchSpace:
     """Read `search_spaces/<family>.py`."""
     module = importlib.import_module(f"search_spaces.{family}")
     return SearchSpace(module.SPACE, tuple(module.PORTFOLIO), frozenset(getattr(module, "MUTABLE", ())))
-
-
-def draw(space: SearchSpace, seed: int) -> dict[str, Any]:
-    """Return one configuration drawn at random; each parameter from its own domain."""
-    rng = np.random.default_rng(seed)
-    return {name: _plain(domain.sample(random_state=rng)) for name, domain in space.domains.items()}
 
 
 def nudge(config: Mapping[str, Any], space: SearchSpace, seed: int) -> dict[str, Any]:
