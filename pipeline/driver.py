@@ -12,7 +12,6 @@ from pathlib import Path
 from pipeline.config import RunConfig
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.data.folds import make_folds
-from pipeline.data.table import Table
 from pipeline.ensemble.leader import Leader, build_leader, score_rows
 from pipeline.ensemble.leaderboard import build_leaderboard
 from pipeline.ensemble.rows import TRIAL, Leaderboard
@@ -36,6 +35,8 @@ TRIALS = "trials"
 N_TOP_TRIALS = 3
 KEEPING_S = 0.8
 ENDING_S = 0.7
+# How long a store that is away is waited for at the end.
+LEAST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 20.0
 
 
 def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
@@ -62,9 +63,9 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
         for note in (*dataset.notes, _compute_note(cluster, families)):
             screen.say(note)
         with claimed(folder), tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
-            session = Session(config, clock, dataset, arena, folder, tracker, screen)
+            session = Session(config, clock, dataset, test, arena, folder, tracker, screen)
             results = _search(session, families, cluster, ray)
-            return _conclude(session, results, test)
+            return _conclude(session, results)
 
 
 def _arena(config: RunConfig, dataset: Dataset) -> Arena:
@@ -124,15 +125,15 @@ def _why_nothing(results: Sequence[TrialResult]) -> str:
     return "no trial could be completed in the time given; give a larger --time-budget, or fewer --folds."
 
 
-def _conclude(session: Session, results: Sequence[TrialResult], test: Table | None) -> RunSummary:
+def _conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     board = _leaderboard(session, results)
     leader_folder = session.scratch / "model"
     leader = build_leader(board, results, session.dataset, session.arena.metric, leader_folder)
     session.show("registering")
     record = _register(session, leader, leader_folder)
-    if test is not None:
+    if session.test is not None:
         session.show("testing")
-        board = score_rows(board, results, test, session.clock.left_s)
+        board = score_rows(board, results, session.test, lambda: session.clock.left_s() - ENDING_S)
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board)
@@ -208,5 +209,6 @@ def _summarise(
         versions=library_versions(),
     )
     session.tracker.log_file(write_summary(summary))
-    session.tracker.finish("FINISHED", scores, {"leader": row.name})
+    patience_s = max(LEAST_PATIENCE_S, min(session.clock.left_s(), MOST_PATIENCE_S))
+    session.tracker.finish("FINISHED", scores, {"leader": row.name}, patience_s)
     return summary

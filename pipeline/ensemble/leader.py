@@ -157,7 +157,10 @@ def score_rows(
     predictions: dict[str, np.ndarray] = {}
     rows = list(leaderboard.rows)
     for position, row in enumerate(rows):
-        if row.blend is None or (position > 0 and time_left() <= 0):
+        if row.blend is None:
+            continue
+        cost_s = sum(trials[name].predict_us for name in row.members if name not in predictions) * test.n_rows / 1e6
+        if position > 0 and time_left() <= cost_s:
             continue
         for name in row.members:
             if name not in predictions:
