@@ -47,11 +47,11 @@ def test_no_trial_lands_on_the_head_and_it_is_never_spot(cluster):
     assert "InstanceMarketOptions" not in head["node_config"]
 
 
-def test_gpu_workers_are_spot_and_all_workers_come_and_go(cluster):
+def test_gpu_workers_are_spot_and_all_workers_but_one_come_and_go(cluster):
     types = cluster["available_node_types"]
     assert types["gpu-worker"]["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
     workers = {name: kind for name, kind in types.items() if name != cluster["head_node_type"]}
-    assert {name: kind["min_workers"] for name, kind in workers.items()} == dict.fromkeys(workers, 0)
+    assert {name: kind["min_workers"] for name, kind in workers.items()} == {"cpu-worker": 1, "gpu-worker": 0}
     assert sum(kind["max_workers"] for kind in workers.values()) <= cluster["max_workers"]
 
 
