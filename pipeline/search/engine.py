@@ -77,6 +77,8 @@ class Search:
             if actor is not None:
                 ray.kill(actor)
         wait([self._tune], TUNE_ENDS_S)
+        self.log.forget_actors()
+        self._late.clear()
         self._executor.shutdown(wait=False)
         for unfinished in self._folder.glob(".*"):
             shutil.rmtree(unfinished, ignore_errors=True)

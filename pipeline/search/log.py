@@ -107,8 +107,10 @@ class SearchLog:
         self.is_exhausted.set()
         self._look_whether_idle()
 
-    def n_ended(self) -> int:
-        return sum(entry.result is not None for entry in self.entries())
+    def forget_actors(self) -> None:
+        """Let go of Ray's handles: one that is freed while Ray ends takes the process with it."""
+        for entry in self.entries():
+            entry.actor = None
 
     def _look_whether_idle(self) -> None:
         if self.is_exhausted.is_set() and not any(self._open()):

@@ -24,7 +24,7 @@ from test_engine import run_search
 from pipeline.data.folds import make_folds
 from pipeline.errors import SearchError
 from pipeline.search.cluster import n_cpus_here, start_ray, stop_ray
-from pipeline.search.plan import make_plan
+from pipeline.search.plan import ClusterSize, make_plan
 from pipeline.search.vault import open_depot
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED
@@ -67,8 +67,14 @@ def two_nodes() -> Iterator[Cluster]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 * 2**20})
     cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20)
     yield cluster
-    stop_ray()
     cluster.shutdown()
+
+
+@pytest.fixture
+def joined(two_nodes) -> Iterator[ClusterSize]:
+    """This process as a driver of the two nodes."""
+    yield start_ray(two_nodes.address, None, None)
+    stop_ray()
 
 
 def test_a_cluster_with_too_few_cores_is_refused_at_once(two_nodes):
@@ -83,9 +89,8 @@ def longer_trials(arena) -> Arena:
     return replace(arena, table=table, folds=make_folds(table, arena.task, 3, 0))
 
 
-def test_two_nodes_share_a_run(two_nodes, longer_trials, tmp_path):
-    size = start_ray(two_nodes.address, None, None)
-    assert size.n_cpus == 2
+def test_two_nodes_share_a_run(two_nodes, joined, longer_trials, tmp_path):
+    assert joined.n_cpus == 2
     nodes = set()
 
     class Where:
@@ -102,18 +107,17 @@ def test_two_nodes_share_a_run(two_nodes, longer_trials, tmp_path):
         def trial_finished(self, result):
             pass
 
-    plan = make_plan(["lightgbm", "xgboost"], size, 0, 6, None, time.time())
+    plan = make_plan(["lightgbm", "xgboost"], joined, 0, 6, None, time.time())
     results = run_search(longer_trials, plan, tmp_path, Where())
     assert sum(result.status == COMPLETED for result in results) >= 2
     assert len(nodes) == 2
 
 
-def test_a_node_without_the_drivers_disk_hands_its_trials_over(two_nodes, arena, tmp_path):
+def test_a_node_without_the_drivers_disk_hands_its_trials_over(joined, tmp_path):
     """Work done on the second node ends whole on the driver's, members' states included."""
-    size = start_ray(two_nodes.address, None, None)
     head, other = (node["NodeID"] for node in ray.nodes() if node["Alive"])
     folder = tmp_path / "trials"
-    depot = open_depot(folder, has_many_nodes=not size.is_local)
+    depot = open_depot(folder, has_many_nodes=not joined.is_local)
     folder.mkdir()
     away = other if depot.home == head else head
 
@@ -129,7 +133,6 @@ def test_a_node_without_the_drivers_disk_hands_its_trials_over(two_nodes, arena,
 
     assert ray.get(work.remote()) == (False, "tree", False)
     assert (folder / "a-0000" / "fold0" / "model.txt").read_text() == "tree"
-    stop_ray()
 
 
 @pytest.fixture
@@ -141,6 +144,7 @@ def job_server() -> Iterator[str]:
     environment.pop("RAY_ADDRESS", None)
     command = [
         *(BIN / "ray", "start", "--head", "--block", "--port=26379", "--dashboard-port=28265", "--num-cpus=2"),
+        "--dashboard-agent-listen-port=28266",  # each node's agent takes jobs; that of another Ray has the usual port
         *("--object-store-memory=200000000", "--disable-usage-stats", "--temp-dir", folder),
     ]
     address = "http://127.0.0.1:28265"
@@ -177,7 +181,11 @@ def test_a_submitted_job_runs_on_the_cluster_that_it_was_submitted_to(job_server
         *("pipeline", "demo", "--max-trials", "3", "--output", output),
     ]
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
-    ended = subprocess.run(list(map(str, submit)), capture_output=True, text=True, timeout=240, env=environment)
+    started = time.monotonic()
+    while True:
+        ended = subprocess.run(list(map(str, submit)), capture_output=True, text=True, timeout=240, env=environment)
+        if "No available agent" not in ended.stderr or time.monotonic() - started > 60:
+            break
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
     assert (output / "run.json").is_file()
     assert "succeeded" in ended.stdout
