@@ -156,6 +156,14 @@ def test_the_budget_counts_from_the_start_of_the_process():
     assert 0.7 <= float(printed) <= took + 0.02
 
 
+def test_a_shell_that_becomes_the_command_does_not_use_up_its_budget():
+    """bash -c "a && b" executes b in its own process, whose age the README's first command once paid for."""
+    code = "from pipeline import cli; import time; print(time.monotonic() - cli.STARTED_AT)"
+    script = f'sleep 2.5; exec {sys.executable} -c "{code}"'
+    printed = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert 0 < float(printed) < 2
+
+
 def test_the_leaderboard_shows_and_sorts_and_cuts(tmp_path):
     folder = str(write_run(tmp_path / "run"))
     whole = stacktune("leaderboard", folder).stdout.splitlines()
