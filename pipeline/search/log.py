@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from pipeline.trials.climb import Progress, Trial
@@ -23,7 +23,11 @@ class SearchListener(Protocol):
 
 @dataclass
 class Entry:
-    """One trial as far as it has come; `actor` is the handle of the Ray actor that it runs or last ran in."""
+    """One trial as far as it has come.
+
+    actor: the handle of the Ray actor that it runs or last ran in.
+    left_fit_s, left_cpu_s: what it spent on states that it gave up for another member's.
+    """
 
     index: int
     trial: Trial
@@ -31,6 +35,17 @@ class Entry:
     result: TrialResult | None = None
     is_running: bool = False
     actor: Any = None
+    left_fit_s: float = 0.0
+    left_cpu_s: float = 0.0
+
+    def leave_state(self) -> None:
+        """Remember what was spent, before the trial begins anew from another member's state."""
+        self.left_fit_s += self.progress[-1].fit_s
+        self.left_cpu_s += self.progress[-1].cpu_s
+
+    def with_all_costs(self, result: TrialResult) -> TrialResult:
+        """Return the result with the cost of states that were given up."""
+        return replace(result, fit_s=result.fit_s + self.left_fit_s, cpu_s=result.cpu_s + self.left_cpu_s)
 
     def cut_short(self, reason: str | None) -> TrialResult:
         """Return the result of a trial that ends here."""
@@ -97,9 +112,9 @@ class SearchLog:
     def ended(self, result: TrialResult) -> None:
         entry = self._entries[result.trial_id]
         if entry.result is None:
-            entry.result = result
+            entry.result = entry.with_all_costs(result)
             entry.is_running = False
-            self._listener.trial_finished(result)
+            self._listener.trial_finished(entry.result)
         self._look_whether_idle()
 
     def exhausted(self) -> None:

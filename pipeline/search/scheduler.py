@@ -70,6 +70,7 @@ class FamilyScheduler(TrialScheduler):
             return TrialScheduler.CONTINUE
         config = population.explore(donor, entry.trial.trial_id, progress.rung)
         resume = Resume(donor.state, progress.rung, donor.lineage)
+        entry.leave_state()
         entry.trial = replace(entry.trial, config=config, resume=resume)
         tune_controller.pause_trial(trial, should_checkpoint=False)
         trial.set_config({TRIAL: asdict(entry.trial)})

@@ -15,7 +15,7 @@ from pipeline.search.plan import LAG, ClusterSize, SearchPlan, make_plan
 from pipeline.search.searcher import MOST_FAILURES, TRIAL, FamilySearcher
 from pipeline.search.space import load_space
 from pipeline.trials.attempt import failed
-from pipeline.trials.climb import Trial
+from pipeline.trials.climb import Progress, Trial
 from pipeline.trials.result import COMPLETED, TrialResult
 
 
@@ -140,6 +140,16 @@ def test_a_family_too_dear_for_the_time_left_is_not_asked():
         trial = desk.ask()
         desk.log.ended(completed(trial, 0.5, fit_s=900.0 if trial.family == "lightgbm" else 0.1))
     assert {desk.ask().family for _ in range(3)} == {"linear"}
+
+
+def test_a_member_that_took_up_anothers_state_is_charged_for_its_own():
+    desk = Desk(plan_of(["mlp"], max_trials=None, search_s=60.0))
+    trial = desk.ask()
+    desk.log.progressed(trial.trial_id, Progress(1, 5, 0.4, 3, fit_s=7.0, cpu_s=6.0))
+    desk.log.entry(trial.trial_id).leave_state()
+    desk.log.ended(completed(trial, 0.5, fit_s=10.0))
+    (result,) = desk.log.results()
+    assert (result.fit_s, result.cpu_s) == (17.0, 6.0)
 
 
 def test_first_trials_of_a_budget_must_complete():
