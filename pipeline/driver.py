@@ -62,7 +62,7 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
         cluster = ray.size()
         for note in (*dataset.notes, _compute_note(cluster, families)):
             screen.say(note)
-        with claimed(folder), tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
+        with claimed(folder, ray), tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
             session = Session(config, clock, dataset, test, arena, folder, tracker, screen)
             results = _search(session, families, cluster, ray)
             return _conclude(session, results)

@@ -103,6 +103,7 @@ class RayStart:
 
     def __init__(self, config: RunConfig):
         self._executor = ThreadPoolExecutor(1, "ray")
+        self._is_closed = False
         self._start = self._executor.submit(start_ray, config.address, config.n_cpus, config.n_gpus)
 
     def size(self) -> ClusterSize:
@@ -116,8 +117,10 @@ class RayStart:
 
     def close(self) -> None:
         """Let go of Ray, and wait until it is gone."""
-        self._executor.submit(stop_ray)
-        self._executor.shutdown(wait=True)
+        if not self._is_closed:
+            self._is_closed = True
+            self._executor.submit(stop_ray)
+            self._executor.shutdown(wait=True)
 
 
 @contextmanager
@@ -131,13 +134,14 @@ def ray_session(config: RunConfig) -> Iterator[RayStart]:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Make the output folder; leave none behind when the run ends without a leader."""
+def claimed(folder: Path, ray: RayStart) -> Iterator[None]:
+    """Make the output folder; leave none behind when the run ends without a leader, nor a Ray that writes into it."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     finally:
         if not (folder / "run.json").exists():
+            ray.close()
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -212,4 +213,22 @@ def test_a_mistake_ends_with_one_message_no_files_and_no_ray(tmp_path, flags, me
     assert "Traceback" not in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
     assert set(tmp_path.rglob("*")) == before
+    assert rays() <= ours
+
+
+def test_ctrl_c_in_mid_search_leaves_one_line_no_folder_and_no_ray(tmp_path):
+    """Ray ends the process with status 1 when it is shut down under a Tune that still runs."""
+    mixed_table().to_parquet(tmp_path / "table.parquet")
+    ours = rays()
+    words = ["run", "table.parquet", "--target", "diagnosis", "--time-budget", "90", "--output", "runs/one"]
+    with subprocess.Popen(
+        [*STACKTUNE, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as command:
+        while "searching" not in command.stdout.readline():
+            assert command.poll() is None
+        command.send_signal(signal.SIGINT)
+        _, said = command.communicate(timeout=60)
+    assert command.returncode == 130
+    assert said.strip() == "Stopped by Ctrl-C."
+    assert not (tmp_path / "runs" / "one").exists()
     assert rays() <= ours

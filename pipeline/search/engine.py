@@ -35,7 +35,7 @@ class Search:
         self._folder = folder
         self._executor = ThreadPoolExecutor(1, "tune")
         self._tune: Future | None = None
-        self._late: list[Any] = []
+        self._late: set[str] = set()
 
     def start(self) -> None:
         """Begin the search."""
@@ -62,26 +62,32 @@ class Search:
         """Return what every trial left; those still running count as stopped, those that never ran not at all."""
         for entry in self.log.entries():
             if entry.result is None:
-                self._late.append(entry.actor)
+                self._late.add(entry.trial.trial_id)
                 self.log.ended(entry.cut_short("the time was up"))
         return [result for result in self.log.results() if result.rungs_reached or result.status != STOPPED]
 
     def close(self) -> None:
         """Let Tune end, and drop what only the search needed: its files, members' states and unfinished trials.
 
-        Trials that outlasted the search are killed: Tune would wait for them, and Ray must not end before Tune.
+        Trials that outlast the search are killed: Tune would wait for them, and Ray must not end before Tune.
         """
-        import ray
-
-        for actor in self._late:
-            if actor is not None:
-                ray.kill(actor)
-        wait([self._tune], TUNE_ENDS_S)
+        self.log.is_closed.set()
+        patience_ends = time.monotonic() + TUNE_ENDS_S
+        while not self._tune.done() and time.monotonic() < patience_ends:
+            self._kill_late()
+            wait([self._tune], 0.5)
         self.log.forget_actors()
-        self._late.clear()
         self._executor.shutdown(wait=False)
         for unfinished in self._folder.glob(".*"):
             shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _kill_late(self) -> None:
+        import ray
+
+        for entry in self.log.entries():
+            if entry.actor is not None and (entry.result is None or entry.trial.trial_id in self._late):
+                ray.kill(entry.actor)
+                entry.actor = None
 
     def _run(self) -> None:
         self._tuner().fit()

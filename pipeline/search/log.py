@@ -74,6 +74,7 @@ class SearchLog:
         self._lock = threading.Lock()
         self.is_exhausted = threading.Event()
         self.is_idle = threading.Event()
+        self.is_closed = threading.Event()
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searcher and scheduler to be able to restore them; the log stays with the driver."""

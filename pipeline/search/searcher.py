@@ -62,7 +62,7 @@ class FamilySearcher(Searcher):
         if self._plan.max_trials is not None and self._n_asked >= self._plan.max_trials:
             return []
         left_s = self._plan.deadline - time.time()
-        if left_s <= 0:
+        if left_s <= 0 or self._log.is_closed.is_set():
             return []
         working = [name for name in self._plan.families if self._works(name)]
         return [name for name in working if self._allocator.cheapest_s(name) * LEAST_FOLD_SHARE <= left_s]

@@ -106,6 +106,19 @@ def test_a_trial_whose_process_is_killed_fails_alone(cluster, arena, tmp_path):
     assert any(result.status == COMPLETED for result in results)
 
 
+def test_a_search_that_is_given_up_ends_soon_and_before_ray(cluster, arena, tmp_path):
+    """As on Ctrl-C: Ray would end the process if it were shut down under a Tune that still runs."""
+    plan = make_plan(["mlp", "random_forest"], cluster, 0, None, 120.0, time.time())
+    search = Search(arena, plan, tmp_path, Heard())
+    search.start()
+    while not any(entry.is_running for entry in search.log.entries()):
+        time.sleep(0.1)
+    started = time.monotonic()
+    search.close()
+    assert time.monotonic() - started < 12
+    assert search.log.is_idle.is_set()
+
+
 class TestPlan:
     """Plain decisions, no Ray."""
 
