@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.search.engine import Search
+from pipeline.search.engine import GRACE_S, Search
 from pipeline.search.plan import LAG, SearchPlan, make_plan
 from pipeline.trials.climb import Arena, Trial
 from pipeline.trials.result import COMPLETED, FAILED, TrialResult
@@ -73,10 +73,16 @@ def test_every_trial_is_heard_of_once_and_completed_ones_leave_whole_folders(clu
 
 
 def test_a_budget_is_kept_and_populations_copy_their_best(cluster, arena, tmp_path):
-    started = time.time()
-    plan = make_plan(["lightgbm", "mlp", "linear"], cluster, 0, None, 25.0, started)
-    results = run_search(arena, plan, tmp_path)
-    assert time.time() - started < 25.0 + 2.5
+    plan = make_plan(["lightgbm", "mlp", "linear"], cluster, 0, None, 25.0, time.time())
+    search = Search(arena, plan, tmp_path, Heard())
+    search.start()
+    while not search.wait(0.1):
+        pass
+    late_s = time.time() - plan.deadline
+    results = search.results()
+    search.close()
+    # A trial may be in a library call for as long as the grace; the rest is a slow machine's.
+    assert late_s < GRACE_S + 3
     members = [result for result in results if result.family == "mlp"]
     assert members
     assert {result.scheduler for result in members} == {"pbt"}
