@@ -19,7 +19,6 @@ QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # Tune on its thread must not start a Ray of its own when ours has ended.
     "RAY_ENABLE_AUTO_CONNECT": "0",
-    "RAY_TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
