@@ -64,11 +64,30 @@ def build_leaderboard(
         contest = _Contest(oof, target, weight, folds, task, metric, seed, time_left, pool)
         rows = list(pool.map(lambda result: _trial_row(result, contest), results))
         rows += _ensemble_rows(eligible(results), contest)
-    return Leaderboard(tuple(sorted(rows, key=lambda row: _place(row, metric))), metric, task)
+    optimism = picking_optimism([result.fold_scores for result in eligible(results)])
+    return Leaderboard(tuple(sorted(rows, key=lambda row: _place(row, metric, optimism))), metric, task, optimism)
 
 
-def _place(row: LeaderboardRow, metric: Metric) -> tuple[int, float, int, str]:
+def picking_optimism(fold_scores: Sequence[Sequence[float]]) -> float:
+    """Return by how much the best of some trials flatters itself, because it was picked for its score.
+
+    fold_scores: (n_folds,) a trial, higher is better. The honest score of "take the best trial" picks it on all folds
+    but one and scores it on that one, as ensembles are learnt and scored. 0 where there is nothing to pick.
+    """
+    if len(fold_scores) < 2:
+        return 0.0
+    scores = np.array(fold_scores)
+    n_folds = scores.shape[1]
+    picked = (scores.sum(axis=1, keepdims=True) - scores).argmax(axis=0)
+    honest = float(scores[picked, np.arange(n_folds)].mean())
+    return max(0.0, float(scores.mean(axis=1).max()) - honest)
+
+
+def _place(row: LeaderboardRow, metric: Metric, optimism: float) -> tuple[int, float, int, str]:
+    """Return what rows are sorted by; trials pay for having been picked, as ensembles have by being nested."""
     score = row.score if metric.greater_is_better else -row.score
+    if row.kind == TRIAL:
+        score -= optimism
     # Equal to ten digits is equal: then fewer members lead.
     rounded = float(f"{score:.10g}") if np.isfinite(score) else -np.inf
     return (COMPLETED, STOPPED, FAILED).index(row.status), -rounded, len(row.members), row.name

@@ -60,11 +60,16 @@ class LeaderboardRow:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """rows: completed ones from the best on, then stopped, then failed ones. metric: the chosen one."""
+    """What is known of every trial and ensemble.
+
+    rows: completed ones from the best on, then stopped, then failed ones. metric: the chosen one.
+    optimism: what trials' scores were lowered by to be ranked beside ensembles, see `picking_optimism`.
+    """
 
     rows: tuple[LeaderboardRow, ...]
     metric: Metric
     task: Task
+    optimism: float = 0.0
 
     @property
     def leader(self) -> LeaderboardRow:

@@ -7,7 +7,7 @@ import pytest
 from closed_form import closed, predictions
 
 from pipeline.ensemble.candidates import nested_candidates
-from pipeline.ensemble.leaderboard import build_leaderboard, stacking_s
+from pipeline.ensemble.leaderboard import build_leaderboard, picking_optimism, stacking_s
 from pipeline.errors import SearchError
 from pipeline.metrics import WORST, metrics_for
 from pipeline.trials.result import TrialResult
@@ -54,7 +54,8 @@ def test_ensembles_of_independent_models_lead(kind, metric, weighted):
     assert set(board.leader.metrics) == {m.name for m in metrics_for(kind)}
     assert board.leader.metrics[metric] == board.leader.score
     internal = [row.score if world.metric.greater_is_better else -row.score for row in board.rows]
-    assert internal == sorted(internal, reverse=True)
+    ranked = [score - board.optimism * (row.kind == "trial") for score, row in zip(internal, board.rows, strict=True)]
+    assert ranked == sorted(ranked, reverse=True)
 
 
 def test_a_row_shows_scores_as_people_read_them_with_their_standard_error():
@@ -65,6 +66,23 @@ def test_a_row_shows_scores_as_people_read_them_with_their_standard_error():
     assert row.score == pytest.approx(-np.mean(result.fold_scores))
     assert row.score_se == pytest.approx(np.std(result.fold_scores, ddof=1) / np.sqrt(5))
     assert row.members == (result.trial_id,)
+
+
+def test_the_best_of_many_pays_for_having_been_picked():
+    """Of models that all know the same, the one that scores best by chance led before ensembles of them."""
+    random = np.random.default_rng(0)
+    scores = 0.5 + 0.1 * random.standard_normal((200, 20, 5))
+    best, honest = (
+        scores.mean(axis=2).max(axis=1),
+        [board.mean(axis=1).max() - picking_optimism(board) for board in scores],
+    )
+    assert best.mean() > 0.56
+    assert np.mean(honest) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_trial_that_is_best_everywhere_pays_nothing():
+    assert picking_optimism([(0.9, 0.8, 0.7), (0.8, 0.7, 0.6)]) == 0
+    assert picking_optimism([(0.9, 0.8, 0.7)]) == 0
 
 
 def test_noise_gains_nothing_by_being_mixed():
