@@ -194,7 +194,7 @@ def _summarise(
         metric=metric.name,
         leader=row.name,
         cv_score=row.score,
-        picking_optimism=board.optimism,
+        trial_handicap=board.handicap,
         test_score=test_score,
         n_completed=count[COMPLETED],
         n_stopped=count[STOPPED],

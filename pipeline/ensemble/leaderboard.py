@@ -64,30 +64,38 @@ def build_leaderboard(
         contest = _Contest(oof, target, weight, folds, task, metric, seed, time_left, pool)
         rows = list(pool.map(lambda result: _trial_row(result, contest), results))
         rows += _ensemble_rows(eligible(results), contest)
-    optimism = picking_optimism([result.fold_scores for result in eligible(results)])
-    return Leaderboard(tuple(sorted(rows, key=lambda row: _place(row, metric, optimism))), metric, task, optimism)
+    handicap = _handicap([result.fold_scores for result in eligible(results)], rows)
+    return Leaderboard(tuple(sorted(rows, key=lambda row: _place(row, metric, handicap))), metric, task, handicap)
 
 
-def picking_optimism(fold_scores: Sequence[Sequence[float]]) -> float:
-    """Return by how much the best of some trials flatters itself, because it was picked for its score.
+def picked_scores(fold_scores: Sequence[Sequence[float]]) -> np.ndarray:
+    """Return the (n_folds,) honest scores of "take the best trial": picked on all folds but one, scored on that one.
 
-    fold_scores: (n_folds,) a trial, higher is better. The honest score of "take the best trial" picks it on all folds
-    but one and scores it on that one, as ensembles are learnt and scored. 0 where there is nothing to pick.
+    fold_scores: (n_folds,) a trial, higher is better. The best trial's own mean is higher, by what it was picked for.
     """
-    if len(fold_scores) < 2:
-        return 0.0
     scores = np.array(fold_scores)
-    n_folds = scores.shape[1]
     picked = (scores.sum(axis=1, keepdims=True) - scores).argmax(axis=0)
-    honest = float(scores[picked, np.arange(n_folds)].mean())
-    return max(0.0, float(scores.mean(axis=1).max()) - honest)
+    return scores[picked, np.arange(scores.shape[1])]
 
 
-def _place(row: LeaderboardRow, metric: Metric, optimism: float) -> tuple[int, float, int, str]:
-    """Return what rows are sorted by; trials pay for having been picked, as ensembles have by being nested."""
+def _handicap(trials: Sequence[Sequence[float]], rows: Sequence[LeaderboardRow]) -> float:
+    """Return what trials' scores are lowered by beside ensembles, which are scored on what they have not seen.
+
+    First what picking flatters them by; then the standard error of the difference to the best ensemble, as the steadier
+    of two models is the better guess unless the other is better by more (the rule of Breiman et al. 1984, 3.4.3).
+    """
+    ensembles = [row.fold_scores for row in rows if row.kind == ENSEMBLE]
+    if not ensembles:
+        return 0.0
+    honest = picked_scores(trials)
+    optimism = max(0.0, float(np.mean(trials, axis=1).max() - honest.mean()))
+    return optimism + _standard_error(honest - max(ensembles, key=np.mean))
+
+
+def _place(row: LeaderboardRow, metric: Metric, handicap: float) -> tuple[int, float, int, str]:
     score = row.score if metric.greater_is_better else -row.score
     if row.kind == TRIAL:
-        score -= optimism
+        score -= handicap
     # Equal to ten digits is equal: then fewer members lead.
     rounded = float(f"{score:.10g}") if np.isfinite(score) else -np.inf
     return (COMPLETED, STOPPED, FAILED).index(row.status), -rounded, len(row.members), row.name

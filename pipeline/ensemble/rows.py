@@ -63,13 +63,13 @@ class Leaderboard:
     """What is known of every trial and ensemble.
 
     rows: completed ones from the best on, then stopped, then failed ones. metric: the chosen one.
-    optimism: what trials' scores were lowered by to be ranked beside ensembles, see `picking_optimism`.
+    handicap: what trials' scores are lowered by to be ranked beside ensembles, see leaderboard.py.
     """
 
     rows: tuple[LeaderboardRow, ...]
     metric: Metric
     task: Task
-    optimism: float = 0.0
+    handicap: float = 0.0
 
     @property
     def leader(self) -> LeaderboardRow:

@@ -27,7 +27,7 @@ class RunSummary:
     """What `run.json` says of a run; scores as people read them, durations in seconds of wall clock.
 
     fit_cpu_s: processor seconds that all trials spent fitting and scoring.
-    picking_optimism: what single trials' scores were lowered by to be ranked beside ensembles.
+    trial_handicap: what single trials' scores were lowered by to rank them beside ensembles.
     test_score: None without test data. model_uri and registered_*: None where the store was away.
     """
 
@@ -37,7 +37,7 @@ class RunSummary:
     metric: str
     leader: str
     cv_score: float
-    picking_optimism: float
+    trial_handicap: float
     test_score: float | None
     n_completed: int
     n_stopped: int

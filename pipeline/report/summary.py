@@ -161,9 +161,9 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
     yield Text.assemble("  ", (str(facts["leader"]), "bold green"), score)
     if len(results.members) > 1:
         yield Padding(_member_table(results.members), (0, 0, 0, 2), expand=False)
-    if facts.get("picking_optimism"):
-        lowered = number(facts["picking_optimism"], like=facts["cv_score"])
-        yield Text(f"  single trials rank {lowered} below their score: being the best picked flatters", "bright_black")
+    if facts.get("trial_handicap"):
+        lowered = number(facts["trial_handicap"], like=facts["cv_score"])
+        yield Text(f"  single trials rank {lowered} lower than they score: the best of many flatters", "bright_black")
     yield Text(f"  {_counts_line(facts)}; {budget_line(wall_s, facts.get('budget_s'))}", "bright_black")
 
 

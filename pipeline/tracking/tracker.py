@@ -20,6 +20,7 @@ from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_RANKED = 50
 _ENDS = {COMPLETED: "FINISHED", STOPPED: "FINISHED", FAILED: "FAILED"}
 
 
@@ -128,11 +129,12 @@ class Tracker:
         )
 
     def log_leaderboard(self, frame: pd.DataFrame, csv: Path) -> None:
-        """Keep the leaderboard as an artifact, rank every trial's run and give each ensemble a run of its own.
+        """Keep the leaderboard as an artifact, rank the best trials' runs and give each ensemble a run of its own.
 
-        frame: `Leaderboard.to_frame()`, a trial's row being named by its id.
+        frame: `Leaderboard.to_frame()`, a trial's row being named by its id. Only the first MOST_RANKED trials are
+        ranked in MLflow: a call for each of hundreds would outlast a budget.
         """
-        for row in frame.to_dict("records"):
+        for row in frame[(frame["rank"] <= MOST_RANKED) | (frame["kind"] == "ensemble")].to_dict("records"):
             tags = {"rank": str(row["rank"]), "kind": str(row["kind"]), "status": str(row["status"])}
             points = [(f"test_{self._metric.name}", row.get("test_score"), 0)]
             if row["kind"] != "ensemble":
