@@ -153,7 +153,7 @@ def run(
         str | None,
         typer.Option(metavar="NAME,…", help="Model families to try, e.g. lightgbm,xgboost. [default: all]"),
     ] = None,
-    folds: Annotated[int | None, typer.Option(metavar="N", help="Folds of the cross-validation. [default: 5]")] = None,
+    folds: Annotated[int | None, typer.Option(metavar="N", help="Folds; 1 holds rows out once. [default: by size]")] = None,
     test_data: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="Labelled rows on which the finished models are judged, once."),

@@ -29,6 +29,7 @@ class RunConfig:
 
     data, test_data, output, tracking_uri: paths and URIs as typed; `data` may be "demo".
     families: names, in the order given; empty means all.
+    n_folds: 1 for a holdout; None leaves it to the plan.
     test_size: share of the rows, above 0 and below 1.
     """
 
@@ -39,7 +40,7 @@ class RunConfig:
     time_budget_s: float | None = None
     max_trials: int | None = None
     families: tuple[str, ...] = ()
-    n_folds: int = 5
+    n_folds: int | None = None
     test_data: str | None = None
     test_size: float | None = None
     weight: str | None = None
@@ -99,7 +100,7 @@ class _Settings(BaseModel):
     time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None
     max_trials: Count | None = None
     families: Annotated[tuple[str, ...], BeforeValidator(_split_names)] = ()
-    folds: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=2, le=100)] = 5
+    folds: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=100)] | None = None
     test_data: Text | None = None
     test_size: Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, lt=1)] | None = None
     weight: Text | None = None
@@ -117,7 +118,7 @@ _RULES = {
     "task": "auto, binary, multiclass or regression",
     "max_trials": "a whole number of at least 1",
     "families": "names with commas between them, or a list of names",
-    "folds": "a whole number from 2 to 100",
+    "folds": "a whole number from 1 to 100",
     "test_size": "a share above 0 and below 1",
     "seed": "a whole number of at least 0",
     "cpus": "a whole number of at least 1",

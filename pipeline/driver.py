@@ -22,7 +22,7 @@ from pipeline.report.outputs import RunSummary, library_versions, output_folder,
 from pipeline.report.progress import snapshot_of
 from pipeline.report.screen import Screen, Snapshot
 from pipeline.search.engine import Search
-from pipeline.search.plan import ClusterSize, make_plan
+from pipeline.search.plan import ClusterSize, choose_n_folds, make_plan
 from pipeline.session import Clock, RayStart, Session, TrialListener, claimed, ray_session, tracked
 from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
 from pipeline.tracking.store import check_model_name, check_store, store_for
@@ -57,15 +57,27 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
     with ray_session(config) as ray:
         screen.update(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
         dataset, test = load_dataset(config)
-        arena = _arena(config, dataset)
         families = _serving(families, dataset)
         cluster = ray.size()
-        for note in (*dataset.notes, _compute_note(cluster, families)):
+        config, folds_note = _with_folds(config, dataset, cluster)
+        arena = _arena(config, dataset)
+        for note in (*dataset.notes, *folds_note, _compute_note(cluster, families)):
             screen.say(note)
         with claimed(folder, ray), tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
             session = Session(config, clock, dataset, test, arena, folder, tracker, screen)
             results = _search(session, families, cluster, ray)
             return _conclude(session, results)
+
+
+def _with_folds(config: RunConfig, dataset: Dataset, cluster: ClusterSize) -> tuple[RunConfig, tuple[str, ...]]:
+    """Return the settings with the number of folds, and what is to be said about it."""
+    if config.n_folds is not None:
+        return config, ()
+    table = dataset.table
+    n_folds, reason = choose_n_folds(table.n_rows, table.n_features, cluster.n_cpus, config.time_budget_s)
+    what = f"{n_folds} folds" if n_folds > 1 else "held-out rows instead of folds"
+    note = (f"{what}, as {reason}; --folds overrides this",) if reason else ()
+    return replace(config, n_folds=n_folds), note
 
 
 def _arena(config: RunConfig, dataset: Dataset) -> Arena:

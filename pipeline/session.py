@@ -28,7 +28,7 @@ from pipeline.trials.climb import Arena, Trial
 from pipeline.trials.result import TrialResult
 
 # Seconds at the end of a budgeted run, measured on two cores: registering and ending, and reading what trials left.
-CLOSING_S = 3.0
+CLOSING_S = 4.5
 GATHERING_S = 1.0
 # A leader predicts a row in 0.1 ms or so; that it does on the test rows, others as time allows.
 TESTING_S_PER_ROW = 1e-4
@@ -84,8 +84,8 @@ class Session:
         """Return the seconds for searching: what is left of the budget without what ending well takes."""
         if self.config.reproducible:
             return None
-        n_rows, n_outputs = self.arena.table.n_rows, self.arena.task.n_outputs
-        wanted_s = CLOSING_S + GATHERING_S + stacking_s(MOST_CANDIDATES, n_rows, n_outputs)
+        n_judged, n_outputs = len(self.arena.folds.judged_rows), self.arena.task.n_outputs
+        wanted_s = CLOSING_S + GATHERING_S + stacking_s(MOST_CANDIDATES, n_judged, n_outputs)
         if self.test is not None:
             wanted_s += TESTING_S_PER_ROW * self.test.n_rows
         if self.clock.budget_s >= EVERY_MODEL_FROM_S:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,12 +12,24 @@ from pipeline.errors import DataError
 from pipeline.seeds import derive_seed
 
 
+# A plain holdout: its share of the rows, and the number of rows that say enough.
+HOLDOUT_SHARE, LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT = 0.2, 0.05, 50_000
+N_BLOCKS = 5
+
+
 @dataclass(frozen=True)
 class Folds:
-    """assignment: (n_rows,) int8, the fold in which each row is validated, 0 … n_folds-1."""
+    """Either K folds, each held out once, or a single holdout.
+
+    assignment: (n_rows,) int8, the fold in which each row is validated, 0 … n_folds-1; -1 for rows that never are.
+    blocks: (n_rows,) int8, the parts in which held-out predictions are judged, so that there is a spread and ensembles
+        can be learnt on some and scored on others: the folds themselves, or parts of a holdout; -1 as above.
+    """
 
     assignment: np.ndarray
     n_folds: int
+    blocks: np.ndarray
+    n_blocks: int
 
     def train_rows(self, fold: int) -> np.ndarray:
         """Return the ascending int64 positions of the rows that fold `fold` trains on."""
@@ -25,6 +38,19 @@ class Folds:
     def valid_rows(self, fold: int) -> np.ndarray:
         """Return the ascending int64 positions of the rows that fold `fold` holds out."""
         return np.flatnonzero(self.assignment == fold)
+
+    @cached_property
+    def judged_rows(self) -> np.ndarray:
+        """The ascending int64 positions of the rows that are held out at all."""
+        return np.flatnonzero(self.blocks >= 0)
+
+    def block_rows(self, block: int) -> np.ndarray:
+        """Return the ascending int64 positions of the rows of block `block`."""
+        return np.flatnonzero(self.blocks == block)
+
+    def other_block_rows(self, block: int) -> np.ndarray:
+        """Return the ascending int64 positions of the rows that are judged in other blocks."""
+        return np.flatnonzero((self.blocks >= 0) & (self.blocks != block))
 
 
 def shuffled_by_class(target: np.ndarray, task: Task, seed: int) -> np.ndarray:
@@ -36,15 +62,33 @@ def shuffled_by_class(target: np.ndarray, task: Task, seed: int) -> np.ndarray:
 def make_folds(table: Table, task: Task, n_folds: int, seed: int) -> Folds:
     """Return folds whose sizes, and for classification whose rows of each class, differ by one at most.
 
-    Raises DataError when there are fewer rows than folds.
+    n_folds: 1 for a holdout of a fifth of the rows, or of fewer where these are plenty.
+
+    Raises DataError when there are fewer rows than folds, or than blocks of a holdout.
     """
-    if table.n_rows < n_folds:
-        raise DataError(f"{n_folds} folds need at least {n_folds} rows, but the table has {table.n_rows}.")
-    assignment = np.empty(table.n_rows, dtype=np.int8)
-    order = shuffled_by_class(table.target, task, derive_seed(seed, "folds"))
-    # Dealt out like cards, class after class, every fold gets its share of each class and of all rows.
-    assignment[order] = np.arange(table.n_rows) % n_folds
-    return Folds(assignment, n_folds)
+    n_parts = N_BLOCKS if n_folds == 1 else n_folds
+    if table.n_rows < n_parts:
+        raise DataError(f"{n_parts} folds need at least {n_parts} rows, but the table has {table.n_rows}.")
+    if n_folds == 1:
+        return _holdout(table, task, seed)
+    assignment = _dealt(table.target, task, n_folds, derive_seed(seed, "folds"))
+    return Folds(assignment, n_folds, assignment, n_folds)
+
+
+def _dealt(target: np.ndarray, task: Task, n_parts: int, seed: int) -> np.ndarray:
+    """Deal rows out like cards, class after class, so that every part has its share of each class and of all rows."""
+    parts = np.empty(len(target), dtype=np.int8)
+    parts[shuffled_by_class(target, task, seed)] = np.arange(len(target)) % n_parts
+    return parts
+
+
+def _holdout(table: Table, task: Task, seed: int) -> Folds:
+    share = min(HOLDOUT_SHARE, max(LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT / table.n_rows))
+    seed = derive_seed(seed, "folds")
+    held_out = held_out_rows(table.target, task, share, seed)
+    blocks = np.full(table.n_rows, -1, dtype=np.int8)
+    blocks[held_out] = _dealt(table.target[held_out], task, N_BLOCKS, derive_seed(seed, "blocks"))
+    return Folds(np.where(held_out, 0, -1).astype(np.int8), 1, blocks, N_BLOCKS)
 
 
 def held_out_rows(target: np.ndarray, task: Task, share: float, seed: int) -> np.ndarray:

@@ -127,7 +127,9 @@ def _trial_row(result: TrialResult, contest: _Contest) -> LeaderboardRow:
     )
     if result.status != COMPLETED:
         return row
-    thresholds = thresholds_of(contest.task, contest.target, contest.oof[result.trial_id], contest.weight)
+    judged = contest.folds.judged_rows
+    weight = None if contest.weight is None else contest.weight[judged]
+    thresholds = thresholds_of(contest.task, contest.target[judged], contest.oof[result.trial_id][judged], weight)
     return replace(row, members=(result.trial_id,), blend=Blend(SINGLE, (1.0,)), thresholds=thresholds)
 
 
@@ -156,7 +158,7 @@ def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[Lea
 
 def _affordable(contest: _Contest) -> int:
     """Return how many candidates the time that is left is enough for; 0 where it is too short for any ensemble."""
-    size = (len(contest.target), contest.task.n_outputs)
+    size = (len(contest.folds.judged_rows), contest.task.n_outputs)
     return next((most for most in _N_CANDIDATES if stacking_s(most, *size) <= contest.time_left()), 0)
 
 

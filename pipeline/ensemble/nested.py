@@ -62,9 +62,9 @@ class Evidence:
 
 
 def gather(oof: Sequence[np.ndarray], target: np.ndarray, weight: np.ndarray | None, folds: Folds) -> Evidence:
-    """Return the evidence from each trial's (n, n_outputs) out-of-fold predictions in table order."""
-    order = np.argsort(folds.assignment, kind="stable")
-    edges = np.searchsorted(folds.assignment[order], np.arange(folds.n_folds + 1))
+    """Return the evidence from each trial's (n, n_outputs) held-out predictions in table order."""
+    order = folds.judged_rows[np.argsort(folds.blocks[folds.judged_rows], kind="stable")]
+    edges = np.searchsorted(folds.blocks[order], np.arange(folds.n_blocks + 1))
     predictions = np.stack([prediction[order] for prediction in oof])
     return Evidence(predictions, target[order], None if weight is None else weight[order], edges)
 

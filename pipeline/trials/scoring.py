@@ -25,10 +25,10 @@ def part_score(metric: Metric, task: Task, table: Table, rows: np.ndarray, predi
 
 
 def fold_scores(metric: Metric, task: Task, table: Table, folds: Folds, oof: np.ndarray) -> tuple[float, ...]:
-    """Score out-of-fold predictions fold by fold; a fold's threshold is chosen on the other folds."""
+    """Score out-of-fold predictions block by block; a block's threshold is chosen on the other blocks."""
     scores = []
-    for fold in range(folds.n_folds):
-        rows, others = folds.valid_rows(fold), folds.train_rows(fold)
+    for block in range(folds.n_blocks):
+        rows, others = folds.block_rows(block), folds.other_block_rows(block)
         weight = None if table.weight is None else table.weight[rows]
         threshold = 0.5
         if metric.needs_threshold and task.kind == BINARY:

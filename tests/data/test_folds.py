@@ -66,3 +66,22 @@ def test_held_out_rows_have_their_share_of_each_class(labelled, share, seed):
     assert abs(held_out.sum() - share * len(target)) <= 1
     for code in range(len(task.classes)):
         assert abs(held_out[target == code].sum() - share * (target == code).sum()) <= 1
+
+
+@given(class_codes(), st.integers(0, 5))
+def test_a_holdout_is_judged_in_blocks_and_its_rows_are_not_trained_on(labelled, seed):
+    target, task = labelled
+    folds = make_folds(table_of(target), task, 1, seed)
+    held_out = folds.valid_rows(0)
+    assert len(held_out) == pytest.approx(0.2 * len(target), abs=1)
+    np.testing.assert_array_equal(held_out, folds.judged_rows)
+    np.testing.assert_array_equal(np.sort(np.concatenate([held_out, folds.train_rows(0)])), np.arange(len(target)))
+    blocks = [folds.block_rows(block) for block in range(folds.n_blocks)]
+    np.testing.assert_array_equal(np.sort(np.concatenate(blocks)), held_out)
+    assert np.ptp([len(rows) for rows in blocks]) <= 1
+    np.testing.assert_array_equal(np.sort(np.concatenate([blocks[2], folds.other_block_rows(2)])), held_out)
+
+
+def test_of_very_many_rows_a_smaller_share_is_held_out():
+    folds = make_folds(table_of(np.arange(500_000, dtype=float)), REGRESSION, 1, 0)
+    assert len(folds.judged_rows) == 50_000
