@@ -22,7 +22,7 @@ from pipeline.report.outputs import RunSummary, library_versions, output_folder,
 from pipeline.report.progress import snapshot_of
 from pipeline.report.screen import Screen, Snapshot
 from pipeline.search.engine import Search
-from pipeline.search.plan import ClusterSize, choose_n_folds, make_plan
+from pipeline.search.plan import ClusterSize, make_plan, plan_for_size
 from pipeline.session import Clock, RayStart, Session, TrialListener, claimed, ray_session, tracked
 from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
 from pipeline.tracking.store import check_model_name, check_store, store_for
@@ -59,9 +59,9 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
         dataset, test = load_dataset(config)
         families = _serving(families, dataset)
         cluster = ray.size()
-        config, folds_note = _with_folds(config, dataset, cluster)
+        config, families, size_notes = _fitted_to_size(config, families, dataset, cluster)
         arena = _arena(config, dataset)
-        for note in (*dataset.notes, *folds_note, _compute_note(cluster, families)):
+        for note in (*dataset.notes, *size_notes, _compute_note(cluster, families)):
             screen.say(note)
         with claimed(folder, ray), tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
             session = Session(config, clock, dataset, test, arena, folder, tracker, screen)
@@ -69,15 +69,22 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
             return _conclude(session, results)
 
 
-def _with_folds(config: RunConfig, dataset: Dataset, cluster: ClusterSize) -> tuple[RunConfig, tuple[str, ...]]:
-    """Return the settings with the number of folds, and what is to be said about it."""
-    if config.n_folds is not None:
-        return config, ()
-    table = dataset.table
-    n_folds, reason = choose_n_folds(table.n_rows, table.n_features, cluster.n_cpus, config.time_budget_s)
-    what = f"{n_folds} folds" if n_folds > 1 else "held-out rows instead of folds"
-    note = (f"{what}, as {reason}; --folds overrides this",) if reason else ()
-    return replace(config, n_folds=n_folds), note
+def _fitted_to_size(
+    config: RunConfig, families: list[str], dataset: Dataset, cluster: ClusterSize
+) -> tuple[RunConfig, list[str], list[str]]:
+    """Return the settings with the number of folds, the families, and what is to be said; what was asked for stays."""
+    plan = plan_for_size(dataset.table, dataset.task, cluster.n_cpus, config.time_budget_s)
+    notes = []
+    if config.n_folds is None:
+        config = replace(config, n_folds=plan.n_folds)
+        if plan.reason:
+            what = f"{plan.n_folds} folds" if plan.n_folds > 1 else "held-out rows instead of folds"
+            notes.append(f"{what}, as {plan.reason}; --folds overrides this")
+    left_out = plan.left_out.intersection(families)
+    if left_out and not config.families and left_out != set(families):
+        families = [name for name in families if name not in left_out]
+        notes.append(f"without {' and '.join(sorted(left_out))}, as {plan.reason}; --families overrides this")
+    return config, families, notes
 
 
 def _arena(config: RunConfig, dataset: Dataset) -> Arena:

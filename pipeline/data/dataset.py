@@ -12,7 +12,7 @@ import pandas as pd
 
 from pipeline.config import DEMO, DEMO_TARGET, RunConfig
 from pipeline.data.files import without_secrets
-from pipeline.data.folds import held_out_rows
+from pipeline.data.folds import FEWEST_FOLDS, held_out_rows
 from pipeline.data.read import Source, read_source
 from pipeline.data.schema import Schema, infer_schema
 from pipeline.data.table import Table, Task
@@ -128,7 +128,7 @@ def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: l
         raise DataError(
             f"the target {config.target!r} has one class only in the training rows: there is nothing to learn."
         )
-    check_class_sizes(target, task, config.n_folds, config.target)
+    check_class_sizes(target, task, config.n_folds or FEWEST_FOLDS, config.target)
     schema, schema_notes = infer_schema(frame, _no_features(config))
     if not schema.columns:
         raise DataError("no feature is left: " + ("; ".join(schema_notes) or "the target is the only column") + ".")

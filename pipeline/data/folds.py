@@ -12,6 +12,7 @@ from pipeline.errors import DataError
 from pipeline.seeds import derive_seed
 
 
+FEWEST_FOLDS = 2
 # A plain holdout: its share of the rows, and the number of rows that say enough.
 HOLDOUT_SHARE, LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT = 0.2, 0.05, 50_000
 N_BLOCKS = 5

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from pipeline.data.table import Table, Task
 from pipeline.families.registry import get_family
 
 # Cheap and strong first, so that a short run has seen every kind of model; unknown families follow by name.
@@ -20,6 +23,10 @@ FEW_ROWS = 5_000
 # Beyond so many cells for each second of a core, K fits of a configuration leave time for too few configurations.
 MANY_CELLS_A_CORE_SECOND = 8_000
 MANY_ROWS = 1_000_000
+# A holdout of fewer rows than a fifth of these says too little; wide tables of few rows keep some folds.
+LEAST_ROWS_TO_HOLD_OUT = 20_000
+# On large tables trees that are boosted beat those that are not by more than an ensemble gains from both.
+FORESTS = frozenset({"extra_trees", "random_forest"})
 
 
 @dataclass(frozen=True)
@@ -64,18 +71,35 @@ class SearchPlan:
         return GPU_SHARE if self.n_gpus and self.lag is None and get_family(family).uses_gpu else 0.0
 
 
-def choose_n_folds(n_rows: int, n_features: int, n_cpus: int, budget_s: float | None) -> tuple[int, str]:
-    """Return the number of folds, 1 being a holdout, and the reason as people read it.
+@dataclass(frozen=True)
+class SizePlan:
+    """What a table's size asks for.
 
-    budget_s: None in a reproducible run, which looks at nothing but rows, so that every machine does the same.
+    n_folds: 1 is a holdout. left_out: families that are not worth their time here. reason: "" where all is as usual.
     """
-    if n_rows <= FEW_ROWS:
-        return 8, "rows are few"
-    if budget_s is None:
-        return (1, "rows are very many") if n_rows > MANY_ROWS else (5, "")
-    if n_rows * n_features > MANY_CELLS_A_CORE_SECOND * n_cpus * budget_s:
-        return 1, "the table is large for this budget"
-    return 5, ""
+
+    n_folds: int
+    left_out: frozenset[str] = frozenset()
+    reason: str = ""
+
+
+def plan_for_size(table: Table, task: Task, n_cpus: int, budget_s: float | None) -> SizePlan:
+    """Choose folds and families by rows, columns, classes, cores and seconds.
+
+    budget_s: None in a reproducible run, which looks at the table alone, so that every machine does the same.
+    """
+    cells = table.n_rows * table.n_features
+    if budget_s is not None and cells > MANY_CELLS_A_CORE_SECOND * n_cpus * budget_s:
+        n_folds = 1 if table.n_rows >= LEAST_ROWS_TO_HOLD_OUT else 3
+        plan = SizePlan(n_folds, FORESTS, "the table is large for this budget")
+    elif budget_s is None and table.n_rows > MANY_ROWS:
+        plan = SizePlan(1, reason="rows are very many")
+    elif table.n_rows <= FEW_ROWS:
+        plan = SizePlan(8, reason="rows are few")
+    else:
+        plan = SizePlan(5)
+    smallest = int(np.bincount(table.target).min()) if task.is_classification else table.n_rows
+    return plan if plan.n_folds <= smallest else replace(plan, n_folds=smallest, reason="a class has no more rows")
 
 
 def make_plan(

@@ -1,0 +1,36 @@
+"""How a run's cores and seconds are dealt out."""
+
+import numpy as np
+import pytest
+
+from pipeline.data.table import Table, Task
+from pipeline.search.plan import FORESTS, plan_for_size
+
+BINARY = Task("binary", ("a", "b"))
+
+
+def labelled(n_rows, n_features=1, n_rare=None):
+    target = np.zeros(n_rows, dtype=np.int32)
+    target[: n_rows // 2 if n_rare is None else n_rare] = 1
+    # No memory is taken for features that nobody reads.
+    features = np.broadcast_to(np.float32(0), (n_rows, n_features))
+    return Table(features, tuple(f"x{index}" for index in range(n_features)), target=target)
+
+
+@pytest.mark.parametrize(
+    ("table", "budget_s", "n_folds", "reason"),
+    [
+        (labelled(1000), 60, 8, "rows are few"),
+        (labelled(20_000, 10), 60, 5, ""),
+        (labelled(20_000, 10), None, 5, ""),
+        (labelled(330_000, 16), 120, 1, "the table is large for this budget"),
+        (labelled(330_000, 16), 3600, 5, ""),
+        (labelled(2_000_000), None, 1, "rows are very many"),
+        (labelled(300, 5000), 10, 3, "the table is large for this budget"),
+        (labelled(1000, n_rare=4), 60, 4, "a class has no more rows"),
+    ],
+)
+def test_folds_are_chosen_by_size(table, budget_s, n_folds, reason):
+    plan = plan_for_size(table, BINARY, 2, budget_s)
+    assert (plan.n_folds, plan.reason) == (n_folds, reason)
+    assert plan.left_out == (FORESTS if "budget" in reason else frozenset())
