@@ -22,7 +22,7 @@ from pipeline.report.outputs import RunSummary, library_versions, output_folder,
 from pipeline.report.progress import snapshot_of
 from pipeline.report.screen import Screen, Snapshot
 from pipeline.search.engine import Search
-from pipeline.search.plan import ClusterSize, make_plan, plan_for_size
+from pipeline.search.plan import ClusterSize, SizePlan, make_plan, plan_for_size
 from pipeline.session import Clock, RayStart, Session, TrialListener, claimed, ray_session, tracked
 from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
 from pipeline.tracking.store import check_model_name, check_store, store_for
@@ -59,21 +59,19 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
         dataset, test = load_dataset(config)
         families = _serving(families, dataset)
         cluster = ray.size()
-        config, families, size_notes = _fitted_to_size(config, families, dataset, cluster)
+        size = plan_for_size(dataset.table, dataset.task, cluster.n_cpus, config.time_budget_s)
+        config, families, size_notes = _fitted_to_size(config, families, size)
         arena = _arena(config, dataset)
         for note in (*dataset.notes, *size_notes, _compute_note(cluster, families)):
             screen.say(note)
         with claimed(folder, ray), tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
             session = Session(config, clock, dataset, test, arena, folder, tracker, screen)
-            results = _search(session, families, cluster, ray)
+            results = _search(session, families, cluster, size, ray)
             return _conclude(session, results)
 
 
-def _fitted_to_size(
-    config: RunConfig, families: list[str], dataset: Dataset, cluster: ClusterSize
-) -> tuple[RunConfig, list[str], list[str]]:
+def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> tuple[RunConfig, list[str], list[str]]:
     """Return the settings with the number of folds, the families, and what is to be said; what was asked for stays."""
-    plan = plan_for_size(dataset.table, dataset.task, cluster.n_cpus, config.time_budget_s)
     notes = []
     if config.n_folds is None:
         config = replace(config, n_folds=plan.n_folds)
@@ -114,9 +112,11 @@ def _compute_note(cluster: ClusterSize, families: Sequence[str]) -> str:
     return f"{cores}; no GPU is used: {reason}"
 
 
-def _search(session: Session, families: Sequence[str], cluster: ClusterSize, ray: RayStart) -> list[TrialResult]:
+def _search(
+    session: Session, families: Sequence[str], cluster: ClusterSize, size: SizePlan, ray: RayStart
+) -> list[TrialResult]:
     config = session.config
-    plan = make_plan(families, cluster, config.seed, config.max_trials, session.search_s(), time.time())
+    plan = make_plan(families, cluster, config.seed, config.max_trials, session.search_s(), time.time(), size)
     search = Search(session.arena, plan, session.folder / TRIALS, TrialListener(session.tracker))
     search.start()
     try:

@@ -1,7 +1,8 @@
 """LightGBM's search space.
 
 Ranges are those that TabArena searches (arXiv 2506.16791), but for the learning rate: budgets of minutes want faster
-ones, so it spans the upper part of TabArena's and AutoGluon's (0.005 to 0.2).
+ones, so it spans the upper part of TabArena's and AutoGluon's (0.005 to 0.2); and for the leaves, of which large tables
+want more (FLAML searches up to 32768).
 cross_levels is ours: whether columns of many levels, and their pairs with others, are replaced by means of the target,
 see pipeline/families/_cross.py.
 """
@@ -10,7 +11,7 @@ from ray import tune
 
 SPACE = {
     "learning_rate": tune.loguniform(0.015, 0.2),
-    "num_leaves": tune.lograndint(4, 256),
+    "num_leaves": tune.lograndint(4, 513),
     "min_data_in_leaf": tune.lograndint(1, 65),
     "feature_fraction": tune.uniform(0.4, 1.0),
     "bagging_fraction": tune.uniform(0.7, 1.0),
@@ -58,4 +59,12 @@ PORTFOLIO = [
     _entry(0.06, 64, feature_fraction=0.6, min_data_in_leaf=5, extra_trees=True, cross_levels=True),
     _entry(0.03, 31, feature_fraction=0.6, bagging_fraction=0.8),
     _entry(0.05, 180, feature_fraction=0.4, min_data_in_leaf=12, extra_trees=True, lambda_l1=0.2),
+]
+
+# Where rows are so many that trees of 31 leaves would go on getting better for longer than the budget lasts.
+LARGE_PORTFOLIO = [
+    _entry(0.1, 128),
+    _entry(0.1, 512, feature_fraction=0.8),
+    _entry(0.1, 31),
+    _entry(0.05, 255, feature_fraction=0.6, bagging_fraction=0.8, cross_levels=True),
 ]

@@ -64,3 +64,9 @@ PORTFOLIO = [
     ),
     _entry(0.04, 11, grow_policy="lossguide", colsample_bytree=0.5, subsample=0.8, reg_lambda=3.0),
 ]
+
+# Where rows are so many that trees of depth 6 would go on getting better for longer than the budget lasts.
+LARGE_PORTFOLIO = [
+    _entry(0.1, 11, grow_policy="lossguide", max_leaves=256, colsample_bytree=0.8),
+    _entry(0.1, 8),
+]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.families.registry import all_families
+from pipeline.search.space import load_space
 
 NAMES = sorted(all_families())
 every_space = pytest.mark.parametrize("name", NAMES)
@@ -23,7 +24,7 @@ def entries() -> list[Any]:
     return [
         pytest.param(name, entry, id=f"{name}-{index}")
         for name in NAMES
-        for index, entry in enumerate(space_of(name).PORTFOLIO)
+        for index, entry in enumerate((*space_of(name).PORTFOLIO, *getattr(space_of(name), "LARGE_PORTFOLIO", ())))
     ]
 
 
@@ -75,9 +76,10 @@ def test_a_portfolio_entry_is_complete_and_within_the_space(name: str, entry: di
     assert outside == {}
 
 
+@pytest.mark.parametrize("is_large", [False, True])
 @every_space
-def test_a_portfolio_says_nothing_twice(name: str) -> None:
-    portfolio = space_of(name).PORTFOLIO
+def test_a_portfolio_says_nothing_twice(name: str, is_large: bool) -> None:
+    portfolio = load_space(name, is_large).portfolio
     assert len(portfolio) >= 3
     assert all(entry not in portfolio[:index] for index, entry in enumerate(portfolio))
 

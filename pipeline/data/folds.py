@@ -11,7 +11,6 @@ from pipeline.data.table import Table, Task
 from pipeline.errors import DataError
 from pipeline.seeds import derive_seed
 
-
 FEWEST_FOLDS = 2
 # A plain holdout: its share of the rows, and the number of rows that say enough.
 HOLDOUT_SHARE, LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT = 0.2, 0.05, 50_000

@@ -13,6 +13,9 @@ from pipeline.families.registry import get_family
 
 # Cheap and strong first, so that a short run has seen every kind of model; unknown families follow by name.
 OPENING = ("lightgbm", "linear", "xgboost", "extra_trees", "mlp", "random_forest")
+# Boosting grows a tree a class, these fit all classes at once.
+MANY_CLASSES = 25
+OPENING_FOR_MANY_CLASSES = ("linear", "extra_trees", "mlp", "random_forest", "lightgbm", "xgboost")
 # In a reproducible run, what is decided about a trial rests on trials at least this far before it.
 LAG = 8
 # No trial may take more of the search than this, so that a huge table still sees several families.
@@ -22,6 +25,7 @@ GPU_SHARE = 0.25
 FEW_ROWS = 5_000
 # Beyond so many cells for each second of a core, K fits of a configuration leave time for too few configurations.
 MANY_CELLS_A_CORE_SECOND = 8_000
+FEW_CLASSES = 10
 MANY_ROWS = 1_000_000
 # A holdout of fewer rows than a fifth of these says too little; wide tables of few rows keep some folds.
 LEAST_ROWS_TO_HOLD_OUT = 20_000
@@ -46,6 +50,7 @@ class SearchPlan:
     lag: None in budgeted runs, whose decisions are asynchronous.
     deadline: on `time.time()`'s scale, so that it means the same on every node; infinite without a budget.
     longest_trial_s: seconds after which a single trial hurries to its end.
+    is_large: see SizePlan.
     """
 
     families: tuple[str, ...]
@@ -58,6 +63,7 @@ class SearchPlan:
     deadline: float
     longest_trial_s: float
     is_local: bool
+    is_large: bool = False
 
     def uses_pbt(self, family: str) -> bool:
         """PBT needs trials side by side, so a reproducible run, whose decisions wait for nobody, halves instead."""
@@ -76,11 +82,17 @@ class SizePlan:
     """What a table's size asks for.
 
     n_folds: 1 is a holdout. left_out: families that are not worth their time here. reason: "" where all is as usual.
+    is_large: whether portfolios begin with what large tables want. opening: the families' order of first trials.
     """
 
-    n_folds: int
+    n_folds: int = 5
+    is_large: bool = False
     left_out: frozenset[str] = frozenset()
     reason: str = ""
+    opening: tuple[str, ...] = OPENING
+
+
+USUAL_SIZE = SizePlan()
 
 
 def plan_for_size(table: Table, task: Task, n_cpus: int, budget_s: float | None) -> SizePlan:
@@ -88,16 +100,18 @@ def plan_for_size(table: Table, task: Task, n_cpus: int, budget_s: float | None)
 
     budget_s: None in a reproducible run, which looks at the table alone, so that every machine does the same.
     """
-    cells = table.n_rows * table.n_features
+    cells = table.n_rows * table.n_features * max(1.0, task.n_outputs / FEW_CLASSES)
     if budget_s is not None and cells > MANY_CELLS_A_CORE_SECOND * n_cpus * budget_s:
         n_folds = 1 if table.n_rows >= LEAST_ROWS_TO_HOLD_OUT else 3
-        plan = SizePlan(n_folds, FORESTS, "the table is large for this budget")
+        plan = SizePlan(n_folds, True, FORESTS, "the table is large for this budget")
     elif budget_s is None and table.n_rows > MANY_ROWS:
-        plan = SizePlan(1, reason="rows are very many")
+        plan = SizePlan(1, True, reason="rows are very many")
     elif table.n_rows <= FEW_ROWS:
         plan = SizePlan(8, reason="rows are few")
     else:
-        plan = SizePlan(5)
+        plan = USUAL_SIZE
+    if task.n_outputs >= MANY_CLASSES:
+        plan = replace(plan, opening=OPENING_FOR_MANY_CLASSES)
     smallest = int(np.bincount(table.target).min()) if task.is_classification else table.n_rows
     return plan if plan.n_folds <= smallest else replace(plan, n_folds=smallest, reason="a class has no more rows")
 
@@ -109,13 +123,14 @@ def make_plan(
     max_trials: int | None,
     search_s: float | None,
     now: float,
+    size: SizePlan = USUAL_SIZE,
 ) -> SearchPlan:
     """Plan a search of `search_s` seconds from `now` (`time.time()`), or without a clock where it is None."""
     reproducible = search_s is None
     n_threads = 1 if reproducible else _threads_per_trial(cluster.n_cpus)
     n_slots = max(1, cluster.n_cpus // n_threads)
     return SearchPlan(
-        families=_in_opening_order(families),
+        families=_in_order(families, size.opening),
         seed=seed,
         n_threads=n_threads,
         n_slots=min(n_slots, LAG) if reproducible else n_slots,
@@ -125,6 +140,7 @@ def make_plan(
         deadline=math.inf if reproducible else now + search_s,
         longest_trial_s=math.inf if reproducible else LONGEST_TRIAL_SHARE * search_s,
         is_local=cluster.is_local,
+        is_large=size.is_large,
     )
 
 
@@ -133,6 +149,6 @@ def _threads_per_trial(n_cpus: int) -> int:
     return max(1, min(4, n_cpus // 8))
 
 
-def _in_opening_order(families: Sequence[str]) -> tuple[str, ...]:
-    place = {name: position for position, name in enumerate(OPENING)}
-    return tuple(sorted(families, key=lambda name: (place.get(name, len(OPENING)), name)))
+def _in_order(families: Sequence[str], opening: Sequence[str]) -> tuple[str, ...]:
+    place = {name: position for position, name in enumerate(opening)}
+    return tuple(sorted(families, key=lambda name: (place.get(name, len(opening)), name)))

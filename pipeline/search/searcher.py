@@ -34,7 +34,7 @@ class FamilySearcher(Searcher):
         self._plan = plan
         self._log = log
         self._sources = {
-            family: BayesianSource(load_space(family), derive_seed(plan.seed, "source", family))
+            family: BayesianSource(load_space(family, plan.is_large), derive_seed(plan.seed, "source", family))
             for family in plan.families
         }
         self._allocator = Allocator(plan.families, uses_cost=plan.lag is None)
@@ -62,7 +62,8 @@ class FamilySearcher(Searcher):
         if self._plan.max_trials is not None and self._n_asked >= self._plan.max_trials:
             return []
         left_s = self._plan.deadline - time.time()
-        if left_s <= 0 or self._log.is_closed.is_set():
+        # However late it is, one trial must give the run its leader.
+        if (left_s <= 0 and self._n_asked) or self._log.is_closed.is_set():
             return []
         working = [name for name in self._plan.families if self._works(name)]
         return [name for name in working if self._allocator.cheapest_s(name) * LEAST_FOLD_SHARE <= left_s]

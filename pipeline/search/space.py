@@ -25,10 +25,12 @@ class SearchSpace:
     mutable: frozenset[str]
 
 
-def load_space(family: str) -> SearchSpace:
-    """Read `search_spaces/<family>.py`."""
+def load_space(family: str, is_large: bool = False) -> SearchSpace:
+    """Read `search_spaces/<family>.py`; where the table is large its LARGE_PORTFOLIO, if it has one, comes first."""
     module = importlib.import_module(f"search_spaces.{family}")
-    return SearchSpace(module.SPACE, tuple(module.PORTFOLIO), frozenset(getattr(module, "MUTABLE", ())))
+    heads = getattr(module, "LARGE_PORTFOLIO", ()) if is_large else ()
+    portfolio = (*heads, *(entry for entry in module.PORTFOLIO if entry not in heads))
+    return SearchSpace(module.SPACE, portfolio, frozenset(getattr(module, "MUTABLE", ())))
 
 
 def nudge(config: Mapping[str, Any], space: SearchSpace, seed: int) -> dict[str, Any]:

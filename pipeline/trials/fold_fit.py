@@ -11,6 +11,9 @@ import numpy as np
 from pipeline.families.base import Config, Family, Job, Learner
 from pipeline.metrics import Metric
 
+# Between two looks at a clock that may run out, at most this share of what is left is grown.
+STEP_SHARE = 0.1
+
 
 class FoldFit:
     """Grow one learner with early stopping on its watched rows."""
@@ -24,6 +27,7 @@ class FoldFit:
         self.best_score = -math.inf
         self.best_units = 0
         self.best_predictions: np.ndarray | None = None
+        self._unit_s: float | None = None
         self._target = job.table.target[job.watched]
         self._weight = None if job.table.weight is None else job.table.weight[job.watched]
 
@@ -42,14 +46,25 @@ class FoldFit:
     def grow_to(self, units: int, deadline: float = math.inf) -> None:
         """Grow to `units`, or until the fit is over, or until `time.monotonic()` passes `deadline`.
 
-        The first chunk is always grown, so that there is a model whatever the deadline.
+        Something is always grown, so that there is a model whatever the deadline.
         """
         units = min(units, self.max_units)
         while self.learner.n_units < units and not self.is_over:
-            if self.best_units and time.monotonic() >= deadline:
+            started = time.monotonic()
+            if self.best_units and started >= deadline:
                 return
-            self.learner.advance(min(self.family.chunk, units - self.learner.n_units))
+            n_more = min(self._affordable(deadline - started), units - self.learner.n_units)
+            self.learner.advance(n_more)
             self._look()
+            self._unit_s = (time.monotonic() - started) / n_more
+
+    def _affordable(self, left_s: float) -> int:
+        """Return how many units to grow before the next look: a chunk, or fewer where they are slow."""
+        if math.isinf(left_s):
+            return self.family.chunk
+        if self._unit_s is None:
+            return 1
+        return int(min(max(STEP_SHARE * left_s / self._unit_s, 1), self.family.chunk))
 
     def _look(self) -> None:
         predictions = self.learner.watch()

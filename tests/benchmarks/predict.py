@@ -3,7 +3,7 @@
     python tests/benchmarks/predict.py RUN_FOLDER TABLE.parquet [--out PREDICTIONS.parquet] [--times 5]
 
 rows_per_s: rows of the table, read and in memory, over the median time of predicting them all at once; first_s: the
-same, the first time, with the loading of the model before it. one_row_ms: the median over the first 50 rows, each alone.
+same, the first time, with the loading of the model before it. one_row_ms: the median over 50 rows, each alone.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """How a run's cores and seconds are dealt out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.data.table import Table, Task
-from pipeline.search.plan import FORESTS, plan_for_size
+from pipeline.search.plan import FORESTS, ClusterSize, make_plan, plan_for_size
 
 BINARY = Task("binary", ("a", "b"))
 
@@ -34,3 +36,11 @@ def test_folds_are_chosen_by_size(table, budget_s, n_folds, reason):
     plan = plan_for_size(table, BINARY, 2, budget_s)
     assert (plan.n_folds, plan.reason) == (n_folds, reason)
     assert plan.left_out == (FORESTS if "budget" in reason else frozenset())
+
+
+def test_of_many_classes_families_that_fit_all_at_once_come_first():
+    classes = Task("multiclass", tuple(map(str, range(40))))
+    table = replace(labelled(4000), target=np.arange(4000, dtype=np.int32) % 40)
+    size = plan_for_size(table, classes, 2, 600)
+    plan = make_plan(["lightgbm", "linear", "mlp", "unheard_of"], ClusterSize(2, 0), 0, None, 60.0, 0.0, size)
+    assert plan.families == ("linear", "mlp", "lightgbm", "unheard_of")
