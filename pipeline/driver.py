@@ -6,6 +6,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from pipeline.metrics import get_metric
 from pipeline.report.outputs import RunSummary, library_versions, output_folder, write_leaderboard, write_summary
 from pipeline.report.progress import snapshot_of
 from pipeline.report.screen import Screen, Snapshot
-from pipeline.search.engine import Search
+from pipeline.search.engine import Search, prepare
 from pipeline.search.plan import ClusterSize, SizePlan, make_plan, plan_for_size
 from pipeline.session import Clock, RayStart, Session, TrialListener, claimed, ray_session, tracked
 from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
@@ -31,6 +32,7 @@ from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load
 
 LOOK_EVERY_S = 0.25
 TRIALS = "trials"
+IMPORTS_BEFORE_END_S = 8.0
 # The trials whose own models are kept in MLflow beside the leader, and the seconds that each, and the end, takes.
 N_TOP_TRIALS = 3
 KEEPING_S = 0.8
@@ -58,6 +60,7 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
         screen.update(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
         dataset, test = load_dataset(config)
         families = _serving(families, dataset)
+        prepare()
         cluster = ray.size()
         size = plan_for_size(dataset.table, dataset.task, cluster.n_cpus, config.time_budget_s)
         config, families, size_notes = _fitted_to_size(config, families, size)
@@ -121,8 +124,14 @@ def _search(
     search.start()
     try:
         session.tracker.ids()
-        while not search.wait(LOOK_EVERY_S):
-            session.screen.update(_snapshot(session, search, plan.families, "searching"))
+        with ThreadPoolExecutor(1, "libraries") as background:
+            imports = None
+            while not search.wait(LOOK_EVERY_S):
+                session.screen.update(_snapshot(session, search, plan.families, "searching"))
+                if imports is None and plan.deadline - time.time() < IMPORTS_BEFORE_END_S:
+                    imports = background.submit(_import_libraries, search.log.results())
+            if imports is not None:
+                imports.result()
         results = search.results()
     finally:
         ray.leave(search)
@@ -130,6 +139,13 @@ def _search(
     if not any(result.status == COMPLETED for result in results):
         raise SearchError(_why_nothing(results))
     return results
+
+
+def _import_libraries(results: Sequence[TrialResult]) -> None:
+    """Load a model of each family that the leader may be made of: so its library is imported before time is short."""
+    completed = {result.family: result for result in results if result.status == COMPLETED}
+    for family, result in completed.items():
+        get_family(family).load(Path(result.folder) / "fold0")
 
 
 def _snapshot(session: Session, search: Search, families: Sequence[str], phase: str) -> Snapshot:

@@ -19,7 +19,7 @@ from pipeline.ensemble.candidates import MOST_CANDIDATES
 from pipeline.ensemble.leaderboard import stacking_s
 from pipeline.metrics import Metric
 from pipeline.report.screen import Screen
-from pipeline.search.cluster import start_ray, stop_ray
+from pipeline.search.cluster import be_quiet, start_ray, stop_ray, warm_up
 from pipeline.search.engine import Search
 from pipeline.search.plan import ClusterSize
 from pipeline.tracking.store import Store
@@ -27,6 +27,9 @@ from pipeline.tracking.tracker import Tracker
 from pipeline.trials.climb import Arena, Trial
 from pipeline.trials.result import TrialResult
 
+# What the processes of the first trials import, while the table is read and Tune gets ready.
+WARM_MODULES = ("pipeline.search.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
+MOST_WARMED = 8
 # Seconds at the end of a budgeted run, measured on two cores: registering and ending, and reading what trials left.
 CLOSING_S = 4.5
 GATHERING_S = 1.0
@@ -104,7 +107,8 @@ class RayStart:
     def __init__(self, config: RunConfig):
         self._executor = ThreadPoolExecutor(1, "ray")
         self._is_closed = False
-        self._start = self._executor.submit(start_ray, config.address, config.n_cpus, config.n_gpus)
+        be_quiet()  # before anything imports Ray
+        self._start = self._executor.submit(_start_warm, config)
 
     def size(self) -> ClusterSize:
         """Wait until Ray is up; SearchError when it has not what was asked for."""
@@ -121,6 +125,13 @@ class RayStart:
             self._is_closed = True
             self._executor.submit(stop_ray)
             self._executor.shutdown(wait=True)
+
+
+def _start_warm(config: RunConfig) -> ClusterSize:
+    size = start_ray(config.address, config.n_cpus, config.n_gpus)
+    if size.is_local:
+        warm_up(min(size.n_cpus, MOST_WARMED), WARM_MODULES)
+    return size
 
 
 @contextmanager

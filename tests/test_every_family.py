@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -214,11 +215,33 @@ def test_every_parameter_matters(name: str, kind: str, parameter: str) -> None:
 def test_importing_it_does_not_import_its_library(name: str) -> None:
     code = (
         f"import sys, pipeline.families.{name}\n"
-        "heavy = {'lightgbm', 'xgboost', 'sklearn', 'scipy', 'torch', 'ray', 'mlflow', 'pyarrow'}\n"
+        "heavy = {'lightgbm', 'xgboost', 'catboost', 'sklearn', 'scipy', 'torch', 'ray', 'mlflow', 'pyarrow'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@every_family
+def test_a_learner_that_is_given_up_leaves_no_thread(name: str) -> None:
+    kind = min(get_family(name).tasks)
+    grown(name, make_job(kind)).watch()
+    before = set(threading.enumerate())
+    first, second = (grown(name, make_job(kind), units=1) for _ in range(2))
+    first.watch()
+    del first
+    assert second.watch().shape[1] == TASKS[kind].n_outputs
+    del second
+    assert set(threading.enumerate()) <= before
+
+
+@every_family
+def test_a_process_ends_while_a_learner_stands_half_grown(name: str) -> None:
+    kind = min(get_family(name).tasks)
+    code = f"from family_cases import *\nlearner = grown({name!r}, make_job({kind!r}), units=1)"
+    words, folder = [sys.executable, "-c", code], Path(__file__).parent
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -112,6 +112,7 @@ class Family:
     load: reads what `save` wrote.
     scheduler: "asha" or "pbt" (whose learners are AdjustableLearner).
     uses_gpu: whether the learner runs faster where `Compute.device` is "cuda".
+    requires: the optional library without which there is no such family; the extra that installs it has its name.
     """
 
     name: str
@@ -125,3 +126,4 @@ class Family:
     tasks: frozenset[str] = frozenset({"binary", "multiclass", "regression"})
     scheduler: str = "asha"
     uses_gpu: bool = False
+    requires: str | None = None

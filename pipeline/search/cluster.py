@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.errors import SearchError
@@ -39,12 +40,31 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
     Raises:
         SearchError: nothing answers at `address`, or the cluster has fewer cores or GPUs than were asked for.
     """
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    be_quiet()
     address = address or os.environ.get("RAY_ADDRESS")
     if address is None:
         return _start_here(n_cpus, n_gpus)
     return _join(address, n_cpus, n_gpus)
+
+
+def be_quiet() -> None:
+    """Set what Ray reads when it is imported."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def warm_up(n_processes: int, modules: Sequence[str]) -> None:
+    """Let processes that wait for work on this machine import what trials will need; does not wait for them."""
+    import ray
+
+    load = ray.remote(num_cpus=1)(_import_all)
+    for _ in range(n_processes):
+        load.remote(tuple(modules))
+
+
+def _import_all(modules: Sequence[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)
 
 
 def stop_ray() -> None:

@@ -25,6 +25,15 @@ MOST_PENDING = 8
 TUNE_FOLDER = ".tune"
 
 
+def prepare() -> None:
+    """Import what a search needs, which takes a second that is free while Ray starts."""
+    import ray.tune
+
+    import pipeline.search.scheduler
+    import pipeline.search.searcher
+    import pipeline.search.trainable  # noqa: F401
+
+
 class Search:
     """Runs Tune on a thread of its own, so that the deadline holds whatever Tune waits for."""
 

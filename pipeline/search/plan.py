@@ -12,10 +12,10 @@ from pipeline.data.table import Table, Task
 from pipeline.families.registry import get_family
 
 # Cheap and strong first, so that a short run has seen every kind of model; unknown families follow by name.
-OPENING = ("lightgbm", "linear", "xgboost", "extra_trees", "mlp", "random_forest")
+OPENING = ("lightgbm", "linear", "catboost", "xgboost", "extra_trees", "mlp", "random_forest")
 # Boosting grows a tree a class, these fit all classes at once.
 MANY_CLASSES = 25
-OPENING_FOR_MANY_CLASSES = ("linear", "extra_trees", "mlp", "random_forest", "lightgbm", "xgboost")
+OPENING_FOR_MANY_CLASSES = ("linear", "extra_trees", "mlp", "random_forest", "lightgbm", "xgboost", "catboost")
 # In a reproducible run, what is decided about a trial rests on trials at least this far before it.
 LAG = 8
 # No trial may take more of the search than this, so that a huge table still sees several families.

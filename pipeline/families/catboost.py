@@ -1,0 +1,232 @@
+"""CatBoost: one fit that stands still between two calls of `advance`, on pools that trials share."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
+from pipeline.families._boosting import FIRST_RUNG, PATIENCE
+from pipeline.families._output import Output, output_of, weight_of
+from pipeline.families._stepped import SteppedFit
+from pipeline.families.base import Config, Family, Job
+from pipeline.seeds import derive_seed
+
+OBJECTIVES = {BINARY: "Logloss", MULTICLASS: "MultiClass", REGRESSION: "RMSE"}
+MODEL_FILE = "model.cbm"
+# How many of its trees a model predicts with, in its own metadata: CatBoost cuts trees off symmetric ones only.
+N_TREES = "stacktune_n_trees"
+# Symmetric trees say less each, so more of them are grown than by the other boosted families.
+LEARNING_RATE_TIMES_TREES = 100
+# More trees than are ever asked for: the fit ends when it is told to.
+NEVER_REACHED = 100_000
+# CatBoost refuses a sample that happens to be empty.
+FEWEST_SAMPLED_ROWS = 50
+
+
+class CatBoostPredictor:
+    """A finished model."""
+
+    def __init__(self, model: Any, output: Output, n_threads: int | None = None):
+        """Wrap a `catboost.CatBoost`; `n_threads` of None is every core."""
+        self._model = model
+        self._output = output
+        self._n_threads = n_threads
+
+    def predict(self, table: Table) -> np.ndarray:
+        """Return (n_rows, n_outputs) float64."""
+        if table.n_rows == 0:
+            return np.empty((0, self._output.n_outputs))
+        raw = self._model.predict(
+            _pool(table),
+            prediction_type="RawFormulaVal",
+            ntree_end=int(self._model.get_metadata()[N_TREES]),
+            thread_count=self._n_threads or -1,
+        )
+        return _prediction(raw, self._model.classes_, self._output)
+
+    def save(self, folder: Path) -> None:
+        """Write CatBoost's own binary model and the output."""
+        self._model.save_model(str(folder / MODEL_FILE))
+        self._output.save(folder)
+
+
+class CatBoostLearner(CatBoostPredictor):
+    """A growing model. Predicting ends its growth; if it is to grow on, it is grown anew."""
+
+    def __init__(self, job: Job, config: Config):
+        super().__init__(None, output_of(job), job.compute.n_threads)
+        self.n_units = 0
+        self._job = job
+        self._parameters = _parameters(job, config)
+        self._fit: SteppedFit | None = None
+        self._raw = np.empty((0, 0))
+        self._n_marked = 0
+
+    def advance(self, units: int) -> None:
+        """Grow by `units` trees."""
+        if self._fit is None:
+            self._fit = _open_fit(self._job, self._parameters)
+            weakref.finalize(self, self._fit.give_up)
+        self.n_units += units
+        self._raw = self._fit.grow_to(self.n_units)
+
+    def watch(self) -> np.ndarray:
+        """Return (n_watched, n_outputs) float64 from the sums that CatBoost keeps up to date tree by tree."""
+        return _prediction(self._raw[: len(self._job.watched)], _classes(self._job), self._output)
+
+    def mark(self) -> None:
+        """Remember the number of trees."""
+        self._n_marked = self.n_units
+
+    def rewind(self) -> None:
+        """Keep the trees up to the mark."""
+        self._settle(self._n_marked)
+
+    def predict(self, table: Table) -> np.ndarray:
+        """Return (n_rows, n_outputs) float64."""
+        if self._fit:
+            self._settle(self.n_units)
+        return super().predict(table)
+
+    def save(self, folder: Path) -> None:
+        """Write CatBoost's own binary model and the output."""
+        if self._fit:
+            self._settle(self.n_units)
+        super().save(folder)
+
+    def _settle(self, n_trees: int) -> None:
+        if self._fit:
+            self._model = self._fit.end()
+            self._fit = None
+        self._model.get_metadata()[N_TREES] = str(n_trees)
+
+
+def _open_fit(job: Job, parameters: dict[str, Any]) -> SteppedFit:
+    import catboost
+
+    train = job.cache.get(("catboost", job.part), lambda: _training_pool(job))
+    watched = job.cache.get(("catboost watched", job.part), lambda: _watched_pool(job))
+    return SteppedFit(catboost.CatBoost(parameters), train, watched)
+
+
+def _parameters(job: Job, config: Config) -> dict[str, Any]:
+    fixed = {
+        "loss_function": OBJECTIVES[job.task.kind],
+        "iterations": NEVER_REACHED,
+        "boosting_type": "Plain",
+        "bootstrap_type": "Bernoulli",
+        "score_function": "L2",
+        "permutation_count": 1,
+        "random_seed": derive_seed(job.seed, "catboost"),
+        "thread_count": job.compute.n_threads,
+        "use_best_model": False,
+        "allow_const_label": True,
+        "allow_writing_files": False,
+        "logging_level": "Silent",
+    }
+    if job.task.kind != MULTICLASS:
+        # Multiclass fits cannot; for binary ones it is not the default.
+        fixed["boost_from_average"] = True
+    if len(job.rows) < FEWEST_SAMPLED_ROWS:
+        fixed["bootstrap_type"] = "No"
+        config = {name: value for name, value in config.items() if name != "subsample"}
+    return {**config, **fixed, **_named_classes(job)}
+
+
+def _classes(job: Job) -> np.ndarray:
+    """Return the classes that the model knows, ascending: those of the training rows, or all where these have one."""
+    if job.task.kind == REGRESSION:
+        return np.empty(0, dtype=np.int64)
+    seen = np.unique(job.table.target[job.rows])
+    return seen if len(seen) > 1 else np.arange(job.task.n_outputs)
+
+
+def _named_classes(job: Job) -> dict[str, Any]:
+    # Otherwise CatBoost finds them itself; told of more than there are, it warns on stderr.
+    if job.task.kind == REGRESSION or len(np.unique(job.table.target[job.rows])) > 1:
+        return {}
+    return {"class_names": _classes(job).tolist()}
+
+
+def _prediction(raw: np.ndarray, classes: Any, output: Output) -> np.ndarray:
+    """Return (n_rows, n_outputs) float64 for raw sums: (n_rows,) or (n_rows, 1), or (n_rows, n_classes) in order."""
+    if output.kind == REGRESSION:
+        return output.prediction(raw)
+    if output.kind == BINARY:
+        return output.prediction(1 / (1 + np.exp(-raw.ravel())))
+    said = np.zeros((len(raw), output.n_outputs))
+    said[:, np.asarray(classes, dtype=np.int64)] = np.exp(raw - raw.max(axis=1, keepdims=True))
+    return output.prediction(said)
+
+
+def _pool(table: Table, label: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
+    """Return a `catboost.Pool`. A data frame of categories is what CatBoost reads fastest: it hashes each level once.
+
+    Missing and unseen values are a level of their own, after the column's others.
+    """
+    import catboost
+    import pandas as pd
+
+    columns: dict[str, Any] = {str(index): table.features[:, index] for index in range(table.n_numeric)}
+    for index, count in zip(table.categorical_indices, table.cardinalities, strict=True):
+        codes = table.features[:, index]
+        levels = np.where(np.isnan(codes), count, codes).astype(np.int32)
+        columns[str(index)] = pd.Categorical.from_codes(levels, pd.RangeIndex(count + 1))
+    frame = pd.DataFrame(columns, copy=False)
+    return catboost.Pool(frame, label, weight=weight, cat_features=table.categorical_indices)
+
+
+def _training_pool(job: Job) -> Any:
+    rows = _with_variation(job.table.take(job.rows))
+    label = output_of(job).label(rows.target) if job.task.kind == REGRESSION else rows.target
+    return _pool(rows, label, weight_of(job))
+
+
+def _with_variation(rows: Table) -> Table:
+    """Return `rows`, whose first column tells odd rows from even ones if no column varies: CatBoost wants one."""
+    if any(_varies(rows.features[:, index]) for index in range(rows.n_features)):
+        return rows
+    features = rows.features.copy()
+    features[:, 0] = np.arange(rows.n_rows) % 2
+    return Table(features, rows.names, rows.cardinalities, rows.target, rows.weight)
+
+
+def _varies(column: np.ndarray) -> bool:
+    first = column[0]
+    return bool((~np.isnan(column) if np.isnan(first) else column != first).any())
+
+
+def _watched_pool(job: Job) -> Any:
+    """Return the watched rows, or one row where there are none; their labels are not looked at."""
+    rows = job.table.take(job.watched if len(job.watched) else job.rows[:1])
+    label = 0 if job.task.kind == REGRESSION else job.table.target[job.rows[0]]
+    return _pool(rows, np.full(rows.n_rows, label))
+
+
+def max_trees(config: Config) -> int:
+    """Return the most trees worth growing at the configuration's `learning_rate`."""
+    return round(LEARNING_RATE_TIMES_TREES / config["learning_rate"])
+
+
+def load(folder: Path) -> CatBoostPredictor:
+    """Read what `save` wrote."""
+    import catboost
+
+    return CatBoostPredictor(catboost.CatBoost().load_model(str(folder / MODEL_FILE)), Output.load(folder))
+
+
+FAMILY = Family(
+    name="catboost",
+    unit="tree",
+    max_units=max_trees,
+    start=CatBoostLearner,
+    load=load,
+    first_rung=FIRST_RUNG,
+    patience=PATIENCE,
+    chunk=10,
+    requires="catboost",
+)
