@@ -21,16 +21,14 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import psutil
+from watch import Memory
 
 OURS = "stacktune"
 # Every metric's name with the peers, and whether more is better.
@@ -40,7 +38,6 @@ MORE_IS_BETTER = {"auc", "average_precision", "accuracy", "r2", "f1_at_half"}
 TASKS = ("binary", "regression")
 # A system that is still running after this many budgets, and as long again to load and end, has failed.
 PATIENCE, LEAST_PATIENCE_S = 4.0, 240.0
-LOOK_EVERY_S = 2.0
 TIE = 1e-4  # relative
 
 
@@ -52,44 +49,6 @@ class Case:
     task: str
     target: str
     metric: str
-
-
-@dataclass
-class Memory:
-    """The most memory that a process and its descendants held at once."""
-
-    peak_bytes: int = 0
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    @contextmanager
-    def watching(self, pid: int) -> Iterator[None]:
-        """Look every few seconds until the block ends."""
-        thread = threading.Thread(target=self._watch, args=(pid,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
-
-    def _watch(self, pid: int) -> None:
-        while not self._stop.wait(LOOK_EVERY_S):
-            self.peak_bytes = max(self.peak_bytes, _held_bytes(pid))
-
-
-def _held_bytes(pid: int) -> int:
-    try:
-        parent = psutil.Process(pid)
-        family = [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0
-    total = 0
-    for process in family:
-        try:
-            total += process.memory_full_info().pss
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return total
 
 
 def read_index(path: Path) -> list[Case]:
