@@ -14,12 +14,14 @@ from pipeline.search.plan import SearchPlan
 from pipeline.search.sources import BayesianSource
 from pipeline.search.space import load_space
 from pipeline.seeds import derive_seed
-from pipeline.trials.climb import LEAST_FOLD_SHARE, Trial
+from pipeline.trials.climb import Trial
 from pipeline.trials.result import COMPLETED, FAILED
 
 # The key of a Tune configuration that holds our Trial.
 TRIAL = "trial"
 MOST_FAILURES = 3
+# A trial is begun only if this share of what the family's cheapest one took is left; with less it could not complete.
+LEAST_TRIAL_SHARE = 0.7
 
 
 class FamilySearcher(Searcher):
@@ -66,7 +68,7 @@ class FamilySearcher(Searcher):
         if (left_s <= 0 and self._n_asked) or self._log.is_closed.is_set():
             return []
         working = [name for name in self._plan.families if self._works(name)]
-        return [name for name in working if self._allocator.cheapest_s(name) * LEAST_FOLD_SHARE <= left_s]
+        return [name for name in working if self._allocator.cheapest_s(name) * LEAST_TRIAL_SHARE <= left_s]
 
     def _works(self, family: str) -> bool:
         """Whether a family is worth asking: it is set aside when its first trials have all failed."""

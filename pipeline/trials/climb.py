@@ -240,9 +240,9 @@ class _Climb:
         return now + (self.means.deadline - now) / (self.arena.folds.n_folds - fold)
 
     def _can_finish(self, first_fold_s: float) -> bool:
+        n_more = self.arena.folds.n_folds - 1
         left_s = self.means.deadline - time.monotonic()
-        needed_s = LEAST_FOLD_SHARE * first_fold_s * (self.arena.folds.n_folds - 1)
-        return self.trial.must_complete or left_s >= needed_s
+        return n_more == 0 or self.trial.must_complete or left_s >= LEAST_FOLD_SHARE * first_fold_s * n_more
 
     def _predict_us(self, fit: FoldFit) -> float:
         sample = self.arena.table.take(fit.job.watched[:N_TIMED_ROWS])

@@ -106,6 +106,17 @@ def test_a_trial_out_of_time_stops_before_the_other_folds(arena, tmp_path):
     assert "no time" in result.error
 
 
+def test_on_a_holdout_a_trial_out_of_time_is_complete_with_what_it_has(arena, tmp_path):
+    """Nets and CatBoost that had used up their time on 330,000 rows were stopped, though nothing was left to fit."""
+    holdout = replace(arena, folds=make_folds(arena.table, arena.task, 1, 0))
+    _, result = finish(climb(first_trial("lightgbm"), holdout, means_in(tmp_path, deadline=time.monotonic())))
+    assert result.status == COMPLETED
+    assert len(result.n_units) == 1
+    assert len(result.fold_scores) == holdout.folds.n_blocks
+    assert not load_oof(result)[holdout.folds.train_rows(0)].any()
+    assert np.allclose(load_oof(result)[holdout.folds.judged_rows].sum(axis=1), 1)
+
+
 def test_a_trial_that_must_complete_does_so_with_a_little_of_each_fold(arena, tmp_path):
     means = means_in(tmp_path, deadline=time.monotonic())
     _, result = finish(climb(first_trial("lightgbm", must_complete=True), arena, means))
