@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pipeline.config import RunConfig
@@ -187,7 +188,7 @@ def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboar
         arena.task,
         arena.metric,
         session.config.seed,
-        session.stacking_left_s,
+        partial(session.stacking_left_s, time.monotonic()),
     )
 
 

@@ -30,9 +30,12 @@ from pipeline.trials.result import TrialResult
 # What the processes of the first trials import, while the table is read and Tune gets ready.
 WARM_MODULES = ("pipeline.search.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
 MOST_WARMED = 8
-# Seconds at the end of a budgeted run, measured on two cores: registering and ending, and reading what trials left.
-CLOSING_S = 4.5
-GATHERING_S = 1.0
+# Seconds at the end of a budgeted run, measured on two cores: registering and ending; and waiting for trials that are
+# late, and reading what they left.
+CLOSING_S = 3.0
+GATHERING_S = 2.0
+# However late trials ended, ensembles get this: without them, all that was learnt would count for less.
+LEAST_STACKING_S = 1.0
 # A leader predicts a row in 0.1 ms or so; that it does on the test rows, others as time allows.
 TESTING_S_PER_ROW = 1e-4
 # Budgets that can spare it leave time to log the models of the top trials.
@@ -96,9 +99,9 @@ class Session:
         reserved_s = min(wanted_s, MOST_RESERVED_SHARE * self.clock.budget_s)
         return max(1.0, self.clock.left_s() - reserved_s)
 
-    def stacking_left_s(self) -> float:
-        """Return the seconds that ensembles may still take."""
-        return self.clock.left_s() - CLOSING_S
+    def stacking_left_s(self, began_at: float) -> float:
+        """Return the seconds that ensembles, begun at `began_at` on `time.monotonic()`'s scale, may still take."""
+        return max(self.clock.left_s() - CLOSING_S, began_at + LEAST_STACKING_S - time.monotonic())
 
 
 class RayStart:
