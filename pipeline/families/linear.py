@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,18 @@ from pipeline.families._encode import (
     write_parts,
 )
 from pipeline.families._output import Output, output_of, weight_of
-from pipeline.families._scale import Scaling
+from pipeline.families._scale import MOST_PIECES, N_KNOTS, Scaling
 from pipeline.families._threads import limited
 from pipeline.families.base import Config, Family, Job
+from pipeline.seeds import derive_seed
 
 FEW_LEVELS = 16  # columns with more levels may be target encoded instead of one-hot
 SMOOTH = 10.0
 WIDEST_DENSE = 600  # wider designs stay sparse
 MOST_NEWTON_COLUMNS = 300  # a Newton step costs n_rows * columns^2; beyond this L-BFGS is quicker
 N_ITERATIONS = 150
+# Rows times columns that are solved for: 400 weights are known well from 50,000 rows, and a million would take 4.7 GB.
+MOST_CELLS = 20_000_000
 MODEL_FILE = "linear.npz"
 
 
@@ -113,6 +116,7 @@ class LinearLearner(LinearPredictor):
     """One fit: the first unit solves the problem, further ones have nothing to add."""
 
     def __init__(self, job: Job, config: Config):
+        job = _thinned(job, config["scaling"])
         keys = ("scaling", "min_frequency", "high_cardinality")
         choices = tuple(config[key] for key in keys)
         design, self._columns = job.cache.get(("linear", job.part, *choices), lambda: _design(job, *choices))
@@ -139,6 +143,17 @@ class LinearLearner(LinearPredictor):
 
     def rewind(self) -> None:
         """There is only one state."""
+
+
+def _thinned(job: Job, scaling: str) -> Job:
+    """Return the job on as many of its rows as keep the columns that numeric ones become within MOST_CELLS."""
+    n_numeric = max(1, job.table.n_numeric)
+    n_columns = min(MOST_PIECES, (N_KNOTS - 1) * n_numeric) if scaling == "piecewise" else n_numeric
+    n_most = MOST_CELLS // n_columns
+    if len(job.rows) <= n_most:
+        return job
+    order = np.random.default_rng(derive_seed(job.seed, "linear rows")).permutation(len(job.rows))
+    return replace(job, rows=np.sort(job.rows[order[:n_most]]))
 
 
 def _no_weights() -> Weights:

@@ -27,7 +27,7 @@ TUNE_FOLDER = ".tune"
 
 def prepare() -> None:
     """Import what a search needs, which takes a second that is free while Ray starts."""
-    import ray.tune
+    import ray.tune  # noqa: F401
 
     import pipeline.search.scheduler
     import pipeline.search.searcher
