@@ -11,8 +11,9 @@ import numpy as np
 
 from pipeline.trials.result import COMPLETED, TrialResult
 
-# No family that may still be asked falls below this share of the trials, so that a late bloomer is noticed.
-FLOOR_SHARE = 0.06
+# No family that may still be asked falls below this share of the trials, so that a late bloomer is noticed and the
+# ensemble has a choice: weak families stop early, so that their tenth of the trials is far less of the time.
+FLOOR_SHARE = 0.1
 # The promise of a family is read off its best few trials: bad draws of a wide space say nothing about the next best.
 N_BEST = 3
 NORMAL = NormalDist()
