@@ -156,6 +156,10 @@ def run(
     folds: Annotated[
         int | None, typer.Option(metavar="N", help="Folds; 1 holds rows out once. [default: by size]")
     ] = None,
+    predict_budget: Annotated[
+        float | None,
+        typer.Option(metavar="US", help="Microseconds of one core that the leader may take for a row. [default: any]"),
+    ] = None,
     test_data: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="Labelled rows on which the finished models are judged, once."),

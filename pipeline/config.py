@@ -30,6 +30,8 @@ class RunConfig:
     data, test_data, output, tracking_uri: paths and URIs as typed; `data` may be "demo".
     families: names, in the order given; empty means all.
     n_folds: 1 for a holdout; None leaves it to the plan.
+    predict_budget_us: microseconds of one core that the leader may take for a row; None is no limit. Trials are timed,
+        so even a reproducible search may then choose another leader among the same trials.
     test_size: share of the rows, above 0 and below 1.
     """
 
@@ -41,6 +43,7 @@ class RunConfig:
     max_trials: int | None = None
     families: tuple[str, ...] = ()
     n_folds: int | None = None
+    predict_budget_us: float | None = None
     test_data: str | None = None
     test_size: float | None = None
     weight: str | None = None
@@ -101,6 +104,7 @@ class _Settings(BaseModel):
     max_trials: Count | None = None
     families: Annotated[tuple[str, ...], BeforeValidator(_split_names)] = ()
     folds: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=100)] | None = None
+    predict_budget: Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, allow_inf_nan=False)] | None = None
     test_data: Text | None = None
     test_size: Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, lt=1)] | None = None
     weight: Text | None = None
@@ -119,12 +123,19 @@ _RULES = {
     "max_trials": "a whole number of at least 1",
     "families": "names with commas between them, or a list of names",
     "folds": "a whole number from 1 to 100",
+    "predict_budget": "a number of microseconds above 0",
     "test_size": "a share above 0 and below 1",
     "seed": "a whole number of at least 0",
     "cpus": "a whole number of at least 1",
     "gpus": "a whole number of at least 0",
 }
-_FIELD_OF_KEY = {"time_budget": "time_budget_s", "folds": "n_folds", "cpus": "n_cpus", "gpus": "n_gpus"}
+_FIELD_OF_KEY = {
+    "time_budget": "time_budget_s",
+    "folds": "n_folds",
+    "predict_budget": "predict_budget_us",
+    "cpus": "n_cpus",
+    "gpus": "n_gpus",
+}
 _KEYS = tuple(field.alias or name for name, field in _Settings.model_fields.items())
 _EXCLUSIVE = ("test_data", "test_size")
 

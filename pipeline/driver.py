@@ -189,6 +189,7 @@ def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboar
         arena.metric,
         session.config.seed,
         partial(session.stacking_left_s, time.monotonic()),
+        session.config.predict_budget_us,
     )
 
 
@@ -231,12 +232,16 @@ def _summarise(
         leader=row.name,
         cv_score=row.score,
         trial_handicap=board.handicap,
+        predict_us=row.predict_us,
+        predict_budget_us=board.predict_budget_us,
+        n_too_dear=board.n_too_dear,
         test_score=test_score,
         n_completed=count[COMPLETED],
         n_stopped=count[STOPPED],
         n_failed=count[FAILED],
         wall_s=round(session.clock.elapsed_s, 3),
         budget_s=session.clock.budget_s,
+        phase_began_s=session.screen.began_s,
         fit_cpu_s=round(sum(result.cpu_s for result in results), 3),
         experiment_id=experiment_id,
         parent_run_id=parent_run_id,

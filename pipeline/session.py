@@ -32,14 +32,14 @@ WARM_MODULES = ("pipeline.search.trainable", "lightgbm", "sklearn.linear_model",
 MOST_WARMED = 8
 # Seconds at the end of a budgeted run, measured on two cores: registering and ending; and waiting for trials that are
 # late, and reading what they left.
-CLOSING_S = 3.0
-GATHERING_S = 2.0
+CLOSING_S = 2.5
+GATHERING_S = 1.2
 # However late trials ended, ensembles get this: without them, all that was learnt would count for less.
 LEAST_STACKING_S = 1.0
 # A leader predicts a row in 0.1 ms or so; that it does on the test rows, others as time allows.
 TESTING_S_PER_ROW = 1e-4
 # Budgets that can spare it leave time to log the models of the top trials.
-KEEPING_TOP_TRIALS_S, EVERY_MODEL_FROM_S = 2.4, 120.0
+KEEPING_TOP_TRIALS_S, EVERY_MODEL_FROM_S = 1.6, 120.0
 # However short the budget, the search gets at least the rest.
 MOST_RESERVED_SHARE = 0.4
 

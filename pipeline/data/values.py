@@ -80,7 +80,7 @@ def text_of(value: Any) -> str:
 def coded_text(series: pd.Series) -> tuple[np.ndarray, list[str]]:
     """Return (codes, texts): an integer for each row into `texts`, -1 where null. Texts may repeat."""
     if len(series) <= _FEW_ROWS:
-        values = list(series)
+        values = _few_values(series)
         places = [-1 if _is_null(value) else place for place, value in enumerate(values)]
         return np.array(places, dtype=np.int64), [text_of(value) for value in values]
     if isinstance(series.dtype, pd.CategoricalDtype):
@@ -90,6 +90,14 @@ def coded_text(series: pd.Series) -> tuple[np.ndarray, list[str]]:
         series = pd.Series([None if _is_null(value) else text_of(value) for value in series], dtype=object)
     codes, distinct = pd.factorize(series, use_na_sentinel=True)
     return codes, [text_of(value) for value in distinct]
+
+
+def _few_values(series: pd.Series) -> list[Any]:
+    """Return the values; of categories, only those that are there are looked at."""
+    if not isinstance(series.dtype, pd.CategoricalDtype):
+        return list(series)
+    categories = series.dtype.categories
+    return [None if code < 0 else categories[code] for code in series.array.codes]
 
 
 def _is_null(value: Any) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +12,42 @@ from pipeline.metrics import WORST
 from pipeline.trials.result import COMPLETED, TrialResult
 
 MOST_CANDIDATES = 15
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What candidates cost in prediction, and how much an ensemble of them may.
+
+    each: (m,) microseconds a row. limit: infinite where there is none; no candidate alone costs more.
+    """
+
+    each: np.ndarray
+    limit: float
+
+    def fit(self, weights: Sequence[float]) -> bool:
+        """Whether the candidates that weigh something cost no more together than the limit."""
+        return total_us(self.each[np.asarray(weights) > 0]) <= self.limit
+
+    def worthiest(self, weights: np.ndarray) -> np.ndarray:
+        """Return the positions of those that fit together, taken in the order of their weight for what they cost."""
+        worth = weights / np.maximum(self.each, np.finfo(np.float64).tiny)
+        kept = np.zeros(len(weights))
+        for position in np.argsort(-worth, kind="stable"):
+            kept[position] = weights[position]
+            kept[position] *= self.fit(kept)
+        return np.flatnonzero(kept)
+
+
+def total_us(costs: Iterable[float]) -> float:
+    """Return the sum, the same in whatever order, so that what fitted once fits always."""
+    return math.fsum(costs)
+
+
+def affordable_us(trials: Sequence[TrialResult], budget_us: float | None) -> float:
+    """Return what a prediction may cost: `budget_us`, or what the cheapest trial costs where that is more."""
+    if budget_us is None or not trials:
+        return float("inf")
+    return max(budget_us, min(trial.predict_us for trial in trials))
 
 
 def eligible(results: Sequence[TrialResult]) -> list[TrialResult]:

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ import numpy as np
 from pipeline.data.schema import Schema
 from pipeline.data.table import Table, Task
 from pipeline.ensemble.blend import Blend
-from pipeline.ensemble.member import Member, load_member
+from pipeline.ensemble.member import Member, load_member, predict_members
 from pipeline.ensemble.rows import Leaderboard, LeaderboardRow
 from pipeline.errors import DataError
 from pipeline.metrics import Metric, decide, metrics_for
@@ -23,16 +22,11 @@ from pipeline.trials.result import TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
-    from threadpoolctl import ThreadpoolController
 
     from pipeline.data.dataset import Dataset
 
 _MANIFEST = "leader.json"
 _FORMAT = 1
-# Families may widen a table when they predict (one-hot columns); so many rows at a time keep that within memory.
-_BLOCK_ROWS = 100_000
-# Up to so many rows, waking and awaiting other threads takes longer than the work that they would share.
-_FEW_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -64,21 +58,7 @@ class Leader:
 
     def predict_table(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64 predictions of an encoded table, each member asked once."""
-        if table.n_rows <= _FEW_ROWS:
-            with self._pools.limit(limits=1):
-                return self.blend.combine([member.predict(table) for member in self.members])
-        if table.n_rows <= _BLOCK_ROWS:
-            return self.blend.combine([member.predict(table) for member in self.members])
-        starts = range(0, table.n_rows, _BLOCK_ROWS)
-        blocks = (table.take(np.arange(start, min(start + _BLOCK_ROWS, table.n_rows))) for start in starts)
-        return np.concatenate([self.predict_table(block) for block in blocks])
-
-    @cached_property
-    def _pools(self) -> ThreadpoolController:
-        """The thread pools of the members' libraries; looking for them takes milliseconds, so once."""
-        from threadpoolctl import ThreadpoolController
-
-        return ThreadpoolController()
+        return self.blend.combine(predict_members(self.members, table))
 
     def labels(self, frame: pd.DataFrame) -> np.ndarray:
         """Return (n_rows,) decided classes as text, two of them at `threshold`; for regression the values."""

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.data.folds import Folds
 from pipeline.data.table import Task
 from pipeline.ensemble.blend import SINGLE, Blend
-from pipeline.ensemble.candidates import MOST_CANDIDATES, eligible, nested_candidates
+from pipeline.ensemble.candidates import MOST_CANDIDATES, Costs, affordable_us, eligible, nested_candidates, total_us
 from pipeline.ensemble.nested import Evidence, gather, greedy, nested_scores, stacked, thresholds_of
 from pipeline.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
 from pipeline.ensemble.subsample import MOST_ROWS
@@ -26,7 +26,7 @@ _LAST_MOMENT_S = 0.2
 
 @dataclass(frozen=True)
 class _Contest:
-    """What all rows have in common. target, weight: (n_rows,)."""
+    """What all rows have in common. target, weight: (n_rows,). limit_us: what a prediction may cost a row."""
 
     oof: Mapping[str, np.ndarray]
     target: np.ndarray
@@ -37,11 +37,12 @@ class _Contest:
     seed: int
     time_left: Callable[[], float]
     pool: ThreadPoolExecutor
+    limit_us: float
 
 
 def stacking_s(n_candidates: int, n_rows: int, n_outputs: int) -> float:
     """Return about how many seconds the ensembles of so many candidates take, measured on two cores."""
-    return 0.5 + 4e-6 * n_candidates * min(n_rows, MOST_ROWS) * n_outputs
+    return 0.5 + 2e-6 * n_candidates * min(n_rows, MOST_ROWS) * n_outputs
 
 
 def build_leaderboard(
@@ -54,18 +55,24 @@ def build_leaderboard(
     metric: Metric,
     seed: int = 0,
     time_left: Callable[[], float] = lambda: float("inf"),
+    predict_budget_us: float | None = None,
 ) -> Leaderboard:
     """Return the leaderboard of all `results`, in any status, and of the ensembles of the completed ones.
 
     oof: out-of-fold predictions (n_rows, n_outputs) by trial id, of the completed trials. target, weight: (n_rows,).
     time_left: seconds that may still be spent; candidates are cut when it is short, which it never is at infinity.
+    predict_budget_us: microseconds that a prediction may take a row. Dearer trials rank below all others and are in no
+        ensemble; where all are dearer, the cheapest leads.
     """
+    limit_us = affordable_us(eligible(results), predict_budget_us)
+    trials = [trial for trial in eligible(results) if trial.predict_us <= limit_us]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        contest = _Contest(oof, target, weight, folds, task, metric, seed, time_left, pool)
+        contest = _Contest(oof, target, weight, folds, task, metric, seed, time_left, pool, limit_us)
         rows = list(pool.map(lambda result: _trial_row(result, contest), results))
-        rows += _ensemble_rows(eligible(results), contest)
-    handicap = _handicap([result.fold_scores for result in eligible(results)], rows)
-    return Leaderboard(tuple(sorted(rows, key=lambda row: _place(row, metric, handicap))), metric, task, handicap)
+        rows += _ensemble_rows(trials, contest)
+    handicap = _handicap([trial.fold_scores for trial in trials], rows)
+    ranked = sorted(rows, key=lambda row: _place(row, metric, handicap, limit_us))
+    return Leaderboard(tuple(ranked), metric, task, handicap, predict_budget_us)
 
 
 def picked_scores(fold_scores: Sequence[Sequence[float]]) -> np.ndarray:
@@ -92,13 +99,14 @@ def _handicap(trials: Sequence[Sequence[float]], rows: Sequence[LeaderboardRow])
     return optimism + _standard_error(honest - max(ensembles, key=np.mean))
 
 
-def _place(row: LeaderboardRow, metric: Metric, handicap: float) -> tuple[int, float, int, str]:
+def _place(row: LeaderboardRow, metric: Metric, handicap: float, limit_us: float) -> tuple[int, bool, float, int, str]:
     score = row.score if metric.greater_is_better else -row.score
     if row.kind == TRIAL:
         score -= handicap
     # Equal to ten digits is equal: then fewer members lead.
     rounded = float(f"{score:.10g}") if np.isfinite(score) else -np.inf
-    return (COMPLETED, STOPPED, FAILED).index(row.status), -rounded, len(row.members), row.name
+    is_dear = row.status == COMPLETED and row.predict_us > limit_us
+    return (COMPLETED, STOPPED, FAILED).index(row.status), is_dear, -rounded, len(row.members), row.name
 
 
 def _standard_error(scores: Sequence[float]) -> float:
@@ -147,11 +155,12 @@ def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[Lea
     predictions = [contest.oof[trial.trial_id] for trial in trials]
     evidence = gather(predictions, contest.target, contest.weight, contest.folds)
     learnt = evidence.learnt_on(contest.task, contest.seed)
+    costs = Costs(np.array([trial.predict_us for trial in trials]), contest.limit_us)
     rows = []
     for entry, allowed in entries.items():
         for method in ("greedy", "stack"):
             if allowed[-1].sum() > 1 and contest.time_left() > _LAST_MOMENT_S:
-                blends = _learn(method, learnt, allowed[:, drawn], contest)
+                blends = _learn(method, learnt, allowed[:, drawn], costs, contest)
                 rows.append(_ensemble_row(f"{method}_{entry}", trials, blends, evidence, contest))
     return rows
 
@@ -162,12 +171,12 @@ def _affordable(contest: _Contest) -> int:
     return next((most for most in _N_CANDIDATES if stacking_s(most, *size) <= contest.time_left()), 0)
 
 
-def _learn(method: str, learnt: Evidence, allowed: np.ndarray, contest: _Contest) -> list[Blend]:
+def _learn(method: str, learnt: Evidence, allowed: np.ndarray, costs: Costs, contest: _Contest) -> list[Blend]:
     if method == "stack":
-        return stacked(learnt, allowed, contest.pool)
+        return stacked(learnt, allowed, costs, contest.pool)
     # Half of what is left, so that a long walk leaves time for the stacks; half of infinity is as much.
     kept_s = max(_LAST_MOMENT_S, contest.time_left() / 2)
-    return greedy(learnt, contest.metric, allowed, lambda: contest.time_left() >= kept_s)
+    return greedy(learnt, contest.metric, allowed, costs, lambda: contest.time_left() >= kept_s)
 
 
 def _ensemble_row(
@@ -192,5 +201,5 @@ def _ensemble_row(
         members=tuple(member.trial_id for member in members),
         blend=blend,
         fit_s=sum(member.fit_s for member in members),
-        predict_us=sum(member.predict_us for member in members),
+        predict_us=total_us(member.predict_us for member in members),
     )

@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.data.folds import Folds
 from pipeline.data.table import BINARY, Task
 from pipeline.ensemble.blend import AVERAGE, Blend
+from pipeline.ensemble.candidates import Costs
 from pipeline.ensemble.selection import Block, Judge, select_nested
 from pipeline.ensemble.stacker import fit_stack
 from pipeline.ensemble.subsample import rows_to_learn_on
@@ -69,27 +70,37 @@ def gather(oof: Sequence[np.ndarray], target: np.ndarray, weight: np.ndarray | N
     return Evidence(predictions, target[order], None if weight is None else weight[order], edges)
 
 
-def greedy(evidence: Evidence, metric: Metric, allowed: np.ndarray, go_on: Callable[[], bool]) -> list[Blend]:
+def greedy(
+    evidence: Evidence, metric: Metric, allowed: np.ndarray, costs: Costs, go_on: Callable[[], bool]
+) -> list[Blend]:
     """Return the averages that greedy selection finds without each fold and, last, on all."""
     parts = [evidence.fold(fold) for fold in range(evidence.n_folds)]
     weight = evidence.weight
     blocks = tuple(Block(part, evidence.target[part], None if weight is None else weight[part]) for part in parts)
-    shares = select_nested(evidence.predictions, Judge(metric, blocks), allowed, go_on=go_on)
+    shares = select_nested(evidence.predictions, Judge(metric, blocks), allowed, go_on=go_on, fits=costs.fit)
     return [Blend(AVERAGE, tuple(row.tolist())) for row in shares]
 
 
-def stacked(evidence: Evidence, allowed: np.ndarray, pool: ThreadPoolExecutor) -> list[Blend]:
+def stacked(evidence: Evidence, allowed: np.ndarray, costs: Costs, pool: ThreadPoolExecutor) -> list[Blend]:
     """Return the stacks fitted without each fold and, last, on all."""
 
     def fit(fold: int) -> Blend:
-        rows, models = evidence.other_rows(fold), np.flatnonzero(allowed[fold])
-        weight = None if evidence.weight is None else evidence.weight[rows]
-        stack = fit_stack(evidence.predictions[np.ix_(models, rows)], evidence.target[rows], weight)
-        weights = np.zeros(len(evidence.predictions))
-        weights[models] = stack.weights
-        return Blend(stack.kind, tuple(weights.tolist()), stack.bias)
+        rows = evidence.other_rows(fold)
+        stack = _stack_of(evidence, rows, np.flatnonzero(allowed[fold]))
+        if costs.fit(stack.weights):
+            return stack
+        return _stack_of(evidence, rows, costs.worthiest(np.array(stack.weights)))
 
     return list(pool.map(fit, range(len(allowed))))
+
+
+def _stack_of(evidence: Evidence, rows: np.ndarray, models: np.ndarray) -> Blend:
+    """Return the stack of some models fitted on some rows; the others weigh nothing."""
+    weight = None if evidence.weight is None else evidence.weight[rows]
+    stack = fit_stack(evidence.predictions[np.ix_(models, rows)], evidence.target[rows], weight)
+    weights = np.zeros(len(evidence.predictions))
+    weights[models] = stack.weights
+    return Blend(stack.kind, tuple(weights.tolist()), stack.bias)
 
 
 def nested_scores(

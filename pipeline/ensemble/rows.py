@@ -64,12 +64,20 @@ class Leaderboard:
 
     rows: completed ones from the best on, then stopped, then failed ones. metric: the chosen one.
     handicap: what trials' scores are lowered by to be ranked beside ensembles, see leaderboard.py.
+    predict_budget_us: what a prediction was to cost a row at most, if a limit was set.
     """
 
     rows: tuple[LeaderboardRow, ...]
     metric: Metric
     task: Task
     handicap: float = 0.0
+    predict_budget_us: float | None = None
+
+    @property
+    def n_too_dear(self) -> int:
+        """Completed rows whose predictions cost more than the budget."""
+        limit = float("inf") if self.predict_budget_us is None else self.predict_budget_us
+        return sum(row.status == COMPLETED and row.predict_us > limit for row in self.rows)
 
     @property
     def leader(self) -> LeaderboardRow:

@@ -69,17 +69,23 @@ class Judge:
 
 @dataclass
 class _Walk:
-    """One selection under way: it sees the folds `seen` and may take the models `allowed`."""
+    """One selection under way: it sees the folds `seen` and may take the models `allowed` as long as all taken fit."""
 
     seen: np.ndarray
     allowed: np.ndarray
     counts: Counts
+    fits: Callable[[Counts], bool]
     best: float = -np.inf
     best_counts: Counts = field(default=())
 
+    def moves(self) -> list[tuple[Counts, int]]:
+        """Return what it may become, by taking which model."""
+        moves = [(grown(self.counts, model), model) for model in self.allowed]
+        return [move for move in moves if self.fits(move[0])]
+
     def step(self, scores: dict[Counts, np.ndarray]) -> None:
         """Take the model that helps most; ties go to one already taken, then to the first."""
-        moves = [(grown(self.counts, model), model) for model in self.allowed]
+        moves = self.moves()
         values = [float(scores[counts][self.seen].mean()) for counts, _ in moves]
         near = max(values) - 1e-12 * max(1.0, abs(max(values)))
         tied = [move for move, value in zip(moves, values, strict=True) if value >= near]
@@ -113,15 +119,18 @@ def select_nested(
     allowed: np.ndarray,
     n_iterations: int = 25,
     go_on: Callable[[], bool] = lambda: True,
+    fits: Callable[[Counts], bool] = lambda counts: True,
 ) -> np.ndarray:
     """Return one row of (m,) weights for each row of `allowed`, each summing to one.
 
     predictions: (m, n, n_outputs) with the rows sorted as the judge's blocks.
     allowed: (w, m) bool, the models that each walk may take. The last walk sees every fold, walk k all but fold k.
     go_on: asked before each further step; the walks end where they are when it says no.
+    fits: whether models may be used together; each of them may be alone.
     """
     start = (0,) * len(predictions)
-    walks = [_Walk(_seen(judge, walk, len(allowed)), np.flatnonzero(mask), start) for walk, mask in enumerate(allowed)]
+    seen = [_seen(judge, walk, len(allowed)) for walk in range(len(allowed))]
+    walks = [_Walk(folds, np.flatnonzero(mask), start, fits) for folds, mask in zip(seen, allowed, strict=True)]
     # Outputs first: a blend's column of second-class probabilities is then contiguous.
     by_output = np.ascontiguousarray(predictions.transpose(0, 2, 1))
     sums = {start: np.zeros_like(by_output[0])}
@@ -130,7 +139,7 @@ def select_nested(
             under_way = [walk for walk in walks if size - 1 - sum(walk.best_counts) < _PATIENCE]
             if not under_way or (size > 1 and not go_on()):
                 break
-            moves = {grown(walk.counts, model): (walk.counts, model) for walk in under_way for model in walk.allowed}
+            moves = {counts: (walk.counts, model) for walk in under_way for counts, model in walk.moves()}
             totals = [(sums[parent], by_output[model], size) for parent, model in moves.values()]
             scores = dict(zip(moves, pool.map(judge.scores_of_sum, totals), strict=True))
             for walk in under_way:

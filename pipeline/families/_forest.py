@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -127,6 +128,7 @@ class ForestPredictor:
         """`n_threads` of None is every core."""
         self._n_threads = n_threads or os.cpu_count() or 1
         self._rebuilt: list[Any] = []
+        self._rebuilding = threading.Lock()
         self._crossed = crossed
         self._outline = outline
         self._encoding = encoding
@@ -137,11 +139,18 @@ class ForestPredictor:
         """Return (n_rows, n_outputs) float64."""
         table = self._crossed.apply(table) if self._crossed else table
         columns = _columns(table, self._outline, self._encoding.transform(table.codes))
-        self._rebuilt = self._rebuilt or self._trees.rebuilt(columns.shape[1])
+        return _prediction(self._sums(columns) / len(self._trees.sizes), self._outline, self._output)
+
+    def _sums(self, columns: np.ndarray) -> np.ndarray:
+        """Return (n_rows, n_values) float64: what the trees say, summed."""
+        with self._rebuilding:
+            self._rebuilt = self._rebuilt or self._trees.rebuilt(columns.shape[1])
         n_parts = min(self._n_threads, 1 + len(columns) // ROWS_A_THREAD)
+        if n_parts == 1:
+            return sum_of(self._rebuilt, columns)
         with ThreadPoolExecutor(n_parts) as pool:
             sums = pool.map(lambda part: sum_of(self._rebuilt, part), np.array_split(columns, n_parts))
-            return _prediction(np.concatenate(list(sums)) / len(self._rebuilt), self._outline, self._output)
+            return np.concatenate(list(sums))
 
     def save(self, folder: Path) -> None:
         """Write the arrays and the output."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -14,7 +14,7 @@ def limited(n_threads: int | None, library: str) -> AbstractContextManager[Any]:
     `library` is the module whose pools are meant. They are looked for once a library, as looking takes milliseconds and
     only finds what is loaded.
     """
-    return _pools(library).limit(limits=n_threads)
+    return nullcontext() if n_threads is None else _pools(library).limit(limits=n_threads)
 
 
 @cache

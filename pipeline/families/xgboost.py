@@ -32,7 +32,8 @@ class XGBoostPredictor:
     def predict(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64."""
         features = (self._crossed.apply(table) if self._crossed else table).features
-        said = self._booster.inplace_predict(features, iteration_range=(0, self._n_best or 0))
+        rounds = (0, self._n_best or 0)
+        said = self._booster.inplace_predict(features, iteration_range=rounds, validate_features=False)
         return self._output.prediction(said)
 
     def save(self, folder: Path) -> None:

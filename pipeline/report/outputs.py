@@ -26,8 +26,11 @@ VERSIONED = ("stacktune", "ray", "xgboost", "lightgbm", "scikit-learn", "torch",
 class RunSummary:
     """What `run.json` says of a run; scores as people read them, durations in seconds of wall clock.
 
+    phase_began_s: when each phase began, in seconds since the command did.
     fit_cpu_s: processor seconds that all trials spent fitting and scoring.
     trial_handicap: what single trials' scores were lowered by to rank them beside ensembles.
+    predict_us: microseconds that the leader takes for a row. predict_budget_us: what it was to take at most, or None;
+        n_too_dear: trials and ensembles that take more and rank below it.
     test_score: None without test data. model_uri and registered_*: None where the store was away.
     """
 
@@ -38,12 +41,16 @@ class RunSummary:
     leader: str
     cv_score: float
     trial_handicap: float
+    predict_us: float
+    predict_budget_us: float | None
+    n_too_dear: int
     test_score: float | None
     n_completed: int
     n_stopped: int
     n_failed: int
     wall_s: float
     budget_s: float | None
+    phase_began_s: Mapping[str, float]
     fit_cpu_s: float
     experiment_id: str
     parent_run_id: str

@@ -93,6 +93,7 @@ class Screen:
             else None
         )
         self._lines = PlainLines()
+        self.began_s: dict[str, float] = {}  # each phase, and the seconds since the start at which it began
 
     def __enter__(self) -> Screen:
         if self._live:
@@ -107,6 +108,7 @@ class Screen:
 
     def update(self, snapshot: Snapshot) -> None:
         """Take the newest state; cheap enough to be called at every event."""
+        self.began_s.setdefault(snapshot.phase, round(self._now() - self._started_at, 2))
         self._snapshot = snapshot
         if not self._live:
             for line in self._lines.news(snapshot):

@@ -164,7 +164,17 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
     if facts.get("trial_handicap"):
         lowered = number(facts["trial_handicap"], like=facts["cv_score"])
         yield Text(f"  single trials rank {lowered} lower than they score: the best of many flatters", "bright_black")
+    if facts.get("predict_budget_us"):
+        yield Text(f"  {_predict_line(facts)}", "bright_black")
     yield Text(f"  {_counts_line(facts)}; {budget_line(wall_s, facts.get('budget_s'))}", "bright_black")
+
+
+def _predict_line(facts: dict[str, Any]) -> str:
+    """Say how the leader keeps to what a prediction may cost."""
+    takes, limit = brief(facts["predict_us"]), brief(facts["predict_budget_us"])
+    if facts["predict_us"] > facts["predict_budget_us"]:
+        return f"no model predicts a row in {limit} µs: the cheapest leads, which takes {takes} µs"
+    return f"predicts a row in {takes} of {limit} µs; {facts['n_too_dear']:,} dearer rank below"
 
 
 def _member_table(members: tuple[tuple[str, float], ...]) -> Table:

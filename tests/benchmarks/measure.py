@@ -67,6 +67,7 @@ def measure(case: Case, budget_s: float, args: argparse.Namespace, folder: Path)
         "leader": facts["leader"],
         "done/stopped/failed": f"{facts['n_completed']}/{facts['n_stopped']}/{facts['n_failed']}",
         "cores busy": round(facts["fit_cpu_s"] / facts["wall_s"] / args.cpus, 2),
+        **{f"{phase} from s": began_s for phase, began_s in facts["phase_began_s"].items()},
     }
 
 

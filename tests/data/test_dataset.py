@@ -166,7 +166,11 @@ def test_weights_have_mean_one_and_rows_of_none_are_dropped(load):
         ({}, {"y": [None] * 60}, r"'y' has no value in any of the 60 rows"),
         ({}, {"y": [np.nan] * 60}, r"'y' has no value in any of the 60 rows"),
         ({}, {"y": ["a", *[None] * 59]}, r"one value only, 'a'"),
-        ({}, {"y": ["a"] * 4 + ["b"] * 56}, r"a row in each of 5 folds, but 'a' of 'y' has 4\. .* fewer --folds\.$"),
+        (
+            {"n_folds": 5},
+            {"y": ["a"] * 4 + ["b"] * 56},
+            r"a row in each of 5 folds, but 'a' of 'y' has 4\. .* fewer --folds\.$",
+        ),
         ({}, {"y": [1, 2, 3, 3, 3] + [2] * 55}, r"but '1' of 'y' has 1\..*or choose --task regression"),
         (
             {},

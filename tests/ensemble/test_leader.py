@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from pipeline.config import RunConfig
 from pipeline.data.dataset import load_dataset
@@ -127,8 +129,26 @@ def test_columns_in_any_order_extra_ones_and_unseen_values(runs):
 def test_many_rows_are_predicted_block_by_block_as_at_once(runs, monkeypatch):
     run = runs["multiclass"]
     at_once = run.leader.predict(run.raw)
-    monkeypatch.setattr("pipeline.ensemble.leader._BLOCK_ROWS", 100)
+    monkeypatch.setattr("pipeline.ensemble.member._BLOCK_ROWS", 100)
     assert run.leader.predict(run.raw).to_numpy() == pytest.approx(at_once.to_numpy())
+
+
+def test_threads_that_predict_at_once_do_not_disturb_each_other(runs):
+    """LightGBM's booster remembers which of its trees are asked, whoever asks."""
+    run = runs["binary"]
+    alone, few = run.leader.predict(run.raw).to_numpy(), run.raw.iloc[:3]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda step: run.leader.predict(few if step % 2 else run.raw).to_numpy(), range(40)))
+    for step, answer in enumerate(answers):
+        assert answer == pytest.approx(alone[:3] if step % 2 else alone, abs=1e-12)
+
+
+def test_the_callers_own_threads_are_as_many_as_before(runs):
+    pools = ThreadpoolController()
+    before = [pool["num_threads"] for pool in pools.info()]
+    for rows in (runs["binary"].raw, runs["binary"].raw.iloc[:1]):
+        runs["binary"].leader.predict(rows)
+        assert [pool["num_threads"] for pool in pools.info()] == before
 
 
 def test_no_rows_are_no_predictions(runs):

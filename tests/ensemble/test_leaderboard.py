@@ -1,13 +1,15 @@
 """The leaderboard compares fairly, places everything, and keeps to its time."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from closed_form import closed, predictions
 
-from pipeline.ensemble.candidates import nested_candidates
+from pipeline.ensemble.candidates import Costs, nested_candidates
 from pipeline.ensemble.leaderboard import build_leaderboard, picked_scores, stacking_s
+from pipeline.ensemble.nested import gather, greedy, stacked
 from pipeline.errors import SearchError
 from pipeline.metrics import WORST, metrics_for
 from pipeline.trials.result import TrialResult
@@ -178,6 +180,51 @@ def test_an_ensemble_costs_what_its_members_cost():
     for row in _board(world).rows:
         assert row.fit_s == pytest.approx(1.0 * len(row.members))
         assert row.predict_us == pytest.approx(10.0 * len(row.members))
+
+
+def _costly_world(costs, **options):
+    world = closed("binary", "log_loss", **options)
+    for position, (cost, prediction) in enumerate(zip(costs, predictions(world, len(costs)), strict=True)):
+        world.add(f"{('lightgbm', 'linear', 'mlp')[position % 3]}-{position:04d}", prediction, predict_us=cost)
+    return world
+
+
+@pytest.mark.parametrize("budget", [10.0, 25.0, 40.3])
+def test_within_a_budget_the_leader_is_the_best_that_keeps_to_it(budget):
+    world = _costly_world([10.0, 10.1, 10.2, 12.0, 30.0, 60.0])
+    board = _board(world, predict_budget_us=budget)
+    within = [row.predict_us <= budget for row in board.rows]
+    assert within == sorted(within, reverse=True), "the dearer rank below"
+    assert board.leader.predict_us <= budget
+    assert all(row.predict_us <= budget for row in board.rows if row.kind == "ensemble")
+    assert len(board.leader.members) == {10.0: 1, 25.0: 2, 40.3: 3}[budget]
+    assert board.n_too_dear == len(within) - sum(within) > 0
+
+
+def test_what_is_learnt_without_a_fold_keeps_to_the_budget_too():
+    world = _costly_world([10.0, 11.0, 12.0, 13.0, 14.0, 15.0])
+    trials, table = world.results, world.table
+    evidence = gather([world.oof[trial.trial_id] for trial in trials], table.target, None, world.folds)
+    costs = Costs(np.array([trial.predict_us for trial in trials]), 30.0)
+    allowed = np.ones((6, len(trials)), dtype=bool)
+    with ThreadPoolExecutor(1) as pool:
+        stacks = stacked(evidence, allowed, costs, pool)
+    for blend in [*stacks, *greedy(evidence, world.metric, allowed, costs, lambda: True)]:
+        spent = costs.each[np.array(blend.weights) > 0]
+        assert spent.sum() <= 30
+        assert len(spent) == 2
+
+
+def test_where_nothing_keeps_to_the_budget_the_cheapest_trial_leads():
+    board = _board(_costly_world([30.0, 12.0, 20.0, 40.0]), predict_budget_us=5.0)
+    assert (board.leader.name, board.leader.predict_us) == ("linear-0001", 12.0)
+    assert board.n_too_dear == 4
+
+
+def test_without_a_budget_costs_decide_nothing():
+    cheap, dear = (_board(_costly_world([cost] * 4)) for cost in (1.0, 1e9))
+    assert [row.name for row in cheap.rows] == [row.name for row in dear.rows]
+    assert (dear.n_too_dear, dear.predict_budget_us) == (0, None)
 
 
 def test_one_completed_trial_is_the_leader_and_there_are_no_ensembles():

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from closed_form import closed, predictions
 
+from pipeline.ensemble.candidates import Costs
 from pipeline.ensemble.nested import gather, greedy
 from pipeline.ensemble.selection import NEGLIGIBLE, select, without_negligible
 from pipeline.metrics import METRICS
+
+FREE = Costs(np.zeros(4), float("inf"))
 
 
 def _naive_shares(models, target, metric, n_iterations):
@@ -96,7 +99,7 @@ def test_only_allowed_models_are_taken():
 def test_a_walk_that_is_told_to_stop_has_what_it_found():
     world = closed("binary", "roc_auc")
     evidence = gather(predictions(world, 4), world.table.target, None, world.folds)
-    for blend in greedy(evidence, world.metric, np.ones((6, 4), dtype=bool), lambda: False):
+    for blend in greedy(evidence, world.metric, np.ones((6, 4), dtype=bool), FREE, lambda: False):
         assert sorted(blend.weights) == [0, 0, 0, 1]
 
 
@@ -107,4 +110,4 @@ def test_negligible_weights_are_given_to_the_others():
 
 def _shares(world, models, allowed):
     evidence = gather(models, world.table.target, None, world.folds)
-    return [blend.weights for blend in greedy(evidence, world.metric, allowed, lambda: True)]
+    return [blend.weights for blend in greedy(evidence, world.metric, allowed, FREE, lambda: True)]

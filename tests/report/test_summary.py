@@ -73,6 +73,19 @@ def test_a_single_model_and_a_run_without_test_rows_have_less_to_say(tmp_path):
     assert "took 1:58\n" in text
 
 
+@pytest.mark.parametrize(
+    ("takes_us", "line"),
+    [
+        (36.2, "predicts a row in 36 of 40 µs; 7 dearer rank below"),
+        (90.0, "no model predicts a row in 40 µs: the cheapest leads, which takes 90 µs"),
+    ],
+)
+def test_a_budget_for_predictions_is_told_in_one_line(tmp_path, takes_us, line):
+    folder = write_run(tmp_path / "run", predict_us=takes_us, predict_budget_us=40.0, n_too_dear=7)
+    assert f"  {line}" in closing_of(folder)
+    assert "µs;" not in "\n".join(closing_of(write_run(tmp_path / "unlimited", predict_budget_us=None)))
+
+
 def test_a_path_with_a_space_can_be_copied(tmp_path):
     folder = write_run(tmp_path / "my run")
     assert f"stacktune predict '{folder}' 'my data.csv' --output" in "\n".join(closing_of(folder, "my data.csv"))
