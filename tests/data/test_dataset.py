@@ -167,7 +167,7 @@ def test_weights_have_mean_one_and_rows_of_none_are_dropped(load):
         ({}, {"y": [np.nan] * 60}, r"'y' has no value in any of the 60 rows"),
         ({}, {"y": ["a", *[None] * 59]}, r"one value only, 'a'"),
         (
-            {"n_folds": 5},
+            {"folds": 5},
             {"y": ["a"] * 4 + ["b"] * 56},
             r"a row in each of 5 folds, but 'a' of 'y' has 4\. .* fewer --folds\.$",
         ),
