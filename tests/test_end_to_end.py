@@ -20,7 +20,8 @@ STACKTUNE = [sys.executable, "-m", "pipeline"]
 KEYS = {
     *("task", "target", "metric", "leader", "cv_score", "test_score", "n_completed", "n_stopped", "n_failed"),
     *("wall_s", "budget_s", "fit_cpu_s", "experiment_id", "parent_run_id", "model_uri", "registered_name"),
-    *("registered_version", "versions"),
+    *("registered_version", "versions", "trial_handicap", "phase_began_s"),
+    *("predict_us", "predict_budget_us", "n_too_dear"),
 }
 
 
@@ -81,12 +82,14 @@ def test_the_summary_has_its_keys_and_they_agree_with_the_leaderboard(run):
     assert (run.facts["leader"], run.facts["cv_score"]) == (best["name"], pytest.approx(best["score"]))
     assert run.facts["test_score"] == pytest.approx(best["test_score"])
     assert run.facts["budget_s"] is None
+    assert list(run.facts["phase_began_s"]) == ["reading", "searching", "stacking", "registering", "testing"]
     assert run.facts["n_failed"] == 0
 
 
 def test_the_leaderboard_is_sorted_and_shows_ensembles_and_every_metric(run):
     completed = run.leaderboard[run.leaderboard["status"] == "completed"]
-    assert completed["score"].is_monotonic_decreasing
+    handicap = run.facts["trial_handicap"] * (completed["kind"] == "trial")
+    assert (completed["score"] - handicap).is_monotonic_decreasing
     assert {"greedy_all", "stack_all"} <= set(completed["name"])
     assert {"roc_auc", "log_loss", "average_precision", "accuracy", "balanced_accuracy", "mcc"} <= set(completed)
     assert completed["test_score"].notna().all()

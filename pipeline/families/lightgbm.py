@@ -39,6 +39,8 @@ class LightGBMPredictor:
 
     def predict(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64."""
+        if table.n_rows == 0:
+            return np.empty((0, self._output.n_outputs))
         features = (self._crossed.apply(table) if self._crossed else table).features
         with limited(self._n_threads, "lightgbm"), self._alone:
             margins = self._margins(features)
