@@ -18,7 +18,8 @@ MOST_CANDIDATES = 15
 class Costs:
     """What candidates cost in prediction, and how much an ensemble of them may.
 
-    each: (m,) microseconds a row. limit: infinite where there is none; no candidate alone costs more.
+    each: (m,) microseconds a row of one fold model, which is the least that each can do with. limit: infinite where
+        there is none; no candidate alone costs more.
     """
 
     each: np.ndarray
@@ -43,11 +44,11 @@ def total_us(costs: Iterable[float]) -> float:
     return math.fsum(costs)
 
 
-def affordable_us(trials: Sequence[TrialResult], budget_us: float | None) -> float:
-    """Return what a prediction may cost: `budget_us`, or what the cheapest trial costs where that is more."""
-    if budget_us is None or not trials:
+def affordable_us(least_us: Sequence[float], budget_us: float | None) -> float:
+    """Return what a prediction may cost: `budget_us`, or the least of what trials cost at least where that is more."""
+    if budget_us is None or not least_us:
         return float("inf")
-    return max(budget_us, min(trial.predict_us for trial in trials))
+    return max(budget_us, min(least_us))
 
 
 def eligible(results: Sequence[TrialResult]) -> list[TrialResult]:

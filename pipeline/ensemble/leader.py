@@ -102,9 +102,9 @@ def build_leader(
     """
     row = leaderboard.leader
     trials = {result.trial_id: result for result in results}
-    for name in row.members:
-        for fold in Path(trials[name].folder).glob("fold[0-9]*"):
-            shutil.copytree(fold, folder / "members" / name / fold.name)
+    for name, folds in zip(row.members, row.folds, strict=True):
+        for fold in folds:
+            shutil.copytree(Path(trials[name].folder) / f"fold{fold}", folder / "members" / name / f"fold{fold}")
     said = {
         "format": _FORMAT,
         "name": row.name,
@@ -128,25 +128,29 @@ def score_rows(
     test: Table,
     time_left: Callable[[], float] = lambda: float("inf"),
 ) -> Leaderboard:
-    """Return the leaderboard with `test` metrics for its completed rows, each trial predicting once.
+    """Return the leaderboard with `test` metrics for its completed rows, each fold model predicting once.
 
     test: encoded, with its target; weights and thresholds were fixed before it is looked at. The leader goes first,
     then the others in their order, as long as time is left; rows that were not reached keep None.
     """
     trials = {result.trial_id: result for result in results}
-    predictions: dict[str, np.ndarray] = {}
+    predictions: dict[tuple[str, int], np.ndarray] = {}
     rows = list(leaderboard.rows)
     for position, row in enumerate(rows):
         if row.blend is None:
             continue
-        cost_s = sum(trials[name].predict_us for name in row.members if name not in predictions) * test.n_rows / 1e6
+        asked = [(name, fold) for name, folds in zip(row.members, row.folds, strict=True) for fold in folds]
+        fresh = [model for model in asked if model not in predictions]
+        cost_s = row.predict_us * len(fresh) / len(asked) * test.n_rows / 1e6
         if position > 0 and time_left() <= cost_s:
             continue
-        for name in row.members:
-            if name not in predictions:
-                member = load_member(Path(trials[name].folder), name, trials[name].family)
-                predictions[name] = member.predict(test)
-        combined = row.blend.combine([predictions[name] for name in row.members])
+        models = [load_member(Path(trials[name].folder), name, trials[name].family, (fold,)) for name, fold in fresh]
+        predictions |= zip(fresh, predict_members(models, test), strict=True)
+        of_members = [
+            np.mean([predictions[name, fold] for fold in folds], axis=0)
+            for name, folds in zip(row.members, row.folds, strict=True)
+        ]
+        combined = row.blend.combine(of_members)
         rows[position] = replace(row, test=_shown_metrics(row, leaderboard.task, test, combined))
     return replace(leaderboard, rows=tuple(rows))
 

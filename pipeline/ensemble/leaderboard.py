@@ -12,10 +12,11 @@ import numpy as np
 from pipeline.data.folds import Folds
 from pipeline.data.table import Task
 from pipeline.ensemble.blend import SINGLE, Blend
-from pipeline.ensemble.candidates import MOST_CANDIDATES, Costs, affordable_us, eligible, nested_candidates, total_us
+from pipeline.ensemble.candidates import MOST_CANDIDATES, Costs, affordable_us, eligible, nested_candidates
 from pipeline.ensemble.nested import Evidence, gather, greedy, nested_scores, stacked, thresholds_of
 from pipeline.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
 from pipeline.ensemble.subsample import MOST_ROWS
+from pipeline.ensemble.thinning import cost_us, deal_folds
 from pipeline.metrics import WORST, Metric, metrics_for
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
@@ -39,6 +40,18 @@ class _Contest:
     pool: ThreadPoolExecutor
     limit_us: float
 
+    def model_us(self, trial: TrialResult) -> float:
+        """Return the microseconds a row of one of a trial's fold models."""
+        return trial.predict_us / self.folds.n_folds
+
+    def asking(self, row: LeaderboardRow, blend: Blend, members: Sequence[TrialResult]) -> LeaderboardRow:
+        """Return the row with the models that it asks, and what they cost."""
+        model_us = [self.model_us(member) for member in members]
+        folds = deal_folds(self.folds.n_folds, blend.weights, model_us, self.limit_us)
+        predict_us = cost_us([len(of_member) for of_member in folds], model_us)
+        names = tuple(member.trial_id for member in members)
+        return replace(row, members=names, folds=folds, blend=blend, predict_us=predict_us)
+
 
 def stacking_s(n_candidates: int, n_rows: int, n_outputs: int) -> float:
     """Return about how many seconds the ensembles of so many candidates take, measured on two cores."""
@@ -61,13 +74,14 @@ def build_leaderboard(
 
     oof: out-of-fold predictions (n_rows, n_outputs) by trial id, of the completed trials. target, weight: (n_rows,).
     time_left: seconds that may still be spent; candidates are cut when it is short, which it never is at infinity.
-    predict_budget_us: microseconds that a prediction may take a row. Dearer trials rank below all others and are in no
-        ensemble; where all are dearer, the cheapest leads.
+    predict_budget_us: microseconds that a prediction may take a row. Trials and ensembles ask no more of their fold
+        models than keep to it. A trial whose every model is dearer ranks below all others and is in no ensemble; where
+        all are, the cheapest leads.
     """
-    limit_us = affordable_us(eligible(results), predict_budget_us)
-    trials = [trial for trial in eligible(results) if trial.predict_us <= limit_us]
+    limit_us = affordable_us([trial.predict_us / folds.n_folds for trial in eligible(results)], predict_budget_us)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         contest = _Contest(oof, target, weight, folds, task, metric, seed, time_left, pool, limit_us)
+        trials = [trial for trial in eligible(results) if contest.model_us(trial) <= limit_us]
         rows = list(pool.map(lambda result: _trial_row(result, contest), results))
         rows += _ensemble_rows(trials, contest)
     handicap = _handicap([trial.fold_scores for trial in trials], rows)
@@ -138,7 +152,7 @@ def _trial_row(result: TrialResult, contest: _Contest) -> LeaderboardRow:
     judged = contest.folds.judged_rows
     weight = None if contest.weight is None else contest.weight[judged]
     thresholds = thresholds_of(contest.task, contest.target[judged], contest.oof[result.trial_id][judged], weight)
-    return replace(row, members=(result.trial_id,), blend=Blend(SINGLE, (1.0,)), thresholds=thresholds)
+    return contest.asking(replace(row, thresholds=thresholds), Blend(SINGLE, (1.0,)), [result])
 
 
 def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[LeaderboardRow]:
@@ -155,7 +169,7 @@ def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[Lea
     predictions = [contest.oof[trial.trial_id] for trial in trials]
     evidence = gather(predictions, contest.target, contest.weight, contest.folds)
     learnt = evidence.learnt_on(contest.task, contest.seed)
-    costs = Costs(np.array([trial.predict_us for trial in trials]), contest.limit_us)
+    costs = Costs(np.array([contest.model_us(trial) for trial in trials]), contest.limit_us)
     rows = []
     for entry, allowed in entries.items():
         for method in ("greedy", "stack"):
@@ -188,7 +202,7 @@ def _ensemble_row(
     members = [trials[position] for position in kept]
     in_use = blend.combine([evidence.predictions[position] for position in kept])
     suiting = metrics_for(contest.task.kind)
-    return LeaderboardRow(
+    row = LeaderboardRow(
         name=name,
         family=ENSEMBLE,
         kind=ENSEMBLE,
@@ -198,8 +212,6 @@ def _ensemble_row(
         fold_scores=fold_scores,
         metrics={metric.name: metric.shown(float(np.mean(by_metric[metric.name]))) for metric in suiting},
         thresholds=thresholds_of(contest.task, evidence.target, in_use, evidence.weight),
-        members=tuple(member.trial_id for member in members),
-        blend=blend,
         fit_s=sum(member.fit_s for member in members),
-        predict_us=total_us(member.predict_us for member in members),
     )
+    return contest.asking(row, blend, members)

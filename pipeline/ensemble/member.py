@@ -96,12 +96,10 @@ def _pools(families: frozenset[str]) -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def load_member(folder: Path, trial_id: str, family: str) -> Member:
-    """Read the models in `folder`/fold0, fold1, …; DataError if there is none."""
-    n_folds = len(list(folder.glob("fold[0-9]*")))
-    if n_folds == 0:
+def load_member(folder: Path, trial_id: str, family: str, folds: Sequence[int] | None = None) -> Member:
+    """Read the models of `folds` in `folder`/fold0, fold1, …, or all that are there; DataError if there is none."""
+    found = sorted(folder.glob("fold[0-9]*")) if folds is None else [folder / f"fold{fold}" for fold in folds]
+    if not found:
         raise DataError(f"{folder} holds no fold models of {trial_id!r}; is the folder complete?")
-    load = get_family(family).load
     with ThreadPoolExecutor(_N_LOADERS) as pool:
-        predictors = tuple(pool.map(load, [folder / f"fold{fold}" for fold in range(n_folds)]))
-    return Member(trial_id, family, predictors)
+        return Member(trial_id, family, tuple(pool.map(get_family(family).load, found)))

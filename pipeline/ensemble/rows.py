@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.data.table import Task
 from pipeline.ensemble.blend import Blend
+from pipeline.ensemble.thinning import Deal
 from pipeline.errors import SearchError
 from pipeline.metrics import Metric, metrics_for
 from pipeline.trials.result import COMPLETED
@@ -27,8 +28,9 @@ class LeaderboardRow:
     fold_scores: the chosen metric fold by fold, higher is better.
     metrics: every metric of the task as people read it; empty where it did not complete.
     thresholds: the best threshold of each two-class decision metric on all rows.
-    members, blend: the trials that it predicts by, and how; of a completed trial, itself.
-    fit_s: of an ensemble, its members' together. predict_us: microseconds a row, of an ensemble its members' together.
+    members, folds, blend: the trials that it predicts by, which of their fold models, and how; of a completed trial,
+        itself.
+    fit_s: of an ensemble, its members' together. predict_us: microseconds a row, of all models that are asked.
     test: every metric on the test table as people read it, once scored.
     error: why a trial failed.
     """
@@ -43,6 +45,7 @@ class LeaderboardRow:
     metrics: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     members: tuple[str, ...] = ()
+    folds: Deal = ()
     blend: Blend | None = None
     fit_s: float = 0.0
     predict_us: float = 0.0

@@ -175,11 +175,13 @@ def test_the_table_has_the_promised_columns():
     ]
 
 
-def test_an_ensemble_costs_what_its_members_cost():
+def test_a_row_costs_what_its_members_took_to_fit_and_its_models_take_to_predict():
     world = _world()
     for row in _board(world).rows:
         assert row.fit_s == pytest.approx(1.0 * len(row.members))
-        assert row.predict_us == pytest.approx(10.0 * len(row.members))
+        assert row.predict_us == pytest.approx(10.0 / 5 * sum(map(len, row.folds)))
+        assert len(row.folds) == len(row.members)
+        assert row.kind == "ensemble" or row.folds == ((0, 1, 2, 3, 4),)
 
 
 def _costly_world(costs, **options):
@@ -189,7 +191,7 @@ def _costly_world(costs, **options):
     return world
 
 
-@pytest.mark.parametrize("budget", [10.0, 25.0, 40.3])
+@pytest.mark.parametrize("budget", [2.0, 5.0, 8.06])
 def test_within_a_budget_the_leader_is_the_best_that_keeps_to_it(budget):
     world = _costly_world([10.0, 10.1, 10.2, 12.0, 30.0, 60.0])
     board = _board(world, predict_budget_us=budget)
@@ -197,7 +199,7 @@ def test_within_a_budget_the_leader_is_the_best_that_keeps_to_it(budget):
     assert within == sorted(within, reverse=True), "the dearer rank below"
     assert board.leader.predict_us <= budget
     assert all(row.predict_us <= budget for row in board.rows if row.kind == "ensemble")
-    assert len(board.leader.members) == {10.0: 1, 25.0: 2, 40.3: 3}[budget]
+    assert len(board.leader.members) == {2.0: 1, 5.0: 2, 8.06: 3}[budget]
     assert board.n_too_dear == len(within) - sum(within) > 0
 
 
@@ -216,14 +218,20 @@ def test_what_is_learnt_without_a_fold_keeps_to_the_budget_too():
 
 
 def test_where_nothing_keeps_to_the_budget_the_cheapest_trial_leads():
-    board = _board(_costly_world([30.0, 12.0, 20.0, 40.0]), predict_budget_us=5.0)
-    assert (board.leader.name, board.leader.predict_us) == ("linear-0001", 12.0)
+    board = _board(_costly_world([30.0, 12.0, 20.0, 40.0]), predict_budget_us=1.0)
+    assert (board.leader.name, board.leader.predict_us) == ("linear-0001", pytest.approx(2.4))
     assert board.n_too_dear == 4
 
 
+def test_a_trial_too_dear_as_a_whole_is_asked_for_fewer_of_its_models():
+    board = _board(_costly_world([50.0]), predict_budget_us=25.0)
+    assert (board.leader.folds, board.leader.predict_us) == (((0, 1),), pytest.approx(20.0))
+    assert board.n_too_dear == 0
+
+
 def test_without_a_budget_costs_decide_nothing():
-    cheap, dear = (_board(_costly_world([cost] * 4)) for cost in (1.0, 1e9))
-    assert [row.name for row in cheap.rows] == [row.name for row in dear.rows]
+    cheap, dear = (_board(_costly_world(costs)) for costs in ([1.0] * 4, [1e9, 1.0, 2.0, 1.0]))
+    assert [(row.name, row.folds) for row in cheap.rows] == [(row.name, row.folds) for row in dear.rows]
     assert (dear.n_too_dear, dear.predict_budget_us) == (0, None)
 
 

@@ -1,0 +1,46 @@
+"""Which fold models a leader asks: all of a lone trial's, and of an ensemble's members only as many as steady it.
+
+A trial's out-of-fold predictions are each by one fold model, so what an ensemble scored, it scored with a single model
+of each member. The mean of a member's K models is steadier, but it also takes K times as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.ensemble.candidates import total_us
+
+# An ensemble as steady as so many equal models is not seen to gain from more: see the README, "Measured".
+ENOUGH_MODELS = 10.0
+_ROUNDING = 1e-9
+
+Deal = tuple[tuple[int, ...], ...]
+
+
+def deal_folds(n_folds: int, weights: Sequence[float], model_us: Sequence[float], limit_us: float) -> Deal:
+    """Return, for each member, the folds whose models are asked; at least one each.
+
+    weights: the members' in the blend, all above zero. model_us: microseconds a row of one of their models.
+    limit_us: what all that are asked may cost together; exceeded only where one model of each costs more already.
+
+    A member of weight w that is the mean of n models adds w²/n to the blend's variance, in units of one model's. So the
+    next model is always one of the member for which that falls most, until the whole is as steady as ENOUGH_MODELS
+    equal models. Members take turns at the folds, so that all rows are learnt from alike.
+    """
+    shares = [weight / sum(weights) for weight in weights]
+    counts = [1] * len(shares)
+    while sum(share**2 / n for share, n in zip(shares, counts, strict=True)) > 1 / ENOUGH_MODELS + _ROUNDING:
+        grown = [[n + (place == member) for place, n in enumerate(counts)] for member in range(len(counts))]
+        able = [m for m, ns in enumerate(grown) if ns[m] <= n_folds and cost_us(ns, model_us) <= limit_us]
+        if not able:
+            break
+        counts = grown[max(able, key=lambda m: shares[m] ** 2 / (counts[m] * (counts[m] + 1)))]
+    starts = [sum(counts[:member]) for member in range(len(counts))]
+    return tuple(
+        tuple(sorted((start + step) % n_folds for step in range(n))) for start, n in zip(starts, counts, strict=True)
+    )
+
+
+def cost_us(counts: Sequence[int], model_us: Sequence[float]) -> float:
+    """Return the microseconds a row of so many models of each member."""
+    return total_us(n * us for n, us in zip(counts, model_us, strict=True))
