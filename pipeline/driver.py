@@ -23,7 +23,7 @@ from pipeline.metrics import get_metric
 from pipeline.report.outputs import RunSummary, library_versions, output_folder, write_leaderboard, write_summary
 from pipeline.report.progress import snapshot_of
 from pipeline.report.screen import Screen, Snapshot
-from pipeline.search.engine import Search, prepare
+from pipeline.search.engine import Search, SharedArena, prepare, share
 from pipeline.search.plan import ClusterSize, SizePlan, make_plan, plan_for_size
 from pipeline.session import Clock, RayStart, Session, TrialListener, claimed, ray_session, tracked
 from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
@@ -61,16 +61,18 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
         screen.update(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
         dataset, test = load_dataset(config)
         families = _serving(families, dataset)
-        prepare()
         cluster = ray.size()
+        prepare()
         size = plan_for_size(dataset.table, dataset.task, cluster.n_cpus, config.time_budget_s)
         config, families, size_notes = _fitted_to_size(config, families, size)
         arena = _arena(config, dataset)
         for note in (*dataset.notes, *size_notes, _compute_note(cluster, families)):
             screen.say(note)
+        shared, dataset = share(arena), dataset.without_features()
+        arena = replace(arena, table=dataset.table)
         with claimed(folder, ray), tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
             session = Session(config, clock, dataset, test, arena, folder, tracker, screen)
-            results = _search(session, families, cluster, size, ray)
+            results = _search(session, shared, families, cluster, size, ray)
             return _conclude(session, results)
 
 
@@ -117,11 +119,11 @@ def _compute_note(cluster: ClusterSize, families: Sequence[str]) -> str:
 
 
 def _search(
-    session: Session, families: Sequence[str], cluster: ClusterSize, size: SizePlan, ray: RayStart
+    session: Session, arena: SharedArena, families: Sequence[str], cluster: ClusterSize, size: SizePlan, ray: RayStart
 ) -> list[TrialResult]:
     config = session.config
     plan = make_plan(families, cluster, config.seed, config.max_trials, session.search_s(), time.time(), size)
-    search = Search(session.arena, plan, session.folder / TRIALS, TrialListener(session.tracker))
+    search = Search(arena, plan, session.folder / TRIALS, TrialListener(session.tracker))
     search.start()
     try:
         session.tracker.ids()

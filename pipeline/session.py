@@ -19,7 +19,7 @@ from pipeline.ensemble.candidates import MOST_CANDIDATES
 from pipeline.ensemble.leaderboard import stacking_s
 from pipeline.metrics import Metric
 from pipeline.report.screen import Screen
-from pipeline.search.cluster import be_quiet, start_ray, stop_ray, warm_up
+from pipeline.search.cluster import be_quiet, start_ray, stop_ray
 from pipeline.search.engine import Search
 from pipeline.search.plan import ClusterSize
 from pipeline.tracking.store import Store
@@ -27,9 +27,6 @@ from pipeline.tracking.tracker import Tracker
 from pipeline.trials.climb import Arena, Trial
 from pipeline.trials.result import TrialResult
 
-# What the processes of the first trials import, while the table is read and Tune gets ready.
-WARM_MODULES = ("pipeline.search.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
-MOST_WARMED = 8
 # Seconds at the end of a budgeted run, measured on two cores: registering and ending; and waiting for trials that are
 # late, and reading what they left.
 CLOSING_S = 2.5
@@ -111,7 +108,7 @@ class RayStart:
         self._executor = ThreadPoolExecutor(1, "ray")
         self._is_closed = False
         be_quiet()  # before anything imports Ray
-        self._start = self._executor.submit(_start_warm, config)
+        self._start = self._executor.submit(start_ray, config.address, config.n_cpus, config.n_gpus)
 
     def size(self) -> ClusterSize:
         """Wait until Ray is up; SearchError when it has not what was asked for."""
@@ -128,13 +125,6 @@ class RayStart:
             self._is_closed = True
             self._executor.submit(stop_ray)
             self._executor.shutdown(wait=True)
-
-
-def _start_warm(config: RunConfig) -> ClusterSize:
-    size = start_ray(config.address, config.n_cpus, config.n_gpus)
-    if size.is_local:
-        warm_up(min(size.n_cpus, MOST_WARMED), WARM_MODULES)
-    return size
 
 
 @contextmanager
@@ -171,7 +161,7 @@ def tracked(
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     tracker.log_task(dataset.task.kind, metric)
     tracker.log_config(text, {name: value for name, value in asdict(config).items() if value not in (None, ())})
-    profile = {"n_rows": dataset.table.n_rows, "n_features": dataset.table.n_features}
+    profile = {"n_rows": dataset.table.n_rows, "n_features": len(dataset.schema.feature_names)}
     tracker.log_dataset(dataset.name, dataset.source, dataset.digest, profile)
     status = "FAILED"
     try:

@@ -13,7 +13,7 @@ import pandas as pd
 from pipeline.config import DEMO, DEMO_TARGET, RunConfig
 from pipeline.data.files import without_secrets
 from pipeline.data.folds import FEWEST_FOLDS, held_out_rows
-from pipeline.data.read import Source, read_source
+from pipeline.data.read import Source, read_source, release_memory
 from pipeline.data.schema import Schema, infer_schema
 from pipeline.data.table import Table, Task
 from pipeline.data.target import check_class_sizes, encode_target, infer_task, known_rows, make_task
@@ -47,6 +47,10 @@ class Dataset:
     digest: str
     sample: pd.DataFrame
 
+    def without_features(self) -> Dataset:
+        """Return the dataset with targets and weights only, for whoever has shared the rest."""
+        return replace(self, table=self.table.without_features())
+
 
 def demo_frame() -> tuple[pd.DataFrame, str]:
     """Return a real table that ships with scikit-learn, 569 breast tumours, and the name of its target."""
@@ -63,6 +67,13 @@ def load_dataset(config: RunConfig) -> tuple[Dataset, Table | None]:
     Test rows leave before anything is learnt from the table: types, categories and classes are those of the rest.
     Raises DataError for a table, target or weight that cannot be used.
     """
+    try:
+        return _load(config)
+    finally:
+        release_memory()
+
+
+def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
     source = _read_training(config)
     frame, notes = _labelled_rows(source.frame, config.target)
     notes = [*source.notes, *notes]

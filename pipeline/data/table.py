@@ -81,6 +81,10 @@ class Table:
             weight=None if self.weight is None else self.weight[rows],
         )
 
+    def without_features(self) -> Table:
+        """Return a table that holds the targets and weights of the same rows, and no feature."""
+        return replace(self, features=np.empty((self.n_rows, 0), np.float32), names=(), cardinalities=())
+
     def sealed(self) -> Table:
         """Return this table with its arrays marked read-only, as Ray hands them out."""
         for array in (self.features, self.target, self.weight):

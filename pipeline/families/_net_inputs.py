@@ -94,7 +94,7 @@ class Encoder:
         plain[:, n_plain_numbers : n_plain_numbers + n_flagged] = np.isnan(table.numeric[:, self.flagged])
         plain[:, n_plain_numbers + n_flagged :] = codes[:, self.one_hot[:, 0]] == self.one_hot[:, 1] + 1
         levels = self.level_map[codes[:, self.embedded] + self.map_starts]
-        curved = np.ascontiguousarray(scaled[:, self.is_curved])
+        curved = scaled if self.is_curved.all() else np.ascontiguousarray(scaled[:, self.is_curved])
         return Inputs(torch.from_numpy(plain), torch.from_numpy(curved), torch.from_numpy(levels))
 
     def _scaled(self, numeric: np.ndarray) -> np.ndarray:

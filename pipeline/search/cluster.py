@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import logging
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pipeline.errors import SearchError
+from pipeline.search.lean_ray import lean_start
 from pipeline.search.plan import ClusterSize
 
 # Read by Ray when it is imported or started; what a user has set stays.
@@ -27,6 +27,9 @@ QUIET = {
     # The run keeps its own state; Tune's snapshots of all trials would cost the event loop for nothing.
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
 }
+# What the processes of the first trials import while Tune gets ready, where there are not many of them.
+WARM_MODULES = ("pipeline.search.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
+MOST_WARMED = 8
 OBJECT_STORE_BYTES = 2 * 1024**3
 KNOCK_S = 5.0
 FIRST_WORKER_S = 300.0
@@ -51,20 +54,6 @@ def be_quiet() -> None:
     """Set what Ray reads when it is imported."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-
-
-def warm_up(n_processes: int, modules: Sequence[str]) -> None:
-    """Let processes that wait for work on this machine import what trials will need; does not wait for them."""
-    import ray
-
-    load = ray.remote(num_cpus=1)(_import_all)
-    for _ in range(n_processes):
-        load.remote(tuple(modules))
-
-
-def _import_all(modules: Sequence[str]) -> None:
-    for module in modules:
-        importlib.import_module(module)
 
 
 def stop_ray() -> None:
@@ -100,15 +89,17 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
             )
     import ray
 
-    ray.init(
-        address="local",  # or Ray joins whatever cluster last ran on this machine
-        num_cpus=n_cpus or n_cpus_here(),
-        num_gpus=n_gpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=_object_store_bytes(),
-    )
+    n_cpus = n_cpus or n_cpus_here()
+    with lean_start(WARM_MODULES if n_cpus <= MOST_WARMED else ()):
+        ray.init(
+            address="local",  # or Ray joins whatever cluster last ran on this machine
+            num_cpus=n_cpus,
+            num_gpus=n_gpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=_object_store_bytes(),
+        )
     _silence()
     return _size(ray.cluster_resources(), n_cpus, n_gpus)
 

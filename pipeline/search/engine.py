@@ -7,6 +7,8 @@ import shutil
 import time
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,24 @@ def prepare() -> None:
     import pipeline.search.trainable  # noqa: F401
 
 
+@dataclass
+class SharedArena:
+    """An arena in Ray's memory, of which trials on a node see one copy. ref: None once it was let go of."""
+
+    ref: Any
+
+
+def share(arena: Arena) -> SharedArena:
+    """Hand the arena to Ray, which must be up; whoever has it may then forget the table's features."""
+    import ray
+
+    return SharedArena(ray.put(arena))
+
+
 class Search:
     """Runs Tune on a thread of its own, so that the deadline holds whatever Tune waits for."""
 
-    def __init__(self, arena: Arena, plan: SearchPlan, folder: Path, listener: SearchListener):
+    def __init__(self, arena: SharedArena, plan: SearchPlan, folder: Path, listener: SearchListener):
         self.log = SearchLog(listener)
         self._arena = arena
         self._plan = plan
@@ -86,6 +102,7 @@ class Search:
             self._kill_late()
             wait([self._tune], 0.5)
         self.log.forget_actors()
+        self._arena.ref = None
         self._executor.shutdown(wait=False)
         for unfinished in self._folder.glob(".*"):
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -99,7 +116,10 @@ class Search:
                 entry.actor = None
 
     def _run(self) -> None:
-        self._tuner().fit()
+        from pipeline.search.lean_ray import in_waiting_processes
+
+        with in_waiting_processes() if self._plan.is_local else nullcontext():
+            self._tuner().fit()
 
     def _tuner(self) -> Any:
         from ray import tune
@@ -115,8 +135,8 @@ class Search:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(self._plan.n_slots, MOST_PENDING))
         warnings.filterwarnings("ignore", module=r"ray\..*")
         depot = open_depot(self._folder.absolute(), has_many_nodes=not self._plan.is_local)
-        site = Site(depot, self._plan.n_threads, self._plan.deadline, self._plan.longest_trial_s)
-        trainable = tune.with_parameters(TrialTrainable, arena=self._arena, site=site)
+        site = Site(self._arena.ref, depot, self._plan.n_threads, self._plan.deadline, self._plan.longest_trial_s)
+        trainable = tune.with_parameters(TrialTrainable, site=site)
         return tune.Tuner(
             tune.with_resources(trainable, partial(_resources, self._plan)),
             tune_config=TuneConfig(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from threadpoolctl import threadpool_limits
 
@@ -22,12 +25,15 @@ from pipeline.trials.climb import Arena, Means, Progress, Trial, climb
 from pipeline.trials.result import COMPLETED, TrialResult
 
 STATES = ".states"
+# What families keep between trials of a table beyond so many bytes is worth less than the memory: two families' bins.
+LARGE_TABLE_BYTES, LARGE_TABLE_ENTRIES = 64 * 2**20, 4
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where and with what the trials of a run work. deadline: on `time.time()`'s scale."""
+    """Where and with what the trials of a run work. arena: Ray's reference. deadline: on `time.time()`'s scale."""
 
+    arena: Any
     depot: Depot
     n_threads: int
     deadline: float
@@ -37,12 +43,12 @@ class Site:
 class TrialTrainable(tune.Trainable):
     """Runs trials one after another in one process, so that its cache of binned data serves them all."""
 
-    def setup(self, config: dict[str, Any], arena: Arena, site: Site) -> None:
+    def setup(self, config: dict[str, Any], site: Site) -> None:
         """Begin the first trial of this process."""
         threadpool_limits(site.n_threads)
-        self._arena = arena
+        self._arena: Arena = ray.get(site.arena)
         self._site = site
-        self._cache = Cache()
+        self._cache = Cache(LARGE_TABLE_ENTRIES) if self._arena.table.features.nbytes > LARGE_TABLE_BYTES else Cache()
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -108,3 +114,10 @@ class TrialTrainable(tune.Trainable):
         """Let go of the trial that was stopped."""
         self._attempt.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        _release_memory()
+
+
+def _release_memory() -> None:
+    """Give back what glibc, which alone has the call, keeps of freed memory: of a large table's fit, 150 MB."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

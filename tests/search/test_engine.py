@@ -6,13 +6,14 @@ import math
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from pipeline.search.engine import GRACE_S, Search
+from pipeline.search.engine import GRACE_S, Search, share
 from pipeline.search.plan import LAG, SearchPlan, make_plan
 from pipeline.trials.climb import Arena, Trial
 from pipeline.trials.result import COMPLETED, FAILED, TrialResult
@@ -37,7 +38,7 @@ class Heard:
 
 
 def run_search(arena: Arena, plan: SearchPlan, folder: Path, heard: Heard | None = None) -> list[TrialResult]:
-    search = Search(arena, plan, folder, heard or Heard())
+    search = Search(share(arena), plan, folder, heard or Heard())
     search.start()
     while not search.wait(0.1):
         pass
@@ -48,6 +49,33 @@ def run_search(arena: Arena, plan: SearchPlan, folder: Path, heard: Heard | None
 
 def outcomes(results: list[TrialResult]) -> list[tuple]:
     return [(result.trial_id, result.status, result.curve, tuple(result.config.items())) for result in results]
+
+
+def test_first_trials_start_in_the_processes_that_were_waiting_for_them(cluster, arena, tmp_path):
+    """Tune's actors had processes of their own started, and a run's first trial waited four seconds for its imports."""
+    patience_ends = time.monotonic() + 30
+    while len(waiting := _processes("ray::IDLE")) < cluster.n_cpus and time.monotonic() < patience_ends:
+        time.sleep(0.1)
+    assert len(waiting) == cluster.n_cpus
+    at_work: set[int] = set()
+
+    class Watcher(Heard):
+        def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
+            at_work.update(_processes("TrialTrainable"))
+
+    run_search(arena, make_plan(["lightgbm", "linear"], cluster, 0, 4, None, time.time()), tmp_path, Watcher())
+    assert at_work
+    assert at_work <= waiting
+
+
+def _processes(title: str) -> set[int]:
+    """Return the processes under this one that live under such a title."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if title in " ".join(process.cmdline()):
+                found.add(process.pid)
+    return found
 
 
 def test_a_seed_and_a_number_of_trials_give_the_same_results_on_one_core_and_on_two(cluster, arena, tmp_path):
@@ -72,9 +100,15 @@ def test_every_trial_is_heard_of_once_and_completed_ones_leave_whole_folders(clu
     assert left == {result.trial_id for result in results if result.status == COMPLETED}
 
 
+def test_a_private_ray_has_no_process_that_only_clusters_use(cluster):
+    assert _processes("raylet")
+    assert not _processes("dashboard.py")
+    assert not _processes("monitor.py")
+
+
 def test_a_budget_is_kept_and_populations_copy_their_best(cluster, arena, tmp_path):
     plan = make_plan(["lightgbm", "mlp", "linear"], cluster, 0, None, 25.0, time.time())
-    search = Search(arena, plan, tmp_path, Heard())
+    search = Search(share(arena), plan, tmp_path, Heard())
     search.start()
     while not search.wait(0.1):
         pass
@@ -115,7 +149,7 @@ def test_a_trial_whose_process_is_killed_fails_alone(cluster, arena, tmp_path):
 def test_a_search_that_is_given_up_ends_soon_and_before_ray(cluster, arena, tmp_path):
     """As on Ctrl-C: Ray would end the process if it were shut down under a Tune that still runs."""
     plan = make_plan(["mlp", "random_forest"], cluster, 0, None, 120.0, time.time())
-    search = Search(arena, plan, tmp_path, Heard())
+    search = Search(share(arena), plan, tmp_path, Heard())
     search.start()
     while not any(entry.is_running for entry in search.log.entries()):
         time.sleep(0.1)

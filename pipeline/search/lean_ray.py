@@ -1,0 +1,51 @@
+"""A Ray of one machine and one run that is up sooner: fewer processes, and those of trials at work before Tune asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+# `ray.init` has a flag for none of them: the dashboard's server starts even where there is no dashboard, and is waited
+# for; the monitor scales clusters; the log monitor carries workers' output to a driver that does not listen.
+NEEDLESS = ("start_api_server", "start_monitor", "start_log_monitor")
+PRELOAD = "RAY_preload_python_modules"
+
+
+@contextmanager
+def lean_start(modules: Sequence[str]) -> Iterator[None]:
+    """Let `ray.init` start nothing that a private Ray can do without, and a process a core that imports `modules`."""
+    from ray._private.node import Node
+
+    if modules:
+        os.environ[PRELOAD] = ",".join(modules)
+    try:
+        with _patched(Node, {name: lambda *_, **__: None for name in NEEDLESS}):
+            yield
+    finally:
+        os.environ.pop(PRELOAD, None)
+
+
+@contextmanager
+def in_waiting_processes() -> Iterator[None]:
+    """Let Tune start trials in the processes that wait.
+
+    Tune gives its actors environment variables, and Ray a process of its own to whatever has some. On one machine every
+    process has the driver's anyway.
+    """
+    from ray.tune.execution import class_cache
+
+    with _patched(class_cache, {"DEFAULT_ENV_VARS": {}, "ENV_VARS_TO_PROPAGATE": frozenset()}):
+        yield
+
+
+@contextmanager
+def _patched(owner: Any, changes: dict[str, Any]) -> Iterator[None]:
+    """Change what is there: a Ray that has no such name starts as it pleases, a little later."""
+    with ExitStack() as stack:
+        for name, value in changes.items():
+            if hasattr(owner, name):
+                stack.enter_context(patch.object(owner, name, value))
+        yield
