@@ -63,7 +63,7 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
         families = _serving(families, dataset)
         cluster = ray.size()
         prepare()
-        size = plan_for_size(dataset.table, dataset.task, cluster.n_cpus, config.time_budget_s)
+        size = plan_for_size(dataset.table, dataset.task, cluster, config.time_budget_s)
         config, families, size_notes = _fitted_to_size(config, families, size)
         arena = _arena(config, dataset)
         for note in (*dataset.notes, *size_notes, _compute_note(cluster, families)):

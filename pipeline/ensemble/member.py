@@ -48,6 +48,8 @@ class Member:
 
 def predict_members(members: Sequence[Member], table: Table) -> list[np.ndarray]:
     """Return each member's (n_rows, n_outputs) float64 predictions, with all cores at work."""
+    if not members:
+        return []
     families = frozenset(member.family for member in members)
     if table.n_rows <= _FEW_ROWS:
         with _pools(families).limit(limits=1, user_api="openmp"):

@@ -55,8 +55,10 @@ def make_part(job: Job) -> Part:
     else:
         target = torch.from_numpy(((train.target - outputs.centre) / outputs.scale).astype(np.float32))
     weight = None if train.weight is None else torch.from_numpy(train.weight / train.weight.mean()).to(device)
+    encoded = encoder.encode(train).to(device)
+    del train  # a copy of the rows, which need not be there beside that of the watched ones
     watched = encoder.encode(job.table.take(job.watched))
-    return Part(encoder, outputs, encoder.encode(train).to(device), target.to(device), weight, watched.to(device))
+    return Part(encoder, outputs, encoded, target.to(device), weight, watched.to(device))
 
 
 def _outputs_of(train: Table, task: Task) -> Outputs:

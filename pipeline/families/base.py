@@ -25,10 +25,11 @@ class Cache:
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return the entry under `key`, made by `make()` the first time."""
         if key not in self._entries:
+            # Before, so that the new entry does not come on top of those that it displaces.
+            while len(self._entries) >= self._limit:
+                self._entries.popitem(last=False)
             self._entries[key] = make()
         self._entries.move_to_end(key)
-        while len(self._entries) > self._limit:
-            self._entries.popitem(last=False)
         return self._entries[key]
 
 

@@ -31,6 +31,10 @@ MANY_ROWS = 1_000_000
 LEAST_ROWS_TO_HOLD_OUT = 20_000
 # On large tables trees that are boosted beat those that are not by more than an ensemble gains from both.
 FORESTS = frozenset({"extra_trees", "random_forest"})
+# On a CPU nets take a million rows of 50 columns in at 0.5 million cells a second. What they cannot go through four
+# times within the longest trial, they are not worth beginning on.
+NETS = frozenset({"mlp"})
+MANY_CELLS_A_SECOND_FOR_NETS = 45_000
 
 
 @dataclass(frozen=True)
@@ -95,15 +99,16 @@ class SizePlan:
 USUAL_SIZE = SizePlan()
 
 
-def plan_for_size(table: Table, task: Task, n_cpus: int, budget_s: float | None) -> SizePlan:
-    """Choose folds and families by rows, columns, classes, cores and seconds.
+def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: float | None) -> SizePlan:
+    """Choose folds and families by rows, columns, classes, cores, GPUs and seconds.
 
     budget_s: None in a reproducible run, which looks at the table alone, so that every machine does the same.
     """
     cells = table.n_rows * table.n_features * max(1.0, task.n_outputs / FEW_CLASSES)
-    if budget_s is not None and cells > MANY_CELLS_A_CORE_SECOND * n_cpus * budget_s:
+    if budget_s is not None and cells > MANY_CELLS_A_CORE_SECOND * cluster.n_cpus * budget_s:
         n_folds = 1 if table.n_rows >= LEAST_ROWS_TO_HOLD_OUT else 3
-        plan = SizePlan(n_folds, True, FORESTS, "the table is large for this budget")
+        too_many = not cluster.n_gpus and table.n_rows * table.n_features > MANY_CELLS_A_SECOND_FOR_NETS * budget_s
+        plan = SizePlan(n_folds, True, FORESTS | NETS if too_many else FORESTS, "the table is large for this budget")
     elif budget_s is None and table.n_rows > MANY_ROWS:
         plan = SizePlan(1, True, reason="rows are very many")
     elif table.n_rows <= FEW_ROWS:

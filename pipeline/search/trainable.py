@@ -25,8 +25,9 @@ from pipeline.trials.climb import Arena, Means, Progress, Trial, climb
 from pipeline.trials.result import COMPLETED, TrialResult
 
 STATES = ".states"
-# What families keep between trials of a table beyond so many bytes is worth less than the memory: two families' bins.
-LARGE_TABLE_BYTES, LARGE_TABLE_ENTRIES = 64 * 2**20, 4
+# Of a table beyond so many bytes, what several families keep between trials is worth less than the memory: one family's
+# training rows and watched rows stay.
+LARGE_TABLE_BYTES, LARGE_TABLE_ENTRIES = 64 * 2**20, 2
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,15 @@ def test_every_row_is_scored_on_the_test_table_as_the_leader_would_be(runs, kind
     )
 
 
+def test_rows_whose_models_have_all_been_asked_ask_none(runs):
+    """On more rows than one thread predicts, asking no model at all was an error."""
+    run = runs["binary"]
+    many = run.test.take(np.arange(200) % run.test.n_rows)
+    scored = score_rows(run.board, run.results, many)
+    assert len(scored.rows) > len(run.results)
+    assert np.isfinite(scored.to_frame()["test_score"]).all()
+
+
 def test_out_of_time_only_the_leader_is_tested(runs):
     run = runs["binary"]
     scored = score_rows(run.board, run.results, run.test, time_left=lambda: 0.0)
