@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from statistics import NormalDist
@@ -68,7 +67,7 @@ class Allocator:
         """Expected improvement on the best score (Jones et al. 1998, equation 15) over the mean cost of a trial."""
         scores = sorted(self._scores[name], reverse=True)[:N_BEST]
         if not scores:
-            return math.inf if not self._costs[name] else 0.0
+            return 0.0  # its first trial is still under way, or has brought nothing
         sigma = max(float(np.std(scores)), 0.1 * spread)
         z = (float(np.mean(scores)) - best) / sigma
         improvement = sigma * (z * NORMAL.cdf(z) + NORMAL.pdf(z))

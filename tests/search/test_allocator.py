@@ -58,6 +58,15 @@ def test_a_family_that_never_completes_is_not_promising():
     assert asked["a"] > 15
 
 
+def test_a_family_whose_first_trial_is_under_way_is_not_asked_again_before_it_is_known():
+    """Nothing known was taken for everything hoped: CatBoost was asked three times before its first trial ended."""
+    allocator = Allocator(["a", "b", "c"], True)
+    for _ in range(3):
+        allocator.choose(["a", "b", "c"])
+    allocator.tell(result("a", 0.9))
+    assert [allocator.choose(["a", "b", "c"]) for _ in range(3)] == ["a", "a", "a"]
+
+
 def test_the_cheapest_trial_is_what_says_whether_another_fits():
     allocator = Allocator(["a"], True)
     assert allocator.cheapest_s("a") == 0.0
