@@ -25,7 +25,7 @@ from pipeline.report.progress import snapshot_of
 from pipeline.report.screen import Screen, Snapshot
 from pipeline.search.engine import Search, SharedArena, prepare, share
 from pipeline.search.plan import ClusterSize, SizePlan, make_plan, plan_for_size
-from pipeline.session import Clock, RayStart, Session, TrialListener, claimed, ray_session, tracked
+from pipeline.session import Clock, RayStart, Session, StopRequest, TrialListener, claimed, ray_session, tracked
 from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
 from pipeline.tracking.store import check_model_name, check_store, store_for
 from pipeline.trials.climb import Arena
@@ -72,8 +72,9 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
         arena = replace(arena, table=dataset.table)
         with claimed(folder, ray), tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
             session = Session(config, clock, dataset, test, arena, folder, tracker, screen)
-            results = _search(session, shared, families, cluster, size, ray)
-            return _conclude(session, results)
+            with StopRequest() as stop:
+                results = _search(session, shared, families, cluster, size, ray, stop)
+                return _conclude(session, results)
 
 
 def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> tuple[RunConfig, list[str], list[str]]:
@@ -119,7 +120,13 @@ def _compute_note(cluster: ClusterSize, families: Sequence[str]) -> str:
 
 
 def _search(
-    session: Session, arena: SharedArena, families: Sequence[str], cluster: ClusterSize, size: SizePlan, ray: RayStart
+    session: Session,
+    arena: SharedArena,
+    families: Sequence[str],
+    cluster: ClusterSize,
+    size: SizePlan,
+    ray: RayStart,
+    stop: StopRequest,
 ) -> list[TrialResult]:
     config = session.config
     plan = make_plan(families, cluster, config.seed, config.max_trials, session.search_s(), time.time(), size)
@@ -129,19 +136,31 @@ def _search(
         session.tracker.ids()
         with ThreadPoolExecutor(1, "libraries") as background:
             imports = None
-            while not search.wait(LOOK_EVERY_S):
+            while not (search.wait(LOOK_EVERY_S) or _is_called_off(session, search, stop)):
                 session.screen.update(_snapshot(session, search, plan.families, "searching"))
                 if imports is None and plan.deadline - time.time() < IMPORTS_BEFORE_END_S:
                     imports = background.submit(_import_libraries, search.log.results())
             if imports is not None:
                 imports.result()
-        results = search.results()
+        results = search.results("the run was stopped" if stop.is_made else "the time was up")
     finally:
         ray.leave(search)
     session.screen.update(_snapshot(session, search, plan.families, "stacking"))
     if not any(result.status == COMPLETED for result in results):
         raise SearchError(_why_nothing(results))
     return results
+
+
+def _is_called_off(session: Session, search: Search, stop: StopRequest) -> bool:
+    """Whether the search is to end early; KeyboardInterrupt where that leaves nothing to make a leader of."""
+    if not stop.is_made:
+        return False
+    n_completed = sum(result.status == COMPLETED for result in search.log.results())
+    if not n_completed:
+        raise KeyboardInterrupt
+    models = f"{n_completed} trial{'s' if n_completed > 1 else ''} completed by now"
+    session.screen.say(f"stopping as asked: the leader is made of the {models}; Ctrl-C again ends at once")
+    return True
 
 
 def _import_libraries(results: Sequence[TrialResult]) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -219,16 +223,39 @@ def test_a_mistake_ends_with_one_message_no_files_and_no_ray(tmp_path, flags, me
     assert rays() <= ours
 
 
-def test_ctrl_c_in_mid_search_leaves_one_line_no_folder_and_no_ray(tmp_path):
-    """Ray ends the process with status 1 when it is shut down under a Tune that still runs."""
-    mixed_table().to_parquet(tmp_path / "table.parquet")
-    ours = rays()
+@contextmanager
+def searching(folder: Path) -> Iterator[subprocess.Popen]:
+    """A run of 90 s in `folder`/runs/one that has completed a trial."""
+    mixed_table().to_parquet(folder / "table.parquet")
     words = ["run", "table.parquet", "--target", "diagnosis", "--time-budget", "90", "--output", "runs/one"]
     with subprocess.Popen(
-        [*STACKTUNE, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*STACKTUNE, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as command:
-        while "searching" not in command.stdout.readline():
+        while not re.search("searching: [1-9]", command.stdout.readline()):
             assert command.poll() is None
+        yield command
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_stop_ends_with_the_leader_that_it_has(tmp_path, number):
+    started = time.monotonic()
+    with searching(tmp_path) as command:
+        command.send_signal(number)
+        said, errors = command.communicate(timeout=60)
+    assert (command.returncode, errors) == (0, "")
+    assert time.monotonic() - started < 60
+    assert "stopping as asked: the leader is made of the" in said
+    assert json.loads((tmp_path / "runs/one/run.json").read_text())["n_completed"] > 0
+    predicted = stacktune("predict", "runs/one", "table.parquet", cwd=tmp_path)
+    assert predicted.returncode == 0, predicted.stderr
+
+
+def test_ctrl_c_twice_leaves_one_line_no_folder_and_no_ray(tmp_path):
+    """Ray ends the process with status 1 when it is shut down under a Tune that still runs."""
+    ours = rays()
+    with searching(tmp_path) as command:
+        command.send_signal(signal.SIGINT)
+        time.sleep(0.1)
         command.send_signal(signal.SIGINT)
         _, said = command.communicate(timeout=60)
     assert command.returncode == 130

@@ -83,12 +83,12 @@ class Search:
         is_late = time.time() > self._plan.deadline + GRACE_S
         return is_over or (is_late and any(result.status == COMPLETED for result in self.log.results()))
 
-    def results(self) -> list[TrialResult]:
+    def results(self, why_cut_short: str = "the time was up") -> list[TrialResult]:
         """Return what every trial left; those still running count as stopped, those that never ran not at all."""
         for entry in self.log.entries():
             if entry.result is None:
                 self._late.add(entry.trial.trial_id)
-                self.log.ended(entry.cut_short("the time was up"))
+                self.log.ended(entry.cut_short(why_cut_short))
         return [result for result in self.log.results() if result.rungs_reached or result.status != STOPPED]
 
     def close(self) -> None:
