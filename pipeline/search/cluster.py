@@ -27,8 +27,9 @@ QUIET = {
     # The run keeps its own state; Tune's snapshots of all trials would cost the event loop for nothing.
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
 }
-# What the processes of the first trials import while Tune gets ready, where there are not many of them.
-WARM_MODULES = ("pipeline.search.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
+# What the processes of the first trials import while Tune gets ready, where there are not many of them. None of our own
+# modules: these processes begin without the driver's path, and could find another checkout's.
+WARM_MODULES = ("ray.tune", "lightgbm", "sklearn.linear_model", "scipy.sparse")
 MOST_WARMED = 8
 OBJECT_STORE_BYTES = 2 * 1024**3
 KNOCK_S = 5.0
