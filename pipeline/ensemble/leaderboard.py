@@ -16,7 +16,7 @@ from pipeline.ensemble.candidates import MOST_CANDIDATES, Costs, affordable_us, 
 from pipeline.ensemble.nested import Evidence, gather, greedy, nested_scores, stacked, thresholds_of
 from pipeline.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
 from pipeline.ensemble.subsample import MOST_ROWS
-from pipeline.ensemble.thinning import cost_us, deal_folds
+from pipeline.ensemble.thinning import cost_us, deal_folds, enough_models
 from pipeline.metrics import WORST, Metric, metrics_for
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
@@ -47,7 +47,8 @@ class _Contest:
     def asking(self, row: LeaderboardRow, blend: Blend, members: Sequence[TrialResult]) -> LeaderboardRow:
         """Return the row with the models that it asks, and what they cost."""
         model_us = [self.model_us(member) for member in members]
-        folds = deal_folds(self.folds.n_folds, blend.weights, model_us, self.limit_us)
+        enough = enough_models(len(self.target))
+        folds = deal_folds(self.folds.n_folds, blend.weights, model_us, self.limit_us, enough)
         predict_us = cost_us([len(of_member) for of_member in folds], model_us)
         names = tuple(member.trial_id for member in members)
         return replace(row, members=names, folds=folds, blend=blend, predict_us=predict_us)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ensemble.thinning import ENOUGH_MODELS, cost_us, deal_folds
+from pipeline.ensemble.thinning import ENOUGH_MODELS, cost_us, deal_folds, enough_models
 
 FREE = math.inf
 
@@ -52,6 +52,11 @@ def test_a_deal_is_fair_steady_and_within_the_limit(n_folds, members, limit_us):
     if limit_us == FREE and min(counts) < n_folds:
         steady = _variance(weights, deal) <= 1 / ENOUGH_MODELS + 1e-9
         assert steady or all(count == n_folds for count in counts)
+
+
+def test_on_few_rows_more_is_asked():
+    asked = {n_rows: deal_folds(8, [1.0] * 6, [1.0] * 6, FREE, enough_models(n_rows)) for n_rows in (700, 40_000)}
+    assert [sum(map(len, deal)) for deal in asked.values()] == [30, 11]
 
 
 @pytest.mark.parametrize("n_members", [1, 2, 5, 12])
