@@ -41,13 +41,9 @@ class Member:
     family: str
     predictors: tuple[Predictor, ...]
 
-    def predict(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64: the mean of the fold models' predictions."""
-        return predict_members([self], table)[0]
-
 
 def predict_members(members: Sequence[Member], table: Table) -> list[np.ndarray]:
-    """Return each member's (n_rows, n_outputs) float64 predictions, with all cores at work."""
+    """Return each member's (n_rows, n_outputs) float64 mean of its fold models' predictions, with all cores at work."""
     if not members:
         return []
     families = frozenset(member.family for member in members)

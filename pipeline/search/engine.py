@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SearchError
+from pipeline.search.lean_ray import in_waiting_processes
 from pipeline.search.log import SearchListener, SearchLog
 from pipeline.search.plan import SearchPlan
 from pipeline.trials.climb import Arena
@@ -116,8 +117,6 @@ class Search:
                 entry.actor = None
 
     def _run(self) -> None:
-        from pipeline.search.lean_ray import in_waiting_processes
-
         with in_waiting_processes() if self._plan.is_local else nullcontext():
             self._tuner().fit()
 

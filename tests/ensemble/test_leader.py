@@ -18,7 +18,7 @@ from pipeline.data.folds import make_folds
 from pipeline.data.write import write_frame
 from pipeline.ensemble.leader import Leader, build_leader, score_rows
 from pipeline.ensemble.leaderboard import build_leaderboard
-from pipeline.ensemble.member import load_member
+from pipeline.ensemble.member import load_member, predict_members
 from pipeline.errors import DataError
 from pipeline.metrics import get_metric
 from pipeline.trials.climb import Arena, Means, Trial, climb
@@ -182,7 +182,7 @@ def test_every_row_is_scored_on_the_test_table_as_the_leader_would_be(runs, kind
     trial = next(row for row in scored.rows if row.name == "linear-0001")
     member = load_member(Path(run.results[1].folder), "linear-0001", "linear")
     assert trial.test[run.metric.name] == pytest.approx(
-        run.metric.shown(run.metric.score(run.test.target, member.predict(run.test)))
+        run.metric.shown(run.metric.score(run.test.target, predict_members([member], run.test)[0]))
     )
 
 
