@@ -132,6 +132,7 @@ def _search(
     plan = make_plan(families, cluster, config.seed, config.max_trials, session.search_s(), time.time(), size)
     search = Search(arena, plan, session.folder / TRIALS, TrialListener(session.tracker))
     search.start()
+    session.show("searching")
     try:
         session.tracker.ids()
         with ThreadPoolExecutor(1, "libraries") as background:

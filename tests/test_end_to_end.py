@@ -168,6 +168,27 @@ def test_the_same_seed_gives_the_same_leaderboard(run):
     pd.testing.assert_frame_equal(second.drop(columns=timed), run.leaderboard.drop(columns=timed))
 
 
+def test_a_search_that_is_over_before_anybody_looked_is_among_the_phases(tmp_path):
+    load_wine(as_frame=True).frame.to_parquet(tmp_path / "table.parquet")
+    patient = "import pipeline.driver; pipeline.driver.LOOK_EVERY_S = 200; from pipeline.cli import main; main()"
+    words = [
+        "run",
+        "table.parquet",
+        "--target",
+        "target",
+        "--max-trials",
+        "1",
+        "--families",
+        "linear",
+        "--output",
+        "one",
+    ]
+    ended = subprocess.run([sys.executable, "-c", patient, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    began_s = json.loads((tmp_path / "one" / "run.json").read_text())["phase_began_s"]
+    assert list(began_s) == ["reading", "searching", "stacking", "registering"]
+
+
 @pytest.mark.parametrize(
     ("load", "task", "columns"),
     [(load_wine, "multiclass", ["0", "1", "2"]), (load_diabetes, "regression", ["prediction"])],

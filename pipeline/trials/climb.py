@@ -1,7 +1,8 @@
 """One trial's life as a generator: it yields its score at each rung and is closed to be stopped.
 
 The rungs of a trial are: a first share of the first fold (or, for PBT families, equal intervals of it), the whole
-first fold, and all folds. What reaches the last rung owns out-of-fold predictions and one model a fold.
+first fold, and all folds; on a holdout the last two are one. What reaches the last rung owns out-of-fold predictions
+and one model a fold.
 """
 
 from __future__ import annotations
@@ -110,7 +111,9 @@ class _Climb:
         self.means = means
         self.family = get_family(trial.family)
         self.lineage = [*(trial.resume.lineage if trial.resume else ())]
-        self.n_rungs = (N_PBT_INTERVALS if trial.scheduler == "pbt" else 2) + 1
+        # A trial that has fitted its only fold has nothing left that stopping it could save.
+        self.is_holdout = arena.folds.n_folds == 1
+        self.n_rungs = (N_PBT_INTERVALS if trial.scheduler == "pbt" else 2) + (not self.is_holdout)
         self.curve: list[float] = []
         self.started_s = time.monotonic()
         self.cpu_started_s = time.process_time()
@@ -134,7 +137,8 @@ class _Climb:
         else:
             yield self._progress(first, self._score_on_fewer_rows())
         first.grow_to(first.max_units, deadline)
-        yield self._progress(first, self._first_fold_score(first))
+        if not self.is_holdout:
+            yield self._progress(first, self._first_fold_score(first))
 
     def _population_rungs(self, first: FoldFit) -> Generator[Progress, None, None]:
         deadline = self._fold_deadline(0)
@@ -146,6 +150,8 @@ class _Climb:
         self.lineage.append((first.learner.n_units, dict(self.trial.config)))
         for rung in range(start_rung + 1, N_PBT_INTERVALS + 1):
             first.grow_to(math.ceil(first.max_units * rung / N_PBT_INTERVALS), deadline)
+            if rung == self.n_rungs:
+                return
             state = self.means.states / f"{self.trial.trial_id}-{rung}"
             state.mkdir(parents=True, exist_ok=True)
             first.learner.save_state(state)

@@ -52,6 +52,15 @@ def finish(generator) -> tuple[list[Progress], TrialResult]:
             return seen, end.value
 
 
+@pytest.mark.parametrize(("family", "scheduler", "n_rungs"), [("lightgbm", "asha", 2), ("mlp", "pbt", 4)])
+def test_a_trial_on_a_holdout_is_not_compared_once_its_only_fold_is_fitted(arena, tmp_path, family, scheduler, n_rungs):
+    held_out = replace(arena, folds=make_folds(arena.table, arena.task, 1, 0))
+    trial = first_trial(family, scheduler=scheduler)
+    seen, result = finish(climb(trial, held_out, means_in(tmp_path / "x")))
+    assert [progress.rung for progress in seen] == list(range(1, n_rungs))
+    assert (result.status, result.rungs_reached, result.n_rungs) == (COMPLETED, n_rungs, n_rungs)
+
+
 @pytest.mark.parametrize("family", ["lightgbm", "linear"])
 def test_a_trial_climbs_every_rung_and_owns_its_predictions(arena, tmp_path, family):
     seen, result = finish(climb(first_trial(family), arena, means_in(tmp_path)))
