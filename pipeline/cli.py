@@ -149,6 +149,10 @@ def run(
     ] = None,
     time_budget: TimeBudget = None,
     max_trials: MaxTrials = None,
+    max_failures: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="How often a trial may lose its process before it has failed. [default: 3]"),
+    ] = None,
     families: Annotated[
         str | None,
         typer.Option(metavar="NAME,…", help="Model families to try, e.g. lightgbm,xgboost. [default: all]"),
@@ -187,36 +191,51 @@ def run(
     register: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the registered model. [default: the data's name]")
     ] = None,
+    no_code: Annotated[
+        bool | None,
+        typer.Option("--no-code", help="Leave our code out of the model: only for servers with stacktune installed."),
+    ] = None,
     config: Annotated[
         str | None, typer.Option(metavar="run.yaml", help="The same settings in a file; flags win.")
     ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Go on with the run in FOLDER; --time-budget and --max-trials may give it more."
+        ),
+    ] = None,
 ) -> None:
     """Find and register the best model of a table."""
-    _search({name: value for name, value in context.params.items() if name != "config"}, config)
+    if config is not None and resume is not None:
+        raise ConfigError(f"--config {config!r} and --resume {resume!r} exclude each other: a run keeps its settings.")
+    _search({name: value for name, value in context.params.items() if name not in ("config", "resume")}, config, resume)
 
 
-def _search(flags: Mapping[str, Any], config_file: str | None) -> None:
-    """Run one search on the screen and close with its results."""
+def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | None = None) -> None:
+    """Run one search on the screen, or go on with one, and close with its results."""
     from rich.console import Console
 
     from pipeline.config import load_config
     from pipeline.report.screen import Screen
 
-    config = load_config(flags, config_file)
+    past, started_at = None, STARTED_AT
+    if resume is None:
+        config = load_config(flags, config_file)
+    else:
+        from pipeline.resume import resume_config
+
+        config, past = resume_config(Path(resume), flags)
+        started_at -= past.elapsed_s
     console = Console()
-    with Screen(console, live=console.is_terminal, started_at=STARTED_AT) as screen:
+    with Screen(console, live=console.is_terminal, started_at=started_at) as screen:
         from pipeline import driver  # with all its libraries: seconds, in which the clock is already to be seen
 
-        summary = driver.run(config, STARTED_AT, screen)
+        summary = driver.run(config, started_at, screen, past)
     from pipeline.report.summary import read_results, show_results
+    from pipeline.report.text import as_typed
 
-    results = read_results(_as_typed(summary.folder))
-    show_results(console, results, data=config.data, wall_s=time.monotonic() - STARTED_AT)
-
-
-def _as_typed(folder: Path) -> Path:
-    """Return `folder` as one would name it from here, which is shorter to copy."""
-    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    results = read_results(as_typed(summary.folder))
+    show_results(console, results, data=config.data, wall_s=time.monotonic() - started_at)
 
 
 @app.command()
@@ -266,6 +285,19 @@ def leaderboard(
     results = read_results(folder)
     rows = results.leaderboard if sort is None else sorted_by(results, sort)
     Console().print(leaderboard_table(results, rows.head(top), sort))
+
+
+@app.command()
+def sync(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
+    tracking_uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="The run's store, where its password was not kept.")
+    ] = None,
+) -> None:
+    """Send MLflow what it missed of a run while it was away."""
+    from pipeline.sync import sync as send
+
+    send(folder, tracking_uri, typer.echo)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
 from pipeline.errors import ConfigError, nearest
 
@@ -29,10 +29,12 @@ class RunConfig:
 
     data, test_data, output, tracking_uri: paths and URIs as typed; `data` may be "demo".
     families: names, in the order given; empty means all.
+    max_failures: how often a trial's process may die before the trial has failed.
     n_folds: 1 for a holdout; None leaves it to the plan.
     predict_budget_us: microseconds of one core that the leader may take for a row; None is no limit. Trials are timed,
         so even a reproducible search may then choose another leader among the same trials.
     test_size: share of the rows, above 0 and below 1.
+    no_code: leave our code out of the MLflow model, for servers that have stacktune installed.
     """
 
     data: str
@@ -41,6 +43,7 @@ class RunConfig:
     metric: str | None = None
     time_budget_s: float | None = None
     max_trials: int | None = None
+    max_failures: int = 3
     families: tuple[str, ...] = ()
     n_folds: int | None = None
     predict_budget_us: float | None = None
@@ -55,6 +58,7 @@ class RunConfig:
     tracking_uri: str | None = None
     experiment: str | None = None
     register: str | None = None
+    no_code: bool = False
 
     @property
     def reproducible(self) -> bool:
@@ -102,6 +106,7 @@ class _Settings(BaseModel):
     metric: Text | None = None
     time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None
     max_trials: Count | None = None
+    max_failures: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)] = 3
     families: Annotated[tuple[str, ...], BeforeValidator(_split_names)] = ()
     folds: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=100)] | None = None
     predict_budget: Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, allow_inf_nan=False)] | None = None
@@ -116,11 +121,13 @@ class _Settings(BaseModel):
     tracking_uri: Text | None = None
     experiment: Text | None = None
     register_as: Text | None = Field(default=None, alias="register")  # `register` is a method of pydantic's models
+    no_code: StrictBool = False
 
 
 _RULES = {
     "task": "auto, binary, multiclass or regression",
     "max_trials": "a whole number of at least 1",
+    "max_failures": "a whole number of at least 0",
     "families": "names with commas between them, or a list of names",
     "folds": "a whole number from 1 to 100",
     "predict_budget": "a number of microseconds above 0",
@@ -128,6 +135,7 @@ _RULES = {
     "seed": "a whole number of at least 0",
     "cpus": "a whole number of at least 1",
     "gpus": "a whole number of at least 0",
+    "no_code": "true or false",
 }
 _FIELD_OF_KEY = {
     "time_budget": "time_budget_s",

@@ -23,8 +23,11 @@ from pipeline.metrics import get_metric
 from pipeline.report.outputs import RunSummary, library_versions, output_folder, write_leaderboard, write_summary
 from pipeline.report.progress import snapshot_of
 from pipeline.report.screen import Screen, Snapshot
+from pipeline.resume import JOURNAL, TRIALS, Past, model_name, write_config, write_state
 from pipeline.search.engine import Search, SharedArena, prepare, share
+from pipeline.search.journal import read_journal
 from pipeline.search.plan import ClusterSize, SizePlan, make_plan, plan_for_size
+from pipeline.search.replay import replay
 from pipeline.session import Clock, RayStart, Session, StopRequest, TrialListener, claimed, ray_session, tracked
 from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
 from pipeline.tracking.store import check_model_name, check_store, store_for
@@ -32,7 +35,6 @@ from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
 
 LOOK_EVERY_S = 0.25
-TRIALS = "trials"
 IMPORTS_BEFORE_END_S = 8.0
 # The trials whose own models are kept in MLflow beside the leader, and the seconds that each, and the end, takes.
 N_TOP_TRIALS = 3
@@ -42,19 +44,23 @@ ENDING_S = 0.7
 LEAST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 20.0
 
 
-def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
+def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None = None) -> RunSummary:
     """Run a search from table to registered leader; return what `run.json` says.
 
-    started_at: when the command began, on `time.monotonic()`'s scale.
+    started_at: when the command began, on `time.monotonic()`'s scale; of a run that goes on, as much earlier as it had
+        taken by then. past: what an earlier session of it left.
 
     Raises:
-        ConfigError, DataError, SearchError: the user's mistakes; nothing is left behind then.
+        ConfigError, DataError, SearchError: the user's mistakes; nothing is left behind then, and nothing lost.
     """
     clock = Clock(started_at, config.time_budget_s)
-    families = [get_family(name).name for name in config.families] or list(all_families())
-    folder = output_folder(config)
+    names = past.state.families if past else config.families
+    families = [get_family(name).name for name in names] or list(all_families())
+    folder = past.folder if past else output_folder(config)
     store = store_for(config.tracking_uri, folder)
     check_store(store.uri)
+    if config.tracking_uri:
+        config = replace(config, tracking_uri=store.uri)
     if config.register:
         check_model_name(config.register)
     with ray_session(config) as ray:
@@ -63,18 +69,26 @@ def run(config: RunConfig, started_at: float, screen: Screen) -> RunSummary:
         families = _serving(families, dataset)
         cluster = ray.size()
         prepare()
-        size = plan_for_size(dataset.table, dataset.task, cluster, config.time_budget_s)
+        if past:
+            past.state.check(dataset)
+            size = past.state.size
+        else:
+            size = plan_for_size(dataset.table, dataset.task, cluster, config.time_budget_s)
         config, families, size_notes = _fitted_to_size(config, families, size)
         arena = _arena(config, dataset)
         for note in (*dataset.notes, *size_notes, _compute_note(cluster, families)):
             screen.say(note)
         shared, dataset = share(arena), dataset.without_features()
         arena = replace(arena, table=dataset.table)
-        with claimed(folder, ray), tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
-            session = Session(config, clock, dataset, test, arena, folder, tracker, screen)
-            with StopRequest() as stop:
-                results = _search(session, shared, families, cluster, size, ray, stop)
-                return _conclude(session, results)
+        with claimed(folder, ray, clock, past, screen) as journal:
+            write_config(folder, config)
+            if not past:
+                write_state(folder, config, dataset, families, size)
+            with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
+                session = Session(config, clock, dataset, test, arena, folder, journal, tracker, screen)
+                with StopRequest() as stop:
+                    results = _search(session, shared, families, cluster, size, ray, stop)
+                    return _conclude(session, results)
 
 
 def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> tuple[RunConfig, list[str], list[str]]:
@@ -129,8 +143,24 @@ def _search(
     stop: StopRequest,
 ) -> list[TrialResult]:
     config = session.config
-    plan = make_plan(families, cluster, config.seed, config.max_trials, session.search_s(), time.time(), size)
-    search = Search(arena, plan, session.folder / TRIALS, TrialListener(session.tracker))
+    plan = make_plan(
+        families,
+        cluster,
+        config.seed,
+        config.max_trials,
+        session.search_s(),
+        time.time(),
+        size,
+        config.max_failures,
+    )
+    search = Search(
+        arena,
+        plan,
+        session.folder / TRIALS,
+        TrialListener(session.tracker, session.screen),
+        session.journal,
+        replay(read_journal(session.folder / JOURNAL), session.folder / TRIALS),
+    )
     search.start()
     session.show("searching")
     try:
@@ -139,6 +169,7 @@ def _search(
             imports = None
             while not (search.wait(LOOK_EVERY_S) or _is_called_off(session, search, stop)):
                 session.screen.update(_snapshot(session, search, plan.families, "searching"))
+                session.journal.beat()
                 if imports is None and plan.deadline - time.time() < IMPORTS_BEFORE_END_S:
                     imports = background.submit(_import_libraries, search.log.results())
             if imports is not None:
@@ -186,6 +217,7 @@ def _why_nothing(results: Sequence[TrialResult]) -> str:
 def _conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     board = _leaderboard(session, results)
     leader_folder = session.scratch / "model"
+    shutil.rmtree(session.scratch, ignore_errors=True)  # of a session that was cut off
     leader = build_leader(board, results, session.dataset, session.arena.metric, leader_folder)
     session.show("registering")
     record = _register(session, leader, leader_folder)
@@ -217,9 +249,8 @@ def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboar
 
 def _register(session: Session, leader: Leader, leader_folder: Path) -> LeaderRecord:
     sample = session.dataset.sample
-    record = register_leader(
-        session.tracker, leader_folder, sample, leader.predict(sample), session.model_name, session.folder
-    )
+    name = model_name(session.config, session.dataset)
+    record = register_leader(session.tracker, leader_folder, sample, leader.predict(sample), name, session.folder)
     if record.problem:
         session.screen.say(f"the leader is not registered: {record.problem}")
     return record
@@ -234,7 +265,8 @@ def _keep_top_trials(session: Session, results: Sequence[TrialResult], board: Le
             return
         folder = session.scratch / row.name
         alone = build_leader(replace(board, rows=(row,)), results, session.dataset, board.metric, folder)
-        if keep_model(session.tracker, row.name, folder, sample, alone.predict(sample)):
+        prediction = alone.predict(sample)
+        if keep_model(session.tracker, row.name, folder, sample, prediction, not session.config.no_code):
             return
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import shutil
 import signal
 import threading
@@ -16,20 +15,24 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipeline.config import RunConfig, to_yaml
+from pipeline.config import RunConfig
 from pipeline.data.dataset import Dataset
 from pipeline.data.table import Table
 from pipeline.ensemble.candidates import MOST_CANDIDATES
 from pipeline.ensemble.leaderboard import stacking_s
 from pipeline.metrics import Metric
 from pipeline.report.screen import Screen
+from pipeline.report.text import as_typed
+from pipeline.resume import CONFIG, JOURNAL, SPOOL, Past
 from pipeline.search.cluster import be_quiet, start_ray, stop_ray
 from pipeline.search.engine import Search
+from pipeline.search.journal import Journal
 from pipeline.search.plan import ClusterSize
 from pipeline.tracking.store import Store
 from pipeline.tracking.tracker import Tracker
-from pipeline.trials.climb import Arena, Trial
+from pipeline.trials.climb import Arena
 from pipeline.trials.result import TrialResult
+from pipeline.trials.trial import Trial
 
 # Seconds at the end of a budgeted run, measured on two cores: registering and ending; and waiting for trials that are
 # late, and reading what they left.
@@ -70,6 +73,7 @@ class Session:
     test: Table | None
     arena: Arena
     folder: Path
+    journal: Journal
     tracker: Tracker
     screen: Screen
 
@@ -78,13 +82,9 @@ class Session:
         """Where models are put together; removed at the end."""
         return self.folder / ".scratch"
 
-    @property
-    def model_name(self) -> str:
-        """The registered model's name: what was asked for, else the data's."""
-        return self.config.register or re.sub(r"[^\w.-]+", "-", self.dataset.name) or "leader"
-
     def show(self, phase: str) -> None:
         """Tell the screen what the run is at."""
+        self.journal.beat()
         self.screen.begin(phase)
 
     def search_s(self) -> float | None:
@@ -169,13 +169,23 @@ class StopRequest:
 
 
 @contextmanager
-def claimed(folder: Path, ray: RayStart) -> Iterator[None]:
-    """Make the output folder; leave none behind when the run ends without a leader, nor a Ray that writes into it."""
+def claimed(folder: Path, ray: RayStart, clock: Clock, past: Past | None, screen: Screen) -> Iterator[Journal]:
+    """Make the output folder and open its journal.
+
+    A run that ends without a leader leaves its folder if a model is in it, to go on from; else nothing, nor a Ray that
+    writes into it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    journal = Journal(folder / JOURNAL, lambda: clock.elapsed_s)
+    has_ended = False
     try:
-        yield
+        yield journal
+        has_ended = True
     finally:
-        if not (folder / "run.json").exists():
+        journal.close()
+        if not has_ended and (past or journal.has_model):
+            screen.say(f"what is done is kept: stacktune run --resume {as_typed(folder)} goes on with it")
+        elif not has_ended:
             ray.close()
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -184,16 +194,18 @@ def claimed(folder: Path, ray: RayStart) -> Iterator[None]:
 def tracked(
     config: RunConfig, store: Store, dataset: Dataset, metric: Metric, folder: Path, screen: Screen
 ) -> Iterator[Tracker]:
-    """Open the run in MLflow; end it as failed, or as killed by Ctrl-C, when the block raises."""
+    """Open the run in MLflow, or go on with it; end it as failed, or as killed by Ctrl-C, when the block raises."""
     experiment = config.experiment or dataset.name
-    tracker = Tracker(store.uri, experiment, store.artifacts, folder.name, on_notice=screen.say)
+    tracker = Tracker(store.uri, experiment, store.artifacts, folder.name, screen.say, folder / SPOOL)
     tracker.start()
-    text = to_yaml(config)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    if tracker.goes_on:
+        tracker.run_again()
+    else:
+        profile = {"n_rows": dataset.table.n_rows, "n_features": len(dataset.schema.feature_names)}
+        tracker.log_dataset(dataset.name, dataset.source, dataset.digest, profile)
     tracker.log_task(dataset.task.kind, metric)
-    tracker.log_config(text, {name: value for name, value in asdict(config).items() if value not in (None, ())})
-    profile = {"n_rows": dataset.table.n_rows, "n_features": len(dataset.schema.feature_names)}
-    tracker.log_dataset(dataset.name, dataset.source, dataset.digest, profile)
+    params = {name: value for name, value in asdict(config).items() if value not in (None, ())}
+    tracker.log_config((folder / CONFIG).read_text(encoding="utf-8"), params)
     status = "FAILED"
     try:
         yield tracker
@@ -207,10 +219,11 @@ def tracked(
 
 
 class TrialListener:
-    """Passes the search's news on to the tracker."""
+    """Passes the search's news on to the tracker, and to the screen what its user should know."""
 
-    def __init__(self, tracker: Tracker):
+    def __init__(self, tracker: Tracker, screen: Screen):
         self._tracker = tracker
+        self._screen = screen
 
     def trial_started(self, trial: Trial) -> None:
         self._tracker.trial_started(trial.trial_id, trial.family, trial.scheduler, trial.config)
@@ -220,3 +233,6 @@ class TrialListener:
 
     def trial_finished(self, result: TrialResult) -> None:
         self._tracker.trial_finished(result)
+
+    def family_set_aside(self, family: str, reason: str) -> None:
+        self._screen.say(f"{family} is set aside, as all its trials failed: {reason}")

@@ -16,11 +16,22 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
-COMMANDS = ["demo", "run", "predict", "leaderboard", "ui"]
+COMMANDS = ["demo", "run", "predict", "leaderboard", "sync", "ui"]
 RUN_FLAGS = [
-    *("target", "task", "metric", "time-budget", "max-trials", "families", "folds", "predict-budget", "test-data"),
+    *(
+        "target",
+        "task",
+        "metric",
+        "time-budget",
+        "max-trials",
+        "max-failures",
+        "families",
+        "folds",
+        "predict-budget",
+        "test-data",
+    ),
     *("test-size", "weight", "seed", "output", "cpus", "gpus", "address", "tracking-uri", "experiment", "register"),
-    "config",
+    *("no-code", "config", "resume"),
 ]
 
 sys.path.insert(0, str(Path(__file__).parent / "report"))

@@ -15,34 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 from mlflow.tracking import MlflowClient
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_diabetes, load_wine
+from whole_runs import STACKTUNE, mixed_table, rays, stacktune
 
-STACKTUNE = [sys.executable, "-m", "pipeline"]
 KEYS = {
     *("task", "target", "metric", "leader", "cv_score", "test_score", "n_completed", "n_stopped", "n_failed"),
     *("wall_s", "budget_s", "fit_cpu_s", "experiment_id", "parent_run_id", "model_uri", "registered_name"),
     *("registered_version", "versions", "trial_handicap", "phase_began_s"),
     *("predict_us", "predict_budget_us", "n_too_dear"),
 }
-
-
-def stacktune(*words: object, cwd: Path, timeout_s: float = 240) -> subprocess.CompletedProcess:
-    """Run the command as a user would; one core, so that tests that run beside this one have the other."""
-    return subprocess.run([*STACKTUNE, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=timeout_s)
-
-
-def mixed_table() -> pd.DataFrame:
-    """Breast cancer with a text column, missing values, a weight and classes as text."""
-    bunch = load_breast_cancer(as_frame=True)
-    frame = bunch.data.copy()
-    frame["size"] = pd.cut(frame["mean radius"], 4, labels=["s", "m", "l", "x{}[]"]).astype(object)
-    frame.loc[frame.index[::7], "mean texture"] = np.nan
-    frame["weight"] = 1.0 + (frame.index % 3)
-    frame["diagnosis"] = np.where(bunch.target == 1, "benign", "malignant")
-    return frame
 
 
 @dataclass(frozen=True)
@@ -208,12 +191,6 @@ def test_other_tasks_within_a_budget(tmp_path, load, task, columns):
     assert list(pd.read_csv(tmp_path / "out.csv").columns) == columns
 
 
-def rays() -> set[int]:
-    return {
-        process.pid for process in psutil.process_iter(["name"]) if process.info["name"] in ("raylet", "gcs_server")
-    }
-
-
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -271,15 +248,17 @@ def test_a_run_that_is_asked_to_stop_ends_with_the_leader_that_it_has(tmp_path, 
     assert predicted.returncode == 0, predicted.stderr
 
 
-def test_ctrl_c_twice_leaves_one_line_no_folder_and_no_ray(tmp_path):
+def test_ctrl_c_twice_keeps_what_is_done_and_leaves_no_ray(tmp_path):
     """Ray ends the process with status 1 when it is shut down under a Tune that still runs."""
     ours = rays()
     with searching(tmp_path) as command:
         command.send_signal(signal.SIGINT)
         time.sleep(0.1)
         command.send_signal(signal.SIGINT)
-        _, said = command.communicate(timeout=60)
+        told, said = command.communicate(timeout=60)
     assert command.returncode == 130
     assert said.strip() == "Stopped by Ctrl-C."
-    assert not (tmp_path / "runs" / "one").exists()
+    assert "what is done is kept: stacktune run --resume runs/one goes on with it" in told
     assert rays() <= ours
+    ended = stacktune("run", "--resume", "runs/one", "--time-budget", 10, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stdout + ended.stderr

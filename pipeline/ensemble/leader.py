@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.data.schema import Schema
 from pipeline.data.table import Table, Task
 from pipeline.ensemble.blend import Blend
+from pipeline.ensemble.digests import check_digests, digest_of, digests_of
 from pipeline.ensemble.member import Member, load_member, predict_members
 from pipeline.ensemble.rows import Leaderboard, LeaderboardRow
 from pipeline.errors import DataError
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from pipeline.data.dataset import Dataset
 
-_MANIFEST = "leader.json"
-_FORMAT = 1
+_MANIFEST, _MEMBERS = "leader.json", "members"
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,18 @@ class Leader:
 
     @classmethod
     def load(cls, folder: Path) -> Leader:
-        """Read what `build_leader` or `save` wrote; DataError if it is not there."""
+        """Read what `build_leader` or `save` wrote; DataError if it is not there, or not as it was written."""
         folder = Path(folder)
         if not (folder / _MANIFEST).is_file():
             raise DataError(f"{folder} is no leader: it has no {_MANIFEST}. Give a run's folder or its leader/ folder.")
-        said = json.loads((folder / _MANIFEST).read_text())
+        said = _read_manifest(folder)
+        check_digests(folder / _MEMBERS, said["files"])
+        return cls._read(said, folder)
+
+    @classmethod
+    def _read(cls, said: Mapping[str, Any], folder: Path) -> Leader:
         names = [(member["trial_id"], member["family"]) for member in said["members"]]
-        members = tuple(load_member(folder / "members" / name, name, family) for name, family in names)
+        members = tuple(load_member(folder / _MEMBERS / name, name, family) for name, family in names)
         return cls(
             schema=Schema.from_dict(said["schema"]),
             task=Task(said["task"], tuple(said["classes"])),
@@ -104,7 +110,7 @@ def build_leader(
     trials = {result.trial_id: result for result in results}
     for name, folds in zip(row.members, row.folds, strict=True):
         for fold in folds:
-            shutil.copytree(Path(trials[name].folder) / f"fold{fold}", folder / "members" / name / f"fold{fold}")
+            shutil.copytree(Path(trials[name].folder) / f"fold{fold}", folder / _MEMBERS / name / f"fold{fold}")
     said = {
         "format": _FORMAT,
         "name": row.name,
@@ -116,10 +122,26 @@ def build_leader(
         "blend": row.blend.to_dict(),
         "members": [{"trial_id": name, "family": trials[name].family} for name in row.members],
         "schema": dataset.schema.to_dict(),
+        "files": digests_of(folder / _MEMBERS),
     }
+    said = json.loads(json.dumps(said))
     # Last, so that a folder with a manifest is complete.
-    (folder / _MANIFEST).write_text(json.dumps(said, indent=1))
-    return Leader.load(folder)
+    (folder / _MANIFEST).write_text(json.dumps(said | {"digest": digest_of(said)}, indent=1))
+    return Leader._read(said, folder)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        said = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        is_whole = isinstance(said, dict) and said.pop("digest") == digest_of(said)
+    except (ValueError, KeyError):
+        is_whole = False
+    if not is_whole:
+        raise DataError(
+            f"the model in {str(folder)!r} is not as it was written: {_MANIFEST} was changed. "
+            "Take it from where it came from once more; it is not loaded."
+        )
+    return said
 
 
 def score_rows(

@@ -97,8 +97,14 @@ def write_leaderboard(board: Leaderboard, folder: Path) -> Path:
 
 def write_summary(summary: RunSummary) -> Path:
     """Write `run.json`, which marks the folder as that of a finished run; return its path."""
-    facts = {name: _plain(value) for name, value in asdict(summary).items() if name != "folder"}
-    path = summary.folder / "run.json"
+    return write_facts(
+        summary.folder, {name: _plain(value) for name, value in asdict(summary).items() if name != "folder"}
+    )
+
+
+def write_facts(folder: Path, facts: Mapping[str, Any]) -> Path:
+    """Write `run.json` whole or not at all; return its path."""
+    path = folder / "run.json"
     partial = path.with_name(".run.json")
     partial.write_text(json.dumps(facts, indent=2) + "\n")
     partial.replace(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def clock(seconds: float) -> str:
     """Return "0:07", "12:30" or "1:02:03"."""
@@ -29,3 +31,8 @@ def brief(value: float) -> str:
 def count(n: int, noun: str) -> str:
     """Return "1 trial" or "1,234 trials"."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def as_typed(folder: Path) -> Path:
+    """Return `folder` as one would name it from here, which is shorter to copy."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

@@ -35,8 +35,12 @@ class Allocator:
         """Return the family to ask next, one of `open_families`."""
         candidates = [name for name in self._families if name in open_families]
         chosen = self._unasked(candidates) or self._neglected(candidates) or self._most_promising(candidates)
-        self._n_asked[chosen] += 1
+        self.was_asked(chosen)
         return chosen
+
+    def was_asked(self, family: str) -> None:
+        """Count a trial of a family."""
+        self._n_asked[family] += 1
 
     def tell(self, result: TrialResult) -> None:
         """Learn what a trial of a family cost and, if it was completed, brought."""

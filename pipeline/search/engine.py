@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SearchError
+from pipeline.search.journal import Journal
 from pipeline.search.lean_ray import in_waiting_processes
-from pipeline.search.log import SearchListener, SearchLog
+from pipeline.search.log import STATES, Entry, SearchListener, SearchLog
 from pipeline.search.plan import SearchPlan
+from pipeline.search.replay import finished_since
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
 
@@ -52,20 +55,37 @@ def share(arena: Arena) -> SharedArena:
 
 
 class Search:
-    """Runs Tune on a thread of its own, so that the deadline holds whatever Tune waits for."""
+    """Runs Tune on a thread of its own, so that the deadline holds whatever Tune waits for.
 
-    def __init__(self, arena: SharedArena, plan: SearchPlan, folder: Path, listener: SearchListener):
-        self.log = SearchLog(listener)
+    folder: where completed trials go. journal: where what happens is noted. earlier: the trials of a search in the same
+    folder that was cut off, or is to go on: see `replay`.
+    """
+
+    def __init__(
+        self,
+        arena: SharedArena,
+        plan: SearchPlan,
+        folder: Path,
+        listener: SearchListener,
+        journal: Journal | None = None,
+        earlier: Sequence[Entry] = (),
+    ):
+        self.log = SearchLog(listener, journal)
+        self.log.restore(earlier)
         self._arena = arena
         self._plan = plan
         self._folder = folder
         self._executor = ThreadPoolExecutor(1, "tune")
         self._tune: Future | None = None
         self._late: set[str] = set()
+        self._is_concluded = False
 
     def start(self) -> None:
-        """Begin the search."""
+        """Begin the search, or go on with it."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        for result in finished_since(self.log.entries(), self._folder):
+            self.log.ended(result)
+        self._sweep(but=STATES)
         self._tune = self._executor.submit(self._run)
         self._tune.add_done_callback(lambda _: self.log.is_idle.set())
 
@@ -89,13 +109,15 @@ class Search:
         for entry in self.log.entries():
             if entry.result is None:
                 self._late.add(entry.trial.trial_id)
-                self.log.ended(entry.cut_short(why_cut_short))
+                self.log.left_open(entry, why_cut_short)
+        self._is_concluded = True
         return [result for result in self.log.results() if result.rungs_reached or result.status != STOPPED]
 
     def close(self) -> None:
-        """Let Tune end, and drop what only the search needed: its files, members' states and unfinished trials.
+        """Let Tune end, and drop what only the search needed: its files, unfinished trials and members' states.
 
-        Trials that outlast the search are killed: Tune would wait for them, and Ray must not end before Tune.
+        The states stay where nobody asked for results, since the search may then go on from them. Trials that outlast
+        the search are killed: Tune would wait for them, and Ray must not end before Tune.
         """
         self.log.is_closed.set()
         patience_ends = time.monotonic() + TUNE_ENDS_S
@@ -105,8 +127,12 @@ class Search:
         self.log.forget_actors()
         self._arena.ref = None
         self._executor.shutdown(wait=False)
+        self._sweep(but="" if self._is_concluded else STATES)
+
+    def _sweep(self, but: str) -> None:
         for unfinished in self._folder.glob(".*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
+            if unfinished.name != but:
+                shutil.rmtree(unfinished, ignore_errors=True)
 
     def _kill_late(self) -> None:
         import ray
@@ -140,11 +166,11 @@ class Search:
             tune.with_resources(trainable, partial(_resources, self._plan)),
             tune_config=TuneConfig(
                 search_alg=FamilySearcher(self._plan, self.log),
-                scheduler=FamilyScheduler(self._plan, self.log),
+                scheduler=FamilyScheduler(self._plan, self.log, self._folder),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=lambda trial: trial.config["trial"]["trial_id"],
-                trial_dirname_creator=lambda trial: trial.config["trial"]["trial_id"],
+                trial_dirname_creator=lambda trial: f"{trial.config['trial']['trial_id']}-{trial.trial_id}",
             ),
             run_config=RunConfig(
                 name=TUNE_FOLDER,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from pipeline.trials.climb import Progress, Trial
+from pipeline.search.journal import Journal
 from pipeline.trials.result import STOPPED, TrialResult
+from pipeline.trials.trial import Progress, Trial
+
+# In the folder of trials: what members of a population were at each interval.
+STATES = ".states"
 
 
 class SearchListener(Protocol):
@@ -20,13 +25,18 @@ class SearchListener(Protocol):
 
     def trial_finished(self, result: TrialResult) -> None: ...
 
+    def family_set_aside(self, family: str, reason: str) -> None: ...
+
 
 @dataclass
 class Entry:
     """One trial as far as it has come.
 
     actor: the handle of the Ray actor that it runs or last ran in.
-    left_fit_s, left_cpu_s: what it spent on states that it gave up for another member's.
+    n_deaths: how often its process died, other than with its node.
+    is_told: whether the listener has heard of its start in this session.
+    n_left: how many of the rungs in `progress` were reached before it last gave up its state.
+    left_fit_s, left_cpu_s: what it spent on states that it gave up.
     """
 
     index: int
@@ -35,13 +45,23 @@ class Entry:
     result: TrialResult | None = None
     is_running: bool = False
     actor: Any = None
+    is_told: bool = False
+    n_deaths: int = 0
+    n_left: int = 0
     left_fit_s: float = 0.0
     left_cpu_s: float = 0.0
 
+    @property
+    def has_left_state(self) -> bool:
+        """Whether the trial has given up the state of its last rung."""
+        return self.n_left == len(self.progress)
+
     def leave_state(self) -> None:
-        """Remember what was spent, before the trial begins anew from another member's state."""
-        self.left_fit_s += self.progress[-1].fit_s
-        self.left_cpu_s += self.progress[-1].cpu_s
+        """Remember what was spent, before the trial begins anew, or from a kept state."""
+        if not self.has_left_state:
+            self.n_left = len(self.progress)
+            self.left_fit_s += self.progress[-1].fit_s
+            self.left_cpu_s += self.progress[-1].cpu_s
 
     def with_all_costs(self, result: TrialResult) -> TrialResult:
         """Return the result with the cost of states that were given up."""
@@ -68,9 +88,12 @@ class Entry:
 class SearchLog:
     """Every trial of the run, in the order in which they were asked for."""
 
-    def __init__(self, listener: SearchListener):
+    def __init__(self, listener: SearchListener, journal: Journal | None = None):
         self._listener = listener
+        self._journal = journal
         self._entries: dict[str, Entry] = {}
+        self._to_run_again: deque[Entry] = deque()
+        self._set_aside: set[str] = set()
         self._lock = threading.Lock()
         self.is_exhausted = threading.Event()
         self.is_idle = threading.Event()
@@ -80,10 +103,29 @@ class SearchLog:
         """Tune pickles its searcher and scheduler to be able to restore them; the log stays with the driver."""
         return {}
 
+    def restore(self, entries: Sequence[Entry]) -> None:
+        """Begin with the trials of an earlier session; those without a result are to run again."""
+        self._entries = {entry.trial.trial_id: entry for entry in entries}
+        self._to_run_again.extend(entries)
+
+    def run_again(self, entry: Entry) -> None:
+        """Let a trial that was cut off be asked for once more."""
+        self._to_run_again.append(entry)
+
+    def next_to_run_again(self) -> Entry | None:
+        """Return a trial that was begun and has not ended, each once; None where there is none."""
+        while self._to_run_again:
+            entry = self._to_run_again.popleft()
+            if entry.result is None:
+                return entry
+        return None
+
     def add(self, trial: Trial) -> Entry:
         with self._lock:
             entry = Entry(len(self._entries), trial)
             self._entries[trial.trial_id] = entry
+        if self._journal:
+            self._journal.asked(trial)
         return entry
 
     def entry(self, trial_id: str) -> Entry:
@@ -100,28 +142,56 @@ class SearchLog:
     def started(self, trial_id: str, actor: Any) -> None:
         entry = self._entries[trial_id]
         entry.actor = actor
-        if not entry.is_running and entry.result is None:
+        if entry.result is None:
             entry.is_running = True
-            if not entry.progress:
+            if not entry.is_told:
+                entry.is_told = True
                 self._listener.trial_started(entry.trial)
 
     def progressed(self, trial_id: str, progress: Progress) -> None:
         entry = self._entries[trial_id]
         entry.progress.append(progress)
+        if self._journal:
+            self._journal.progressed(trial_id, progress)
         self._listener.trial_progress(entry.trial, progress.rung, progress.score)
+
+    def took_up(self, trial_id: str, trial: Trial) -> None:
+        """Let a trial go on as `trial`, from another member's state."""
+        entry = self._entries[trial_id]
+        entry.leave_state()
+        entry.trial = trial
+        if self._journal:
+            self._journal.took_up(trial)
 
     def ended(self, result: TrialResult) -> None:
         entry = self._entries[result.trial_id]
         if entry.result is None:
-            entry.result = entry.with_all_costs(result)
-            entry.is_running = False
-            self._listener.trial_finished(entry.result)
+            self._end(entry, result)
+            if self._journal:
+                self._journal.ended(entry.result)
         self._look_whether_idle()
+
+    def left_open(self, entry: Entry, reason: str) -> None:
+        """Count a trial as stopped because the search is over; a resumed run goes on with it."""
+        if entry.result is None:
+            self._end(entry, entry.cut_short(reason))
+        self._look_whether_idle()
+
+    def _end(self, entry: Entry, result: TrialResult) -> None:
+        entry.result = entry.with_all_costs(result)
+        entry.is_running = False
+        self._listener.trial_finished(entry.result)
 
     def exhausted(self) -> None:
         """Say that no further trial will be asked for."""
         self.is_exhausted.set()
         self._look_whether_idle()
+
+    def set_aside(self, family: str, reason: str) -> None:
+        """Say, once, that a family is not asked any more."""
+        if family not in self._set_aside:
+            self._set_aside.add(family)
+            self._listener.family_set_aside(family, reason)
 
     def forget_actors(self) -> None:
         """Let go of Ray's handles: one that is freed while Ray ends takes the process with it."""

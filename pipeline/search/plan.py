@@ -21,6 +21,7 @@ LAG = 8
 # No trial may take more of the search than this, so that a huge table still sees several families.
 LONGEST_TRIAL_SHARE = 0.35
 GPU_SHARE = 0.25
+MAX_FAILURES = 3
 # Up to so many rows, training on 7/8 of them instead of 4/5 pays for the longer trials.
 FEW_ROWS = 5_000
 # Beyond so many cells for each second of a core, K fits of a configuration leave time for too few configurations.
@@ -55,6 +56,7 @@ class SearchPlan:
     deadline: on `time.time()`'s scale, so that it means the same on every node; infinite without a budget.
     longest_trial_s: seconds after which a single trial hurries to its end.
     is_large: see SizePlan.
+    max_failures: how often a trial's process may die, other than with its node, before the trial has failed.
     """
 
     families: tuple[str, ...]
@@ -68,6 +70,7 @@ class SearchPlan:
     longest_trial_s: float
     is_local: bool
     is_large: bool = False
+    max_failures: int = MAX_FAILURES
 
     def uses_pbt(self, family: str) -> bool:
         """PBT needs trials side by side, so a reproducible run, whose decisions wait for nobody, halves instead."""
@@ -129,6 +132,7 @@ def make_plan(
     search_s: float | None,
     now: float,
     size: SizePlan = USUAL_SIZE,
+    max_failures: int = MAX_FAILURES,
 ) -> SearchPlan:
     """Plan a search of `search_s` seconds from `now` (`time.time()`), or without a clock where it is None."""
     reproducible = search_s is None
@@ -146,6 +150,7 @@ def make_plan(
         longest_trial_s=math.inf if reproducible else LONGEST_TRIAL_SHARE * search_s,
         is_local=cluster.is_local,
         is_large=size.is_large,
+        max_failures=max_failures,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
@@ -12,13 +13,18 @@ from ray.tune.schedulers import TrialScheduler
 from pipeline.search.log import Entry, SearchLog
 from pipeline.search.plan import SearchPlan
 from pipeline.search.population import Population, Snapshot
+from pipeline.search.replay import make_ready
 from pipeline.search.rungs import Rungs, survives
 from pipeline.search.searcher import TRIAL
 from pipeline.search.space import load_space
 from pipeline.seeds import derive_seed
 from pipeline.trials.attempt import failed
-from pipeline.trials.climb import N_PBT_INTERVALS, Progress, Resume, Trial
+from pipeline.trials.climb import N_PBT_INTERVALS
 from pipeline.trials.result import result_from
+from pipeline.trials.trial import Progress, Resume, progress_from
+
+# How Ray says that an actor did not die by itself.
+NODE_DIED = "node has died"
 
 
 class FamilyScheduler(TrialScheduler):
@@ -26,22 +32,33 @@ class FamilyScheduler(TrialScheduler):
 
     _supports_buffered_results = False
 
-    def __init__(self, plan: SearchPlan, log: SearchLog):
+    def __init__(self, plan: SearchPlan, log: SearchLog, folder: Path):
         super().__init__()
         self._metric = "score"
         self._plan = plan
         self._log = log
+        self._folder = folder
         self._rungs = Rungs()
         self._populations = {
             family: Population(load_space(family), derive_seed(plan.seed, "population", family))
             for family in plan.families
             if plan.uses_pbt(family)
         }
+        for entry in log.entries():
+            self._remember(entry)
+
+    def _remember(self, entry: Entry) -> None:
+        """Take in the rungs that a trial reached in an earlier session."""
+        population = self._populations.get(entry.trial.family)
+        for progress in entry.progress:
+            self._rungs.record(entry.trial.family, progress.rung, entry.index, progress.score)
+            if population is not None and progress.state is not None and progress.rung < N_PBT_INTERVALS:
+                population.record(progress.rung, _snapshot(entry.trial.trial_id, progress))
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict) -> str:
         """Decide on the rung that `result` reports."""
         entry = self._entry(trial)
-        progress = _progress_from(result)
+        progress = progress_from(json.loads(result["progress"]))
         self._log.progressed(entry.trial.trial_id, progress)
         self._rungs.record(entry.trial.family, progress.rung, entry.index, progress.score)
         population = self._populations.get(entry.trial.family)
@@ -62,16 +79,12 @@ class FamilyScheduler(TrialScheduler):
     def _exploit(
         self, tune_controller: Any, trial: TuneTrial, entry: Entry, progress: Progress, population: Population
     ) -> str:
-        snapshot = Snapshot(
-            entry.trial.trial_id, progress.score, entry.trial.config, str(progress.state), progress.lineage
-        )
-        donor = population.record(progress.rung, snapshot)
+        donor = population.record(progress.rung, _snapshot(entry.trial.trial_id, progress))
         if donor is None:
             return TrialScheduler.CONTINUE
         config = population.explore(donor, entry.trial.trial_id, progress.rung)
         resume = Resume(donor.state, progress.rung, donor.lineage)
-        entry.leave_state()
-        entry.trial = replace(entry.trial, config=config, resume=resume)
+        self._log.took_up(entry.trial.trial_id, replace(entry.trial, config=config, resume=resume))
         tune_controller.pause_trial(trial, should_checkpoint=False)
         trial.set_config({TRIAL: asdict(entry.trial)})
         return TrialScheduler.NOOP
@@ -89,10 +102,19 @@ class FamilyScheduler(TrialScheduler):
         """Nothing to prepare: the log knows the trial since it was asked for."""
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Count a trial whose process died as failed."""
+        """Let a trial whose process died run again, on whatever node there is, until it has died too often."""
         entry = self._entry(trial)
-        reason = str(trial.get_error() or "its process died").strip().splitlines()[-1]
-        self._log.ended(failed(entry.trial, reason))
+        error = str(trial.get_error() or "its process died").strip()
+        if self._log.is_closed.is_set():
+            self._log.left_open(entry, "the search was over")
+            return
+        is_preempted = trial.run_metadata.num_failures == 0 or NODE_DIED in error
+        entry.n_deaths += not is_preempted
+        if entry.n_deaths > self._plan.max_failures:
+            self._log.ended(failed(entry.trial, error.splitlines()[-1]))
+        else:
+            make_ready(entry, self._folder)
+            self._log.run_again(entry)
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict) -> None:
         """Take in the result of a trial that ended by itself."""
@@ -101,22 +123,12 @@ class FamilyScheduler(TrialScheduler):
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Count a trial that never ran, or did not run again, as stopped."""
-        self._log.ended(self._entry(trial).cut_short("the search was over"))
+        self._log.left_open(self._entry(trial), "the search was over")
 
     def debug_string(self) -> str:
         return "halving and populations by family"
 
 
-def trial_from(config: dict[str, Any]) -> Trial:
-    """Return our Trial out of a Tune configuration."""
-    stored = dict(config[TRIAL])
-    resume = stored.pop("resume")
-    if resume is not None:
-        resume = Resume(resume["folder"], resume["rung"], tuple((unit, past) for unit, past in resume["lineage"]))
-    return Trial(**stored, resume=resume)
-
-
-def _progress_from(result: dict[str, Any]) -> Progress:
-    stored = json.loads(result["progress"])
-    stored["lineage"] = tuple((unit, past) for unit, past in stored["lineage"])
-    return Progress(**stored)
+def _snapshot(trial_id: str, progress: Progress) -> Snapshot:
+    _, config = progress.lineage[-1]
+    return Snapshot(trial_id, progress.score, config, str(progress.state), progress.lineage)

@@ -14,8 +14,8 @@ from pipeline.search.plan import SearchPlan
 from pipeline.search.sources import BayesianSource
 from pipeline.search.space import load_space
 from pipeline.seeds import derive_seed
-from pipeline.trials.climb import Trial
 from pipeline.trials.result import COMPLETED, FAILED
+from pipeline.trials.trial import Trial
 
 # The key of a Tune configuration that holds our Trial.
 TRIAL = "trial"
@@ -42,11 +42,24 @@ class FamilySearcher(Searcher):
         self._allocator = Allocator(plan.families, uses_cost=plan.lag is None)
         self._n_asked = 0
         self._told: set[str] = set()
+        for entry in log.entries():
+            self._remember(entry.trial)
+
+    def _remember(self, trial: Trial) -> None:
+        """Count a trial of an earlier session as asked for."""
+        self._allocator.was_asked(trial.family)
+        self._sources[trial.family].was_asked(trial.trial_id, trial.config)
+        self._n_asked += 1
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial, None for "not now", or FINISHED; called by Tune whenever it has room."""
+        again = self._again()
+        if again is not None:
+            return {TRIAL: asdict(again)}
         open_families = self._open_families()
         if not open_families:
+            if self._may_run_again():
+                return None
             self._log.exhausted()
             return Searcher.FINISHED
         if self._must_wait():
@@ -59,6 +72,24 @@ class FamilySearcher(Searcher):
         self._n_asked += 1
         self._log.add(trial)
         return {TRIAL: asdict(trial)}
+
+    def _again(self) -> Trial | None:
+        """Return a trial that was cut off; where there is no time for it, all such are over."""
+        while (entry := self._log.next_to_run_again()) is not None:
+            if not self._is_over():
+                return entry.trial
+            self._log.left_open(entry, "the time was up")
+        return None
+
+    def _is_over(self) -> bool:
+        """Whether nothing may begin any more. However late it is, one trial must give the run its leader."""
+        is_late = time.time() >= self._plan.deadline
+        has_model = any(result.status == COMPLETED for result in self._log.results())
+        return self._log.is_closed.is_set() or (is_late and has_model)
+
+    def _may_run_again(self) -> bool:
+        """Whether a trial is under way, whose process may die, with time left to run it again."""
+        return not self._is_over() and any(entry.result is None for entry in self._log.entries())
 
     def _open_families(self) -> list[str]:
         if self._plan.max_trials is not None and self._n_asked >= self._plan.max_trials:
@@ -73,7 +104,11 @@ class FamilySearcher(Searcher):
     def _works(self, family: str) -> bool:
         """Whether a family is worth asking: it is set aside when its first trials have all failed."""
         results = [entry.result for entry in self._known() if entry.result and entry.trial.family == family]
-        return len(results) < MOST_FAILURES or any(result.status != FAILED for result in results)
+        if len(results) < MOST_FAILURES or any(result.status != FAILED for result in results):
+            return True
+        reason = (results[-1].error or "").strip().splitlines()
+        self._log.set_aside(family, reason[0] if reason else "no reason given")
+        return False
 
     def _must_wait(self) -> bool:
         if self._plan.lag is None:
@@ -109,7 +144,7 @@ class FamilySearcher(Searcher):
         """Results come through the log, which also knows of those that were stopped."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing is kept here: a run that was cut off starts anew."""
+        """Nothing is kept here: a run that was cut off goes on from the search's own journal."""
 
     def restore(self, checkpoint_path: str) -> None:
         """See `save`."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pipeline.search.space import SearchSpace
+from pipeline.seeds import derive_seed
 from pipeline.trials.result import COMPLETED, TrialResult
 
 
 class BayesianSource:
     """A family's portfolio in order, then Optuna's multivariate TPE (Falkner et al. 2018), told of every result.
 
+    A configuration rests on the seed, its trial, and what was asked and told before, and on nothing else: a search that
+    was cut off goes on as it would have gone.
     Trials that were stopped at a rung are told as pruned at that rung, so that slow starters are not taken for losers.
     Optuna is imported when the portfolio is spent: a short run never pays for it.
     """
@@ -36,6 +40,10 @@ class BayesianSource:
             config = self._trained_model().ask(trial_id)
         self._asked.append((trial_id, config))
         return config
+
+    def was_asked(self, trial_id: str, config: Mapping[str, Any]) -> None:
+        """Take note of a configuration that was asked for in an earlier session."""
+        self._asked.append((trial_id, dict(config)))
 
     def tell(self, result: TrialResult) -> None:
         """Learn from a result of a trial that was asked for here."""
@@ -63,15 +71,17 @@ class _Model:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._distributions = OptunaSearch.convert_search_space(dict(space.domains))
-        sampler = optuna.samplers.TPESampler(
-            seed=seed, multivariate=True, constant_liar=True, n_startup_trials=n_startup_trials
+        self._seed = seed
+        self._new_sampler = partial(
+            optuna.samplers.TPESampler, multivariate=True, constant_liar=True, n_startup_trials=n_startup_trials
         )
-        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        self._study = optuna.create_study(direction="maximize")
         self._open: dict[str, Any] = {}
 
     def ask(self, trial_id: str, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         if config is not None:
             self._study.enqueue_trial(dict(config))
+        self._study.sampler = self._new_sampler(seed=derive_seed(self._seed, "ask", trial_id))
         trial = self._study.ask(self._distributions)
         self._open[trial_id] = trial
         return dict(trial.params)

@@ -18,13 +18,14 @@ from ray import tune
 from threadpoolctl import threadpool_limits
 
 from pipeline.families.base import Cache, Compute
-from pipeline.search.scheduler import trial_from
+from pipeline.search.log import STATES
+from pipeline.search.searcher import TRIAL
 from pipeline.search.vault import Depot
 from pipeline.trials.attempt import Attempt
-from pipeline.trials.climb import Arena, Means, Progress, Trial, climb
+from pipeline.trials.climb import Arena, Means, climb
 from pipeline.trials.result import COMPLETED, TrialResult
+from pipeline.trials.trial import Progress, Trial, trial_from
 
-STATES = ".states"
 # Of a table beyond so many bytes, what several families keep between trials is worth less than the memory: one family's
 # training rows and watched rows stay.
 LARGE_TABLE_BYTES, LARGE_TABLE_ENTRIES = 64 * 2**20, 2
@@ -59,7 +60,7 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def _begin(self, config: dict[str, Any]) -> None:
-        trial = trial_from(config)
+        trial = trial_from(config[TRIAL])
         # Tune may start a trial in two actors and drop one, so each has its own folder until the trial is complete.
         self._workplace = self._site.depot.workplace()
         self._folder = self._workplace / f".{trial.trial_id}-{os.getpid()}"

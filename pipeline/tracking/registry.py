@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,34 +48,45 @@ def register_leader(
     output_example: pd.DataFrame,
     name: str,
     output: Path,
+    with_code: bool = True,
 ) -> LeaderRecord:
     """Write the leader as an MLflow model into `output`/leader, log it with the parent run and register it.
 
     leader_folder: what `Leader.save` wrote. sample: a few raw rows, kept as the input example. output_example: their
-    predictions. name: the registered model's. A store that is away costs the registration alone.
+    predictions. name: the registered model's. with_code: whether it brings our code to servers that lack it.
     """
     check_model_name(name)
     folder = output / "leader"
-    with Attempt() as opened:
+    _save(folder, leader_folder, sample, output_example, with_code)
+    return publish_leader(tracker, folder, name)
+
+
+def publish_leader(tracker: Tracker, folder: Path, name: str) -> LeaderRecord:
+    """Log the leader's MLflow model in `folder` with the parent run, and register it.
+
+    A store that is away costs the registration alone.
+    """
+    with Attempt() as attempt:
         experiment_id, run_id = tracker.ids()
         client = connect(tracker.uri)
-        logged = client.create_logged_model(experiment_id, ALIAS, source_run_id=run_id, model_type="pyfunc")
-    if opened.error:
-        _save(folder, leader_folder, sample, output_example, None)
-        return LeaderRecord(folder, problem=opened.reason)
-    _save(folder, leader_folder, sample, output_example, logged)
-    with Attempt() as attempt:
-        version = _publish(client, folder, logged, name)
+        logged = _log_model(client, folder, experiment_id, run_id, ALIAS)
+        version = _register(client, logged, name)
         return LeaderRecord(folder, f"models:/{name}@{ALIAS}", name, version)
     return LeaderRecord(folder, problem=attempt.reason)
 
 
 def keep_model(
-    tracker: Tracker, trial_id: str, leader_folder: Path, sample: pd.DataFrame, output_example: pd.DataFrame
+    tracker: Tracker,
+    trial_id: str,
+    leader_folder: Path,
+    sample: pd.DataFrame,
+    output_example: pd.DataFrame,
+    with_code: bool = True,
 ) -> str | None:
     """Log a trial's own model with its nested run, unregistered; return why not when the store is away.
 
-    leader_folder: what `Leader.save` wrote of that trial alone. sample, output_example: as in `register_leader`.
+    leader_folder: what `Leader.save` wrote of that trial alone. The rest is as in
+    `register_leader`.
     """
     with Attempt() as attempt, TemporaryDirectory() as aside:
         experiment_id, parent_id = tracker.ids()
@@ -82,9 +94,8 @@ def keep_model(
         client = connect(tracker.uri)
         query = f"tags.`mlflow.parentRunId` = '{parent_id}' AND attributes.run_name = '{trial_id}'"
         run_id = client.search_runs([experiment_id], query, max_results=1)[0].info.run_id
-        logged = client.create_logged_model(experiment_id, trial_id, source_run_id=run_id, model_type="pyfunc")
-        _save(Path(aside) / "model", leader_folder, sample, output_example, logged)
-        _upload(client, Path(aside) / "model", logged)
+        _save(Path(aside) / "model", leader_folder, sample, output_example, with_code)
+        _log_model(client, Path(aside) / "model", experiment_id, run_id, trial_id)
     return attempt.reason if attempt.error else None
 
 
@@ -130,32 +141,19 @@ def _store_of_models(tracking_uri: str | None) -> str:
 
 
 def _save(
-    folder: Path,
-    leader_folder: Path,
-    sample: pd.DataFrame,
-    output_example: pd.DataFrame,
-    logged: LoggedModel | None,
+    folder: Path, leader_folder: Path, sample: pd.DataFrame, output_example: pd.DataFrame, with_code: bool
 ) -> None:
     import mlflow.pyfunc
-    from mlflow.models import Model
 
-    identity = {"artifact_path": ALIAS}
-    if logged:
-        identity = {
-            "artifact_path": logged.artifact_location,
-            "run_id": logged.source_run_id,
-            "model_id": logged.model_id,
-            "model_uuid": logged.model_id,
-        }
+    shutil.rmtree(folder, ignore_errors=True)
     mlflow.pyfunc.save_model(
         path=str(folder),
         loader_module=LOADER,
         data_path=str(leader_folder),
-        code_paths=[str(Path(package.__file__).parent) for package in (pipeline, search_spaces)],
+        code_paths=[str(Path(package.__file__).parent) for package in (pipeline, search_spaces)] if with_code else None,
         pip_requirements=requirements_for([LOADER, *_family_modules(leader_folder)]),
         signature=_signature(sample, output_example),
         input_example=sample,
-        mlflow_model=Model(**identity),
     )
 
 
@@ -181,16 +179,23 @@ def _signature(sample: pd.DataFrame, output_example: pd.DataFrame) -> ModelSigna
     )
 
 
-def _upload(client: MlflowClient, folder: Path, logged: LoggedModel) -> None:
+def _log_model(client: MlflowClient, folder: Path, experiment_id: str, run_id: str, name: str) -> LoggedModel:
+    """Log the model in `folder` with a run; the model is told who it is now."""
     from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
 
-    client.log_outputs(logged.source_run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    logged = client.create_logged_model(experiment_id, name, source_run_id=run_id, model_type="pyfunc")
+    model = Model.load(str(folder))
+    model.artifact_path, model.run_id = logged.artifact_location, run_id
+    model.model_id = model.model_uuid = logged.model_id
+    model.save(str(folder / "MLmodel"))
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
+    return logged
 
 
-def _publish(client: MlflowClient, folder: Path, logged: LoggedModel, name: str) -> int:
-    _upload(client, folder, logged)
+def _register(client: MlflowClient, logged: LoggedModel, name: str) -> int:
     with Attempt() as attempt:
         client.create_registered_model(name)
     if attempt.error and getattr(attempt.error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":

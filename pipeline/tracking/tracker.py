@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigError
 from pipeline.metrics import Metric, get_metric, metrics_for
+from pipeline.tracking.spool import Spool
 from pipeline.tracking.store import check_store, masked
 from pipeline.tracking.updates import Input, Point, Update, as_text, now_ms
 from pipeline.tracking.worker import Worker
-from pipeline.tracking.writer import Writer
+from pipeline.tracking.writer import RUNNING, Writer
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Tracker:
 
     uri: a store's absolute address, as `store_for` gives it. artifact_location: where a new experiment keeps files.
     on_notice: hears, from another thread, that the store is away or back; each once.
+    spool: the file that keeps what is not written yet. Where it is that of an earlier session, its runs go on under
+        their ids, and what that session could not write is written first.
     Whatever is logged has the credentials of URIs replaced by stars.
     """
 
@@ -39,12 +42,15 @@ class Tracker:
         artifact_location: str | None = None,
         run_name: str | None = None,
         on_notice: Callable[[str], None] = lambda text: None,
+        spool: Path | None = None,
     ):
         self.uri = uri
         self._on_notice = on_notice
-        self._worker = Worker(Writer(uri, experiment, artifact_location, run_name), uri, on_notice)
+        self._spool = Spool(spool)
+        writer = Writer(uri, experiment, artifact_location, run_name, self._spool)
+        self._worker = Worker(writer, uri, on_notice, self._spool)
         self._lock = threading.Lock()
-        self._steps: dict[str, set[int]] = {}
+        self._put = {run: set(points) for run, points in self._spool.past.points.items()}
         self._open: set[str] = set()
         self._task_kind = ""
         self._metric: Metric | None = None
@@ -53,9 +59,23 @@ class Tracker:
         """Raise ConfigError unless the store can be reached (see `check_store`)."""
         check_store(self.uri)
 
+    @property
+    def n_waiting(self) -> int:
+        """How many runs have news that the store does not have yet."""
+        return self._worker.n_waiting
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an earlier session began the run."""
+        return bool(self._spool.past.runs)
+
     def start(self) -> None:
         """Import MLflow, create the tables of a new store, the experiment and the parent run, all on the thread."""
         self._worker.start()
+
+    def run_again(self) -> None:
+        """Say that the parent run, ended or cut off in an earlier session, goes on."""
+        self._worker.put(Update(status=RUNNING))
 
     def ids(self, timeout_s: float = 60.0) -> tuple[str, str]:
         """Return (experiment id, parent run id) once they are known; ConfigError if the store refuses or is mute."""
@@ -101,19 +121,23 @@ class Tracker:
         with self._lock:
             self._open.add(trial_id)
         tags = {"kind": "trial", "family": family, "scheduler": scheduler, "status": "running"}
-        self._worker.put(Update(trial_id, params=_texts(params), tags=tags))
+        status = RUNNING if trial_id in self._spool.past.runs else None
+        self._worker.put(Update(trial_id, params=_texts(params), tags=tags, status=status))
 
     def trial_progress(self, trial_id: str, step: int, score: float) -> None:
-        """Log the score (higher better) at rung `step`, the first rung being 1."""
+        """Log the score (higher better) at rung `step`, the first rung being 1; once, also if the trial runs again."""
         with self._lock:
-            self._steps.setdefault(trial_id, set()).add(step)
+            known = self._put.setdefault(trial_id, set())
+            if (self._metric.name, step) in known:
+                return
+            known.add((self._metric.name, step))
         self._worker.put(Update(trial_id, points=_points([(self._metric.name, self._metric.shown(score), step)])))
 
     def trial_finished(self, result: TrialResult) -> None:
         """Log all of a trial's outcome and end its run; rungs that `trial_progress` did not log are added."""
         with self._lock:
             self._open.discard(result.trial_id)
-            logged = self._steps.pop(result.trial_id, set())
+            known = self._put.pop(result.trial_id, set())
         tags = {"kind": "trial", "family": result.family, "scheduler": result.scheduler, "status": result.status}
         if result.error:
             tags["error"] = result.error[-5000:]
@@ -122,7 +146,7 @@ class Tracker:
                 result.trial_id,
                 params=_texts(result.config),
                 tags=tags,
-                points=_points([*self._scores(result, logged), *_costs(result), *_changes(result)]),
+                points=_points([*self._scores(result, known), *_costs(result), *_changes(result)]),
                 status=_ENDS[result.status],
                 ended_ms=now_ms(),
             )
@@ -165,14 +189,21 @@ class Tracker:
         self._worker.put(Update(tags=_texts(tags), points=points, status=status, ended_ms=now_ms()))
         done = self.flush(timeout_s)
         if not done and self._worker.ids:
-            self._on_notice(f"MLflow stayed away: what {self._worker.n_waiting} of its runs logged last is lost there.")
-        self._worker.stop()
+            fate = "is kept" if self._spool.keeps else "is lost there"
+            self._on_notice(f"MLflow stayed away: what {self.n_waiting} of its runs logged last {fate}.")
+        self.close()
         return done
 
-    def _scores(self, result: TrialResult, logged: set[int]) -> Iterable[tuple[str, float, int]]:
+    def close(self) -> None:
+        """Stop writing; what is not written stays in the spool."""
+        self._worker.stop()
+        self._spool.close()
+
+    def _scores(self, result: TrialResult, known: set[tuple[str, int]]) -> Iterable[tuple[str, float, int]]:
         shown = self._metric.shown
-        for rung, score in enumerate(result.curve, start=1):
-            if rung not in logged:
+        first_rung = result.rungs_reached - len(result.curve) + 1
+        for rung, score in enumerate(result.curve, start=first_rung):
+            if (self._metric.name, rung) not in known:
                 yield self._metric.name, shown(score), rung
         for fold, score in enumerate(result.fold_scores):
             yield "fold_score", shown(score), fold

@@ -9,9 +9,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pipeline.errors import ConfigError
 from pipeline.tracking.client import Attempt
+from pipeline.tracking.spool import Key, Spool, key_of
 from pipeline.tracking.store import masked
 from pipeline.tracking.updates import Update
 from pipeline.tracking.writer import Writer
@@ -20,17 +22,28 @@ _GATHER_S = 1.5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _FLUSH_PAUSE_S = 1.0, 15.0, 1.0
 
 
+@dataclass(frozen=True)
+class _Numbered:
+    """An update, or several in one, and the spool's number of the last."""
+
+    number: int
+    update: Update
+
+    def then(self, later: _Numbered) -> _Numbered:
+        return _Numbered(later.number, self.update.then(later.update))
+
+
 class Worker(threading.Thread):
-    """Writes what `put` hands over until `stop`; news that cannot be written waits in memory.
+    """Writes what `put` hands over until `stop`; news that cannot be written waits in memory, and in the spool.
 
     ready: set when `ids` or `failure` is known. failure: why the store could not be used at all.
     """
 
-    def __init__(self, writer: Writer, uri: str, on_notice: Callable[[str], None]):
+    def __init__(self, writer: Writer, uri: str, on_notice: Callable[[str], None], spool: Spool):
         super().__init__(name="stacktune-tracking", daemon=True)
-        self._writer, self._uri, self._on_notice = writer, uri, on_notice
-        self._inbox: queue.SimpleQueue[Update | threading.Event | None] = queue.SimpleQueue()
-        self._waiting: dict[tuple[str, bool], Update] = {}
+        self._writer, self._uri, self._on_notice, self._spool = writer, uri, on_notice, spool
+        self._inbox: queue.SimpleQueue[_Numbered | threading.Event | None] = queue.SimpleQueue()
+        self._waiting: dict[Key, _Numbered] = {}
         self._flushes: list[threading.Event] = []
         self._pause_s = 0.0
         self._stopping = False
@@ -38,6 +51,8 @@ class Worker(threading.Thread):
         self.ready = threading.Event()
         self.ids: tuple[str, str] | None = None
         self.failure: ConfigError | None = None
+        for number, update in spool.past.waiting.items():
+            self._take(_Numbered(number, update))
 
     @property
     def n_waiting(self) -> int:
@@ -46,7 +61,7 @@ class Worker(threading.Thread):
 
     def put(self, update: Update) -> None:
         """Hand over news; returns at once."""
-        self._inbox.put(update)
+        self._inbox.put(_Numbered(self._spool.put(update), update))
 
     def flush(self, timeout_s: float) -> bool:
         """Write everything handed over so far; return whether that was done within `timeout_s`."""
@@ -90,13 +105,13 @@ class Worker(threading.Thread):
             if isinstance(news, threading.Event):
                 return
 
-    def _take(self, news: Update | threading.Event | None) -> None:
+    def _take(self, news: _Numbered | threading.Event | None) -> None:
         if news is None:
             self._stopping = True
         elif isinstance(news, threading.Event):
             self._flushes.append(news)
         else:
-            key = (news.run, bool(news.files))
+            key = key_of(news.update)
             waiting = self._waiting.get(key)
             self._waiting[key] = waiting.then(news) if waiting else news
 
@@ -104,14 +119,14 @@ class Worker(threading.Thread):
         # Files last: where they are kept may be out of reach while the store itself is not.
         for key in sorted(self._waiting, key=lambda key: key[1]):
             with Attempt() as attempt:
-                self._writer.write(self._waiting[key])
+                self._writer.write(self._waiting[key].update)
             if attempt.error and not attempt.refused:
                 self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
                 self._say("away", _AWAY.format(uri=masked(self._uri), reason=attempt.reason))
                 return
             if attempt.error:
                 self._say("refused", _REFUSED.format(run=key[0] or "the run", reason=attempt.reason))
-            del self._waiting[key]
+            self._spool.written(key, self._waiting.pop(key).number)
         if self._pause_s:
             self._say("back", f"MLflow at {masked(self._uri)} is back, and all is logged.")
         self._pause_s = 0.0

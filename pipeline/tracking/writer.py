@@ -8,47 +8,59 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
 from pipeline.tracking.client import Attempt, connect
+from pipeline.tracking.spool import PARENT, Spool
 from pipeline.tracking.store import masked
 from pipeline.tracking.updates import Update, write_values
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+RUNNING = "RUNNING"
 _PARENT_TAG = "mlflow.parentRunId"
+_KEY_TAG = "stacktune.key"
 # Without it the UI takes an experiment of nested runs for one of language models, and hides the charts.
 _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Writer:
-    """Not for two threads: the tracker's own thread alone opens it and writes."""
+    """Not for two threads: the tracker's own thread alone opens it and writes.
 
-    def __init__(self, uri: str, experiment: str, artifacts: str | None, run_name: str | None):
+    What its spool knows of an earlier session is taken up: runs keep their ids.
+    """
+
+    def __init__(self, uri: str, experiment: str, artifacts: str | None, run_name: str | None, spool: Spool):
         self._uri, self._experiment, self._artifacts, self._run_name = uri, experiment, artifacts, run_name
         self._client: MlflowClient | None = None
-        self._run_ids: dict[str, str] = {}
-        self._doubtful: set[str] = set()
-        self._params: dict[str, set[str]] = {}
-        self.experiment_id = ""
+        self._spool = spool
+        self._run_ids = dict(spool.past.run_ids)
+        self._doubtful = set(spool.past.runs)
+        self._params = {run: set(names) for run, names in spool.past.params.items()}
+        self.experiment_id = spool.past.experiment_id
 
     def open(self) -> tuple[str, str]:
-        """Connect, and create the experiment and the parent run; return their ids.
+        """Connect, and create the experiment and the parent run where they are not known yet; return their ids.
 
         Raises ConfigError when the store says no or does not answer.
         """
         with Attempt() as attempt:
             self._client = connect(self._uri)
-            self.experiment_id = _experiment_id(self._client, self._experiment, self._artifacts)
-            self._run_ids[""] = self._create("", Update())
+            if PARENT in self._run_ids:
+                self._client.get_run(self._run_ids[PARENT])
+            else:
+                self.experiment_id = _experiment_id(self._client, self._experiment, self._artifacts)
+                self._run_ids[PARENT] = self._find_or_create(Update())
+                self._spool.opened(self.experiment_id, self._run_ids[PARENT])
         if attempt.error:
             raise ConfigError(
                 f"MLflow cannot keep runs in {masked(self._uri)} ({attempt.reason}). {_remedy(attempt, self._uri)}"
             ) from attempt.error
-        return self.experiment_id, self._run_ids[""]
+        return self.experiment_id, self._run_ids[PARENT]
 
     def write(self, update: Update) -> None:
         """Write one run's news, creating the run if need be; doing it again after an error does no harm."""
         if update.run not in self._run_ids:
             self._run_ids[update.run] = self._find_or_create(update)
+            self._spool.created(update.run, self._run_ids[update.run])
         run_id = self._run_ids[update.run]
         # MLflow refuses a whole batch for one param with a new value; PBT's changes are logged as metrics.
         known = self._params.setdefault(update.run, set())
@@ -57,23 +69,31 @@ class Writer:
         known.update(params)
         for name, text in update.files.items():
             self._client.log_text(run_id, text, name)
-        if update.status:
+        if update.status == RUNNING:
+            self._client.update_run(run_id, RUNNING)
+        elif update.status:
             self._client.set_terminated(run_id, update.status, update.ended_ms)
 
     def _find_or_create(self, update: Update) -> str:
         # A creation whose answer was lost may have taken place.
         if update.run in self._doubtful:
-            query = f"tags.`{_PARENT_TAG}` = '{self._run_ids['']}' AND attributes.run_name = '{update.run}'"
-            found = self._client.search_runs([self.experiment_id], query, max_results=1)
+            found = self._client.search_runs([self.experiment_id], self._query(update.run), max_results=1)
             if found:
                 return found[0].info.run_id
         self._doubtful.add(update.run)
         return self._create(update.run, update)
 
+    def _query(self, run: str) -> str:
+        if run == PARENT:
+            return f"tags.`{_KEY_TAG}` = '{self._spool.key}'"
+        return f"tags.`{_PARENT_TAG}` = '{self._run_ids[PARENT]}' AND attributes.run_name = '{run}'"
+
     def _create(self, name: str, update: Update) -> str:
         tags = {"mlflow.source.name": "stacktune", "mlflow.source.type": "LOCAL", "mlflow.user": _user()}
-        if name:
-            tags[_PARENT_TAG] = self._run_ids[""]
+        if name == PARENT:
+            tags[_KEY_TAG] = self._spool.key
+        else:
+            tags[_PARENT_TAG] = self._run_ids[PARENT]
         run = self._client.create_run(self.experiment_id, update.started_ms, tags, name or self._run_name)
         return run.info.run_id
 
@@ -93,6 +113,8 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
 
 
 def _remedy(attempt: Attempt, uri: str) -> str:
+    if getattr(attempt.error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
+        return "It was deleted there, or the run was begun with another --tracking-uri: give that one."
     if "out-of-date database schema" in str(attempt.error):
         return f"Run `mlflow db upgrade {masked(uri)}` after a backup, or give another --tracking-uri."
     if isinstance(attempt.error, ImportError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Generator
 
-from pipeline.trials.climb import Progress, Trial
 from pipeline.trials.result import FAILED, TrialResult
+from pipeline.trials.trial import Progress, Trial
 
 Climb = Generator[Progress, None, TrialResult]
 

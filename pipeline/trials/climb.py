@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from pipeline.seeds import derive_seed
 from pipeline.trials.fold_fit import FoldFit
 from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
 from pipeline.trials.scoring import all_metrics, fold_scores, growth_metric, part_score
+from pipeline.trials.trial import Progress, Trial
 
 # A trial of a PBT family is compared this often on the first fold, the last time at its end.
 N_PBT_INTERVALS = 4
@@ -45,31 +46,6 @@ class Arena:
 
 
 @dataclass(frozen=True)
-class Resume:
-    """Where a PBT trial takes up growing: another member's state and the configurations it grew under."""
-
-    folder: str
-    rung: int
-    lineage: tuple[tuple[int, dict[str, Any]], ...]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One configuration of one family.
-
-    scheduler: "asha" or "pbt"; it decides at which rungs the trial is compared.
-    must_complete: finish all folds even if time allows each only a little, because nothing else is sure to.
-    """
-
-    trial_id: str
-    family: str
-    config: Mapping[str, Any]
-    scheduler: str = "asha"
-    must_complete: bool = False
-    resume: Resume | None = None
-
-
-@dataclass(frozen=True)
 class Means:
     """What one trial may use.
 
@@ -83,20 +59,6 @@ class Means:
     compute: Compute = field(default_factory=Compute)
     deadline: float = math.inf
     cache: Cache = field(default_factory=Cache)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One rung reached; `score` is higher-is-better, on the first fold until the last rung."""
-
-    rung: int
-    n_rungs: int
-    score: float
-    n_units: int
-    fit_s: float
-    cpu_s: float = 0.0
-    state: str | None = None
-    lineage: tuple[tuple[int, dict[str, Any]], ...] = ()
 
 
 def climb(trial: Trial, arena: Arena, means: Means) -> Generator[Progress, None, TrialResult]:
@@ -147,7 +109,9 @@ class _Climb:
             first.take_up(Path(self.trial.resume.folder))
             first.learner.adjust(self.trial.config)
             start_rung = self.trial.resume.rung
-        self.lineage.append((first.learner.n_units, dict(self.trial.config)))
+        config = dict(self.trial.config)
+        if not self.lineage or self.lineage[-1][1] != config:
+            self.lineage.append((first.learner.n_units, config))
         for rung in range(start_rung + 1, N_PBT_INTERVALS + 1):
             first.grow_to(math.ceil(first.max_units * rung / N_PBT_INTERVALS), deadline)
             if rung == self.n_rungs:
@@ -265,7 +229,7 @@ class _Climb:
             config=dict(self.trial.config),
             scheduler=self.trial.scheduler,
             status=status,
-            rungs_reached=len(self.curve),
+            rungs_reached=(self.trial.resume.rung if self.trial.resume else 0) + len(self.curve),
             n_rungs=self.n_rungs,
             curve=tuple(self.curve),
             fit_s=self._elapsed(),

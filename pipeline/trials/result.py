@@ -18,7 +18,7 @@ class TrialResult:
     """The outcome of one configuration of one family.
 
     status: "completed" (every fold is scored), "stopped" (left behind at a rung, or out of time) or "failed".
-    curve: the chosen metric, higher is better, at each rung reached.
+    curve: the chosen metric, higher is better, at each rung reached, or reached since it took up another's state.
     fold_scores: the chosen metric, higher is better, one a fold; empty unless completed.
     metrics: every metric of the task, higher is better, averaged over folds; empty unless completed.
     fit_s, cpu_s: wall-clock and processor seconds spent in fitting and scoring.

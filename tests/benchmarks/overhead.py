@@ -22,8 +22,9 @@ from pipeline.metrics import get_metric
 from pipeline.search.cluster import start_ray, stop_ray
 from pipeline.search.engine import Search, share
 from pipeline.search.plan import make_plan
-from pipeline.trials.climb import Arena, Trial
+from pipeline.trials.climb import Arena
 from pipeline.trials.result import TrialResult
+from pipeline.trials.trial import Trial
 
 
 class Stopwatch:
@@ -40,6 +41,9 @@ class Stopwatch:
 
     def trial_finished(self, result: TrialResult) -> None:
         """What it took is in its result."""
+
+    def family_set_aside(self, family: str, reason: str) -> None:
+        """None is."""
 
 
 def small_arena() -> Arena:

@@ -1,6 +1,7 @@
 """The leader, on real trials: it says what its members say, after a save and a load too, and for single rows."""
 
 import json
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,9 @@ from pipeline.ensemble.leaderboard import build_leaderboard
 from pipeline.ensemble.member import load_member, predict_members
 from pipeline.errors import DataError
 from pipeline.metrics import get_metric
-from pipeline.trials.climb import Arena, Means, Trial, climb
+from pipeline.trials.climb import Arena, Means, climb
 from pipeline.trials.result import load_oof
+from pipeline.trials.trial import Trial
 
 KINDS = ("binary", "multiclass", "regression")
 
@@ -223,8 +225,40 @@ def test_nothing_in_it_is_pickled(runs):
 def test_a_folder_that_is_no_leader_is_refused(tmp_path, runs):
     with pytest.raises(DataError, match=r"is no leader: it has no leader\.json"):
         Leader.load(tmp_path)
+
+
+def _change(folder: Path) -> str:
+    file = next(folder.glob("members/lightgbm-0001/fold0/*"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    return rf"members/lightgbm-0001/fold0/{file.name} was changed"
+
+
+def _lose(folder: Path) -> str:
+    shutil.rmtree(folder / "members" / "linear-0001" / "fold1")
+    return r"members/linear-0001/fold1/\S+ is missing"
+
+
+def _add(folder: Path) -> str:
+    shutil.copytree(folder / "members" / "linear-0001" / "fold1", folder / "members" / "linear-0001" / "fold9")
+    return r"members/linear-0001/fold9/\S+ was added"
+
+
+def _rewrite(folder: Path) -> str:
+    manifest = folder / "leader.json"
+    manifest.write_text(manifest.read_text().replace('"truth"', '"tooth"'))
+    return r"leader\.json was changed"
+
+
+def _spoil(folder: Path) -> str:
+    (folder / "leader.json").write_text("[1, 2]")
+    return r"leader\.json was changed"
+
+
+@pytest.mark.parametrize("tamper", [_change, _lose, _add, _rewrite, _spoil])
+def test_a_leader_that_is_not_as_it_was_written_is_refused_by_the_files_name(tmp_path, runs, tamper):
     runs["binary"].leader.save(tmp_path)
-    for fold in tmp_path.glob("members/*/fold*"):
-        fold.rename(fold.with_name("lost-" + fold.name))
-    with pytest.raises(DataError, match="holds no fold models"):
+    assert Leader.load(tmp_path).members
+    with pytest.raises(DataError, match=tamper(tmp_path)):
         Leader.load(tmp_path)

@@ -15,8 +15,9 @@ import pytest
 
 from pipeline.search.engine import GRACE_S, Search, share
 from pipeline.search.plan import LAG, SearchPlan, make_plan
-from pipeline.trials.climb import Arena, Trial
+from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, FAILED, TrialResult
+from pipeline.trials.trial import Trial
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Heard:
     started: list[str] = field(default_factory=list)
     progressed: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)
 
     def trial_started(self, trial: Trial) -> None:
         self.started.append(trial.trial_id)
@@ -35,6 +37,9 @@ class Heard:
 
     def trial_finished(self, result: TrialResult) -> None:
         self.finished.append(result.trial_id)
+
+    def family_set_aside(self, family: str, reason: str) -> None:
+        self.set_aside.append(family)
 
 
 def run_search(arena: Arena, plan: SearchPlan, folder: Path, heard: Heard | None = None) -> list[TrialResult]:
@@ -128,20 +133,32 @@ def test_a_budget_too_small_for_anything_still_delivers_a_model(cluster, arena, 
     assert any(result.status == COMPLETED for result in run_search(arena, plan, tmp_path))
 
 
-def test_a_trial_whose_process_is_killed_fails_alone(cluster, arena, tmp_path):
-    killed = []
+class Killer(Heard):
+    """Kills every process at work when it hears of a rung, so many times."""
 
-    class Killer(Heard):
-        def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
-            if not killed:
-                workers = [p for p in psutil.process_iter(["cmdline"]) if "TrialTrainable" in " ".join(p.cmdline())]
-                killed.extend(process.pid for process in workers)
-                for pid in killed:
-                    os.kill(pid, signal.SIGKILL)
+    def __init__(self, n_times: int):
+        super().__init__()
+        self.n_left = n_times
 
+    def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
+        workers = _processes("TrialTrainable") if self.n_left else set()
+        self.n_left -= bool(workers)
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_trials_whose_processes_are_killed_run_again_with_the_same_results(cluster, arena, tmp_path):
     plan = make_plan(["lightgbm", "linear"], cluster, 0, 8, None, time.time())
-    results = run_search(arena, plan, tmp_path, Killer())
-    assert killed
+    killer = Killer(2)
+    results = run_search(arena, plan, tmp_path / "killed", killer)
+    assert killer.n_left == 0
+    assert outcomes(results) == outcomes(run_search(arena, plan, tmp_path / "undisturbed"))
+    assert sorted(killer.finished) == sorted(result.trial_id for result in results)
+
+
+def test_a_trial_whose_process_dies_too_often_fails_alone(cluster, arena, tmp_path):
+    plan = make_plan(["lightgbm", "linear"], cluster, 0, 8, None, time.time(), max_failures=0)
+    results = run_search(arena, plan, tmp_path, Killer(1))
     assert any(result.status == FAILED for result in results)
     assert any(result.status == COMPLETED for result in results)
 

@@ -6,37 +6,16 @@ import time
 from collections import Counter
 from dataclasses import replace
 
-import numpy as np
 import pytest
+from closed_form import Nobody, completed, height, plan_of
 from ray.tune.search import Searcher
 
 from pipeline.search.log import SearchLog
-from pipeline.search.plan import LAG, ClusterSize, SearchPlan, make_plan
+from pipeline.search.plan import LAG, SearchPlan
 from pipeline.search.searcher import MOST_FAILURES, TRIAL, FamilySearcher
 from pipeline.search.space import load_space
 from pipeline.trials.attempt import failed
-from pipeline.trials.climb import Progress, Trial
-from pipeline.trials.result import COMPLETED, TrialResult
-
-
-class Nobody:
-    """A listener that does not listen."""
-
-    def trial_started(self, trial): ...
-
-    def trial_progress(self, trial, rung, score): ...
-
-    def trial_finished(self, result): ...
-
-
-def completed(trial: Trial, score: float, fit_s: float = 1.0) -> TrialResult:
-    return TrialResult(
-        trial.trial_id, trial.family, dict(trial.config), "asha", COMPLETED, 3, 3, (score,), (score,), fit_s=fit_s
-    )
-
-
-def plan_of(families: list[str], max_trials: int | None = 30, search_s: float | None = None) -> SearchPlan:
-    return make_plan(families, ClusterSize(2, 0), 0, max_trials, search_s, time.time())
+from pipeline.trials.trial import Progress, Trial
 
 
 class Desk:
@@ -54,11 +33,6 @@ class Desk:
 
     def answer(self, trial: Trial, score: float) -> None:
         self.log.ended(completed(trial, score))
-
-
-def height(trial: Trial) -> float:
-    """A score that depends on nothing but the configuration."""
-    return float(np.sin(sum(map(ord, repr(sorted(trial.config.items()))))))
 
 
 def test_the_portfolio_comes_first_and_in_its_order():

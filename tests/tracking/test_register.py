@@ -24,8 +24,9 @@ from pipeline.tracking.registry import LeaderRecord, register_leader, resolve_mo
 from pipeline.tracking.requirements import requirements_for
 from pipeline.tracking.store import store_for
 from pipeline.tracking.tracker import Tracker
-from pipeline.trials.climb import Arena, Means, Trial, climb
+from pipeline.trials.climb import Arena, Means, climb
 from pipeline.trials.result import TrialResult, load_oof
+from pipeline.trials.trial import Trial
 from search_spaces import lightgbm, linear
 
 # What a stranger runs: neither the checkout nor an installed stacktune can be imported, only a model's own code.

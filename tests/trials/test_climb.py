@@ -16,8 +16,9 @@ from pipeline.families.registry import get_family
 from pipeline.metrics import get_metric
 from pipeline.search.space import load_space
 from pipeline.trials.attempt import Attempt
-from pipeline.trials.climb import Arena, Means, Progress, Resume, Trial, climb
+from pipeline.trials.climb import Arena, Means, climb
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
+from pipeline.trials.trial import Progress, Resume, Trial
 
 
 def arena_of(kind: str, metric: str | None = None) -> Arena:

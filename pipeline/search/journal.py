@@ -1,0 +1,71 @@
+"""What happened in a search, one line an event as it happens, so that a search that was cut off can go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.data.lines import LineFile, read_lines
+from pipeline.trials.result import COMPLETED, TrialResult
+from pipeline.trials.trial import Progress, Trial
+
+ASKED, PROGRESSED, TOOK_UP, ENDED, ALIVE = "asked", "progressed", "took_up", "ended", "alive"
+# A run that is cut off has lost at most so much of what it knew of its time.
+BEAT_S = 2.0
+
+
+class Journal:
+    """A file of events, each with the seconds that the run had taken by then.
+
+    Raises:
+        ConfigError: another run is writing it.
+    """
+
+    def __init__(self, path: Path, elapsed_s: Callable[[], float]):
+        self._file = LineFile(path)
+        self._elapsed_s = elapsed_s
+        self._noted_s = elapsed_s()
+        self.has_model = False  # whether a trial was completed in this session
+
+    def asked(self, trial: Trial) -> None:
+        """Note that a trial was asked for."""
+        self._write(ASKED, asdict(trial))
+
+    def progressed(self, trial_id: str, progress: Progress) -> None:
+        """Note that a trial reached a rung."""
+        self._write(PROGRESSED, {"trial_id": trial_id, **asdict(progress)})
+
+    def took_up(self, trial: Trial) -> None:
+        """Note that a trial goes on from another member's state."""
+        self._write(TOOK_UP, asdict(trial))
+
+    def ended(self, result: TrialResult) -> None:
+        """Note a trial's result."""
+        self.has_model = self.has_model or result.status == COMPLETED
+        self._write(ENDED, asdict(result))
+
+    def beat(self) -> None:
+        """Note how long the run has lasted, where nothing else did for some seconds."""
+        if self._elapsed_s() - self._noted_s >= BEAT_S:
+            self._write(ALIVE, {})
+
+    def close(self) -> None:
+        """Let another process go on with it; what happens afterwards is not noted."""
+        self._file.close()
+
+    def _write(self, event: str, what: dict[str, Any]) -> None:
+        self._noted_s = self._elapsed_s()
+        self._file.append({"event": event, "elapsed_s": round(self._noted_s, 3), "what": what})
+
+
+def read_journal(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each event and what it was about, in order; nothing where there is no journal."""
+    for line in read_lines(path):
+        yield line["event"], line["what"]
+
+
+def elapsed_in(path: Path) -> float:
+    """Return the seconds that the run had taken at the last event; 0 where there is none."""
+    return max((line["elapsed_s"] for line in read_lines(path)), default=0.0)

@@ -1,0 +1,62 @@
+"""Sending MLflow what it missed of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.config import load_config
+from pipeline.errors import ConfigError
+from pipeline.report.outputs import write_facts
+from pipeline.report.text import as_typed
+from pipeline.resume import CONFIG, SPOOL, read_state
+from pipeline.tracking.registry import publish_leader
+from pipeline.tracking.store import check_store, store_for
+from pipeline.tracking.tracker import Tracker
+
+PATIENCE_S = 600.0
+
+
+def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> None:
+    """Write to MLflow what a run in `folder` logged while the store was away, and register its leader if that failed.
+
+    tracking_uri: the run's store, where its password was not kept. say: hears what was done.
+
+    Raises:
+        ConfigError: there is no run, the store cannot be reached, or does not take it all in ten minutes.
+    """
+    folder = folder.absolute()
+    state = read_state(folder)
+    config = load_config({"tracking_uri": tracking_uri}, str(folder / CONFIG))
+    store = store_for(config.tracking_uri, folder)
+    check_store(store.uri)
+    tracker = Tracker(store.uri, state.experiment, store.artifacts, folder.name, say, folder / SPOOL)
+    n_waiting = tracker.n_waiting
+    tracker.start()
+    try:
+        tracker.ids()
+        if not tracker.flush(PATIENCE_S):
+            raise ConfigError(
+                f"MLflow did not take what {tracker.n_waiting} runs have for it; it is kept, so try again later."
+            )
+        say(f"sent what {n_waiting} runs had for MLflow" if n_waiting else "MLflow had everything of the trials")
+        _register(tracker, folder, state.model_name, say)
+    finally:
+        tracker.close()
+
+
+def _register(tracker: Tracker, folder: Path, model_name: str, say: Callable[[str], None]) -> None:
+    summary = folder / "run.json"
+    if not summary.exists():
+        say(f"the run has no leader yet: stacktune run --resume {as_typed(folder)} goes on with it")
+        return
+    facts = json.loads(summary.read_text())
+    if facts["registered_version"] is not None:
+        return
+    record = publish_leader(tracker, folder / "leader", model_name)
+    if record.problem:
+        raise ConfigError(f"the leader could not be registered: {record.problem}.")
+    registered = {"model_uri": record.model_uri, "registered_name": record.name, "registered_version": record.version}
+    write_facts(folder, facts | registered)
+    say(f"registered the leader as {record.model_uri}, version {record.version}")

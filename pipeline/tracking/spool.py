@@ -1,0 +1,122 @@
+"""What a run has to tell MLflow, on disk until the store has it, so that it is not lost with the process."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.data.lines import LineFile, read_lines
+from pipeline.tracking.updates import Input, Point, Update
+
+# An update's run, and whether it holds files, which are written by themselves.
+Key = tuple[str, bool]
+PARENT = ""
+
+
+def key_of(update: Update) -> Key:
+    """Return what updates have in common that are written as one."""
+    return update.run, bool(update.files)
+
+
+@dataclass
+class Spooled:
+    """What a spool tells of.
+
+    key: see Spool. experiment_id: "" until it is known. run_ids: MLflow's id of each run that is known to exist.
+    waiting: the updates that the store may not have, by number. params: the names of each run's params that it has.
+    points: the (name, step) pairs of each run's metrics that were ever put.
+    """
+
+    key: str = ""
+    experiment_id: str = ""
+    run_ids: dict[str, str] = field(default_factory=dict)
+    waiting: dict[int, Update] = field(default_factory=dict)
+    params: dict[str, set[str]] = field(default_factory=dict)
+    points: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> set[str]:
+        """Every run that MLflow may have."""
+        return set(self.run_ids) | {update.run for update in self.waiting.values()}
+
+
+class Spool:
+    """An append-only file of what is to be written and what was; its methods may be called from any thread.
+
+    path: None keeps nothing.
+    key: a name that no other run has, by which a parent run is found whose creation was not noted any more.
+
+    Raises:
+        ConfigError: another process has it.
+    """
+
+    def __init__(self, path: Path | None):
+        self.keeps = path is not None
+        self._file = LineFile(path) if path else None
+        self.past = read_spool(path) if path else Spooled()
+        self._lock = threading.Lock()
+        self._n_updates = max(self.past.waiting, default=0)
+        self.key = self.past.key or uuid.uuid4().hex
+        if not self.past.key:
+            self._append({"key": self.key})
+
+    def put(self, update: Update) -> int:
+        """Keep an update; return its number, higher than all that wait."""
+        with self._lock:
+            self._n_updates += 1
+            self._append({"number": self._n_updates, "update": asdict(update)})
+            return self._n_updates
+
+    def opened(self, experiment_id: str, parent_id: str) -> None:
+        """Note the ids of the experiment and of the parent run."""
+        self._append({"experiment": experiment_id})
+        self.created(PARENT, parent_id)
+
+    def created(self, run: str, run_id: str) -> None:
+        """Note a run's id."""
+        self._append({"run": run, "id": run_id})
+
+    def written(self, key: Key, number: int) -> None:
+        """Note that the store has all updates of this key up to `number`."""
+        self._append({"written": key, "number": number})
+
+    def close(self) -> None:
+        """Let another process have the file; nothing is kept from now on."""
+        if self._file:
+            self._file.close()
+
+    def _append(self, line: dict[str, Any]) -> None:
+        if self._file:
+            self._file.append(line)
+
+
+def read_spool(path: Path) -> Spooled:
+    """Return what the spool at `path` tells of; nothing where there is none."""
+    past = Spooled()
+    for line in read_lines(path):
+        if "update" in line:
+            update = past.waiting[line["number"]] = _update_from(line["update"])
+            past.points.setdefault(update.run, set()).update((point.name, point.step) for point in update.points)
+        elif "written" in line:
+            _forget(past, tuple(line["written"]), line["number"])
+        elif "experiment" in line:
+            past.experiment_id = line["experiment"]
+        elif "key" in line:
+            past.key = line["key"]
+        else:
+            past.run_ids[line["run"]] = line["id"]
+    return past
+
+
+def _forget(past: Spooled, key: Key, number: int) -> None:
+    for known in [one for one, update in past.waiting.items() if one <= number and key_of(update) == key]:
+        past.params.setdefault(key[0], set()).update(past.waiting.pop(known).params)
+
+
+def _update_from(stored: dict[str, Any]) -> Update:
+    points = tuple(Point(**point) for point in stored["points"])
+    inputs = tuple(Input(**one) for one in stored["inputs"])
+    return Update(**{**stored, "points": points, "inputs": inputs})

@@ -1,0 +1,63 @@
+"""What is asked of a trial and what it tells on its way; both go through JSON, to Ray's processes and to the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where a PBT trial takes up growing: another member's state and the configurations it grew under."""
+
+    folder: str
+    rung: int
+    lineage: tuple[tuple[int, dict[str, Any]], ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration of one family.
+
+    scheduler: "asha" or "pbt"; it decides at which rungs the trial is compared.
+    must_complete: finish all folds even if time allows each only a little, because nothing else is sure to.
+    """
+
+    trial_id: str
+    family: str
+    config: Mapping[str, Any]
+    scheduler: str = "asha"
+    must_complete: bool = False
+    resume: Resume | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One rung reached; `score` is higher-is-better, on the first fold until the last rung."""
+
+    rung: int
+    n_rungs: int
+    score: float
+    n_units: int
+    fit_s: float
+    cpu_s: float = 0.0
+    state: str | None = None
+    lineage: tuple[tuple[int, dict[str, Any]], ...] = ()
+
+
+def trial_from(stored: Mapping[str, Any]) -> Trial:
+    """Return a trial from what `dataclasses.asdict` made of it, after a way through JSON."""
+    resume = stored["resume"]
+    if resume is not None:
+        resume = Resume(resume["folder"], resume["rung"], _lineage_from(resume["lineage"]))
+    return Trial(**{**stored, "resume": resume})
+
+
+def progress_from(stored: Mapping[str, Any]) -> Progress:
+    """Return progress from what `dataclasses.asdict` made of it, after a way through JSON."""
+    return Progress(**{**stored, "lineage": _lineage_from(stored["lineage"])})
+
+
+def _lineage_from(stored: Any) -> tuple[tuple[int, dict[str, Any]], ...]:
+    return tuple((unit, config) for unit, config in stored)

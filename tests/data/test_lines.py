@@ -1,0 +1,50 @@
+"""Append-only files of JSON lines."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.lines import LineFile, read_lines
+from pipeline.errors import ConfigError
+
+VALUES = st.recursive(st.none() | st.floats(allow_nan=False) | st.integers() | st.text(), st.lists, max_leaves=5)
+
+
+@given(values=st.lists(VALUES, max_size=5), n_cut=st.integers(0, 30))
+def test_what_was_written_whole_is_read_and_a_torn_line_is_cut_off(tmp_path_factory, values, n_cut):
+    path = tmp_path_factory.mktemp("lines") / "file.jsonl"
+    file = LineFile(path)
+    for value in values:
+        file.append(value)
+    file.close()
+    path.write_bytes(path.read_bytes()[: max(0, path.stat().st_size - n_cut)])
+    whole = list(read_lines(path))
+    assert whole == values[: len(whole)]
+    again = LineFile(path)
+    again.append("after")
+    again.close()
+    assert list(read_lines(path)) == [*whole, "after"]
+
+
+def test_two_processes_cannot_write_one_file(tmp_path):
+    file = LineFile(tmp_path / "file.jsonl")
+    other = f"from pipeline.data.lines import LineFile, Path; LineFile(Path({str(tmp_path / 'file.jsonl')!r}))"
+    refused = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True)
+    assert "ConfigError: a run is at work in" in refused.stderr
+    with pytest.raises(ConfigError, match="wait for it, or stop it first"):
+        LineFile(tmp_path / "file.jsonl")
+    file.close()
+    LineFile(tmp_path / "file.jsonl").close()
+
+
+def test_nothing_is_written_once_it_is_closed(tmp_path):
+    file = LineFile(tmp_path / "file.jsonl")
+    file.append(1)
+    file.close()
+    file.append(2)
+    assert list(read_lines(tmp_path / "file.jsonl")) == [1]

@@ -1,0 +1,178 @@
+"""A search that is cut off goes on as if nothing had happened; closed-form results, no Ray."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from closed_form import Nobody, completed, height, plan_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ray.tune.search import Searcher
+
+from pipeline.search.journal import Journal, elapsed_in, read_journal
+from pipeline.search.log import STATES, SearchLog
+from pipeline.search.plan import SearchPlan
+from pipeline.search.replay import finished_since, replay
+from pipeline.search.scheduler import FamilyScheduler
+from pipeline.search.searcher import TRIAL, FamilySearcher
+from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
+from pipeline.trials.trial import Progress, Resume, Trial, trial_from
+
+N_TRIALS, N_AT_ONCE = 30, 3
+FAMILIES = ["lightgbm", "linear"]
+
+
+def play(plan: SearchPlan, folder: Path, stop_after: int | None = None) -> list[Trial]:
+    """Search, or go on, until all trials have ended or the journal has `stop_after` lines; return what was asked."""
+    journal = Journal(folder / "journal.jsonl", lambda: 0.0)
+    log = SearchLog(Nobody(), journal)
+    log.restore(replay(read_journal(folder / "journal.jsonl"), folder))
+    searcher, running = FamilySearcher(plan, log), []
+    try:
+        while stop_after is None or sum(1 for _ in read_journal(folder / "journal.jsonl")) < stop_after:
+            suggestion = searcher.suggest("ray-id") if len(running) < N_AT_ONCE else None
+            if isinstance(suggestion, dict):
+                running.append(trial_from(suggestion[TRIAL]))
+            elif running:
+                end(running.pop(len(log.entries()) % len(running)), log, folder)
+            elif suggestion == Searcher.FINISHED:
+                break
+    finally:
+        journal.close()
+    return [entry.trial for entry in log.entries()]
+
+
+def end(trial: Trial, log: SearchLog, folder: Path) -> None:
+    """Complete two in three trials, stop the third at its first rung."""
+    score = height(trial)
+    if log.entry(trial.trial_id).index % 3 == 2:
+        log.ended(replace(completed(trial, score), status=STOPPED, rungs_reached=1, fold_scores=()))
+        return
+    result = completed(trial, score)
+    (folder / trial.trial_id).mkdir(exist_ok=True)
+    result.save(folder / trial.trial_id)
+    log.ended(replace(result, folder=str(folder / trial.trial_id)))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> list[Trial]:
+    trials = play(plan_of(FAMILIES, N_TRIALS), tmp_path_factory.mktemp("whole"))
+    assert len(trials) == N_TRIALS
+    return trials
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(0, 2 * N_TRIALS), max_size=5).map(sorted), n_torn=st.integers(0, 40))
+def test_a_search_cut_off_anywhere_asks_what_it_would_have_asked(uninterrupted, tmp_path_factory, cuts, n_torn):
+    folder = tmp_path_factory.mktemp("cut")
+    for lines in cuts:
+        play(plan_of(FAMILIES, N_TRIALS), folder, stop_after=lines)
+        journal = folder / "journal.jsonl"
+        journal.write_bytes(journal.read_bytes()[: journal.stat().st_size - n_torn] if lines else b"")
+    assert play(plan_of(FAMILIES, N_TRIALS), folder) == uninterrupted
+
+
+def test_more_trials_go_on_where_fewer_ended(uninterrupted, tmp_path):
+    play(plan_of(FAMILIES, N_TRIALS - 10), tmp_path)
+    assert play(plan_of(FAMILIES, N_TRIALS), tmp_path) == uninterrupted
+
+
+def test_the_time_that_was_taken_is_that_of_the_last_event(tmp_path):
+    clock = iter((0.0, 3.0, 7.5))
+    journal = Journal(tmp_path / "journal.jsonl", lambda: next(clock))
+    journal.asked(Trial("linear-0000", "linear", {}))
+    journal.asked(Trial("linear-0001", "linear", {}))
+    journal.close()
+    assert elapsed_in(tmp_path / "journal.jsonl") == 7.5
+    assert elapsed_in(tmp_path / "nowhere.jsonl") == 0.0
+
+
+class TestPopulation:
+    """What members of a population did is remembered, and they go on from the states that are still there."""
+
+    first, second = Trial("mlp-0000", "mlp", {"lr": 1.0}, "pbt"), Trial("mlp-0001", "mlp", {"lr": 2.0}, "pbt")
+
+    def progress(self, folder: Path, trial: Trial, rung: int, score: float) -> Progress:
+        state = folder / STATES / f"{trial.trial_id}-{rung}"
+        state.mkdir(parents=True)
+        return Progress(rung, 5, score, 3, 7.0, 6.0, f"/elsewhere/{state.name}", ((0, dict(trial.config)),))
+
+    @pytest.fixture
+    def folder(self, tmp_path) -> Path:
+        journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0)
+        log = SearchLog(Nobody(), journal)
+        for trial in (self.first, self.second):
+            log.add(trial)
+        log.progressed("mlp-0000", self.progress(tmp_path, self.first, 1, 0.9))
+        log.progressed("mlp-0001", self.progress(tmp_path, self.second, 1, 0.5))
+        taken = Resume(str(tmp_path / STATES / "mlp-0000-1"), 1, ((0, {"lr": 1.0}),))
+        log.took_up("mlp-0001", replace(self.second, config={"lr": 1.25}, resume=taken))
+        journal.close()
+        return tmp_path
+
+    def entries(self, folder: Path) -> list:
+        return replay(read_journal(folder / "journal.jsonl"), folder)
+
+    def test_a_member_goes_on_from_its_last_state_and_pays_for_it_once(self, folder):
+        first, second = self.entries(folder)
+        assert first.trial.resume == Resume("/elsewhere/mlp-0000-1", 1, ((0, {"lr": 1.0}),))
+        assert (first.left_fit_s, first.left_cpu_s) == (7.0, 6.0)
+        assert second.trial.config == {"lr": 1.25}
+        assert second.trial.resume.rung == 1
+        assert second.left_fit_s == 7.0
+
+    def test_a_member_whose_states_are_gone_begins_anew(self, folder):
+        for state in (folder / STATES).iterdir():
+            state.rmdir()
+        first, second = self.entries(folder)
+        assert (first.trial, first.progress) == (self.first, [])
+        assert (second.trial.resume, second.progress) == (None, [])
+
+    def test_the_population_compares_newcomers_with_those_before(self, folder):
+        log = SearchLog(Nobody())
+        log.restore(self.entries(folder))
+        plan = plan_of(["mlp"], None, 60.0)
+        scheduler = FamilyScheduler(plan, log, folder)
+        snapshots = scheduler._populations["mlp"]._snapshots[1]
+        assert {name: snapshot.score for name, snapshot in snapshots.items()} == {"mlp-0000": 0.9, "mlp-0001": 0.5}
+        assert scheduler._rungs.peers("mlp", 1, 5, None) == [0.9, 0.5]
+
+
+def test_a_trial_completed_after_the_last_line_counts(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0)
+    log = SearchLog(Nobody(), journal)
+    trial = Trial("linear-0000", "linear", {"alpha": 1.0})
+    log.add(trial)
+    journal.close()
+    (tmp_path / "linear-0000").mkdir()
+    completed(trial, 0.5).save(tmp_path / "linear-0000")
+    entries = replay(read_journal(tmp_path / "journal.jsonl"), tmp_path)
+    (found,) = finished_since(entries, tmp_path)
+    assert (found.status, found.folder) == (COMPLETED, str(tmp_path / "linear-0000"))
+
+
+def test_a_completed_trial_whose_folder_is_gone_runs_again(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0)
+    log = SearchLog(Nobody(), journal)
+    trial = Trial("linear-0000", "linear", {"alpha": 1.0})
+    log.add(trial)
+    log.ended(completed(trial, 0.5))
+    journal.close()
+    (entry,) = replay(read_journal(tmp_path / "journal.jsonl"), tmp_path)
+    assert entry.result is None
+
+
+def test_results_of_a_folder_that_moved_are_found(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0)
+    log = SearchLog(Nobody(), journal)
+    trial = Trial("linear-0000", "linear", {"alpha": 1.0})
+    log.add(trial)
+    log.ended(replace(completed(trial, 0.5), folder="/elsewhere/linear-0000"))
+    journal.close()
+    (tmp_path / "linear-0000").mkdir()
+    completed(trial, 0.5).save(tmp_path / "linear-0000")
+    (entry,) = replay(read_journal(tmp_path / "journal.jsonl"), tmp_path)
+    assert entry.result == replace(completed(trial, 0.5), folder=str(tmp_path / "linear-0000"))
+    assert isinstance(entry.result, TrialResult)

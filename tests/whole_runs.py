@@ -1,0 +1,36 @@
+"""The command, as a user runs it, and a table for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+from sklearn.datasets import load_breast_cancer
+
+STACKTUNE = [sys.executable, "-m", "pipeline"]
+
+
+def stacktune(*words: object, cwd: Path, timeout_s: float = 240) -> subprocess.CompletedProcess:
+    """Run the command as a user would; one core, so that tests that run beside this one have the other."""
+    return subprocess.run([*STACKTUNE, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=timeout_s)
+
+
+def mixed_table() -> pd.DataFrame:
+    """Breast cancer with a text column, missing values, a weight and classes as text."""
+    bunch = load_breast_cancer(as_frame=True)
+    frame = bunch.data.copy()
+    frame["size"] = pd.cut(frame["mean radius"], 4, labels=["s", "m", "l", "x{}[]"]).astype(object)
+    frame.loc[frame.index[::7], "mean texture"] = np.nan
+    frame["weight"] = 1.0 + (frame.index % 3)
+    frame["diagnosis"] = np.where(bunch.target == 1, "benign", "malignant")
+    return frame
+
+
+def rays() -> set[int]:
+    return {
+        process.pid for process in psutil.process_iter(["name"]) if process.info["name"] in ("raylet", "gcs_server")
+    }
