@@ -172,9 +172,19 @@ def run(
         float | None,
         typer.Option(metavar="SHARE", help="Split this share of the rows off first and judge on it, e.g. 0.2."),
     ] = None,
+    sample_rows: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Read a sample of so many rows, with the share that each class has. [default: all]"
+        ),
+    ] = None,
     weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of sample weights.")] = None,
     seed: Seed = None,
     output: Output = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="Keep a copy of the folder below it (s3://, gs://, a shared disk)."),
+    ] = None,
     cpus: Cpus = None,
     gpus: Annotated[int | None, typer.Option(metavar="N", help="GPUs to use. [default: all]")] = None,
     address: Annotated[
@@ -184,6 +194,10 @@ def run(
     tracking_uri: Annotated[
         str | None,
         typer.Option(metavar="URI", help="MLflow store. [default: sqlite:///…/mlflow.db beside the output]"),
+    ] = None,
+    tracking_optional: Annotated[
+        bool | None,
+        typer.Option("--tracking-optional", help="Go on where the store cannot be used, and keep what it misses."),
     ] = None,
     experiment: Annotated[
         str | None, typer.Option(metavar="NAME", help="MLflow experiment. [default: the data's name]")
@@ -201,7 +215,8 @@ def run(
     resume: Annotated[
         str | None,
         typer.Option(
-            metavar="FOLDER", help="Go on with the run in FOLDER; --time-budget and --max-trials may give it more."
+            metavar="FOLDER|URI",
+            help="Go on with the run there; --time-budget and --max-trials may give it more.",
         ),
     ] = None,
 ) -> None:
@@ -222,9 +237,10 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
     if resume is None:
         config = load_config(flags, config_file)
     else:
+        from pipeline.mirror import brought_here
         from pipeline.resume import resume_config
 
-        config, past = resume_config(Path(resume), flags)
+        config, past = resume_config(brought_here(resume, flags.get("output")), flags)
         started_at -= past.elapsed_s
     console = Console()
     with Screen(console, live=console.is_terminal, started_at=started_at) as screen:

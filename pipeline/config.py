@@ -34,6 +34,9 @@ class RunConfig:
     predict_budget_us: microseconds of one core that the leader may take for a row; None is no limit. Trials are timed,
         so even a reproducible search may then choose another leader among the same trials.
     test_size: share of the rows, above 0 and below 1.
+    sample_rows: how many rows are read at most, with the same share of each class; None reads all.
+    storage: folder or URI below which the run's folder is copied as it grows.
+    tracking_optional: go on where the MLflow store cannot be used; what it missed is kept.
     no_code: leave our code out of the MLflow model, for servers that have stacktune installed.
     """
 
@@ -50,12 +53,15 @@ class RunConfig:
     test_data: str | None = None
     test_size: float | None = None
     weight: str | None = None
+    sample_rows: int | None = None
     seed: int = 0
     output: str | None = None
+    storage: str | None = None
     n_cpus: int | None = None
     n_gpus: int | None = None
     address: str | None = None
     tracking_uri: str | None = None
+    tracking_optional: bool = False
     experiment: str | None = None
     register: str | None = None
     no_code: bool = False
@@ -113,12 +119,15 @@ class _Settings(BaseModel):
     test_data: Text | None = None
     test_size: Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, lt=1)] | None = None
     weight: Text | None = None
+    sample_rows: Count | None = None
     seed: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)] = 0
     output: Text | None = None
+    storage: Text | None = None
     cpus: Count | None = None
     gpus: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)] | None = None
     address: Text | None = None
     tracking_uri: Text | None = None
+    tracking_optional: StrictBool = False
     experiment: Text | None = None
     register_as: Text | None = Field(default=None, alias="register")  # `register` is a method of pydantic's models
     no_code: StrictBool = False
@@ -132,9 +141,11 @@ _RULES = {
     "folds": "a whole number from 1 to 100",
     "predict_budget": "a number of microseconds above 0",
     "test_size": "a share above 0 and below 1",
+    "sample_rows": "a whole number of at least 1",
     "seed": "a whole number of at least 0",
     "cpus": "a whole number of at least 1",
     "gpus": "a whole number of at least 0",
+    "tracking_optional": "true or false",
     "no_code": "true or false",
 }
 _FIELD_OF_KEY = {

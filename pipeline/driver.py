@@ -6,7 +6,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,19 +14,23 @@ from pathlib import Path
 from pipeline.config import RunConfig
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.data.folds import make_folds
+from pipeline.data.storage import check_storage
 from pipeline.ensemble.leader import Leader, build_leader, score_rows
 from pipeline.ensemble.leaderboard import build_leaderboard
+from pipeline.ensemble.losers import drop_models, has_models
 from pipeline.ensemble.rows import TRIAL, Leaderboard
 from pipeline.errors import ConfigError, SearchError
 from pipeline.families.registry import all_families, get_family
 from pipeline.metrics import get_metric
+from pipeline.mirror import mirrored
 from pipeline.report.outputs import RunSummary, library_versions, output_folder, write_leaderboard, write_summary
 from pipeline.report.progress import snapshot_of
 from pipeline.report.screen import Screen, Snapshot
+from pipeline.report.text import as_typed
 from pipeline.resume import JOURNAL, TRIALS, Past, model_name, write_config, write_state
 from pipeline.search.engine import Search, SharedArena, prepare, share
 from pipeline.search.journal import read_journal
-from pipeline.search.plan import ClusterSize, SizePlan, make_plan, plan_for_size
+from pipeline.search.plan import ClusterSize, SearchPlan, SizePlan, make_plan, plan_for_size
 from pipeline.search.replay import replay
 from pipeline.session import Clock, RayStart, Session, StopRequest, TrialListener, claimed, ray_session, tracked
 from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
@@ -36,6 +40,7 @@ from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load
 
 LOOK_EVERY_S = 0.25
 IMPORTS_BEFORE_END_S = 8.0
+DROP_EVERY_S = 10.0
 # The trials whose own models are kept in MLflow beside the leader, and the seconds that each, and the end, takes.
 N_TOP_TRIALS = 3
 KEEPING_S = 0.8
@@ -58,7 +63,10 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
     families = [get_family(name).name for name in names] or list(all_families())
     folder = past.folder if past else output_folder(config)
     store = store_for(config.tracking_uri, folder)
-    check_store(store.uri)
+    if not config.tracking_optional:
+        check_store(store.uri)
+    if config.storage:
+        check_storage(config.storage)
     if config.tracking_uri:
         config = replace(config, tracking_uri=store.uri)
     if config.register:
@@ -80,7 +88,7 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
             screen.say(note)
         shared, dataset = share(arena), dataset.without_features()
         arena = replace(arena, table=dataset.table)
-        with claimed(folder, ray, clock, past, screen) as journal:
+        with claimed(folder, ray, clock, past, screen) as journal, mirrored(folder, config.storage, screen.say):
             write_config(folder, config)
             if not past:
                 write_state(folder, config, dataset, families, size)
@@ -164,16 +172,10 @@ def _search(
     search.start()
     session.show("searching")
     try:
-        session.tracker.ids()
-        with ThreadPoolExecutor(1, "libraries") as background:
-            imports = None
-            while not (search.wait(LOOK_EVERY_S) or _is_called_off(session, search, stop)):
-                session.screen.update(_snapshot(session, search, plan.families, "searching"))
-                session.journal.beat()
-                if imports is None and plan.deadline - time.time() < IMPORTS_BEFORE_END_S:
-                    imports = background.submit(_import_libraries, search.log.results())
-            if imports is not None:
-                imports.result()
+        if not config.tracking_optional:
+            session.tracker.ids()
+        with ThreadPoolExecutor(1, "chores") as background:
+            _watch(session, search, plan, stop, background)
         results = search.results("the run was stopped" if stop.is_made else "the time was up")
     finally:
         ray.leave(search)
@@ -181,6 +183,32 @@ def _search(
     if not any(result.status == COMPLETED for result in results):
         raise SearchError(_why_nothing(results))
     return results
+
+
+def _watch(
+    session: Session, search: Search, plan: SearchPlan, stop: StopRequest, background: ThreadPoolExecutor
+) -> None:
+    """Show the search until it is over, and do meanwhile what need not wait for its end."""
+    chores: list[Future] = []
+    imported, dropped_at = False, time.monotonic()
+    while not (search.wait(LOOK_EVERY_S) or _is_called_off(session, search, stop)):
+        session.screen.update(_snapshot(session, search, plan.families, "searching"))
+        session.journal.beat()
+        if not imported and plan.deadline - time.time() < IMPORTS_BEFORE_END_S:
+            imported = True
+            chores.append(background.submit(_import_libraries, search.log.results()))
+        if time.monotonic() - dropped_at > DROP_EVERY_S:
+            dropped_at = time.monotonic()
+            chores.append(background.submit(_drop_losers, session, search.log.results()))
+    chores.append(background.submit(_drop_losers, session, search.log.results()))
+    for chore in chores:
+        chore.result()
+
+
+def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:
+    """Free the disk of models without a chance, where that cannot depend on what predictions may cost."""
+    if session.config.predict_budget_us is None:
+        drop_models(results)
 
 
 def _is_called_off(session: Session, search: Search, stop: StopRequest) -> bool:
@@ -197,7 +225,7 @@ def _is_called_off(session: Session, search: Search, stop: StopRequest) -> bool:
 
 def _import_libraries(results: Sequence[TrialResult]) -> None:
     """Load a model of each family that the leader may be made of: so its library is imported before time is short."""
-    completed = {result.family: result for result in results if result.status == COMPLETED}
+    completed = {result.family: result for result in results if has_models(result)}
     for family, result in completed.items():
         get_family(family).load(Path(result.folder) / "fold0")
 
@@ -250,7 +278,8 @@ def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboar
 def _register(session: Session, leader: Leader, leader_folder: Path) -> LeaderRecord:
     sample = session.dataset.sample
     name = model_name(session.config, session.dataset)
-    record = register_leader(session.tracker, leader_folder, sample, leader.predict(sample), name, session.folder)
+    prediction, with_code = leader.predict(sample), not session.config.no_code
+    record = register_leader(session.tracker, leader_folder, sample, prediction, name, session.folder, with_code)
     if record.problem:
         session.screen.say(f"the leader is not registered: {record.problem}")
     return record
@@ -273,7 +302,7 @@ def _keep_top_trials(session: Session, results: Sequence[TrialResult], board: Le
 def _summarise(
     session: Session, results: Sequence[TrialResult], board: Leaderboard, record: LeaderRecord
 ) -> RunSummary:
-    experiment_id, parent_run_id = session.tracker.ids()
+    experiment_id, parent_run_id = session.tracker.ids() if session.tracker.is_open else (None, None)
     count = Counter(result.status for result in results)
     metric, row = session.arena.metric, board.leader
     test_score = row.test[metric.name] if row.test else None
@@ -306,5 +335,6 @@ def _summarise(
     )
     session.tracker.log_file(write_summary(summary))
     patience_s = max(LEAST_PATIENCE_S, min(session.clock.left_s(), MOST_PATIENCE_S))
-    session.tracker.finish("FINISHED", scores, {"leader": row.name}, patience_s)
+    if not session.tracker.finish("FINISHED", scores, {"leader": row.name}, patience_s):
+        session.screen.say(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")
     return summary

@@ -19,7 +19,19 @@ from pipeline.tracking.store import absolute, masked
 
 CONFIG, STATE, JOURNAL, SPOOL, TRIALS = "config.yaml", "state.json", "journal.jsonl", "tracking.jsonl", "trials"
 # What a resumed run may be given anew; everything else is as it was, or trials could not be compared.
-FREE = frozenset({"data", "time_budget_s", "max_trials", "max_failures", "n_cpus", "n_gpus", "address", "output"})
+FREE = frozenset(
+    {
+        "data",
+        "time_budget_s",
+        "max_trials",
+        "max_failures",
+        "tracking_optional",
+        "n_cpus",
+        "n_gpus",
+        "address",
+        "output",
+    }
+)
 # With less left of its budget, a run that has its leader is not gone on with.
 LEAST_LEFT_S = 5.0
 
@@ -122,9 +134,12 @@ def read_state(folder: Path) -> RunState:
             f"there is no run to go on with in {str(folder)!r} (it holds no {STATE}). "
             "Name the --output folder of a run, or leave --resume out."
         )
-    stored = json.loads((folder / STATE).read_text())
-    lists = {name: tuple(stored[name]) for name in ("columns", "classes", "families", "opening")}
-    return RunState(**{**stored, **lists})
+    try:
+        stored = json.loads((folder / STATE).read_text())
+        lists = {name: tuple(stored[name]) for name in ("columns", "classes", "families", "opening")}
+        return RunState(**{**stored, **lists})
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(f"{str(folder / STATE)!r} is not what a run wrote: the run cannot be gone on with.") from None
 
 
 def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Past]:
@@ -143,7 +158,7 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Pa
     asked = load_config(flags, str(folder / CONFIG))
     _refuse_changes(folder, saved, asked, flags)
     given = {name for name, value in flags.items() if value is not None}
-    config = replace(asked, output=str(folder))
+    config = replace(asked, output=str(folder), experiment=past.state.experiment, register=past.state.model_name)
     if "time_budget" in given:
         total_s = past.elapsed_s + parse_duration(flags["time_budget"])
         config = replace(config, time_budget_s=total_s, max_trials=asked.max_trials if "max_trials" in given else None)
@@ -177,7 +192,8 @@ def _refuse_changes(folder: Path, saved: RunConfig, asked: RunConfig, flags: Map
 
 
 def _said(value: Any) -> str:
-    return repr(",".join(value) if isinstance(value, tuple) else value)
+    said = ",".join(value) if isinstance(value, tuple) else value
+    return repr(masked(said) if isinstance(said, str) else said)
 
 
 def _located(path: str, place: str) -> str:

@@ -28,7 +28,8 @@ from pipeline.search.cluster import be_quiet, start_ray, stop_ray
 from pipeline.search.engine import Search
 from pipeline.search.journal import Journal
 from pipeline.search.plan import ClusterSize
-from pipeline.tracking.store import Store
+from pipeline.tracking.spool import forget_store
+from pipeline.tracking.store import Store, sqlite_file
 from pipeline.tracking.tracker import Tracker
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import TrialResult
@@ -176,7 +177,7 @@ def claimed(folder: Path, ray: RayStart, clock: Clock, past: Past | None, screen
     writes into it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    journal = Journal(folder / JOURNAL, lambda: clock.elapsed_s)
+    journal = Journal(folder / JOURNAL, lambda: clock.elapsed_s, screen.say)
     has_ended = False
     try:
         yield journal
@@ -196,7 +197,11 @@ def tracked(
 ) -> Iterator[Tracker]:
     """Open the run in MLflow, or go on with it; end it as failed, or as killed by Ctrl-C, when the block raises."""
     experiment = config.experiment or dataset.name
-    tracker = Tracker(store.uri, experiment, store.artifacts, folder.name, screen.say, folder / SPOOL)
+    if config.tracking_uri is None and not sqlite_file(store.uri).exists():
+        forget_store(folder / SPOOL)  # the run has come from another machine, and its store has not
+    tracker = Tracker(
+        store.uri, experiment, store.artifacts, folder.name, screen.say, folder / SPOOL, config.tracking_optional
+    )
     tracker.start()
     if tracker.goes_on:
         tracker.run_again()

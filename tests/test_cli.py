@@ -18,20 +18,21 @@ ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
 COMMANDS = ["demo", "run", "predict", "leaderboard", "sync", "ui"]
 RUN_FLAGS = [
+    *("target", "task", "metric", "time-budget", "max-trials", "max-failures", "families", "folds", "predict-budget"),
     *(
-        "target",
-        "task",
-        "metric",
-        "time-budget",
-        "max-trials",
-        "max-failures",
-        "families",
-        "folds",
-        "predict-budget",
         "test-data",
+        "test-size",
+        "sample-rows",
+        "weight",
+        "seed",
+        "output",
+        "storage",
+        "cpus",
+        "gpus",
+        "address",
+        "tracking-uri",
     ),
-    *("test-size", "weight", "seed", "output", "cpus", "gpus", "address", "tracking-uri", "experiment", "register"),
-    *("no-code", "config", "resume"),
+    *("tracking-optional", "experiment", "register", "no-code", "config", "resume"),
 ]
 
 sys.path.insert(0, str(Path(__file__).parent / "report"))

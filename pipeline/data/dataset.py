@@ -13,10 +13,21 @@ import pandas as pd
 from pipeline.config import DEMO, DEMO_TARGET, RunConfig
 from pipeline.data.files import without_secrets
 from pipeline.data.folds import FEWEST_FOLDS, held_out_rows
-from pipeline.data.read import Source, read_source, release_memory
+from pipeline.data.leaks import telling_features
+from pipeline.data.memory import check_fits
+from pipeline.data.read import Source, read_source, release_memory, size_of
+from pipeline.data.sample import Sample
 from pipeline.data.schema import Schema, infer_schema
-from pipeline.data.table import Table, Task
-from pipeline.data.target import check_class_sizes, encode_target, infer_task, known_rows, make_task
+from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
+from pipeline.data.target import (
+    check_class_sizes,
+    check_magnitude,
+    encode_target,
+    infer_task,
+    known_rows,
+    make_task,
+    without_rare_classes,
+)
 from pipeline.data.values import NUMERIC, content_of, numbers_of
 from pipeline.errors import DataError, nearest
 
@@ -91,11 +102,20 @@ def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
 
 
 def _read_training(config: RunConfig) -> Source:
-    source = Source(demo_frame()[0]) if config.data == DEMO else read_source(config.data)
+    source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config)
     for role, name in (("target", config.target), ("weight", config.weight)):
         if name is not None and name not in source.frame.columns:
             raise DataError(f"the table has no {role} column {name!r}.{nearest(name, map(str, source.frame.columns))}")
     return source
+
+
+def _read_within_memory(config: RunConfig) -> Source:
+    size = size_of(config.data)
+    if size is not None:
+        check_fits(without_secrets(config.data), *size, config.sample_rows)
+    is_sampled = config.sample_rows is not None and (size is None or config.sample_rows < size[0])
+    sample = Sample(config.sample_rows, config.target, config.seed) if is_sampled else None
+    return read_source(config.data, sample=sample)
 
 
 def _read_test(config: RunConfig) -> tuple[pd.DataFrame, list[str]]:
@@ -133,28 +153,44 @@ def _split(frame: pd.DataFrame, config: RunConfig, task: Task) -> tuple[pd.DataF
 
 def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: list[str]) -> Dataset:
     frame, weight, weight_notes = _weighted_rows(frame, config.weight)
+    if kind != REGRESSION and config.n_folds is None:
+        kept, rare_notes = without_rare_classes(frame[config.target], FEWEST_FOLDS)
+        frame, weight = frame[kept].reset_index(drop=True), None if weight is None else weight[kept]
+        notes = [*notes, *rare_notes]
     task = make_task(frame[config.target], kind)
+    if kind == MULTICLASS and len(task.classes) == 2:
+        task = replace(task, kind=BINARY)
     target = encode_target(frame[config.target], task)
     if task.is_classification and len(task.classes) < 2:
         raise DataError(
             f"the target {config.target!r} has one class only in the training rows: there is nothing to learn."
         )
     check_class_sizes(target, task, config.n_folds or FEWEST_FOLDS, config.target)
+    if not task.is_classification:
+        check_magnitude(target, config.target)
     schema, schema_notes = infer_schema(frame, _no_features(config))
     if not schema.columns:
         raise DataError("no feature is left: " + ("; ".join(schema_notes) or "the target is the only column") + ".")
     table = replace(schema.encode(frame), target=target, weight=weight)
+    notes = [*notes, *weight_notes, *schema_notes, *_leak_notes(table, task, config.target)]
     return Dataset(
         table=table,
         schema=schema,
         task=task,
         target_name=config.target,
-        notes=(*notes, *weight_notes, *schema_notes),
+        notes=tuple(notes),
         name=_name_of(config.data),
         source=without_secrets(config.data),
         digest=_digest(table, schema, task),
         sample=_sample_of(frame[schema.column_names]),
     )
+
+
+def _leak_notes(table: Table, task: Task, target_name: str) -> list[str]:
+    return [
+        f"{name} says {target_name} exactly, row by row: leave it out if it is not known when predicting"
+        for name in telling_features(table, task)
+    ]
 
 
 def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tuple[Table, list[str]]:

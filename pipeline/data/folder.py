@@ -1,4 +1,4 @@
-"""Read a folder of Parquet files as one Arrow table."""
+"""A Parquet file, or a folder of them, as one Arrow data set."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from pipeline.data.files import Files, check_names, check_present, first_line
+from pipeline.data.files import Files, check_names, first_line
 from pipeline.errors import DataError
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,17}")
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
-def read_parquet_folder(uri: str, files: Files, columns: list[str] | None) -> pa.Table:
-    """Return the rows of all files, which have the same columns, with those that hive folders (`year=2024`) add.
+def open_parquet(uri: str, files: Files) -> ds.Dataset:
+    """Return the rows of a file, or of all files of a folder, not read yet.
 
-    Numbers of different width are widened to one type. Raises DataError when columns or types differ, two share a name,
-    or one of `columns` is missing.
+    The files of a folder have the same columns, and hive folders (`year=2024`) add theirs; numbers of different width
+    are widened to one type. Raises DataError when columns or types differ, or two share a name.
     """
+    if files.base is None:
+        schema = pq.read_schema(files.paths[0], filesystem=files.filesystem)
+        check_names(uri, schema.names)
+        return ds.dataset(files.paths[0], format="parquet", filesystem=files.filesystem)
     schemas = []
     for path in files.paths:
         schema = pq.read_schema(path, filesystem=files.filesystem).remove_metadata()
@@ -30,18 +34,14 @@ def read_parquet_folder(uri: str, files: Files, columns: list[str] | None) -> pa
     _check_same_columns(files, schemas)
     united = _unite(uri, schemas)
     added = _hive_fields(files, united.names)
-    whole = pa.schema([*united, *added])
-    if columns is not None:
-        check_present(uri, whole.names, columns)
-    dataset = ds.dataset(
+    return ds.dataset(
         list(files.paths),
-        schema=whole,
+        schema=pa.schema([*united, *added]),
         format="parquet",
         filesystem=files.filesystem,
         partitioning=ds.partitioning(added, flavor="hive"),
         partition_base_dir=files.base,
     )
-    return dataset.to_table(columns=columns)
 
 
 def _check_same_columns(files: Files, schemas: list[pa.Schema]) -> None:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from pipeline.data.duplicates import first_rows
 from pipeline.data.table import Table, Task
 from pipeline.errors import DataError
 from pipeline.seeds import derive_seed
@@ -15,6 +16,8 @@ FEWEST_FOLDS = 2
 # A plain holdout: its share of the rows, and the number of rows that say enough.
 HOLDOUT_SHARE, LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT = 0.2, 0.05, 50_000
 N_BLOCKS = 5
+# A row whose copies fill more than this share of a fold is not a mishap.
+MOST_COPIES_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ def make_folds(table: Table, task: Task, n_folds: int, seed: int) -> Folds:
     """Return folds whose sizes, and for classification whose rows of each class, differ by one at most.
 
     n_folds: 1 for a holdout of a fifth of the rows, or of fewer where these are plenty.
+    Copies of a row stay in its fold, which costs some of that evenness, lest a model be judged on what it has learnt by
+    heart; but not where a row repeats so often that folds would be lopsided: there, rows repeat by their nature.
 
     Raises DataError when there are fewer rows than folds, or than blocks of a holdout.
     """
@@ -71,7 +76,7 @@ def make_folds(table: Table, task: Task, n_folds: int, seed: int) -> Folds:
         raise DataError(f"{n_parts} folds need at least {n_parts} rows, but the table has {table.n_rows}.")
     if n_folds == 1:
         return _holdout(table, task, seed)
-    assignment = _dealt(table.target, task, n_folds, derive_seed(seed, "folds"))
+    assignment = _with_copies(_dealt(table.target, task, n_folds, derive_seed(seed, "folds")), table, task)
     return Folds(assignment, n_folds, assignment, n_folds)
 
 
@@ -82,10 +87,23 @@ def _dealt(target: np.ndarray, task: Task, n_parts: int, seed: int) -> np.ndarra
     return parts
 
 
+def _with_copies(parts: np.ndarray, table: Table, task: Task) -> np.ndarray:
+    """Return (n_rows,) parts with copies of a row in its part, where that leaves the parts much as they are."""
+    first = first_rows(table)
+    n_parts = int(parts.max()) + 1
+    most_often = np.bincount(first).max()
+    together = parts[first]
+    if most_often > MOST_COPIES_SHARE * table.n_rows / n_parts:
+        return parts
+    classes = table.target if task.is_classification else np.zeros(table.n_rows, dtype=np.int64)
+    before, after = (np.unique(classes * n_parts + chosen) for chosen in (parts, together))
+    return together if np.array_equal(before, after) else parts
+
+
 def _holdout(table: Table, task: Task, seed: int) -> Folds:
     share = min(HOLDOUT_SHARE, max(LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT / table.n_rows))
     seed = derive_seed(seed, "folds")
-    held_out = held_out_rows(table.target, task, share, seed)
+    held_out = _with_copies(held_out_rows(table.target, task, share, seed).astype(np.int8), table, task) > 0
     blocks = np.full(table.n_rows, -1, dtype=np.int8)
     blocks[held_out] = _dealt(table.target[held_out], task, N_BLOCKS, derive_seed(seed, "blocks"))
     return Folds(np.where(held_out, 0, -1).astype(np.int8), 1, blocks, N_BLOCKS)

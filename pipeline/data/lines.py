@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +18,42 @@ class LineFile:
     Any thread may append; while one process has the file open, another cannot open it. A last line that was not
     written whole is cut off.
 
+    on_trouble: hears, once, why a value could not be written (the disk is full); that value is left out, whole.
+
     Raises:
         ConfigError: another process has it.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, on_trouble: Callable[[str], None]):
+        self._on_trouble, self._had_trouble = on_trouble, False
         self._lock = threading.Lock()
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("ab", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
             raise ConfigError(f"a run is at work in {str(path.parent)!r}; wait for it, or stop it first.") from None
-        self._file.truncate(_length_of_whole_lines(path))
+        self._length = path.read_bytes().rfind(b"\n") + 1
+        self._file.truncate(self._length)
 
     def append(self, value: Any) -> None:
         """Write one value; nothing once the file is closed."""
-        line = json.dumps(value) + "\n"
+        line = json.dumps(value).encode() + b"\n"
         with self._lock:
-            if not self._file.closed:
-                self._file.write(line)
-                self._file.flush()
+            if self._file.closed:
+                return
+            try:
+                n_written = self._file.write(line)
+                trouble = "the disk is full" if n_written < len(line) else ""
+            except OSError as error:
+                trouble = (error.strerror or str(error)).lower()
+            if not trouble:
+                self._length += len(line)
+                return
+            self._file.truncate(self._length)
+        if not self._had_trouble:
+            self._had_trouble = True
+            self._on_trouble(trouble)
 
     def close(self) -> None:
         """Let another process have the file."""
@@ -53,7 +68,3 @@ def read_lines(path: Path) -> Iterator[Any]:
             for line in file:
                 if line.endswith(b"\n"):
                     yield json.loads(line)
-
-
-def _length_of_whole_lines(path: Path) -> int:
-    return path.read_bytes().rfind(b"\n") + 1

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from pipeline.data.csv import read_csv
 from pipeline.data.files import Files, check_names, check_present, find_files, first_line, without_secrets
-from pipeline.data.folder import read_parquet_folder
+from pipeline.data.folder import open_parquet
+from pipeline.data.sample import Sample, sampled_rows
 from pipeline.errors import DataError
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
@@ -41,12 +42,12 @@ def read_frame(uri: str, columns: list[str] | None = None) -> pd.DataFrame:
     return read_source(uri, columns).frame
 
 
-def read_source(uri: str, columns: list[str] | None = None) -> Source:
-    """Return what `read_frame` returns, with notes."""
+def read_source(uri: str, columns: list[str] | None = None, sample: Sample | None = None) -> Source:
+    """Return what `read_frame` returns, or a sample of its rows, with notes."""
     files = find_files(uri)
     uri = without_secrets(uri)
     try:
-        table = read_csv(uri, files) if files.is_csv else _read_parquet(uri, files, columns)
+        table = read_csv(uri, files) if files.is_csv else _read_parquet(uri, files, columns, sample)
     except pa.ArrowInvalid as error:
         raise DataError(_unreadable(uri, files, error)) from None
     except OSError as error:
@@ -54,9 +55,28 @@ def read_source(uri: str, columns: list[str] | None = None) -> Source:
     check_names(uri, table.column_names)
     if table.num_rows == 0:
         raise DataError(f"the table {uri!r} has no rows.")
+    if files.is_csv and sample is not None and sample.target in table.column_names:
+        table = table.take(pa.array(sampled_rows(table.column(sample.target), sample)))
     table = _chosen_columns(uri, table, columns)
-    notes = ("CSV is slower to read than Parquet, and its column types are guesses",) if files.is_csv else ()
-    return Source(to_frame(table), notes)
+    notes = ["CSV is slower to read than Parquet, and its column types are guesses"] if files.is_csv else []
+    if sample is not None:
+        notes.append(f"learns from a sample of {table.num_rows:,} rows, as --sample-rows asks")
+    return Source(to_frame(table), tuple(notes))
+
+
+def size_of(uri: str) -> tuple[int, int] | None:
+    """Return the (rows, columns) of a Parquet table, from its headers; None for CSV, which has to be read for that.
+
+    Raises DataError as `read_frame` does.
+    """
+    files = find_files(uri)
+    if files.is_csv:
+        return None
+    try:
+        dataset = open_parquet(without_secrets(uri), files)
+        return dataset.count_rows(), len(dataset.schema.names)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(_unreadable(without_secrets(uri), files, error)) from None
 
 
 def _unreadable(uri: str, files: Files, error: Exception) -> str:
@@ -73,9 +93,19 @@ def _chosen_columns(uri: str, table: pa.Table, columns: list[str] | None) -> pa.
     return table.select(columns)
 
 
-def _read_parquet(uri: str, files: Files, columns: list[str] | None) -> pa.Table:
-    if files.base is not None:
-        return read_parquet_folder(uri, files, columns)
+def _read_parquet(uri: str, files: Files, columns: list[str] | None, sample: Sample | None) -> pa.Table:
+    if files.base is None and sample is None:
+        return _read_file(uri, files, columns)
+    dataset = open_parquet(uri, files)
+    if columns is not None:
+        check_present(uri, dataset.schema.names, columns)
+    if sample is None or sample.target not in dataset.schema.names:
+        return dataset.to_table(columns=columns)
+    rows = sampled_rows(dataset.to_table(columns=[sample.target]).column(0), sample)
+    return dataset.take(pa.array(rows), columns=columns)
+
+
+def _read_file(uri: str, files: Files, columns: list[str] | None) -> pa.Table:
     with pq.ParquetFile(files.paths[0], filesystem=files.filesystem) as file:
         names = file.schema_arrow.names
         check_names(uri, names)

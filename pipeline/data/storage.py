@@ -1,15 +1,17 @@
-"""Folders that are there whole or not at all, on this machine or in an object store."""
+"""Files and folders that are there whole or not at all, on this machine or in an object store."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
+import uuid
 from pathlib import Path
 
 from pyarrow import fs
 
-from pipeline.data.files import resolve, without_secrets
+from pipeline.data.files import first_line, resolve, without_secrets
+from pipeline.errors import ConfigError
 
 _MARKER = "_COMPLETE"
 
@@ -66,6 +68,71 @@ def _fetch(filesystem: fs.FileSystem, path: str, local: Path) -> None:
     local.mkdir(parents=True, exist_ok=True)
     fs.copy_files(path, str(local), source_filesystem=filesystem, destination_filesystem=fs.LocalFileSystem())
     (local / _MARKER).unlink(missing_ok=True)
+
+
+def publish_file(local: Path, uri: str) -> None:
+    """Copy a file to `uri`, where it appears whole; OSError when the place cannot be written."""
+    filesystem, path = resolve(uri)
+    parent = path.rpartition("/")[0]
+    if isinstance(filesystem, fs.LocalFileSystem):
+        Path(parent).mkdir(parents=True, exist_ok=True)
+        aside = Path(parent) / f".{Path(path).name}.{os.getpid()}"
+        shutil.copyfile(local, aside)
+        aside.replace(path)
+        return
+    with filesystem.open_output_stream(path) as stream:
+        stream.write(local.read_bytes())
+
+
+def fetch_file(uri: str, local: Path) -> bool:
+    """Copy the file at `uri` to `local`; return whether there is one."""
+    filesystem, path = resolve(uri)
+    if not filesystem.get_file_info(path).is_file:
+        return False
+    with filesystem.open_input_stream(path) as stream:
+        local.write_bytes(stream.read())
+    return True
+
+
+def folders_in(uri: str) -> list[str]:
+    """Return the names of the whole folders at `uri`, in alphabetical order."""
+    filesystem, path = resolve(uri)
+    inside = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return sorted(one.base_name for one in inside if not one.is_file and _is_whole(filesystem, one.path))
+
+
+def remove_folder(uri: str) -> None:
+    """Delete the folder at `uri`, if there is one."""
+    filesystem, path = resolve(uri)
+    if filesystem.get_file_info(path).type == fs.FileType.Directory:
+        filesystem.delete_dir(path)
+
+
+def check_storage(uri: str) -> None:
+    """Raise ConfigError unless a file can be written to `uri`, read back and deleted."""
+    probe = join(uri, f".probe-{uuid.uuid4().hex}")
+    try:
+        filesystem, path = resolve(probe)
+        if isinstance(filesystem, fs.LocalFileSystem):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(b"probe")
+        with filesystem.open_input_stream(path) as stream:
+            is_same = stream.read() == b"probe"
+        filesystem.delete_file(path)
+    except OSError as error:
+        raise ConfigError(
+            f"--storage {without_secrets(uri)!r} cannot be written: {first_line(error)}. "
+            "Give a folder that every machine sees, or s3://BUCKET/FOLDER with the right to write there."
+        ) from None
+    if not is_same:
+        raise ConfigError(f"--storage {without_secrets(uri)!r} does not give back what is written to it.")
+
+
+def join(uri: str, *names: str) -> str:
+    """Return the URI of something below `uri`; a query stays at the end."""
+    path, question, query = uri.partition("?")
+    return "/".join([path.rstrip("/"), *names]) + question + query
 
 
 def exists(uri: str) -> bool:

@@ -22,6 +22,9 @@ from pipeline.errors import DataError
 MAX_NUMERIC_CLASSES = 20
 # Numbers that were written as text or categories are classes up to this many levels.
 MAX_SPELLED_CLASSES = 50
+# Squares of what lies within are within float64's range, with room to add them up.
+MOST_MAGNITUDE, LEAST_SPREAD = 1e150, 1e-150
+_NAMES_SHOWN = 8
 
 
 def known_rows(target: pd.Series) -> np.ndarray:
@@ -120,6 +123,34 @@ def encode_target(target: pd.Series, task: Task) -> np.ndarray:
         texts = [truth_of(text) for text in texts]
     codes = pd.Index(task.classes, dtype=object).get_indexer(pd.Index(texts, dtype=object)).astype(np.int32)
     return np.append(codes, np.int32(-1))[rows]
+
+
+def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, list[str]]:
+    """Return (n,) bool, the rows of classes with at least `n_rows`, and what is to be said of the others.
+
+    All rows are kept where fewer than two classes would be.
+    """
+    codes, texts = coded_text(target)
+    classes, places = np.unique(np.array(texts, dtype=object)[codes], return_inverse=True)
+    sizes = np.bincount(places)
+    rare = sizes < n_rows
+    if not rare.any() or (~rare).sum() < 2:
+        return np.ones(len(target), dtype=bool), []
+    shown = ", ".join(classes[rare][:_NAMES_SHOWN]) + (" …" if rare.sum() > _NAMES_SHOWN else "")
+    return ~rare[places], [
+        f"dropped {rare.sum():,} class{'es' if rare.sum() > 1 else ''} of {target.name} with fewer than {n_rows} rows, "
+        f"never to be predicted: {shown}"
+    ]
+
+
+def check_magnitude(target: np.ndarray, name: str) -> None:
+    """Raise DataError unless the squares of a regression's errors are numbers that float64 holds."""
+    most, spread = float(np.abs(target).max()), float(np.ptp(target / 2))
+    if most > MOST_MAGNITUDE or 0 < spread < LEAST_SPREAD:
+        raise DataError(
+            f"regression squares its errors, but the target {name!r} holds values up to {most:.3g} that differ by up "
+            f"to {2 * spread:.3g}, whose squares are no numbers. Multiply it by a power of ten first."
+        )
 
 
 def check_class_sizes(target: np.ndarray, task: Task, n_folds: int, name: str) -> None:

@@ -15,6 +15,7 @@ from pipeline.data.schema import Schema
 from pipeline.data.table import Table, Task
 from pipeline.ensemble.blend import Blend
 from pipeline.ensemble.digests import check_digests, digest_of, digests_of
+from pipeline.ensemble.losers import has_models
 from pipeline.ensemble.member import Member, load_member, predict_members
 from pipeline.ensemble.rows import Leaderboard, LeaderboardRow
 from pipeline.errors import DataError
@@ -153,13 +154,14 @@ def score_rows(
     """Return the leaderboard with `test` metrics for its completed rows, each fold model predicting once.
 
     test: encoded, with its target; weights and thresholds were fixed before it is looked at. The leader goes first,
-    then the others in their order, as long as time is left; rows that were not reached keep None.
+    then the others in their order, as long as time is left; rows that were not reached, or whose models are gone, keep
+    None.
     """
     trials = {result.trial_id: result for result in results}
     predictions: dict[tuple[str, int], np.ndarray] = {}
     rows = list(leaderboard.rows)
     for position, row in enumerate(rows):
-        if row.blend is None:
+        if row.blend is None or not all(has_models(trials[name]) for name in row.members):
             continue
         asked = [(name, fold) for name, folds in zip(row.members, row.folds, strict=True) for fold in folds]
         fresh = [model for model in asked if model not in predictions]

@@ -31,7 +31,8 @@ class RunSummary:
     trial_handicap: what single trials' scores were lowered by to rank them beside ensembles.
     predict_us: microseconds that the leader takes for a row. predict_budget_us: what it was to take at most, or None;
         n_too_dear: trials and ensembles that take more and rank below it.
-    test_score: None without test data. model_uri and registered_*: None where the store was away.
+    test_score: None without test data. The ids of MLflow, model_uri and registered_*: None where the
+        store was away.
     """
 
     folder: Path
@@ -52,8 +53,8 @@ class RunSummary:
     budget_s: float | None
     phase_began_s: Mapping[str, float]
     fit_cpu_s: float
-    experiment_id: str
-    parent_run_id: str
+    experiment_id: str | None
+    parent_run_id: str | None
     model_uri: str | None
     registered_name: str | None
     registered_version: int | None

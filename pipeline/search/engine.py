@@ -20,11 +20,14 @@ from pipeline.search.lean_ray import in_waiting_processes
 from pipeline.search.log import STATES, Entry, SearchListener, SearchLog
 from pipeline.search.plan import SearchPlan
 from pipeline.search.replay import finished_since
+from pipeline.trials.checkpoint import CHECKPOINT
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
 
 # How long after the deadline a trial that is deep inside a library call is waited for.
 GRACE_S = 1.0
+# How long after it a first model is waited for.
+HOPELESS_S = 30.0
 # Tune gives its actors 15 s to end.
 TUNE_ENDS_S = 20.0
 MOST_PENDING = 8
@@ -85,14 +88,15 @@ class Search:
         self._folder.mkdir(parents=True, exist_ok=True)
         for result in finished_since(self.log.entries(), self._folder):
             self.log.ended(result)
-        self._sweep(but=STATES)
+        self._sweep(keeps_what_goes_on=True)
         self._tune = self._executor.submit(self._run)
         self._tune.add_done_callback(lambda _: self.log.is_idle.set())
 
     def wait(self, timeout_s: float) -> bool:
         """Wait at most `timeout_s`; return whether the search is over.
 
-        After the deadline, trials deep inside a library call are waited for only as long as nothing is completed.
+        After the deadline, trials deep inside a library call are waited for only as long as nothing is completed, and
+        not for ever: one may hang.
 
         Raises:
             SearchError: Tune itself broke.
@@ -101,8 +105,9 @@ class Search:
         error = self._tune.exception() if self._tune.done() else None
         if error is not None:
             raise SearchError(f"Ray Tune broke off the search: {error}") from error
-        is_late = time.time() > self._plan.deadline + GRACE_S
-        return is_over or (is_late and any(result.status == COMPLETED for result in self.log.results()))
+        late_s = time.time() - self._plan.deadline
+        has_model = any(result.status == COMPLETED for result in self.log.results())
+        return is_over or late_s > HOPELESS_S or (late_s > GRACE_S and has_model)
 
     def results(self, why_cut_short: str = "the time was up") -> list[TrialResult]:
         """Return what every trial left; those still running count as stopped, those that never ran not at all."""
@@ -116,8 +121,8 @@ class Search:
     def close(self) -> None:
         """Let Tune end, and drop what only the search needed: its files, unfinished trials and members' states.
 
-        The states stay where nobody asked for results, since the search may then go on from them. Trials that outlast
-        the search are killed: Tune would wait for them, and Ray must not end before Tune.
+        What unfinished trials can go on from stays where nobody asked for results: the run was cut off then. Trials
+        that outlast the search are killed: Tune would wait for them, and Ray must not end before Tune.
         """
         self.log.is_closed.set()
         patience_ends = time.monotonic() + TUNE_ENDS_S
@@ -127,11 +132,12 @@ class Search:
         self.log.forget_actors()
         self._arena.ref = None
         self._executor.shutdown(wait=False)
-        self._sweep(but="" if self._is_concluded else STATES)
+        self._sweep(keeps_what_goes_on=not self._is_concluded)
 
-    def _sweep(self, but: str) -> None:
+    def _sweep(self, keeps_what_goes_on: bool) -> None:
         for unfinished in self._folder.glob(".*"):
-            if unfinished.name != but:
+            goes_on = unfinished.name == STATES or (unfinished / CHECKPOINT).exists()
+            if not (goes_on and keeps_what_goes_on):
                 shutil.rmtree(unfinished, ignore_errors=True)
 
     def _kill_late(self) -> None:

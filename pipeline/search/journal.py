@@ -19,12 +19,16 @@ BEAT_S = 2.0
 class Journal:
     """A file of events, each with the seconds that the run had taken by then.
 
+    on_notice: hears, once, that the file cannot be written.
+
     Raises:
         ConfigError: another run is writing it.
     """
 
-    def __init__(self, path: Path, elapsed_s: Callable[[], float]):
-        self._file = LineFile(path)
+    def __init__(self, path: Path, elapsed_s: Callable[[], float], on_notice: Callable[[str], None]):
+        self._file = LineFile(
+            path, lambda trouble: on_notice(f"{path} cannot be written ({trouble}): to resume would begin before here.")
+        )
         self._elapsed_s = elapsed_s
         self._noted_s = elapsed_s()
         self.has_model = False  # whether a trial was completed in this session

@@ -33,7 +33,7 @@ class Entry:
     """One trial as far as it has come.
 
     actor: the handle of the Ray actor that it runs or last ran in.
-    n_deaths: how often its process died, other than with its node.
+    n_losses, n_deaths: how often it was cut off, and how often because its process died and not its node.
     is_told: whether the listener has heard of its start in this session.
     n_left: how many of the rungs in `progress` were reached before it last gave up its state.
     left_fit_s, left_cpu_s: what it spent on states that it gave up.
@@ -46,6 +46,7 @@ class Entry:
     is_running: bool = False
     actor: Any = None
     is_told: bool = False
+    n_losses: int = 0
     n_deaths: int = 0
     n_left: int = 0
     left_fit_s: float = 0.0
@@ -66,6 +67,11 @@ class Entry:
     def with_all_costs(self, result: TrialResult) -> TrialResult:
         """Return the result with the cost of states that were given up."""
         return replace(result, fit_s=result.fit_s + self.left_fit_s, cpu_s=result.cpu_s + self.left_cpu_s)
+
+    def reached(self, progress: Progress) -> None:
+        """Take in a rung; those from there on are void, as the trial has begun anew."""
+        self.progress = [*(one for one in self.progress if one.rung < progress.rung), progress]
+        self.n_left = min(self.n_left, len(self.progress) - 1)
 
     def cut_short(self, reason: str | None) -> TrialResult:
         """Return the result of a trial that ends here."""
@@ -150,7 +156,7 @@ class SearchLog:
 
     def progressed(self, trial_id: str, progress: Progress) -> None:
         entry = self._entries[trial_id]
-        entry.progress.append(progress)
+        entry.reached(progress)
         if self._journal:
             self._journal.progressed(trial_id, progress)
         self._listener.trial_progress(entry.trial, progress.rung, progress.score)

@@ -23,15 +23,8 @@ def replay(events: Iterable[tuple[str, dict[str, Any]]], folder: Path) -> list[E
         if event == ASKED:
             trial = trial_from(what)
             entries[trial.trial_id] = Entry(len(entries), trial)
-        elif event == PROGRESSED:
-            _progress(entries[what.pop("trial_id")], what, folder)
-        elif event == TOOK_UP:
-            trial = trial_from(what)
-            entry = entries[trial.trial_id]
-            entry.leave_state()
-            entry.trial = trial
-        elif event == ENDED:
-            entries[what["trial_id"]].result = result_from(what)
+        elif what.get("trial_id") in entries:  # where the disk was full, a trial may have been asked for unnoted
+            _take_in(entries[what["trial_id"]], event, what, folder)
     for entry in entries.values():
         if entry.result is None or not _is_there(entry.result, folder):
             make_ready(entry, folder)
@@ -54,11 +47,17 @@ def _is_whole(place: Path) -> bool:
     return (place / "result.json").exists()
 
 
-def _progress(entry: Entry, what: dict[str, Any], folder: Path) -> None:
-    progress = progress_from(what)
-    if progress.state is not None and not _has_state(folder, progress.state):
-        progress = replace(progress, state=None)
-    entry.progress.append(progress)
+def _take_in(entry: Entry, event: str, what: dict[str, Any], folder: Path) -> None:
+    if event == PROGRESSED:
+        progress = progress_from({name: value for name, value in what.items() if name != "trial_id"})
+        if progress.state is not None and not _has_state(folder, progress.state):
+            progress = replace(progress, state=None)
+        entry.reached(progress)
+    elif event == TOOK_UP:
+        entry.leave_state()
+        entry.trial = trial_from(what)
+    elif event == ENDED:
+        entry.result = result_from(what)
 
 
 def _has_state(folder: Path, state: str) -> bool:
@@ -66,7 +65,7 @@ def _has_state(folder: Path, state: str) -> bool:
 
 
 def make_ready(entry: Entry, folder: Path) -> None:
-    """Let a trial that was cut off run again: a member of a population from its last state, others from the start."""
+    """Let a trial that was cut off run again: a member of a population from its last state, any from finished folds."""
     entry.result = None
     entry.is_running = False
     took_up = entry.trial.resume is not None and entry.has_left_state
@@ -78,5 +77,3 @@ def make_ready(entry: Entry, folder: Path) -> None:
         entry.trial = replace(entry.trial, resume=Resume(last.state, last.rung, last.lineage))
     else:
         entry.trial = replace(entry.trial, resume=None)
-        entry.progress.clear()
-        entry.n_left = 0

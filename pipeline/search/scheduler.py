@@ -13,7 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 from pipeline.search.log import Entry, SearchLog
 from pipeline.search.plan import SearchPlan
 from pipeline.search.population import Population, Snapshot
-from pipeline.search.replay import make_ready
+from pipeline.search.replay import finished_since, make_ready
 from pipeline.search.rungs import Rungs, survives
 from pipeline.search.searcher import TRIAL
 from pipeline.search.space import load_space
@@ -23,8 +23,10 @@ from pipeline.trials.climb import N_PBT_INTERVALS
 from pipeline.trials.result import result_from
 from pipeline.trials.trial import Progress, Resume, progress_from
 
-# How Ray says that an actor did not die by itself.
-NODE_DIED = "node has died"
+# How Ray says that an actor did not die by itself, or that nobody knows.
+NODE_DIED = ("node has died", "temporarily unavailable")
+# A trial that is cut off more often than this, for whatever reason, is not begun again.
+MOST_LOSSES = 20
 
 
 class FamilyScheduler(TrialScheduler):
@@ -104,13 +106,17 @@ class FamilyScheduler(TrialScheduler):
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Let a trial whose process died run again, on whatever node there is, until it has died too often."""
         entry = self._entry(trial)
-        error = str(trial.get_error() or "its process died").strip()
+        error = _error_of(trial)
         if self._log.is_closed.is_set():
             self._log.left_open(entry, "the search was over")
             return
-        is_preempted = trial.run_metadata.num_failures == 0 or NODE_DIED in error
+        for result in finished_since([entry], self._folder):  # it died on its way to say so
+            self._log.ended(result)
+            return
+        is_preempted = trial.run_metadata.num_failures == 0 or any(said in error for said in NODE_DIED)
+        entry.n_losses += 1
         entry.n_deaths += not is_preempted
-        if entry.n_deaths > self._plan.max_failures:
+        if entry.n_deaths > self._plan.max_failures or entry.n_losses > MOST_LOSSES:
             self._log.ended(failed(entry.trial, error.splitlines()[-1]))
         else:
             make_ready(entry, self._folder)
@@ -127,6 +133,13 @@ class FamilyScheduler(TrialScheduler):
 
     def debug_string(self) -> str:
         return "halving and populations by family"
+
+
+def _error_of(trial: TuneTrial) -> str:
+    """Return what Tune noted; its own `get_error` looks where the note is copied to later."""
+    noted = Path(trial.error_file) if trial.error_file else None
+    text = noted.read_text(errors="replace").strip() if noted and noted.exists() else ""
+    return text or "its process died"
 
 
 def _snapshot(trial_id: str, progress: Progress) -> Snapshot:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 from ray import tune
 from threadpoolctl import threadpool_limits
@@ -22,6 +23,7 @@ from pipeline.search.log import STATES
 from pipeline.search.searcher import TRIAL
 from pipeline.search.vault import Depot
 from pipeline.trials.attempt import Attempt
+from pipeline.trials.checkpoint import CHECKPOINT
 from pipeline.trials.climb import Arena, Means, climb
 from pipeline.trials.result import COMPLETED, TrialResult
 from pipeline.trials.trial import Progress, Trial, trial_from
@@ -64,9 +66,20 @@ class TrialTrainable(tune.Trainable):
         # Tune may start a trial in two actors and drop one, so each has its own folder until the trial is complete.
         self._workplace = self._site.depot.workplace()
         self._folder = self._workplace / f".{trial.trial_id}-{os.getpid()}"
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        if not self._take_over(trial.trial_id):
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(parents=True)
         self._attempt = Attempt(trial, lambda: climb(self._provided(trial), self._arena, self._means()))
+
+    def _take_over(self, trial_id: str) -> bool:
+        """Go on in the folder of a process that died on this trial, if it had finished a fold; return whether."""
+        for left in self._workplace.glob(f".{trial_id}-*"):
+            owner = int(left.name.rpartition("-")[2])
+            if (left / CHECKPOINT).exists() and (owner == os.getpid() or not psutil.pid_exists(owner)):
+                with suppress(OSError):  # another process was first
+                    left.rename(self._folder)
+                    return True
+        return False
 
     def _provided(self, trial: Trial) -> Trial:
         """Return the trial with the state that it takes up on this node."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 LOADER, ALIAS = "pipeline.ensemble.serve", "leader"
+_NEVER_OPEN = "MLflow was away all the time"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def publish_leader(tracker: Tracker, folder: Path, name: str) -> LeaderRecord:
 
     A store that is away costs the registration alone.
     """
+    if not tracker.is_open:
+        return LeaderRecord(folder, problem=_NEVER_OPEN)
     with Attempt() as attempt:
         experiment_id, run_id = tracker.ids()
         client = connect(tracker.uri)
@@ -88,6 +91,8 @@ def keep_model(
     leader_folder: what `Leader.save` wrote of that trial alone. The rest is as in
     `register_leader`.
     """
+    if not tracker.is_open:
+        return _NEVER_OPEN
     with Attempt() as attempt, TemporaryDirectory() as aside:
         experiment_id, parent_id = tracker.ids()
         tracker.flush()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,16 +48,18 @@ class Spooled:
 class Spool:
     """An append-only file of what is to be written and what was; its methods may be called from any thread.
 
-    path: None keeps nothing.
+    path: None keeps nothing. on_notice: hears, once, that the file cannot be written.
     key: a name that no other run has, by which a parent run is found whose creation was not noted any more.
 
     Raises:
         ConfigError: another process has it.
     """
 
-    def __init__(self, path: Path | None):
+    def __init__(self, path: Path | None, on_notice: Callable[[str], None] = lambda text: None):
         self.keeps = path is not None
-        self._file = LineFile(path) if path else None
+        self._file = (
+            LineFile(path, lambda trouble: on_notice(f"{path} cannot be written ({trouble})")) if path else None
+        )
         self.past = read_spool(path) if path else Spooled()
         self._lock = threading.Lock()
         self._n_updates = max(self.past.waiting, default=0)
@@ -109,6 +113,16 @@ def read_spool(path: Path) -> Spooled:
         else:
             past.run_ids[line["run"]] = line["id"]
     return past
+
+
+def forget_store(path: Path) -> None:
+    """Make every update in the spool at `path` wait again, for a store that has none of it; nothing without a spool."""
+    updates = [line["update"] for line in read_lines(path) if "update" in line]
+    if updates:
+        lines = [json.dumps({"number": number, "update": update}) for number, update in enumerate(updates, start=1)]
+        aside = path.with_name(f".{path.name}")
+        aside.write_text("\n".join(lines) + "\n")
+        aside.replace(path)
 
 
 def _forget(past: Spooled, key: Key, number: int) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_RANKED = 50
+# A store that has not answered by then will not.
+OPENING_S = 60.0
 _ENDS = {COMPLETED: "FINISHED", STOPPED: "FINISHED", FAILED: "FAILED"}
 
 
@@ -32,6 +34,7 @@ class Tracker:
     on_notice: hears, from another thread, that the store is away or back; each once.
     spool: the file that keeps what is not written yet. Where it is that of an earlier session, its runs go on under
         their ids, and what that session could not write is written first.
+    is_optional: whether a store that cannot be used from the start is waited for, instead of refused by `ids`.
     Whatever is logged has the credentials of URIs replaced by stars.
     """
 
@@ -43,12 +46,13 @@ class Tracker:
         run_name: str | None = None,
         on_notice: Callable[[str], None] = lambda text: None,
         spool: Path | None = None,
+        is_optional: bool = False,
     ):
         self.uri = uri
         self._on_notice = on_notice
-        self._spool = Spool(spool)
+        self._spool = Spool(spool, on_notice)
         writer = Writer(uri, experiment, artifact_location, run_name, self._spool)
-        self._worker = Worker(writer, uri, on_notice, self._spool)
+        self._worker = Worker(writer, uri, on_notice, self._spool, is_optional)
         self._lock = threading.Lock()
         self._put = {run: set(points) for run, points in self._spool.past.points.items()}
         self._open: set[str] = set()
@@ -69,6 +73,12 @@ class Tracker:
         """Whether an earlier session began the run."""
         return bool(self._spool.past.runs)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the store has the run; known once opening it was tried."""
+        self._worker.ready.wait(OPENING_S)
+        return self._worker.ids is not None
+
     def start(self) -> None:
         """Import MLflow, create the tables of a new store, the experiment and the parent run, all on the thread."""
         self._worker.start()
@@ -77,7 +87,7 @@ class Tracker:
         """Say that the parent run, ended or cut off in an earlier session, goes on."""
         self._worker.put(Update(status=RUNNING))
 
-    def ids(self, timeout_s: float = 60.0) -> tuple[str, str]:
+    def ids(self, timeout_s: float = OPENING_S) -> tuple[str, str]:
         """Return (experiment id, parent run id) once they are known; ConfigError if the store refuses or is mute."""
         known = self._worker.ready.wait(timeout_s)
         if self._worker.failure:

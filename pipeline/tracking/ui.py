@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError
 from pipeline.tracking.store import SERVERS, Store, absolute, check_store, sqlite_file, store_for, without_credentials
 
 _QUIET = ("MLFLOW_DISABLE_TELEMETRY=true", "DO_NOT_TRACK=true", "MLFLOW_DISABLE_AGENT_HINT=1")
+USUAL_PORT = 5000
 
 
 def ui_command(folder_or_uri: str) -> list[str]:
@@ -47,10 +48,17 @@ def _store(folder_or_uri: str) -> Store:
     config = folder / "config.yaml"
     if not config.exists():
         return store_for(None, folder / "run")
-    return store_for((yaml.safe_load(config.read_text()) or {}).get("tracking_uri"), folder)
+    uri = (yaml.safe_load(config.read_text()) or {}).get("tracking_uri")
+    if uri and "://***@" in uri:
+        raise ConfigError(f"the password of {uri!r} was not kept in {folder}: name the store's whole URI instead.")
+    return store_for(uri, folder)
 
 
 def _free_port() -> int:
+    """Return MLflow's usual port, or any where that is taken."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        try:
+            probe.bind(("127.0.0.1", USUAL_PORT))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

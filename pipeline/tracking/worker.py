@@ -36,12 +36,16 @@ class _Numbered:
 class Worker(threading.Thread):
     """Writes what `put` hands over until `stop`; news that cannot be written waits in memory, and in the spool.
 
-    ready: set when `ids` or `failure` is known. failure: why the store could not be used at all.
+    is_optional: whether a store that cannot be used is tried again and again, like one that goes away later.
+    ready: set when `ids` or `failure` is known, or one try was made. failure: why the store could not be used at all.
     """
 
-    def __init__(self, writer: Writer, uri: str, on_notice: Callable[[str], None], spool: Spool):
+    def __init__(
+        self, writer: Writer, uri: str, on_notice: Callable[[str], None], spool: Spool, is_optional: bool = False
+    ):
         super().__init__(name="stacktune-tracking", daemon=True)
         self._writer, self._uri, self._on_notice, self._spool = writer, uri, on_notice, spool
+        self._is_optional = is_optional
         self._inbox: queue.SimpleQueue[_Numbered | threading.Event | None] = queue.SimpleQueue()
         self._waiting: dict[Key, _Numbered] = {}
         self._flushes: list[threading.Event] = []
@@ -79,7 +83,8 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.ids = self._writer.open()
+            while self.ids is None and not self._stopping:
+                self._open()
         except ConfigError as error:
             self.failure = error
             return
@@ -88,6 +93,20 @@ class Worker(threading.Thread):
         while not self._stopping:
             self._gather()
             self._write_all()
+
+    def _open(self) -> None:
+        try:
+            self.ids = self._writer.open()
+        except ConfigError as error:
+            if not self._is_optional:
+                raise
+            self._wait_longer()
+            self._say("away", f"{error} The search goes on; what is not logged is written when it is back.")
+            self.ready.set()
+            self._gather()
+
+    def _wait_longer(self) -> None:
+        self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
 
     def _gather(self) -> None:
         """Take in news until it is time to write: after a while, or at once when someone waits for it."""
@@ -121,7 +140,9 @@ class Worker(threading.Thread):
             with Attempt() as attempt:
                 self._writer.write(self._waiting[key].update)
             if attempt.error and not attempt.refused:
-                self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+                self._wait_longer()
+                # The next try begins with another run, lest this one's news is what the store cannot take.
+                self._waiting[key] = self._waiting.pop(key)
                 self._say("away", _AWAY.format(uri=masked(self._uri), reason=attempt.reason))
                 return
             if attempt.error:

@@ -8,6 +8,7 @@ and one model a fold.
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from pipeline.families.base import Cache, Compute, Config, Job
 from pipeline.families.registry import get_family
 from pipeline.metrics import Metric
 from pipeline.seeds import derive_seed
+from pipeline.trials.checkpoint import Checkpoint, drop_checkpoint, load_checkpoint
 from pipeline.trials.fold_fit import FoldFit
 from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
 from pipeline.trials.scoring import all_metrics, fold_scores, growth_metric, part_score
@@ -31,6 +33,8 @@ from pipeline.trials.trial import Progress, Trial
 N_PBT_INTERVALS = 4
 # A trial goes on to the other folds only if each can have at least this share of the first fold's time.
 LEAST_FOLD_SHARE = 0.4
+# A trial that took less begins anew sooner than its folds are written and read.
+WORTH_KEEPING_S = 2.0
 N_TIMED_ROWS, N_WARMING_ROWS = 2000, 100
 
 
@@ -81,6 +85,9 @@ class _Climb:
         self.cpu_started_s = time.process_time()
 
     def run(self) -> Generator[Progress, None, TrialResult]:
+        kept = load_checkpoint(self.means.folder)
+        if kept is not None:
+            return self._all_folds(None, *kept)
         first = self._fold_fit(0)
         if self.trial.scheduler == "pbt":
             yield from self._population_rungs(first)
@@ -89,7 +96,11 @@ class _Climb:
         first_fold_s = self._elapsed()
         if not self._can_finish(first_fold_s):
             return self._result(STOPPED, error="no time left for the other folds")
-        return self._all_folds(first)
+        done = Checkpoint(self._rung(), tuple(self.curve), tuple(self.lineage))
+        return self._all_folds(first, done, np.zeros((self.arena.table.n_rows, self.arena.task.n_outputs)))
+
+    def _rung(self) -> int:
+        return (self.trial.resume.rung if self.trial.resume else 0) + len(self.curve)
 
     def _growth_rungs(self, first: FoldFit) -> Generator[Progress, None, None]:
         deadline = self._fold_deadline(0)
@@ -121,27 +132,31 @@ class _Climb:
             first.learner.save_state(state)
             yield self._progress(first, self._first_fold_score(first), rung, str(state))
 
-    def _all_folds(self, first: FoldFit) -> TrialResult:
+    def _all_folds(self, first: FoldFit | None, done: Checkpoint, oof: np.ndarray) -> TrialResult:
+        """Finish the folds that are not `done`, the first of which is grown already where nothing is."""
         table, folds = self.arena.table, self.arena.folds
-        oof = np.zeros((table.n_rows, self.arena.task.n_outputs))
-        n_units, predict_us = [], 0.0
-        for fold in range(folds.n_folds):
+        self.curve, self.lineage = [*done.curve], [*done.lineage]
+        for fold in range(len(done.n_units), folds.n_folds):
             fit = first if fold == 0 else self._grown_fold(fold)
             oof[folds.valid_rows(fold)] = fit.finish()
-            n_units.append(fit.best_units)
             folder = self.means.folder / f"fold{fold}"
+            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             fit.learner.save(folder)
-            predict_us += self._predict_us(fit)
+            done = done.with_fold(fit.best_units, self._predict_us(fit))
+            if self._elapsed() > WORTH_KEEPING_S:
+                done.save(self.means.folder, oof)
         np.save(self.means.folder / "oof.npy", oof)
+        drop_checkpoint(self.means.folder)
         scores = fold_scores(self.arena.metric, self.arena.task, table, folds, oof)
         self.curve.append(float(np.mean(scores)))
         return self._result(
             COMPLETED,
+            rungs_reached=done.rung + 1,
             fold_scores=scores,
             metrics=all_metrics(self.arena.task, table, folds, oof),
-            n_units=tuple(n_units),
-            predict_us=predict_us,
+            n_units=done.n_units,
+            predict_us=sum(done.predict_us),
         )
 
     def _grown_fold(self, fold: int) -> FoldFit:
@@ -222,14 +237,14 @@ class _Climb:
         fit.learner.predict(sample)
         return (time.process_time() - started) * 1e6 / sample.n_rows
 
-    def _result(self, status: str, **outcome: Any) -> TrialResult:
+    def _result(self, status: str, rungs_reached: int | None = None, **outcome: Any) -> TrialResult:
         return TrialResult(
             trial_id=self.trial.trial_id,
             family=self.trial.family,
             config=dict(self.trial.config),
             scheduler=self.trial.scheduler,
             status=status,
-            rungs_reached=(self.trial.resume.rung if self.trial.resume else 0) + len(self.curve),
+            rungs_reached=self._rung() if rungs_reached is None else rungs_reached,
             n_rungs=self.n_rungs,
             curve=tuple(self.curve),
             fit_s=self._elapsed(),

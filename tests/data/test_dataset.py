@@ -171,12 +171,18 @@ def test_weights_have_mean_one_and_rows_of_none_are_dropped(load):
             {"y": ["a"] * 4 + ["b"] * 56},
             r"a row in each of 5 folds, but 'a' of 'y' has 4\. .* fewer --folds\.$",
         ),
-        ({}, {"y": [1, 2, 3, 3, 3] + [2] * 55}, r"but '1' of 'y' has 1\..*or choose --task regression"),
+        (
+            {"folds": 2},
+            {"y": [1, 2, 3, 3, 3] + [2] * 55},
+            r"but '1' of 'y' has 1\..*or choose --task regression",
+        ),
         (
             {},
             {"x": [1.0] * 60, "k": [None] * 60},
             r"no feature is left: dropped 1 column with one value only: x; .*: k\.",
         ),
+        ({}, {"y": np.arange(60) * 1e299}, r"values up to 5\.9e\+300 .* Multiply it by a power of ten first"),
+        ({}, {"y": np.arange(60) * 1e-299}, r"differ by up to 5\.9e-298, whose squares are no numbers"),
         (
             {"target": "x", "test_size": 0.001},
             {},
@@ -187,6 +193,20 @@ def test_weights_have_mean_one_and_rows_of_none_are_dropped(load):
 def test_what_cannot_be_learnt_from_is_refused(load, flags, columns, message):
     with pytest.raises(DataError, match=message):
         load(make_frame(**columns), **flags)
+
+
+def test_classes_of_one_row_are_dropped_and_named(load):
+    dataset, _ = load(make_frame(y=["a", "b", *["c", "d"] * 29]))
+    assert dataset.task.classes == ("c", "d")
+    assert dataset.task.kind == "binary"
+    assert dataset.table.n_rows == 58
+    assert "dropped 2 classes of y with fewer than 2 rows, never to be predicted: a, b" in dataset.notes
+
+
+def test_a_column_that_says_the_target_is_named(load):
+    truth = ["a", "b", "c"] * 20
+    dataset, _ = load(make_frame(y=truth, copy=[value.upper() for value in truth]))
+    assert "copy says y exactly, row by row: leave it out if it is not known when predicting" in dataset.notes
 
 
 def test_a_table_of_the_target_alone_is_refused(load):

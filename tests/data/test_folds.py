@@ -85,3 +85,32 @@ def test_a_holdout_is_judged_in_blocks_and_its_rows_are_not_trained_on(labelled,
 def test_of_very_many_rows_a_smaller_share_is_held_out():
     folds = make_folds(table_of(np.arange(500_000, dtype=float)), REGRESSION, 1, 0)
     assert len(folds.judged_rows) == 50_000
+
+
+@given(st.integers(0, 20), st.integers(2, 8), st.integers(1, 60), st.sampled_from([0, 3]))
+def test_copies_of_a_row_are_in_one_fold(seed, n_folds, n_copied, n_classes):
+    random = np.random.default_rng(seed)
+    features = random.normal(size=(300, 4)).astype(np.float32)
+    target = np.arange(300) % n_classes if n_classes else random.normal(size=300)
+    copied = random.choice(300, n_copied, replace=False)
+    features = np.concatenate([features, features[copied]])
+    table = Table(features, tuple("abcd"), target=np.concatenate([target, target[copied]]))
+    task = classes_of(n_classes) if n_classes else REGRESSION
+    folds = make_folds(table, task, n_folds, seed)
+    np.testing.assert_array_equal(folds.assignment[300:], folds.assignment[copied])
+    sizes = np.bincount(folds.assignment, minlength=n_folds)
+    assert sizes.min() > 0.5 * len(table.target) / n_folds
+    holdout = make_folds(table, task, 1, seed)
+    np.testing.assert_array_equal(holdout.assignment[300:], holdout.assignment[copied])
+
+
+def test_rows_with_another_target_are_no_copies():
+    features = np.repeat(np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32), 2, axis=0)
+    table = Table(features, ("a", "b"), target=np.arange(200) % 2)
+    assignment = make_folds(table, classes_of(2), 5, 0).assignment
+    assert (assignment[::2] != assignment[1::2]).any()
+
+
+def test_where_rows_repeat_by_nature_folds_stay_even():
+    table = Table(np.zeros((400, 1), dtype=np.float32), ("x",), target=np.arange(400) % 2)
+    assert np.ptp(np.bincount(make_folds(table, classes_of(2), 5, 0).assignment)) <= 1

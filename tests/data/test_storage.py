@@ -2,6 +2,7 @@ import pytest
 from pyarrow import fs
 
 from pipeline.data import storage
+from pipeline.errors import ConfigError
 
 
 @pytest.fixture
@@ -68,3 +69,46 @@ def test_in_a_store_a_folder_is_there_once_its_marker_is(tmp_path, folder, store
     storage._publish_in_store(folder, store, "run")
     storage._fetch(store, "run", tmp_path / "back")
     assert files_of(tmp_path / "back") == files_of(folder)
+
+
+@pytest.mark.parametrize("as_uri", [False, True])
+def test_a_file_is_published_and_fetched_and_a_missing_one_is_none(tmp_path, as_uri):
+    (tmp_path / "file").write_bytes(b"one")
+    place = tmp_path / "deep" / "er"
+    uri = place.as_uri() if as_uri else str(place)
+    storage.publish_file(tmp_path / "file", storage.join(uri, "file"))
+    assert [path.name for path in place.iterdir()] == ["file"]
+    assert storage.fetch_file(storage.join(uri, "file"), tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b"one"
+    assert not storage.fetch_file(storage.join(uri, "none"), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_whole_folders_are_listed(tmp_path, folder):
+    for name in ("b", "a"):
+        storage.publish_folder(folder, str(tmp_path / "out" / name))
+    assert storage.folders_in(str(tmp_path / "out")) == ["a", "b"]
+    assert storage.folders_in(str(tmp_path / "nowhere")) == []
+
+
+def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path):
+    storage.check_storage(str(tmp_path / "new"))
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"--storage '.*file/below' cannot be written: .*s3://BUCKET/FOLDER"):
+        storage.check_storage(str(tmp_path / "file" / "below"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "joined"),
+    [
+        ("runs/", "runs/a/b"),
+        ("s3://bucket/runs", "s3://bucket/runs/a/b"),
+        ("s3://bucket?region=x&scheme=http", "s3://bucket/a/b?region=x&scheme=http"),
+    ],
+)
+def test_uris_are_joined_before_their_query(uri, joined):
+    assert storage.join(uri, "a", "b") == joined

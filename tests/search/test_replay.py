@@ -26,7 +26,7 @@ FAMILIES = ["lightgbm", "linear"]
 
 def play(plan: SearchPlan, folder: Path, stop_after: int | None = None) -> list[Trial]:
     """Search, or go on, until all trials have ended or the journal has `stop_after` lines; return what was asked."""
-    journal = Journal(folder / "journal.jsonl", lambda: 0.0)
+    journal = Journal(folder / "journal.jsonl", lambda: 0.0, print)
     log = SearchLog(Nobody(), journal)
     log.restore(replay(read_journal(folder / "journal.jsonl"), folder))
     searcher, running = FamilySearcher(plan, log), []
@@ -81,7 +81,7 @@ def test_more_trials_go_on_where_fewer_ended(uninterrupted, tmp_path):
 
 def test_the_time_that_was_taken_is_that_of_the_last_event(tmp_path):
     clock = iter((0.0, 3.0, 7.5))
-    journal = Journal(tmp_path / "journal.jsonl", lambda: next(clock))
+    journal = Journal(tmp_path / "journal.jsonl", lambda: next(clock), print)
     journal.asked(Trial("linear-0000", "linear", {}))
     journal.asked(Trial("linear-0001", "linear", {}))
     journal.close()
@@ -101,7 +101,7 @@ class TestPopulation:
 
     @pytest.fixture
     def folder(self, tmp_path) -> Path:
-        journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0)
+        journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0, print)
         log = SearchLog(Nobody(), journal)
         for trial in (self.first, self.second):
             log.add(trial)
@@ -127,8 +127,11 @@ class TestPopulation:
         for state in (folder / STATES).iterdir():
             state.rmdir()
         first, second = self.entries(folder)
-        assert (first.trial, first.progress) == (self.first, [])
-        assert (second.trial.resume, second.progress) == (None, [])
+        assert first.trial == self.first
+        assert second.trial.resume is None
+        for entry in (first, second):
+            entry.reached(replace(entry.progress[0], score=0.7))
+            assert [progress.score for progress in entry.progress] == [0.7]
 
     def test_the_population_compares_newcomers_with_those_before(self, folder):
         log = SearchLog(Nobody())
@@ -141,7 +144,7 @@ class TestPopulation:
 
 
 def test_a_trial_completed_after_the_last_line_counts(tmp_path):
-    journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0)
+    journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0, print)
     log = SearchLog(Nobody(), journal)
     trial = Trial("linear-0000", "linear", {"alpha": 1.0})
     log.add(trial)
@@ -154,7 +157,7 @@ def test_a_trial_completed_after_the_last_line_counts(tmp_path):
 
 
 def test_a_completed_trial_whose_folder_is_gone_runs_again(tmp_path):
-    journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0)
+    journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0, print)
     log = SearchLog(Nobody(), journal)
     trial = Trial("linear-0000", "linear", {"alpha": 1.0})
     log.add(trial)
@@ -165,7 +168,7 @@ def test_a_completed_trial_whose_folder_is_gone_runs_again(tmp_path):
 
 
 def test_results_of_a_folder_that_moved_are_found(tmp_path):
-    journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0)
+    journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0, print)
     log = SearchLog(Nobody(), journal)
     trial = Trial("linear-0000", "linear", {"alpha": 1.0})
     log.add(trial)

@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,69 @@ def server(tmp_path_factory: pytest.TempPathFactory):
     server.start()
     yield server
     server.stop()
+
+
+class Proxy:
+    """A way to a server on which requests go astray.
+
+    mode: "open"; "drop" ends the connection; "slow" answers late; "lost" does what is asked and says that it failed;
+    a number is the status of every answer.
+    """
+
+    def __init__(self, server: Server):
+        proxy = self
+        self.mode: str | int = "open"
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                proxy.answer(self)
+
+            do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 — as http.server wants them
+
+            def log_message(self, *_: object) -> None:
+                """Not on the screen."""
+
+        self._upstream = server.uri
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.uri = f"http://127.0.0.1:{self._http.server_port}"
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        mode, body = self.mode, handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        if mode == "drop":
+            handler.connection.close()
+            return
+        if isinstance(mode, int):
+            self._say(handler, mode, b'{"error_code": "INTERNAL_ERROR", "message": "astray"}')
+            return
+        if mode == "slow":
+            time.sleep(5)
+        kept = {name: handler.headers[name] for name in ("Content-Type", "Accept") if name in handler.headers}
+        request = urllib.request.Request(self._upstream + handler.path, body or None, kept, method=handler.command)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answered:
+                status, content = answered.status, answered.read()
+        except urllib.error.HTTPError as error:
+            status, content = error.code, error.read()
+        self._say(handler, 503 if mode == "lost" else status, content)
+
+    def _say(self, handler: BaseHTTPRequestHandler, status: int, content: bytes) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    proxy = Proxy(server)
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture(scope="session")

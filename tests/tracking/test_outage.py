@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 from mlflow.tracking import MlflowClient
@@ -81,3 +82,79 @@ def test_a_server_that_stays_away_costs_the_run_no_more_than_the_timeout(server,
     finally:
         server.start()
     assert said[-1] == "MLflow stayed away: what 2 of its runs logged last is lost there."
+
+
+N_OUTAGES, N_TRIALS = 10, 40
+OUTAGES = ("drop", "lost", "slow", 500, 401, 403, 429, 502)
+
+
+def test_ten_random_outages_lose_and_double_nothing(proxy, finished, tmp_path):
+    chance, said = random.Random(0), []
+    tracker = Tracker(proxy.uri, "outages", None, "first run", said.append, tmp_path / "tracking.jsonl")
+    tracker.start()
+    tracker.log_task("binary", get_metric("roc_auc", "binary"))
+    tracker.ids()
+    names = [f"lightgbm-{number:04}" for number in range(N_TRIALS)]
+    for outage in range(N_OUTAGES):
+        proxy.mode = chance.choice(OUTAGES)
+        for name in names[outage::N_OUTAGES]:
+            tracker.trial_started(name, "lightgbm", "asha", {"n_leaves": 31})
+            tracker.trial_progress(name, 1, 0.7)
+            time.sleep(chance.uniform(0, 0.4))
+            tracker.trial_finished(finished(name))
+        proxy.mode = "open"
+        time.sleep(chance.uniform(0, 1.5))
+    assert tracker.finish("FINISHED", {"cv_roc_auc": 0.8}, {"leader": names[0]}, timeout_s=60)
+    assert any("cannot be written" in text for text in said)
+
+    client = MlflowClient(proxy.uri)
+    experiment_id, _ = tracker.ids()
+    runs = {run.info.run_name: run for run in client.search_runs([experiment_id])}
+    assert sorted(runs) == sorted(["first run", *names])
+    assert len(client.search_runs([experiment_id])) == N_TRIALS + 1
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    for name in names:
+        run = runs[name]
+        assert run.data.params == {"n_leaves": "31", "learning_rate": "0.05"}
+        assert [point.step for point in client.get_metric_history(run.info.run_id, "roc_auc")] == [1, 2, 3]
+        assert len(client.get_metric_history(run.info.run_id, "fold_score")) == 2
+
+
+def test_an_optional_store_that_is_away_at_first_is_written_when_it_comes(proxy, finished):
+    said: list[str] = []
+    proxy.mode = 500
+    tracker = Tracker(proxy.uri, "late", None, "first run", said.append, is_optional=True)
+    tracker.start()
+    tracker.log_task("binary", get_metric("roc_auc", "binary"))
+    tracker.trial_finished(finished("lightgbm-0000"))
+    assert not tracker.flush(timeout_s=4)
+    assert not tracker.is_open
+    assert len(said) == 1
+    assert said[0].endswith("The search goes on; what is not logged is written when it is back.")
+    proxy.mode = "open"
+    assert tracker.finish("FINISHED", {}, {}, timeout_s=60)
+    experiment_id, _ = tracker.ids()
+    assert len(MlflowClient(proxy.uri).search_runs([experiment_id])) == 2
+
+
+def test_what_a_run_could_not_log_is_sent_later(server, finished, tmp_path):
+    tracker = Tracker(server.uri, "later", None, "first run", spool=tmp_path / "tracking.jsonl")
+    tracker.start()
+    tracker.log_task("binary", get_metric("roc_auc", "binary"))
+    tracker.ids()
+    server.stop()
+    try:
+        tracker.trial_finished(finished("lightgbm-0000"))
+        assert not tracker.finish("FINISHED", {}, {}, timeout_s=2)
+    finally:
+        server.start()
+    late = Tracker(server.uri, "later", None, "first run", spool=tmp_path / "tracking.jsonl")
+    assert late.n_waiting == 2
+    late.start()
+    assert late.flush(timeout_s=30)
+    late.close()
+    experiment_id, _ = late.ids()
+    runs = MlflowClient(server.uri).search_runs([experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["first run", "lightgbm-0000"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert Tracker(server.uri, "later", None, "first run", spool=tmp_path / "tracking.jsonl").n_waiting == 0

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.errors import ConfigError
 from pipeline.metrics import get_metric
-from pipeline.tracking.spool import Spool, read_spool
+from pipeline.tracking.spool import Spool, forget_store, read_spool
 from pipeline.tracking.tracker import Tracker
 from pipeline.tracking.updates import Input, Point, Update
 
@@ -91,6 +91,23 @@ def test_a_killed_process_costs_mlflow_nothing(sqlite_uri, tmp_path, wait_s):
         if run.info.run_id != parent_id:
             assert run.data.params["n_leaves"] == str(int(run.info.run_name[-4:]))
             assert [point.step for point in client.get_metric_history(run.info.run_id, "roc_auc")] == [1, 2, 3]
+
+
+def test_a_store_that_is_lost_is_filled_again_from_the_spool(tmp_path, finished):
+    for uri in (f"sqlite:///{tmp_path}/first.db", f"sqlite:///{tmp_path}/second.db"):
+        tracker = Tracker(uri, "lost", None, "a run", spool=tmp_path / "tracking.jsonl")
+        tracker.start()
+        tracker.log_task("binary", get_metric("roc_auc", "binary"))
+        if "first" in uri:
+            tracker.trial_started("lightgbm-0000", "lightgbm", "asha", {"n_leaves": 31})
+            tracker.trial_finished(finished("lightgbm-0000"))
+        assert tracker.finish("FINISHED", {}, {}, timeout_s=60)
+        forget_store(tmp_path / "tracking.jsonl")
+    experiment_id, _ = tracker.ids()
+    runs = {run.info.run_name: run for run in MlflowClient(uri).search_runs([experiment_id])}
+    assert runs.keys() == {"a run", "lightgbm-0000"}
+    assert runs["lightgbm-0000"].data.params["n_leaves"] == "31"
+    assert runs["lightgbm-0000"].data.metrics["cv_roc_auc"] == 0.8
 
 
 def test_a_run_that_the_store_does_not_know_is_refused_with_the_remedy(sqlite_uri, tmp_path):

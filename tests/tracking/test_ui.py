@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
+from pipeline.tracking import ui
 from pipeline.tracking.tracker import Tracker
 from pipeline.tracking.ui import ui_command
 
@@ -44,9 +45,18 @@ def test_a_run_folder_means_the_store_that_its_config_names(output, tmp_path):
     assert given(ui_command(str(output)), "--backend-store-uri") == f"sqlite:///{tmp_path}/other.db"
 
 
-def test_two_commands_take_two_ports(output):
-    ports = {given(ui_command(str(output)), "--port") for _ in range(5)}
-    assert len(ports) > 1
+def test_the_usual_port_is_taken_where_it_is_free_and_any_other_where_not(output, monkeypatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(ui, "USUAL_PORT", other.getsockname()[1])
+        assert given(ui_command(str(output)), "--port") != str(ui.USUAL_PORT)
+    assert given(ui_command(str(output)), "--port") == str(ui.USUAL_PORT)
+
+
+def test_a_password_that_was_not_kept_is_asked_for(output):
+    (output / "config.yaml").write_text("tracking_uri: postgresql://***@db/mlflow\n")
+    with pytest.raises(ConfigError, match=r"password of 'postgresql://\*{3}@db/mlflow' was not kept .* whole URI"):
+        ui_command(str(output))
 
 
 def test_a_servers_own_page_is_opened_and_its_password_not_shown(server):

@@ -15,6 +15,7 @@ from pipeline.data.table import Table, Task
 from pipeline.families.registry import get_family
 from pipeline.metrics import get_metric
 from pipeline.search.space import load_space
+from pipeline.trials import climb as climb_module
 from pipeline.trials.attempt import Attempt
 from pipeline.trials.climb import Arena, Means, climb
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
@@ -181,3 +182,34 @@ def test_a_result_survives_its_file(arena, tmp_path):
     _, result = finish(climb(first_trial("linear"), arena, means_in(tmp_path)))
     result.save(tmp_path)
     assert TrialResult.load(tmp_path) == result
+
+
+class PowerCutError(Exception):
+    """What a killed process has no time to raise."""
+
+
+@pytest.mark.parametrize("n_folds_done", [1, 2])
+def test_a_trial_that_died_goes_on_after_the_folds_that_it_had_finished(arena, tmp_path, monkeypatch, n_folds_done):
+    monkeypatch.setattr(climb_module, "WORTH_KEEPING_S", 0.0)
+    trial = first_trial("lightgbm")
+    _, whole = finish(climb(trial, arena, means_in(tmp_path / "whole")))
+    means, started = means_in(tmp_path / "cut"), []
+    fold_fit = climb_module.FoldFit
+
+    def dying(*words):
+        started.append(words)
+        if len(started) > n_folds_done:
+            raise PowerCutError("dark")
+        return fold_fit(*words)
+
+    monkeypatch.setattr(climb_module, "FoldFit", dying)
+    with pytest.raises(PowerCutError):
+        finish(climb(trial, arena, means))
+    (means.folder / f"fold{n_folds_done}").mkdir()  # half written
+    monkeypatch.setattr(climb_module, "FoldFit", fold_fit)
+    seen, result = finish(climb(trial, arena, means))
+    assert seen == []
+    timed = {"fit_s": 0, "cpu_s": 0, "predict_us": 0, "folder": None}
+    assert replace(result, **timed) == replace(whole, **timed)
+    np.testing.assert_array_equal(load_oof(result), load_oof(whole))
+    assert {path.name for path in means.folder.iterdir()} == {"oof.npy", "fold0", "fold1", "fold2"}

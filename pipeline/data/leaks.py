@@ -1,0 +1,50 @@
+"""Features that say the target outright."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import rankdata
+
+from pipeline.data.table import Table, Task
+
+# Fewer rows agree by chance.
+_FEWEST_ROWS = 20
+_N_LOOKED_AT = 1_000
+_LEAST_KNOWN_SHARE = 0.5
+
+
+def telling_features(table: Table, task: Task) -> list[str]:
+    """Return the names of features from which the target follows in every row where they are known.
+
+    For classification a feature with about as many values as there are classes, each with rows of one class only; for
+    regression one that rises, or falls, whenever the target does.
+    """
+    if table.n_rows < _FEWEST_ROWS:
+        return []
+    tells = _tells_class if task.is_classification else _tells_order
+    some = np.linspace(0, table.n_rows - 1, min(_N_LOOKED_AT, table.n_rows)).astype(np.int64)
+    return [
+        name
+        for place, name in enumerate(table.names)
+        if tells(table.features[some, place], table.target[some], task)
+        and tells(table.features[:, place], table.target, task)
+    ]
+
+
+def _tells_class(values: np.ndarray, target: np.ndarray, task: Task) -> bool:
+    known = np.isfinite(values)
+    if known.mean() < _LEAST_KNOWN_SHARE:
+        return False
+    levels, codes = np.unique(values[known], return_inverse=True)
+    if not 2 <= len(levels) <= 2 * task.n_outputs:
+        return False
+    pairs = np.unique(codes * task.n_outputs + target[known])
+    return len(pairs) == len(levels) and len(np.unique(target[known])) > 1
+
+
+def _tells_order(values: np.ndarray, target: np.ndarray, task: Task) -> bool:
+    known = np.isfinite(values)
+    if known.mean() < _LEAST_KNOWN_SHARE or not np.ptp(values[known]):
+        return False
+    rows, aims = rankdata(values[known], "dense"), rankdata(target[known], "dense")
+    return bool((rows == aims).all() or (rows == aims.max() + 1 - aims).all())

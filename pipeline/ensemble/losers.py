@@ -1,0 +1,35 @@
+"""Freeing the disk of models that nobody will ask: those of completed trials that no ensemble can draw on any more."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.ensemble.candidates import MOST_CANDIDATES, eligible
+from pipeline.trials.result import TrialResult
+
+# Candidates are chosen without one fold or another too, which moves a trial by some places, never by so many.
+N_KEPT, N_KEPT_A_FAMILY = 2 * MOST_CANDIDATES, 3
+
+
+def losers(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """Return the completed trials that are neither among the best nor among the best of their family."""
+    ranked, n_seen, lost = eligible(results), {}, []
+    for place, result in enumerate(ranked):
+        n_seen[result.family] = n_seen.get(result.family, 0) + 1
+        if place >= N_KEPT and n_seen[result.family] > N_KEPT_A_FAMILY:
+            lost.append(result)
+    return lost
+
+
+def drop_models(results: Sequence[TrialResult]) -> None:
+    """Delete the fold models of losers; what they predicted out of fold stays."""
+    for result in losers(results):
+        for models in Path(result.folder).glob("fold*"):
+            shutil.rmtree(models, ignore_errors=True)
+
+
+def has_models(result: TrialResult) -> bool:
+    """Whether a trial's fold models are there."""
+    return result.folder is not None and (Path(result.folder) / "fold0").is_dir()

@@ -1,0 +1,145 @@
+"""A copy of a run's folder in shared storage or an object store, so that another machine can go on with the run."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.data.files import without_secrets
+from pipeline.data.storage import (
+    exists,
+    fetch_file,
+    fetch_folder,
+    folders_in,
+    join,
+    publish_file,
+    publish_folder,
+)
+from pipeline.errors import ConfigError
+from pipeline.report.outputs import DEFAULT_PARENT
+from pipeline.resume import CONFIG, JOURNAL, SPOOL, STATE, TRIALS
+
+EVERY_S = 10.0
+RESULTS = ("run.json", "leaderboard.parquet", "leaderboard.csv")
+# The journal goes last: what it says of trials is then there.
+FILES = (CONFIG, *RESULTS, SPOOL, STATE, JOURNAL)
+LEADER = "leader"
+
+
+class Mirror(threading.Thread):
+    """Copies what is new in `folder` to `uri` every ten seconds, until `close`.
+
+    A store that is away is tried again each time; `on_notice` hears of it once.
+    """
+
+    def __init__(self, folder: Path, uri: str, on_notice: Callable[[str], None]):
+        super().__init__(name="stacktune-mirror", daemon=True)
+        self._folder, self._uri, self._on_notice = folder, uri, on_notice
+        self._copied: dict[str, tuple[int, int]] = {}
+        self._is_closing = threading.Event()
+        self._is_away = False
+
+    def run(self) -> None:
+        while not self._is_closing.wait(EVERY_S):
+            self._copy()
+
+    def close(self) -> bool:
+        """Copy what is left; return whether the copy is whole."""
+        self._is_closing.set()
+        if self.is_alive():
+            self.join()
+        return self._copy()
+
+    def _copy(self) -> bool:
+        try:
+            self._copy_news()
+        except OSError as error:
+            if not self._is_away:
+                self._is_away = True
+                self._on_notice(f"the storage cannot be written ({error}). The run goes on; it is tried again.")
+            return False
+        self._is_away = False
+        return True
+
+    def _copy_news(self) -> None:
+        for folder in [*sorted((self._folder / TRIALS).glob("[!.]*")), self._folder / LEADER]:
+            name, stamp = folder.relative_to(self._folder).as_posix(), _stamp(folder)
+            if stamp is not None and self._copied.get(name) != stamp:
+                publish_folder(folder, join(self._uri, name))
+                self._copied[name] = stamp
+        for name in FILES:
+            stamp = _stamp(self._folder / name)
+            if stamp is not None and self._copied.get(name) != stamp:
+                publish_file(self._folder / name, join(self._uri, name))
+                self._copied[name] = stamp
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return what changes when `path` does; None where it is not there."""
+    try:
+        seen = path.stat()
+    except FileNotFoundError:
+        return None
+    return seen.st_mtime_ns, seen.st_size
+
+
+@contextmanager
+def mirrored(folder: Path, uri: str | None, on_notice: Callable[[str], None]) -> Iterator[None]:
+    """Keep a copy of `folder` below `uri`, if there is one, while the block runs, and complete it at the end."""
+    if uri is None:
+        yield
+        return
+    place = join(uri, folder.name)
+    mirror = Mirror(folder, place, on_notice)
+    mirror.start()
+    try:
+        yield
+    finally:
+        if mirror.close():
+            on_notice(f"a copy of the run is at {without_secrets(place)}")
+
+
+def brought_here(resume: str, output: str | None) -> Path:
+    """Return the folder of the run to go on with: of one that a URI names, a copy in `output` or below the usual one.
+
+    Raises:
+        ConfigError: see `fetch_run`.
+    """
+    if "://" not in resume:
+        return Path(resume)
+    name = resume.partition("?")[0].rstrip("/").rpartition("/")[2]
+    folder = Path(output) if output else Path(DEFAULT_PARENT) / name
+    fetch_run(resume, folder)
+    return folder
+
+
+def fetch_run(uri: str, folder: Path) -> None:
+    """Copy the run that is mirrored at `uri` into `folder`, which must not be there yet.
+
+    Raises:
+        ConfigError: there is no run at `uri`, it cannot be read, or `folder` is there.
+    """
+    if folder.exists():
+        raise ConfigError(
+            f"{str(folder)!r} is there already: resume it, or give another --output for {without_secrets(uri)!r}."
+        )
+    arriving = folder.with_name(f".{folder.name}.arriving")
+    shutil.rmtree(arriving, ignore_errors=True)
+    (arriving / TRIALS).mkdir(parents=True)
+    try:
+        if not fetch_file(join(uri, STATE), arriving / STATE):
+            raise ConfigError(f"there is no run to go on with at {without_secrets(uri)!r} (it holds no {STATE}).")
+        for name in FILES:
+            fetch_file(join(uri, name), arriving / name)
+        for name in folders_in(join(uri, TRIALS)):
+            fetch_folder(join(uri, TRIALS, name), arriving / TRIALS / name)
+        if exists(join(uri, LEADER)):
+            fetch_folder(join(uri, LEADER), arriving / LEADER)
+        arriving.rename(folder)
+    except OSError as error:
+        raise ConfigError(f"the run at {without_secrets(uri)!r} cannot be read: {error}.") from None
+    finally:
+        shutil.rmtree(arriving, ignore_errors=True)

@@ -1,0 +1,71 @@
+"""Nodes that die under their trials, and come back: nothing is lost, and nothing comes out otherwise."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ray.cluster_utils import Cluster
+from test_engine import Heard, outcomes, run_search
+
+from pipeline.data.folds import make_folds
+from pipeline.search.cluster import start_ray, stop_ray
+from pipeline.search.engine import Search, share
+from pipeline.search.plan import make_plan
+from pipeline.trials.climb import Arena
+from pipeline.trials.result import FAILED, TrialResult
+
+N_TRIALS, N_DEATHS = 20, 4
+NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head that runs no trial, and two nodes of one core each, all on this machine."""
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
+    for _ in range(2):
+        cluster.add_node(**NODE)
+    yield cluster
+    stop_ray()
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def long_arena(arena) -> Arena:
+    """A table so long that trials are under way whenever a node dies."""
+    table = arena.table.take(np.tile(np.arange(arena.table.n_rows), 100)).sealed()
+    return replace(arena, table=table, folds=make_folds(table, arena.task, 3, 0))
+
+
+def disturbed(search: Search, cluster: Cluster) -> list[TrialResult]:
+    """Search while nodes are killed, one after another, each replaced soon after."""
+    chance, n_deaths = random.Random(0), 0
+    next_death_s = time.monotonic() + 3
+    search.start()
+    while not search.wait(0.1):
+        if n_deaths < N_DEATHS and time.monotonic() > next_death_s:
+            n_deaths += 1
+            cluster.remove_node(chance.choice(cluster.list_all_nodes()[1:]), allow_graceful=False)
+            time.sleep(chance.uniform(0, 1))
+            cluster.add_node(**NODE)
+            next_death_s = time.monotonic() + chance.uniform(2, 4)
+    results = search.results()
+    search.close()
+    assert n_deaths == N_DEATHS
+    return results
+
+
+def test_nodes_that_die_cost_no_trial_and_change_no_result(cluster, long_arena, tmp_path: Path):
+    size = start_ray(cluster.address, None, None)
+    plan = make_plan(["lightgbm", "xgboost", "linear"], size, 0, N_TRIALS, None, time.time(), max_failures=0)
+    plan = replace(plan, is_local=False)
+    heard = Heard()
+    results = disturbed(Search(share(long_arena), plan, tmp_path / "disturbed", heard), cluster)
+    assert not [result.error for result in results if result.status == FAILED]
+    assert outcomes(results) == outcomes(run_search(long_arena, plan, tmp_path / "undisturbed"))
+    assert sorted(heard.finished) == sorted(result.trial_id for result in results)

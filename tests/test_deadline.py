@@ -1,0 +1,82 @@
+"""The budget is kept by runs whose trials hang and whose searcher is slow."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from whole_runs import mixed_table
+
+ROOT = Path(__file__).parent.parent
+# A family whose every fit sleeps for ever, as one that waits for a lock would.
+SLEEPER = """
+import time
+from pipeline.families.base import Family
+
+class Learner:
+    n_units = 0
+    def __init__(self, job, config): ...
+    def advance(self, units):
+        time.sleep(10**6)
+
+FAMILY = Family("sleeper", "fit", lambda config: 1, Learner, lambda folder: None)
+"""
+SPACE = "from ray import tune\nSPACE = {'x': tune.uniform(0, 1)}\nPORTFOLIO = ({'x': 0.5},)\n"
+SLOW_SEARCHER = """
+import time
+from pipeline.search.sources import BayesianSource
+ask = BayesianSource.ask
+BayesianSource.ask = lambda source, trial_id: time.sleep(10) or ask(source, trial_id)
+from pipeline.cli import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """The project with the family that sleeps."""
+    folder = tmp_path_factory.mktemp("copy")
+    for package in ("pipeline", "search_spaces"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "pipeline" / "families" / "sleeper.py").write_text(SLEEPER)
+    (folder / "search_spaces" / "sleeper.py").write_text(SPACE)
+    mixed_table().to_parquet(folder / "table.parquet")
+    return folder
+
+
+def run(copy: Path, *words: object, program: tuple[str, ...] = ("-m", "pipeline")) -> tuple[float, str, str, int]:
+    """Return the seconds that it took, what it said and its status."""
+    started = time.monotonic()
+    command = [sys.executable, *program, "run", "table.parquet", "--target", "diagnosis", *map(str, words)]
+    env = {**os.environ, "PYTHONPATH": str(copy)}
+    ended = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, timeout=180)
+    return time.monotonic() - started, ended.stdout, ended.stderr, ended.returncode
+
+
+def test_trials_that_hang_cost_their_cores_and_no_second_more(copy):
+    took_s, said, errors, status = run(copy, "--families", "sleeper,linear", "--time-budget", 20, "--output", "one")
+    assert (status, errors) == (0, ""), said
+    assert took_s < 20 * 1.1 + 2
+    facts = json.loads((copy / "one" / "run.json").read_text())
+    assert facts["n_completed"] > 0
+
+
+def test_where_every_trial_hangs_the_run_says_so_and_ends(copy):
+    took_s, _, errors, status = run(copy, "--families", "sleeper", "--time-budget", 8, "--output", "two")
+    assert status == 2
+    assert "no trial could be completed in the time given" in errors
+    assert took_s < 60
+    assert not (copy / "two").exists()
+
+
+def test_a_searcher_that_takes_ten_seconds_costs_trials_and_not_the_budget(copy):
+    words = ["--families", "linear", "--time-budget", 35, "--output", "three"]
+    took_s, said, errors, status = run(copy, *words, program=("-c", SLOW_SEARCHER))
+    assert (status, errors) == (0, ""), said
+    assert took_s < 35 * 1.1 + 2

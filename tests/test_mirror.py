@@ -1,0 +1,151 @@
+"""A run kept in an object store: a real S3 API on loopback, which fails as stores do."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pandas as pd
+import pytest
+from moto.server import ThreadedMotoServer
+from whole_runs import STACKTUNE, mixed_table, stacktune
+
+from pipeline.errors import ConfigError
+from pipeline.mirror import Mirror, fetch_run
+from pipeline.resume import JOURNAL, STATE, TRIALS
+
+BUCKET = "runs"
+
+
+class FlakyStore:
+    """Moto's server, behind a switch. share: of the requests that are answered with status 500."""
+
+    def __init__(self) -> None:
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._server.start()
+        _, port = self._server.get_host_and_port()
+        self.endpoint = f"127.0.0.1:{port}"
+        # Its buckets outlive it in this process.
+        urllib.request.urlopen(f"http://{self.endpoint}/moto-api/reset", data=b"").close()
+        self.share, self._chance, self._lock = 0.0, random.Random(0), threading.Lock()
+        answer = self._server._server.app
+
+        def flaky(environ, start_response):
+            with self._lock:
+                fails = self._chance.random() < self.share
+            if fails:
+                start_response("500 Internal Server Error", [("Content-Length", "0")])
+                return [b""]
+            return answer(environ, start_response)
+
+        self._server._server.app = flaky
+
+    def close(self) -> None:
+        self._server.stop()
+
+
+@pytest.fixture
+def store(monkeypatch) -> Iterator[FlakyStore]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    store = FlakyStore()
+    boto3.client("s3", endpoint_url=f"http://{store.endpoint}").create_bucket(Bucket=BUCKET)
+    yield store
+    store.close()
+
+
+def uri_of(store: FlakyStore, *names: str) -> str:
+    return f"s3://{'/'.join([BUCKET, *names])}?endpoint_override={store.endpoint}&scheme=http"
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """What a run looks like on disk."""
+    folder = tmp_path / "run"
+    for number in range(4):
+        (folder / TRIALS / f"linear-{number:04}" / "fold0").mkdir(parents=True)
+        (folder / TRIALS / f"linear-{number:04}" / "fold0" / "model.npz").write_bytes(bytes([number]) * 70_000)
+    (folder / TRIALS / ".unfinished").mkdir()
+    (folder / STATE).write_text("{}")
+    (folder / JOURNAL).write_text("one\n")
+    return folder
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_is_whole_in_the_store_although_every_third_request_fails(store, folder, tmp_path):
+    said: list[str] = []
+    store.share = 0.3
+    mirror = Mirror(folder, uri_of(store, "run"), said.append)
+    while not mirror.close():
+        pass
+    store.share = 0.0
+    fetch_run(uri_of(store, "run"), tmp_path / "back")
+    assert files_of(tmp_path / "back") == files_of(folder)
+
+
+def test_what_changes_is_copied_again_and_nothing_else(store, folder, tmp_path):
+    mirror = Mirror(folder, uri_of(store, "run"), lambda text: None)
+    assert mirror.close()
+    with (folder / JOURNAL).open("a") as journal:
+        journal.write("two\n")
+    shutil.rmtree(folder / TRIALS / "linear-0001" / "fold0")
+    assert mirror.close()
+    fetch_run(uri_of(store, "run"), tmp_path / "back")
+    assert files_of(tmp_path / "back") == files_of(folder)
+
+
+def test_a_store_that_is_away_is_said_once(store, folder):
+    said: list[str] = []
+    store.share = 1.0
+    mirror = Mirror(folder, uri_of(store, "run"), said.append)
+    assert not mirror.close()
+    assert not mirror.close()
+    assert len(said) == 1
+    assert said[0].startswith("the storage cannot be written (")
+
+
+def test_no_run_and_a_folder_that_is_there_are_refused(store, folder):
+    with pytest.raises(ConfigError, match=r"no run to go on with at 's3://runs/none' \(it holds no state\.json"):
+        fetch_run(uri_of(store, "none"), folder.with_name("new"))
+    assert not folder.with_name("new").exists()
+    with pytest.raises(ConfigError, match="is there already: resume it"):
+        fetch_run(uri_of(store, "none"), folder)
+
+
+def test_a_run_whose_machine_is_lost_goes_on_on_another(store, tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    mixed_table().to_parquet(tmp_path / "tumours.parquet")
+    words = ["run", str(tmp_path / "tumours.parquet"), "--target", "diagnosis", "--families", "linear,lightgbm"]
+    words += ["--time-budget", "90", "--folds", "3", "--output", "run", "--storage", uri_of(store)]
+    with subprocess.Popen([*STACKTUNE, *words], cwd=here, stdout=subprocess.DEVNULL) as command:
+        client, seen = boto3.client("s3", endpoint_url=f"http://{store.endpoint}"), []
+        while not any(name.endswith(JOURNAL) for name in seen) and command.poll() is None:
+            time.sleep(0.3)
+            seen = [one["Key"] for one in client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+        assert command.poll() is None
+        command.kill()
+    shutil.rmtree(here)
+    words = ["--resume", uri_of(store, "run"), "--output", "run", "--time-budget", 15]
+    ended = stacktune("run", *words, cwd=there)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    facts = json.loads((there / "run" / "run.json").read_text())
+    brought = {Path(one).parts[2] for one in seen if one.endswith("/result.json")}
+    assert brought
+    assert brought <= set(pd.read_parquet(there / "run" / "leaderboard.parquet")["name"])
+    kept = client.get_object(Bucket=BUCKET, Key="run/run.json")["Body"].read()
+    assert json.loads(kept) == facts
+    assert not any(b"very-secret" in content for content in files_of(there).values())
