@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from closed_form import Nobody, completed, height, plan_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from played_search import Nobody, completed, height, plan_of
 from ray.tune.search import Searcher
 
 from pipeline.search.journal import Journal, elapsed_in, read_journal

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from closed_form import Nobody, completed, height, plan_of
+from played_search import Nobody, completed, height, plan_of
 from ray.tune.search import Searcher
 
 from pipeline.search.log import SearchLog
