@@ -139,7 +139,7 @@ def test_a_run_whose_machine_is_lost_goes_on_on_another(store, tmp_path):
         assert command.poll() is None
         command.kill()
     shutil.rmtree(here)
-    words = ["--resume", uri_of(store, "run"), "--output", "run", "--time-budget", 15]
+    words = ["--resume", uri_of(store, "run"), "--output", "run", "--time-budget", 10]
     ended = stacktune("run", *words, cwd=there)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     facts = json.loads((there / "run" / "run.json").read_text())
