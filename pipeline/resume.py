@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.config import DEMO, RunConfig, load_config, parse_duration, to_yaml
 from pipeline.data.dataset import Dataset
+from pipeline.data.lines import write_whole
 from pipeline.errors import ConfigError, DataError
 from pipeline.search.journal import elapsed_in, read_journal
 from pipeline.search.plan import SizePlan
@@ -110,9 +111,7 @@ def write_state(folder: Path, config: RunConfig, dataset: Dataset, families: lis
         is_large=size.is_large,
         opening=size.opening,
     )
-    partial = folder / f".{STATE}"
-    partial.write_text(json.dumps(asdict(state), indent=2) + "\n")
-    partial.replace(folder / STATE)
+    write_whole(folder / STATE, json.dumps(asdict(state), indent=2) + "\n")
 
 
 def model_name(config: RunConfig, dataset: Dataset) -> str:
@@ -122,9 +121,7 @@ def model_name(config: RunConfig, dataset: Dataset) -> str:
 
 def write_config(folder: Path, config: RunConfig) -> None:
     """Write the settings, without the credentials in URIs."""
-    partial = folder / f".{CONFIG}"
-    partial.write_text(masked(to_yaml(config)), encoding="utf-8")
-    partial.replace(folder / CONFIG)
+    write_whole(folder / CONFIG, masked(to_yaml(config)))
 
 
 def read_state(folder: Path) -> RunState:

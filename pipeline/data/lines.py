@@ -1,4 +1,4 @@
-"""Append-only files of JSON, one value a line, that outlive the process that writes them."""
+"""Files that outlive the process that writes them: lines of JSON that are only added to, and texts written whole."""
 
 from __future__ import annotations
 
@@ -68,3 +68,10 @@ def read_lines(path: Path) -> Iterator[Any]:
             for line in file:
                 if line.endswith(b"\n"):
                     yield json.loads(line)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is there as it was, or as it is to be, at any moment."""
+    aside = path.with_name(f".{path.name}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)

@@ -101,13 +101,6 @@ def folders_in(uri: str) -> list[str]:
     return sorted(one.base_name for one in inside if not one.is_file and _is_whole(filesystem, one.path))
 
 
-def remove_folder(uri: str) -> None:
-    """Delete the folder at `uri`, if there is one."""
-    filesystem, path = resolve(uri)
-    if filesystem.get_file_info(path).type == fs.FileType.Directory:
-        filesystem.delete_dir(path)
-
-
 def check_storage(uri: str) -> None:
     """Raise ConfigError unless a file can be written to `uri`, read back and deleted."""
     probe = join(uri, f".probe-{uuid.uuid4().hex}")

@@ -14,6 +14,7 @@ from time import strftime
 from typing import Any
 
 from pipeline.config import RunConfig
+from pipeline.data.lines import write_whole
 from pipeline.data.write import write_frame
 from pipeline.ensemble.rows import Leaderboard
 from pipeline.errors import ConfigError
@@ -106,9 +107,7 @@ def write_summary(summary: RunSummary) -> Path:
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> Path:
     """Write `run.json` whole or not at all; return its path."""
     path = folder / "run.json"
-    partial = path.with_name(".run.json")
-    partial.write_text(json.dumps(facts, indent=2) + "\n")
-    partial.replace(path)
+    write_whole(path, json.dumps(facts, indent=2) + "\n")
     return path
 
 

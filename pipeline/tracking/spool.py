@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.data.lines import LineFile, read_lines
+from pipeline.data.lines import LineFile, read_lines, write_whole
 from pipeline.tracking.updates import Input, Point, Update
 
 # An update's run, and whether it holds files, which are written by themselves.
@@ -120,9 +120,7 @@ def forget_store(path: Path) -> None:
     updates = [line["update"] for line in read_lines(path) if "update" in line]
     if updates:
         lines = [json.dumps({"number": number, "update": update}) for number, update in enumerate(updates, start=1)]
-        aside = path.with_name(f".{path.name}")
-        aside.write_text("\n".join(lines) + "\n")
-        aside.replace(path)
+        write_whole(path, "\n".join(lines) + "\n")
 
 
 def _forget(past: Spooled, key: Key, number: int) -> None:

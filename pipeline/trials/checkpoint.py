@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.data.lines import write_whole
+from pipeline.trials.trial import lineage_from
+
 CHECKPOINT, PREDICTED = "checkpoint.json", "oof.part.npy"
 
 
@@ -32,9 +35,7 @@ class Checkpoint:
     def save(self, folder: Path, predicted: np.ndarray) -> None:
         """Write what is known, and the (n_rows, n_outputs) predictions so far, into the trial's `folder`."""
         np.save(folder / PREDICTED, predicted)
-        aside = folder / f".{CHECKPOINT}"
-        aside.write_text(json.dumps(asdict(self)))
-        aside.replace(folder / CHECKPOINT)
+        write_whole(folder / CHECKPOINT, json.dumps(asdict(self)))
 
 
 def load_checkpoint(folder: Path) -> tuple[Checkpoint, np.ndarray] | None:
@@ -43,8 +44,8 @@ def load_checkpoint(folder: Path) -> tuple[Checkpoint, np.ndarray] | None:
         return None
     stored = json.loads((folder / CHECKPOINT).read_text())
     lists = {name: tuple(stored[name]) for name in ("curve", "n_units", "predict_us")}
-    lineage = tuple((unit, config) for unit, config in stored["lineage"])
-    return Checkpoint(**{**stored, **lists, "lineage": lineage}), np.load(folder / PREDICTED, allow_pickle=False)
+    done = Checkpoint(**{**stored, **lists, "lineage": lineage_from(stored["lineage"])})
+    return done, np.load(folder / PREDICTED, allow_pickle=False)
 
 
 def drop_checkpoint(folder: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.trials.trial import lineage_from
+
 COMPLETED, STOPPED, FAILED = "completed", "stopped", "failed"
 
 
@@ -66,8 +68,7 @@ class TrialResult:
 def result_from(stored: Mapping[str, Any]) -> TrialResult:
     """Return a result from what `dataclasses.asdict` made of it, after a way through JSON."""
     lists = {name: tuple(stored[name]) for name in ("curve", "fold_scores", "n_units")}
-    lineage = tuple((unit, config) for unit, config in stored["lineage"])
-    return TrialResult(**{**stored, **lists, "lineage": lineage})
+    return TrialResult(**{**stored, **lists, "lineage": lineage_from(stored["lineage"])})
 
 
 def load_oof(result: TrialResult) -> np.ndarray:

@@ -50,14 +50,15 @@ def trial_from(stored: Mapping[str, Any]) -> Trial:
     """Return a trial from what `dataclasses.asdict` made of it, after a way through JSON."""
     resume = stored["resume"]
     if resume is not None:
-        resume = Resume(resume["folder"], resume["rung"], _lineage_from(resume["lineage"]))
+        resume = Resume(resume["folder"], resume["rung"], lineage_from(resume["lineage"]))
     return Trial(**{**stored, "resume": resume})
 
 
 def progress_from(stored: Mapping[str, Any]) -> Progress:
     """Return progress from what `dataclasses.asdict` made of it, after a way through JSON."""
-    return Progress(**{**stored, "lineage": _lineage_from(stored["lineage"])})
+    return Progress(**{**stored, "lineage": lineage_from(stored["lineage"])})
 
 
-def _lineage_from(stored: Any) -> tuple[tuple[int, dict[str, Any]], ...]:
+def lineage_from(stored: Any) -> tuple[tuple[int, dict[str, Any]], ...]:
+    """Return (unit, configuration) pairs after a way through JSON."""
     return tuple((unit, config) for unit, config in stored)
