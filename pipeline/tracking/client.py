@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pipeline.tracking.store import masked
+from pipeline.tracking.store import masked, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -51,7 +55,26 @@ def connect(uri: str) -> MlflowClient:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     from mlflow.tracking import MlflowClient
 
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
+        _make_sqlite(file, MlflowClient)
     return MlflowClient(uri, registry_uri=uri)
+
+
+def _make_sqlite(file: Path, client: type[MlflowClient]) -> None:
+    """Make a new database whole or not at all: one that was cut off while MLflow made its tables is of no use to it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch, file.name)
+        client(f"sqlite:///{made}").search_experiments(max_results=1)
+        aside = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+        shutil.copyfile(made, aside)
+    try:
+        os.link(aside, file)
+    except FileExistsError:  # another run has made it in between
+        pass
+    finally:
+        aside.unlink()
 
 
 class Attempt:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
+import time
 
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from pipeline.errors import ConfigError
-from pipeline.tracking.client import Attempt
+from pipeline.tracking.client import Attempt, connect
 
 
 @pytest.mark.parametrize(
@@ -45,3 +49,18 @@ def test_a_reason_is_one_short_line_without_credentials():
     with Attempt() as attempt:
         raise MlflowException("no answer from http://me:secret@host/\n" + "x" * 9000)
     assert attempt.reason == "no answer from http://***@host/"
+
+
+def test_a_new_database_is_made_whole_or_not_at_all(tmp_path):
+    """A run killed while MLflow made its tables once left a database that no run could use."""
+    making = tmp_path / "making"
+    making.mkdir()
+    code = f"from pipeline.tracking.client import connect; connect('sqlite:///{tmp_path}/kept/x.db')"
+    with subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(making)}) as process:
+        while sum(file.stat().st_size for file in making.rglob("x.db")) < 300_000:
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.kill()
+    assert list((tmp_path / "kept").iterdir()) == []
+    assert [one.name for one in connect(f"sqlite:///{tmp_path}/kept/x.db").search_experiments()] == ["Default"]
+    assert [file.name for file in (tmp_path / "kept").iterdir()] == ["x.db"]
