@@ -164,6 +164,13 @@ def run(
         float | None,
         typer.Option(metavar="US", help="Microseconds of one core that the leader may take for a row. [default: any]"),
     ] = None,
+    controller: Annotated[
+        str | None,
+        typer.Option(
+            metavar="S,K,M",
+            help="Shards, replicas and children a batch of an architecture search. [default: by cores]",
+        ),
+    ] = None,
     test_data: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="Labelled rows on which the finished models are judged, once."),

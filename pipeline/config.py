@@ -36,6 +36,7 @@ class RunConfig:
     test_size: share of the rows, above 0 and below 1.
     sample_rows: how many rows are read at most, with the same share of each class; None reads all.
     storage: folder or URI below which the run's folder is copied as it grows.
+    controller: shards, replicas and children a batch of the architecture search; None leaves them to the plan.
     tracking_optional: go on where the MLflow store cannot be used; what it missed is kept.
     no_code: leave our code out of the MLflow model, for servers that have stacktune installed.
     """
@@ -50,6 +51,7 @@ class RunConfig:
     families: tuple[str, ...] = ()
     n_folds: int | None = None
     predict_budget_us: float | None = None
+    controller: tuple[int, int, int] | None = None
     test_data: str | None = None
     test_size: float | None = None
     weight: str | None = None
@@ -91,6 +93,13 @@ def _split_names(value: Any) -> Any:
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
+def _split_counts(value: Any) -> Any:
+    counts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(counts, list | tuple) or any(isinstance(count, bool | float) for count in counts):
+        raise ValueError("not a list of counts")
+    return tuple(counts)
+
+
 def _refuse_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("a truth value is not a number")
@@ -98,6 +107,7 @@ def _refuse_bool(value: Any) -> Any:
 
 
 Text = Annotated[str, Field(min_length=1)]
+PlainCount = Annotated[int, Field(ge=1)]
 Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1)]
 
 
@@ -116,6 +126,7 @@ class _Settings(BaseModel):
     families: Annotated[tuple[str, ...], BeforeValidator(_split_names)] = ()
     folds: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=100)] | None = None
     predict_budget: Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, allow_inf_nan=False)] | None = None
+    controller: Annotated[tuple[PlainCount, PlainCount, PlainCount], BeforeValidator(_split_counts)] | None = None
     test_data: Text | None = None
     test_size: Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, lt=1)] | None = None
     weight: Text | None = None
@@ -140,6 +151,7 @@ _RULES = {
     "families": "names with commas between them, or a list of names",
     "folds": "a whole number from 1 to 100",
     "predict_budget": "a number of microseconds above 0",
+    "controller": "three whole numbers of at least 1 with commas between them (shards, replicas, children a batch)",
     "test_size": "a share above 0 and below 1",
     "sample_rows": "a whole number of at least 1",
     "seed": "a whole number of at least 0",
@@ -235,6 +247,13 @@ def _check_together(settings: _Settings) -> None:
     if settings.test_data is not None and settings.test_size is not None:
         raise ConfigError(
             f"--test-data {settings.test_data!r} and --test-size {settings.test_size:g} exclude each other: give one."
+        )
+    is_reproducible = settings.max_trials is not None and settings.time_budget is None
+    if settings.controller is not None and settings.controller[:2] != (1, 1) and is_reproducible:
+        n_shards, n_replicas, n_children = settings.controller
+        raise ConfigError(
+            f"--controller {n_shards},{n_replicas},{n_children} learns asynchronously, but --max-trials without "
+            f"--time-budget promises the same result each time: give --controller 1,1,{n_children}, or a --time-budget."
         )
     if settings.weight == settings.target:
         raise ConfigError(f"--weight and --target must be two columns, but both are {settings.target!r}.")

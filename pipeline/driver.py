@@ -30,7 +30,16 @@ from pipeline.report.text import as_typed
 from pipeline.resume import JOURNAL, TRIALS, Past, model_name, write_config, write_state
 from pipeline.search.engine import Search, SharedArena, prepare, share
 from pipeline.search.journal import read_journal
-from pipeline.search.plan import ClusterSize, SearchPlan, SizePlan, make_plan, plan_for_size
+from pipeline.search.plan import (
+    ChildLimits,
+    ClusterSize,
+    SearchPlan,
+    Servers,
+    SizePlan,
+    child_limits,
+    make_plan,
+    plan_for_size,
+)
 from pipeline.search.replay import replay
 from pipeline.session import Clock, RayStart, Session, StopRequest, TrialListener, claimed, ray_session, tracked
 from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
@@ -86,6 +95,7 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         arena = _arena(config, dataset)
         for note in (*dataset.notes, *size_notes, _compute_note(cluster, families)):
             screen.say(note)
+        limits = child_limits(dataset.table, arena.folds.n_folds, config.predict_budget_us)
         shared, dataset = share(arena), dataset.without_features()
         arena = replace(arena, table=dataset.table)
         with claimed(folder, ray, clock, past, screen) as journal, mirrored(folder, config.storage, screen.say):
@@ -95,13 +105,15 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
             with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
                 session = Session(config, clock, dataset, test, arena, folder, journal, tracker, screen)
                 with StopRequest() as stop:
-                    results = _search(session, shared, families, cluster, size, ray, stop)
+                    results = _search(session, shared, families, cluster, size, limits, ray, stop)
                     return _conclude(session, results)
 
 
 def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> tuple[RunConfig, list[str], list[str]]:
     """Return the settings with the number of folds, the families, and what is to be said; what was asked for stays."""
     notes = []
+    if not config.families and not plan.searches_architectures:
+        families = [name for name in families if get_family(name).searcher != "controller"]
     if config.n_folds is None:
         config = replace(config, n_folds=plan.n_folds)
         if plan.reason:
@@ -147,6 +159,7 @@ def _search(
     families: Sequence[str],
     cluster: ClusterSize,
     size: SizePlan,
+    limits: ChildLimits,
     ray: RayStart,
     stop: StopRequest,
 ) -> list[TrialResult]:
@@ -160,12 +173,15 @@ def _search(
         time.time(),
         size,
         config.max_failures,
+        Servers(*config.controller) if config.controller else None,
+        limits,
     )
+    listener = TrialListener(session.tracker, session.screen)
     search = Search(
         arena,
         plan,
         session.folder / TRIALS,
-        TrialListener(session.tracker, session.screen),
+        listener,
         session.journal,
         replay(read_journal(session.folder / JOURNAL), session.folder / TRIALS),
     )
@@ -179,6 +195,7 @@ def _search(
         results = search.results("the run was stopped" if stop.is_made else "the time was up")
     finally:
         ray.leave(search)
+    listener.close()
     session.screen.update(_snapshot(session, search, plan.families, "stacking"))
     if not any(result.status == COMPLETED for result in results):
         raise SearchError(_why_nothing(results))

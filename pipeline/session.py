@@ -20,13 +20,18 @@ from pipeline.data.dataset import Dataset
 from pipeline.data.table import Table
 from pipeline.ensemble.candidates import MOST_CANDIDATES
 from pipeline.ensemble.leaderboard import stacking_s
+from pipeline.families.architecture import from_line
+from pipeline.families.registry import get_family
 from pipeline.metrics import Metric
+from pipeline.report.architecture import architecture_svg
+from pipeline.report.rewards import rewards_svg
 from pipeline.report.screen import Screen
 from pipeline.report.text import as_typed
 from pipeline.resume import CONFIG, JOURNAL, SPOOL, Past
 from pipeline.search.cluster import be_quiet, start_ray, stop_ray
 from pipeline.search.engine import Search
 from pipeline.search.journal import Journal
+from pipeline.search.nas_source import Lecture, Reward
 from pipeline.search.plan import ClusterSize
 from pipeline.tracking.spool import forget_store
 from pipeline.tracking.store import Store, sqlite_file
@@ -229,9 +234,13 @@ class TrialListener:
     def __init__(self, tracker: Tracker, screen: Screen):
         self._tracker = tracker
         self._screen = screen
+        self._rewards: list[Reward] = []
 
     def trial_started(self, trial: Trial) -> None:
         self._tracker.trial_started(trial.trial_id, trial.family, trial.scheduler, trial.config)
+        if get_family(trial.family).searcher == "controller":
+            drawing = architecture_svg(from_line(trial.config["architecture"]))
+            self._tracker.log_drawing(trial.trial_id, "architecture.svg", drawing)
 
     def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
         self._tracker.trial_progress(trial.trial_id, rung, score)
@@ -241,3 +250,18 @@ class TrialListener:
 
     def family_set_aside(self, family: str, reason: str) -> None:
         self._screen.say(f"{family} is set aside, as all its trials failed: {reason}")
+
+    def child_rewarded(self, reward: Reward) -> None:
+        self._rewards.append(reward)
+        self._tracker.child_rewarded(reward)
+
+    def controller_learnt(self, lecture: Lecture) -> None:
+        self._tracker.controller_learnt(lecture)
+
+    def close(self) -> None:
+        """End the run of the controller, if there was one."""
+        if self._rewards:
+            self._tracker.controller_finished(rewards_svg(self._earned(False), self._earned(True)))
+
+    def _earned(self, is_random: bool) -> list[tuple[int, float]]:
+        return [(reward.number, reward.value) for reward in self._rewards if reward.is_random == is_random]

@@ -12,6 +12,7 @@ import pytest
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
 from pipeline.families.base import Cache, Config, Family, Job, Learner
 from pipeline.families.registry import all_families, get_family
+from pipeline.search.space import Architectures, load_space
 
 N_ROWS, N_TRAINED = 360, 280
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # float32 arithmetic, summed in another order
@@ -62,7 +63,7 @@ def default_of(name: str) -> Config:
 
 
 def draw(name: str, seed: int) -> Config:
-    domains = space_of(name).SPACE.items()
+    domains = load_space(name).domains.items()
     return {key: domain.sample(random_state=seed + index) for index, (key, domain) in enumerate(domains)}
 
 
@@ -91,6 +92,8 @@ def assert_is_prediction(predicted: np.ndarray, n_rows: int, task: Task) -> None
 
 
 def extremes(domain: Any) -> list[Any]:
+    if isinstance(domain, Architectures):
+        return [domain.sample(random_state=seed) for seed in range(3)]
     if hasattr(domain, "categories"):
         return list(domain.categories)
     upper = domain.upper - 1 if isinstance(domain.lower, int) and isinstance(domain.upper, int) else domain.upper

@@ -20,6 +20,7 @@ COMMANDS = ["demo", "run", "predict", "leaderboard", "sync", "ui"]
 RUN_FLAGS = [
     *("target", "task", "metric", "time-budget", "max-trials", "max-failures", "families", "folds", "predict-budget"),
     *(
+        "controller",
         "test-data",
         "test-size",
         "sample-rows",

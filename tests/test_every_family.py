@@ -37,6 +37,7 @@ from family_cases import (
 from pipeline.data.table import REGRESSION
 from pipeline.families.base import Cache, Compute, Config
 from pipeline.families.registry import all_families, get_family
+from pipeline.search.space import load_space
 
 
 @every_family
@@ -46,6 +47,8 @@ def test_it_tells_how_long_to_grow(name: str) -> None:
     assert 0 < family.patience <= 1
     assert family.chunk >= 1
     assert family.scheduler in ("asha", "pbt")
+    assert family.searcher in ("bayesian", "controller")
+    assert (family.n_multiplications is None) == (family.searcher == "bayesian")
     assert family.tasks <= set(TASKS)
     for config in space_of(name).PORTFOLIO:
         assert family.max_units(config) >= 1
@@ -195,7 +198,7 @@ def test_the_table_is_left_untouched(name: str, kind: str) -> None:
 
 def parameters_of(name: str) -> list[tuple[str, str, str]]:
     kinds = sorted(get_family(name).tasks)
-    return [(name, kind, parameter) for kind in kinds for parameter in space_of(name).SPACE]
+    return [(name, kind, parameter) for kind in kinds for parameter in load_space(name).domains]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,7 @@ def parameters_of(name: str) -> list[tuple[str, str, str]]:
 )
 def test_every_parameter_matters(name: str, kind: str, parameter: str) -> None:
     """Boosters ignore misspelt parameters in silence; one that changes no prediction anywhere is one of those."""
-    job, values = make_job(kind), extremes(space_of(name).SPACE[parameter])
+    job, values = make_job(kind), extremes(load_space(name).domains[parameter])
     for base in [default_of(name), *(draw(name, seed) for seed in range(20))]:
         predicted = [grown(name, job, {**base, parameter: value}).watch() for value in values]
         if any(not np.array_equal(predicted[0], other) for other in predicted[1:]):

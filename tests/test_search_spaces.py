@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.families.registry import all_families
-from pipeline.search.space import load_space
+from pipeline.search.space import Architectures, load_space
 
 NAMES = sorted(all_families())
 every_space = pytest.mark.parametrize("name", NAMES)
@@ -30,6 +30,8 @@ def entries() -> list[Any]:
 
 def lies_in(domain: Any, value: Any) -> bool:
     """Whether `value` is one that `domain` draws: of its type, and integers below the excluded upper end."""
+    if isinstance(domain, Architectures):
+        return domain.is_valid(value)
     if hasattr(domain, "categories"):
         return any(value == choice and type(value) is type(choice) for choice in domain.categories)
     if isinstance(domain.lower, int) and isinstance(domain.upper, int):
@@ -39,11 +41,13 @@ def lies_in(domain: Any, value: Any) -> bool:
 
 @every_space
 def test_a_space_offers_a_choice_in_each_parameter(name: str) -> None:
-    space = space_of(name).SPACE
+    space = load_space(name).domains
     assert space
     for key, domain in space.items():
         assert isinstance(key, str)
-        if hasattr(domain, "categories"):
+        if isinstance(domain, Architectures):
+            assert all(len(set(values)) == len(values) > 1 for values in domain.parts.values())
+        elif hasattr(domain, "categories"):
             assert len(set(domain.categories)) == len(domain.categories) > 1
         else:
             assert domain.lower < domain.upper
@@ -53,7 +57,7 @@ def test_a_space_offers_a_choice_in_each_parameter(name: str) -> None:
 @given(seed=st.integers(0, 2**31 - 1))
 @settings(max_examples=25, deadline=None)
 def test_draws_lie_in_their_domains_and_follow_the_seed(name: str, seed: int) -> None:
-    for domain in space_of(name).SPACE.values():
+    for domain in load_space(name).domains.values():
         drawn = domain.sample(random_state=seed)
         value = drawn.item() if hasattr(drawn, "item") else drawn
         assert lies_in(domain, value)
@@ -64,13 +68,13 @@ def test_draws_lie_in_their_domains_and_follow_the_seed(name: str, seed: int) ->
 @given(seed=st.integers(0, 2**31 - 1))
 @settings(max_examples=25, deadline=None)
 def test_a_family_says_how_far_any_draw_may_grow(name: str, seed: int) -> None:
-    drawn = {key: domain.sample(random_state=seed) for key, domain in space_of(name).SPACE.items()}
+    drawn = {key: domain.sample(random_state=seed) for key, domain in load_space(name).domains.items()}
     assert all_families()[name].max_units(drawn) >= 1
 
 
 @pytest.mark.parametrize(("name", "entry"), entries())
 def test_a_portfolio_entry_is_complete_and_within_the_space(name: str, entry: dict[str, Any]) -> None:
-    space = space_of(name).SPACE
+    space = load_space(name).domains
     assert entry.keys() == space.keys()
     outside = {key: value for key, value in entry.items() if not lies_in(space[key], value)}
     assert outside == {}

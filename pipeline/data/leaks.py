@@ -44,7 +44,7 @@ def _tells_class(values: np.ndarray, target: np.ndarray, task: Task) -> bool:
 
 def _tells_order(values: np.ndarray, target: np.ndarray, task: Task) -> bool:
     known = np.isfinite(values)
-    if known.mean() < _LEAST_KNOWN_SHARE or not np.ptp(values[known]):
+    if known.mean() < _LEAST_KNOWN_SHARE or values[known].min() == values[known].max():
         return False
     rows, aims = rankdata(values[known], "dense"), rankdata(target[known], "dense")
     return bool((rows == aims).all() or (rows == aims.max() + 1 - aims).all())

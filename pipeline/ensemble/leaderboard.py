@@ -176,6 +176,8 @@ def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[Lea
         for method in ("greedy", "stack"):
             if allowed[-1].sum() > 1 and contest.time_left() > _LAST_MOMENT_S:
                 blends = _learn(method, learnt, allowed[:, drawn], costs, contest)
+                if not blends[-1].n_members:
+                    continue  # the stacker found that none of them tells it anything
                 rows.append(_ensemble_row(f"{method}_{entry}", trials, blends, evidence, contest))
     return rows
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.ensemble.candidates import MOST_CANDIDATES, eligible
+from pipeline.families.registry import get_family
 from pipeline.trials.result import TrialResult
 
 # Candidates are chosen without one fold or another too, which moves a trial by some places, never by so many.
@@ -14,11 +15,15 @@ N_KEPT, N_KEPT_A_FAMILY = 2 * MOST_CANDIDATES, 3
 
 
 def losers(results: Sequence[TrialResult]) -> list[TrialResult]:
-    """Return the completed trials that are neither among the best nor among the best of their family."""
+    """Return the completed trials that are neither among the best nor among the best of their family.
+
+    Children of an architecture search are never among them: others may still inherit from them.
+    """
     ranked, n_seen, lost = eligible(results), {}, []
     for place, result in enumerate(ranked):
         n_seen[result.family] = n_seen.get(result.family, 0) + 1
-        if place >= N_KEPT and n_seen[result.family] > N_KEPT_A_FAMILY:
+        has_heirs = get_family(result.family).searcher == "controller"
+        if not has_heirs and place >= N_KEPT and n_seen[result.family] > N_KEPT_A_FAMILY:
             lost.append(result)
     return lost
 

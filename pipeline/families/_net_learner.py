@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,9 @@ import numpy as np
 
 from pipeline.data.table import Table, Task
 from pipeline.families._net_inputs import Encoder, Inputs, fit_encoder
-from pipeline.families._net_predictor import NetPredictor, Outputs
+from pipeline.families._net_predictor import WEIGHTS, NetPredictor, Outputs
 from pipeline.families._nets import FROZEN, Dropout, Shape, decays, forward, initial_weights, learning_factor
+from pipeline.families.architecture import Layer
 from pipeline.families.base import Config, Job
 from pipeline.seeds import derive_seed
 
@@ -70,21 +71,22 @@ def _outputs_of(train: Table, task: Task) -> Outputs:
 
 
 class NetLearner:
-    """A net in training, with the verbs of AdjustableLearner.
+    """A net in training, with the verbs of AdjustableLearner and HeirLearner.
 
+    layers_of: reads the layers off a configuration; only their dropout may change while the net grows.
     Every epoch draws its order and its dropout from a seed of its own, so that nothing depends on how the epochs are
     parted, and the global generator is left alone. What is watched, marked and saved is a moving average of the
     weights over about an epoch.
     """
 
-    def __init__(self, job: Job, config: Config):
+    def __init__(self, job: Job, config: Config, layers_of: Callable[[Config], tuple[Layer, ...]]):
         import torch
 
         self.n_units = 0
-        self._job, self._config, self._marked = job, config, None
+        self._job, self._config, self._marked, self._layers_of = job, config, None, layers_of
         with self._threads():
-            self._part = job.cache.get(("mlp", job.part, job.compute.device), lambda: make_part(job))
-            self._shape = _shape_of(self._part, job.task, config)
+            self._part = job.cache.get(("net", job.part, job.compute.device), lambda: make_part(job))
+            self._shape = _shape_of(self._part, job.task, config, layers_of(config))
             generator = torch.Generator().manual_seed(derive_seed(job.seed, "mlp", "weights"))
             weights = initial_weights(self._shape, self._part.encoder.knots, generator)
             weights["head.bias"] += _first_bias(self._part, job.task)
@@ -120,6 +122,19 @@ class NetLearner:
 
     def adjust(self, config: Config) -> None:
         self._config = config
+
+    def inherit(self, folders: Sequence[Path]) -> None:
+        import torch
+        from safetensors.torch import load_file
+
+        left = set(self._weights)
+        with torch.no_grad():
+            for folder in folders:
+                kept = load_file(folder / WEIGHTS, device=self._job.compute.device)
+                for name in [name for name in left if name in kept and kept[name].shape == self._weights[name].shape]:
+                    self._weights[name].copy_(kept[name])
+                    self._average[name].copy_(kept[name])
+                    left.remove(name)
 
     def save_state(self, folder: Path) -> None:
         from safetensors.torch import save_file
@@ -171,27 +186,27 @@ class NetLearner:
         train, target = self._part.train[order], self._part.target[order]
         weight = None if self._part.weight is None else self._part.weight[order]
         generator = torch.Generator(device).manual_seed(seed)
+        drops = [Dropout(layer.dropout, generator) for layer in self._layers_of(self._config)]
         n_steps = max(1, round(n_rows / batch_rows(self._config["batch_size"], n_rows)))
         cuts = [n_rows * step // n_steps for step in range(n_steps + 1)]
         for step in range(n_steps):
-            drop = self._set_rates((self.n_units + step / n_steps) / self._config["n_epochs"], generator)
+            self._set_rates((self.n_units + step / n_steps) / self._config["n_epochs"])
             rows = slice(cuts[step], cuts[step + 1])
-            self._step(train[rows], target[rows], None if weight is None else weight[rows], drop)
+            self._step(train[rows], target[rows], None if weight is None else weight[rows], drops)
             self._move_average(n_steps, self.n_units * n_steps + step)
 
-    def _set_rates(self, share: float, generator: torch.Generator) -> Dropout:
-        """Set the optimiser's rates for `share` of the planned epochs and return the dropout that goes with them."""
+    def _set_rates(self, share: float) -> None:
+        """Set the optimiser's rates for `share` of the planned epochs."""
         easing = flat_cosine(share)
         lr, weight_decay = self._config["lr"] * easing, self._config["weight_decay"] * easing
         for group in self._optimizer.param_groups:
             group["lr"] = lr * group["factor"]
             group["weight_decay"] = weight_decay / group["factor"] if group["decays"] else 0.0
-        return Dropout(self._config["dropout"], generator)
 
-    def _step(self, rows: Inputs, target: torch.Tensor, weight: torch.Tensor | None, drop: Dropout) -> None:
+    def _step(self, rows: Inputs, target: torch.Tensor, weight: torch.Tensor | None, drops: list[Dropout]) -> None:
         import torch.nn.functional as F  # noqa: N812
 
-        outputs = forward(self._shape, self._weights, rows, drop)
+        outputs = forward(self._shape, self._weights, rows, drops)
         target = target.unsqueeze(1).expand(outputs.shape[:2])
         if self._job.task.is_classification:
             losses = F.cross_entropy(outputs.flatten(0, 1), target.flatten(), reduction="none").view(target.shape)
@@ -246,17 +261,15 @@ def bins(n_bins: int, n_rows: int) -> int:
     return 2 ** max(1, math.floor(math.log2(n_bins * min(1.0, n_rows / ROWS_OF_ALL_BINS))))
 
 
-def _shape_of(part: Part, task: Task, config: Config) -> Shape:
+def _shape_of(part: Part, task: Task, config: Config, layers: tuple[Layer, ...]) -> Shape:
     return Shape(
         n_plain=part.encoder.n_plain,
         n_curved=part.encoder.n_curved,
         n_embedded=part.encoder.n_embedded,
         n_levels=part.encoder.n_levels,
         n_outputs=task.n_outputs,
-        width=config["width"],
-        n_layers=config["n_layers"],
         k=config["k"],
-        activation=config["activation"],
         plr_sigma=config["plr_sigma"],
         n_bins=bins(config["n_bins"], len(part.train)),
+        layers=layers,
     )

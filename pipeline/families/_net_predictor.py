@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.data.table import Table
 from pipeline.families._net_inputs import Encoder, Inputs
 from pipeline.families._nets import Shape, forward
+from pipeline.families.architecture import Layer
 
 if TYPE_CHECKING:
     import torch
 
     from pipeline.families._nets import Weights
 
+WEIGHTS = "weights.safetensors"
 ROWS_AT_ONCE = 2048  # predicted together; their activations stay in a core's cache
 
 
@@ -71,7 +73,7 @@ class NetPredictor:
         arrays = {field.name: np.ascontiguousarray(getattr(self.encoder, field.name)) for field in fields(Encoder)}
         save_arrays(arrays, folder / "encoder.safetensors")
         weights = {name: weight.cpu().contiguous() for name, weight in self.weights.items()}
-        save_tensors(weights, folder / "weights.safetensors")
+        save_tensors(weights, folder / WEIGHTS)
         described = {"shape": asdict(self.shape), "outputs": asdict(self.outputs)}
         (folder / "net.json").write_text(json.dumps(described, indent=1))
 
@@ -84,7 +86,11 @@ def load_predictor(folder: Path) -> NetPredictor:
     described = json.loads((folder / "net.json").read_text())
     return NetPredictor(
         encoder=Encoder(**load_arrays(folder / "encoder.safetensors")),
-        shape=Shape(**described["shape"]),
-        weights=load_tensors(folder / "weights.safetensors"),
+        shape=Shape(**{**described["shape"], "layers": _layers_from(described["shape"]["layers"])}),
+        weights=load_tensors(folder / WEIGHTS),
         outputs=Outputs(**described["outputs"]),
     )
+
+
+def _layers_from(stored: list[dict[str, Any]]) -> tuple[Layer, ...]:
+    return tuple(Layer(**{**layer, "reads": tuple(layer["reads"])}) for layer in stored)

@@ -8,10 +8,13 @@ those of TabM-mini (Gorishniy et al. 2025): each scales the inputs by its own ad
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.families._layers import layer_weights, n_joined, run_layers
 from pipeline.families._net_inputs import Inputs
+from pipeline.families.architecture import Layer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +33,7 @@ FROZEN = ("piece.start", "piece.slope")
 class Shape:
     """What fixes the sizes of a net's weights and how they are used.
 
-    n_plain, n_curved, n_embedded, n_levels: the encoder's sizes. k: members. activation: "selu" or "silu".
+    n_plain, n_curved, n_embedded, n_levels: the encoder's sizes. k: members.
     plr_sigma: standard deviation of the first frequencies. n_bins: pieces of a number, a divisor of N_KNOTS.
     """
 
@@ -39,16 +42,19 @@ class Shape:
     n_embedded: int
     n_levels: int
     n_outputs: int
-    width: int
-    n_layers: int
     k: int
-    activation: str
     plr_sigma: float
     n_bins: int
+    layers: tuple[Layer, ...]
 
     @property
     def n_inputs(self) -> int:
-        return self.n_plain + (1 + N_WAVES + N_PIECES) * self.n_curved + D_LEVEL * self.n_embedded
+        return n_inputs(self.n_plain, self.n_curved, self.n_embedded)
+
+
+def n_inputs(n_plain: int, n_curved: int, n_embedded: int) -> int:
+    """Return how many numbers the columns are embedded into."""
+    return n_plain + (1 + N_WAVES + N_PIECES) * n_curved + D_LEVEL * n_embedded
 
 
 def initial_weights(shape: Shape, knots: np.ndarray, generator: torch.Generator) -> Weights:
@@ -63,13 +69,8 @@ def initial_weights(shape: Shape, knots: np.ndarray, generator: torch.Generator)
     weights["adapter.weight"] = torch.ones(1, shape.n_inputs)
     if shape.k > 1:
         weights["adapter.weight"] = _normal(generator, 1.0, shape.k, shape.n_inputs)
-    n_inputs = shape.n_inputs
-    for layer in range(shape.n_layers):
-        weights[f"layer{layer}.weight"] = _normal(generator, max(n_inputs, 1) ** -0.5, shape.width, n_inputs)
-        weights[f"layer{layer}.bias"] = _normal(generator, 0.1, shape.width)
-        weights[f"bend{layer}.weight"] = torch.ones(shape.width)
-        n_inputs = shape.width
-    weights["head.weight"] = torch.zeros(shape.k, shape.width, shape.n_outputs)
+    weights |= layer_weights(shape.layers, shape.n_inputs, generator)
+    weights["head.weight"] = torch.zeros(shape.k, n_joined(shape.layers), shape.n_outputs)
     weights["head.bias"] = torch.zeros(shape.k, 1, shape.n_outputs)
     return weights
 
@@ -118,19 +119,13 @@ def decays(name: str) -> bool:
     return name.endswith(".weight") and not name.startswith("bend")
 
 
-def forward(shape: Shape, weights: Weights, inputs: Inputs, drop: Dropout | None = None) -> torch.Tensor:
-    """Return (n_rows, k, n_outputs) float32 outputs."""
+def forward(shape: Shape, weights: Weights, inputs: Inputs, drops: Sequence[Dropout] = ()) -> torch.Tensor:
+    """Return (n_rows, k, n_outputs) float32 outputs; drops: one for each layer, or none."""
     import torch
-    import torch.nn.functional as F  # noqa: N812
 
-    h = (_embed(shape, weights, inputs).unsqueeze(0) * weights["adapter.weight"].unsqueeze(1)).flatten(0, 1)
-    bend = F.selu if shape.activation == "selu" else F.silu
-    for layer in range(shape.n_layers):
-        h = F.linear(h, weights[f"layer{layer}.weight"], weights[f"layer{layer}.bias"])
-        h = torch.lerp(h, bend(h), weights[f"bend{layer}.weight"])
-        if drop is not None:
-            h = drop(h)
-    h = h.view(shape.k, len(inputs), shape.width)
+    columns = (_embed(shape, weights, inputs).unsqueeze(0) * weights["adapter.weight"].unsqueeze(1)).flatten(0, 1)
+    h = run_layers(shape.layers, weights, columns, drops)
+    h = h.view(shape.k, len(inputs), h.shape[1])
     return torch.baddbmm(weights["head.bias"], h, weights["head.weight"]).transpose(0, 1)
 
 

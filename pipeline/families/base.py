@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -100,6 +100,13 @@ class AdjustableLearner(Learner, Protocol):
         """Take up the state that `save_state` of a learner with the same fixed parameters wrote."""
 
 
+class HeirLearner(Learner, Protocol):
+    """A learner that may begin with what models of other configurations have learnt on the same rows."""
+
+    def inherit(self, folders: Sequence[Path]) -> None:
+        """Before anything is grown, take each weight from the first folder (see `save`) that has one like it."""
+
+
 @dataclass(frozen=True)
 class Family:
     """One model family.
@@ -112,6 +119,9 @@ class Family:
     start: makes a learner for a job and a configuration in the library's own parameter names.
     load: reads what `save` wrote.
     scheduler: "asha" or "pbt" (whose learners are AdjustableLearner).
+    searcher: "bayesian", or "controller" (whose learners are HeirLearner): where configurations come from that are not
+        in the portfolio.
+    n_multiplications: what a configuration costs to predict a row of such a table; of "controller" families.
     uses_gpu: whether the learner runs faster where `Compute.device` is "cuda".
     requires: the optional library without which there is no such family; the extra that installs it has its name.
     """
@@ -126,5 +136,7 @@ class Family:
     chunk: int = 10
     tasks: frozenset[str] = frozenset({"binary", "multiclass", "regression"})
     scheduler: str = "asha"
+    searcher: str = "bayesian"
+    n_multiplications: Callable[[Config, Table], int] | None = None
     uses_gpu: bool = False
     requires: str | None = None

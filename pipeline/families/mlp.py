@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.families.architecture import Layer
 from pipeline.families.base import AdjustableLearner, Config, Family, Job, Predictor
 
 
 def _start(job: Job, config: Config) -> AdjustableLearner:
     from pipeline.families._net_learner import NetLearner
 
-    return NetLearner(job, config)
+    return NetLearner(job, config, _layers)
+
+
+def _layers(config: Config) -> tuple[Layer, ...]:
+    """Return one layer after the other, all alike."""
+    return tuple(
+        Layer("dense", config["width"], config["activation"], "none", config["dropout"], reads=(place,))
+        for place in range(config["n_layers"])
+    )
 
 
 def _load(folder: Path) -> Predictor:

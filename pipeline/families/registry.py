@@ -11,6 +11,8 @@ import pipeline.families as package
 from pipeline.errors import ConfigError, nearest
 from pipeline.families.base import Family
 
+NO_FAMILIES = ("architecture", "base", "registry")
+
 
 @cache
 def all_families() -> dict[str, Family]:
@@ -23,7 +25,7 @@ def known_families() -> dict[str, Family]:
     """Return every family by name, whether or not its library is installed."""
     found = {}
     for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith("_") or module.name in ("base", "registry"):
+        if module.name.startswith("_") or module.name in NO_FAMILIES:
             continue
         family = importlib.import_module(f"{package.__name__}.{module.name}").FAMILY
         if family.name != module.name:

@@ -171,7 +171,7 @@ class Search:
         return tune.Tuner(
             tune.with_resources(trainable, partial(_resources, self._plan)),
             tune_config=TuneConfig(
-                search_alg=FamilySearcher(self._plan, self.log),
+                search_alg=FamilySearcher(self._plan, self.log, self._folder),
                 scheduler=FamilyScheduler(self._plan, self.log, self._folder),
                 num_samples=-1,
                 reuse_actors=True,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from pipeline.search.journal import Journal
+from pipeline.search.nas_source import Lecture, Reward
 from pipeline.trials.result import STOPPED, TrialResult
 from pipeline.trials.trial import Progress, Trial
 
@@ -26,6 +27,10 @@ class SearchListener(Protocol):
     def trial_finished(self, result: TrialResult) -> None: ...
 
     def family_set_aside(self, family: str, reason: str) -> None: ...
+
+    def child_rewarded(self, reward: Reward) -> None: ...
+
+    def controller_learnt(self, lecture: Lecture) -> None: ...
 
 
 @dataclass
@@ -198,6 +203,12 @@ class SearchLog:
         if family not in self._set_aside:
             self._set_aside.add(family)
             self._listener.family_set_aside(family, reason)
+
+    def child_rewarded(self, reward: Reward) -> None:
+        self._listener.child_rewarded(reward)
+
+    def controller_learnt(self, lecture: Lecture) -> None:
+        self._listener.controller_learnt(lecture)
 
     def forget_actors(self) -> None:
         """Let go of Ray's handles: one that is freed while Ray ends takes the process with it."""

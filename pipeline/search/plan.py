@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,10 +12,10 @@ from pipeline.data.table import Table, Task
 from pipeline.families.registry import get_family
 
 # Cheap and strong first, so that a short run has seen every kind of model; unknown families follow by name.
-OPENING = ("lightgbm", "linear", "catboost", "xgboost", "extra_trees", "mlp", "random_forest")
+OPENING = ("lightgbm", "linear", "catboost", "xgboost", "extra_trees", "mlp", "random_forest", "nas")
 # Boosting grows a tree a class, these fit all classes at once.
 MANY_CLASSES = 25
-OPENING_FOR_MANY_CLASSES = ("linear", "extra_trees", "mlp", "random_forest", "lightgbm", "xgboost", "catboost")
+OPENING_FOR_MANY_CLASSES = ("linear", "extra_trees", "mlp", "random_forest", "lightgbm", "xgboost", "catboost", "nas")
 # In a reproducible run, what is decided about a trial rests on trials at least this far before it.
 LAG = 8
 # No trial may take more of the search than this, so that a huge table still sees several families.
@@ -36,6 +36,14 @@ FORESTS = frozenset({"extra_trees", "random_forest"})
 # times within the longest trial, they are not worth beginning on.
 NETS = frozenset({"mlp"})
 MANY_CELLS_A_SECOND_FOR_NETS = 45_000
+# An architecture search wants dozens of nets: core-seconds, of which GPUs make more, and cells for each of them.
+SECONDS_TO_SEARCH_ARCHITECTURES, GPU_SPEED = 3600.0, 4.0
+ROWS_TO_SEARCH_ARCHITECTURES = 2_000
+MOST_CELLS_TO_SEARCH_ARCHITECTURES = 400
+# Beyond so many multiplications a row, a net of one fold is slower than any ensemble wants of a member.
+MOST_MULTIPLICATIONS = 1_500_000
+# No core multiplies more float32 numbers in a microsecond: nets that even then are over what a prediction may take.
+MULTIPLICATIONS_A_US = 50_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,42 @@ class ClusterSize:
 
 
 @dataclass(frozen=True)
+class Servers:
+    """How the controller of an architecture search is parted (Zoph and Le 2017, section 3.2).
+
+    n_shards: that own its parameters. n_replicas: that draw children and compute gradients. n_children: of a replica's
+        batch. The paper has 20, 100 and 8, for 800 GPUs.
+    """
+
+    n_shards: int = 1
+    n_replicas: int = 1
+    n_children: int = 4
+
+    @property
+    def is_one_process(self) -> bool:
+        return self.n_shards == self.n_replicas == 1
+
+    @property
+    def most_stale(self) -> int:
+        """How many updates older than a shard's the parameters of a gradient may be.
+
+        Twice as many as the other replicas make while one is at its batch, if all are as fast.
+        """
+        return 2 * (self.n_replicas - 1)
+
+
+@dataclass(frozen=True)
+class ChildLimits:
+    """What a child of an architecture search may cost.
+
+    columns: the table's, without rows. most_multiplications: those that one fold's model takes for a row.
+    """
+
+    columns: Table
+    most_multiplications: float
+
+
+@dataclass(frozen=True)
 class SearchPlan:
     """The settings of one search.
 
@@ -57,6 +101,7 @@ class SearchPlan:
     longest_trial_s: seconds after which a single trial hurries to its end.
     is_large: see SizePlan.
     max_failures: how often a trial's process may die, other than with its node, before the trial has failed.
+    servers, limits: of an architecture search.
     """
 
     families: tuple[str, ...]
@@ -71,6 +116,8 @@ class SearchPlan:
     is_local: bool
     is_large: bool = False
     max_failures: int = MAX_FAILURES
+    servers: Servers = field(default_factory=Servers)
+    limits: ChildLimits | None = None
 
     def uses_pbt(self, family: str) -> bool:
         """PBT needs trials side by side, so a reproducible run, whose decisions wait for nobody, halves instead."""
@@ -90,6 +137,7 @@ class SizePlan:
 
     n_folds: 1 is a holdout. left_out: families that are not worth their time here. reason: "" where all is as usual.
     is_large: whether portfolios begin with what large tables want. opening: the families' order of first trials.
+    searches_architectures: whether families that a controller searches are worth their time, if nobody asks for them.
     """
 
     n_folds: int = 5
@@ -97,6 +145,7 @@ class SizePlan:
     left_out: frozenset[str] = frozenset()
     reason: str = ""
     opening: tuple[str, ...] = OPENING
+    searches_architectures: bool = False
 
 
 USUAL_SIZE = SizePlan()
@@ -120,8 +169,31 @@ def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: floa
         plan = USUAL_SIZE
     if task.n_outputs >= MANY_CLASSES:
         plan = replace(plan, opening=OPENING_FOR_MANY_CLASSES)
+    if budget_s is not None:
+        plan = replace(plan, searches_architectures=_pays_to_search_architectures(table, plan, cluster, budget_s))
     smallest = int(np.bincount(table.target).min()) if task.is_classification else table.n_rows
     return plan if plan.n_folds <= smallest else replace(plan, n_folds=smallest, reason="a class has no more rows")
+
+
+def _pays_to_search_architectures(table: Table, plan: SizePlan, cluster: ClusterSize, budget_s: float) -> bool:
+    """Return whether rows are enough to tell nets apart, and seconds to train dozens of them."""
+    enough_s = SECONDS_TO_SEARCH_ARCHITECTURES / (GPU_SPEED if cluster.n_gpus else 1)
+    cells_a_core_s = table.n_rows * table.n_features / (cluster.n_cpus * budget_s)
+    return (
+        plan.n_folds > 1
+        and table.n_rows >= ROWS_TO_SEARCH_ARCHITECTURES
+        and cluster.n_cpus * budget_s >= enough_s
+        and cells_a_core_s <= MOST_CELLS_TO_SEARCH_ARCHITECTURES
+    )
+
+
+def child_limits(table: Table, n_folds: int, predict_budget_us: float | None) -> ChildLimits:
+    """Return what a child may cost: what no budget for predictions can pay is not even trained."""
+    most = float(MOST_MULTIPLICATIONS)
+    if predict_budget_us is not None:
+        most = min(most, predict_budget_us * MULTIPLICATIONS_A_US / n_folds)
+    columns = Table(np.empty((0, len(table.names)), np.float32), table.names, table.cardinalities)
+    return ChildLimits(columns, most)
 
 
 def make_plan(
@@ -133,8 +205,13 @@ def make_plan(
     now: float,
     size: SizePlan = USUAL_SIZE,
     max_failures: int = MAX_FAILURES,
+    servers: Servers | None = None,
+    limits: ChildLimits | None = None,
 ) -> SearchPlan:
-    """Plan a search of `search_s` seconds from `now` (`time.time()`), or without a clock where it is None."""
+    """Plan a search of `search_s` seconds from `now` (`time.time()`), or without a clock where it is None.
+
+    servers: None leaves them to the plan.
+    """
     reproducible = search_s is None
     n_threads = 1 if reproducible else _threads_per_trial(cluster.n_cpus)
     n_slots = max(1, cluster.n_cpus // n_threads)
@@ -151,7 +228,15 @@ def make_plan(
         is_local=cluster.is_local,
         is_large=size.is_large,
         max_failures=max_failures,
+        servers=servers or _servers(n_slots, reproducible),
+        limits=limits,
     )
+
+
+def _servers(n_slots: int, reproducible: bool) -> Servers:
+    """One replica for as many trials at once as two of its batches have, and the paper's five replicas to a shard."""
+    n_replicas = 1 if reproducible else max(1, n_slots // 8)
+    return Servers(max(1, n_replicas // 5), n_replicas)
 
 
 def _threads_per_trial(n_cpus: int) -> int:

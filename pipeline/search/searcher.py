@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ray.tune.search import Searcher
 
+from pipeline.families.base import Family
+from pipeline.families.registry import get_family
 from pipeline.search.allocator import Allocator
 from pipeline.search.log import Entry, SearchLog
+from pipeline.search.nas_source import ControllerSource
 from pipeline.search.plan import SearchPlan
-from pipeline.search.sources import BayesianSource
+from pipeline.search.sources import BayesianSource, Source
 from pipeline.search.space import load_space
 from pipeline.seeds import derive_seed
 from pipeline.trials.result import COMPLETED, FAILED
@@ -29,21 +33,27 @@ class FamilySearcher(Searcher):
 
     In a reproducible run a trial is asked for only when every trial at least `plan.lag` before it has ended, and what
     is decided about it rests on those alone: so neither timing nor the number of cores can change it.
+
+    folder: that of the trials, where an architecture search keeps what its controller's processes need.
     """
 
-    def __init__(self, plan: SearchPlan, log: SearchLog):
+    def __init__(self, plan: SearchPlan, log: SearchLog, folder: Path | None = None):
         super().__init__(metric="score", mode="max")
         self._plan = plan
         self._log = log
-        self._sources = {
-            family: BayesianSource(load_space(family, plan.is_large), derive_seed(plan.seed, "source", family))
-            for family in plan.families
-        }
+        self._sources = {name: self._source(get_family(name), folder) for name in plan.families}
         self._allocator = Allocator(plan.families, uses_cost=plan.lag is None)
         self._n_asked = 0
         self._told: set[str] = set()
         for entry in log.entries():
             self._remember(entry.trial)
+
+    def _source(self, family: Family, folder: Path | None) -> Source:
+        plan, seed = self._plan, derive_seed(self._plan.seed, "source", family.name)
+        space = load_space(family.name, plan.is_large)
+        if family.searcher == "controller":
+            return ControllerSource(family, space, seed, plan.servers, plan.limits, self._log, folder)
+        return BayesianSource(space, seed)
 
     def _remember(self, trial: Trial) -> None:
         """Count a trial of an earlier session as asked for."""
@@ -67,8 +77,8 @@ class FamilySearcher(Searcher):
         self._learn()
         family = self._allocator.choose(open_families)
         own_id = f"{family}-{self._n_asked:04d}"
-        config = self._sources[family].ask(own_id)
-        trial = Trial(own_id, family, config, self._plan.scheduler_of(family), self._is_first())
+        bank, config = self._sources[family].bank(), self._sources[family].ask(own_id)
+        trial = Trial(own_id, family, config, self._plan.scheduler_of(family), self._is_first(), bank=bank)
         self._n_asked += 1
         self._log.add(trial)
         return {TRIAL: asdict(trial)}

@@ -5,11 +5,27 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.search.space import SearchSpace
 from pipeline.seeds import derive_seed
 from pipeline.trials.result import COMPLETED, TrialResult
+
+
+class Source(Protocol):
+    """Of one family: asked for configurations, and told of their results."""
+
+    def ask(self, trial_id: str) -> dict[str, Any]:
+        """Return the configuration of the family's next trial."""
+
+    def was_asked(self, trial_id: str, config: Mapping[str, Any]) -> None:
+        """Take note of a configuration that was asked for in an earlier session."""
+
+    def tell(self, result: TrialResult) -> None:
+        """Learn from a result of a trial that was asked for here."""
+
+    def bank(self) -> tuple[str, ...]:
+        """Return the ids of the trials whose weights the next trial may begin with, best first."""
 
 
 class BayesianSource:
@@ -50,6 +66,10 @@ class BayesianSource:
         self._told.append(result)
         if self._model is not None:
             self._model.tell(result)
+
+    def bank(self) -> tuple[str, ...]:
+        """Nothing: each trial begins from scratch."""
+        return ()
 
     def _trained_model(self) -> _Model:
         if self._model is None:

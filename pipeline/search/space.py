@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform
 
+from pipeline.families.architecture import from_line, to_line
+from pipeline.search.children import DEPTH, child_space, random_child
+
 # PBT's explore step (Jaderberg et al. 2017, section 4.1): draw anew with this probability, else multiply by one factor.
 RESAMPLE_PROBABILITY = 0.25
 NUDGES = (0.8, 1.25)
+
+
+class Architectures(Domain):
+    """The domain of architectures that are made of `parts`: "n_layers", and the values of each token of a layer."""
+
+    def __init__(self, parts: Mapping[str, Sequence[Any]]):
+        self.parts = parts
+
+    def sample(self, config: Any = None, size: int = 1, random_state: Any = None) -> str:
+        """Return one architecture, every choice in it as likely as its alternatives."""
+        return random_child(child_space({"architecture": self}), np.random.default_rng(random_state))["architecture"]
+
+    def is_valid(self, value: Any) -> bool:
+        """Return whether `value` is an architecture of these parts, as it is written."""
+        try:
+            layers = from_line(value)
+        except ValueError:
+            return False
+        kept = all(getattr(layer, name) in self.parts[name] for layer in layers for name in self.parts if name != DEPTH)
+        return kept and len(layers) in self.parts[DEPTH] and to_line(layers) == value
 
 
 @dataclass(frozen=True)
@@ -28,9 +51,12 @@ class SearchSpace:
 def load_space(family: str, is_large: bool = False) -> SearchSpace:
     """Read `search_spaces/<family>.py`; where the table is large its LARGE_PORTFOLIO, if it has one, comes first."""
     module = importlib.import_module(f"search_spaces.{family}")
+    domains = {
+        name: Architectures(domain) if isinstance(domain, Mapping) else domain for name, domain in module.SPACE.items()
+    }
     heads = getattr(module, "LARGE_PORTFOLIO", ()) if is_large else ()
     portfolio = (*heads, *(entry for entry in module.PORTFOLIO if entry not in heads))
-    return SearchSpace(module.SPACE, portfolio, frozenset(getattr(module, "MUTABLE", ())))
+    return SearchSpace(domains, portfolio, frozenset(getattr(module, "MUTABLE", ())))
 
 
 def nudge(config: Mapping[str, Any], space: SearchSpace, seed: int) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class TrialTrainable(tune.Trainable):
         if not self._take_over(trial.trial_id):
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir(parents=True)
-        self._attempt = Attempt(trial, lambda: climb(self._provided(trial), self._arena, self._means()))
+        self._attempt = Attempt(trial, lambda: climb(self._provided(trial), self._arena, self._means(trial)))
 
     def _take_over(self, trial_id: str) -> bool:
         """Go on in the folder of a process that died on this trial, if it had finished a fold; return whether."""
@@ -89,12 +89,13 @@ class TrialTrainable(tune.Trainable):
         state = self._site.depot.borrow(self._workplace / STATES / name, f"{STATES}/{name}")
         return replace(trial, resume=replace(trial.resume, folder=str(state)))
 
-    def _means(self) -> Means:
+    def _means(self, trial: Trial) -> Means:
         left_s = min(self._site.deadline - time.time(), self._site.longest_trial_s)
         device = "cuda" if self.trial_resources and self.trial_resources.required_resources.get("GPU") else "cpu"
         return Means(
             folder=self._folder,
             states=self._workplace / STATES,
+            bank=tuple(self._site.depot.borrow(self._workplace / name, name) for name in trial.bank),
             compute=Compute(self._site.n_threads, device),
             deadline=time.monotonic() + left_s if math.isfinite(left_s) else math.inf,
             cache=self._cache,

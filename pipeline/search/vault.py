@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import tarfile
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +87,12 @@ class Depot:
     def borrow(self, folder: Path, name: str) -> Path:
         """Return a folder here with what was shared as `name`: `folder` where it is there already."""
         if not folder.is_dir():
-            unpack(ray.get(self.vault.get.remote(name)), folder)
+            aside = folder.with_name(f".{folder.name}-{os.getpid()}.arriving")
+            shutil.rmtree(aside, ignore_errors=True)
+            unpack(ray.get(self.vault.get.remote(name)), aside)
+            with suppress(OSError):  # another process of this node was first
+                aside.rename(folder)
+            shutil.rmtree(aside, ignore_errors=True)
         return folder
 
 

@@ -21,7 +21,11 @@ from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.search.nas_source import Lecture, Reward
+
 MOST_RANKED = 50
+# The nested run of the controller of an architecture search.
+CONTROLLER = "controller"
 # A store that has not answered by then will not.
 OPENING_S = 60.0
 _ENDS = {COMPLETED: "FINISHED", STOPPED: "FINISHED", FAILED: "FAILED"}
@@ -161,6 +165,39 @@ class Tracker:
                 ended_ms=now_ms(),
             )
         )
+
+    def log_drawing(self, trial_id: str, name: str, drawing: str) -> None:
+        """Keep a drawing, as SVG, with a trial's run."""
+        self._worker.put(Update(trial_id, files={name: drawing}))
+
+    def child_rewarded(self, reward: Reward) -> None:
+        """Log with the controller's run what a child earned, by the child's number."""
+        name = "reward_of_random" if reward.is_random else "reward"
+        self._put_controller([(name, reward.value, reward.number)])
+
+    def controller_learnt(self, lecture: Lecture) -> None:
+        """Log an update of the controller with its run, by the update's number."""
+        values = {name: value for name, value in vars(lecture).items() if name != "number"}
+        self._put_controller([(name, value, lecture.number) for name, value in values.items()])
+
+    def controller_finished(self, drawing: str) -> None:
+        """End the controller's run. drawing: its rewards beside those of children drawn at random, as SVG."""
+        with self._lock:
+            self._open.discard(CONTROLLER)
+        ended = {"status": "FINISHED", "ended_ms": now_ms()}
+        self._worker.put(Update(CONTROLLER, files={"rewards.svg": drawing}, **ended))
+
+    def _put_controller(self, values: list[tuple[str, float, int]]) -> None:
+        """Log what is new: a search that goes on teaches its controller anew, from the first child on."""
+        with self._lock:
+            is_new = CONTROLLER not in self._open
+            self._open.add(CONTROLLER)
+            known = self._put.setdefault(CONTROLLER, set())
+            values = [value for value in values if (value[0], value[2]) not in known]
+            known.update((name, step) for name, _, step in values)
+        status = RUNNING if is_new and CONTROLLER in self._spool.past.runs else None
+        if values or is_new:
+            self._worker.put(Update(CONTROLLER, tags={"kind": CONTROLLER}, points=_points(values), status=status))
 
     def log_leaderboard(self, frame: pd.DataFrame, csv: Path) -> None:
         """Keep the leaderboard as an artifact, rank the best trials' runs and give each ensemble a run of its own.

@@ -56,10 +56,12 @@ class Means:
     deadline: on `time.monotonic()`'s scale; infinite in reproducible runs.
     folder: where the trial's predictions and models are written.
     states: where a PBT trial's state at each interval is written, for other members to take up.
+    bank: folders of completed trials whose weights the trial begins with.
     """
 
     folder: Path
     states: Path
+    bank: tuple[Path, ...] = ()
     compute: Compute = field(default_factory=Compute)
     deadline: float = math.inf
     cache: Cache = field(default_factory=Cache)
@@ -182,7 +184,11 @@ class _Climb:
             cache=self.means.cache,
         )
         config = self._initial_config()
-        return FoldFit(self.family, config, job, growth_metric(self.arena.metric))
+        fit = FoldFit(self.family, config, job, growth_metric(self.arena.metric))
+        if self.means.bank:
+            # What another fold's model has learnt, it has learnt from rows that are watched here.
+            fit.learner.inherit([folder / f"fold{fold}" for folder in self.means.bank])
+        return fit
 
     def _initial_config(self) -> Config:
         return self.lineage[0][1] if self.lineage else self.trial.config

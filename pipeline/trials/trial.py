@@ -22,6 +22,7 @@ class Trial:
 
     scheduler: "asha" or "pbt"; it decides at which rungs the trial is compared.
     must_complete: finish all folds even if time allows each only a little, because nothing else is sure to.
+    bank: ids of completed trials whose weights it begins with where it can, best first.
     """
 
     trial_id: str
@@ -30,6 +31,7 @@ class Trial:
     scheduler: str = "asha"
     must_complete: bool = False
     resume: Resume | None = None
+    bank: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def trial_from(stored: Mapping[str, Any]) -> Trial:
     resume = stored["resume"]
     if resume is not None:
         resume = Resume(resume["folder"], resume["rung"], lineage_from(resume["lineage"]))
-    return Trial(**{**stored, "resume": resume})
+    return Trial(**{**stored, "resume": resume, "bank": tuple(stored["bank"])})
 
 
 def progress_from(stored: Mapping[str, Any]) -> Progress:

@@ -21,6 +21,7 @@ from pipeline.data.table import Table, Task
 from pipeline.metrics import get_metric
 from pipeline.search.cluster import start_ray, stop_ray
 from pipeline.search.engine import Search, share
+from pipeline.search.nas_source import Lecture, Reward
 from pipeline.search.plan import make_plan
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import TrialResult
@@ -44,6 +45,12 @@ class Stopwatch:
 
     def family_set_aside(self, family: str, reason: str) -> None:
         """None is."""
+
+    def child_rewarded(self, reward: Reward) -> None:
+        """There are no children."""
+
+    def controller_learnt(self, lecture: Lecture) -> None:
+        """There is no controller."""
 
 
 def small_arena() -> Arena:

@@ -97,6 +97,17 @@ def test_of_equals_the_ensemble_leads_and_a_clearly_better_trial_does():
     assert "mlp-0000" in _board(one_knows).leader.members
 
 
+def test_a_stack_that_wants_no_member_is_no_ensemble():
+    """250 classes of random rows: a stack of biases alone ended the run with an IndexError."""
+    world = closed("multiclass", "log_loss", 300)
+    rng = np.random.default_rng(0)
+    for position in range(3):
+        wrong = np.eye(3)[(world.table.target + rng.integers(1, 3, 300)) % 3]
+        world.add(f"linear-{position:04d}", 0.999 * wrong + 0.001 / 3)
+    board = _board(world)
+    assert {row.name for row in board.rows if row.kind == "ensemble"} == {"greedy_all"}
+
+
 def test_noise_gains_nothing_by_being_mixed():
     """Models that know nothing: weights fitted on the rows they are scored on would seem to know something."""
     world = closed("binary", "roc_auc", n=300)

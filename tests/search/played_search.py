@@ -22,6 +22,10 @@ class Nobody:
 
     def family_set_aside(self, family, reason): ...
 
+    def child_rewarded(self, reward): ...
+
+    def controller_learnt(self, lecture): ...
+
 
 def completed(trial: Trial, score: float, fit_s: float = 1.0) -> TrialResult:
     return TrialResult(

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from pipeline.search.engine import GRACE_S, Search, share
-from pipeline.search.plan import LAG, SearchPlan, make_plan
+from pipeline.search.nas_source import Lecture, Reward
+from pipeline.search.plan import LAG, SearchPlan, Servers, make_plan
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, FAILED, TrialResult
 from pipeline.trials.trial import Trial
@@ -28,6 +29,8 @@ class Heard:
     progressed: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
     set_aside: list[str] = field(default_factory=list)
+    rewards: list[Reward] = field(default_factory=list)
+    lectures: list[Lecture] = field(default_factory=list)
 
     def trial_started(self, trial: Trial) -> None:
         self.started.append(trial.trial_id)
@@ -40,6 +43,12 @@ class Heard:
 
     def family_set_aside(self, family: str, reason: str) -> None:
         self.set_aside.append(family)
+
+    def child_rewarded(self, reward: Reward) -> None:
+        self.rewards.append(reward)
+
+    def controller_learnt(self, lecture: Lecture) -> None:
+        self.lectures.append(lecture)
 
 
 def run_search(arena: Arena, plan: SearchPlan, folder: Path, heard: Heard | None = None) -> list[TrialResult]:
@@ -109,6 +118,26 @@ def test_a_private_ray_has_no_process_that_only_clusters_use(cluster):
     assert _processes("raylet")
     assert not _processes("dashboard.py")
     assert not _processes("monitor.py")
+
+
+def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(cluster, arena, tmp_path):
+    plan = make_plan(["nas"], cluster, 0, 18, None, time.time())
+    heard = Heard()
+    both = run_search(arena, plan, tmp_path / "two", heard)
+    one = run_search(arena, replace(plan, n_slots=1), tmp_path / "one")
+    assert outcomes(one) == outcomes(both)
+    assert [lecture.number for lecture in heard.lectures] == list(range(len(heard.lectures)))
+    assert heard.lectures
+    assert {reward.is_random for reward in heard.rewards} == {False, True}
+
+
+def test_a_controller_of_many_processes_teaches_a_search(cluster, arena, tmp_path):
+    heard = Heard()
+    plan = make_plan(["nas"], cluster, 0, 12, 60.0, time.time(), servers=Servers(2, 2, 2))
+    results = run_search(arena, plan, tmp_path, heard)
+    assert len(results) == 12
+    assert any(result.status == COMPLETED for result in results)
+    assert not (tmp_path / ".controller").exists()
 
 
 def test_a_budget_is_kept_and_populations_copy_their_best(cluster, arena, tmp_path):

@@ -12,8 +12,9 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.errors import ConfigError
 from pipeline.metrics import get_metric
+from pipeline.search.nas_source import Lecture, Reward
 from pipeline.tracking.store import store_for
-from pipeline.tracking.tracker import Tracker
+from pipeline.tracking.tracker import CONTROLLER, Tracker
 
 
 @pytest.fixture
@@ -111,6 +112,35 @@ def test_what_pbt_changed_is_a_metric_by_unit_and_params_keep_the_beginning(make
     changes = client.get_metric_history(run.info.run_id, "changed.lr")
     assert sorted((point.step, point.value) for point in changes) == [(0, 0.1), (5, 0.2)]
     assert "changed.width" not in run.data.metrics
+
+
+def test_the_controller_has_a_run_of_its_own_and_what_it_learns_anew_is_not_logged_twice(make_tracker, sqlite_uri):
+    tracker = make_tracker()
+    tracker.log_drawing("nas-0003", "architecture.svg", "<svg/>")
+    lecture = Lecture(0, 0.4, 0.5, 1.25, 9.0, 0.3, 2, 1)
+    for _ in range(2):
+        tracker.child_rewarded(Reward(3, 0.75, is_random=False))
+        tracker.child_rewarded(Reward(7, 0.5, is_random=True))
+        tracker.controller_learnt(lecture)
+    tracker.controller_finished("<svg/>")
+    assert tracker.finish("FINISHED", {}, {})
+    client, runs = runs_of(tracker, sqlite_uri)
+    run = runs[CONTROLLER]
+    assert (run.info.status, run.data.tags["kind"]) == ("FINISHED", CONTROLLER)
+    assert run.data.tags["mlflow.parentRunId"] == tracker.ids()[1]
+    rest = {name: value for name, value in vars(lecture).items() if name != "number"}
+    assert run.data.metrics == {"reward": 0.75, "reward_of_random": 0.5, **rest}
+    for name, step in (("reward", 3), ("reward_of_random", 7), ("loss", 0)):
+        assert [point.step for point in client.get_metric_history(run.info.run_id, name)] == [step]
+    for name, file in ((CONTROLLER, "rewards.svg"), ("nas-0003", "architecture.svg")):
+        assert [one.path for one in client.list_artifacts(runs[name].info.run_id)] == [file]
+
+
+def test_a_controller_that_was_cut_off_is_ended_with_the_run(make_tracker, sqlite_uri):
+    tracker = make_tracker()
+    tracker.child_rewarded(Reward(3, 0.75, is_random=False))
+    assert tracker.finish("KILLED", {}, {})
+    assert runs_of(tracker, sqlite_uri)[1][CONTROLLER].info.status == "KILLED"
 
 
 def test_undefined_scores_are_left_out(make_tracker, sqlite_uri, finished):

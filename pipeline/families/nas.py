@@ -1,0 +1,56 @@
+"""Child nets of an architecture search: layers in any order and wiring, over the inputs and members of `mlp`'s nets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.data.table import Table
+from pipeline.families._net_inputs import MOST_ONE_HOT
+from pipeline.families.architecture import Layer, from_line
+from pipeline.families.base import Config, Family, HeirLearner, Job, Predictor
+
+# What children are trained with beside what the controller chooses: the middle of search_spaces/mlp.py, so that their
+# scores differ by their architectures.
+N_EPOCHS = 12
+TRAINING = {"n_epochs": N_EPOCHS, "batch_size": 256, "weight_decay": 0.02, "plr_sigma": 0.1, "n_bins": 128}
+
+
+def _start(job: Job, config: Config) -> HeirLearner:
+    from pipeline.families._net_learner import NetLearner
+
+    return NetLearner(job, {**TRAINING, **config}, _layers)
+
+
+def _layers(config: Config) -> tuple[Layer, ...]:
+    return from_line(config["architecture"])
+
+
+def _load(folder: Path) -> Predictor:
+    from pipeline.families._net_predictor import load_predictor
+
+    return load_predictor(folder)
+
+
+def _n_multiplications(config: Config, table: Table) -> int:
+    """Return about how many multiplications all members of a child take for a row, as if all numbers were curved."""
+    from pipeline.families._layers import n_multiplications
+    from pipeline.families._nets import n_inputs
+
+    few = [cardinality for cardinality in table.cardinalities if cardinality <= MOST_ONE_HOT]
+    columns = n_inputs(sum(few), table.n_numeric, len(table.cardinalities) - len(few))
+    return config["k"] * n_multiplications(_layers(config), columns)
+
+
+FAMILY = Family(
+    name="nas",
+    unit="epoch",
+    max_units=lambda config: N_EPOCHS,
+    start=_start,
+    load=_load,
+    first_rung=0.25,
+    patience=0.3,
+    chunk=1,
+    searcher="controller",
+    n_multiplications=_n_multiplications,
+    uses_gpu=True,
+)

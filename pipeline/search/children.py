@@ -1,0 +1,100 @@
+"""The decisions that make a child of an architecture search, one after the other, whoever takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.families.architecture import COLUMNS, Layer, from_line, repaired, to_line
+
+# A choice is the place of a value, or the sources that a layer reads.
+Choice = int | tuple[int, ...]
+Tokens = tuple[Choice, ...]
+
+DEPTH, READS = "n_layers", "reads"
+# Draws beyond the limits of what a child may cost before the last of them is taken as it is.
+MOST_REDRAWS = 20
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be chosen next: one of `n_choices` places, or for READS any of so many sources, the columns first."""
+
+    name: str
+    n_choices: int
+
+
+@dataclass(frozen=True)
+class ChildSpace:
+    """What a child is a sequence of.
+
+    whole: values of what is chosen once. layer: values of what is chosen for each layer. depths: rising.
+    """
+
+    whole: Mapping[str, tuple[Any, ...]]
+    depths: tuple[int, ...]
+    layer: Mapping[str, tuple[Any, ...]]
+
+    def decisions(self) -> Generator[Decision, Choice, dict[str, Any]]:
+        """Ask for one choice after the other; return the configuration that they make. Every sequence makes one."""
+        config: dict[str, Any] = {}
+        for name, values in self.whole.items():
+            config[name] = values[(yield Decision(name, len(values)))]
+        depth = self.depths[(yield Decision(DEPTH, len(self.depths)))]
+        layers: list[Layer] = []
+        for place in range(1, depth + 1):
+            chosen: dict[str, Any] = {}
+            for name, values in self.layer.items():
+                chosen[name] = values[(yield Decision(name, len(values)))]
+            # The first layer has no choice.
+            reads = (COLUMNS,) if place == 1 else (yield Decision(READS, place))
+            layers.append(Layer(**chosen, reads=reads))
+        return {"architecture": to_line(repaired(layers)), **config}
+
+    def tokens(self, config: Mapping[str, Any]) -> Tokens:
+        """Return the choices that make `config`, as they are after repairs."""
+        layers = from_line(config["architecture"])
+        tokens: list[Choice] = [values.index(config[name]) for name, values in self.whole.items()]
+        tokens.append(self.depths.index(len(layers)))
+        for place, layer in enumerate(layers, start=1):
+            tokens += [values.index(getattr(layer, name)) for name, values in self.layer.items()]
+            if place > 1:
+                tokens.append(layer.reads)
+        return tuple(tokens)
+
+    def n_choices(self) -> dict[str, int]:
+        """Return how many choices each decision has but READS, whose number grows with the layers."""
+        return {name: len(values) for name, values in {**self.whole, DEPTH: self.depths, **self.layer}.items()}
+
+
+def child_space(domains: Mapping[str, Any]) -> ChildSpace:
+    """Return the space of a family whose SPACE holds `tune.choice` domains and an "architecture"."""
+    parts = dict(domains["architecture"].parts)
+    whole = {name: tuple(domain.categories) for name, domain in domains.items() if name != "architecture"}
+    return ChildSpace(whole, tuple(parts.pop(DEPTH)), parts)
+
+
+def follow(space: ChildSpace, choose: Callable[[Decision], Choice]) -> dict[str, Any]:
+    """Return the configuration that `choose` makes, decision by decision."""
+    asking = space.decisions()
+    decision = next(asking)
+    while True:
+        choice = choose(decision)
+        try:
+            decision = asking.send(choice)
+        except StopIteration as end:
+            return end.value
+
+
+def random_child(space: ChildSpace, rng: np.random.Generator) -> dict[str, Any]:
+    """Return a child with every choice, and before repairs every set of sources, as likely as any other."""
+
+    def choose(decision: Decision) -> Choice:
+        if decision.name == READS:
+            return tuple(source for source in range(decision.n_choices) if rng.random() < 0.5)
+        return int(rng.integers(decision.n_choices))
+
+    return follow(space, choose)

@@ -1,0 +1,280 @@
+"""Teaching the controller: shards that own its parameters, replicas that draw children and compute gradients.
+
+Here both are plain objects, which is all that one process needs; `parameter_server.py` makes Ray actors of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from pipeline.search.children import MOST_REDRAWS, ChildSpace
+from pipeline.search.policy import Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
+from pipeline.seeds import derive_seed
+
+BASELINE_DECAY = 0.95  # NASNet (Zoph et al. 2018, appendix A.1)
+# Rewards that differ by a smaller share than this are the same, but for rounding.
+LEAST_SPREAD = 1e-9
+
+
+class Baseline:
+    """Moving averages of rewards and of their squared distance from the average, both corrected for their start.
+
+    A numerator and a denominator are kept, as in TabNAS's code, so that the average of one reward is that reward. What
+    a reward is compared with does not hold the reward itself, but in the first batch.
+    """
+
+    def __init__(self, decay: float = BASELINE_DECAY):
+        self._decay = decay
+        self._sum = self._sum_of_squares = self._weight = 0.0
+
+    @property
+    def value(self) -> float | None:
+        """The average; None before the first reward."""
+        return self._sum / self._weight if self._weight else None
+
+    def advantages(self, rewards: Sequence[float]) -> list[float]:
+        """Return how much better than expected each reward of a batch is, in standard deviations; then learn them.
+
+        The first batch has nothing to be compared with but itself; against the mean of the other rewards, all its
+        advantages and their spread would be larger by the same factor.
+        """
+        expected = self.value if self._weight else float(np.mean(rewards))
+        for reward in rewards:
+            self._sum = self._decay * self._sum + reward
+            self._sum_of_squares = self._decay * self._sum_of_squares + (reward - expected) ** 2
+            self._weight = self._decay * self._weight + 1.0
+        spread = math.sqrt(self._sum_of_squares / self._weight)
+        is_flat = spread <= LEAST_SPREAD * abs(expected)
+        return [0.0 if is_flat else (reward - expected) / spread for reward in rewards]
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A shard's answer. values: its parameters as they are now. staleness: updates since those it was computed on."""
+
+    is_taken: bool
+    version: int
+    staleness: int
+    values: np.ndarray
+
+
+class Shard:
+    """Owns a slice of the controller's parameters, and Adam's state for it.
+
+    values: (n,) float32 first parameters. most_stale: gradients on parameters older than so many updates are refused.
+    file: where its state is written before an update is acknowledged, and read from when it begins anew; None keeps
+    nothing.
+    """
+
+    def __init__(self, values: np.ndarray, lr: float, most_stale: int, file: Path | None = None):
+        self._weight = torch.nn.Parameter(torch.from_numpy(values.copy()))
+        self._adam = torch.optim.Adam([self._weight], lr=lr)
+        self._most_stale, self._file = most_stale, file
+        self._version = 0
+        self._taken: set[tuple[int, int]] = set()
+        if file is not None and file.exists():
+            self._load()
+
+    def pull(self) -> Pushed:
+        """Return the parameters."""
+        return Pushed(True, self._version, 0, self._values())
+
+    def push(self, replica: int, number: int, gradient: np.ndarray, version: int) -> Pushed:
+        """Apply the replica's `number`-th gradient, computed on `version`, once however often it is pushed."""
+        staleness = self._version - version
+        if (replica, number) in self._taken:
+            return Pushed(True, self._version, 0, self._values())
+        if staleness > self._most_stale:
+            return Pushed(False, self._version, staleness, self._values())
+        self._weight.grad = torch.from_numpy(gradient.copy())
+        self._adam.step()
+        self._version += 1
+        self._taken.add((replica, number))
+        self._save()
+        return Pushed(True, self._version, staleness, self._values())
+
+    def _values(self) -> np.ndarray:
+        return self._weight.detach().numpy().copy()
+
+    def _save(self) -> None:
+        if self._file is None:
+            return
+        from safetensors.torch import save_file
+
+        state = self._adam.state[self._weight]
+        aside = self._file.with_name(f".{self._file.name}")
+        facts = {"version": str(self._version), "taken": json.dumps(sorted(self._taken))}
+        save_file({"weight": self._weight.detach(), **state}, aside, facts)
+        aside.replace(self._file)
+
+    def _load(self) -> None:
+        from safetensors import safe_open
+
+        with safe_open(self._file, "pt") as kept:
+            facts, state = kept.metadata(), {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118
+        with torch.no_grad():
+            self._weight.copy_(state.pop("weight"))
+        self._adam.state[self._weight] = state
+        self._version, self._taken = int(facts["version"]), set(map(tuple, json.loads(facts["taken"])))
+
+
+class Shards(Protocol):
+    """All shards, as a replica sees them."""
+
+    def pull(self) -> list[Pushed]: ...
+
+    def push(self, replica: int, number: int, parts: dict[int, tuple[np.ndarray, int]]) -> dict[int, Pushed]:
+        """Push a gradient and the version that it was computed on to each shard that `parts` names."""
+
+
+class LocalShards:
+    """Shards in this process."""
+
+    def __init__(self, shards: Sequence[Shard]):
+        self._shards = shards
+
+    def pull(self) -> list[Pushed]:
+        return [shard.pull() for shard in self._shards]
+
+    def push(self, replica: int, number: int, parts: dict[int, tuple[np.ndarray, int]]) -> dict[int, Pushed]:
+        return {place: self._shards[place].push(replica, number, *part) for place, part in parts.items()}
+
+
+def slices(n_parameters: int, n_shards: int) -> list[slice]:
+    """Return the slice of the flat parameters that each shard owns, as even as can be."""
+    cuts = np.linspace(0, n_parameters, n_shards + 1).round().astype(int)
+    return [slice(int(low), int(high)) for low, high in pairwise(cuts)]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A replica's `number`-th update.
+
+    staleness: the most of any shard. n_refused: gradients that were too stale, and computed anew.
+    """
+
+    replica: int
+    number: int
+    loss: float
+    entropy: float
+    skip_density: float
+    staleness: int
+    n_refused: int
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: others only wait for each other at matrices as small as a controller's."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Replica:
+    """A copy of the controller that draws children and computes gradients, all parameters being the shards'."""
+
+    def __init__(
+        self,
+        place: int,
+        space: ChildSpace,
+        settings: PolicySettings,
+        seed: int,
+        shards: Shards,
+        keeps_limits: Callable[[dict[str, Any]], bool] | None = None,
+    ):
+        self._place, self._settings, self._seed = place, settings, seed
+        self._shards, self._keeps_limits = shards, keeps_limits
+        self._policy = Policy(space, settings, seed)
+        self._versions: list[int] = []
+        self._values: list[np.ndarray] = []
+        self._take(dict(enumerate(shards.pull())))
+
+    def draw(self, seed: int, n_depths: int) -> dict[str, Any]:
+        """Return a child that keeps the limits."""
+        generator = torch.Generator().manual_seed(seed)
+        with _one_thread():
+            for _ in range(MOST_REDRAWS):
+                child = self._policy.draw(generator, n_depths).config
+                if self._keeps_limits is None or self._keeps_limits(child):
+                    break
+        return child
+
+    def learn(self, number: int, lessons: Sequence[Lesson], n_depths: int) -> Learnt:
+        """Compute the gradient of this replica's `number`-th batch, push each shard its slice, and pull."""
+        seed = derive_seed(self._seed, "probes", self._place, number)
+        left = list(range(len(self._versions)))
+        staleness = n_refused = 0
+        while left:
+            with _one_thread():
+                gradient = gradient_of(self._policy, lessons, n_depths, self._keeps_limits, seed)
+            owned = slices(len(gradient.values), len(self._versions))
+            parts = {place: (gradient.values[owned[place]].numpy(), self._versions[place]) for place in left}
+            answers = self._shards.push(self._place, number, parts)
+            left = [place for place, answer in answers.items() if not answer.is_taken]
+            staleness = max([staleness, *(answer.staleness for answer in answers.values() if answer.is_taken)])
+            n_refused += len(left)
+            self._take(answers)
+        return Learnt(self._place, number, gradient.loss, gradient.entropy, gradient.skip_density, staleness, n_refused)
+
+    def _take(self, answers: dict[int, Pushed]) -> None:
+        if not self._versions:
+            self._versions, self._values = [0] * len(answers), [np.empty(0, np.float32)] * len(answers)
+        for place, answer in answers.items():
+            self._versions[place], self._values[place] = answer.version, answer.values
+        load_flat(self._policy, torch.from_numpy(np.concatenate(self._values)))
+
+
+def first_parameters(space: ChildSpace, settings: PolicySettings, seed: int) -> np.ndarray:
+    """Return the (n_parameters,) float32 parameters that a search with this seed begins with."""
+    return flat(Policy(space, settings, seed)).numpy()
+
+
+class Controller(Protocol):
+    """What the search asks for children, and tells how they did."""
+
+    def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any]:
+        """Return a child by a replica's copy of the parameters."""
+
+    def learn(self, replica: int, number: int, lessons: Sequence[Lesson], n_depths: int) -> None:
+        """Let a replica learn its `number`-th batch; may return before it has."""
+
+    def learnt(self) -> list[Learnt]:
+        """Return the updates that were made since the last call."""
+
+
+class LocalController:
+    """One shard and one replica, in this process."""
+
+    def __init__(
+        self,
+        space: ChildSpace,
+        settings: PolicySettings,
+        seed: int,
+        keeps_limits: Callable[[dict[str, Any]], bool] | None = None,
+    ):
+        shard = Shard(first_parameters(space, settings, seed), settings.lr, most_stale=0)
+        self._replica = Replica(0, space, settings, seed, LocalShards([shard]), keeps_limits)
+        self._learnt: list[Learnt] = []
+
+    def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any]:
+        return self._replica.draw(seed, n_depths)
+
+    def learn(self, replica: int, number: int, lessons: Sequence[Lesson], n_depths: int) -> None:
+        self._learnt.append(self._replica.learn(number, lessons, n_depths))
+
+    def learnt(self) -> list[Learnt]:
+        learnt, self._learnt = self._learnt, []
+        return learnt

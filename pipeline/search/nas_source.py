@@ -1,0 +1,255 @@
+"""Where the children of an architecture search come from: the portfolio first, then the controller, which learns."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from pipeline.families.base import Config, Family
+from pipeline.search.children import MOST_REDRAWS, ChildSpace, child_space, random_child
+from pipeline.search.plan import ChildLimits, Servers
+from pipeline.search.space import SearchSpace
+from pipeline.seeds import derive_seed
+from pipeline.trials.result import COMPLETED, FAILED, TrialResult
+
+# One child in so many is drawn at random, and not learnt from: what the controller is held against.
+RANDOM_EVERY = 8
+# A child is compared with so many before it, so that the controller is asked for more as it learns.
+N_COMPARED = 100
+# Children inherit weights from the best so many.
+N_DONORS = 3
+SHARDS = ".controller"
+
+
+@dataclass(frozen=True)
+class Reward:
+    """What a child earned: the share of the children before it that it beats. number: the child's, from 0."""
+
+    number: int
+    value: float
+    is_random: bool
+
+
+@dataclass(frozen=True)
+class Lecture:
+    """One update of the controller, and the state that it was made in.
+
+    number: from 0. baseline: the moving average of rewards after it; mean_reward: of its batch. The rest is as in
+    `Learnt` of controller.py.
+    """
+
+    number: int
+    mean_reward: float
+    baseline: float
+    loss: float
+    entropy: float
+    skip_density: float
+    staleness: int
+    n_refused: int
+
+
+class ControllerListener(Protocol):
+    """Hears of the controller; called on Tune's event loop."""
+
+    def child_rewarded(self, reward: Reward) -> None: ...
+
+    def controller_learnt(self, lecture: Lecture) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Child:
+    """One that was asked for. batch: which it belongs to, None for one that is not learnt from."""
+
+    number: int
+    config: Config
+    batch: int | None
+    is_drawn: bool
+
+
+class ControllerSource:
+    """A family's portfolio in order, then children of the controller, and now and then one at random beside them.
+
+    What is asked rests on the seed and on what was asked and told before, in that order, and with one shard and one
+    replica on nothing else: so a search that was cut off goes on as it would have gone, its controller, optimiser and
+    baseline being made anew from the trials that the journal knows.
+
+    folder: where shards that are Ray actors keep their state.
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        space: SearchSpace,
+        seed: int,
+        servers: Servers,
+        limits: ChildLimits | None,
+        listener: ControllerListener,
+        folder: Path | None = None,
+    ):
+        self._space, self._children, self._seed = space, child_space(space.domains), seed
+        self._servers, self._listener, self._folder = servers, listener, folder
+        self._keeps_limits = limits and partial(keeps_limits, family.n_multiplications, limits)
+        self._n_asked = 0
+        self._open: dict[str, _Child] = {}
+        self._curves: deque[tuple[float, ...]] = deque(maxlen=N_COMPARED)
+        self._batches: dict[int, list[tuple[Config, float] | None]] = defaultdict(list)
+        self._completed: list[TrialResult] = []
+        self._teacher: _Teacher | None = None
+
+    def ask(self, trial_id: str) -> dict[str, Any]:
+        """Return the next child."""
+        number, batch = self._n_asked, self._batch_of(self._n_asked)
+        if number < len(self._space.portfolio):
+            config = dict(self._space.portfolio[number])
+        elif batch is None:
+            rng = np.random.default_rng(derive_seed(self._seed, "random child", trial_id))
+            config = self._within_limits(lambda: random_child(self._children, rng))
+        else:
+            config = self._taught().draw(batch, derive_seed(self._seed, "child", trial_id))
+        self.was_asked(trial_id, config)
+        return config
+
+    def was_asked(self, trial_id: str, config: Mapping[str, Any]) -> None:
+        """Take note of a child that was asked for, now or in an earlier session."""
+        number = self._n_asked
+        is_drawn = number >= len(self._space.portfolio)
+        self._open[trial_id] = _Child(number, dict(config), self._batch_of(number), is_drawn)
+        self._n_asked += 1
+
+    def tell(self, result: TrialResult) -> None:
+        """Learn from a result of a child that was asked for here."""
+        child = self._open.pop(result.trial_id)
+        reward = self._reward(result)
+        if reward is not None and child.is_drawn:
+            self._listener.child_rewarded(Reward(child.number, reward, child.batch is None))
+        if result.curve:
+            self._curves.append(result.curve)
+        if result.status == COMPLETED:
+            self._completed.append(result)
+        if child.batch is not None:
+            self._batches[child.batch].append(None if reward is None else (child.config, reward))
+            self._learn(child.batch)
+        if self._teacher is not None:
+            for lecture in self._teacher.given():
+                self._listener.controller_learnt(lecture)
+
+    def bank(self) -> tuple[str, ...]:
+        """Return the ids of the trials that the next child may inherit from, best first."""
+        best = sorted(self._completed, key=lambda result: -result.score)
+        return tuple(result.trial_id for result in best[:N_DONORS])
+
+    def _batch_of(self, number: int) -> int | None:
+        drawn = number - len(self._space.portfolio)
+        if drawn < 0 or drawn % RANDOM_EVERY == RANDOM_EVERY - 1:
+            return None
+        return (drawn - drawn // RANDOM_EVERY) // self._servers.n_children
+
+    def _within_limits(self, draw: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        for _ in range(MOST_REDRAWS):
+            config = draw()
+            if self._keeps_limits is None or self._keeps_limits(config):
+                break
+        return config
+
+    def _reward(self, result: TrialResult) -> float | None:
+        """Return the share of earlier children that it beats at the highest rung that both reached.
+
+        Ranks need no scale, whatever the metric, and trials that were stopped count as far as they came. None for what
+        says nothing of the child: it was cut short before its first rung.
+        """
+        if result.status == FAILED:
+            return 0.0
+        if not result.curve:
+            return None
+        if not self._curves:
+            return 0.5
+        return float(np.mean([_beats(result.curve, other) for other in self._curves]))
+
+    def _learn(self, batch: int) -> None:
+        """Let the controller learn a batch, once all of its children have ended."""
+        if len(self._batches[batch]) == self._servers.n_children:
+            lessons = [lesson for lesson in self._batches.pop(batch) if lesson is not None]
+            if lessons:
+                self._taught().learn(batch, lessons)
+
+    def _taught(self) -> _Teacher:
+        if self._teacher is None:
+            self._teacher = _Teacher(self._children, self._seed, self._servers, self._keeps_limits, self._folder)
+        return self._teacher
+
+
+class _Teacher:
+    """The controller and its baseline. Torch is imported here: a search without an architecture search pays nothing."""
+
+    def __init__(
+        self,
+        space: ChildSpace,
+        seed: int,
+        servers: Servers,
+        keeps: Callable[[Config], bool] | None,
+        folder: Path | None,
+    ):
+        from pipeline.search.controller import Baseline, LocalController
+        from pipeline.search.parameter_server import RayController
+        from pipeline.search.policy import PolicySettings
+
+        self._space, self._servers, self._settings = space, servers, PolicySettings()
+        # One shard and one replica do in this process what they would do in two of their own.
+        if servers.is_one_process:
+            self._controller = LocalController(space, self._settings, seed, keeps)
+        else:
+            self._controller = RayController(space, self._settings, seed, servers, folder / SHARDS, keeps)
+        self._baseline = Baseline()
+        self._n_learnt = [0] * servers.n_replicas
+        self._told: dict[tuple[int, int], tuple[float, float]] = {}
+        self._n_given = 0
+
+    def draw(self, batch: int, seed: int) -> dict[str, Any]:
+        return self._controller.draw(self._replica(batch), seed, self._n_depths(batch))
+
+    def learn(self, batch: int, lessons: Sequence[tuple[Config, float]]) -> None:
+        """Let the replica that drew a batch learn how its children did."""
+        from pipeline.search.policy import Lesson
+
+        rewards, replica = [reward for _, reward in lessons], self._replica(batch)
+        advantages = self._baseline.advantages(rewards)
+        taught = [
+            Lesson(self._space.tokens(config), advantage)
+            for (config, _), advantage in zip(lessons, advantages, strict=True)
+        ]
+        number = self._n_learnt[replica]
+        self._n_learnt[replica] += 1
+        self._told[replica, number] = (float(np.mean(rewards)), self._baseline.value)
+        self._controller.learn(replica, number, taught, self._n_depths(batch))
+
+    def given(self) -> list[Lecture]:
+        """Return the updates that were made since the last call."""
+        lectures = []
+        for learnt in self._controller.learnt():
+            mean_reward, baseline = self._told.pop((learnt.replica, learnt.number))
+            outcome = (learnt.loss, learnt.entropy, learnt.skip_density, learnt.staleness, learnt.n_refused)
+            lectures.append(Lecture(self._n_given, mean_reward, baseline, *outcome))
+            self._n_given += 1
+        return lectures
+
+    def _replica(self, batch: int) -> int:
+        return batch % self._servers.n_replicas
+
+    def _n_depths(self, batch: int) -> int:
+        return self._settings.n_depths(batch * self._servers.n_children)
+
+
+def keeps_limits(n_multiplications: Callable[..., int], limits: ChildLimits, config: Config) -> bool:
+    """Return whether a child costs no more than it may."""
+    return n_multiplications(config, limits.columns) <= limits.most_multiplications
+
+
+def _beats(curve: Sequence[float], other: Sequence[float]) -> float:
+    rung = min(len(curve), len(other)) - 1
+    return float(curve[rung] > other[rung]) + 0.5 * (curve[rung] == other[rung])

@@ -1,0 +1,105 @@
+"""The controller on a cluster: S shards and K replicas, each a Ray actor, as in Zoph and Le (2017, section 3.2).
+
+All of them live on the driver's node, whose disk keeps the shards' state: they are small, and children are what a
+cluster is for. An actor that dies is begun anew by Ray; a shard then reads the state that it had written before it
+acknowledged its last update, and a call that was cut off is made again, which changes nothing where it had been done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from pipeline.search.children import ChildSpace
+from pipeline.search.controller import Learnt, Pushed, Replica, Shard, first_parameters, slices
+from pipeline.search.plan import Servers
+from pipeline.search.policy import Lesson, PolicySettings
+
+
+class ShardActor(Shard):
+    """A shard that finds its first parameters by itself.
+
+    Ray begins an actor anew with its first arguments, but loses those that were so large that it put them into the
+    object store (ray-project/ray#53727), and warns of it where they hold an actor.
+    """
+
+    def __init__(
+        self, place: int, space: ChildSpace, settings: PolicySettings, seed: int, servers: Servers, folder: Path
+    ):
+        values = first_parameters(space, settings, seed)
+        owned = slices(len(values), servers.n_shards)[place]
+        super().__init__(values[owned], settings.lr, servers.most_stale, folder / f"shard{place}.safetensors")
+
+
+class RayShards:
+    """Shards that are Ray actors of these names; all are asked before any is waited for."""
+
+    def __init__(self, names: Sequence[str]):
+        self._names = names
+
+    @cached_property
+    def _actors(self) -> list[Any]:
+        return [ray.get_actor(name) for name in self._names]
+
+    def pull(self) -> list[Pushed]:
+        return ray.get([actor.pull.remote() for actor in self._actors])
+
+    def push(self, replica: int, number: int, parts: dict[int, tuple[np.ndarray, int]]) -> dict[int, Pushed]:
+        asked = [self._actors[place].push.remote(replica, number, *part) for place, part in parts.items()]
+        return dict(zip(parts, ray.get(asked), strict=True))
+
+
+class RayController:
+    """A controller of Ray actors; `learn` returns at once, and a replica draws with what it was told before.
+
+    folder: where shards keep their state; that of an earlier controller is removed. keeps_limits: see `gradient_of`; it
+    goes to every replica and must be small, see `ShardActor`.
+    """
+
+    def __init__(
+        self,
+        space: ChildSpace,
+        settings: PolicySettings,
+        seed: int,
+        servers: Servers,
+        folder: Path,
+        keeps_limits: Callable[[dict[str, Any]], bool] | None = None,
+    ):
+        folder = folder.resolve()  # actors may run elsewhere
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob("shard*"):
+            left.unlink()
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
+        names = [f"shard{place}-{uuid4().hex}" for place in range(servers.n_shards)]
+        self.shards = [
+            ray.remote(ShardActor).options(name=name, **lasting).remote(place, space, settings, seed, servers, folder)
+            for place, name in enumerate(names)
+        ]
+        shards = RayShards(names)
+        self.replicas = [
+            ray.remote(Replica).options(**lasting).remote(place, space, settings, seed, shards, keeps_limits)
+            for place in range(servers.n_replicas)
+        ]
+        self._learning: list[Any] = []
+
+    def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any]:
+        return ray.get(self.replicas[replica].draw.remote(seed, n_depths))
+
+    def learn(self, replica: int, number: int, lessons: Sequence[Lesson], n_depths: int) -> None:
+        self._learning.append(self.replicas[replica].learn.remote(number, list(lessons), n_depths))
+
+    def learnt(self) -> list[Learnt]:
+        if not self._learning:
+            return []
+        done, _ = ray.wait(self._learning, num_returns=len(self._learning), timeout=0)
+        done = [update for update in self._learning if update in set(done)]
+        self._learning = [update for update in self._learning if update not in set(done)]
+        return ray.get(done)

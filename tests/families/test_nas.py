@@ -1,0 +1,98 @@
+"""Child nets: every kind of layer learns, and what a child inherits is what its parent had in the same place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from family_cases import CLOSE, default_of, grown, make_job
+from safetensors.numpy import load_file
+
+from pipeline.data.table import Table
+from pipeline.families.nas import FAMILY
+from search_spaces.nas import ARCHITECTURE
+
+CHILD = default_of("nas")
+FRONT = {**CHILD, "architecture": "glu-64-silu-layer-0.1(x) dense-64-relu-none-0(1)"}
+OTHER_END = {**CHILD, "architecture": "glu-64-silu-layer-0.1(x) cross-192-relu-none-0(x,1)"}
+UNLIKE = {**CHILD, "architecture": "attention-192-relu-none-0(x)", "k": 1}
+
+
+def weights_of(folder: Path) -> dict[str, np.ndarray]:
+    return load_file(folder / "weights.safetensors")
+
+
+def saved(config: dict[str, Any], folder: Path, units: int = 3) -> Any:
+    folder.mkdir()
+    learner = grown("nas", make_job("binary"), config, units=units)
+    learner.save(folder)
+    return learner
+
+
+def heir(config: dict[str, Any], *folders: Path) -> Any:
+    learner = FAMILY.start(make_job("binary"), config)
+    learner.inherit(folders)
+    return learner
+
+
+@pytest.mark.parametrize("norm", ARCHITECTURE["norm"])
+@pytest.mark.parametrize("kind", ARCHITECTURE["kind"])
+def test_every_kind_of_layer_learns(kind, norm):
+    job = make_job("binary")
+    line = f"{kind}-64-silu-{norm}-0.1(x) {kind}-128-relu-{norm}-0(x,1)"
+    learner = grown("nas", job, {**CHILD, "architecture": line}, units=4)
+    true = job.table.target[job.watched]
+    share = true.mean()
+    constant = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+    assert -np.log(learner.watch()[np.arange(len(true)), true]).mean() < 0.8 * constant
+
+
+def test_a_child_that_inherits_from_itself_begins_where_its_parent_ended(tmp_path):
+    parent = saved(FRONT, tmp_path / "parent")
+    child = heir(FRONT, tmp_path / "parent")
+    np.testing.assert_allclose(child.watch(), parent.watch(), **CLOSE)
+    child.advance(2)
+    assert child.n_units == 2
+    assert not np.array_equal(child.watch(), parent.watch())
+
+
+def test_a_child_inherits_what_does_the_same_in_the_same_place(tmp_path):
+    saved(FRONT, tmp_path / "parent")
+    (tmp_path / "child").mkdir()
+    (tmp_path / "scratch").mkdir()
+    heir(OTHER_END, tmp_path / "parent").save(tmp_path / "child")
+    FAMILY.start(make_job("binary"), OTHER_END).save(tmp_path / "scratch")
+    parent, child, scratch = (weights_of(tmp_path / name) for name in ("parent", "child", "scratch"))
+    same = {name for name in child if name in parent and parent[name].shape == child[name].shape}
+    assert any("layer0.glu" in name for name in same)
+    assert not any("layer1" in name or name == "head.weight" for name in same)
+    for name, weight in child.items():
+        np.testing.assert_array_equal(weight, parent[name] if name in same else scratch[name], err_msg=name)
+
+
+def test_the_first_parent_that_has_a_weight_gives_it(tmp_path):
+    saved(FRONT, tmp_path / "first", units=1)
+    saved(FRONT, tmp_path / "second", units=4)
+    saved(UNLIKE, tmp_path / "unlike")
+    (tmp_path / "child").mkdir()
+    heir(FRONT, tmp_path / "unlike", tmp_path / "first", tmp_path / "second").save(tmp_path / "child")
+    child, first, unlike = (weights_of(tmp_path / name) for name in ("child", "first", "unlike"))
+    for name, weight in child.items():
+        giver = unlike if name in unlike and unlike[name].shape == weight.shape else first
+        np.testing.assert_array_equal(weight, giver[name], err_msg=name)
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_multiplications_are_counted_from_the_matrices_that_a_row_goes_through(tmp_path, k):
+    job = make_job("binary")
+    config = {**OTHER_END, "k": k}
+    saved(config, tmp_path / "net", units=1)
+    layers = [weight for name, weight in weights_of(tmp_path / "net").items() if name.startswith("layer")]
+    matrices = sum(weight.size for weight in layers if weight.ndim == 2)
+    table = job.table
+    columns = Table(np.empty((0, table.n_features), np.float32), table.names, table.cardinalities)
+    counted = FAMILY.n_multiplications(config, columns)
+    # Not counted are the flags of missing values, which only the rows tell of.
+    assert 0.95 * k * matrices <= counted <= 1.05 * k * matrices

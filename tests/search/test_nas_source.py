@@ -1,0 +1,145 @@
+"""What children are asked for, what they earn and what is learnt from them; results follow from architectures alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from played_search import completed, height, plan_of
+
+from pipeline.data.table import Table
+from pipeline.families.architecture import from_line
+from pipeline.families.registry import get_family
+from pipeline.search.nas_source import N_DONORS, RANDOM_EVERY, ControllerSource, Lecture, Reward, keeps_limits
+from pipeline.search.plan import ChildLimits, Servers, child_limits
+from pipeline.search.space import load_space
+from pipeline.trials.attempt import failed
+from pipeline.trials.result import STOPPED, TrialResult
+from pipeline.trials.trial import Trial
+
+NAS, SPACE = get_family("nas"), load_space("nas")
+N_KNOWN = len(SPACE.portfolio)
+
+
+class Ear:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.rewards: list[Reward] = []
+        self.lectures: list[Lecture] = []
+
+    def child_rewarded(self, reward: Reward) -> None:
+        self.rewards.append(reward)
+
+    def controller_learnt(self, lecture: Lecture) -> None:
+        self.lectures.append(lecture)
+
+
+def source_of(ear: Ear | None = None, seed: int = 0, limits: ChildLimits | None = None) -> ControllerSource:
+    return ControllerSource(NAS, SPACE, seed, Servers(), limits, ear or Ear())
+
+
+def depth(config: dict) -> float:
+    """A score that deeper children have more of."""
+    return len(from_line(config["architecture"])) + 0.001 * height(Trial("", "nas", config))
+
+
+def play(source: ControllerSource, n: int, score: Callable[[dict], float] = depth, first: int = 0) -> list[dict]:
+    asked = []
+    for number in range(first, first + n):
+        trial_id = f"nas-{number:04d}"
+        asked.append(source.ask(trial_id))
+        source.tell(completed(Trial(trial_id, "nas", asked[-1]), score(asked[-1])))
+    return asked
+
+
+def stopped(trial_id: str, config: dict, *curve: float) -> TrialResult:
+    return replace(completed(Trial(trial_id, "nas", config), 0.0), status=STOPPED, curve=curve, fold_scores=())
+
+
+def test_the_portfolio_comes_first_then_valid_children_that_differ():
+    asked = play(source_of(), 30)
+    assert tuple(asked[:N_KNOWN]) == SPACE.portfolio
+    assert all(SPACE.domains["architecture"].is_valid(config["architecture"]) for config in asked)
+    assert len({str(config) for config in asked}) > 25
+
+
+def test_a_seed_and_the_same_results_give_the_same_children():
+    assert play(source_of(), 24) == play(source_of(), 24)
+    assert play(source_of(seed=1), 24)[N_KNOWN:] != play(source_of(), 24)[N_KNOWN:]
+
+
+@pytest.mark.parametrize("cut", [1, 6, 17])
+def test_a_search_that_was_cut_off_goes_on_with_the_same_controller(cut):
+    whole = play(source_of(), 24)
+    source = source_of()
+    for number, config in enumerate(whole[:cut]):
+        source.was_asked(f"nas-{number:04d}", config)
+    for number, config in enumerate(whole[:cut]):
+        source.tell(completed(Trial(f"nas-{number:04d}", "nas", config), depth(config)))
+    assert play(source, 24 - cut, first=cut) == whole[cut:]
+
+
+def test_a_reward_is_the_share_of_earlier_children_that_are_beaten_at_the_rung_that_both_reached():
+    ear, source = Ear(), source_of(Ear())
+    source = source_of(ear)
+    ids = [f"nas-{number:04d}" for number in range(N_KNOWN + 4)]
+    configs = {trial_id: source.ask(trial_id) for trial_id in ids}
+    curves = [(0.5,), (0.5, 0.6), (0.5, 0.6, 0.7)]
+    for trial_id, curve in zip(ids, curves, strict=False):
+        source.tell(stopped(trial_id, configs[trial_id], *curve))
+    source.tell(stopped(ids[3], configs[ids[3]], 0.5, 0.65))
+    source.tell(failed(Trial(ids[4], "nas", configs[ids[4]]), "boom"))
+    source.tell(stopped(ids[5], configs[ids[5]]))
+    source.tell(stopped(ids[6], configs[ids[6]], 0.4))
+    assert [reward.value for reward in ear.rewards] == [pytest.approx((0.5 + 1 + 1) / 3), 0.0, 0.0]
+    assert [reward.number for reward in ear.rewards] == [3, 4, 6]
+    (lecture,) = ear.lectures
+    assert lecture.mean_reward == pytest.approx(np.mean([reward.value for reward in ear.rewards]))
+    assert (lecture.number, lecture.staleness, lecture.n_refused) == (0, 0, 0)
+
+
+def test_some_children_are_drawn_at_random_and_not_learnt_from():
+    ear = Ear()
+    play(source_of(ear), N_KNOWN + 3 * RANDOM_EVERY)
+    assert [reward.number - N_KNOWN for reward in ear.rewards if reward.is_random] == [7, 15, 23]
+    assert len(ear.lectures) == (3 * RANDOM_EVERY - 3) // Servers().n_children
+
+
+def test_the_controller_earns_more_than_chance():
+    ear = Ear()
+    asked = play(source_of(ear), 123)
+    late = {reward.number for reward in ear.rewards[-40:] if not reward.is_random}
+    by_chance = {reward.number for reward in ear.rewards if reward.is_random}
+    assert np.mean([depth(asked[n]) for n in late]) > np.mean([depth(asked[n]) for n in by_chance]) + 0.5
+
+
+def test_children_inherit_from_the_best_that_are_known():
+    source = source_of()
+    assert source.bank() == ()
+    asked = play(source, 12)
+    best = sorted(range(12), key=lambda number: -depth(asked[number]))[:N_DONORS]
+    assert source.bank() == tuple(f"nas-{number:04d}" for number in best)
+
+
+def test_no_child_costs_more_than_it_may():
+    columns = Table(np.empty((0, 10), np.float32), tuple("abcdefghij"))
+    limits = ChildLimits(columns, 100_000)
+    asked = play(source_of(limits=limits), 40)[N_KNOWN:]
+    assert all(keeps_limits(NAS.n_multiplications, limits, config) for config in asked)
+    unlimited = play(source_of(), 40)[N_KNOWN:]
+    assert not all(keeps_limits(NAS.n_multiplications, limits, config) for config in unlimited)
+
+
+def test_a_budget_for_predictions_limits_children():
+    table = Table(np.empty((5, 2), np.float32), ("a", "b"))
+    assert child_limits(table, 5, 10.0).most_multiplications == 10 * 50_000 / 5
+    assert child_limits(table, 5, None).most_multiplications > 1e6
+    assert child_limits(table, 5, None).columns.n_rows == 0
+
+
+def test_a_reproducible_search_has_one_replica_and_a_cluster_more():
+    assert plan_of(["nas"]).servers == Servers(1, 1, 4)
+    assert plan_of(["nas"], None, 60.0).servers == Servers(1, 1, 4)
