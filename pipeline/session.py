@@ -31,7 +31,7 @@ from pipeline.resume import CONFIG, JOURNAL, SPOOL, Past
 from pipeline.search.cluster import be_quiet, start_ray, stop_ray
 from pipeline.search.engine import Search
 from pipeline.search.journal import Journal
-from pipeline.search.nas_source import Lecture, Reward
+from pipeline.search.nas_source import ControllerUpdate, Reward
 from pipeline.search.plan import ClusterSize
 from pipeline.tracking.spool import forget_store
 from pipeline.tracking.store import Store, sqlite_file
@@ -255,8 +255,8 @@ class TrialListener:
         self._rewards.append(reward)
         self._tracker.child_rewarded(reward)
 
-    def controller_learnt(self, lecture: Lecture) -> None:
-        self._tracker.controller_learnt(lecture)
+    def controller_learnt(self, update: ControllerUpdate) -> None:
+        self._tracker.controller_learnt(update)
 
     def close(self) -> None:
         """End the run of the controller, if there was one."""

@@ -68,7 +68,7 @@ def draw(name: str, seed: int) -> Config:
 
 
 def few(family: Family, config: Config) -> int:
-    return min(12, family.max_units(config))
+    return min(6 if family.searcher == "controller" else 12, family.max_units(config))
 
 
 def grown(name: str, job: Job, config: Config | None = None, units: int | None = None) -> Learner:

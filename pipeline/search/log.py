@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from pipeline.search.journal import Journal
-from pipeline.search.nas_source import Lecture, Reward
+from pipeline.search.nas_source import ControllerUpdate, Reward
 from pipeline.trials.result import STOPPED, TrialResult
 from pipeline.trials.trial import Progress, Trial
 
@@ -30,7 +30,7 @@ class SearchListener(Protocol):
 
     def child_rewarded(self, reward: Reward) -> None: ...
 
-    def controller_learnt(self, lecture: Lecture) -> None: ...
+    def controller_learnt(self, update: ControllerUpdate) -> None: ...
 
 
 @dataclass
@@ -207,8 +207,8 @@ class SearchLog:
     def child_rewarded(self, reward: Reward) -> None:
         self._listener.child_rewarded(reward)
 
-    def controller_learnt(self, lecture: Lecture) -> None:
-        self._listener.controller_learnt(lecture)
+    def controller_learnt(self, update: ControllerUpdate) -> None:
+        self._listener.controller_learnt(update)
 
     def forget_actors(self) -> None:
         """Let go of Ray's handles: one that is freed while Ray ends takes the process with it."""

@@ -37,7 +37,7 @@ class Reward:
 
 
 @dataclass(frozen=True)
-class Lecture:
+class ControllerUpdate:
     """One update of the controller, and the state that it was made in.
 
     number: from 0. baseline: the moving average of rewards after it; mean_reward: of its batch. The rest is as in
@@ -59,7 +59,7 @@ class ControllerListener(Protocol):
 
     def child_rewarded(self, reward: Reward) -> None: ...
 
-    def controller_learnt(self, lecture: Lecture) -> None: ...
+    def controller_learnt(self, update: ControllerUpdate) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ class ControllerSource:
             self._batches[child.batch].append(None if reward is None else (child.config, reward))
             self._learn(child.batch)
         if self._teacher is not None:
-            for lecture in self._teacher.given():
-                self._listener.controller_learnt(lecture)
+            for update in self._teacher.updates():
+                self._listener.controller_learnt(update)
 
     def bank(self) -> tuple[str, ...]:
         """Return the ids of the trials that the next child may inherit from, best first."""
@@ -208,7 +208,7 @@ class _Teacher:
         self._baseline = Baseline()
         self._n_learnt = [0] * servers.n_replicas
         self._told: dict[tuple[int, int], tuple[float, float]] = {}
-        self._n_given = 0
+        self._n_updates = 0
 
     def draw(self, batch: int, seed: int) -> dict[str, Any]:
         return self._controller.draw(self._replica(batch), seed, self._n_depths(batch))
@@ -228,15 +228,15 @@ class _Teacher:
         self._told[replica, number] = (float(np.mean(rewards)), self._baseline.value)
         self._controller.learn(replica, number, taught, self._n_depths(batch))
 
-    def given(self) -> list[Lecture]:
+    def updates(self) -> list[ControllerUpdate]:
         """Return the updates that were made since the last call."""
-        lectures = []
+        updates = []
         for learnt in self._controller.learnt():
             mean_reward, baseline = self._told.pop((learnt.replica, learnt.number))
             outcome = (learnt.loss, learnt.entropy, learnt.skip_density, learnt.staleness, learnt.n_refused)
-            lectures.append(Lecture(self._n_given, mean_reward, baseline, *outcome))
-            self._n_given += 1
-        return lectures
+            updates.append(ControllerUpdate(self._n_updates, mean_reward, baseline, *outcome))
+            self._n_updates += 1
+        return updates
 
     def _replica(self, batch: int) -> int:
         return batch % self._servers.n_replicas

@@ -21,7 +21,7 @@ from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.search.nas_source import Lecture, Reward
+    from pipeline.search.nas_source import ControllerUpdate, Reward
 
 MOST_RANKED = 50
 # The nested run of the controller of an architecture search.
@@ -175,10 +175,10 @@ class Tracker:
         name = "reward_of_random" if reward.is_random else "reward"
         self._put_controller([(name, reward.value, reward.number)])
 
-    def controller_learnt(self, lecture: Lecture) -> None:
+    def controller_learnt(self, update: ControllerUpdate) -> None:
         """Log an update of the controller with its run, by the update's number."""
-        values = {name: value for name, value in vars(lecture).items() if name != "number"}
-        self._put_controller([(name, value, lecture.number) for name, value in values.items()])
+        values = {name: value for name, value in vars(update).items() if name != "number"}
+        self._put_controller([(name, value, update.number) for name, value in values.items()])
 
     def controller_finished(self, drawing: str) -> None:
         """End the controller's run. drawing: its rewards beside those of children drawn at random, as SVG."""

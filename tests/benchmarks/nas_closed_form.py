@@ -23,7 +23,7 @@ import pandas as pd
 from pipeline.families.architecture import Layer, from_line
 from pipeline.families.registry import get_family
 from pipeline.search.children import READS, ChildSpace, Choice, Decision, child_space, follow, random_child
-from pipeline.search.nas_source import ControllerSource, Lecture, Reward
+from pipeline.search.nas_source import ControllerSource, ControllerUpdate, Reward
 from pipeline.search.plan import Servers
 from pipeline.search.space import load_space
 from pipeline.trials.result import COMPLETED, TrialResult
@@ -41,7 +41,7 @@ class Nobody:
     def child_rewarded(self, reward: Reward) -> None:
         """Only scores count here."""
 
-    def controller_learnt(self, lecture: Lecture) -> None:
+    def controller_learnt(self, update: ControllerUpdate) -> None:
         """Only scores count here."""
 
 

@@ -21,7 +21,7 @@ from pipeline.data.table import Table, Task
 from pipeline.metrics import get_metric
 from pipeline.search.cluster import start_ray, stop_ray
 from pipeline.search.engine import Search, share
-from pipeline.search.nas_source import Lecture, Reward
+from pipeline.search.nas_source import ControllerUpdate, Reward
 from pipeline.search.plan import make_plan
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import TrialResult
@@ -49,7 +49,7 @@ class Stopwatch:
     def child_rewarded(self, reward: Reward) -> None:
         """There are no children."""
 
-    def controller_learnt(self, lecture: Lecture) -> None:
+    def controller_learnt(self, update: ControllerUpdate) -> None:
         """There is no controller."""
 
 

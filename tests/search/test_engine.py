@@ -10,11 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
+from pipeline.data.folds import make_folds
 from pipeline.search.engine import GRACE_S, Search, share
-from pipeline.search.nas_source import Lecture, Reward
+from pipeline.search.nas_source import ControllerUpdate, Reward
 from pipeline.search.plan import LAG, SearchPlan, Servers, make_plan
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, FAILED, TrialResult
@@ -30,7 +32,7 @@ class Heard:
     finished: list[str] = field(default_factory=list)
     set_aside: list[str] = field(default_factory=list)
     rewards: list[Reward] = field(default_factory=list)
-    lectures: list[Lecture] = field(default_factory=list)
+    updates: list[ControllerUpdate] = field(default_factory=list)
 
     def trial_started(self, trial: Trial) -> None:
         self.started.append(trial.trial_id)
@@ -47,8 +49,8 @@ class Heard:
     def child_rewarded(self, reward: Reward) -> None:
         self.rewards.append(reward)
 
-    def controller_learnt(self, lecture: Lecture) -> None:
-        self.lectures.append(lecture)
+    def controller_learnt(self, update: ControllerUpdate) -> None:
+        self.updates.append(update)
 
 
 def run_search(arena: Arena, plan: SearchPlan, folder: Path, heard: Heard | None = None) -> list[TrialResult]:
@@ -120,22 +122,28 @@ def test_a_private_ray_has_no_process_that_only_clusters_use(cluster):
     assert not _processes("monitor.py")
 
 
-def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(cluster, arena, tmp_path):
-    plan = make_plan(["nas"], cluster, 0, 18, None, time.time())
+@pytest.fixture(scope="session")
+def few_rows(arena) -> Arena:
+    """An arena on which a child takes a moment."""
+    table = arena.table.take(np.arange(0, arena.table.n_rows, 5)).sealed()
+    return replace(arena, table=table, folds=make_folds(table, arena.task, 2, 0))
+
+
+def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(cluster, few_rows, tmp_path):
+    plan = make_plan(["nas"], cluster, 0, 16, None, time.time())
     heard = Heard()
-    both = run_search(arena, plan, tmp_path / "two", heard)
-    one = run_search(arena, replace(plan, n_slots=1), tmp_path / "one")
+    both = run_search(few_rows, plan, tmp_path / "two", heard)
+    one = run_search(few_rows, replace(plan, n_slots=1), tmp_path / "one")
     assert outcomes(one) == outcomes(both)
-    assert [lecture.number for lecture in heard.lectures] == list(range(len(heard.lectures)))
-    assert heard.lectures
-    assert {reward.is_random for reward in heard.rewards} == {False, True}
+    assert [update.number for update in heard.updates] == list(range(len(heard.updates)))
+    assert heard.updates
 
 
-def test_a_controller_of_many_processes_teaches_a_search(cluster, arena, tmp_path):
+def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_path):
     heard = Heard()
-    plan = make_plan(["nas"], cluster, 0, 12, 60.0, time.time(), servers=Servers(2, 2, 2))
-    results = run_search(arena, plan, tmp_path, heard)
-    assert len(results) == 12
+    plan = make_plan(["nas"], cluster, 0, 8, 60.0, time.time(), servers=Servers(2, 2, 2))
+    results = run_search(few_rows, plan, tmp_path, heard)
+    assert len(results) == 8
     assert any(result.status == COMPLETED for result in results)
     assert not (tmp_path / ".controller").exists()
 

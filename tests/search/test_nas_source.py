@@ -12,7 +12,7 @@ from played_search import completed, height, plan_of
 from pipeline.data.table import Table
 from pipeline.families.architecture import from_line
 from pipeline.families.registry import get_family
-from pipeline.search.nas_source import N_DONORS, RANDOM_EVERY, ControllerSource, Lecture, Reward, keeps_limits
+from pipeline.search.nas_source import N_DONORS, RANDOM_EVERY, ControllerSource, ControllerUpdate, Reward, keeps_limits
 from pipeline.search.plan import ChildLimits, Servers, child_limits
 from pipeline.search.space import load_space
 from pipeline.trials.attempt import failed
@@ -28,13 +28,13 @@ class Ear:
 
     def __init__(self) -> None:
         self.rewards: list[Reward] = []
-        self.lectures: list[Lecture] = []
+        self.updates: list[ControllerUpdate] = []
 
     def child_rewarded(self, reward: Reward) -> None:
         self.rewards.append(reward)
 
-    def controller_learnt(self, lecture: Lecture) -> None:
-        self.lectures.append(lecture)
+    def controller_learnt(self, update: ControllerUpdate) -> None:
+        self.updates.append(update)
 
 
 def source_of(ear: Ear | None = None, seed: int = 0, limits: ChildLimits | None = None) -> ControllerSource:
@@ -96,16 +96,16 @@ def test_a_reward_is_the_share_of_earlier_children_that_are_beaten_at_the_rung_t
     source.tell(stopped(ids[6], configs[ids[6]], 0.4))
     assert [reward.value for reward in ear.rewards] == [pytest.approx((0.5 + 1 + 1) / 3), 0.0, 0.0]
     assert [reward.number for reward in ear.rewards] == [3, 4, 6]
-    (lecture,) = ear.lectures
-    assert lecture.mean_reward == pytest.approx(np.mean([reward.value for reward in ear.rewards]))
-    assert (lecture.number, lecture.staleness, lecture.n_refused) == (0, 0, 0)
+    (update,) = ear.updates
+    assert update.mean_reward == pytest.approx(np.mean([reward.value for reward in ear.rewards]))
+    assert (update.number, update.staleness, update.n_refused) == (0, 0, 0)
 
 
 def test_some_children_are_drawn_at_random_and_not_learnt_from():
     ear = Ear()
     play(source_of(ear), N_KNOWN + 3 * RANDOM_EVERY)
     assert [reward.number - N_KNOWN for reward in ear.rewards if reward.is_random] == [7, 15, 23]
-    assert len(ear.lectures) == (3 * RANDOM_EVERY - 3) // Servers().n_children
+    assert len(ear.updates) == (3 * RANDOM_EVERY - 3) // Servers().n_children
 
 
 def test_the_controller_earns_more_than_chance():

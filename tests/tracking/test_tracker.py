@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.errors import ConfigError
 from pipeline.metrics import get_metric
-from pipeline.search.nas_source import Lecture, Reward
+from pipeline.search.nas_source import ControllerUpdate, Reward
 from pipeline.tracking.store import store_for
 from pipeline.tracking.tracker import CONTROLLER, Tracker
 
@@ -117,18 +117,18 @@ def test_what_pbt_changed_is_a_metric_by_unit_and_params_keep_the_beginning(make
 def test_the_controller_has_a_run_of_its_own_and_what_it_learns_anew_is_not_logged_twice(make_tracker, sqlite_uri):
     tracker = make_tracker()
     tracker.log_drawing("nas-0003", "architecture.svg", "<svg/>")
-    lecture = Lecture(0, 0.4, 0.5, 1.25, 9.0, 0.3, 2, 1)
+    update = ControllerUpdate(0, 0.4, 0.5, 1.25, 9.0, 0.3, 2, 1)
     for _ in range(2):
         tracker.child_rewarded(Reward(3, 0.75, is_random=False))
         tracker.child_rewarded(Reward(7, 0.5, is_random=True))
-        tracker.controller_learnt(lecture)
+        tracker.controller_learnt(update)
     tracker.controller_finished("<svg/>")
     assert tracker.finish("FINISHED", {}, {})
     client, runs = runs_of(tracker, sqlite_uri)
     run = runs[CONTROLLER]
     assert (run.info.status, run.data.tags["kind"]) == ("FINISHED", CONTROLLER)
     assert run.data.tags["mlflow.parentRunId"] == tracker.ids()[1]
-    rest = {name: value for name, value in vars(lecture).items() if name != "number"}
+    rest = {name: value for name, value in vars(update).items() if name != "number"}
     assert run.data.metrics == {"reward": 0.75, "reward_of_random": 0.5, **rest}
     for name, step in (("reward", 3), ("reward_of_random", 7), ("loss", 0)):
         assert [point.step for point in client.get_metric_history(run.info.run_id, name)] == [step]

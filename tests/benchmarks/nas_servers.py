@@ -1,0 +1,88 @@
+"""Teach a controller from children that only sleep: updates a second, and how stale their gradients are.
+
+python tests/benchmarks/nas_servers.py [--shards 1,4] [--replicas 1,4,16] [--sleep 1] [--seconds 20]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.search.children import child_space
+from pipeline.search.cluster import start_ray, stop_ray
+from pipeline.search.controller import Learnt
+from pipeline.search.parameter_server import RayController
+from pipeline.search.plan import Servers
+from pipeline.search.policy import Lesson, PolicySettings
+from pipeline.search.space import load_space
+
+
+def measure(servers: Servers, sleep_s: float, seconds: float) -> dict[str, object]:
+    """Return the updates a second of a controller, and how stale their gradients were."""
+    space, settings = child_space(load_space("nas").domains), PolicySettings()
+    n_depths, is_over, learnt = len(space.depths), threading.Event(), []
+
+    def teach(replica: int) -> None:
+        number = 0
+        while not is_over.is_set():
+            seeds = [(replica * 10_000 + number) * servers.n_children + child for child in range(servers.n_children)]
+            children = [controller.draw(replica, seed, n_depths) for seed in seeds]
+            time.sleep(sleep_s)
+            lessons = [Lesson(space.tokens(child), float(place % 2)) for place, child in enumerate(children)]
+            controller.learn(replica, number, lessons, n_depths)
+            number += 1
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(servers.n_replicas) as pool:
+        controller = RayController(space, settings, 0, servers, Path(folder))
+        for replica in range(servers.n_replicas):
+            controller.draw(replica, 0, n_depths)
+        teachers = [pool.submit(teach, replica) for replica in range(servers.n_replicas)]
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            time.sleep(0.2)
+            learnt += controller.learnt()
+        is_over.set()
+        for teacher in teachers:
+            teacher.result()
+        return _row(servers, learnt, seconds, sleep_s)
+
+
+def _row(servers: Servers, learnt: list[Learnt], seconds: float, sleep_s: float) -> dict[str, object]:
+    stale = pd.Series([update.staleness for update in learnt])
+    return {
+        "shards": servers.n_shards,
+        "replicas": servers.n_replicas,
+        "updates/s": round(len(learnt) / seconds, 2),
+        "of children alone": round(servers.n_replicas / sleep_s, 2),
+        "staleness mean": round(stale.mean(), 2),
+        "most": stale.max(),
+        "bound": servers.most_stale,
+        "refused": sum(update.n_refused for update in learnt),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shards", default="1,4", help="with commas between them")
+    parser.add_argument("--replicas", default="1,4,16", help="with commas between them")
+    parser.add_argument("--sleep", type=float, default=1.0)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    args = parser.parse_args()
+    rows = []
+    for n_replicas in map(int, args.replicas.split(",")):
+        for n_shards in map(int, args.shards.split(",")):
+            start_ray(None, 2, 0)
+            rows.append(measure(Servers(n_shards, n_replicas), args.sleep, args.seconds))
+            stop_ray()
+    print(pd.DataFrame(rows).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
