@@ -101,9 +101,6 @@ class _Named:
     def __init__(self, weights: Mapping[str, torch.Tensor], name: str):
         self._weights, self._name = weights, name
 
-    def __getitem__(self, part: str) -> torch.Tensor:
-        return self._weights[f"{self._name}.{part}"]
-
     def bend(self, part: str) -> torch.Tensor | None:
         return self._weights.get(f"bend.{self._name}.{part}")
 

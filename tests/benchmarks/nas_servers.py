@@ -38,7 +38,10 @@ def measure(servers: Servers, sleep_s: float, seconds: float) -> dict[str, objec
             controller.learn(replica, number, lessons, n_depths)
             number += 1
 
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(servers.n_replicas) as pool:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        ThreadPoolExecutor(servers.n_replicas) as pool,
+    ):
         controller = RayController(space, settings, 0, servers, Path(folder))
         for replica in range(servers.n_replicas):
             controller.draw(replica, 0, n_depths)
@@ -81,6 +84,7 @@ def main() -> None:
             start_ray(None, 2, 0)
             rows.append(measure(Servers(n_shards, n_replicas), args.sleep, args.seconds))
             stop_ray()
+            print(rows[-1], flush=True)
     print(pd.DataFrame(rows).to_string(index=False))
 
 
