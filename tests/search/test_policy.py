@@ -76,13 +76,13 @@ def depth(child: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("space", [TINY, WIRING])
 def test_children_are_drawn_as_often_as_they_are_likely(space):
-    policy = opinionated(space, seed=1)
+    policy = opinionated(space, seed=4)  # whose chances of reading are far from even
     generator, n_depths = torch.Generator().manual_seed(0), len(space.depths)
-    drawn = Counter(policy.draw(generator, n_depths).tokens for _ in range(1000))
+    drawn = Counter(policy.draw(generator, n_depths).tokens for _ in range(500))
     tokens = [space.tokens(child) for child in every_child(space)]
     with torch.no_grad():
         chances = [policy.retrace(each, n_depths).log_prob.exp().item() for each in tokens]
-    off = [abs(drawn[each] / 1000 - chance) for each, chance in zip(tokens, chances, strict=True)]
+    off = [abs(drawn[each] / 500 - chance) for each, chance in zip(tokens, chances, strict=True)]
     assert sum(off) / 2 < 0.12
 
 
