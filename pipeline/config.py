@@ -95,8 +95,9 @@ def _split_names(value: Any) -> Any:
 
 def _split_counts(value: Any) -> Any:
     counts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(counts, list | tuple) or any(isinstance(count, bool | float) for count in counts):
-        raise ValueError("not a list of counts")
+    is_three = isinstance(counts, list | tuple) and len(counts) == 3
+    if not is_three or any(isinstance(count, bool | float) for count in counts):
+        raise ValueError("not three counts")
     return tuple(counts)
 
 
@@ -225,7 +226,9 @@ def _resolve(settings: dict[str, Any]) -> RunConfig:
         raise ConfigError(_explain(error)) from None
     _check_together(checked)
     values = checked.model_dump(by_alias=True)
-    return RunConfig(**{_FIELD_OF_KEY.get(key, key): value for key, value in values.items()})
+    config = RunConfig(**{_FIELD_OF_KEY.get(key, key): value for key, value in values.items()})
+    _check_controller(config)
+    return config
 
 
 def _explain(error: ValidationError) -> str:
@@ -248,15 +251,17 @@ def _check_together(settings: _Settings) -> None:
         raise ConfigError(
             f"--test-data {settings.test_data!r} and --test-size {settings.test_size:g} exclude each other: give one."
         )
-    is_reproducible = settings.max_trials is not None and settings.time_budget is None
-    if settings.controller is not None and settings.controller[:2] != (1, 1) and is_reproducible:
-        n_shards, n_replicas, n_children = settings.controller
+    if settings.weight == settings.target:
+        raise ConfigError(f"--weight and --target must be two columns, but both are {settings.target!r}.")
+
+
+def _check_controller(config: RunConfig) -> None:
+    if config.controller is not None and config.controller[:2] != (1, 1) and config.reproducible:
+        n_shards, n_replicas, n_children = config.controller
         raise ConfigError(
             f"--controller {n_shards},{n_replicas},{n_children} learns asynchronously, but --max-trials without "
             f"--time-budget promises the same result each time: give --controller 1,1,{n_children}, or a --time-budget."
         )
-    if settings.weight == settings.target:
-        raise ConfigError(f"--weight and --target must be two columns, but both are {settings.target!r}.")
 
 
 def to_yaml(config: RunConfig) -> str:

@@ -112,8 +112,8 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
 def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> tuple[RunConfig, list[str], list[str]]:
     """Return the settings with the number of folds, the families, and what is to be said; what was asked for stays."""
     notes = []
-    if not config.families and not plan.searches_architectures:
-        families = [name for name in families if get_family(name).searcher != "controller"]
+    if not config.families:
+        families = [name for name in families if name not in plan.silently_left_out]
     if config.n_folds is None:
         config = replace(config, n_folds=plan.n_folds)
         if plan.reason:

@@ -61,7 +61,7 @@ class RunState:
 
     @property
     def size(self) -> SizePlan:
-        return SizePlan(self.n_folds, self.is_large, opening=self.opening, searches_architectures=True)
+        return SizePlan(self.n_folds, self.is_large, opening=self.opening)
 
     def check(self, dataset: Dataset) -> None:
         """Raise DataError, naming what differs, unless `dataset` is what the run began with."""

@@ -106,6 +106,10 @@ def test_the_demo_knows_its_target():
         ({"metric": ""}, r"--metric must be text that is not empty"),
         ({"target": False}, r"--target must be text .*in quotes.*, not False"),
         ({"register": 3.5j}, r"--register must be text"),
+        ({"controller": "1,2"}, r"--controller must be three whole numbers of at least 1 .*, not '1,2'"),
+        ({"controller": "1,0,4"}, r"--controller must be three whole numbers of at least 1 .*, not '0'"),
+        ({"controller": [1, True, 4]}, r"--controller must be three whole numbers"),
+        ({"controller": "1,4,4", "max_trials": 9}, r"give --controller 1,1,4, or a --time-budget"),
         ({"fold": 3}, r"there is no option called 'fold'\. Did you mean 'folds'\?"),
     ],
 )
@@ -165,6 +169,7 @@ NAMES = st.text("abcdefghijk_", min_size=1)
         families=st.lists(NAMES, unique=True).map(tuple),
         n_folds=st.none() | st.integers(1, 100),
         predict_budget_us=st.none() | st.floats(0.1, 1e6),
+        controller=st.none() | st.tuples(*[st.integers(1, 20)] * 3),
         test_size=st.none() | st.floats(0.01, 0.99),
         seed=st.integers(0, 2**31),
         n_cpus=st.none() | st.integers(1, 64),

@@ -70,8 +70,8 @@ def read_lines(path: Path) -> Iterator[Any]:
                     yield json.loads(line)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file that is there as it was, or as it is to be, at any moment."""
     aside = path.with_name(f".{path.name}")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_bytes(content.encode() if isinstance(content, str) else content)
     aside.replace(path)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from pipeline.families._net_learner import NetLearner
+from pipeline.families._net_predictor import load_predictor
 from pipeline.families.architecture import Layer
-from pipeline.families.base import AdjustableLearner, Config, Family, Job, Predictor
+from pipeline.families.base import AdjustableLearner, Config, Family, Job
 
 
 def _start(job: Job, config: Config) -> AdjustableLearner:
-    from pipeline.families._net_learner import NetLearner
-
     return NetLearner(job, config, _layers)
 
 
@@ -22,12 +20,6 @@ def _layers(config: Config) -> tuple[Layer, ...]:
     )
 
 
-def _load(folder: Path) -> Predictor:
-    from pipeline.families._net_predictor import load_predictor
-
-    return load_predictor(folder)
-
-
 def _n_epochs(config: Config) -> int:
     return config["n_epochs"]
 
@@ -37,7 +29,7 @@ FAMILY = Family(
     unit="epoch",
     max_units=_n_epochs,
     start=_start,
-    load=_load,
+    load=load_predictor,
     first_rung=0.25,
     patience=0.3,
     chunk=1,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pipeline.data.table import Table
+from pipeline.families._layers import n_multiplications
 from pipeline.families._net_inputs import MOST_ONE_HOT
+from pipeline.families._net_learner import NetLearner
+from pipeline.families._net_predictor import load_predictor
+from pipeline.families._nets import n_inputs
 from pipeline.families.architecture import Layer, from_line
-from pipeline.families.base import Config, Family, HeirLearner, Job, Predictor
+from pipeline.families.base import Config, Family, HeirLearner, Job
 
 # What children are trained with beside what the controller chooses: the middle of search_spaces/mlp.py, so that their
 # scores differ by their architectures.
@@ -16,8 +18,6 @@ TRAINING = {"n_epochs": N_EPOCHS, "batch_size": 256, "weight_decay": 0.02, "plr_
 
 
 def _start(job: Job, config: Config) -> HeirLearner:
-    from pipeline.families._net_learner import NetLearner
-
     return NetLearner(job, {**TRAINING, **config}, _layers)
 
 
@@ -25,17 +25,8 @@ def _layers(config: Config) -> tuple[Layer, ...]:
     return from_line(config["architecture"])
 
 
-def _load(folder: Path) -> Predictor:
-    from pipeline.families._net_predictor import load_predictor
-
-    return load_predictor(folder)
-
-
 def _n_multiplications(config: Config, table: Table) -> int:
     """Return about how many multiplications all members of a child take for a row, as if all numbers were curved."""
-    from pipeline.families._layers import n_multiplications
-    from pipeline.families._nets import n_inputs
-
     few = [cardinality for cardinality in table.cardinalities if cardinality <= MOST_ONE_HOT]
     columns = n_inputs(sum(few), table.n_numeric, len(table.cardinalities) - len(few))
     return config["k"] * n_multiplications(_layers(config), columns)
@@ -46,7 +37,7 @@ FAMILY = Family(
     unit="epoch",
     max_units=lambda config: N_EPOCHS,
     start=_start,
-    load=_load,
+    load=load_predictor,
     first_rung=0.25,
     patience=0.3,
     chunk=1,

@@ -89,6 +89,17 @@ def follow(space: ChildSpace, choose: Callable[[Decision], Choice]) -> dict[str,
             return end.value
 
 
+def within_limits(
+    draw: Callable[[], dict[str, Any]], keeps_limits: Callable[[dict[str, Any]], bool] | None
+) -> dict[str, Any]:
+    """Return the first child of `draw` that keeps the limits, of MOST_REDRAWS; None has no limits."""
+    for _ in range(MOST_REDRAWS):
+        child = draw()
+        if keeps_limits is None or keeps_limits(child):
+            break
+    return child
+
+
 def random_child(space: ChildSpace, rng: np.random.Generator) -> dict[str, Any]:
     """Return a child with every choice, and before repairs every set of sources, as likely as any other."""
 

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from pipeline.search.children import MOST_REDRAWS, ChildSpace
+from pipeline.data.lines import write_whole
+from pipeline.search.children import ChildSpace, within_limits
 from pipeline.search.policy import Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
 from pipeline.seeds import derive_seed
 
@@ -109,13 +110,11 @@ class Shard:
     def _save(self) -> None:
         if self._file is None:
             return
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         state = self._adam.state[self._weight]
-        aside = self._file.with_name(f".{self._file.name}")
         facts = {"version": str(self._version), "taken": json.dumps(sorted(self._taken))}
-        save_file({"weight": self._weight.detach(), **state}, aside, facts)
-        aside.replace(self._file)
+        write_whole(self._file, save({"weight": self._weight.detach(), **state}, facts))
 
     def _load(self) -> None:
         from safetensors import safe_open
@@ -198,30 +197,25 @@ class Replica:
         self._place, self._settings, self._seed = place, settings, seed
         self._shards, self._keeps_limits = shards, keeps_limits
         self._policy = Policy(space, settings, seed)
-        self._versions: list[int] = []
-        self._values: list[np.ndarray] = []
+        self._held: dict[int, Pushed] = {}
         self._take(dict(enumerate(shards.pull())))
 
     def draw(self, seed: int, n_depths: int) -> dict[str, Any]:
         """Return a child that keeps the limits."""
         generator = torch.Generator().manual_seed(seed)
-        with _one_thread():
-            for _ in range(MOST_REDRAWS):
-                child = self._policy.draw(generator, n_depths).config
-                if self._keeps_limits is None or self._keeps_limits(child):
-                    break
-        return child
+        with _one_thread(), torch.no_grad():
+            return within_limits(lambda: self._policy.draw(generator, n_depths).config, self._keeps_limits)
 
     def learn(self, number: int, lessons: Sequence[Lesson], n_depths: int) -> Learnt:
         """Compute the gradient of this replica's `number`-th batch, push each shard its slice, and pull."""
         seed = derive_seed(self._seed, "probes", self._place, number)
-        left = list(range(len(self._versions)))
+        left = list(self._held)
         staleness = n_refused = 0
         while left:
             with _one_thread():
                 gradient = gradient_of(self._policy, lessons, n_depths, self._keeps_limits, seed)
-            owned = slices(len(gradient.values), len(self._versions))
-            parts = {place: (gradient.values[owned[place]].numpy(), self._versions[place]) for place in left}
+            owned = slices(len(gradient.values), len(self._held))
+            parts = {place: (gradient.values[owned[place]].numpy(), self._held[place].version) for place in left}
             answers = self._shards.push(self._place, number, parts)
             left = [place for place, answer in answers.items() if not answer.is_taken]
             staleness = max([staleness, *(answer.staleness for answer in answers.values() if answer.is_taken)])
@@ -230,11 +224,9 @@ class Replica:
         return Learnt(self._place, number, gradient.loss, gradient.entropy, gradient.skip_density, staleness, n_refused)
 
     def _take(self, answers: dict[int, Pushed]) -> None:
-        if not self._versions:
-            self._versions, self._values = [0] * len(answers), [np.empty(0, np.float32)] * len(answers)
-        for place, answer in answers.items():
-            self._versions[place], self._values[place] = answer.version, answer.values
-        load_flat(self._policy, torch.from_numpy(np.concatenate(self._values)))
+        """Hold what shards answered last; the first answers come from all of them, in order."""
+        self._held |= answers
+        load_flat(self._policy, torch.from_numpy(np.concatenate([held.values for held in self._held.values()])))
 
 
 def first_parameters(space: ChildSpace, settings: PolicySettings, seed: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.families.base import Config, Family
-from pipeline.search.children import MOST_REDRAWS, ChildSpace, child_space, random_child
+from pipeline.search.children import ChildSpace, child_space, random_child, within_limits
 from pipeline.search.plan import ChildLimits, Servers
 from pipeline.search.space import SearchSpace
 from pipeline.seeds import derive_seed
@@ -62,16 +62,6 @@ class ControllerListener(Protocol):
     def controller_learnt(self, update: ControllerUpdate) -> None: ...
 
 
-@dataclass(frozen=True)
-class _Child:
-    """One that was asked for. batch: which it belongs to, None for one that is not learnt from."""
-
-    number: int
-    config: Config
-    batch: int | None
-    is_drawn: bool
-
-
 class ControllerSource:
     """A family's portfolio in order, then children of the controller, and now and then one at random beside them.
 
@@ -96,7 +86,7 @@ class ControllerSource:
         self._servers, self._listener, self._folder = servers, listener, folder
         self._keeps_limits = limits and partial(keeps_limits, family.n_multiplications, limits)
         self._n_asked = 0
-        self._open: dict[str, _Child] = {}
+        self._open: dict[str, tuple[int, Config]] = {}
         self._curves: deque[tuple[float, ...]] = deque(maxlen=N_COMPARED)
         self._batches: dict[int, list[tuple[Config, float] | None]] = defaultdict(list)
         self._completed: list[TrialResult] = []
@@ -109,7 +99,7 @@ class ControllerSource:
             config = dict(self._space.portfolio[number])
         elif batch is None:
             rng = np.random.default_rng(derive_seed(self._seed, "random child", trial_id))
-            config = self._within_limits(lambda: random_child(self._children, rng))
+            config = within_limits(lambda: random_child(self._children, rng), self._keeps_limits)
         else:
             config = self._taught().draw(batch, derive_seed(self._seed, "child", trial_id))
         self.was_asked(trial_id, config)
@@ -117,24 +107,22 @@ class ControllerSource:
 
     def was_asked(self, trial_id: str, config: Mapping[str, Any]) -> None:
         """Take note of a child that was asked for, now or in an earlier session."""
-        number = self._n_asked
-        is_drawn = number >= len(self._space.portfolio)
-        self._open[trial_id] = _Child(number, dict(config), self._batch_of(number), is_drawn)
+        self._open[trial_id] = (self._n_asked, dict(config))
         self._n_asked += 1
 
     def tell(self, result: TrialResult) -> None:
         """Learn from a result of a child that was asked for here."""
-        child = self._open.pop(result.trial_id)
-        reward = self._reward(result)
-        if reward is not None and child.is_drawn:
-            self._listener.child_rewarded(Reward(child.number, reward, child.batch is None))
+        number, config = self._open.pop(result.trial_id)
+        batch, reward = self._batch_of(number), self._reward(result)
+        if reward is not None and number >= len(self._space.portfolio):
+            self._listener.child_rewarded(Reward(number, reward, is_random=batch is None))
         if result.curve:
             self._curves.append(result.curve)
         if result.status == COMPLETED:
             self._completed.append(result)
-        if child.batch is not None:
-            self._batches[child.batch].append(None if reward is None else (child.config, reward))
-            self._learn(child.batch)
+        if batch is not None:
+            self._batches[batch].append(None if reward is None else (config, reward))
+            self._learn(batch)
         if self._teacher is not None:
             for update in self._teacher.updates():
                 self._listener.controller_learnt(update)
@@ -145,17 +133,11 @@ class ControllerSource:
         return tuple(result.trial_id for result in best[:N_DONORS])
 
     def _batch_of(self, number: int) -> int | None:
+        """Return which batch a child belongs to; None for one that is not learnt from."""
         drawn = number - len(self._space.portfolio)
         if drawn < 0 or drawn % RANDOM_EVERY == RANDOM_EVERY - 1:
             return None
         return (drawn - drawn // RANDOM_EVERY) // self._servers.n_children
-
-    def _within_limits(self, draw: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        for _ in range(MOST_REDRAWS):
-            config = draw()
-            if self._keeps_limits is None or self._keeps_limits(config):
-                break
-        return config
 
     def _reward(self, result: TrialResult) -> float | None:
         """Return the share of earlier children that it beats at the highest rung that both reached.

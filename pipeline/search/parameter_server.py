@@ -99,7 +99,5 @@ class RayController:
     def learnt(self) -> list[Learnt]:
         if not self._learning:
             return []
-        done, _ = ray.wait(self._learning, num_returns=len(self._learning), timeout=0)
-        done = [update for update in self._learning if update in set(done)]
-        self._learning = [update for update in self._learning if update not in set(done)]
+        done, self._learning = ray.wait(self._learning, num_returns=len(self._learning), timeout=0)
         return ray.get(done)

@@ -36,6 +36,7 @@ FORESTS = frozenset({"extra_trees", "random_forest"})
 # times within the longest trial, they are not worth beginning on.
 NETS = frozenset({"mlp"})
 MANY_CELLS_A_SECOND_FOR_NETS = 45_000
+ARCHITECTURE_SEARCHES = frozenset({"nas"})
 # An architecture search wants dozens of nets: core-seconds, of which GPUs make more, and cells for each of them.
 SECONDS_TO_SEARCH_ARCHITECTURES, GPU_SPEED = 3600.0, 4.0
 ROWS_TO_SEARCH_ARCHITECTURES = 2_000
@@ -137,7 +138,7 @@ class SizePlan:
 
     n_folds: 1 is a holdout. left_out: families that are not worth their time here. reason: "" where all is as usual.
     is_large: whether portfolios begin with what large tables want. opening: the families' order of first trials.
-    searches_architectures: whether families that a controller searches are worth their time, if nobody asks for them.
+    silently_left_out: families that only some tables and budgets are for, which is no news where they are not.
     """
 
     n_folds: int = 5
@@ -145,7 +146,7 @@ class SizePlan:
     left_out: frozenset[str] = frozenset()
     reason: str = ""
     opening: tuple[str, ...] = OPENING
-    searches_architectures: bool = False
+    silently_left_out: frozenset[str] = frozenset()
 
 
 USUAL_SIZE = SizePlan()
@@ -169,8 +170,8 @@ def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: floa
         plan = USUAL_SIZE
     if task.n_outputs >= MANY_CLASSES:
         plan = replace(plan, opening=OPENING_FOR_MANY_CLASSES)
-    if budget_s is not None:
-        plan = replace(plan, searches_architectures=_pays_to_search_architectures(table, plan, cluster, budget_s))
+    if budget_s is None or not _pays_to_search_architectures(table, plan, cluster, budget_s):
+        plan = replace(plan, silently_left_out=ARCHITECTURE_SEARCHES)
     smallest = int(np.bincount(table.target).min()) if task.is_classification else table.n_rows
     return plan if plan.n_folds <= smallest else replace(plan, n_folds=smallest, reason="a class has no more rows")
 

@@ -108,7 +108,6 @@ class Policy(torch.nn.Module):
             torch.nn.init.uniform_(weight, -FIRST_WEIGHT, FIRST_WEIGHT, generator=generator)
         torch.nn.init.uniform_(self.places.weight, -FIRST_PLACE, FIRST_PLACE, generator=generator)
 
-    @torch.no_grad()
     def draw(self, generator: torch.Generator, n_depths: int) -> Walk:
         """Draw a child."""
 
@@ -254,7 +253,7 @@ def _log_chance(
     """Return log P̂(V), whose gradient is right and whose value only makes the loss one that is read easily."""
     generator = torch.Generator().manual_seed(seed)
     probes = [policy.draw(generator, n_depths) for _ in range(policy.settings.n_probes)]
-    kept = [policy.retrace(probe.tokens, n_depths).log_prob for probe in probes if keeps_limits(probe.config)]
+    kept = [probe.log_prob for probe in probes if keeps_limits(probe.config)]
     if not kept:
         return torch.zeros(())
     chance = torch.stack([(log_prob - log_prob.detach()).exp() for log_prob in kept]).sum() / len(probes)

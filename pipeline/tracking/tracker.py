@@ -140,12 +140,9 @@ class Tracker:
 
     def trial_progress(self, trial_id: str, step: int, score: float) -> None:
         """Log the score (higher better) at rung `step`, the first rung being 1; once, also if the trial runs again."""
-        with self._lock:
-            known = self._put.setdefault(trial_id, set())
-            if (self._metric.name, step) in known:
-                return
-            known.add((self._metric.name, step))
-        self._worker.put(Update(trial_id, points=_points([(self._metric.name, self._metric.shown(score), step)])))
+        values = self._not_put(trial_id, [(self._metric.name, self._metric.shown(score), step)])
+        if values:
+            self._worker.put(Update(trial_id, points=_points(values)))
 
     def trial_finished(self, result: TrialResult) -> None:
         """Log all of a trial's outcome and end its run; rungs that `trial_progress` did not log are added."""
@@ -192,12 +189,18 @@ class Tracker:
         with self._lock:
             is_new = CONTROLLER not in self._open
             self._open.add(CONTROLLER)
-            known = self._put.setdefault(CONTROLLER, set())
-            values = [value for value in values if (value[0], value[2]) not in known]
-            known.update((name, step) for name, _, step in values)
+        values = self._not_put(CONTROLLER, values)
         status = RUNNING if is_new and CONTROLLER in self._spool.past.runs else None
         if values or is_new:
             self._worker.put(Update(CONTROLLER, tags={"kind": CONTROLLER}, points=_points(values), status=status))
+
+    def _not_put(self, run: str, values: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:
+        """Return the (name, value, step) of `values` whose name and step were not logged with a run; they are now."""
+        with self._lock:
+            known = self._put.setdefault(run, set())
+            values = [(name, value, step) for name, value, step in values if (name, step) not in known]
+            known.update((name, step) for name, _, step in values)
+        return values
 
     def log_leaderboard(self, frame: pd.DataFrame, csv: Path) -> None:
         """Keep the leaderboard as an artifact, rank the best trials' runs and give each ensemble a run of its own.

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.data.table import Table, Task
-from pipeline.search.plan import FORESTS, NETS, ClusterSize, make_plan, plan_for_size
+from pipeline.families.registry import all_families
+from pipeline.search.plan import ARCHITECTURE_SEARCHES, FORESTS, NETS, ClusterSize, Servers, make_plan, plan_for_size
 
 BINARY = Task("binary", ("a", "b"))
 
@@ -52,3 +53,32 @@ def test_of_many_classes_families_that_fit_all_at_once_come_first():
     size = plan_for_size(table, classes, ClusterSize(2, 0), 600)
     plan = make_plan(["lightgbm", "linear", "mlp", "unheard_of"], ClusterSize(2, 0), 0, None, 60.0, 0.0, size)
     assert plan.families == ("linear", "mlp", "lightgbm", "unheard_of")
+
+
+@pytest.mark.parametrize(
+    ("table", "cluster", "budget_s", "is_on"),
+    [
+        (labelled(20_000, 10), ClusterSize(2, 0), 1800, True),
+        (labelled(20_000, 10), ClusterSize(2, 0), 1700, False),
+        (labelled(20_000, 10), ClusterSize(2, 1), 450, True),
+        (labelled(1_000, 10), ClusterSize(2, 0), 1800, False),
+        (labelled(200_000, 10), ClusterSize(2, 0), 1800, False),
+        (labelled(20_000, 10), ClusterSize(2, 0), None, False),
+    ],
+)
+def test_architectures_are_searched_where_rows_and_seconds_are_enough(table, cluster, budget_s, is_on):
+    plan = plan_for_size(table, BINARY, cluster, budget_s)
+    assert plan.silently_left_out == (frozenset() if is_on else {"nas"})
+    assert "nas" not in plan.left_out
+
+
+def test_every_family_that_a_controller_searches_is_one_of_them():
+    assert {name for name, family in all_families().items() if family.searcher == "controller"} == ARCHITECTURE_SEARCHES
+
+
+@pytest.mark.parametrize(
+    ("n_cpus", "servers"), [(2, Servers(1, 1, 4)), (16, Servers(1, 1, 4)), (200, Servers(1, 6, 4))]
+)
+def test_a_controller_is_parted_by_how_many_trials_run_at_once(n_cpus, servers):
+    assert make_plan(["nas"], ClusterSize(n_cpus, 0), 0, None, 60.0, 0.0).servers == servers
+    assert make_plan(["nas"], ClusterSize(n_cpus, 0), 0, 9, None, 0.0).servers == Servers(1, 1, 4)
