@@ -10,10 +10,12 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
 import pandas as pd
+import psutil
 import pytest
 from moto.server import ThreadedMotoServer
 from whole_runs import STACKTUNE, mixed_table, stacktune
@@ -124,6 +126,15 @@ def test_no_run_and_a_folder_that_is_there_are_refused(store, folder):
         fetch_run(uri_of(store, "none"), folder)
 
 
+def lose_machine(command: psutil.Process) -> None:
+    """Kill a run with all of its Ray: a process that is left would still write into the folder that goes."""
+    processes = [command, *command.children(recursive=True)]
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=10)
+
+
 def test_a_run_whose_machine_is_lost_goes_on_on_another(store, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
@@ -137,7 +148,7 @@ def test_a_run_whose_machine_is_lost_goes_on_on_another(store, tmp_path):
             time.sleep(0.3)
             seen = [one["Key"] for one in client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
         assert command.poll() is None
-        command.kill()
+        lose_machine(psutil.Process(command.pid))
     shutil.rmtree(here)
     words = ["--resume", uri_of(store, "run"), "--output", "run", "--time-budget", 10]
     ended = stacktune("run", *words, cwd=there)
