@@ -27,6 +27,7 @@ def measure(servers: Servers, sleep_s: float, seconds: float) -> dict[str, objec
     """Return the updates a second of a controller, and how stale their gradients were."""
     space, settings = child_space(load_space("nas").domains), PolicySettings()
     n_depths, is_over, learnt = len(space.depths), threading.Event(), []
+    asking = threading.Lock()  # a search has one thread for both
 
     def teach(replica: int) -> None:
         number = 0
@@ -35,7 +36,8 @@ def measure(servers: Servers, sleep_s: float, seconds: float) -> dict[str, objec
             children = [controller.draw(replica, seed, n_depths) for seed in seeds]
             time.sleep(sleep_s)
             lessons = [Lesson(space.tokens(child), float(place % 2)) for place, child in enumerate(children)]
-            controller.learn(replica, number, lessons, n_depths)
+            with asking:
+                controller.learn(replica, number, lessons, n_depths)
             number += 1
 
     with (
@@ -49,7 +51,8 @@ def measure(servers: Servers, sleep_s: float, seconds: float) -> dict[str, objec
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             time.sleep(0.2)
-            learnt += controller.learnt()
+            with asking:
+                learnt += controller.learnt()
         is_over.set()
         for teacher in teachers:
             teacher.result()
