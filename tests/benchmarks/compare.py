@@ -9,6 +9,8 @@ holds three scripts: split.py (DATA.parquet --target --out --seed) writes train.
 (SYSTEM FOLDER --target --task --metric --seconds --cpus --seed) prints one JSON line with scores, and score.py scores
 predictions. `--python` names the interpreter of each peer's own virtual environment.
 
+The systems `stacktune+nas` and `stacktune-nas` are stacktune with every family, and with every other family.
+
 Every run appends one line to DIR/results.jsonl and is not repeated, so what was cut off goes on where it stopped.
 `--known` counts the lines of another such file as done. The wall clock is that of stacktune's whole command, and for
 peers that of their fit call alone. Memory is the peak over all processes, each page once (proportional set size).
@@ -29,6 +31,8 @@ import numpy as np
 import pandas as pd
 import psutil
 from watch import Memory
+
+from pipeline.families.registry import all_families
 
 OURS = "stacktune"
 # Every metric's name with the peers, and whether more is better.
@@ -74,13 +78,16 @@ def split(case: Case, seed: int, args: argparse.Namespace) -> Path:
     return folder
 
 
-def run_ours(case: Case, folder: Path, seed: int, args: argparse.Namespace, memory: Memory) -> dict[str, object]:
+def run_ours(
+    system: str, case: Case, folder: Path, seed: int, args: argparse.Namespace, memory: Memory
+) -> dict[str, object]:
     """Run stacktune as a user would, and score what its leader predicts in a process of its own."""
     metric = {theirs: ours for ours, theirs in PEER_METRICS.items()}.get(case.metric, case.metric)
     with tempfile.TemporaryDirectory(dir=args.work) as name:
         output = Path(name) / "run"
         command = ["-m", "pipeline", "run", folder / "train.parquet", "--target", case.target, "--metric", metric]
         limits = ["--time-budget", args.seconds, "--cpus", args.cpus, "--seed", seed, "--output", output]
+        limits += _families(system)
         started = time.monotonic()
         _run([sys.executable, *command, *limits], _patience_s(args.seconds), memory)
         wall_s = time.monotonic() - started
@@ -96,6 +103,18 @@ def run_ours(case: Case, folder: Path, seed: int, args: argparse.Namespace, memo
         "cores_busy": round(facts["fit_cpu_s"] / facts["wall_s"] / args.cpus, 2),
         **scores,
     }
+
+
+def _families(system: str) -> list[str]:
+    """Return the option that names them, for `stacktune+nas` all, for `stacktune-nas` all but that; or none."""
+    families = set(all_families())
+    if "+" in system:
+        families.add(system.partition("+")[2])
+    elif "-" in system:
+        families.remove(system.partition("-")[2])
+    else:
+        return []
+    return ["--families", ",".join(sorted(families))]
 
 
 def run_peer(
@@ -151,8 +170,8 @@ def measure(system: str, case: Case, seed: int, args: argparse.Namespace) -> dic
     run = {"system": system, "data": case.name, "metric": case.metric, "budget_s": args.seconds, "seed": seed}
     when = {"cpus": args.cpus, "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime())}
     try:
-        if system == OURS:
-            facts = run_ours(case, folder, seed, args, memory)
+        if system.startswith(OURS):
+            facts = run_ours(system, case, folder, seed, args, memory)
         else:
             facts = run_peer(system, case, folder, seed, args, memory)
     except RuntimeError as error:
