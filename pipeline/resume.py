@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.config import DEMO, RunConfig, load_config, parse_duration, to_yaml
 from pipeline.data.dataset import Dataset
 from pipeline.data.lines import write_whole
+from pipeline.ensemble.leader import MODEL_FORMAT
 from pipeline.errors import ConfigError, DataError
 from pipeline.search.journal import elapsed_in, read_journal
 from pipeline.search.plan import SizePlan
@@ -44,7 +45,7 @@ class RunState:
     place: the folder in which the command was typed, for paths that are relative to it.
     digest, n_rows, columns, classes: of the table that is learnt from.
     experiment, model_name: under which MLflow keeps the runs and the leader.
-    families, n_folds, is_large, opening: see SizePlan.
+    families, n_folds, is_large, opening: see SizePlan. model_format: of the trials' models.
     """
 
     place: str
@@ -58,6 +59,7 @@ class RunState:
     n_folds: int
     is_large: bool
     opening: tuple[str, ...]
+    model_format: int
 
     @property
     def size(self) -> SizePlan:
@@ -110,6 +112,7 @@ def write_state(folder: Path, config: RunConfig, dataset: Dataset, families: lis
         n_folds=config.n_folds,
         is_large=size.is_large,
         opening=size.opening,
+        model_format=MODEL_FORMAT,
     )
     write_whole(folder / STATE, json.dumps(asdict(state), indent=2) + "\n")
 
@@ -133,9 +136,14 @@ def read_state(folder: Path) -> RunState:
         )
     try:
         stored = json.loads((folder / STATE).read_text())
+        if stored.get("model_format") != MODEL_FORMAT:
+            raise ConfigError(
+                f"the run in {str(folder)!r} was begun by another version of stacktune, whose models this one cannot "
+                "read: go on with that version, or begin a new run."
+            )
         lists = {name: tuple(stored[name]) for name in ("columns", "classes", "families", "opening")}
         return RunState(**{**stored, **lists})
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(f"{str(folder / STATE)!r} is not what a run wrote: the run cannot be gone on with.") from None
 
 

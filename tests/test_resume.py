@@ -18,6 +18,7 @@ from whole_runs import STACKTUNE, mixed_table, rays, stacktune
 
 from pipeline.config import RunConfig
 from pipeline.data.lines import read_lines
+from pipeline.ensemble.leader import MODEL_FORMAT
 from pipeline.errors import ConfigError
 from pipeline.resume import RunState, resume_config, write_config
 
@@ -168,7 +169,7 @@ def test_a_run_at_work_cannot_be_resumed_by_another(desk, tmp_path):
 def test_passwords_are_not_kept_and_asked_for_again(tmp_path):
     tracking_uri = "postgresql://me:very-secret@db/mlflow"
     write_config(tmp_path, RunConfig("s3://key:very-secret@bucket/x.parquet", "y", tracking_uri=tracking_uri))
-    state = RunState("/desk", "d", 10, ("x",), (), "x", "x", ("linear",), 5, False, ())
+    state = RunState("/desk", "d", 10, ("x",), (), "x", "x", ("linear",), 5, False, (), MODEL_FORMAT)
     (tmp_path / "state.json").write_text(json.dumps(asdict(state)))
     assert not any(b"very-secret" in path.read_bytes() for path in tmp_path.iterdir())
     with pytest.raises(ConfigError, match=r"password of 'postgresql://\*{3}@db/mlflow' was not kept .* --tracking-uri"):
@@ -185,14 +186,20 @@ def test_passwords_are_not_kept_and_asked_for_again(tmp_path):
 
 
 def test_a_state_that_no_run_wrote_is_refused(tmp_path):
-    (tmp_path / "state.json").write_text("{}")
+    (tmp_path / "state.json").write_text("[]")
     with pytest.raises(ConfigError, match=r"state\.json' is not what a run wrote"):
+        resume_config(tmp_path, {})
+
+
+def test_a_run_whose_models_another_version_wrote_is_refused(tmp_path):
+    (tmp_path / "state.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"was begun by another version of stacktune, whose models"):
         resume_config(tmp_path, {})
 
 
 def test_a_time_budget_is_time_on_top_of_what_was_taken(tmp_path):
     write_config(tmp_path, RunConfig("x.parquet", "y", max_trials=5))
-    state = RunState("/desk", "d", 10, ("x",), (), "x", "x", ("linear",), 5, False, ())
+    state = RunState("/desk", "d", 10, ("x",), (), "x", "x", ("linear",), 5, False, (), MODEL_FORMAT)
     (tmp_path / "state.json").write_text(json.dumps(asdict(state)))
     (tmp_path / "journal.jsonl").write_text(json.dumps({"event": "alive", "elapsed_s": 40.0, "what": {}}) + "\n")
     config, past = resume_config(tmp_path, {"time_budget": "2m"})

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from pipeline.data.dataset import Dataset
 
 _MANIFEST, _MEMBERS = "leader.json", "members"
-_FORMAT = 2
+# Rises whenever models that an earlier stacktune wrote can no longer be read, a leader's or a trial's.
+MODEL_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class Leader:
         if not (folder / _MANIFEST).is_file():
             raise DataError(f"{folder} is no leader: it has no {_MANIFEST}. Give a run's folder or its leader/ folder.")
         said = _read_manifest(folder)
+        if said["format"] != MODEL_FORMAT:
+            raise DataError(
+                f"the model in {str(folder)!r} has format {said['format']}, and this stacktune reads {MODEL_FORMAT}: "
+                "predict with the version that made it (run.json names it), or make the model anew."
+            )
         check_digests(folder / _MEMBERS, said["files"])
         return cls._read(said, folder)
 
@@ -113,7 +119,7 @@ def build_leader(
         for fold in folds:
             shutil.copytree(Path(trials[name].folder) / f"fold{fold}", folder / _MEMBERS / name / f"fold{fold}")
     said = {
-        "format": _FORMAT,
+        "format": MODEL_FORMAT,
         "name": row.name,
         "task": dataset.task.kind,
         "classes": list(dataset.task.classes),

@@ -17,6 +17,7 @@ from pipeline.config import RunConfig
 from pipeline.data.dataset import load_dataset
 from pipeline.data.folds import make_folds
 from pipeline.data.write import write_frame
+from pipeline.ensemble.digests import digest_of
 from pipeline.ensemble.leader import Leader, build_leader, score_rows
 from pipeline.ensemble.leaderboard import build_leaderboard
 from pipeline.ensemble.member import load_member, predict_members
@@ -261,4 +262,14 @@ def test_a_leader_that_is_not_as_it_was_written_is_refused_by_the_files_name(tmp
     runs["binary"].leader.save(tmp_path)
     assert Leader.load(tmp_path).members
     with pytest.raises(DataError, match=tamper(tmp_path)):
+        Leader.load(tmp_path)
+
+
+def test_a_leader_of_an_older_format_is_refused_by_name(tmp_path, runs):
+    """One of the first mlp models gave a traceback: KeyError 'layers'."""
+    runs["binary"].leader.save(tmp_path)
+    said = json.loads((tmp_path / "leader.json").read_text()) | {"format": 2}
+    del said["digest"]
+    (tmp_path / "leader.json").write_text(json.dumps(said | {"digest": digest_of(said)}))
+    with pytest.raises(DataError, match=r"has format 2, and this stacktune reads 3: predict with the version"):
         Leader.load(tmp_path)
