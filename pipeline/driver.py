@@ -20,6 +20,7 @@ from pipeline.ensemble.leaderboard import build_leaderboard
 from pipeline.ensemble.losers import drop_models, has_models
 from pipeline.ensemble.rows import TRIAL, Leaderboard
 from pipeline.errors import ConfigError, SearchError
+from pipeline.families.base import Extent
 from pipeline.families.registry import all_families, get_family
 from pipeline.metrics import get_metric
 from pipeline.mirror import mirrored
@@ -95,7 +96,8 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         arena = _arena(config, dataset)
         for note in (*dataset.notes, *size_notes, _compute_note(cluster, families)):
             screen.say(note)
-        limits = child_limits(dataset.table, arena.folds.n_folds, config.predict_budget_us)
+        extent = Extent.of(dataset.table, dataset.task)
+        limits = child_limits(extent, arena.folds.n_folds, config.predict_budget_us)
         shared, dataset = share(arena), dataset.without_features()
         arena = replace(arena, table=dataset.table)
         with claimed(folder, ray, clock, past, screen) as journal, mirrored(folder, config.storage, screen.say):
@@ -175,6 +177,7 @@ def _search(
         config.max_failures,
         Servers(*config.controller) if config.controller else None,
         limits,
+        limits.extent,
     )
     listener = TrialListener(session.tracker, session.screen)
     search = Search(

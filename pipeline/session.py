@@ -248,6 +248,9 @@ class TrialListener:
     def trial_finished(self, result: TrialResult) -> None:
         self._tracker.trial_finished(result)
 
+    def trial_thinned(self, trial: Trial) -> None:
+        self._screen.say(f"{trial.trial_id} ran out of memory and begins again on {trial.rows_share:.3g} of its rows")
+
     def family_set_aside(self, family: str, reason: str) -> None:
         self._screen.say(f"{family} is set aside, as all its trials failed: {reason}")
 

@@ -16,13 +16,14 @@ from pipeline.data.table import REGRESSION, Table
 from pipeline.families._cross import CrossedMeans, Tables, load_crossed, tables_of
 from pipeline.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
 from pipeline.families._output import Output, output_of, weight_of
-from pipeline.families.base import Config, Job
+from pipeline.families.base import Config, Extent, Job
 
 MAX_TREES = 100
 MOST_LEAVES = 8000  # twice as many nodes still count in int16
 FEW_LEVELS = 4  # a column of more levels is target encoded
 SMOOTH = 10.0
 ROWS_A_THREAD = 2000
+NODE_BYTES = 64  # scikit-learn's, beside its values
 MODEL_FILE = "forest.npz"
 
 
@@ -248,6 +249,13 @@ def leaf_bound(job: Job, config: Config) -> int | None:
     scikit-learn grows best-first under a bound, which takes longer.
     """
     return MOST_LEAVES if len(job.rows) // config["min_samples_leaf"] > MOST_LEAVES else None
+
+
+def n_bytes(config: Config, extent: Extent) -> float:
+    """Return the rows as columns, the sums of predictions, and scikit-learn's nodes with a copy of them."""
+    n_leaves = min(MOST_LEAVES, extent.n_rows / config["min_samples_leaf"])
+    nodes = MAX_TREES * 2 * n_leaves * (2 * NODE_BYTES + 22 * extent.n_outputs)
+    return 10 * extent.n_cells + 24 * extent.n_rows * extent.n_outputs + nodes
 
 
 def load(folder: Path) -> ForestPredictor:

@@ -13,11 +13,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.data.table import Table, Task
+from pipeline.families._layers import n_joined, n_multiplications
 from pipeline.families._net_inputs import Encoder, Inputs, fit_encoder
-from pipeline.families._net_predictor import WEIGHTS, NetPredictor, Outputs
-from pipeline.families._nets import FROZEN, Dropout, Shape, decays, forward, initial_weights, learning_factor
+from pipeline.families._net_predictor import ROWS_AT_ONCE, WEIGHTS, NetPredictor, Outputs
+from pipeline.families._nets import (
+    FROZEN,
+    N_FREQUENCIES,
+    N_PIECES,
+    Dropout,
+    Shape,
+    decays,
+    forward,
+    initial_weights,
+    learning_factor,
+    n_inputs,
+)
 from pipeline.families.architecture import Layer
-from pipeline.families.base import Config, Job
+from pipeline.families.base import Config, Extent, Job
 from pipeline.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -273,3 +285,18 @@ def _shape_of(part: Part, task: Task, config: Config, layers: tuple[Layer, ...])
         n_bins=bins(config["n_bins"], len(part.train)),
         layers=layers,
     )
+
+
+def net_bytes(config: Config, layers: Sequence[Layer], extent: Extent) -> float:
+    """Return about what a net takes: the rows encoded, one batch's activations, and six copies of its weights.
+
+    Those are its weights, their average, the best of these, their gradients and Adam's two moments.
+    """
+    n_bins, n_columns = bins(config["n_bins"], extent.n_rows), n_inputs(0, extent.n_columns, 0)
+    of_embeddings = extent.n_columns * (2 * N_FREQUENCIES + 2 * n_bins)
+    of_layers = config["k"] * (n_columns + sum(layer.width for layer in layers) + extent.n_outputs)
+    n_rows = min(max(ROWS_AT_ONCE, 3 * batch_rows(config["batch_size"], extent.n_rows)), extent.n_rows)
+    activations = n_rows * (of_embeddings + of_layers)
+    n_weights = n_multiplications(layers, n_columns) + config["k"] * extent.n_outputs * n_joined(layers)
+    n_weights += extent.n_columns * N_PIECES * n_bins
+    return 12 * extent.n_cells + 16 * extent.n_rows * extent.n_outputs + 5 * activations + 24 * n_weights

@@ -59,6 +59,38 @@ class Job:
     cache: Cache = field(default_factory=Cache)
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How large one fit is.
+
+    n_rows: that it learns from or watches. n_columns, cardinalities: as in the table. n_outputs: see Task.
+    """
+
+    n_rows: int
+    n_columns: int
+    n_outputs: int
+    cardinalities: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, table: Table, task: Task) -> Extent:
+        """Return that of a fit on all rows of the table."""
+        return cls(table.n_rows, table.n_features, task.n_outputs, table.cardinalities)
+
+    @property
+    def n_cells(self) -> int:
+        return self.n_rows * self.n_columns
+
+    @property
+    def n_models(self) -> int:
+        """Trees of one round of boosting, or weight vectors: one where two classes share a margin."""
+        return self.n_outputs if self.n_outputs > 2 else 1
+
+
+def usual_bytes(config: Config, extent: Extent) -> float:
+    """Return what a family takes of which nothing is known: two copies of its rows, and four of its predictions."""
+    return 8 * extent.n_cells + 32 * extent.n_rows * extent.n_outputs
+
+
 class Predictor(Protocol):
     """A fitted model."""
 
@@ -121,7 +153,8 @@ class Family:
     scheduler: "asha" or "pbt" (whose learners are AdjustableLearner).
     searcher: "bayesian", or "controller" (whose learners are HeirLearner): where configurations come from that are not
         in the portfolio.
-    n_multiplications: what a configuration costs to predict a row of such a table; of "controller" families.
+    n_multiplications: what a configuration costs to predict a row; of "controller" families.
+    n_bytes: about how much memory a fit takes at its peak beside the table that all share.
     uses_gpu: whether the learner runs faster where `Compute.device` is "cuda".
     requires: the optional library without which there is no such family; the extra that installs it has its name.
     """
@@ -137,6 +170,7 @@ class Family:
     tasks: frozenset[str] = frozenset({"binary", "multiclass", "regression"})
     scheduler: str = "asha"
     searcher: str = "bayesian"
-    n_multiplications: Callable[[Config, Table], int] | None = None
+    n_multiplications: Callable[[Config, Extent], int] | None = None
+    n_bytes: Callable[[Config, Extent], float] = usual_bytes
     uses_gpu: bool = False
     requires: str | None = None

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
-from pipeline.families._boosting import FIRST_RUNG, PATIENCE
+from pipeline.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, usual_trees
 from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families._stepped import SteppedFit
-from pipeline.families.base import Config, Family, Job
+from pipeline.families.base import Config, Extent, Family, Job
 from pipeline.seeds import derive_seed
 
 OBJECTIVES = {BINARY: "Logloss", MULTICLASS: "MultiClass", REGRESSION: "RMSE"}
@@ -212,6 +212,15 @@ def max_trees(config: Config) -> int:
     return round(LEARNING_RATE_TIMES_TREES / config["learning_rate"])
 
 
+def _n_bytes(config: Config, extent: Extent) -> float:
+    """Return pools, histograms, approximations with their derivatives, and trees."""
+    n_leaves = 2 ** config["depth"]
+    trees = 20 * usual_trees(max_trees(config), extent) * n_leaves
+    approximations = 60 * extent.n_rows * extent.n_outputs
+    histograms = histogram_bytes(n_leaves, extent, config["border_count"]) * extent.n_outputs / 2
+    return 24 * extent.n_cells + histograms + approximations + trees
+
+
 def load(folder: Path) -> CatBoostPredictor:
     """Read what `save` wrote."""
     import catboost
@@ -225,6 +234,7 @@ FAMILY = Family(
     max_units=max_trees,
     start=CatBoostLearner,
     load=load,
+    n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,
     chunk=10,

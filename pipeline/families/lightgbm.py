@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
-from pipeline.families._boosting import FIRST_RUNG, PATIENCE, max_trees
+from pipeline.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
 from pipeline.families._cross import CrossedMeans, Tables, load_crossed, tables_of
 from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families._threads import limited
-from pipeline.families.base import Compute, Config, Family, Job
+from pipeline.families.base import Compute, Config, Extent, Family, Job
 from pipeline.seeds import derive_seed
 
 OBJECTIVES = {BINARY: "binary", MULTICLASS: "multiclass", REGRESSION: "regression"}
@@ -171,6 +171,13 @@ def _said(margins: np.ndarray, kind: str) -> np.ndarray:
     return odds / odds.sum(axis=1, keepdims=True)
 
 
+def _n_bytes(config: Config, extent: Extent) -> float:
+    """Return rows before and after they are binned, histograms, scores with their derivatives, and trees."""
+    trees = 100 * usual_trees(max_trees(config), extent) * min(config["num_leaves"], extent.n_rows)
+    scores = 40 * extent.n_rows * extent.n_models
+    return 10 * extent.n_cells + histogram_bytes(config["num_leaves"], extent) + scores + trees
+
+
 def load(folder: Path) -> LightGBMPredictor:
     """Read what `save` wrote."""
     import lightgbm
@@ -186,6 +193,7 @@ FAMILY = Family(
     max_units=max_trees,
     start=LightGBMLearner,
     load=load,
+    n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,
     chunk=10,

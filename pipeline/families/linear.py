@@ -22,7 +22,7 @@ from pipeline.families._encode import (
 from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families._scale import MOST_PIECES, N_KNOTS, Scaling
 from pipeline.families._threads import limited
-from pipeline.families.base import Config, Family, Job
+from pipeline.families.base import Config, Extent, Family, Job
 from pipeline.seeds import derive_seed
 
 FEW_LEVELS = 16  # columns with more levels may be target encoded instead of one-hot
@@ -215,6 +215,15 @@ def _solve_logistic(
     return Weights(coefficients, np.concatenate([[0.0], model.intercept_]), seen)
 
 
+def _n_bytes(config: Config, extent: Extent) -> float:
+    """Return the columns solved for, in single and double precision, and margins with their derivatives."""
+    n_columns = extent.n_columns
+    if config["scaling"] == "piecewise":
+        n_columns = max(n_columns, min(MOST_PIECES, (N_KNOTS - 1) * n_columns))
+    n_cells = min(MOST_CELLS, extent.n_rows * n_columns)
+    return 20 * extent.n_cells + 20 * n_cells + 40 * extent.n_rows * extent.n_outputs
+
+
 def load(folder: Path) -> LinearPredictor:
     """Read what `save` wrote."""
     parts = read_parts(folder / MODEL_FILE, {**DESIGN_PARTS, "weights": Weights})
@@ -228,6 +237,7 @@ FAMILY = Family(
     max_units=lambda config: 1,
     start=LinearLearner,
     load=load,
+    n_bytes=_n_bytes,
     patience=1.0,
     chunk=1,
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.families._net_learner import NetLearner
+from pipeline.families._net_learner import NetLearner, net_bytes
 from pipeline.families._net_predictor import load_predictor
 from pipeline.families.architecture import Layer
-from pipeline.families.base import AdjustableLearner, Config, Family, Job
+from pipeline.families.base import AdjustableLearner, Config, Extent, Family, Job
 
 
 def _start(job: Job, config: Config) -> AdjustableLearner:
@@ -20,6 +20,10 @@ def _layers(config: Config) -> tuple[Layer, ...]:
     )
 
 
+def _n_bytes(config: Config, extent: Extent) -> float:
+    return net_bytes(config, _layers(config), extent)
+
+
 def _n_epochs(config: Config) -> int:
     return config["n_epochs"]
 
@@ -30,6 +34,7 @@ FAMILY = Family(
     max_units=_n_epochs,
     start=_start,
     load=load_predictor,
+    n_bytes=_n_bytes,
     first_rung=0.25,
     patience=0.3,
     chunk=1,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pipeline.data.table import Table
 from pipeline.families._layers import n_multiplications
 from pipeline.families._net_inputs import MOST_ONE_HOT
-from pipeline.families._net_learner import NetLearner
+from pipeline.families._net_learner import NetLearner, net_bytes
 from pipeline.families._net_predictor import load_predictor
 from pipeline.families._nets import n_inputs
 from pipeline.families.architecture import Layer, from_line
-from pipeline.families.base import Config, Family, HeirLearner, Job
+from pipeline.families.base import Config, Extent, Family, HeirLearner, Job
 
 # What children are trained with beside what the controller chooses: the middle of search_spaces/mlp.py, so that their
 # scores differ by their architectures.
@@ -25,11 +24,16 @@ def _layers(config: Config) -> tuple[Layer, ...]:
     return from_line(config["architecture"])
 
 
-def _n_multiplications(config: Config, table: Table) -> int:
+def _n_multiplications(config: Config, extent: Extent) -> int:
     """Return about how many multiplications all members of a child take for a row, as if all numbers were curved."""
-    few = [cardinality for cardinality in table.cardinalities if cardinality <= MOST_ONE_HOT]
-    columns = n_inputs(sum(few), table.n_numeric, len(table.cardinalities) - len(few))
+    few = [cardinality for cardinality in extent.cardinalities if cardinality <= MOST_ONE_HOT]
+    n_numeric = extent.n_columns - len(extent.cardinalities)
+    columns = n_inputs(sum(few), n_numeric, len(extent.cardinalities) - len(few))
     return config["k"] * n_multiplications(_layers(config), columns)
+
+
+def _n_bytes(config: Config, extent: Extent) -> float:
+    return net_bytes({**TRAINING, **config}, _layers(config), extent)
 
 
 FAMILY = Family(
@@ -38,6 +42,7 @@ FAMILY = Family(
     max_units=lambda config: N_EPOCHS,
     start=_start,
     load=load_predictor,
+    n_bytes=_n_bytes,
     first_rung=0.25,
     patience=0.3,
     chunk=1,

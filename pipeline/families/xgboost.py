@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
-from pipeline.families._boosting import FIRST_RUNG, PATIENCE, max_trees
+from pipeline.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
 from pipeline.families._cross import CrossedMeans, load_crossed, tables_of
 from pipeline.families._output import Output, output_of, weight_of
-from pipeline.families.base import Config, Family, Job
+from pipeline.families.base import Config, Extent, Family, Job
 from pipeline.seeds import derive_seed
 
 OBJECTIVES = {BINARY: "binary:logistic", MULTICLASS: "multi:softprob", REGRESSION: "reg:squarederror"}
 MAX_BIN = 256
+# Depth and penalties keep trees from growing more leaves on few rows: about 50 on 800, by measurement.
+ROWS_A_LEAF = 16
 MODEL_FILE = "model.ubj"
 
 
@@ -121,6 +123,19 @@ def _unbinned(job: Job, rows: Table) -> Any:
     )
 
 
+def _n_bytes(config: Config, extent: Extent) -> float:
+    """Return rows before and after they are binned, histograms, margins with their derivatives, and trees."""
+    n_leaves = min(_most_leaves(config), extent.n_rows / ROWS_A_LEAF)
+    trees = 150 * usual_trees(max_trees(config), extent) * n_leaves
+    margins = 40 * extent.n_rows * extent.n_models
+    return 12 * extent.n_cells + histogram_bytes(2 * n_leaves, extent) + margins + trees
+
+
+def _most_leaves(config: Config) -> int:
+    """Return the most leaves of a tree, which either parameter bounds."""
+    return min(2 ** config["max_depth"], config["max_leaves"])
+
+
 def load(folder: Path) -> XGBoostPredictor:
     """Read what `save` wrote."""
     import xgboost
@@ -134,6 +149,7 @@ FAMILY = Family(
     max_units=max_trees,
     start=XGBoostLearner,
     load=load,
+    n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,
     chunk=10,

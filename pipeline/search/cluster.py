@@ -13,6 +13,7 @@ from dataclasses import replace
 from pipeline.errors import SearchError
 from pipeline.search.lean_ray import lean_start
 from pipeline.search.plan import ClusterSize
+from pipeline.search.room import Node
 
 # Read by Ray when it is imported or started; what a user has set stays.
 QUIET = {
@@ -32,6 +33,8 @@ QUIET = {
 WARM_MODULES = ("ray.tune", "lightgbm", "sklearn.linear_model", "scipy.sparse")
 MOST_WARMED = 8
 OBJECT_STORE_BYTES = 2 * 1024**3
+# What the driver takes of the memory of a machine that it shares with the trials, but never more than half.
+DRIVER_BYTES = 800_000_000
 KNOCK_S = 5.0
 FIRST_WORKER_S = 300.0
 
@@ -102,7 +105,9 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
             object_store_memory=_object_store_bytes(),
         )
     _silence()
-    return _size(ray.cluster_resources(), n_cpus, n_gpus)
+    size = _size(ray.cluster_resources(), n_cpus, n_gpus)
+    shared = [replace(node, n_bytes=max(node.n_bytes - DRIVER_BYTES, node.n_bytes // 2)) for node in size.nodes]
+    return replace(size, nodes=tuple(shared))
 
 
 def _join(address: str, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
@@ -156,7 +161,14 @@ def _nobody_at(address: str, reason: str) -> SearchError:
 
 def _size(resources: Mapping[str, float], n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     gpus = resources.get("GPU", 0) if n_gpus is None else n_gpus
-    return ClusterSize(n_cpus=int(n_cpus or resources["CPU"]), n_gpus=int(gpus))
+    return ClusterSize(n_cpus=int(n_cpus or resources["CPU"]), n_gpus=int(gpus), nodes=_nodes())
+
+
+def _nodes() -> tuple[Node, ...]:
+    import ray
+
+    has = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return tuple(Node(int(one["CPU"]), int(one.get("memory", 0))) for one in has if one.get("CPU"))
 
 
 def _n_gpus_here() -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.errors import SearchError
 from pipeline.search.journal import Journal
+from pipeline.search.killed import kills_end_trials
 from pipeline.search.lean_ray import in_waiting_processes
 from pipeline.search.log import STATES, Entry, SearchListener, SearchLog
 from pipeline.search.plan import SearchPlan
@@ -149,7 +150,7 @@ class Search:
                 entry.actor = None
 
     def _run(self) -> None:
-        with in_waiting_processes() if self._plan.is_local else nullcontext():
+        with kills_end_trials(), in_waiting_processes() if self._plan.is_local else nullcontext():
             self._tuner().fit()
 
     def _tuner(self) -> Any:
@@ -193,6 +194,8 @@ def _resources(plan: SearchPlan, config: dict[str, Any]) -> Any:
     from ray.tune import PlacementGroupFactory
 
     bundle = {"CPU": float(plan.n_threads)}
+    if plan.room:
+        bundle["memory"] = plan.room.n_bytes
     gpu_share = plan.gpu_share(config["trial"]["family"])
     if gpu_share:
         bundle["GPU"] = gpu_share

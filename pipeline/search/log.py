@@ -26,6 +26,8 @@ class SearchListener(Protocol):
 
     def trial_finished(self, result: TrialResult) -> None: ...
 
+    def trial_thinned(self, trial: Trial) -> None: ...
+
     def family_set_aside(self, family: str, reason: str) -> None: ...
 
     def child_rewarded(self, reward: Reward) -> None: ...
@@ -40,6 +42,7 @@ class Entry:
     actor: the handle of the Ray actor that it runs or last ran in.
     n_losses, n_deaths: how often it was cut off, and how often because its process died and not its node.
     is_told: whether the listener has heard of its start in this session.
+    ran_out: whether there was no memory for it once, so that it has begun again on fewer rows.
     n_left: how many of the rungs in `progress` were reached before it last gave up its state.
     left_fit_s, left_cpu_s: what it spent on states that it gave up.
     """
@@ -53,6 +56,7 @@ class Entry:
     is_told: bool = False
     n_losses: int = 0
     n_deaths: int = 0
+    ran_out: bool = False
     n_left: int = 0
     left_fit_s: float = 0.0
     left_cpu_s: float = 0.0
@@ -92,6 +96,7 @@ class Entry:
             curve=tuple(progress.score for progress in self.progress),
             fit_s=last.fit_s if last else 0.0,
             cpu_s=last.cpu_s if last else 0.0,
+            rows_share=self.trial.rows_share,
             error=reason,
         )
 
@@ -165,6 +170,13 @@ class SearchLog:
         if self._journal:
             self._journal.progressed(trial_id, progress)
         self._listener.trial_progress(entry.trial, progress.rung, progress.score)
+
+    def thinned(self, entry: Entry, trial: Trial) -> None:
+        """Let a trial for which there was no memory begin again as `trial`, on fewer rows."""
+        entry.trial = trial
+        if self._journal:
+            self._journal.took_up(trial)
+        self._listener.trial_thinned(trial)
 
     def took_up(self, trial_id: str, trial: Trial) -> None:
         """Let a trial go on as `trial`, from another member's state."""

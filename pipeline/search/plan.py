@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pipeline.data.table import Table, Task
+from pipeline.families.base import Extent
 from pipeline.families.registry import get_family
+from pipeline.search.room import Node, Room, make_room
 
 # Cheap and strong first, so that a short run has seen every kind of model; unknown families follow by name.
 OPENING = ("lightgbm", "linear", "catboost", "xgboost", "extra_trees", "mlp", "random_forest", "nas")
@@ -49,11 +51,15 @@ MULTIPLICATIONS_A_US = 50_000
 
 @dataclass(frozen=True)
 class ClusterSize:
-    """What the search may use, over all nodes. is_local: whether that is this machine alone, for the whole run."""
+    """What the search may use, over all nodes. is_local: whether that is this machine alone, for the whole run.
+
+    nodes: those with cores; none where nothing is known of their memory.
+    """
 
     n_cpus: int
     n_gpus: int
     is_local: bool = True
+    nodes: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,10 +91,10 @@ class Servers:
 class ChildLimits:
     """What a child of an architecture search may cost.
 
-    columns: the table's, without rows. most_multiplications: those that one fold's model takes for a row.
+    extent: the table's. most_multiplications: those that one fold's model takes for a row.
     """
 
-    columns: Table
+    extent: Extent
     most_multiplications: float
 
 
@@ -103,6 +109,7 @@ class SearchPlan:
     is_large: see SizePlan.
     max_failures: how often a trial's process may die, other than with its node, before the trial has failed.
     servers, limits: of an architecture search.
+    room: what memory a trial asks for; None where none is counted.
     """
 
     families: tuple[str, ...]
@@ -119,6 +126,7 @@ class SearchPlan:
     max_failures: int = MAX_FAILURES
     servers: Servers = field(default_factory=Servers)
     limits: ChildLimits | None = None
+    room: Room | None = None
 
     def uses_pbt(self, family: str) -> bool:
         """PBT needs trials side by side, so a reproducible run, whose decisions wait for nobody, halves instead."""
@@ -188,13 +196,12 @@ def _pays_to_search_architectures(table: Table, plan: SizePlan, cluster: Cluster
     )
 
 
-def child_limits(table: Table, n_folds: int, predict_budget_us: float | None) -> ChildLimits:
+def child_limits(extent: Extent, n_folds: int, predict_budget_us: float | None) -> ChildLimits:
     """Return what a child may cost: what no budget for predictions can pay is not even trained."""
     most = float(MOST_MULTIPLICATIONS)
     if predict_budget_us is not None:
         most = min(most, predict_budget_us * MULTIPLICATIONS_A_US / n_folds)
-    columns = Table(np.empty((0, len(table.names)), np.float32), table.names, table.cardinalities)
-    return ChildLimits(columns, most)
+    return ChildLimits(extent, most)
 
 
 def make_plan(
@@ -208,14 +215,19 @@ def make_plan(
     max_failures: int = MAX_FAILURES,
     servers: Servers | None = None,
     limits: ChildLimits | None = None,
+    extent: Extent | None = None,
 ) -> SearchPlan:
     """Plan a search of `search_s` seconds from `now` (`time.time()`), or without a clock where it is None.
 
-    servers: None leaves them to the plan.
+    servers: None leaves them to the plan. extent: of one fold's fit; None asks for no memory.
     """
     reproducible = search_s is None
     n_threads = 1 if reproducible else _threads_per_trial(cluster.n_cpus)
     n_slots = max(1, cluster.n_cpus // n_threads)
+    room = make_room(families, extent, size.is_large, cluster.nodes, n_threads) if extent else None
+    if room and room.n_held(cluster.nodes, n_threads) < n_slots:
+        n_slots = room.n_held(cluster.nodes, n_threads)
+        n_threads = n_threads if reproducible else _threads_of_few(n_slots, cluster)
     return SearchPlan(
         families=_in_order(families, size.opening),
         seed=seed,
@@ -231,6 +243,7 @@ def make_plan(
         max_failures=max_failures,
         servers=servers or _servers(n_slots, reproducible),
         limits=limits,
+        room=room,
     )
 
 
@@ -243,6 +256,11 @@ def _servers(n_slots: int, reproducible: bool) -> Servers:
 def _threads_per_trial(n_cpus: int) -> int:
     """One thread a trial wastes no core; past 16 cores, memory for so many trials at once would be wasted instead."""
     return max(1, min(4, n_cpus // 8))
+
+
+def _threads_of_few(n_slots: int, cluster: ClusterSize) -> int:
+    """Give the cores of trials for which there is no memory to those for which there is."""
+    return max(1, min(cluster.n_cpus // n_slots, *(node.n_cpus for node in cluster.nodes)))
 
 
 def _in_order(families: Sequence[str], opening: Sequence[str]) -> tuple[str, ...]:

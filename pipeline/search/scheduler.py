@@ -18,15 +18,17 @@ from pipeline.search.rungs import Rungs, survives
 from pipeline.search.searcher import TRIAL
 from pipeline.search.space import load_space
 from pipeline.seeds import derive_seed
-from pipeline.trials.attempt import failed
+from pipeline.trials.attempt import failed, ran_out_of_memory
 from pipeline.trials.climb import N_PBT_INTERVALS
-from pipeline.trials.result import result_from
+from pipeline.trials.result import FAILED, TrialResult, result_from
 from pipeline.trials.trial import Progress, Resume, progress_from
 
 # How Ray says that an actor did not die by itself, or that nobody knows.
 NODE_DIED = ("node has died", "temporarily unavailable")
 # A trial that is cut off more often than this, for whatever reason, is not begun again.
 MOST_LOSSES = 20
+# Of its rows, what a trial for which there was no memory begins again with.
+LEFT_SHARE = 0.5
 
 
 class FamilyScheduler(TrialScheduler):
@@ -114,6 +116,9 @@ class FamilyScheduler(TrialScheduler):
             self._log.ended(result)
             return
         is_preempted = trial.run_metadata.num_failures == 0 or any(said in error for said in NODE_DIED)
+        if ran_out_of_memory(error) and not is_preempted:
+            self._ran_out(entry, failed(entry.trial, error.splitlines()[-1]))
+            return
         entry.n_losses += 1
         entry.n_deaths += not is_preempted
         if entry.n_deaths > self._plan.max_failures or entry.n_losses > MOST_LOSSES:
@@ -124,8 +129,23 @@ class FamilyScheduler(TrialScheduler):
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict) -> None:
         """Take in the result of a trial that ended by itself."""
-        if "result" in result:
-            self._log.ended(result_from(json.loads(result["result"])))
+        if "result" not in result:
+            return
+        outcome = result_from(json.loads(result["result"]))
+        if outcome.status == FAILED and ran_out_of_memory(outcome.error):
+            self._ran_out(self._entry(trial), outcome)
+        else:
+            self._log.ended(outcome)
+
+    def _ran_out(self, entry: Entry, result: TrialResult) -> None:
+        """Let a trial for which there was no memory run once more, on fewer rows."""
+        if entry.ran_out or self._log.is_closed.is_set():
+            self._log.ended(result)
+            return
+        entry.ran_out = True
+        make_ready(entry, self._folder)
+        self._log.thinned(entry, replace(entry.trial, resume=None, rows_share=entry.trial.rows_share * LEFT_SHARE))
+        self._log.run_again(entry)
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Count a trial that never ran, or did not run again, as stopped."""

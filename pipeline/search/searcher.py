@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -70,18 +71,23 @@ class FamilySearcher(Searcher):
         if not open_families:
             if self._may_run_again():
                 return None
+            self._learn(self._log.entries())  # the last teach no later one, but what they earned is logged
             self._log.exhausted()
             return Searcher.FINISHED
         if self._must_wait():
             return None
-        self._learn()
+        self._learn(self._known())
         family = self._allocator.choose(open_families)
         own_id = f"{family}-{self._n_asked:04d}"
         bank, config = self._sources[family].bank(), self._sources[family].ask(own_id)
-        trial = Trial(own_id, family, config, self._plan.scheduler_of(family), self._is_first(), bank=bank)
+        scheduler, share = self._plan.scheduler_of(family), self._rows_share(family, config)
+        trial = Trial(own_id, family, config, scheduler, self._is_first(), bank=bank, rows_share=share)
         self._n_asked += 1
         self._log.add(trial)
         return {TRIAL: asdict(trial)}
+
+    def _rows_share(self, family: str, config: dict[str, Any]) -> float:
+        return self._plan.room.rows_share(family, config) if self._plan.room else 1.0
 
     def _again(self) -> Trial | None:
         """Return a trial that was cut off; where there is no time for it, all such are over."""
@@ -125,9 +131,9 @@ class FamilySearcher(Searcher):
             return False
         return any(entry.result is None for entry in self._known())
 
-    def _learn(self) -> None:
-        """Pass on the results that may be known by now, in the order of trials where the run must be reproducible."""
-        for entry in self._known():
+    def _learn(self, entries: Sequence[Entry]) -> None:
+        """Pass on results, in the order of trials."""
+        for entry in entries:
             if entry.result is not None and entry.trial.trial_id not in self._told:
                 self._tell(entry)
 

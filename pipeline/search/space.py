@@ -32,7 +32,7 @@ class Architectures(Domain):
     def is_valid(self, value: Any) -> bool:
         """Return whether `value` is an architecture of these parts, as it is written."""
         try:
-            layers = from_line(value)
+            layers = from_line(str(value))
         except ValueError:
             return False
         kept = all(getattr(layer, name) in self.parts[name] for layer in layers for name in self.parts if name != DEPTH)

@@ -150,6 +150,8 @@ class Tracker:
             self._open.discard(result.trial_id)
             known = self._put.pop(result.trial_id, set())
         tags = {"kind": "trial", "family": result.family, "scheduler": result.scheduler, "status": result.status}
+        if result.rows_share < 1:
+            tags["rows_share"] = f"{result.rows_share:g}"
         if result.error:
             tags["error"] = result.error[-5000:]
         self._worker.put(

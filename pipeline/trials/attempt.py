@@ -9,6 +9,8 @@ from pipeline.trials.result import FAILED, TrialResult
 from pipeline.trials.trial import Progress, Trial
 
 Climb = Generator[Progress, None, TrialResult]
+# How NumPy and Python, torch, C++ and Ray's watch over a node's memory say that there is none left.
+OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "can't allocate memory", "bad_alloc", "bad allocation")
 
 
 class Attempt:
@@ -47,5 +49,11 @@ def failed(trial: Trial, error: str) -> TrialResult:
         status=FAILED,
         rungs_reached=0,
         n_rungs=0,
+        rows_share=trial.rows_share,
         error=error,
     )
+
+
+def ran_out_of_memory(error: str) -> bool:
+    """Return whether the words of a failure say so; those of a process that was killed by the kernel do not."""
+    return any(words in error for words in OUT_OF_MEMORY)

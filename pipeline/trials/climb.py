@@ -171,14 +171,19 @@ class _Climb:
         fit.grow_to(fit.max_units, deadline)
         return fit
 
-    def _fold_fit(self, fold: int, rows: np.ndarray | None = None) -> FoldFit:
+    def _fold_fit(self, fold: int, rows_share: float = 1.0) -> FoldFit:
         folds = self.arena.folds
+        rows = folds.train_rows(fold)
+        rows_share *= self.trial.rows_share
+        if rows_share < 1:
+            chosen = np.random.default_rng(derive_seed(self.arena.seed, "fewer rows")).permutation(len(rows))
+            rows = np.sort(rows[chosen[: max(1, round(rows_share * len(rows)))]])
         job = Job(
             table=self.arena.table,
             task=self.arena.task,
-            rows=folds.train_rows(fold) if rows is None else rows,
+            rows=rows,
             watched=folds.valid_rows(fold),
-            part=f"fold{fold}" if rows is None else f"fold{fold}/{len(rows)} rows",
+            part=f"fold{fold}" if rows_share == 1 else f"fold{fold}/{len(rows)} rows",
             seed=derive_seed(self.arena.seed, "fit", fold),
             compute=self.means.compute,
             cache=self.means.cache,
@@ -194,10 +199,7 @@ class _Climb:
         return self.lineage[0][1] if self.lineage else self.trial.config
 
     def _score_on_fewer_rows(self) -> float:
-        rows = self.arena.folds.train_rows(0)
-        chosen = np.random.default_rng(derive_seed(self.arena.seed, "fewer rows")).permutation(len(rows))
-        n_kept = max(1, round(self.family.first_rung * len(rows)))
-        fit = self._fold_fit(0, np.sort(rows[chosen[:n_kept]]))
+        fit = self._fold_fit(0, self.family.first_rung)
         fit.grow_to(1)
         return self._first_fold_score(fit)
 
@@ -256,6 +258,7 @@ class _Climb:
             fit_s=self._elapsed(),
             cpu_s=self._cpu(),
             lineage=tuple(self.lineage),
+            rows_share=self.trial.rows_share,
             folder=str(self.means.folder) if status == COMPLETED else None,
             **outcome,
         )

@@ -26,6 +26,7 @@ class TrialResult:
     fit_s, cpu_s: wall-clock and processor seconds spent in fitting and scoring.
     predict_us: microseconds a row for one prediction by all fold models.
     n_units: units (trees, epochs, fits) kept in each finished fold.
+    rows_share: of the training rows, those that it learnt from.
     lineage: (first unit, configuration) pairs of a PBT trial whose parameters changed while it grew.
     folder: where `oof.npy` and `fold0` … `fold{K-1}` lie; None unless completed.
     """
@@ -45,6 +46,7 @@ class TrialResult:
     predict_us: float = 0.0
     n_units: tuple[int, ...] = ()
     lineage: tuple[tuple[int, dict[str, Any]], ...] = ()
+    rows_share: float = 1.0
     error: str | None = None
     folder: str | None = None
 

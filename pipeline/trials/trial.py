@@ -23,6 +23,7 @@ class Trial:
     scheduler: "asha" or "pbt"; it decides at which rungs the trial is compared.
     must_complete: finish all folds even if time allows each only a little, because nothing else is sure to.
     bank: ids of completed trials whose weights it begins with where it can, best first.
+    rows_share: of the training rows, as many as there is memory for.
     """
 
     trial_id: str
@@ -32,6 +33,7 @@ class Trial:
     must_complete: bool = False
     resume: Resume | None = None
     bank: tuple[str, ...] = ()
+    rows_share: float = 1.0
 
 
 @dataclass(frozen=True)

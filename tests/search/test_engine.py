@@ -18,6 +18,7 @@ from pipeline.data.folds import make_folds
 from pipeline.search.engine import GRACE_S, Search, share
 from pipeline.search.nas_source import ControllerUpdate, Reward
 from pipeline.search.plan import LAG, SearchPlan, Servers, make_plan
+from pipeline.search.space import load_space
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, FAILED, TrialResult
 from pipeline.trials.trial import Trial
@@ -42,6 +43,8 @@ class Heard:
 
     def trial_finished(self, result: TrialResult) -> None:
         self.finished.append(result.trial_id)
+
+    def trial_thinned(self, trial: Trial) -> None: ...
 
     def family_set_aside(self, family: str, reason: str) -> None:
         self.set_aside.append(family)
@@ -137,6 +140,8 @@ def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(c
     assert outcomes(one) == outcomes(both)
     assert [update.number for update in heard.updates] == list(range(len(heard.updates)))
     assert heard.updates
+    # The rewards of the last children too, which teach no later one.
+    assert [reward.number for reward in heard.rewards] == list(range(len(load_space("nas").portfolio), 16))
 
 
 def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_path):

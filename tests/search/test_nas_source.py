@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from played_search import completed, height, plan_of
 
-from pipeline.data.table import Table
 from pipeline.families.architecture import from_line
+from pipeline.families.base import Extent
 from pipeline.families.registry import get_family
 from pipeline.search.nas_source import N_DONORS, RANDOM_EVERY, ControllerSource, ControllerUpdate, Reward, keeps_limits
 from pipeline.search.plan import ChildLimits, Servers, child_limits
@@ -125,8 +125,7 @@ def test_children_inherit_from_the_best_that_are_known():
 
 
 def test_no_child_costs_more_than_it_may():
-    columns = Table(np.empty((0, 10), np.float32), tuple("abcdefghij"))
-    limits = ChildLimits(columns, 100_000)
+    limits = ChildLimits(Extent(1000, 10, 2), 100_000)
     asked = play(source_of(limits=limits), 40)[N_KNOWN:]
     assert all(keeps_limits(NAS.n_multiplications, limits, config) for config in asked)
     unlimited = play(source_of(), 40)[N_KNOWN:]
@@ -134,10 +133,9 @@ def test_no_child_costs_more_than_it_may():
 
 
 def test_a_budget_for_predictions_limits_children():
-    table = Table(np.empty((5, 2), np.float32), ("a", "b"))
-    assert child_limits(table, 5, 10.0).most_multiplications == 10 * 50_000 / 5
-    assert child_limits(table, 5, None).most_multiplications > 1e6
-    assert child_limits(table, 5, None).columns.n_rows == 0
+    extent = Extent(5, 2, 2)
+    assert child_limits(extent, 5, 10.0).most_multiplications == 10 * 50_000 / 5
+    assert child_limits(extent, 5, None).most_multiplications > 1e6
 
 
 def test_a_reproducible_search_has_one_replica_and_a_cluster_more():

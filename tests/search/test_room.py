@@ -1,0 +1,82 @@
+"""How much memory trials ask for, and how many rows they learn from where it is short."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.families.base import Extent
+from pipeline.families.registry import all_families
+from pipeline.search.plan import ClusterSize, make_plan
+from pipeline.search.room import ROWS_SHARES, Node, Room, make_room, needed_bytes
+from pipeline.search.space import load_space
+
+FAMILIES = tuple(all_families())
+SMALL = Extent(10_000, 20, 2)
+LARGE = Extent(2_000_000, 100, 2)
+GB = 10**9
+
+
+def planned(cluster: ClusterSize, extent: Extent | None = SMALL, search_s: float | None = 60.0, families=FAMILIES):
+    return make_plan(families, cluster, 0, 5, search_s, 0.0, extent=extent)
+
+
+def cluster_of(*nodes: Node) -> ClusterSize:
+    return ClusterSize(sum(node.n_cpus for node in nodes), 0, False, nodes)
+
+
+def test_where_there_is_enough_each_trial_asks_for_less_than_its_share_of_a_node():
+    plan = planned(cluster_of(Node(4, 32 * GB), Node(4, 16 * GB)))
+    assert plan.n_slots == 8
+    assert plan.room.n_bytes == int(0.8 * 4 * GB)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_entry_of_a_portfolio_has_room_where_a_node_has(name):
+    room = make_room(FAMILIES, LARGE, True, [Node(16, 500 * GB)], 2)
+    assert all(room.rows_share(name, config) == 1 for config in load_space(name, True).portfolio)
+
+
+def test_where_memory_is_short_fewer_trials_share_all_cores():
+    nodes = (Node(8, 8 * GB), Node(8, 8 * GB))
+    needed = max(needed_bytes("lightgbm", config, LARGE) for config in load_space("lightgbm").portfolio)
+    assert GB < needed < 8 * GB
+    plan = planned(cluster_of(*nodes), LARGE, families=["lightgbm"])
+    assert plan.room.n_bytes == int(needed)
+    assert plan.n_slots == 2 * (8 * GB // int(needed))
+    assert plan.n_threads == 16 // plan.n_slots
+
+
+def test_a_reproducible_plan_has_a_thread_a_trial_however_short_memory_is():
+    plan = planned(cluster_of(Node(8, 8 * GB)), LARGE, None, ["lightgbm"])
+    assert plan.n_threads == 1
+    assert plan.n_slots == 8 * GB // plan.room.n_bytes
+
+
+def test_no_trial_asks_for_more_than_a_node_has_and_learns_from_fewer_rows_instead():
+    plan = planned(cluster_of(Node(2, 2 * GB)), LARGE, families=["lightgbm"])
+    assert (plan.n_slots, plan.n_threads, plan.room.n_bytes) == (1, 2, 2 * GB)
+    config = load_space("lightgbm").portfolio[0]
+    share = plan.room.rows_share("lightgbm", config)
+    assert share in ROWS_SHARES[1:-1]
+    fitting = needed_bytes("lightgbm", config, replace(LARGE, n_rows=round(share * LARGE.n_rows)))
+    assert fitting <= 2 * GB < needed_bytes("lightgbm", config, replace(LARGE, n_rows=round(2 * share * LARGE.n_rows)))
+
+
+def test_what_never_fits_is_tried_on_the_fewest_rows():
+    room = Room(1, LARGE)
+    assert room.rows_share("lightgbm", load_space("lightgbm").portfolio[0]) == ROWS_SHARES[-1]
+
+
+@pytest.mark.parametrize("cluster", [ClusterSize(4, 0), cluster_of(Node(4, 0)), cluster_of(Node(2, GB), Node(2, 0))])
+def test_where_ray_counts_no_memory_none_is_asked_for(cluster):
+    plan = planned(cluster)
+    assert plan.room is None
+    assert plan.n_slots == 4
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_more_rows_columns_and_classes_never_take_less(name):
+    for config in load_space(name).portfolio:
+        least = needed_bytes(name, config, SMALL)
+        for more in (replace(SMALL, n_rows=20_000), replace(SMALL, n_columns=40), replace(SMALL, n_outputs=4)):
+            assert needed_bytes(name, config, more) >= least

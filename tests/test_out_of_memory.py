@@ -1,0 +1,91 @@
+"""A trial for which there is no memory begins again on half of its rows, and the run goes on whatever becomes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ray._private.utils import get_system_memory, get_used_memory
+from whole_runs import mixed_table
+
+ROOT = Path(__file__).parent.parent
+# A family that takes more than there is where it learns from more rows than it is told: at once, or by filling it.
+GLUTTON = """
+import os
+import time
+import numpy as np
+from pipeline.families.base import Family
+from pipeline.families.linear import LinearLearner, load
+from search_spaces.linear import PORTFOLIO
+
+class Learner(LinearLearner):
+    def __init__(self, job, config):
+        super().__init__(job, PORTFOLIO[0])
+        self.is_greedy = len(job.rows) > config["most_rows"]
+
+    def advance(self, units):
+        if self.is_greedy and os.environ["GLUTTON"] == "asks":
+            np.empty(10**15)
+        if self.is_greedy:
+            self.eaten = np.ones(int(os.environ["GLUTTON"]))
+            time.sleep(60)
+        super().advance(units)
+
+FAMILY = Family("glutton", "fit", lambda config: 1, Learner, load)
+"""
+SPACE = """
+from ray import tune
+SPACE = {"most_rows": tune.choice([0])}
+PORTFOLIO = ({"most_rows": 250}, {"most_rows": 0})
+"""
+EATEN = 3_000_000_000
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """The project with the family that takes too much, but for one trial not of half of each fold's 379 rows."""
+    folder = tmp_path_factory.mktemp("copy")
+    for package in ("pipeline", "search_spaces"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "pipeline" / "families" / "glutton.py").write_text(GLUTTON)
+    (folder / "search_spaces" / "glutton.py").write_text(SPACE)
+    mixed_table().to_parquet(folder / "table.parquet")
+    return folder
+
+
+def run(copy: Path, output: str, **env: str) -> tuple[pd.DataFrame, str]:
+    """Return the leaderboard by trial, and what was said."""
+    command = [sys.executable, "-m", "pipeline", "run", "table.parquet", "--target", "diagnosis", "--folds", "3"]
+    words = ["--families", "linear,glutton", "--max-trials", "4", "--output", output]
+    everything = {**os.environ, "PYTHONPATH": str(copy), **env}
+    ended = subprocess.run([*command, *words], cwd=copy, env=everything, capture_output=True, text=True, timeout=200)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr
+    assert json.loads((copy / output / "run.json").read_text())["n_completed"] == 3
+    return pd.read_csv(copy / output / "leaderboard.csv").set_index("name"), ended.stdout
+
+
+def test_memory_that_a_trial_asks_for_in_vain(copy):
+    board, said = run(copy, "asks", GLUTTON="asks")
+    thinned, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
+    assert board.loc[thinned, "status"] == "completed"
+    assert board.loc[hopeless, "status"] == "failed"
+    assert "Unable to allocate" in board.loc[hopeless, "error"]
+    for name in (thinned, hopeless):
+        assert said.count(f"{name} ran out of memory and begins again on 0.5 of its rows") == 1
+    result = json.loads((copy / "asks" / "trials" / thinned / "result.json").read_text())
+    assert result["rows_share"] == 0.5
+
+
+def test_memory_that_a_trial_fills_until_ray_kills_it(copy):
+    full_at = (get_used_memory() + 0.7 * EATEN) / get_system_memory()
+    board, said = run(copy, "fills", GLUTTON=str(EATEN // 8), RAY_memory_usage_threshold=f"{full_at:.4f}")
+    thinned, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
+    assert board.loc[thinned, "status"] == "completed", said
+    assert board.loc[hopeless, "status"] == "failed"
+    assert "memory of its node ran low" in board.loc[hopeless, "error"]
