@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from pipeline.data.folds import FEWEST_FOLDS
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Task
 from pipeline.data.values import (
     DATETIME,
@@ -160,10 +161,12 @@ def check_class_sizes(target: np.ndarray, task: Task, n_folds: int, name: str) -
     sizes = np.bincount(target, minlength=len(task.classes))
     small = int(np.argmin(sizes))
     if sizes[small] < n_folds:
-        otherwise = ", or choose --task regression" if _are_numbers(task) else ""
+        remedies = ["Drop or merge such classes"]
+        remedies += ["use fewer --folds"] if n_folds > FEWEST_FOLDS else []
+        remedies += ["choose --task regression"] if _are_numbers(task) else []
         raise DataError(
             f"each class needs a row in each of {n_folds} folds, but {task.classes[small]!r} of {name!r} "
-            f"has {sizes[small]}. Drop or merge such classes, or use fewer --folds{otherwise}."
+            f"has {sizes[small]}. {', or '.join(remedies)}."
         )
 
 

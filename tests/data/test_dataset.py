@@ -174,7 +174,7 @@ def test_weights_have_mean_one_and_rows_of_none_are_dropped(load):
         (
             {"folds": 2},
             {"y": [1, 2, 3, 3, 3] + [2] * 55},
-            r"but '1' of 'y' has 1\..*or choose --task regression",
+            r"but '1' of 'y' has 1\. Drop or merge such classes, or choose --task regression\.$",
         ),
         (
             {},
