@@ -132,7 +132,7 @@ def kill_worker(command: subprocess.Popen, chance: random.Random) -> bool:
     workers = []
     for process in psutil.Process(command.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if "TrialTrainable" in " ".join(process.cmdline()):
+            if "Trainable" in " ".join(process.cmdline()):
                 workers.append(process.pid)
     if workers:
         os.kill(chance.choice(workers), signal.SIGKILL)
@@ -146,7 +146,7 @@ def disturb(place: Place, strike: Strike, chance: random.Random, n_most: int) ->
         command, began = place.start(), time.monotonic()
         while command.poll() is None and time.monotonic() - began < SESSION_S:
             with suppress(subprocess.TimeoutExpired):
-                command.wait(chance.uniform(0.5, 9.0))
+                command.wait(chance.uniform(0.5, 6.0))
             if command.poll() is None and n_strikes < n_most:
                 n_strikes += strike(command, chance)
         command.kill()
@@ -184,7 +184,7 @@ class Faults:
 
     def kill(self, folder: Path, chance: random.Random) -> tuple[Place, tuple[int, int]]:
         place = Place(folder)
-        return place, disturb(place, kill, chance, 4)
+        return place, disturb(place, kill, chance, 6)
 
     def interrupt(self, folder: Path, chance: random.Random) -> tuple[Place, tuple[int, int]]:
         place = Place(folder)
