@@ -180,7 +180,7 @@ def test_other_tasks_within_a_budget(tmp_path, load, task, columns):
     frame = load(as_frame=True).frame
     frame.to_parquet(tmp_path / "table.parquet")
     ended = stacktune(
-        "run", "table.parquet", "--target", "target", "--time-budget", "15s", "--output", "runs/one", cwd=tmp_path
+        "run", "table.parquet", "--target", "target", "--time-budget", "10s", "--output", "runs/one", cwd=tmp_path
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     facts = json.loads((tmp_path / "runs" / "one" / "run.json").read_text())

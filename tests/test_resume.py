@@ -24,7 +24,7 @@ from pipeline.resume import RunState, resume_config, write_config
 
 FAMILIES = "lightgbm,xgboost,linear,extra_trees"
 TRIALS = ["--max-trials", "16", "--families", FAMILIES, "--folds", "3", "--seed", "1", "--weight", "weight"]
-N_KILLS = 5
+N_KILLS = 4  # and one while it registers the leader
 TIMED = ["fit_s", "predict_us"]
 
 
@@ -113,11 +113,11 @@ def test_a_finished_run_takes_more_trials_and_then_more_time(desk, tmp_path):
     assert second["parent_run_id"] == first["parent_run_id"]
     assert second["registered_version"] == first["registered_version"] + 1
 
-    longer = stacktune("run", "--resume", "one", "--time-budget", 20, cwd=place)
+    longer = stacktune("run", "--resume", "one", "--time-budget", 12, cwd=place)
     assert longer.returncode == 0, longer.stdout + longer.stderr
     third = json.loads((place / "one" / "run.json").read_text())
     assert third["n_completed"] > second["n_completed"]
-    assert 14 < third["wall_s"] - second["wall_s"] < 23
+    assert 7 < third["wall_s"] - second["wall_s"] < 15
     assert trials_of(place / "one").keys() >= set(pd.read_parquet(place / "one" / "leaderboard.parquet")["name"])
     predicted = stacktune("predict", "one", "tumours.parquet", cwd=place)
     assert predicted.returncode == 0, predicted.stderr

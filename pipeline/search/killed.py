@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
+from pipeline.search.lean_ray import patched
+
+# Where Ray tells Tune what a process has come to.
+TELLS = "_actor_task_failed"
 # How Ray names the processes that it ended at once: by their actor and what each took.
 ENDED = re.compile(r"Selected to kill: \(Actor\((\w+)\).*?actual memory used=([\d.]+)GB")
 
@@ -21,15 +24,15 @@ def kills_end_trials() -> Iterator[None]:
     from ray.air.execution._internal.actor_manager import RayActorManager
     from ray.exceptions import OutOfMemoryError
 
-    tell = RayActorManager._actor_task_failed
+    tell = getattr(RayActorManager, TELLS, None)
 
     def tell_as_death(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
         if isinstance(exception, OutOfMemoryError):
-            actor, _ = manager._live_actors_to_ray_actors_resources[tracked_actor_task._tracked_actor]
-            exception = death_of(actor._actor_id.hex(), str(exception))
+            held = manager._live_actors_to_ray_actors_resources.get(tracked_actor_task._tracked_actor)
+            exception = death_of(held[0]._actor_id.hex() if held else "", str(exception))
         tell(manager, tracked_actor_task, exception)
 
-    with patch.object(RayActorManager, "_actor_task_failed", tell_as_death):
+    with patched(RayActorManager, {TELLS: tell_as_death}):
         yield
 
 

@@ -22,7 +22,7 @@ def lean_start(modules: Sequence[str]) -> Iterator[None]:
     if modules:
         os.environ[PRELOAD] = ",".join(modules)
     try:
-        with _patched(Node, {name: lambda *_, **__: None for name in NEEDLESS}):
+        with patched(Node, {name: lambda *_, **__: None for name in NEEDLESS}):
             yield
     finally:
         os.environ.pop(PRELOAD, None)
@@ -37,13 +37,13 @@ def in_waiting_processes() -> Iterator[None]:
     """
     from ray.tune.execution import class_cache
 
-    with _patched(class_cache, {"DEFAULT_ENV_VARS": {}, "ENV_VARS_TO_PROPAGATE": frozenset()}):
+    with patched(class_cache, {"DEFAULT_ENV_VARS": {}, "ENV_VARS_TO_PROPAGATE": frozenset()}):
         yield
 
 
 @contextmanager
-def _patched(owner: Any, changes: dict[str, Any]) -> Iterator[None]:
-    """Change what is there: a Ray that has no such name starts as it pleases, a little later."""
+def patched(owner: Any, changes: dict[str, Any]) -> Iterator[None]:
+    """Change what is there, and leave alone what another Ray does not have: it does as it pleases."""
     with ExitStack() as stack:
         for name, value in changes.items():
             if hasattr(owner, name):

@@ -20,7 +20,7 @@ from pipeline.search.plan import make_plan
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import FAILED, TrialResult
 
-N_TRIALS, N_DEATHS = 20, 4
+N_TRIALS, N_DEATHS = 16, 3
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 
 

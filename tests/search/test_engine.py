@@ -154,7 +154,7 @@ def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_
 
 
 def test_a_budget_is_kept_and_populations_copy_their_best(cluster, arena, tmp_path):
-    plan = make_plan(["lightgbm", "mlp", "linear"], cluster, 0, None, 25.0, time.time())
+    plan = make_plan(["lightgbm", "mlp", "linear"], cluster, 0, None, 18.0, time.time())
     search = Search(share(arena), plan, tmp_path, Heard())
     search.start()
     while not search.wait(0.1):
