@@ -1,12 +1,14 @@
 """Disturb runs in many ways, many times, and count what was lost.
 
     python tests/benchmarks/faults.py --work DIR [--tries 20] [--faults kill,interrupt,worker,node,mlflow] [--seed 0]
+        [--trials 14]
 
 Every try is a run with a number of trials (breast cancer, three families) in a folder of its own. A fault strikes at
-random moments; a run that it ends is resumed until it has its leader. What came out is held against the same run left
-in peace: a trial is lost when its row on the leaderboard is missing or differs, a row of MLflow when a run, a param or
-a point of the chosen metric is missing or there twice. (`interrupt` sends SIGTERM, after which the leader is made of
-fewer trials: there the reference is the run's own leaderboard.)
+random moments, nodes and workers once for every four trials at most; a run that it ends is resumed until it has its
+leader. What came out is held against the same run left in peace: a trial is lost when its row on the leaderboard is
+missing or differs, a row of MLflow when a run, a param or a point of the chosen metric is missing or there twice.
+(`interrupt` sends SIGTERM, after which the leader is made of fewer trials: there the reference is the run's own
+leaderboard.)
 
 Each try appends a line to DIR/faults.jsonl; the table at the end is over all of them.
 """
@@ -37,9 +39,8 @@ from conftest import Server
 from whole_runs import STACKTUNE, mixed_table
 
 FAMILIES = "lightgbm,xgboost,linear"
-N_TRIALS = 14
 MOST_SESSIONS = 12
-SESSION_S = 180
+SESSION_S = 600
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,10 @@ class Try:
 
 
 class Place:
-    """A folder with a table, and the runs in it."""
+    """A folder with a table, and the runs of `n_trials` in it."""
 
-    def __init__(self, folder: Path, uri: str | None = None, address: str | None = None):
-        self.folder, self.run = folder, folder / "run"
+    def __init__(self, folder: Path, n_trials: int, uri: str | None = None, address: str | None = None):
+        self.folder, self.run, self._n_trials = folder, folder / "run", n_trials
         self.uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
         self._options = ["--tracking-uri", self.uri, *(["--address", address] if address else [])]
         folder.mkdir(parents=True)
@@ -73,7 +74,7 @@ class Place:
         else:
             shutil.rmtree(self.run, ignore_errors=True)
             words = ["table.parquet", "--target", "diagnosis", "--families", FAMILIES, "--folds", "3"]
-            words += ["--max-trials", str(N_TRIALS), "--output", "run", *self._options]
+            words += ["--max-trials", str(self._n_trials), "--output", "run", *self._options]
         log = (self.folder / "log").open("a")
         return subprocess.Popen([*STACKTUNE, "run", *words], cwd=self.folder, stdout=log, stderr=log)
 
@@ -159,9 +160,9 @@ def disturb(place: Place, strike: Strike, chance: random.Random, n_most: int) ->
 class Faults:
     """Each fault as a function of a fresh folder and a source of chance."""
 
-    def __init__(self, work: Path):
-        self.work = work
-        self.trials, self.rows = left_in_peace(Place(work / f"peace-{os.getpid()}"))
+    def __init__(self, work: Path, n_trials: int):
+        self.work, self._n_trials = work, n_trials
+        self.trials, self.rows = left_in_peace(Place(work / f"peace-{os.getpid()}", n_trials))
 
     def run(self, fault: str, number: int, seed: int) -> Try:
         folder, chance = self.work / f"{fault}-{number}", random.Random(f"{fault} {number} {seed}")
@@ -183,22 +184,22 @@ class Faults:
         )
 
     def kill(self, folder: Path, chance: random.Random) -> tuple[Place, tuple[int, int]]:
-        place = Place(folder)
+        place = Place(folder, self._n_trials)
         return place, disturb(place, kill, chance, 6)
 
     def interrupt(self, folder: Path, chance: random.Random) -> tuple[Place, tuple[int, int]]:
-        place = Place(folder)
+        place = Place(folder, self._n_trials)
         return place, disturb(place, interrupt, chance, 1)
 
     def worker(self, folder: Path, chance: random.Random) -> tuple[Place, tuple[int, int]]:
-        place = Place(folder)
-        return place, disturb(place, kill_worker, chance, 3)
+        place = Place(folder, self._n_trials)
+        return place, disturb(place, kill_worker, chance, self._n_trials // 4)
 
     def mlflow(self, folder: Path, chance: random.Random) -> tuple[Place, tuple[int, int]]:
         (folder.parent / f"{folder.name}-server").mkdir(exist_ok=True)
         server = Server(folder.parent / f"{folder.name}-server")
         server.start()
-        place = Place(folder, server.uri)
+        place = Place(folder, self._n_trials, server.uri)
 
         def outage(command: subprocess.Popen, chance: random.Random) -> bool:
             server.stop()
@@ -221,7 +222,7 @@ class Faults:
         size = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
         cluster = Cluster(initialize_head=True, head_node_args={**size, "num_cpus": 0})
         nodes = [cluster.add_node(**size) for _ in range(2)]
-        place = Place(folder, address=cluster.address)
+        place = Place(folder, self._n_trials, address=cluster.address)
 
         def lose_a_node(command: subprocess.Popen, chance: random.Random) -> bool:
             cluster.remove_node(nodes.pop(chance.randrange(2)), allow_graceful=False)
@@ -230,7 +231,7 @@ class Faults:
             return True
 
         try:
-            return place, disturb(place, lose_a_node, chance, 3)
+            return place, disturb(place, lose_a_node, chance, self._n_trials // 4)
         finally:
             cluster.shutdown()
 
@@ -256,9 +257,10 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=20)
     parser.add_argument("--faults", default="kill,interrupt,worker,node,mlflow")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--trials", type=int, default=14)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    faults, results = Faults(args.work), args.work / "faults.jsonl"
+    faults, results = Faults(args.work, args.trials), args.work / "faults.jsonl"
     for number in range(args.tries):
         for fault in args.faults.split(","):
             outcome = faults.run(fault, number, args.seed)
