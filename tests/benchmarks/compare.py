@@ -226,7 +226,7 @@ def _summary(frame: pd.DataFrame, higher: pd.DataFrame, systems: list[str]) -> p
             "tables": len(shared),
             "mean rank": ranks[system].mean(),
             "normalised loss": loss[system].mean(),
-            f"{OURS} wins-ties-losses": _duel(shared[OURS], shared[system]) if system != OURS else "",
+            f"{systems[0]} wins-ties-losses": _duel(shared[systems[0]], shared[system]) if system != systems[0] else "",
             "wall/budget median": over.median(),
             "max": over.max(),
             "models": runs["models"].median(),
