@@ -9,10 +9,8 @@ from typing import Any
 
 from pipeline.search.lean_ray import patched
 
-# Where Ray tells Tune what a process has come to.
-TELLS = "_actor_task_failed"
-# How Ray names the processes that it ended at once: by their actor and what each took.
-ENDED = re.compile(r"Selected to kill: \(Actor\((\w+)\).*?actual memory used=([\d.]+)GB")
+# How Ray names the processes that it ended at once: by their actor, unless it was only starting, and what each took.
+ENDED = re.compile(r"Selected to kill: \((?:Actor\((\w+)\)|Task).*?actual memory used=([\d.]+)GB")
 
 
 @contextmanager
@@ -22,28 +20,62 @@ def kills_end_trials() -> Iterator[None]:
     Where Ray ended several at once, those that took less than the largest count as preempted.
     """
     from ray.air.execution._internal.actor_manager import RayActorManager
+    from ray.tune.experiment import Trial
+
+    with patched(RayActorManager, _deaths_told(RayActorManager)), patched(Trial, _no_first_result(Trial)):
+        yield
+
+
+def _deaths_told(manager_class: Any) -> dict[str, Any]:
+    """Return the changes by which Tune is told of an actor that died, whether it was at work or just starting."""
+    at_work, starting = "_actor_task_failed", "_actor_start_failed"
+    task_failed, start_failed = getattr(manager_class, at_work, None), getattr(manager_class, starting, None)
+
+    def tell_of_task(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
+        task_failed(manager, tracked_actor_task, _as_death(manager, tracked_actor_task._tracked_actor, exception))
+
+    def tell_of_start(manager: Any, tracked_actor: Any, exception: Exception) -> None:
+        start_failed(manager, tracked_actor, _as_death(manager, tracked_actor, exception))
+
+    return {at_work: tell_of_task, starting: tell_of_start}
+
+
+def _no_first_result(trial_class: Any) -> dict[str, Any]:
+    """Return the change by which a trial has no result where its actor was ended before it could say who it is."""
     from ray.exceptions import OutOfMemoryError
 
-    tell = getattr(RayActorManager, TELLS, None)
+    name = "_get_default_result_or_future"
+    first_result = getattr(trial_class, name, None)
 
-    def tell_as_death(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
-        if isinstance(exception, OutOfMemoryError):
-            held = manager._live_actors_to_ray_actors_resources.get(tracked_actor_task._tracked_actor)
-            exception = death_of(held[0]._actor_id.hex() if held else "", str(exception))
-        tell(manager, tracked_actor_task, exception)
+    def result_or_none(trial: Any) -> dict[str, Any] | None:
+        try:
+            return first_result(trial)
+        except OutOfMemoryError:
+            trial._default_result_or_future = None
+            return None
 
-    with patched(RayActorManager, {TELLS: tell_as_death}):
-        yield
+    return {name: result_or_none}
+
+
+def _as_death(manager: Any, tracked_actor: Any, exception: Exception) -> Exception:
+    from ray.exceptions import OutOfMemoryError
+
+    if not isinstance(exception, OutOfMemoryError):
+        return exception
+    held = manager._live_actors_to_ray_actors_resources.get(tracked_actor)
+    return death_of(held[0]._actor_id.hex() if held else "", str(exception))
 
 
 def death_of(actor_id: str, said: str) -> Exception:
     """Return the death of an actor that Ray ended, in one line."""
     from ray.exceptions import RayActorError
 
-    ended = {ended_id: float(gigabytes) for ended_id, gigabytes in ENDED.findall(said)}
-    used = ended.get(actor_id)
+    ended = [(ended_id, float(gigabytes)) for ended_id, gigabytes in ENDED.findall(said)]
+    named = [gigabytes for ended_id, gigabytes in ended if ended_id == actor_id]
+    starting = [gigabytes for ended_id, gigabytes in ended if not ended_id]
+    used = max(named or starting, default=None)
     amount = "" if used is None else f", which took {used} GB,"
     return RayActorError(
         error_msg=f"OutOfMemoryError: Ray ended its process{amount} because the memory of its node ran low",
-        preempted=used is not None and used < max(ended.values()),
+        preempted=used is not None and used < max(gigabytes for _, gigabytes in ended),
     )

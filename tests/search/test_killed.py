@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pipeline.search.killed import death_of
+import ray
+from ray.air.execution import FixedResourceManager, ResourceRequest
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError
+from ray.tune.experiment import Trial
+
+from pipeline.search.killed import death_of, kills_end_trials
 from pipeline.trials.attempt import ran_out_of_memory
 
 SAID = """2 worker(s) were killed due to the node running low on memory.
@@ -19,6 +25,46 @@ def test_the_largest_of_the_processes_that_ray_ended_ran_out_of_memory_and_the_o
     assert ran_out_of_memory(str(largest))
 
 
+def test_a_process_that_was_only_starting_is_named_by_none_and_was_in_the_way_of_the_largest():
+    said = SAID.replace("(Actor(6565f7): job", "(Task: job")
+    assert death_of("6565f7", said).preempted
+    assert "which took 0.74 GB" in str(death_of("6565f7", said))
+    assert not death_of("d57254", said).preempted
+
+
 def test_a_process_of_which_ray_does_not_say_what_it_took_ran_out_of_memory():
     assert not death_of("aaaaaa", SAID).preempted
     assert not death_of("d57254", "killed").preempted
+
+
+def ended_actor() -> type:
+    """An actor that Ray ended before it could say who it is; not the module's, which a worker could not import."""
+
+    class Ended:
+        def get_auto_filled_metrics(self, debug_metrics_only: bool) -> dict:
+            raise OutOfMemoryError(SAID)
+
+    return Ended
+
+
+def test_a_trial_whose_process_ray_ended_before_it_said_a_word_has_no_result_and_breaks_nothing_off(cluster):
+    trial = Trial("killed", stub=True)
+    trial.set_ray_actor(ray.remote(num_cpus=0)(ended_actor()).remote())
+    with kills_end_trials():
+        assert set(trial.last_result) == {"trial_id"}
+
+
+def test_a_process_that_ray_ended_while_it_started_died_in_one_line(cluster):
+    told = []
+    manager = RayActorManager(FixedResourceManager(total_resources={"CPU": 1}))
+    with kills_end_trials():
+        starting = manager.add_actor(
+            ended_actor(), {}, ResourceRequest([{"CPU": 1}]), on_error=lambda *what: told.append(what)
+        )
+        while not manager.live_actors:
+            manager.next(timeout=0.1)
+        manager._actor_start_failed(starting, OutOfMemoryError(SAID))
+    ((actor, died),) = told
+    assert actor is starting
+    assert ran_out_of_memory(str(died))
+    assert "\n" not in str(died)
