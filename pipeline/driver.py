@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -55,6 +56,8 @@ DROP_EVERY_S = 10.0
 N_TOP_TRIALS = 3
 KEEPING_S = 0.8
 ENDING_S = 0.7
+# Where all is written that Ray Tune says of its end, if that is not the search's.
+BROKEN_OFF = "broken-off.txt"
 # How long a store that is away is waited for at the end.
 LEAST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 20.0
 
@@ -194,8 +197,7 @@ def _search(
         if not config.tracking_optional:
             session.tracker.ids()
         with ThreadPoolExecutor(1, "chores") as background:
-            _watch(session, search, plan, stop, background)
-        results = search.results("the run was stopped" if stop.is_made else "the time was up")
+            results = search.results(_watch(session, search, plan, stop, background))
     finally:
         ray.leave(search)
     listener.close()
@@ -207,11 +209,11 @@ def _search(
 
 def _watch(
     session: Session, search: Search, plan: SearchPlan, stop: StopRequest, background: ThreadPoolExecutor
-) -> None:
-    """Show the search until it is over, and do meanwhile what need not wait for its end."""
+) -> str:
+    """Show the search until it is over, and do meanwhile what need not wait for its end; return why it is over."""
     chores: list[Future] = []
     imported, dropped_at = False, time.monotonic()
-    while not (search.wait(LOOK_EVERY_S) or _is_called_off(session, search, stop)):
+    while not (why_over := _why_over(session, search, stop)):
         session.screen.update(_snapshot(session, search, plan.families, "searching"))
         session.journal.beat()
         if not imported and plan.deadline - time.time() < IMPORTS_BEFORE_END_S:
@@ -223,6 +225,7 @@ def _watch(
     chores.append(background.submit(_drop_losers, session, search.log.results()))
     for chore in chores:
         chore.result()
+    return why_over
 
 
 def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:
@@ -231,16 +234,32 @@ def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:
         drop_models(results)
 
 
-def _is_called_off(session: Session, search: Search, stop: StopRequest) -> bool:
-    """Whether the search is to end early; KeyboardInterrupt where that leaves nothing to make a leader of."""
-    if not stop.is_made:
-        return False
+def _why_over(session: Session, search: Search, stop: StopRequest) -> str | None:
+    """Return why the search is over, once it is.
+
+    Raises:
+        KeyboardInterrupt, SearchError: it ended before its time, and nothing is there to make a leader of.
+    """
     n_completed = sum(result.status == COMPLETED for result in search.log.results())
+    models = f"the leader is made of the {n_completed} trial{'s' if n_completed > 1 else ''} completed by now"
+    try:
+        if search.wait(LOOK_EVERY_S):
+            return "the time was up"
+    except SearchError as error:
+        account = session.folder / BROKEN_OFF
+        account.write_text("".join(traceback.format_exception(error.__cause__)))
+        broken = f"{error}; {as_typed(account)} has all of it"
+        if not n_completed:
+            raise SearchError(broken) from error
+        session.screen.say(broken)
+        session.screen.say(f"{models}; stacktune run --resume {as_typed(session.folder)} goes on with the rest")
+        return "Ray Tune broke off"
+    if not stop.is_made:
+        return None
     if not n_completed:
         raise KeyboardInterrupt
-    models = f"{n_completed} trial{'s' if n_completed > 1 else ''} completed by now"
-    session.screen.say(f"stopping as asked: the leader is made of the {models}; Ctrl-C again ends at once")
-    return True
+    session.screen.say(f"stopping as asked: {models}; Ctrl-C again ends at once")
+    return "the run was stopped"
 
 
 def _import_libraries(results: Sequence[TrialResult]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from mlflow.tracking import MlflowClient
 from sklearn.datasets import load_diabetes, load_wine
 from whole_runs import STACKTUNE, mixed_table, rays, stacktune
 
+ROOT = Path(__file__).parent.parent
 KEYS = {
     *("task", "target", "metric", "leader", "cv_score", "test_score", "n_completed", "n_stopped", "n_failed"),
     *("wall_s", "budget_s", "fit_cpu_s", "experiment_id", "parent_run_id", "model_uri", "registered_name"),
@@ -246,6 +248,52 @@ def test_a_run_that_is_asked_to_stop_ends_with_the_leader_that_it_has(tmp_path, 
     assert json.loads((tmp_path / "runs/one/run.json").read_text())["n_completed"] > 0
     predicted = stacktune("predict", "runs/one", "table.parquet", cwd=tmp_path)
     assert predicted.returncode == 0, predicted.stderr
+
+
+# The command, with a scheduler that breaks Tune once so many trials have ended.
+BREAKS_TUNE = """
+import sys
+from pipeline.cli import main
+from pipeline.search.scheduler import FamilyScheduler
+
+def breaks(self, controller):
+    if sum(trial.is_finished() for trial in controller.get_trials()) == n_ended:
+        raise LookupError("no such rung")
+    return chooses(self, controller)
+
+n_ended = int(sys.argv.pop(1))
+chooses, FamilyScheduler.choose_trial_to_run = FamilyScheduler.choose_trial_to_run, breaks
+main()
+"""
+
+
+def broken(folder: Path, n_ended: int) -> subprocess.CompletedProcess:
+    words = ["table.parquet", "--target", "diagnosis", "--families", "linear", "--max-trials", "4", "--cpus", "1"]
+    command = [sys.executable, "-c", BREAKS_TUNE, str(n_ended), "run", *words, "--output", "runs/one"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
+
+
+def test_a_search_that_ray_tune_breaks_off_ends_with_the_leader_that_it_has_and_can_go_on(tmp_path):
+    mixed_table().to_parquet(tmp_path / "table.parquet")
+    ended = broken(tmp_path, 2)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    said = "Ray Tune broke off the search: LookupError: no such rung; runs/one/broken-off.txt has all of it"
+    assert said in ended.stdout
+    assert "in breaks" in (tmp_path / "runs/one/broken-off.txt").read_text()
+    assert "the leader is made of the 2 trials completed by now; stacktune run --resume runs/one goes" in ended.stdout
+    assert stacktune("predict", "runs/one", "table.parquet", cwd=tmp_path).returncode == 0
+    resumed = stacktune("run", "--resume", "runs/one", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert json.loads((tmp_path / "runs/one/run.json").read_text())["n_completed"] == 4
+
+
+def test_a_search_that_ray_tune_breaks_off_at_once_says_why(tmp_path):
+    mixed_table().to_parquet(tmp_path / "table.parquet")
+    ended = broken(tmp_path, 0)
+    assert ended.returncode == 2
+    assert "Error: Ray Tune broke off the search: LookupError: no such rung" in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
 
 
 def test_ctrl_c_twice_keeps_what_is_done_and_leaves_no_ray(tmp_path):

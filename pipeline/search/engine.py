@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
+import traceback
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -105,7 +107,7 @@ class Search:
         is_over = self.log.is_idle.wait(timeout_s)
         error = self._tune.exception() if self._tune.done() else None
         if error is not None:
-            raise SearchError(f"Ray Tune broke off the search: {error}") from error
+            raise SearchError(f"Ray Tune broke off the search: {_first_cause(error)}") from error
         late_s = time.time() - self._plan.deadline
         has_model = any(result.status == COMPLETED for result in self.log.results())
         return is_over or late_s > HOPELESS_S or (late_s > GRACE_S and has_model)
@@ -188,6 +190,13 @@ class Search:
                 checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             ),
         )
+
+
+def _first_cause(error: BaseException) -> str:
+    """Return the line that names what went wrong first: Tune's own errors consist of tracebacks."""
+    told = "".join(traceback.format_exception(error))
+    named = re.search(r"^[\w.]+(?:Error|Exception)\b.*", told, re.MULTILINE)
+    return named.group() if named else repr(error)
 
 
 def _resources(plan: SearchPlan, config: dict[str, Any]) -> Any:

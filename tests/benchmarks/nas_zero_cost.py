@@ -89,7 +89,7 @@ def expressflow(shape: Shape, weights: dict, part: Part, generator: torch.Genera
     for layer, before, after in zip(shape.layers, watches, moved, strict=True):
         flow = (before.output * before.output.grad).abs().sum()
         length = (after.output - before.output).norm(dim=1).mean() / STEP
-        score += float(layer.width * flow / length.clamp(min=1e-9))
+        score += float((layer.width * flow / length.clamp(min=1e-9)).detach())
     return score
 
 
