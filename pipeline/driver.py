@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-import traceback
-from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
+from pipeline.closing import conclude
 from pipeline.config import RunConfig
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.data.folds import make_folds
 from pipeline.data.storage import check_storage
-from pipeline.ensemble.leader import Leader, build_leader, score_rows
-from pipeline.ensemble.leaderboard import build_leaderboard
-from pipeline.ensemble.losers import drop_models, has_models
-from pipeline.ensemble.rows import TRIAL, Leaderboard
 from pipeline.errors import ConfigError, SearchError
 from pipeline.families.base import Extent
 from pipeline.families.registry import all_families, get_family
 from pipeline.metrics import get_metric
 from pipeline.mirror import mirrored
-from pipeline.report.outputs import RunSummary, library_versions, output_folder, write_leaderboard, write_summary
-from pipeline.report.progress import snapshot_of
+from pipeline.report.outputs import RunSummary, output_folder
 from pipeline.report.screen import Screen, Snapshot
-from pipeline.report.text import as_typed
-from pipeline.resume import JOURNAL, TRIALS, Past, model_name, write_config, write_state
+from pipeline.resume import JOURNAL, TRIALS, Past, write_config, write_state
 from pipeline.search.engine import Search, SharedArena, prepare, share
 from pipeline.search.journal import read_journal
 from pipeline.search.plan import (
     ChildLimits,
     ClusterSize,
-    SearchPlan,
     Servers,
     SizePlan,
     child_limits,
@@ -44,22 +32,10 @@ from pipeline.search.plan import (
 )
 from pipeline.search.replay import replay
 from pipeline.session import Clock, RayStart, Session, StopRequest, TrialListener, claimed, ray_session, tracked
-from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
 from pipeline.tracking.store import check_model_name, check_store, store_for
 from pipeline.trials.climb import Arena
-from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
-
-LOOK_EVERY_S = 0.25
-IMPORTS_BEFORE_END_S = 8.0
-DROP_EVERY_S = 10.0
-# The trials whose own models are kept in MLflow beside the leader, and the seconds that each, and the end, takes.
-N_TOP_TRIALS = 3
-KEEPING_S = 0.8
-ENDING_S = 0.7
-# Where all is written that Ray Tune says of its end, if that is not the search's.
-BROKEN_OFF = "broken-off.txt"
-# How long a store that is away is waited for at the end.
-LEAST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 20.0
+from pipeline.trials.result import COMPLETED, FAILED, TrialResult
+from pipeline.watch import snapshot, watch
 
 
 def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None = None) -> RunSummary:
@@ -111,7 +87,7 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
                 session = Session(config, clock, dataset, test, arena, folder, journal, tracker, screen)
                 with StopRequest() as stop:
                     results = _search(session, shared, families, cluster, size, limits, ray, stop)
-                    return _conclude(session, results)
+                    return conclude(session, results)
 
 
 def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> tuple[RunConfig, list[str], list[str]]:
@@ -182,7 +158,7 @@ def _search(
         limits,
         limits.extent,
     )
-    listener = TrialListener(session.tracker, session.screen)
+    listener = TrialListener(session.tracker, session.screen, session.folder)
     search = Search(
         arena,
         plan,
@@ -196,82 +172,14 @@ def _search(
     try:
         if not config.tracking_optional:
             session.tracker.ids()
-        with ThreadPoolExecutor(1, "chores") as background:
-            results = search.results(_watch(session, search, plan, stop, background))
+        results = search.results(watch(session, search, plan, stop))
     finally:
         ray.leave(search)
     listener.close()
-    session.screen.update(_snapshot(session, search, plan.families, "stacking"))
+    session.screen.update(snapshot(session, search, plan.families, "stacking"))
     if not any(result.status == COMPLETED for result in results):
         raise SearchError(_why_nothing(results))
     return results
-
-
-def _watch(
-    session: Session, search: Search, plan: SearchPlan, stop: StopRequest, background: ThreadPoolExecutor
-) -> str:
-    """Show the search until it is over, and do meanwhile what need not wait for its end; return why it is over."""
-    chores: list[Future] = []
-    imported, dropped_at = False, time.monotonic()
-    while not (why_over := _why_over(session, search, stop)):
-        session.screen.update(_snapshot(session, search, plan.families, "searching"))
-        session.journal.beat()
-        if not imported and plan.deadline - time.time() < IMPORTS_BEFORE_END_S:
-            imported = True
-            chores.append(background.submit(_import_libraries, search.log.results()))
-        if time.monotonic() - dropped_at > DROP_EVERY_S:
-            dropped_at = time.monotonic()
-            chores.append(background.submit(_drop_losers, session, search.log.results()))
-    chores.append(background.submit(_drop_losers, session, search.log.results()))
-    for chore in chores:
-        chore.result()
-    return why_over
-
-
-def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:
-    """Free the disk of models without a chance, where that cannot depend on what predictions may cost."""
-    if session.config.predict_budget_us is None:
-        drop_models(results)
-
-
-def _why_over(session: Session, search: Search, stop: StopRequest) -> str | None:
-    """Return why the search is over, once it is.
-
-    Raises:
-        KeyboardInterrupt, SearchError: it ended before its time, and nothing is there to make a leader of.
-    """
-    n_completed = sum(result.status == COMPLETED for result in search.log.results())
-    models = f"the leader is made of the {n_completed} trial{'s' if n_completed > 1 else ''} completed by now"
-    try:
-        if search.wait(LOOK_EVERY_S):
-            return "the time was up"
-    except SearchError as error:
-        account = session.folder / BROKEN_OFF
-        account.write_text("".join(traceback.format_exception(error.__cause__)))
-        broken = f"{error}; {as_typed(account)} has all of it"
-        if not n_completed:
-            raise SearchError(broken) from error
-        session.screen.say(broken)
-        session.screen.say(f"{models}; stacktune run --resume {as_typed(session.folder)} goes on with the rest")
-        return "Ray Tune broke off"
-    if not stop.is_made:
-        return None
-    if not n_completed:
-        raise KeyboardInterrupt
-    session.screen.say(f"stopping as asked: {models}; Ctrl-C again ends at once")
-    return "the run was stopped"
-
-
-def _import_libraries(results: Sequence[TrialResult]) -> None:
-    """Load a model of each family that the leader may be made of: so its library is imported before time is short."""
-    completed = {result.family: result for result in results if has_models(result)}
-    for family, result in completed.items():
-        get_family(family).load(Path(result.folder) / "fold0")
-
-
-def _snapshot(session: Session, search: Search, families: Sequence[str], phase: str) -> Snapshot:
-    entries, clock = search.log.entries(), session.clock
-    return snapshot_of(entries, families, session.arena.metric, session.config, clock.elapsed_s, phase)
 
 
 def _why_nothing(results: Sequence[TrialResult]) -> str:
@@ -279,101 +187,3 @@ def _why_nothing(results: Sequence[TrialResult]) -> str:
     if errors:
         return f"no trial could be completed: {len(errors)} failed, the first with {errors[0]!r}."
     return "no trial could be completed in the time given; give a larger --time-budget, or fewer --folds."
-
-
-def _conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
-    board = _leaderboard(session, results)
-    leader_folder = session.scratch / "model"
-    shutil.rmtree(session.scratch, ignore_errors=True)  # of a session that was cut off
-    leader = build_leader(board, results, session.dataset, session.arena.metric, leader_folder)
-    session.show("registering")
-    record = _register(session, leader, leader_folder)
-    if session.test is not None:
-        session.show("testing")
-        board = score_rows(board, results, session.test, lambda: session.clock.left_s() - ENDING_S)
-    csv = write_leaderboard(board, session.folder)
-    session.tracker.log_leaderboard(board.to_frame(), csv)
-    _keep_top_trials(session, results, board)
-    shutil.rmtree(session.scratch)
-    return _summarise(session, results, board, record)
-
-
-def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboard:
-    arena = session.arena
-    return build_leaderboard(
-        results,
-        {result.trial_id: load_oof(result) for result in results if result.status == COMPLETED},
-        arena.table.target,
-        arena.table.weight,
-        arena.folds,
-        arena.task,
-        arena.metric,
-        session.config.seed,
-        partial(session.stacking_left_s, time.monotonic()),
-        session.config.predict_budget_us,
-    )
-
-
-def _register(session: Session, leader: Leader, leader_folder: Path) -> LeaderRecord:
-    sample = session.dataset.sample
-    name = model_name(session.config, session.dataset)
-    prediction, with_code = leader.predict(sample), not session.config.no_code
-    record = register_leader(session.tracker, leader_folder, sample, prediction, name, session.folder, with_code)
-    if record.problem:
-        session.screen.say(f"the leader is not registered: {record.problem}")
-    return record
-
-
-def _keep_top_trials(session: Session, results: Sequence[TrialResult], board: Leaderboard) -> None:
-    """Log the models of the best trials with their runs, as far as time allows."""
-    sample = session.dataset.sample
-    trials = [row for row in board.rows if row.kind == TRIAL and row.status == COMPLETED]
-    for row in trials[:N_TOP_TRIALS]:
-        if session.clock.left_s() < ENDING_S + KEEPING_S:
-            return
-        folder = session.scratch / row.name
-        alone = build_leader(replace(board, rows=(row,)), results, session.dataset, board.metric, folder)
-        prediction = alone.predict(sample)
-        if keep_model(session.tracker, row.name, folder, sample, prediction, not session.config.no_code):
-            return
-
-
-def _summarise(
-    session: Session, results: Sequence[TrialResult], board: Leaderboard, record: LeaderRecord
-) -> RunSummary:
-    experiment_id, parent_run_id = session.tracker.ids() if session.tracker.is_open else (None, None)
-    count = Counter(result.status for result in results)
-    metric, row = session.arena.metric, board.leader
-    test_score = row.test[metric.name] if row.test else None
-    scores = {f"cv_{metric.name}": row.score} | ({f"test_{metric.name}": test_score} if row.test else {})
-    summary = RunSummary(
-        folder=session.folder,
-        task=session.dataset.task.kind,
-        target=session.dataset.target_name,
-        metric=metric.name,
-        leader=row.name,
-        cv_score=row.score,
-        trial_handicap=board.handicap,
-        predict_us=row.predict_us,
-        predict_budget_us=board.predict_budget_us,
-        n_too_dear=board.n_too_dear,
-        test_score=test_score,
-        n_completed=count[COMPLETED],
-        n_stopped=count[STOPPED],
-        n_failed=count[FAILED],
-        wall_s=round(session.clock.elapsed_s, 3),
-        budget_s=session.clock.budget_s,
-        phase_began_s=session.screen.began_s,
-        fit_cpu_s=round(sum(result.cpu_s for result in results), 3),
-        experiment_id=experiment_id,
-        parent_run_id=parent_run_id,
-        model_uri=record.model_uri,
-        registered_name=record.name,
-        registered_version=record.version,
-        versions=library_versions(),
-    )
-    session.tracker.log_file(write_summary(summary))
-    patience_s = max(LEAST_PATIENCE_S, min(session.clock.left_s(), MOST_PATIENCE_S))
-    if not session.tracker.finish("FINISHED", scores, {"leader": row.name}, patience_s):
-        session.screen.say(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")
-    return summary

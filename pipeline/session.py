@@ -52,6 +52,8 @@ TESTING_S_PER_ROW = 1e-4
 KEEPING_TOP_TRIALS_S, EVERY_MODEL_FROM_S = 1.6, 120.0
 # However short the budget, the search gets at least the rest.
 MOST_RESERVED_SHARE = 0.4
+# All that Ray Tune said when it broke off.
+BROKEN_OFF = "broken-off.txt"
 
 
 @dataclass(frozen=True)
@@ -231,9 +233,10 @@ def tracked(
 class TrialListener:
     """Passes the search's news on to the tracker, and to the screen what its user should know."""
 
-    def __init__(self, tracker: Tracker, screen: Screen):
+    def __init__(self, tracker: Tracker, screen: Screen, folder: Path):
         self._tracker = tracker
         self._screen = screen
+        self._folder = folder
         self._rewards: list[Reward] = []
 
     def trial_started(self, trial: Trial) -> None:
@@ -253,6 +256,12 @@ class TrialListener:
 
     def family_set_aside(self, family: str, reason: str) -> None:
         self._screen.say(f"{family} is set aside, as all its trials failed: {reason}")
+
+    def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
+        account = self._folder / BROKEN_OFF
+        account.write_text(told)
+        what = "goes on with a new one" if goes_on else "ends"
+        self._screen.say(f"Ray Tune broke off: {reason}; {as_typed(account)} has all of it, and the search {what}")
 
     def child_rewarded(self, reward: Reward) -> None:
         self._rewards.append(reward)

@@ -22,7 +22,7 @@ from pipeline.search.killed import kills_end_trials
 from pipeline.search.lean_ray import in_waiting_processes
 from pipeline.search.log import STATES, Entry, SearchListener, SearchLog
 from pipeline.search.plan import SearchPlan
-from pipeline.search.replay import finished_since
+from pipeline.search.replay import finished_since, make_ready
 from pipeline.trials.checkpoint import CHECKPOINT
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
@@ -34,6 +34,8 @@ HOPELESS_S = 30.0
 # Tune gives its actors 15 s to end.
 TUNE_ENDS_S = 20.0
 MOST_PENDING = 8
+# Tune is begun so often: what breaks it is most often gone by then, and what is not breaks it at once.
+MOST_BEGINNINGS = 3
 TUNE_FOLDER = ".tune"
 
 
@@ -81,7 +83,7 @@ class Search:
         self._arena = arena
         self._plan = plan
         self._folder = folder
-        self._executor = ThreadPoolExecutor(1, "tune")
+        self._executor = ThreadPoolExecutor(1, "search")
         self._tune: Future | None = None
         self._late: set[str] = set()
         self._is_concluded = False
@@ -89,11 +91,15 @@ class Search:
     def start(self) -> None:
         """Begin the search, or go on with it."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._take_stock()
+        self._tune = self._executor.submit(self._run)
+        self._tune.add_done_callback(lambda _: self.log.is_idle.set())
+
+    def _take_stock(self) -> None:
+        """Take in what was finished unnoted, and drop what nothing can go on from."""
         for result in finished_since(self.log.entries(), self._folder):
             self.log.ended(result)
         self._sweep(keeps_what_goes_on=True)
-        self._tune = self._executor.submit(self._run)
-        self._tune.add_done_callback(lambda _: self.log.is_idle.set())
 
     def wait(self, timeout_s: float) -> bool:
         """Wait at most `timeout_s`; return whether the search is over.
@@ -102,12 +108,11 @@ class Search:
         not for ever: one may hang.
 
         Raises:
-            SearchError: Tune itself broke.
+            SearchError: Tune itself broke off, also when it was begun again.
         """
         is_over = self.log.is_idle.wait(timeout_s)
-        error = self._tune.exception() if self._tune.done() else None
-        if error is not None:
-            raise SearchError(f"Ray Tune broke off the search: {_first_cause(error)}") from error
+        if self._tune.done():
+            self._tune.result()
         late_s = time.time() - self._plan.deadline
         has_model = any(result.status == COMPLETED for result in self.log.results())
         return is_over or late_s > HOPELESS_S or (late_s > GRACE_S and has_model)
@@ -153,7 +158,35 @@ class Search:
 
     def _run(self) -> None:
         with kills_end_trials(), in_waiting_processes() if self._plan.is_local else nullcontext():
-            self._tuner().fit()
+            for n_left in reversed(range(MOST_BEGINNINGS)):
+                told = self._fit()
+                if told is None:
+                    return
+                goes_on = n_left > 0 and not self.log.is_closed.is_set()
+                self.log.broke_off(_first_cause(told), told, goes_on=goes_on)
+                if not goes_on:
+                    raise SearchError(f"Ray Tune broke off the search: {_first_cause(told)}")
+                self._begin_again()
+
+    def _fit(self) -> str | None:
+        """Let Tune run; return the traceback of what broke it off, which may be anything.
+
+        The exception itself would keep Ray's handles alive: see `SearchLog.forget_actors`.
+        """
+        with ThreadPoolExecutor(1, "tune") as thread:
+            error = thread.submit(lambda: self._tuner().fit()).exception()
+        return None if error is None else "".join(traceback.format_exception(error))
+
+    def _begin_again(self) -> None:
+        """Make all as if the run had been cut off when Tune broke off, and were resumed."""
+        import ray
+
+        for entry in self.log.entries():
+            if entry.result is None:
+                if entry.actor is not None:
+                    ray.kill(entry.actor)
+                make_ready(entry, self._folder)
+        self._take_stock()
 
     def _tuner(self) -> Any:
         from ray import tune
@@ -192,11 +225,10 @@ class Search:
         )
 
 
-def _first_cause(error: BaseException) -> str:
-    """Return the line that names what went wrong first: Tune's own errors consist of tracebacks."""
-    told = "".join(traceback.format_exception(error))
+def _first_cause(told: str) -> str:
+    """Return the line of a traceback that names the first exception: Tune's own errors consist of tracebacks."""
     named = re.search(r"^[\w.]+(?:Error|Exception)\b.*", told, re.MULTILINE)
-    return named.group() if named else repr(error)
+    return named.group() if named else told.splitlines()[-1]
 
 
 def _resources(plan: SearchPlan, config: dict[str, Any]) -> Any:

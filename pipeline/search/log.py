@@ -30,6 +30,8 @@ class SearchListener(Protocol):
 
     def family_set_aside(self, family: str, reason: str) -> None: ...
 
+    def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None: ...
+
     def child_rewarded(self, reward: Reward) -> None: ...
 
     def controller_learnt(self, update: ControllerUpdate) -> None: ...
@@ -127,6 +129,13 @@ class SearchLog:
     def run_again(self, entry: Entry) -> None:
         """Let a trial that was cut off be asked for once more."""
         self._to_run_again.append(entry)
+
+    def broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
+        """Say that Tune broke off, and all that it told; where the search goes on, what was open is to run again."""
+        self._listener.tune_broke_off(reason, told, goes_on=goes_on)
+        if goes_on:
+            self.is_exhausted.clear()
+            self._to_run_again = deque(self._open())
 
     def next_to_run_again(self) -> Entry | None:
         """Return a trial that was begun and has not ended, each once; None where there is none."""

@@ -48,6 +48,10 @@ class Stopwatch:
     def family_set_aside(self, family: str, reason: str) -> None:
         """None is."""
 
+    def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
+        """The times would not count then."""
+        raise RuntimeError(told)
+
     def child_rewarded(self, reward: Reward) -> None:
         """There are no children."""
 

@@ -18,6 +18,7 @@ from pipeline.data.folds import make_folds
 from pipeline.search.engine import GRACE_S, Search, share
 from pipeline.search.nas_source import ControllerUpdate, Reward
 from pipeline.search.plan import LAG, SearchPlan, Servers, make_plan
+from pipeline.search.scheduler import FamilyScheduler
 from pipeline.search.space import load_space
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, FAILED, TrialResult
@@ -34,6 +35,7 @@ class Heard:
     set_aside: list[str] = field(default_factory=list)
     rewards: list[Reward] = field(default_factory=list)
     updates: list[ControllerUpdate] = field(default_factory=list)
+    broke_off: list[tuple[str, bool]] = field(default_factory=list)
 
     def trial_started(self, trial: Trial) -> None:
         self.started.append(trial.trial_id)
@@ -48,6 +50,9 @@ class Heard:
 
     def family_set_aside(self, family: str, reason: str) -> None:
         self.set_aside.append(family)
+
+    def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
+        self.broke_off.append((reason, goes_on))
 
     def child_rewarded(self, reward: Reward) -> None:
         self.rewards.append(reward)
@@ -104,6 +109,23 @@ def test_a_seed_and_a_number_of_trials_give_the_same_results_on_one_core_and_on_
     assert len(both) == 24
     assert outcomes(one) == outcomes(both)
     assert {result.status for result in both} >= {COMPLETED, "stopped"}
+
+
+def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(cluster, arena, tmp_path, monkeypatch):
+    plan = make_plan(["lightgbm", "linear", "mlp"], cluster, 1, 12, None, time.time())
+    in_peace = run_search(arena, plan, tmp_path / "peace")
+    chooses, heard = FamilyScheduler.choose_trial_to_run, Heard()
+
+    def breaks_once(self: FamilyScheduler, controller: object) -> object:
+        if len(heard.finished) >= 5 and not heard.broke_off:
+            raise LookupError("no such rung")
+        return chooses(self, controller)
+
+    monkeypatch.setattr(FamilyScheduler, "choose_trial_to_run", breaks_once)
+    broken = run_search(arena, plan, tmp_path / "broken", heard)
+    assert heard.broke_off == [("LookupError: no such rung", True)]
+    assert outcomes(broken) == outcomes(in_peace)
+    assert sorted(heard.started) == sorted(heard.finished) == sorted(result.trial_id for result in broken)
 
 
 def test_every_trial_is_heard_of_once_and_completed_ones_leave_whole_folders(cluster, arena, tmp_path):

@@ -1,0 +1,131 @@
+"""The end of a run: leaderboard and leader, what MLflow and the folder are left with, and the outcome in one record."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from pipeline.ensemble.leader import Leader, build_leader, score_rows
+from pipeline.ensemble.leaderboard import build_leaderboard
+from pipeline.ensemble.rows import TRIAL, Leaderboard
+from pipeline.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
+from pipeline.report.text import as_typed
+from pipeline.resume import model_name
+from pipeline.session import Session
+from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
+from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
+
+# The trials whose own models are kept in MLflow beside the leader, and the seconds that each, and the end, takes.
+N_TOP_TRIALS = 3
+KEEPING_S = 0.8
+ENDING_S = 0.7
+# How long a store that is away is waited for at the end.
+LEAST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 20.0
+
+
+def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
+    """Build the leader of what the search found, register it, and write what a run leaves; return what `run.json` says.
+
+    Raises:
+        SearchError: no trial was completed.
+    """
+    board = _leaderboard(session, results)
+    leader_folder = session.scratch / "model"
+    shutil.rmtree(session.scratch, ignore_errors=True)  # of a session that was cut off
+    leader = build_leader(board, results, session.dataset, session.arena.metric, leader_folder)
+    session.show("registering")
+    record = _register(session, leader, leader_folder)
+    if session.test is not None:
+        session.show("testing")
+        board = score_rows(board, results, session.test, lambda: session.clock.left_s() - ENDING_S)
+    csv = write_leaderboard(board, session.folder)
+    session.tracker.log_leaderboard(board.to_frame(), csv)
+    _keep_top_trials(session, results, board)
+    shutil.rmtree(session.scratch)
+    return _summarise(session, results, board, record)
+
+
+def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboard:
+    arena = session.arena
+    return build_leaderboard(
+        results,
+        {result.trial_id: load_oof(result) for result in results if result.status == COMPLETED},
+        arena.table.target,
+        arena.table.weight,
+        arena.folds,
+        arena.task,
+        arena.metric,
+        session.config.seed,
+        partial(session.stacking_left_s, time.monotonic()),
+        session.config.predict_budget_us,
+    )
+
+
+def _register(session: Session, leader: Leader, leader_folder: Path) -> LeaderRecord:
+    sample = session.dataset.sample
+    name = model_name(session.config, session.dataset)
+    prediction, with_code = leader.predict(sample), not session.config.no_code
+    record = register_leader(session.tracker, leader_folder, sample, prediction, name, session.folder, with_code)
+    if record.problem:
+        session.screen.say(f"the leader is not registered: {record.problem}")
+    return record
+
+
+def _keep_top_trials(session: Session, results: Sequence[TrialResult], board: Leaderboard) -> None:
+    """Log the models of the best trials with their runs, as far as time allows."""
+    sample = session.dataset.sample
+    trials = [row for row in board.rows if row.kind == TRIAL and row.status == COMPLETED]
+    for row in trials[:N_TOP_TRIALS]:
+        if session.clock.left_s() < ENDING_S + KEEPING_S:
+            return
+        folder = session.scratch / row.name
+        alone = build_leader(replace(board, rows=(row,)), results, session.dataset, board.metric, folder)
+        prediction = alone.predict(sample)
+        if keep_model(session.tracker, row.name, folder, sample, prediction, not session.config.no_code):
+            return
+
+
+def _summarise(
+    session: Session, results: Sequence[TrialResult], board: Leaderboard, record: LeaderRecord
+) -> RunSummary:
+    experiment_id, parent_run_id = session.tracker.ids() if session.tracker.is_open else (None, None)
+    count = Counter(result.status for result in results)
+    metric, row = session.arena.metric, board.leader
+    test_score = row.test[metric.name] if row.test else None
+    scores = {f"cv_{metric.name}": row.score} | ({f"test_{metric.name}": test_score} if row.test else {})
+    summary = RunSummary(
+        folder=session.folder,
+        task=session.dataset.task.kind,
+        target=session.dataset.target_name,
+        metric=metric.name,
+        leader=row.name,
+        cv_score=row.score,
+        trial_handicap=board.handicap,
+        predict_us=row.predict_us,
+        predict_budget_us=board.predict_budget_us,
+        n_too_dear=board.n_too_dear,
+        test_score=test_score,
+        n_completed=count[COMPLETED],
+        n_stopped=count[STOPPED],
+        n_failed=count[FAILED],
+        wall_s=round(session.clock.elapsed_s, 3),
+        budget_s=session.clock.budget_s,
+        phase_began_s=session.screen.began_s,
+        fit_cpu_s=round(sum(result.cpu_s for result in results), 3),
+        experiment_id=experiment_id,
+        parent_run_id=parent_run_id,
+        model_uri=record.model_uri,
+        registered_name=record.name,
+        registered_version=record.version,
+        versions=library_versions(),
+    )
+    session.tracker.log_file(write_summary(summary))
+    patience_s = max(LEAST_PATIENCE_S, min(session.clock.left_s(), MOST_PATIENCE_S))
+    if not session.tracker.finish("FINISHED", scores, {"leader": row.name}, patience_s):
+        session.screen.say(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")
+    return summary

@@ -1,0 +1,85 @@
+"""A search while it lasts: what it shows, what is done beside it, and why it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from pipeline.ensemble.losers import drop_models, has_models
+from pipeline.errors import SearchError
+from pipeline.families.registry import get_family
+from pipeline.report.progress import snapshot_of
+from pipeline.report.screen import Snapshot
+from pipeline.report.text import as_typed
+from pipeline.search.engine import Search
+from pipeline.search.plan import SearchPlan
+from pipeline.session import Session, StopRequest
+from pipeline.trials.result import COMPLETED, TrialResult
+
+LOOK_EVERY_S = 0.25
+IMPORTS_BEFORE_END_S = 8.0
+DROP_EVERY_S = 10.0
+
+
+def watch(session: Session, search: Search, plan: SearchPlan, stop: StopRequest) -> str:
+    """Show the search until it is over, and do meanwhile what need not wait for its end; return why it is over.
+
+    Raises:
+        KeyboardInterrupt, SearchError: it ended before its time, and nothing is there to make a leader of.
+    """
+    chores: list[Future] = []
+    imported, dropped_at = False, time.monotonic()
+    with ThreadPoolExecutor(1, "chores") as background:
+        while not (why_over := _why_over(session, search, stop)):
+            session.screen.update(snapshot(session, search, plan.families, "searching"))
+            session.journal.beat()
+            if not imported and plan.deadline - time.time() < IMPORTS_BEFORE_END_S:
+                imported = True
+                chores.append(background.submit(_import_libraries, search.log.results()))
+            if time.monotonic() - dropped_at > DROP_EVERY_S:
+                dropped_at = time.monotonic()
+                chores.append(background.submit(_drop_losers, session, search.log.results()))
+        chores.append(background.submit(_drop_losers, session, search.log.results()))
+        for chore in chores:
+            chore.result()
+    return why_over
+
+
+def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:
+    """Free the disk of models without a chance, where that cannot depend on what predictions may cost."""
+    if session.config.predict_budget_us is None:
+        drop_models(results)
+
+
+def _why_over(session: Session, search: Search, stop: StopRequest) -> str | None:
+    """Return why the search is over, once it is."""
+    n_completed = sum(result.status == COMPLETED for result in search.log.results())
+    models = f"the leader is made of the {n_completed} trial{'s' if n_completed > 1 else ''} completed by now"
+    try:
+        if search.wait(LOOK_EVERY_S):
+            return "the time was up"
+    except SearchError:
+        if not n_completed:
+            raise
+        session.screen.say(f"{models}; stacktune run --resume {as_typed(session.folder)} goes on with the rest")
+        return "Ray Tune broke off"
+    if not stop.is_made:
+        return None
+    if not n_completed:
+        raise KeyboardInterrupt
+    session.screen.say(f"stopping as asked: {models}; Ctrl-C again ends at once")
+    return "the run was stopped"
+
+
+def _import_libraries(results: Sequence[TrialResult]) -> None:
+    """Load a model of each family that the leader may be made of: so its library is imported before time is short."""
+    completed = {result.family: result for result in results if has_models(result)}
+    for family, result in completed.items():
+        get_family(family).load(Path(result.folder) / "fold0")
+
+
+def snapshot(session: Session, search: Search, families: Sequence[str], phase: str) -> Snapshot:
+    entries, clock = search.log.entries(), session.clock
+    return snapshot_of(entries, families, session.arena.metric, session.config, clock.elapsed_s, phase)
