@@ -5,21 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyarrow import fs
 
+from pipeline.data.archive import pack, unpack
 from pipeline.data.files import first_line, resolve, without_secrets
 from pipeline.errors import ConfigError
 
-_MARKER = "_COMPLETE"
+_ARCHIVE = ".tar"
+_BLOCK = 8 * 2**20  # each read of a store is a request
 
 
 def publish_folder(local: Path, uri: str) -> None:
-    """Copy the folder `local` to `uri`, where it appears whole: by a rename, or in a store by a marker written last.
+    """Copy the folder `local` to `uri`, where it appears whole: by a rename, or in a store as one archive.
 
-    What stood at `uri` is replaced. Raises OSError when the place cannot be written.
+    A store takes as long for a small file as for a large one. What stood at `uri` is replaced. Raises OSError when the
+    place cannot be written, or files of `local` vanish meanwhile.
     """
     filesystem, path = resolve(uri)
     if isinstance(filesystem, fs.LocalFileSystem):
@@ -29,14 +34,12 @@ def publish_folder(local: Path, uri: str) -> None:
 
 
 def _publish_in_store(local: Path, filesystem: fs.FileSystem, path: str) -> None:
-    if filesystem.get_file_info(path).type == fs.FileType.Directory:
-        if _is_whole(filesystem, path):
-            filesystem.delete_file(f"{path}/{_MARKER}")
-        filesystem.delete_dir(path)
-    filesystem.create_dir(path, recursive=True)
-    fs.copy_files(str(local), path, source_filesystem=fs.LocalFileSystem(), destination_filesystem=filesystem)
-    with filesystem.open_output_stream(f"{path}/{_MARKER}"):
-        pass
+    # Packed first: a stream to a store that is broken off leaves what it has got by then.
+    with tempfile.TemporaryFile(dir=local.parent) as packed:
+        pack(local, packed)
+        packed.seek(0)
+        with filesystem.open_output_stream(path + _ARCHIVE) as stream:
+            shutil.copyfileobj(packed, stream, _BLOCK)
 
 
 def _publish_here(local: Path, place: Path) -> None:
@@ -56,18 +59,20 @@ def _publish_here(local: Path, place: Path) -> None:
 def fetch_folder(uri: str, local: Path) -> None:
     """Copy the published folder at `uri` to `local`, which must not exist or be empty.
 
-    Raises FileNotFoundError when no whole folder is there.
+    Raises FileNotFoundError when no folder is there, OSError when it cannot be read.
     """
     filesystem, path = resolve(uri)
-    if not _is_whole(filesystem, path):
+    if not _is_there(filesystem, path):
         raise FileNotFoundError(f"there is no published folder at {without_secrets(uri)!r}")
-    _fetch(filesystem, path, local)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        shutil.copytree(path, local, dirs_exist_ok=True)
+    else:
+        _fetch_from_store(filesystem, path, local)
 
 
-def _fetch(filesystem: fs.FileSystem, path: str, local: Path) -> None:
-    local.mkdir(parents=True, exist_ok=True)
-    fs.copy_files(path, str(local), source_filesystem=filesystem, destination_filesystem=fs.LocalFileSystem())
-    (local / _MARKER).unlink(missing_ok=True)
+def _fetch_from_store(filesystem: fs.FileSystem, path: str, local: Path) -> None:
+    with filesystem.open_input_stream(path + _ARCHIVE, buffer_size=_BLOCK) as packed:
+        unpack(packed, local)
 
 
 def publish_file(local: Path, uri: str) -> None:
@@ -80,8 +85,8 @@ def publish_file(local: Path, uri: str) -> None:
         shutil.copyfile(local, aside)
         aside.replace(path)
         return
-    with filesystem.open_output_stream(path) as stream:
-        stream.write(local.read_bytes())
+    with local.open("rb") as file, filesystem.open_output_stream(path) as stream:
+        shutil.copyfileobj(file, stream, _BLOCK)
 
 
 def fetch_file(uri: str, local: Path) -> bool:
@@ -89,16 +94,22 @@ def fetch_file(uri: str, local: Path) -> bool:
     filesystem, path = resolve(uri)
     if not filesystem.get_file_info(path).is_file:
         return False
-    with filesystem.open_input_stream(path) as stream:
-        local.write_bytes(stream.read())
+    with filesystem.open_input_stream(path) as stream, local.open("wb") as file:
+        shutil.copyfileobj(stream, file, _BLOCK)
     return True
 
 
 def folders_in(uri: str) -> list[str]:
-    """Return the names of the whole folders at `uri`, in alphabetical order."""
+    """Return the names of the published folders at `uri`, in alphabetical order."""
     filesystem, path = resolve(uri)
     inside = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    return sorted(one.base_name for one in inside if not one.is_file and _is_whole(filesystem, one.path))
+    if isinstance(filesystem, fs.LocalFileSystem):
+        return sorted(one.base_name for one in inside if not one.is_file and not one.base_name.startswith("."))
+    return _archives(inside)
+
+
+def _archives(inside: Sequence[fs.FileInfo]) -> list[str]:
+    return sorted(one.base_name.removesuffix(_ARCHIVE) for one in inside if one.base_name.endswith(_ARCHIVE))
 
 
 def check_storage(uri: str) -> None:
@@ -129,12 +140,10 @@ def join(uri: str, *names: str) -> str:
 
 
 def exists(uri: str) -> bool:
-    """Whether a file, or a folder that is whole, is at `uri`."""
-    return _is_whole(*resolve(uri))
+    """Whether a published folder is at `uri`."""
+    return _is_there(*resolve(uri))
 
 
-def _is_whole(filesystem: fs.FileSystem, path: str) -> bool:
-    kind = filesystem.get_file_info(path).type
-    if kind == fs.FileType.Directory and not isinstance(filesystem, fs.LocalFileSystem):
-        return filesystem.get_file_info(f"{path}/{_MARKER}").is_file
-    return kind != fs.FileType.NotFound
+def _is_there(filesystem: fs.FileSystem, path: str) -> bool:
+    ending = "" if isinstance(filesystem, fs.LocalFileSystem) else _ARCHIVE
+    return filesystem.get_file_info(path + ending).type != fs.FileType.NotFound

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import tarfile
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from pipeline.data.archive import pack, unpack
 
 
 @ray.remote(num_cpus=0)
@@ -24,10 +25,10 @@ class Vault:
         self._folder = Path(folder)
 
     def put(self, name: str, packed: bytes) -> None:
-        """Make the folder `name` of what `pack` made; it appears whole or not at all."""
+        """Make the folder `name` of what `get` returns; it appears whole or not at all."""
         aside = self._folder / f".{name.replace('/', '-')}.arriving"
         shutil.rmtree(aside, ignore_errors=True)
-        unpack(packed, aside)
+        unpack(io.BytesIO(packed), aside)
         place = self._folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(place, ignore_errors=True)
@@ -35,21 +36,13 @@ class Vault:
 
     def get(self, name: str) -> bytes:
         """Return the folder `name`, packed."""
-        return pack(self._folder / name)
+        return _packed(self._folder / name)
 
 
-def pack(folder: Path) -> bytes:
-    """Return a folder as an uncompressed tar archive."""
+def _packed(folder: Path) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(folder, arcname=".")
+    pack(folder, buffer)
     return buffer.getvalue()
-
-
-def unpack(packed: bytes, folder: Path) -> None:
-    """Write what `pack` returned into `folder`."""
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
 
 
 @dataclass(frozen=True)
@@ -76,20 +69,20 @@ class Depot:
         if self.is_home():
             folder.replace(Path(self.folder) / name)
         else:
-            ray.get(self.vault.put.remote(name, pack(folder)))
+            ray.get(self.vault.put.remote(name, _packed(folder)))
             shutil.rmtree(folder)
 
     def share(self, folder: Path, name: str) -> None:
         """Let other nodes have `folder` under `name`."""
         if not self.is_home():
-            ray.get(self.vault.put.remote(name, pack(folder)))
+            ray.get(self.vault.put.remote(name, _packed(folder)))
 
     def borrow(self, folder: Path, name: str) -> Path:
         """Return a folder here with what was shared as `name`: `folder` where it is there already."""
         if not folder.is_dir():
             aside = folder.with_name(f".{folder.name}-{os.getpid()}.arriving")
             shutil.rmtree(aside, ignore_errors=True)
-            unpack(ray.get(self.vault.get.remote(name)), aside)
+            unpack(io.BytesIO(ray.get(self.vault.get.remote(name))), aside)
             with suppress(OSError):  # another process of this node was first
                 aside.rename(folder)
             shutil.rmtree(aside, ignore_errors=True)

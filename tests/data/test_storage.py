@@ -59,16 +59,29 @@ def test_a_folder_that_is_not_there_cannot_be_fetched(tmp_path):
         storage.fetch_folder(str(tmp_path / "none"), tmp_path / "back")
 
 
-def test_in_a_store_a_folder_is_there_once_its_marker_is(tmp_path, folder, store):
-    store.create_dir("run/members")
-    with store.open_output_stream("run/half.json"):
-        pass
-    assert not storage._is_whole(store, "run")
-    storage._publish_in_store(folder, store, "run")
-    assert storage._is_whole(store, "run")
-    storage._publish_in_store(folder, store, "run")
-    storage._fetch(store, "run", tmp_path / "back")
+def test_in_a_store_a_folder_is_one_archive(tmp_path, folder, store):
+    assert not storage._is_there(store, "run")
+    for content in (b"one", b"two"):
+        (folder / "leader.json").write_bytes(content)
+        storage._publish_in_store(folder, store, "run")
+    assert storage._is_there(store, "run")
+    assert storage._archives(store.get_file_info(fs.FileSelector(""))) == ["run"]
+    storage._fetch_from_store(store, "run", tmp_path / "back")
     assert files_of(tmp_path / "back") == files_of(folder)
+
+
+def test_a_folder_that_vanishes_leaves_nothing_in_a_store(tmp_path, store):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        storage._publish_in_store(tmp_path / "nowhere", store, "run")
+    assert not storage._is_there(store, "run")
+
+
+def test_an_archive_that_is_cut_off_is_an_error_of_the_store(tmp_path, folder, store):
+    storage._publish_in_store(folder, store, "run")
+    archive = tmp_path / "bucket" / "run.tar"
+    archive.write_bytes(archive.read_bytes()[:700])
+    with pytest.raises(OSError, match="not whole"):
+        storage._fetch_from_store(store, "run", tmp_path / "back")
 
 
 @pytest.mark.parametrize("as_uri", [False, True])
