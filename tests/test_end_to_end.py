@@ -228,6 +228,7 @@ def searching(folder: Path) -> Iterator[subprocess.Popen]:
     """A run of 90 s in `folder`/runs/one that has completed a trial."""
     mixed_table().to_parquet(folder / "table.parquet")
     words = ["run", "table.parquet", "--target", "diagnosis", "--time-budget", "90", "--output", "runs/one"]
+    words += ["--families", "linear,lightgbm,extra_trees"]
     with subprocess.Popen(
         [*STACKTUNE, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as command:
@@ -309,5 +310,5 @@ def test_ctrl_c_twice_keeps_what_is_done_and_leaves_no_ray(tmp_path):
     assert said.strip() == "Stopped by Ctrl-C."
     assert "what is done is kept: stacktune run --resume runs/one goes on with it" in told
     assert rays() <= ours
-    ended = stacktune("run", "--resume", "runs/one", "--time-budget", 10, cwd=tmp_path)
+    ended = stacktune("run", "--resume", "runs/one", "--time-budget", 6, cwd=tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr

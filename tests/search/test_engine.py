@@ -17,7 +17,7 @@ import pytest
 from pipeline.data.folds import make_folds
 from pipeline.search.engine import GRACE_S, Search, share
 from pipeline.search.nas_source import ControllerUpdate, Reward
-from pipeline.search.plan import LAG, SearchPlan, Servers, make_plan
+from pipeline.search.plan import LAG, ClusterSize, SearchPlan, Servers, make_plan
 from pipeline.search.scheduler import FamilyScheduler
 from pipeline.search.space import load_space
 from pipeline.trials.climb import Arena
@@ -102,18 +102,28 @@ def _processes(title: str) -> set[int]:
     return found
 
 
-def test_a_seed_and_a_number_of_trials_give_the_same_results_on_one_core_and_on_two(cluster, arena, tmp_path):
-    plan = make_plan(["lightgbm", "linear", "mlp"], cluster, 1, 24, None, time.time())
-    both = run_search(arena, plan, tmp_path / "two")
-    one = run_search(arena, replace(plan, n_slots=1), tmp_path / "one")
-    assert len(both) == 24
-    assert outcomes(one) == outcomes(both)
-    assert {result.status for result in both} >= {COMPLETED, "stopped"}
+def sixteen_trials(cluster: ClusterSize) -> SearchPlan:
+    return make_plan(["lightgbm", "linear", "mlp"], cluster, 1, 16, None, time.time())
 
 
-def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(cluster, arena, tmp_path, monkeypatch):
-    plan = make_plan(["lightgbm", "linear", "mlp"], cluster, 1, 12, None, time.time())
-    in_peace = run_search(arena, plan, tmp_path / "peace")
+@pytest.fixture(scope="module")
+def undisturbed(cluster, arena, tmp_path_factory) -> list[TrialResult]:
+    """What those trials come to where nothing happens to them."""
+    return run_search(arena, sixteen_trials(cluster), tmp_path_factory.mktemp("undisturbed"))
+
+
+def test_a_seed_and_a_number_of_trials_give_the_same_results_on_one_core_and_on_two(
+    cluster, arena, undisturbed, tmp_path
+):
+    one = run_search(arena, replace(sixteen_trials(cluster), n_slots=1), tmp_path)
+    assert len(one) == 16
+    assert outcomes(one) == outcomes(undisturbed)
+    assert {result.status for result in one} >= {COMPLETED, "stopped"}
+
+
+def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(
+    cluster, arena, undisturbed, tmp_path, monkeypatch
+):
     chooses, heard = FamilyScheduler.choose_trial_to_run, Heard()
 
     def breaks_once(self: FamilyScheduler, controller: object) -> object:
@@ -122,9 +132,9 @@ def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(cl
         return chooses(self, controller)
 
     monkeypatch.setattr(FamilyScheduler, "choose_trial_to_run", breaks_once)
-    broken = run_search(arena, plan, tmp_path / "broken", heard)
+    broken = run_search(arena, sixteen_trials(cluster), tmp_path, heard)
     assert heard.broke_off == [("LookupError: no such rung", True)]
-    assert outcomes(broken) == outcomes(in_peace)
+    assert outcomes(broken) == outcomes(undisturbed)
     assert sorted(heard.started) == sorted(heard.finished) == sorted(result.trial_id for result in broken)
 
 
@@ -176,7 +186,7 @@ def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_
 
 
 def test_a_budget_is_kept_and_populations_copy_their_best(cluster, arena, tmp_path):
-    plan = make_plan(["lightgbm", "mlp", "linear"], cluster, 0, None, 18.0, time.time())
+    plan = make_plan(["lightgbm", "mlp", "linear"], cluster, 0, None, 12.0, time.time())
     search = Search(share(arena), plan, tmp_path, Heard())
     search.start()
     while not search.wait(0.1):
@@ -211,12 +221,11 @@ class Killer(Heard):
             os.kill(pid, signal.SIGKILL)
 
 
-def test_trials_whose_processes_are_killed_run_again_with_the_same_results(cluster, arena, tmp_path):
-    plan = make_plan(["lightgbm", "linear"], cluster, 0, 8, None, time.time())
+def test_trials_whose_processes_are_killed_run_again_with_the_same_results(cluster, arena, undisturbed, tmp_path):
     killer = Killer(2)
-    results = run_search(arena, plan, tmp_path / "killed", killer)
+    results = run_search(arena, sixteen_trials(cluster), tmp_path, killer)
     assert killer.n_left == 0
-    assert outcomes(results) == outcomes(run_search(arena, plan, tmp_path / "undisturbed"))
+    assert outcomes(results) == outcomes(undisturbed)
     assert sorted(killer.finished) == sorted(result.trial_id for result in results)
 
 
