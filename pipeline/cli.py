@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from pipeline import __version__
 from pipeline.errors import ConfigError, UserError
 
-DEMO_BUDGET = "60s"
+DEMO_BUDGET = "30s"
 # Python and the imports above, on a usual machine and on one that is slow.
 USUAL_START_S, SLOWEST_START_S = 0.3, 2.0
 
@@ -120,7 +120,7 @@ def demo(
     output: Output = None,
     cpus: Cpus = None,
 ) -> None:
-    """Try it: a real table, about a minute."""
+    """Try it: a real table, half a minute."""
     from pipeline.config import DEMO
 
     budget = time_budget or (None if max_trials else DEMO_BUDGET)

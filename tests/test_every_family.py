@@ -240,15 +240,6 @@ def test_a_learner_that_is_given_up_leaves_no_thread(name: str) -> None:
     assert set(threading.enumerate()) <= before
 
 
-@every_family
-def test_a_process_ends_while_a_learner_stands_half_grown(name: str) -> None:
-    kind = min(get_family(name).tasks)
-    code = f"from family_cases import *\nlearner = grown({name!r}, make_job({kind!r}), units=1)"
-    words, folder = [sys.executable, "-c", code], Path(__file__).parent
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 TASK_FOLDER = Path("/proc/self/task")
 
 
@@ -274,12 +265,31 @@ def busy_s_of_helpers(name: str, kind: str, config: Config) -> tuple[float, floa
     return spent[-1], sum(spent[:-1])
 
 
+# A process of its own, which tells of its threads and ends while a learner stands half grown.
+ALONE = """
+from test_every_family import *
+print(*busy_s_of_helpers({name!r}, {kind!r}, default_of({name!r})) if TASK_FOLDER.exists() else ())
+learner = grown({name!r}, make_job({kind!r}), units=1)
+"""
+
+
+@cache
+def alone(name: str) -> subprocess.CompletedProcess:
+    code, folder = ALONE.format(name=name, kind=min(get_family(name).tasks)), Path(__file__).parent
+    words = [sys.executable, "-c", code]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
 @pytest.mark.skipif(not TASK_FOLDER.exists(), reason="counts threads' time as Linux tells it")
 @every_family
 def test_it_uses_no_more_threads_than_given(name: str) -> None:
-    kind = min(get_family(name).tasks)
-    busiest, others = in_a_fresh_process(busy_s_of_helpers, name, kind, default_of(name))
+    busiest, others = map(float, alone(name).stdout.split())
     assert others < 0.1 * busiest + 0.02
+
+
+@every_family
+def test_a_process_ends_while_a_learner_stands_half_grown(name: str) -> None:
+    assert (alone(name).returncode, alone(name).stderr) == (0, "")
 
 
 PBT = sorted(name for name, family in all_families().items() if family.scheduler == "pbt")
