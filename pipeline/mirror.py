@@ -70,7 +70,7 @@ class Mirror(threading.Thread):
         exists(self._uri)  # raises where the store is away, in half the time of an upload that fails
         trials = sorted((self._folder / TRIALS).glob("[!.]*"))
         with ThreadPoolExecutor(N_AT_ONCE) as pool:
-            _each(pool.map(self._copy_folder, [*trials, self._folder / LEADER]))
+            list(pool.map(self._copy_folder, [*trials, self._folder / LEADER]))  # raises what one of them raised
         for name in FILES:
             stamp = _stamp(self._folder / name)
             if stamp is not None and self._copied.get(name) != stamp:
@@ -88,12 +88,6 @@ class Mirror(threading.Thread):
             # Where a loser's models were dropped meanwhile, the next time copies what is left.
             if _stamp(folder) == stamp:
                 raise
-
-
-def _each(results: Iterator[None]) -> None:
-    """Wait for all, and raise what one of them raised."""
-    for _ in results:
-        pass
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -156,7 +150,7 @@ def fetch_run(uri: str, folder: Path) -> None:
         folders = [(TRIALS, name) for name in folders_in(join(uri, TRIALS))]
         folders += [(LEADER,)] * exists(join(uri, LEADER))
         with ThreadPoolExecutor(N_AT_ONCE) as pool:
-            _each(pool.map(lambda names: fetch_folder(join(uri, *names), arriving.joinpath(*names)), folders))
+            list(pool.map(lambda names: fetch_folder(join(uri, *names), arriving.joinpath(*names)), folders))
         arriving.rename(folder)
     except OSError as error:
         raise ConfigError(f"the run at {without_secrets(uri)!r} cannot be read: {error}.") from None

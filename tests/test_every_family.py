@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -99,20 +98,16 @@ def test_the_same_seed_predicts_the_same(name: str, kind: str) -> None:
     np.testing.assert_array_equal(grown(name, job).watch(), grown(name, make_job(kind)).watch())
 
 
-def in_a_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call `function` in a process that has imported nothing but its module."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
-
-
-def watch_every_family(names: tuple[str, ...]) -> dict[tuple[str, str], np.ndarray]:
-    cases = [(name, kind) for name in names for kind in get_family(name).tasks]
+def watch_every_case() -> dict[tuple[str, str], np.ndarray]:
+    cases = [(name, kind) for name, family in all_families().items() for kind in family.tasks]
     return {(name, kind): grown(name, make_job(kind)).watch() for name, kind in cases}
 
 
 @cache
 def watched_elsewhere() -> dict[tuple[str, str], np.ndarray]:
-    return in_a_fresh_process(watch_every_family, tuple(all_families()))
+    """Watch in a process that has imported nothing but this module."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(watch_every_case).result()
 
 
 @every_case
