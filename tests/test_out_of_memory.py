@@ -44,7 +44,7 @@ from ray import tune
 SPACE = {"most_rows": tune.choice([0])}
 PORTFOLIO = ({"most_rows": 250}, {"most_rows": 0})
 """
-EATEN = 3_000_000_000
+EATEN = 4_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,8 @@ def test_memory_that_a_trial_asks_for_in_vain(copy):
 def test_memory_that_a_trial_fills_until_ray_kills_it(copy):
     full_at = (get_used_memory() + 0.7 * EATEN) / get_system_memory()
     board, said = run(copy, "fills", GLUTTON=str(EATEN // 8), RAY_memory_usage_threshold=f"{full_at:.4f}")
+    assert sum(name.startswith("glutton") for name in board.index) == 2, f"{said}{board}"
     thinned, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
-    assert board.loc[thinned, "status"] == "completed", said
+    assert board.loc[thinned, "status"] == "completed", f"{said}{board}"
     assert board.loc[hopeless, "status"] == "failed"
     assert "memory of its node ran low" in board.loc[hopeless, "error"]

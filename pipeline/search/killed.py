@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipeline.search.lean_ray import patched
+from pipeline.search.room import PROCESS_BYTES
 
 # How Ray names the processes that it ended at once: by their actor, unless it was only starting, and what each took.
 ENDED = re.compile(r"Selected to kill: \((?:Actor\((\w+)\)|Task).*?actual memory used=([\d.]+)GB")
@@ -17,7 +18,8 @@ ENDED = re.compile(r"Selected to kill: \((?:Actor\((\w+)\)|Task).*?actual memory
 def kills_end_trials() -> Iterator[None]:
     """Let Ray's ending of a process for its memory end one trial: Tune knows no such error, and breaks off the search.
 
-    Where Ray ended several at once, those that took less than the largest count as preempted.
+    Where Ray ended several at once, those that took less than the largest count as preempted; so does any that took no
+    more than a process with all libraries loaded: fewer rows would not have spared it, for others filled the node.
     """
     from ray.air.execution._internal.actor_manager import RayActorManager
     from ray.tune.experiment import Trial
@@ -74,8 +76,9 @@ def death_of(actor_id: str, said: str) -> Exception:
     named = [gigabytes for ended_id, gigabytes in ended if ended_id == actor_id]
     starting = [gigabytes for ended_id, gigabytes in ended if not ended_id]
     used = max(named or starting, default=None)
+    enough = max([PROCESS_BYTES / 1e9, *(gigabytes for _, gigabytes in ended)])
     amount = "" if used is None else f", which took {used} GB,"
     return RayActorError(
         error_msg=f"OutOfMemoryError: Ray ended its process{amount} because the memory of its node ran low",
-        preempted=used is not None and used < max(gigabytes for _, gigabytes in ended),
+        preempted=used is not None and used < enough,
     )

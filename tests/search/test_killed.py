@@ -32,6 +32,12 @@ def test_a_process_that_was_only_starting_is_named_by_none_and_was_in_the_way_of
     assert not death_of("d57254", said).preempted
 
 
+def test_a_process_that_took_no_more_than_its_libraries_was_in_the_way_of_whoever_filled_the_node():
+    alone = "Selected to kill: (Actor(d57254): job ID=01000000, pid=1, actual memory used={}GB, x=1)"
+    assert death_of("d57254", alone.format(0.05)).preempted
+    assert not death_of("d57254", alone.format(0.65)).preempted
+
+
 def test_a_process_of_which_ray_does_not_say_what_it_took_ran_out_of_memory():
     assert not death_of("aaaaaa", SAID).preempted
     assert not death_of("d57254", "killed").preempted
