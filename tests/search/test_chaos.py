@@ -22,12 +22,14 @@ from pipeline.trials.result import FAILED, TrialResult
 
 N_TRIALS, N_DEATHS = 16, 3
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+# Ray believes a node dead after five misses, three seconds apart; of a killed one every miss is a refused connection.
+SOON_BELIEVED_DEAD = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A head that runs no trial, and two nodes of one core each, all on this machine."""
-    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "_system_config": SOON_BELIEVED_DEAD})
     for _ in range(2):
         cluster.add_node(**NODE)
     yield cluster
