@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from multiprocessing.pool import AsyncResult, ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,18 @@ TRIAL = "trial"
 MOST_FAILURES = 3
 # A trial is begun only if this share of what the family's cheapest one took is left; with less it could not complete.
 LEAST_TRIAL_SHARE = 0.7
+# How long Tune's event loop waits for a source's answer while it has trials to look after.
+PATIENCE_S = 0.2
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """What a family's source is being asked, on a thread of its own."""
+
+    trial_id: str
+    family: str
+    bank: tuple[str, ...]
+    answer: AsyncResult
 
 
 class FamilySearcher(Searcher):
@@ -46,6 +59,7 @@ class FamilySearcher(Searcher):
         self._allocator = Allocator(plan.families, uses_cost=plan.lag is None)
         self._n_asked = 0
         self._told: set[str] = set()
+        self._asking: _Asking | None = None
         for entry in log.entries():
             self._remember(entry.trial)
 
@@ -69,22 +83,48 @@ class FamilySearcher(Searcher):
             return {TRIAL: asdict(again)}
         open_families = self._open_families()
         if not open_families:
-            if self._may_run_again():
+            return None if self._may_run_again() else self._finished()
+        if self._asking is None:
+            if self._must_wait():
                 return None
+            self._learn(self._known())
+            self._asking = self._ask(self._allocator.choose(open_families))
+        return {TRIAL: asdict(self._asked())} if self._is_answered() else None
+
+    def _finished(self) -> str:
+        if self._asking is None:
             self._learn(self._log.entries())  # the last teach no later one, but what they earned is logged
-            self._log.exhausted()
-            return Searcher.FINISHED
-        if self._must_wait():
-            return None
-        self._learn(self._known())
-        family = self._allocator.choose(open_families)
-        own_id = f"{family}-{self._n_asked:04d}"
-        bank, config = self._sources[family].bank(), self._sources[family].ask(own_id)
+        self._log.exhausted()
+        return Searcher.FINISHED
+
+    def _ask(self, family: str) -> _Asking:
+        """Ask a family's source; the thread is a daemon, as the run may end before a slow one answers."""
+        source, own_id = self._sources[family], f"{family}-{self._n_asked:04d}"
+        bank, pool = source.bank(), ThreadPool(1)
+        asking = _Asking(own_id, family, bank, pool.apply_async(source.ask, (own_id,)))
+        pool.close()
+        return asking
+
+    def _is_answered(self) -> bool:
+        """Wait for the answer while there is nothing else to do, or else for a moment; return whether it is there."""
+        answer = self._asking.answer
+        answer.wait(PATIENCE_S)
+        while not answer.ready() and not self._is_over() and not self._has_open_trials():
+            answer.wait(PATIENCE_S)
+        return answer.ready()
+
+    def _has_open_trials(self) -> bool:
+        return any(entry.result is None for entry in self._log.entries())
+
+    def _asked(self) -> Trial:
+        """Return the trial of which the source has told the configuration."""
+        asking, self._asking = self._asking, None
+        family, config = asking.family, asking.answer.get()
         scheduler, share = self._plan.scheduler_of(family), self._rows_share(family, config)
-        trial = Trial(own_id, family, config, scheduler, self._is_first(), bank=bank, rows_share=share)
+        trial = Trial(asking.trial_id, family, config, scheduler, self._is_first(), bank=asking.bank, rows_share=share)
         self._n_asked += 1
         self._log.add(trial)
-        return {TRIAL: asdict(trial)}
+        return trial
 
     def _rows_share(self, family: str, config: dict[str, Any]) -> float:
         return self._plan.room.rows_share(family, config) if self._plan.room else 1.0
@@ -105,7 +145,7 @@ class FamilySearcher(Searcher):
 
     def _may_run_again(self) -> bool:
         """Whether a trial is under way, whose process may die, with time left to run it again."""
-        return not self._is_over() and any(entry.result is None for entry in self._log.entries())
+        return not self._is_over() and self._has_open_trials()
 
     def _open_families(self) -> list[str]:
         if self._plan.max_trials is not None and self._n_asked >= self._plan.max_trials:

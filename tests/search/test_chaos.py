@@ -29,7 +29,9 @@ SOON_BELIEVED_DEAD = {"health_check_period_ms": 500, "health_check_failure_thres
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A head that runs no trial, and two nodes of one core each, all on this machine."""
-    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "_system_config": SOON_BELIEVED_DEAD})
+    cluster = Cluster(
+        initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "_system_config": SOON_BELIEVED_DEAD}
+    )
     for _ in range(2):
         cluster.add_node(**NODE)
     yield cluster

@@ -102,21 +102,21 @@ def _processes(title: str) -> set[int]:
     return found
 
 
-def sixteen_trials(cluster: ClusterSize) -> SearchPlan:
-    return make_plan(["lightgbm", "linear", "mlp"], cluster, 1, 16, None, time.time())
+def twelve_trials(cluster: ClusterSize) -> SearchPlan:
+    return make_plan(["lightgbm", "linear", "mlp"], cluster, 1, 12, None, time.time())
 
 
 @pytest.fixture(scope="module")
 def undisturbed(cluster, arena, tmp_path_factory) -> list[TrialResult]:
     """What those trials come to where nothing happens to them."""
-    return run_search(arena, sixteen_trials(cluster), tmp_path_factory.mktemp("undisturbed"))
+    return run_search(arena, twelve_trials(cluster), tmp_path_factory.mktemp("undisturbed"))
 
 
 def test_a_seed_and_a_number_of_trials_give_the_same_results_on_one_core_and_on_two(
     cluster, arena, undisturbed, tmp_path
 ):
-    one = run_search(arena, replace(sixteen_trials(cluster), n_slots=1), tmp_path)
-    assert len(one) == 16
+    one = run_search(arena, replace(twelve_trials(cluster), n_slots=1), tmp_path)
+    assert len(one) == 12
     assert outcomes(one) == outcomes(undisturbed)
     assert {result.status for result in one} >= {COMPLETED, "stopped"}
 
@@ -132,7 +132,7 @@ def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(
         return chooses(self, controller)
 
     monkeypatch.setattr(FamilyScheduler, "choose_trial_to_run", breaks_once)
-    broken = run_search(arena, sixteen_trials(cluster), tmp_path, heard)
+    broken = run_search(arena, twelve_trials(cluster), tmp_path, heard)
     assert heard.broke_off == [("LookupError: no such rung", True)]
     assert outcomes(broken) == outcomes(undisturbed)
     assert sorted(heard.started) == sorted(heard.finished) == sorted(result.trial_id for result in broken)
@@ -165,7 +165,7 @@ def few_rows(arena) -> Arena:
 
 
 def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(cluster, few_rows, tmp_path):
-    plan = make_plan(["nas"], cluster, 0, 16, None, time.time())
+    plan = make_plan(["nas"], cluster, 0, 12, None, time.time())
     heard = Heard()
     both = run_search(few_rows, plan, tmp_path / "two", heard)
     one = run_search(few_rows, replace(plan, n_slots=1), tmp_path / "one")
@@ -173,7 +173,7 @@ def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(c
     assert [update.number for update in heard.updates] == list(range(len(heard.updates)))
     assert heard.updates
     # The rewards of the last children too, which teach no later one.
-    assert [reward.number for reward in heard.rewards] == list(range(len(load_space("nas").portfolio), 16))
+    assert [reward.number for reward in heard.rewards] == list(range(len(load_space("nas").portfolio), 12))
 
 
 def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_path):
@@ -186,7 +186,7 @@ def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_
 
 
 def test_a_budget_is_kept_and_populations_copy_their_best(cluster, arena, tmp_path):
-    plan = make_plan(["lightgbm", "mlp", "linear"], cluster, 0, None, 12.0, time.time())
+    plan = make_plan(["mlp"], cluster, 0, None, 10.0, time.time())
     search = Search(share(arena), plan, tmp_path, Heard())
     search.start()
     while not search.wait(0.1):
@@ -196,10 +196,10 @@ def test_a_budget_is_kept_and_populations_copy_their_best(cluster, arena, tmp_pa
     search.close()
     # A trial may be in a library call for as long as the grace; the rest is a slow machine's.
     assert late_s < GRACE_S + 3
-    members = [result for result in results if result.family == "mlp"]
-    assert members
-    assert {result.scheduler for result in members} == {"pbt"}
-    assert any(result.status == COMPLETED for result in members)
+    assert {result.scheduler for result in results} == {"pbt"}
+    assert any(result.status == COMPLETED for result in results)
+    # Of (first unit, configuration) pairs, a member that took up another's state has that one's beside its own.
+    assert any(len(result.lineage) > 1 for result in results)
 
 
 def test_a_budget_too_small_for_anything_still_delivers_a_model(cluster, arena, tmp_path):
@@ -223,7 +223,7 @@ class Killer(Heard):
 
 def test_trials_whose_processes_are_killed_run_again_with_the_same_results(cluster, arena, undisturbed, tmp_path):
     killer = Killer(2)
-    results = run_search(arena, sixteen_trials(cluster), tmp_path, killer)
+    results = run_search(arena, twelve_trials(cluster), tmp_path, killer)
     assert killer.n_left == 0
     assert outcomes(results) == outcomes(undisturbed)
     assert sorted(killer.finished) == sorted(result.trial_id for result in results)

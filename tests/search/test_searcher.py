@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
@@ -13,9 +14,16 @@ from ray.tune.search import Searcher
 from pipeline.search.log import SearchLog
 from pipeline.search.plan import LAG, SearchPlan
 from pipeline.search.searcher import MOST_FAILURES, TRIAL, FamilySearcher
+from pipeline.search.sources import BayesianSource
 from pipeline.search.space import load_space
 from pipeline.trials.attempt import failed
 from pipeline.trials.trial import Progress, Trial
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch) -> None:
+    """A source's answer is waited for, however slow the machine."""
+    monkeypatch.setattr("pipeline.search.searcher.PATIENCE_S", 60.0)
 
 
 class Desk:
@@ -84,6 +92,33 @@ def test_no_more_trials_than_asked_for():
         desk.answer(desk.ask(), 0.5)
     assert desk.ask() == Searcher.FINISHED
     assert desk.log.is_idle.is_set()
+
+
+def test_a_source_that_thinks_keeps_nobody_waiting_and_is_asked_once(monkeypatch):
+    """A run whose searcher took ten seconds ended up to ten seconds late."""
+    may_answer, n_asked, ask = threading.Event(), Counter(), BayesianSource.ask
+
+    def thinks(source: BayesianSource, trial_id: str) -> dict:
+        n_asked[trial_id] += 1
+        assert may_answer.wait(60)
+        return ask(source, trial_id)
+
+    desk = Desk(plan_of(["linear"], max_trials=3))
+    first = desk.ask()
+    monkeypatch.setattr("pipeline.search.searcher.PATIENCE_S", 0.01)
+    monkeypatch.setattr(BayesianSource, "ask", thinks)
+    assert [desk.ask() for _ in range(3)] == [None] * 3
+    may_answer.set()
+    while (second := desk.ask()) is None:
+        pass
+    assert n_asked == {second.trial_id: 1}
+    may_answer.clear()
+    assert desk.ask() is None
+    for trial in (first, second):
+        desk.answer(trial, 0.5)
+    desk.log.is_closed.set()
+    assert desk.ask() == Searcher.FINISHED
+    may_answer.set()
 
 
 def test_nothing_is_asked_after_the_deadline():
