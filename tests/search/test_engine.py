@@ -85,7 +85,8 @@ def test_first_trials_start_in_the_processes_that_were_waiting_for_them(cluster,
 
     class Watcher(Heard):
         def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
-            at_work.update(_processes("TrialTrainable"))
+            if not at_work:  # later, Tune may have ended an actor for which it had no trial, and begun another
+                at_work.update(_processes("TrialTrainable"))
 
     run_search(arena, make_plan(["lightgbm", "linear"], cluster, 0, 4, None, time.time()), tmp_path, Watcher())
     assert at_work
