@@ -186,9 +186,9 @@ def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_
     assert not (tmp_path / ".controller").exists()
 
 
-def test_a_budget_is_kept_and_populations_copy_their_best(cluster, arena, tmp_path):
-    plan = make_plan(["mlp"], cluster, 0, None, 10.0, time.time())
-    search = Search(share(arena), plan, tmp_path, Heard())
+def test_a_budget_is_kept_and_populations_copy_their_best(cluster, few_rows, tmp_path):
+    plan = make_plan(["mlp"], cluster, 0, None, 16.0, time.time())
+    search = Search(share(few_rows), plan, tmp_path, Heard())
     search.start()
     while not search.wait(0.1):
         pass
