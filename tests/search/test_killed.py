@@ -60,6 +60,15 @@ def test_a_trial_whose_process_ray_ended_before_it_said_a_word_has_no_result_and
         assert set(trial.last_result) == {"trial_id"}
 
 
+def test_tune_runs_no_preempted_trial_again_beside_the_scheduler():
+    """Trials ran twice, and the later death of the one took away what the other had ended with."""
+    trial = Trial("preempted", stub=True)
+    assert trial.run_metadata.num_failures == 0  # preemptions are not counted
+    with kills_end_trials():
+        assert not trial.should_recover()
+    assert trial.should_recover()
+
+
 def test_a_process_that_ray_ended_while_it_started_died_in_one_line(cluster):
     told = []
     manager = RayActorManager(FixedResourceManager(total_resources={"CPU": 1}))
