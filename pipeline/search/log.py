@@ -237,8 +237,12 @@ class SearchLog:
             entry.actor = None
 
     def _look_whether_idle(self) -> None:
-        if self.is_exhausted.is_set() and not any(self._open()):
+        if self.is_exhausted.is_set() and not self.has_open_trials():
             self.is_idle.set()
+
+    def has_open_trials(self) -> bool:
+        """Whether a trial that was asked for has not ended."""
+        return any(self._open())
 
     def _open(self) -> Iterator[Entry]:
         return (entry for entry in self.entries() if entry.result is None)

@@ -109,12 +109,9 @@ class FamilySearcher(Searcher):
         """Wait for the answer while there is nothing else to do, or else for a moment; return whether it is there."""
         answer = self._asking.answer
         answer.wait(PATIENCE_S)
-        while not answer.ready() and not self._is_over() and not self._has_open_trials():
+        while not answer.ready() and not self._is_over() and not self._log.has_open_trials():
             answer.wait(PATIENCE_S)
         return answer.ready()
-
-    def _has_open_trials(self) -> bool:
-        return any(entry.result is None for entry in self._log.entries())
 
     def _asked(self) -> Trial:
         """Return the trial of which the source has told the configuration."""
@@ -145,7 +142,7 @@ class FamilySearcher(Searcher):
 
     def _may_run_again(self) -> bool:
         """Whether a trial is under way, whose process may die, with time left to run it again."""
-        return not self._is_over() and self._has_open_trials()
+        return not self._is_over() and self._log.has_open_trials()
 
     def _open_families(self) -> list[str]:
         if self._plan.max_trials is not None and self._n_asked >= self._plan.max_trials:
