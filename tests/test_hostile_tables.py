@@ -11,44 +11,15 @@ import pytest
 from hostile import COLUMNS, TARGETS, Hostile, hostile_table, spoilt
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_process import fit
 
-from pipeline.config import RunConfig
-from pipeline.data.dataset import load_dataset
-from pipeline.data.folds import make_folds
-from pipeline.ensemble.leader import Leader, build_leader
-from pipeline.ensemble.leaderboard import build_leaderboard
+from pipeline.ensemble.leader import Leader
 from pipeline.errors import UserError
-from pipeline.metrics import get_metric
-from pipeline.search.plan import ClusterSize, plan_for_size
-from pipeline.search.space import load_space
-from pipeline.trials.attempt import Attempt
-from pipeline.trials.climb import Arena, Means, climb
-from pipeline.trials.result import COMPLETED, TrialResult, load_oof
-from pipeline.trials.trial import Trial
-
-
-def completed_trial(family: str, arena: Arena, folder: Path) -> TrialResult:
-    trial = Trial(f"{family}-0000", family, load_space(family).portfolio[0])
-    (folder / trial.trial_id).mkdir(parents=True)
-    attempt = Attempt(trial, lambda: climb(trial, arena, Means(folder / trial.trial_id, folder / "states")))
-    while not isinstance(outcome := attempt.advance(), TrialResult):
-        pass
-    assert outcome.status == COMPLETED, outcome.error
-    return outcome
 
 
 def leader_of(table: Hostile, folder: Path, families: tuple[str, ...]) -> Leader:
     """Do all that a run does, but for Ray and MLflow."""
-    table.frame.to_parquet(folder / "table.parquet", index=False)
-    dataset, _ = load_dataset(RunConfig(str(folder / "table.parquet"), table.target))
-    plan = plan_for_size(dataset.table, dataset.task, ClusterSize(2, 0), 60.0)
-    folds = make_folds(dataset.table, dataset.task, plan.n_folds, 0)
-    metric = get_metric(None, dataset.task.kind)
-    arena = Arena(dataset.table, dataset.task, folds, metric, 0)
-    results = [completed_trial(family, arena, folder) for family in families]
-    oof = {result.trial_id: load_oof(result) for result in results}
-    board = build_leaderboard(results, oof, dataset.table.target, None, folds, dataset.task, metric)
-    return build_leader(board, results, dataset, metric, folder / "leader")
+    return fit(table.frame, table.target, folder, families).leader
 
 
 def check(table: Hostile, families: tuple[str, ...] = ("lightgbm", "linear")) -> None:

@@ -1,0 +1,93 @@
+"""A whole run in this process, from a file to a leader: all that the command does but for Ray, MLflow and the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config import RunConfig
+from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.folds import make_folds
+from pipeline.data.table import Table
+from pipeline.ensemble.leader import Leader, build_leader, score_rows
+from pipeline.ensemble.leaderboard import build_leaderboard
+from pipeline.ensemble.rows import Leaderboard
+from pipeline.metrics import get_metric
+from pipeline.search.plan import ClusterSize, plan_for_size
+from pipeline.search.space import load_space
+from pipeline.trials.attempt import Attempt
+from pipeline.trials.climb import Arena, Means, climb
+from pipeline.trials.result import COMPLETED, TrialResult, load_oof
+from pipeline.trials.trial import Trial
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a run leaves. test: the encoded test rows, if any were asked for."""
+
+    dataset: Dataset
+    test: Table | None
+    arena: Arena
+    results: list[TrialResult]
+    board: Leaderboard
+    leader: Leader
+
+
+def completed_trial(family: str, arena: Arena, folder: Path, place: int = 0) -> TrialResult:
+    """Return the completed trial of the portfolio's entry at `place`."""
+    trial = Trial(f"{family}-{place:04}", family, load_space(family).portfolio[place])
+    (folder / trial.trial_id).mkdir(parents=True)
+    attempt = Attempt(trial, lambda: climb(trial, arena, Means(folder / trial.trial_id, folder / "states")))
+    while not isinstance(outcome := attempt.advance(), TrialResult):
+        pass
+    assert outcome.status == COMPLETED, outcome.error
+    return outcome
+
+
+def write_table(frame: pd.DataFrame, folder: Path, name: str = "table.parquet") -> Path:
+    """Write a frame as Parquet, or as CSV where `name` says so."""
+    path = folder / name
+    if name.endswith(".csv"):
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path, index=False)
+    return path
+
+
+def fit(
+    data: pd.DataFrame | Path | str,
+    target: str,
+    folder: Path,
+    families: tuple[str, ...] = ("lightgbm",),
+    **settings: Any,
+) -> Fitted:
+    """Fit the first portfolio entry of each family and build the leader.
+
+    data: a frame is written as Parquet first. settings: of RunConfig, e.g. metric="f1", test_size=0.25.
+    Raises what the command would refuse with.
+    """
+    path = write_table(data, folder) if isinstance(data, pd.DataFrame) else data
+    config = RunConfig(str(path), target, **settings)
+    dataset, test = load_dataset(config)
+    plan = plan_for_size(dataset.table, dataset.task, ClusterSize(2, 0), 60.0)
+    folds = make_folds(dataset.table, dataset.task, config.n_folds or plan.n_folds, config.seed)
+    metric = get_metric(config.metric, dataset.task.kind)
+    arena = Arena(dataset.table, dataset.task, folds, metric, config.seed)
+    results = [completed_trial(family, arena, folder) for family in families]
+    oof = {result.trial_id: load_oof(result) for result in results}
+    table = dataset.table
+    board = build_leaderboard(results, oof, table.target, table.weight, folds, dataset.task, metric)
+    leader = build_leader(board, results, dataset, metric, folder / "leader")
+    if test is not None:
+        board = score_rows(board, results, test)
+    return Fitted(dataset, test, arena, results, board, leader)
+
+
+def auc(truth: np.ndarray, score: np.ndarray) -> float:
+    """Return the area under the ROC curve of a score for a truth of booleans."""
+    table = np.column_stack([1 - np.asarray(score, dtype=float), score])
+    return get_metric("roc_auc", "binary").score(np.asarray(truth, dtype=np.int64), table)
