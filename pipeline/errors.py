@@ -33,3 +33,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
         return f" Did you mean {close[0]!r}?"
     shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
     return f" Valid names: {shown}."
+
+
+class DataWarning(UserWarning):
+    """Says what a prediction's user should know of the table: nothing is wrong enough to refuse it."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _MANIFEST, _MEMBERS = "leader.json", "members"
 # Rises whenever models that an earlier stacktune wrote can no longer be read, a leader's or a trial's.
-MODEL_FORMAT = 3
+MODEL_FORMAT = 4
 
 
 @dataclass(frozen=True)
