@@ -271,5 +271,5 @@ def test_a_leader_of_an_older_format_is_refused_by_name(tmp_path, runs):
     said = json.loads((tmp_path / "leader.json").read_text()) | {"format": 2}
     del said["digest"]
     (tmp_path / "leader.json").write_text(json.dumps(said | {"digest": digest_of(said)}))
-    with pytest.raises(DataError, match=r"has format 2, and this stacktune reads 3: predict with the version"):
+    with pytest.raises(DataError, match=r"has format 2, and this stacktune reads 4: predict with the version"):
         Leader.load(tmp_path)
