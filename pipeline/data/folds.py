@@ -76,12 +76,15 @@ def make_folds(table: Table, task: Task, n_folds: int, seed: int) -> Folds:
         raise DataError(f"{n_parts} folds need at least {n_parts} rows, but the table has {table.n_rows}.")
     if n_folds == 1:
         return _holdout(table, task, seed)
-    assignment = _with_copies(_dealt(table.target, task, n_folds, derive_seed(seed, "folds")), table, task)
+    assignment = _with_copies(deal(table.target, task, n_folds, derive_seed(seed, "folds")), table, task)
     return Folds(assignment, n_folds, assignment, n_folds)
 
 
-def _dealt(target: np.ndarray, task: Task, n_parts: int, seed: int) -> np.ndarray:
-    """Deal rows out like cards, class after class, so that every part has its share of each class and of all rows."""
+def deal(target: np.ndarray, task: Task, n_parts: int, seed: int) -> np.ndarray:
+    """Deal rows out like cards, class after class; return the (n_rows,) int8 part of each.
+
+    So every part has its share of each class and of all rows.
+    """
     parts = np.empty(len(target), dtype=np.int8)
     parts[shuffled_by_class(target, task, seed)] = np.arange(len(target)) % n_parts
     return parts
@@ -105,7 +108,7 @@ def _holdout(table: Table, task: Task, seed: int) -> Folds:
     seed = derive_seed(seed, "folds")
     held_out = _with_copies(held_out_rows(table.target, task, share, seed).astype(np.int8), table, task) > 0
     blocks = np.full(table.n_rows, -1, dtype=np.int8)
-    blocks[held_out] = _dealt(table.target[held_out], task, N_BLOCKS, derive_seed(seed, "blocks"))
+    blocks[held_out] = deal(table.target[held_out], task, N_BLOCKS, derive_seed(seed, "blocks"))
     return Folds(np.where(held_out, 0, -1).astype(np.int8), 1, blocks, N_BLOCKS)
 
 

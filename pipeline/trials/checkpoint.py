@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.lines import write_whole
+from pipeline.trials.stopping import Curve
 from pipeline.trials.trial import lineage_from
 
 CHECKPOINT, PREDICTED = "checkpoint.json", "oof.part.npy"
@@ -19,7 +20,8 @@ CHECKPOINT, PREDICTED = "checkpoint.json", "oof.part.npy"
 class Checkpoint:
     """What a trial knows after some of its folds, whose models lie beside it.
 
-    rung, curve, lineage: up to the end of the first fold. n_units, predict_us: one a finished fold.
+    rung, curve, lineage: up to the end of the first fold. n_units, predict_us, looks: one a finished fold. By their
+        looks, later folds choose their units.
     """
 
     rung: int = 0
@@ -27,10 +29,16 @@ class Checkpoint:
     lineage: tuple[tuple[int, dict[str, Any]], ...] = ()
     n_units: tuple[int, ...] = ()
     predict_us: tuple[float, ...] = ()
+    looks: tuple[Curve, ...] = ()
 
-    def with_fold(self, n_units: int, predict_us: float) -> Checkpoint:
+    def with_fold(self, n_units: int, predict_us: float, looks: Curve) -> Checkpoint:
         """Return the checkpoint with one finished fold more."""
-        return replace(self, n_units=(*self.n_units, n_units), predict_us=(*self.predict_us, predict_us))
+        return replace(
+            self,
+            n_units=(*self.n_units, n_units),
+            predict_us=(*self.predict_us, predict_us),
+            looks=(*self.looks, looks),
+        )
 
     def save(self, folder: Path, predicted: np.ndarray) -> None:
         """Write what is known, and the (n_rows, n_outputs) predictions so far, into the trial's `folder`."""
@@ -44,7 +52,8 @@ def load_checkpoint(folder: Path) -> tuple[Checkpoint, np.ndarray] | None:
         return None
     stored = json.loads((folder / CHECKPOINT).read_text())
     lists = {name: tuple(stored[name]) for name in ("curve", "n_units", "predict_us")}
-    done = Checkpoint(**{**stored, **lists, "lineage": lineage_from(stored["lineage"])})
+    looks = tuple(tuple((units, score) for units, score in curve) for curve in stored["looks"])
+    done = Checkpoint(**{**stored, **lists, "looks": looks, "lineage": lineage_from(stored["lineage"])})
     return done, np.load(folder / PREDICTED, allow_pickle=False)
 
 

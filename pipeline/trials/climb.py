@@ -26,7 +26,8 @@ from pipeline.seeds import derive_seed
 from pipeline.trials.checkpoint import Checkpoint, drop_checkpoint, load_checkpoint
 from pipeline.trials.fold_fit import FoldFit
 from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
-from pipeline.trials.scoring import all_metrics, fold_scores, growth_metric, part_score
+from pipeline.trials.scoring import all_metrics, fold_scores, part_score
+from pipeline.trials.stopping import Curve, parts_of, stopping_metric
 from pipeline.trials.trial import Progress, Trial
 
 # A trial of a PBT family is compared this often on the first fold, the last time at its end.
@@ -139,13 +140,13 @@ class _Climb:
         table, folds = self.arena.table, self.arena.folds
         self.curve, self.lineage = [*done.curve], [*done.lineage]
         for fold in range(len(done.n_units), folds.n_folds):
-            fit = first if fold == 0 else self._grown_fold(fold)
+            fit = first if fold == 0 else self._grown_fold(fold, done.looks)
             oof[folds.valid_rows(fold)] = fit.finish()
             folder = self.means.folder / f"fold{fold}"
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             fit.learner.save(folder)
-            done = done.with_fold(fit.best_units, self._predict_us(fit))
+            done = done.with_fold(fit.best_units, self._predict_us(fit), fit.curve)
             if self._elapsed() > WORTH_KEEPING_S:
                 done.save(self.means.folder, oof)
         np.save(self.means.folder / "oof.npy", oof)
@@ -161,8 +162,8 @@ class _Climb:
             predict_us=sum(done.predict_us),
         )
 
-    def _grown_fold(self, fold: int) -> FoldFit:
-        fit = self._fold_fit(fold)
+    def _grown_fold(self, fold: int, earlier: tuple[Curve, ...]) -> FoldFit:
+        fit = self._fold_fit(fold, earlier=earlier)
         deadline = self._fold_deadline(fold)
         for position, (_, config) in enumerate(self.lineage):
             until = self.lineage[position + 1][0] if position + 1 < len(self.lineage) else fit.max_units
@@ -171,25 +172,26 @@ class _Climb:
         fit.grow_to(fit.max_units, deadline)
         return fit
 
-    def _fold_fit(self, fold: int, rows_share: float = 1.0) -> FoldFit:
-        folds = self.arena.folds
+    def _fold_fit(self, fold: int, rows_share: float = 1.0, earlier: tuple[Curve, ...] = ()) -> FoldFit:
+        arena, folds = self.arena, self.arena.folds
         rows = folds.train_rows(fold)
         rows_share *= self.trial.rows_share
         if rows_share < 1:
-            chosen = np.random.default_rng(derive_seed(self.arena.seed, "fewer rows")).permutation(len(rows))
+            chosen = np.random.default_rng(derive_seed(arena.seed, "fewer rows")).permutation(len(rows))
             rows = np.sort(rows[chosen[: max(1, round(rows_share * len(rows)))]])
         job = Job(
-            table=self.arena.table,
-            task=self.arena.task,
+            table=arena.table,
+            task=arena.task,
             rows=rows,
             watched=folds.valid_rows(fold),
             part=f"fold{fold}" if rows_share == 1 else f"fold{fold}/{len(rows)} rows",
-            seed=derive_seed(self.arena.seed, "fit", fold),
+            seed=derive_seed(arena.seed, "fit", fold),
             compute=self.means.compute,
             cache=self.means.cache,
         )
-        config = self._initial_config()
-        fit = FoldFit(self.family, config, job, growth_metric(self.arena.metric))
+        metric = stopping_metric(arena.metric, arena.task, arena.table, folds)
+        parts = parts_of(arena.table, arena.task, folds, fold, arena.seed)
+        fit = FoldFit(self.family, self._initial_config(), job, metric, parts, earlier)
         if self.means.bank:
             # What another fold's model has learnt, it has learnt from rows that are watched here.
             fit.learner.inherit([folder / f"fold{fold}" for folder in self.means.bank])
@@ -205,7 +207,7 @@ class _Climb:
 
     def _first_fold_score(self, fit: FoldFit) -> float:
         arena = self.arena
-        return part_score(arena.metric, arena.task, arena.table, fit.job.watched, fit.best_predictions)
+        return part_score(arena.metric, arena.task, arena.table, fit.job.watched, fit.predictions)
 
     def _progress(self, fit: FoldFit, score: float, rung: int | None = None, state: str | None = None) -> Progress:
         self.curve.append(score)

@@ -1,4 +1,4 @@
-"""One learner grown on one fold: looks at the watched rows, remembers the best, stops when past it."""
+"""One learner grown on one fold: looks at the rows held out, remembers the best state, stops when past it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,47 @@ import numpy as np
 
 from pipeline.families.base import Config, Family, Job, Learner
 from pipeline.metrics import Metric
+from pipeline.trials.stopping import Curve, Held, Stopping
 
 # Between two looks at a clock that may run out, at most this share of what is left is grown.
 STEP_SHARE = 0.1
 
 
 class FoldFit:
-    """Grow one learner with early stopping on its watched rows."""
+    """Grow one learner with early stopping on the rows held out (see stopping.py)."""
 
-    def __init__(self, family: Family, config: Config, job: Job, metric: Metric):
+    def __init__(
+        self,
+        family: Family,
+        config: Config,
+        job: Job,
+        metric: Metric,
+        parts: np.ndarray | None = None,
+        earlier: tuple[Curve, ...] = (),
+    ):
+        """metric: see `stopping_metric`. parts, earlier: see `Held`."""
         self.family = family
         self.job = job
-        self.metric = metric
         self.max_units = family.max_units(config)
         self.learner: Learner = family.start(job, config)
-        self.best_score = -math.inf
-        self.best_units = 0
-        self.best_predictions: np.ndarray | None = None
+        weight = None if job.table.weight is None else job.table.weight[job.watched]
+        self._stopping = Stopping(metric, Held(job.table.target[job.watched], weight, parts, earlier))
         self._unit_s: float | None = None
-        self._target = job.table.target[job.watched]
-        self._weight = None if job.table.weight is None else job.table.weight[job.watched]
+
+    @property
+    def best_units(self) -> int:
+        """The units that the model keeps."""
+        return self._stopping.best_units
+
+    @property
+    def predictions(self) -> np.ndarray | None:
+        """(n_watched, n_outputs) predictions whose number of units their own rows did not choose."""
+        return self._stopping.predictions
+
+    @property
+    def curve(self) -> Curve:
+        """The scores of all rows held out, look by look."""
+        return self._stopping.curve
 
     @property
     def is_over(self) -> bool:
@@ -67,14 +88,10 @@ class FoldFit:
         return int(min(max(STEP_SHARE * left_s / self._unit_s, 1), self.family.chunk))
 
     def _look(self) -> None:
-        predictions = self.learner.watch()
-        score = self.metric.score(self._target, predictions, self._weight)
-        if score > self.best_score or self.best_units == 0:
-            self.best_score, self.best_units = score, self.learner.n_units
-            self.best_predictions = predictions
+        if self._stopping.look(self.learner.n_units, self.learner.watch()):
             self.learner.mark()
 
     def finish(self) -> np.ndarray:
-        """Return the learner to its best state; return that state's watched predictions, (n_watched, n_outputs)."""
+        """Return the learner to the state that it keeps; return `predictions`."""
         self.learner.rewind()
-        return self.best_predictions
+        return self.predictions

@@ -6,12 +6,7 @@ import numpy as np
 
 from pipeline.data.folds import Folds
 from pipeline.data.table import BINARY, Table, Task
-from pipeline.metrics import METRICS, Metric, choose_threshold, metrics_for
-
-
-def growth_metric(metric: Metric) -> Metric:
-    """Return the metric that early stopping watches: decisions at a threshold are too coarse for it, so log loss."""
-    return METRICS["log_loss"] if metric.needs_threshold else metric
+from pipeline.metrics import Metric, choose_threshold, metrics_for
 
 
 def part_score(metric: Metric, task: Task, table: Table, rows: np.ndarray, predictions: np.ndarray) -> float:

@@ -33,7 +33,7 @@ from pipeline.search.children import child_space, random_child
 from pipeline.search.nas_source import N_DONORS
 from pipeline.search.space import load_space
 from pipeline.trials.fold_fit import FoldFit
-from pipeline.trials.scoring import growth_metric, part_score
+from pipeline.trials.scoring import part_score
 
 N_OTHERS = 8
 
@@ -48,7 +48,7 @@ class Ground:
 
     def trained(self, config: dict, n_epochs: int, bank: list[Path], folder: Path | None = None) -> float:
         """Return a child's best score after so many epochs; keep its model in `folder`."""
-        fit = FoldFit(get_family("nas"), config, self.job, growth_metric(self.metric))
+        fit = FoldFit(get_family("nas"), config, self.job, self.metric)
         if bank:
             fit.learner.inherit(bank)
         fit.grow_to(n_epochs)
@@ -56,7 +56,7 @@ class Ground:
             folder.mkdir()
             fit.learner.save(folder)
         job = self.job
-        return part_score(self.metric, job.task, job.table, job.watched, fit.best_predictions)
+        return part_score(self.metric, job.task, job.table, job.watched, fit.predictions)
 
 
 def ground(path: str, target: str, n_rows: int, seed: int) -> Ground:

@@ -77,23 +77,33 @@ def test_a_trial_climbs_every_rung_and_owns_its_predictions(arena, tmp_path, fam
     assert result.score > 0.98
 
 
-def test_the_saved_fold_models_are_those_that_made_the_out_of_fold_predictions(arena, tmp_path):
-    _, result = finish(climb(first_trial("lightgbm"), arena, means_in(tmp_path)))
+@pytest.mark.parametrize("family", ["linear", "lightgbm"])
+def test_the_saved_fold_models_are_close_to_what_made_the_out_of_fold_predictions(arena, tmp_path, family):
+    """A part of a fold is predicted at the units that other rows chose, the model keeps those that all rows chose."""
+    _, result = finish(climb(first_trial(family), arena, means_in(tmp_path)))
     oof = load_oof(result)
     for fold in range(arena.folds.n_folds):
         rows = arena.folds.valid_rows(fold)
-        model = get_family("lightgbm").load(tmp_path / f"fold{fold}")
-        np.testing.assert_allclose(model.predict(arena.table.take(rows)), oof[rows], rtol=1e-6)
+        said = get_family(family).load(tmp_path / f"fold{fold}").predict(arena.table.take(rows))
+        if family == "linear":
+            np.testing.assert_allclose(said, oof[rows], rtol=1e-6)
+        else:
+            assert np.corrcoef(said[:, 1], oof[rows, 1])[0, 1] > 0.99
 
 
-def test_out_of_fold_predictions_are_blind_to_their_own_fold(tmp_path):
-    """On a target of pure noise, honest out-of-fold predictions are no better than chance."""
-    rng = np.random.default_rng(3)
-    table = Table(rng.normal(size=(600, 5)).astype(np.float32), tuple("abcde"), target=rng.integers(0, 2, 600))
-    task = Task("binary", ("0", "1"))
-    arena = Arena(table.sealed(), task, make_folds(table, task, 3, 0), get_metric("roc_auc", "binary"), 0)
-    _, result = finish(climb(first_trial("extra_trees"), arena, means_in(tmp_path)))
-    assert abs(result.metrics["roc_auc"] - 0.5) < 0.08
+@pytest.mark.parametrize("family", ["lightgbm", "xgboost", "catboost", "extra_trees", "mlp"])
+def test_the_out_of_fold_score_of_pure_noise_is_chance(tmp_path, family):
+    """Early stopping on the rows that were scored gave .548 on 400 rows of noise, where fresh rows gave .496."""
+    scores = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        table = Table(rng.normal(size=(400, 5)).astype(np.float32), tuple("abcde"), target=rng.permutation(400) % 2)
+        task = Task("binary", ("0", "1"))
+        arena = Arena(table.sealed(), task, make_folds(table, task, 4, seed), get_metric("roc_auc", "binary"), seed)
+        _, result = finish(climb(first_trial(family), arena, means_in(tmp_path / str(seed))))
+        scores.append(result.score)
+    # The standard error of an area under the curve of 400 rows is .029 (Hanley and McNeil 1982); of six, .012.
+    assert abs(np.mean(scores) - 0.5) < 2.5 * 0.012
 
 
 def test_closing_the_generator_stops_the_trial_early(arena, tmp_path):
