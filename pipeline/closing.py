@@ -63,6 +63,7 @@ def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboar
         session.config.seed,
         partial(session.stacking_left_s, time.monotonic()),
         session.config.predict_budget_us,
+        session.dataset.encode_us,
     )
 
 

@@ -27,7 +27,10 @@ _LAST_MOMENT_S = 0.2
 
 @dataclass(frozen=True)
 class _Contest:
-    """What all rows have in common. target, weight: (n_rows,). limit_us: what a prediction may cost a row."""
+    """What all rows have in common.
+
+    target, weight: (n_rows,). limit_us: what a prediction of an encoded row may cost. encode_us: see build_leaderboard.
+    """
 
     oof: Mapping[str, np.ndarray]
     target: np.ndarray
@@ -39,6 +42,7 @@ class _Contest:
     time_left: Callable[[], float]
     pool: ThreadPoolExecutor
     limit_us: float
+    encode_us: float
 
     def model_us(self, trial: TrialResult) -> float:
         """Return the microseconds a row of one of a trial's fold models."""
@@ -49,7 +53,7 @@ class _Contest:
         model_us = [self.model_us(member) for member in members]
         enough = enough_models(len(self.target))
         folds = deal_folds(self.folds.n_folds, blend.weights, model_us, self.limit_us, enough)
-        predict_us = cost_us([len(of_member) for of_member in folds], model_us)
+        predict_us = cost_us([len(of_member) for of_member in folds], model_us) + self.encode_us
         names = tuple(member.trial_id for member in members)
         return replace(row, members=names, folds=folds, blend=blend, predict_us=predict_us)
 
@@ -70,6 +74,7 @@ def build_leaderboard(
     seed: int = 0,
     time_left: Callable[[], float] = lambda: float("inf"),
     predict_budget_us: float | None = None,
+    encode_us: float = 0.0,
 ) -> Leaderboard:
     """Return the leaderboard of all `results`, in any status, and of the ensembles of the completed ones.
 
@@ -78,15 +83,17 @@ def build_leaderboard(
     predict_budget_us: microseconds that a prediction may take a row. Trials and ensembles ask no more of their fold
         models than keep to it. A trial whose every model is dearer ranks below all others and is in no ensemble; where
         all are, the cheapest leads.
+    encode_us: microseconds that a raw row takes to become a row of the table, part of every prediction's cost.
     """
-    limit_us = affordable_us([trial.predict_us / folds.n_folds for trial in eligible(results)], predict_budget_us)
+    model_budget_us = None if predict_budget_us is None else predict_budget_us - encode_us
+    limit_us = affordable_us([trial.predict_us / folds.n_folds for trial in eligible(results)], model_budget_us)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        contest = _Contest(oof, target, weight, folds, task, metric, seed, time_left, pool, limit_us)
+        contest = _Contest(oof, target, weight, folds, task, metric, seed, time_left, pool, limit_us, encode_us)
         trials = [trial for trial in eligible(results) if contest.model_us(trial) <= limit_us]
         rows = list(pool.map(lambda result: _trial_row(result, contest), results))
         rows += _ensemble_rows(trials, contest)
     handicap = _handicap([trial.fold_scores for trial in trials], rows)
-    ranked = sorted(rows, key=lambda row: _place(row, metric, handicap, limit_us))
+    ranked = sorted(rows, key=lambda row: _place(row, metric, handicap, limit_us + encode_us))
     return Leaderboard(tuple(ranked), metric, task, handicap, predict_budget_us)
 
 

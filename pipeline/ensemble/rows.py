@@ -30,7 +30,8 @@ class LeaderboardRow:
     thresholds: the best threshold of each two-class decision metric on all rows.
     members, folds, blend: the trials that it predicts by, which of their fold models, and how; of a completed trial,
         itself.
-    fit_s: of an ensemble, its members' together. predict_us: microseconds a row, of all models that are asked.
+    fit_s: of an ensemble, its members' together. predict_us: microseconds a raw row, to encode it and by
+        all models that are asked.
     test: every metric on the test table as people read it, once scored.
     error: why a trial failed.
     """

@@ -28,9 +28,11 @@ class RunSummary:
     """What `run.json` says of a run; scores as people read them, durations in seconds of wall clock.
 
     phase_began_s: when each phase began, in seconds since the command did.
-    fit_cpu_s: processor seconds that all trials spent fitting and scoring.
+    fit_cpu_s: processor seconds that all trials spent fitting and scoring, whatever became of them; of a process that
+        was ended between rungs, the seconds since its last one.
     trial_handicap: what single trials' scores were lowered by to rank them beside ensembles.
-    predict_us: microseconds that the leader takes for a row. predict_budget_us: what it was to take at most, or None;
+    predict_us: microseconds that the leader takes for a raw row, encoding included.
+    predict_budget_us: what it was to take at most, or None;
         n_too_dear: trials and ensembles that take more and rank below it.
     test_score: None without test data. The ids of MLflow, model_uri and registered_*: None where the
         store was away.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -46,7 +47,8 @@ class Entry:
     is_told: whether the listener has heard of its start in this session.
     ran_out: whether there was no memory for it once, so that it has begun again on fewer rows.
     n_left: how many of the rungs in `progress` were reached before it last gave up its state.
-    left_fit_s, left_cpu_s: what it spent on states that it gave up.
+    left_fit_s, left_cpu_s: what it spent on states that it gave up, and before its process was ended between rungs.
+    heard_at: when its process began or last reported, on `time.monotonic()`'s scale; None while none works on it.
     """
 
     index: int
@@ -62,6 +64,7 @@ class Entry:
     n_left: int = 0
     left_fit_s: float = 0.0
     left_cpu_s: float = 0.0
+    heard_at: float | None = None
 
     @property
     def has_left_state(self) -> bool:
@@ -74,6 +77,14 @@ class Entry:
             self.n_left = len(self.progress)
             self.left_fit_s += self.progress[-1].fit_s
             self.left_cpu_s += self.progress[-1].cpu_s
+
+    def cut_off(self) -> None:
+        """Count what its process did since it last reported: by the clock, as it can say no more what it took."""
+        if self.heard_at is not None:
+            unreported_s = time.monotonic() - self.heard_at
+            self.left_fit_s += unreported_s
+            self.left_cpu_s += unreported_s
+            self.heard_at = None
 
     def with_all_costs(self, result: TrialResult) -> TrialResult:
         """Return the result with the cost of states that were given up."""
@@ -169,12 +180,14 @@ class SearchLog:
         entry.actor = actor
         if entry.result is None:
             entry.is_running = True
+            entry.heard_at = time.monotonic()
             if not entry.is_told:
                 entry.is_told = True
                 self._listener.trial_started(entry.trial)
 
     def progressed(self, trial_id: str, progress: Progress) -> None:
         entry = self._entries[trial_id]
+        entry.heard_at = time.monotonic()
         entry.reached(progress)
         if self._journal:
             self._journal.progressed(trial_id, progress)
@@ -191,6 +204,7 @@ class SearchLog:
         """Let a trial go on as `trial`, from another member's state."""
         entry = self._entries[trial_id]
         entry.leave_state()
+        entry.heard_at = None
         entry.trial = trial
         if self._journal:
             self._journal.took_up(trial)
@@ -206,12 +220,13 @@ class SearchLog:
     def left_open(self, entry: Entry, reason: str) -> None:
         """Count a trial as stopped because the search is over; a resumed run goes on with it."""
         if entry.result is None:
+            entry.cut_off()
             self._end(entry, entry.cut_short(reason))
         self._look_whether_idle()
 
     def _end(self, entry: Entry, result: TrialResult) -> None:
         entry.result = entry.with_all_costs(result)
-        entry.is_running = False
+        entry.is_running, entry.heard_at = False, None
         self._listener.trial_finished(entry.result)
 
     def exhausted(self) -> None:

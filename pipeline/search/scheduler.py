@@ -115,6 +115,7 @@ class FamilyScheduler(TrialScheduler):
         for result in finished_since([entry], self._folder):  # it died on its way to say so
             self._log.ended(result)
             return
+        entry.cut_off()
         is_preempted = trial.run_metadata.num_failures == 0 or any(said in error for said in NODE_DIED)
         if ran_out_of_memory(error) and not is_preempted:
             self._ran_out(entry, failed(entry.trial, error.splitlines()[-1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Generator
 
@@ -20,6 +21,7 @@ class Attempt:
         self._trial = trial
         self._start = start
         self._climb: Climb | None = None
+        self._started_s, self._cpu_started_s = time.monotonic(), time.process_time()
 
     def advance(self) -> Progress | TrialResult:
         """Return the progress at the next rung, or the result at the end."""
@@ -30,7 +32,9 @@ class Attempt:
         except StopIteration as end:
             return end.value
         except Exception as error:  # whatever a library raises ends this trial, and only this trial
-            return failed(self._trial, f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
+            reason = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+            spent_s, cpu_s = time.monotonic() - self._started_s, time.process_time() - self._cpu_started_s
+            return failed(self._trial, reason, spent_s, cpu_s)
 
     def close(self) -> None:
         """Stop early and let go of the fitted models."""
@@ -39,8 +43,11 @@ class Attempt:
             self._climb = None
 
 
-def failed(trial: Trial, error: str) -> TrialResult:
-    """Return the result of a trial that broke; the first line of `error` is the reason shown."""
+def failed(trial: Trial, error: str, fit_s: float = 0.0, cpu_s: float = 0.0) -> TrialResult:
+    """Return the result of a trial that broke; the first line of `error` is the reason shown.
+
+    fit_s, cpu_s: wall-clock and processor seconds that it had taken by then.
+    """
     return TrialResult(
         trial_id=trial.trial_id,
         family=trial.family,
@@ -49,6 +56,8 @@ def failed(trial: Trial, error: str) -> TrialResult:
         status=FAILED,
         rungs_reached=0,
         n_rungs=0,
+        fit_s=fit_s,
+        cpu_s=cpu_s,
         rows_share=trial.rows_share,
         error=error,
     )

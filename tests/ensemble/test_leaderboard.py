@@ -214,6 +214,16 @@ def test_within_a_budget_the_leader_is_the_best_that_keeps_to_it(budget):
     assert board.n_too_dear == len(within) - sum(within) > 0
 
 
+def test_encoding_a_row_is_part_of_what_a_prediction_costs():
+    """`predict_us` left out what turning a raw row into numbers takes."""
+    world = _costly_world([10.0, 10.1, 10.2, 12.0, 30.0, 60.0])
+    free, dear = _board(world), _board(world, encode_us=3.0)
+    assert [row.predict_us for row in dear.rows] == pytest.approx([row.predict_us + 3.0 for row in free.rows])
+    within = _board(world, predict_budget_us=5.0, encode_us=3.0)
+    assert within.leader.predict_us <= 5.0
+    assert len(within.leader.members) == 1
+
+
 def test_what_is_learnt_without_a_fold_keeps_to_the_budget_too():
     world = _costly_world([10.0, 11.0, 12.0, 13.0, 14.0, 15.0])
     trials, table = world.results, world.table

@@ -188,6 +188,20 @@ def test_an_exception_fails_the_trial_and_keeps_the_traceback(arena, tmp_path):
     assert outcome.trial_id == "lightgbm-0000"
 
 
+def test_a_trial_that_fails_says_what_it_took(arena, tmp_path, monkeypatch):
+    """Failed trials counted as if they had cost nothing."""
+
+    def breaks(*_):
+        sum(range(2_000_000))
+        raise PowerCutError("dark")
+
+    monkeypatch.setattr(climb_module, "FoldFit", breaks)
+    trial = first_trial("linear")
+    outcome = Attempt(trial, lambda: climb(trial, arena, means_in(tmp_path))).advance()
+    assert outcome.status == FAILED
+    assert min(outcome.fit_s, outcome.cpu_s) > 0
+
+
 def test_a_result_survives_its_file(arena, tmp_path):
     _, result = finish(climb(first_trial("linear"), arena, means_in(tmp_path)))
     result.save(tmp_path)

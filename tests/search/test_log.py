@@ -1,0 +1,54 @@
+"""What a trial has cost, whatever became of its process."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from played_search import Nobody, completed
+
+from pipeline.search.log import SearchLog
+from pipeline.trials.trial import Progress, Trial
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that `time.monotonic` says; a test moves them."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def begun(log: SearchLog) -> Trial:
+    trial = Trial("linear-0000", "linear", {})
+    log.add(trial)
+    log.started(trial.trial_id, None)
+    return trial
+
+
+def test_a_trial_cut_between_rungs_costs_what_it_took_since_the_last(clock: list[float]) -> None:
+    """`fit_cpu_s` left out whatever came after a trial's last rung."""
+    log = SearchLog(Nobody())
+    trial = begun(log)
+    clock[0] += 4
+    log.progressed(trial.trial_id, Progress(1, 3, 0.5, 10, fit_s=4.0, cpu_s=3.0))
+    clock[0] += 5
+    log.left_open(log.entry(trial.trial_id), "the search was over")
+    result = log.entry(trial.trial_id).result
+    assert (result.fit_s, result.cpu_s) == (9.0, 8.0)
+
+
+def test_a_trial_that_says_itself_what_it_took_costs_no_more(clock: list[float]) -> None:
+    log = SearchLog(Nobody())
+    trial = begun(log)
+    clock[0] += 4
+    log.ended(completed(trial, 0.5, fit_s=2.0))
+    assert log.entry(trial.trial_id).result.fit_s == 2.0
+
+
+def test_a_trial_that_never_ran_costs_nothing(clock: list[float]) -> None:
+    log = SearchLog(Nobody())
+    entry = log.add(Trial("linear-0000", "linear", {}))
+    clock[0] += 4
+    log.left_open(entry, "the search was over")
+    assert entry.result.fit_s == 0
