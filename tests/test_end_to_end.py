@@ -121,9 +121,9 @@ def test_predictions_equal_the_registered_models_whatever_the_columns_look_like(
     ended = stacktune("predict", run.folder, "new.parquet", "--output", "out.parquet", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     predictions = pd.read_parquet(tmp_path / "out.parquet")
-    assert list(predictions.columns) == ["benign", "malignant"]
+    assert list(predictions.columns) == ["prediction", "benign", "malignant"]
     assert len(predictions) == len(shuffled)
-    np.testing.assert_allclose(predictions.sum(axis=1), 1)
+    np.testing.assert_allclose(predictions[["benign", "malignant"]].sum(axis=1), 1)
     code = (
         "import sys, mlflow, pandas as pd\n"
         f"mlflow.set_tracking_uri('sqlite:///{run.folder.parent / 'mlflow.db'}')\n"

@@ -81,13 +81,13 @@ def test_a_run_leaves_what_the_readme_lists(desk):
     assert (desk / "stacktune-runs" / "mlflow.db").is_file()
 
 
-def test_predictions_are_a_probability_a_class_for_each_row(desk):
+def test_predictions_are_a_decision_and_a_probability_a_class_for_each_row(desk):
     by_folder = pd.read_parquet(desk / "predictions.parquet")
     by_name = pd.read_csv(desk / "predictions.csv")
-    assert list(by_folder.columns) == ["<=50K", ">50K"]
+    assert list(by_folder.columns) == ["prediction", "<=50K", ">50K"]
     assert len(by_folder) == 37
-    np.testing.assert_allclose(by_folder.sum(axis=1), 1.0)
-    np.testing.assert_allclose(by_folder, by_name)
+    np.testing.assert_allclose(by_folder[["<=50K", ">50K"]].sum(axis=1), 1.0)
+    pd.testing.assert_frame_equal(by_folder, by_name)
 
 
 @pytest.mark.parametrize("block", blocks("python"))

@@ -177,7 +177,8 @@ def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: l
     started_s = time.thread_time()  # other threads start Ray and MLflow meanwhile
     table = replace(schema.encode(frame), target=target, weight=weight)
     encode_us = (time.thread_time() - started_s) * 1e6 / table.n_rows
-    notes = [*notes, *weight_notes, *schema_notes, *_leak_notes(table, task, config.target)]
+    notes = [*notes, *_naming_notes(task, config.target), *weight_notes, *schema_notes]
+    notes += _leak_notes(table, task, config.target)
     return Dataset(
         table=table,
         schema=schema,
@@ -190,6 +191,12 @@ def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: l
         sample=_sample_of(frame[schema.column_names]),
         encode_us=encode_us,
     )
+
+
+def _naming_notes(task: Task, target_name: str) -> list[str]:
+    if "prediction" not in task.classes:
+        return []
+    return [f"{target_name} has a class 'prediction', so predictions name the decided class {task.prediction_name!r}"]
 
 
 def _leak_notes(table: Table, task: Task, target_name: str) -> list[str]:

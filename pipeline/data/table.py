@@ -12,10 +12,15 @@ BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
 
 @dataclass(frozen=True)
 class Task:
-    """What is predicted. `classes` holds the text of each class in code order; it is empty for regression."""
+    """What is predicted.
+
+    classes: the text of each class in code order; empty for regression.
+    labels: the classes as the target itself holds them: truth values, numbers or text.
+    """
 
     kind: str
     classes: tuple[str, ...] = ()
+    labels: tuple[bool | int | float | str, ...] = ()
 
     @property
     def is_classification(self) -> bool:
@@ -25,6 +30,14 @@ class Task:
     def n_outputs(self) -> int:
         """Columns of a prediction: one probability a class, or one value."""
         return len(self.classes) if self.is_classification else 1
+
+    @property
+    def prediction_name(self) -> str:
+        """What a prediction's column of values or decided classes is called: "prediction", unless a class is."""
+        name = "prediction"
+        while name in self.classes:
+            name += "_"
+        return name
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import decimal
+import numbers
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from pipeline.data.folds import FEWEST_FOLDS
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Task
 from pipeline.data.values import (
+    BOOLEAN,
     DATETIME,
     NUMERIC,
     OTHER,
@@ -112,7 +117,26 @@ def make_task(target: pd.Series, kind: str) -> Task:
     values = pd.to_numeric(pd.Series(classes, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
     if np.isfinite(values).all():
         classes = [classes[place] for place in np.argsort(values, kind="stable")]
-    return Task(kind, tuple(classes))
+    return Task(kind, tuple(classes), _labels(target, classes))
+
+
+def _labels(target: pd.Series, classes: Sequence[str]) -> tuple[bool | int | float | str, ...]:
+    """Return the classes as truth values or numbers where the target holds such, whatever type carries them.
+
+    Whole numbers are whole, so that a table gives the same labels with and without a missing target beside them.
+    """
+    is_coded = isinstance(target.dtype, pd.CategoricalDtype)
+    content = content_of(pd.Series(target.cat.categories) if is_coded else target)
+    if content == BOOLEAN:
+        return tuple(truth_of(text) == "True" for text in classes)
+    codes, texts = coded_text(target)
+    places, rows = np.unique(codes, return_index=True)
+    first_row = {texts[place]: row for place, row in zip(places, rows, strict=True) if place >= 0}
+    values = [target.iloc[first_row[text]] for text in classes]
+    if content != NUMERIC or not all(isinstance(value, numbers.Real | decimal.Decimal) for value in values):
+        return tuple(classes)  # durations are among what counts as numbers
+    kind = int if all(value == int(value) for value in values) else float
+    return tuple(map(kind, values))
 
 
 def encode_target(target: pd.Series, task: Task) -> np.ndarray:

@@ -50,25 +50,38 @@ class Leader:
     folder: Path
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return one row an input row, in order: a probability column a class, or the column "prediction".
+        """Return the column "prediction" and, of classes, a column of probabilities for each, named by its text.
 
-        Columns may come in any order and others are ignored; DataError names one that is missing.
+        frame: its columns may come in any order and others are ignored; DataError names one that is missing. Its index
+            is the predictions' own. "prediction" holds values, or decided classes as the target held them; it is called
+            "prediction_" where a class has that name.
         """
         import pandas as pd
 
-        columns = list(self.task.classes) if self.task.is_classification else ["prediction"]
-        return pd.DataFrame(self.predict_table(self.schema.encode(frame)), columns=columns, copy=False)
+        predicted = self.predict_table(self.schema.encode(frame))
+        decided = self._decided(predicted, frame.index)
+        if not self.task.is_classification:
+            return decided.to_frame()
+        chances = pd.DataFrame(predicted, frame.index, list(self.task.classes), copy=False)
+        chances.insert(0, decided.name, decided.array)
+        return chances
 
     def predict_table(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64 predictions of an encoded table, each member asked once."""
         return self.blend.combine(predict_members(self.members, table))
 
-    def labels(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return (n_rows,) decided classes as text, two of them at `threshold`; for regression the values."""
-        prediction = self.predict_table(self.schema.encode(frame))
+    def labels(self, frame: pd.DataFrame) -> pd.Series:
+        """Return the column "prediction" of `predict(frame)` alone, as scikit-learn's `predict` does."""
+        return self._decided(self.predict_table(self.schema.encode(frame)), frame.index)
+
+    def _decided(self, predicted: np.ndarray, index: pd.Index) -> pd.Series:
+        """Return values, or classes: two are decided at `threshold`, the likeliest of more."""
+        import pandas as pd
+
         if not self.task.is_classification:
-            return prediction[:, 0]
-        return np.array(self.task.classes, dtype=object)[decide(prediction, self.threshold)]
+            return pd.Series(predicted[:, 0], index, name=self.task.prediction_name, copy=False)
+        labels = pd.Index(self.task.labels or self.task.classes)
+        return pd.Series(labels[decide(predicted, self.threshold)].array, index, name=self.task.prediction_name)
 
     def save(self, folder: Path) -> None:
         """Copy this leader into `folder`, made if need be. What `load` reads from it runs no code."""
@@ -95,7 +108,7 @@ class Leader:
         members = tuple(load_member(folder / _MEMBERS / name, name, family) for name, family in names)
         return cls(
             schema=Schema.from_dict(said["schema"]),
-            task=Task(said["task"], tuple(said["classes"])),
+            task=Task(said["task"], tuple(said["classes"]), tuple(said["labels"])),
             target_name=said["target"],
             metric_name=said["metric"],
             threshold=said["threshold"],
@@ -123,6 +136,7 @@ def build_leader(
         "name": row.name,
         "task": dataset.task.kind,
         "classes": list(dataset.task.classes),
+        "labels": list(dataset.task.labels),
         "target": dataset.target_name,
         "metric": metric.name,
         "threshold": row.thresholds.get(metric.name, 0.5),

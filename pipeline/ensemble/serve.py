@@ -18,7 +18,7 @@ class Served:
         self.leader = leader
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Return `Leader.predict(model_input)`: a column a class, or `prediction`. There are no params."""
+        """Return `Leader.predict(model_input)`, with the input's index. There are no params."""
         return self.leader.predict(model_input)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from in_process import fit
 from threadpoolctl import ThreadpoolController
 
 from pipeline.config import RunConfig
@@ -72,6 +73,12 @@ class Run:
         self.leader = build_leader(self.board, self.results, self.dataset, self.metric, folder / "leader")
 
 
+def _numbers(leader, frame):
+    """Return the probabilities or values of a prediction, without the decided classes."""
+    predicted = leader.predict(frame)
+    return predicted[list(leader.task.classes) or ["prediction"]].to_numpy()
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     return {kind: Run(kind, tmp_path_factory.mktemp(kind)) for kind in KINDS}
@@ -81,12 +88,14 @@ def runs(tmp_path_factory):
 def test_it_predicts_a_row_per_row_in_named_columns(runs, kind):
     run = runs[kind]
     predicted = run.leader.predict(run.raw)
-    names = {"binary": ["no", "yes"], "multiclass": ["low", "mid", "top"], "regression": ["prediction"]}[kind]
-    assert predicted.columns.tolist() == names
+    names = {"binary": ["no", "yes"], "multiclass": ["low", "mid", "top"], "regression": []}[kind]
+    assert predicted.columns.tolist() == ["prediction", *names]
     assert predicted.index.equals(pd.RangeIndex(len(run.raw)))
-    assert np.isfinite(predicted.to_numpy()).all()
-    if kind != "regression":
-        assert predicted.sum(axis=1).to_numpy() == pytest.approx(1)
+    if kind == "regression":
+        assert np.isfinite(predicted["prediction"]).all()
+    else:
+        assert predicted["prediction"].isin(names).all()
+        assert predicted[names].sum(axis=1).to_numpy() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,7 +106,7 @@ def test_it_is_the_blend_of_the_mean_of_fold_models(runs, kind):
         np.mean([predictor.predict(table) for predictor in member.predictors], axis=0) for member in leader.members
     ]
     assert [len(member.predictors) for member in leader.members] == [len(folds) for folds in run.board.leader.folds]
-    assert leader.predict(run.raw).to_numpy() == pytest.approx(leader.blend.combine(means))
+    assert _numbers(leader, run.raw) == pytest.approx(leader.blend.combine(means))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -113,35 +122,35 @@ def test_saved_and_loaded_it_predicts_the_same_without_the_trials(runs, kind, tm
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_row_is_predicted_alone_as_in_company(runs, kind):
     run = runs[kind]
-    together = run.leader.predict(run.raw).to_numpy()
+    together = _numbers(run.leader, run.raw)
     for position in (0, 17):
-        alone = run.leader.predict(run.raw.iloc[[position]]).to_numpy()
+        alone = _numbers(run.leader, run.raw.iloc[[position]])
         assert alone == pytest.approx(together[[position]], abs=1e-6)
 
 
 def test_columns_in_any_order_extra_ones_and_unseen_values(runs):
     run = runs["binary"]
-    turned = run.raw[["truth", "day", "colour", "size"]].assign(extra=1).set_index(np.arange(240) + 7)
+    turned = run.raw[["truth", "day", "colour", "size"]].assign(extra=1)
     pd.testing.assert_frame_equal(run.leader.predict(turned), run.leader.predict(run.raw))
     odd = pd.DataFrame({"size": [np.nan, np.inf], "colour": ["never seen", None], "day": [None, "2031-05-01"]})
-    assert np.isfinite(run.leader.predict(odd).to_numpy()).all()
+    assert np.isfinite(_numbers(run.leader, odd)).all()
     with pytest.raises(DataError, match="colour"):
         run.leader.predict(run.raw.drop(columns="colour"))
 
 
 def test_many_rows_are_predicted_block_by_block_as_at_once(runs, monkeypatch):
     run = runs["multiclass"]
-    at_once = run.leader.predict(run.raw)
+    at_once = _numbers(run.leader, run.raw)
     monkeypatch.setattr("pipeline.ensemble.member._BLOCK_ROWS", 100)
-    assert run.leader.predict(run.raw).to_numpy() == pytest.approx(at_once.to_numpy())
+    assert _numbers(run.leader, run.raw) == pytest.approx(at_once)
 
 
 def test_threads_that_predict_at_once_do_not_disturb_each_other(runs):
     """LightGBM's booster remembers which of its trees are asked, whoever asks."""
     run = runs["binary"]
-    alone, few = run.leader.predict(run.raw).to_numpy(), run.raw.iloc[:3]
+    alone, few = _numbers(run.leader, run.raw), run.raw.iloc[:3]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda step: run.leader.predict(few if step % 2 else run.raw).to_numpy(), range(40)))
+        answers = list(pool.map(lambda step: _numbers(run.leader, few if step % 2 else run.raw), range(40)))
     for step, answer in enumerate(answers):
         assert answer == pytest.approx(alone[:3] if step % 2 else alone, abs=1e-12)
 
@@ -157,6 +166,65 @@ def test_the_callers_own_threads_are_as_many_as_before(runs):
 def test_no_rows_are_no_predictions(runs):
     run = runs["regression"]
     assert run.leader.predict(run.raw.iloc[:0]).shape == (0, 1)
+    assert runs["binary"].leader.predict(run.raw.iloc[:0]).shape == (0, 3)
+
+
+INDICES = {
+    "shuffled": lambda n: np.random.default_rng(1).permutation(n),
+    "duplicated": lambda n: np.arange(n) % 7,
+    "text": lambda n: [f"row {place % 50}" for place in range(n)],
+    "times": lambda n: pd.date_range("2024-01-01", periods=n, name="when")[::-1],
+    "levels": lambda n: pd.MultiIndex.from_arrays([np.arange(n) % 5, np.arange(n)], names=["shop", "day"]),
+}
+
+
+@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_predictions_have_the_index_of_the_rows(runs, kind, index):
+    """`frame["p"] = model.predict(frame)["yes"]` gave a shuffled frame's rows each other's predictions."""
+    run = runs[kind]
+    frame = run.raw.set_index(pd.Index(INDICES[index](len(run.raw))))
+    predicted = run.leader.predict(frame)
+    pd.testing.assert_index_equal(predicted.index, frame.index)
+    pd.testing.assert_frame_equal(predicted.reset_index(drop=True), run.leader.predict(run.raw))
+    pd.testing.assert_series_equal(run.leader.labels(frame), predicted["prediction"])
+    frame["p"] = predicted["prediction"]
+    assert frame["p"].tolist() == predicted["prediction"].tolist()
+
+
+LABELS = {
+    "whole numbers": ([0, 1], "int64"),
+    "numbers beside nulls": ([1.0, 2.0], "int64"),
+    "fractions": (np.array([0.1, 0.2], np.float32), "float64"),
+    "truth values": ([False, True], "bool"),
+    "text of digits": (["0", "1"], "str"),
+    "text": (["no", "yes"], "str"),
+    "a dictionary of numbers": (pd.Categorical([3, 5]), "int64"),
+}
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_decided_classes_are_values_of_the_targets_own_kind(case, tmp_path):
+    """Decided classes came as text: compared with a target of 0 and 1, every one of them was wrong."""
+    values, dtype = LABELS[case]
+    signal = np.random.default_rng(2).normal(size=200)
+    target = pd.Series(values).take((signal > 0).astype(int)).reset_index(drop=True)
+    frame = pd.DataFrame({"signal": signal, "target": target})
+    leader = fit(frame, "target", tmp_path, families=("linear",)).leader
+    predicted = leader.predict(frame)["prediction"]
+    assert str(predicted.dtype) == dtype
+    assert (predicted == frame["target"].astype(frame["target"].to_list()[0].__class__)).mean() > 0.95
+    pd.testing.assert_series_equal(Leader.load(leader.folder).predict(frame)["prediction"], predicted)
+
+
+def test_a_class_called_prediction_has_its_own_column(tmp_path):
+    signal = np.random.default_rng(3).normal(size=200)
+    frame = pd.DataFrame({"signal": signal, "kind": np.where(signal > 0, "prediction", "guess")})
+    fitted = fit(frame, "kind", tmp_path, families=("linear",))
+    predicted = fitted.leader.predict(frame)
+    assert set(predicted.columns) == {"prediction_", "guess", "prediction"}
+    assert (predicted["prediction_"] == frame["kind"]).mean() > 0.95
+    assert any("'prediction_'" in note for note in fitted.dataset.notes)
 
 
 def test_labels_are_decided_at_the_threshold_learnt_for_the_metric(tmp_path):
@@ -169,7 +237,7 @@ def test_labels_are_decided_at_the_threshold_learnt_for_the_metric(tmp_path):
 def test_labels_are_the_likeliest_class_or_the_value(runs):
     run = runs["multiclass"]
     predicted = run.leader.predict(run.raw)
-    assert run.leader.labels(run.raw).tolist() == predicted.idxmax(axis=1).tolist()
+    assert run.leader.labels(run.raw).tolist() == predicted.drop(columns="prediction").idxmax(axis=1).tolist()
     run = runs["regression"]
     assert run.leader.labels(run.raw).tolist() == run.leader.predict(run.raw)["prediction"].tolist()
 

@@ -158,7 +158,7 @@ def test_a_stranger_predicts_with_the_registered_leader_as_the_leader_does(
     assert Path(said["code"]).parts[-3:] == ("code", "pipeline", "__init__.py")
     assert not said["ray"]
     assert said["inputs"] == said["example"] == ["amount", "count", "place", "member", "day"]
-    assert said["outputs"] == ["no", "yes"]
+    assert said["outputs"] == ["prediction", "no", "yes"]
 
     client = MlflowClient(store_uri)
     version = client.get_model_version_by_alias("late parcels", "leader")
@@ -198,7 +198,25 @@ def test_frames_of_other_types_are_predicted_as_by_the_leader(run, sqlite_uri, t
     frame.to_parquet(tmp_path / "few.parquet")
     predicted, _ = ask_a_stranger(sqlite_uri, record.model_uri, tmp_path / "few.parquet", tmp_path)
     pd.testing.assert_frame_equal(predicted, run.leader.predict(frame))
-    assert np.isfinite(predicted.to_numpy()).all()
+    assert np.isfinite(predicted[["no", "yes"]].to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.Index(np.random.default_rng(1).permutation(300)),
+        pd.Index(np.arange(300) % 7, name="shop"),
+        pd.MultiIndex.from_product([["a", "b"], range(150)], names=["shop", "day"]),
+    ],
+)
+def test_served_predictions_have_the_index_of_the_rows(run, tmp_path, sqlite_uri, index):
+    """Predictions had an index of their own, so that pandas gave them to other rows."""
+    _, record = register(run, sqlite_uri, tmp_path / "out", "rows in any order")
+    pd.read_parquet(run.table).set_index(index).to_parquet(tmp_path / "turned.parquet")
+    predicted, _ = ask_a_stranger(sqlite_uri, str(record.folder), tmp_path / "turned.parquet", tmp_path)
+    pd.testing.assert_index_equal(predicted.index, index)
+    in_order = run.leader.predict(pd.read_parquet(run.table))
+    pd.testing.assert_frame_equal(predicted.reset_index(drop=True), in_order)
 
 
 def test_the_alias_moves_to_the_newest_leader_and_names_its_folder(run, store_uri, tmp_path, monkeypatch):
