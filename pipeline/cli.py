@@ -147,6 +147,13 @@ def run(
         str | None,
         typer.Option(metavar="NAME", help="What is optimised. [default: roc_auc, log_loss or rmse, by the task]"),
     ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Of two classes, the one that f1 is about. [default: True, yes, the larger or the rarer]",
+        ),
+    ] = None,
     time_budget: TimeBudget = None,
     max_trials: MaxTrials = None,
     max_failures: Annotated[

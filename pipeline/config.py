@@ -33,6 +33,7 @@ class RunConfig:
     n_folds: 1 for a holdout; None leaves it to the plan.
     predict_budget_us: microseconds of one core that the leader may take for a row; None is no limit. Trials are timed,
         so even a reproducible search may then choose another leader among the same trials.
+    positive: of two classes, the one that F1, average precision and thresholds are about; None leaves it to the data.
     test_size: share of the rows, above 0 and below 1.
     sample_rows: how many rows are read at most, with the same share of each class; None reads all.
     storage: folder or URI below which the run's folder is copied as it grows.
@@ -45,6 +46,7 @@ class RunConfig:
     target: str
     task: str = "auto"
     metric: str | None = None
+    positive: str | None = None
     time_budget_s: float | None = None
     max_trials: int | None = None
     max_failures: int = 3
@@ -107,6 +109,11 @@ def _refuse_bool(value: Any) -> Any:
     return value
 
 
+def _spell_bool(value: Any) -> Any:
+    """Take what YAML makes of `true` and `yes` for the text of a class."""
+    return str(value) if isinstance(value, bool) else value
+
+
 Text = Annotated[str, Field(min_length=1)]
 PlainCount = Annotated[int, Field(ge=1)]
 Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1)]
@@ -121,6 +128,7 @@ class _Settings(BaseModel):
     target: Text
     task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
     metric: Text | None = None
+    positive: Annotated[Text, BeforeValidator(_spell_bool)] | None = None
     time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None
     max_trials: Count | None = None
     max_failures: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)] = 3

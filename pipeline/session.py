@@ -215,7 +215,7 @@ def tracked(
     else:
         profile = {"n_rows": dataset.table.n_rows, "n_features": len(dataset.schema.feature_names)}
         tracker.log_dataset(dataset.name, dataset.source, dataset.digest, profile)
-    tracker.log_task(dataset.task.kind, metric)
+    tracker.log_task(dataset.task.kind, metric, dataset.task.positive)
     params = {name: value for name, value in asdict(config).items() if value not in (None, ())}
     tracker.log_config((folder / CONFIG).read_text(encoding="utf-8"), params)
     status = "FAILED"

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
 COMMANDS = ["demo", "run", "predict", "leaderboard", "sync", "ui"]
 RUN_FLAGS = [
-    *("target", "task", "metric", "time-budget", "max-trials", "max-failures", "families", "folds", "predict-budget"),
+    *("target", "task", "metric", "positive"),
+    *("time-budget", "max-trials", "max-failures", "families", "folds", "predict-budget"),
     *(
         "controller",
         "test-data",

@@ -164,6 +164,7 @@ NAMES = st.text("abcdefghijk_", min_size=1)
         target=TEXT,
         task=st.sampled_from(["auto", "binary", "multiclass", "regression"]),
         metric=st.none() | NAMES,
+        positive=st.none() | TEXT,
         time_budget_s=st.integers(1, 10**6).map(lambda tenths: tenths / 10),
         max_trials=st.none() | st.integers(1, 1000),
         families=st.lists(NAMES, unique=True).map(tuple),

@@ -16,6 +16,7 @@ from pipeline.data.files import without_secrets
 from pipeline.data.folds import FEWEST_FOLDS, held_out_rows
 from pipeline.data.leaks import telling_features
 from pipeline.data.memory import check_fits
+from pipeline.data.positive import with_positive_class
 from pipeline.data.read import Source, read_source, release_memory, size_of
 from pipeline.data.sample import Sample
 from pipeline.data.schema import Schema, infer_schema
@@ -168,6 +169,8 @@ def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: l
         raise DataError(
             f"the target {config.target!r} has one class only in the training rows: there is nothing to learn."
         )
+    task, target, positive_notes = with_positive_class(task, target, config.positive, config.target)
+    notes = [*notes, *positive_notes, *_naming_notes(task, config.target)]
     check_class_sizes(target, task, config.n_folds or FEWEST_FOLDS, config.target)
     if not task.is_classification:
         check_magnitude(target, config.target)
@@ -177,8 +180,7 @@ def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: l
     started_s = time.thread_time()  # other threads start Ray and MLflow meanwhile
     table = replace(schema.encode(frame), target=target, weight=weight)
     encode_us = (time.thread_time() - started_s) * 1e6 / table.n_rows
-    notes = [*notes, *_naming_notes(task, config.target), *weight_notes, *schema_notes]
-    notes += _leak_notes(table, task, config.target)
+    notes = [*notes, *weight_notes, *schema_notes, *_leak_notes(table, task, config.target)]
     return Dataset(
         table=table,
         schema=schema,

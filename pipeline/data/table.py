@@ -14,7 +14,7 @@ BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
 class Task:
     """What is predicted.
 
-    classes: the text of each class in code order; empty for regression.
+    classes: the text of each class in code order; empty for regression. Of two classes the second is the positive one.
     labels: the classes as the target itself holds them: truth values, numbers or text.
     """
 
@@ -30,6 +30,11 @@ class Task:
     def n_outputs(self) -> int:
         """Columns of a prediction: one probability a class, or one value."""
         return len(self.classes) if self.is_classification else 1
+
+    @property
+    def positive(self) -> str | None:
+        """The class that F1, average precision and thresholds are about; None unless there are two."""
+        return self.classes[1] if self.kind == BINARY else None
 
     @property
     def prediction_name(self) -> str:

@@ -105,10 +105,14 @@ class Tracker:
             raise RuntimeError("the tracking thread ended before it opened a run; its traceback is above")
         return self._worker.ids
 
-    def log_task(self, kind: str, metric: Metric) -> None:
-        """Say what is predicted and judged by; needed before the first score, which is logged as people read it."""
+    def log_task(self, kind: str, metric: Metric, positive: str | None = None) -> None:
+        """Say what is predicted and judged by; needed before the first score, which is logged as people read it.
+
+        positive: the positive one of two classes.
+        """
         self._task_kind, self._metric = kind, metric
-        self._worker.put(Update(tags={"task": kind, "metric": metric.name}))
+        tags = {"task": kind, "metric": metric.name} | ({} if positive is None else {"positive": positive})
+        self._worker.put(Update(tags=tags))
 
     def log_dataset(
         self,

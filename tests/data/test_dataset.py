@@ -46,7 +46,10 @@ def test_a_table_is_encoded_with_its_target(load):
     assert dataset.table.target.dtype == np.int32
     np.testing.assert_array_equal(dataset.table.target, np.arange(60) % 2)
     pd.testing.assert_frame_equal(dataset.sample, frame[["x", "k"]].head(5), check_dtype=False)
-    assert dataset.notes == ("y has two values, so the task is binary classification; --task overrides this",)
+    assert dataset.notes == (
+        "y has two values, so the task is binary classification; --task overrides this",
+        "yes is the positive class of y, as it affirms; --positive overrides this",
+    )
 
 
 def test_the_sample_holds_values_and_no_dictionaries(load):

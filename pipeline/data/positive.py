@@ -1,0 +1,85 @@
+"""Which of two classes is the positive one: the one that F1, average precision and thresholds are about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.data.table import BINARY, Task
+from pipeline.data.values import truth_of
+from pipeline.errors import DataError, nearest
+
+# Pairs of which the first affirms. Numbers need none: the larger is positive, as scikit-learn has it.
+_PAIRS = (
+    ("true", "false"),
+    ("yes", "no"),
+    ("y", "n"),
+    ("t", "f"),
+    ("on", "off"),
+    ("positive", "negative"),
+    ("pos", "neg"),
+    ("+", "-"),
+)
+
+
+def with_positive_class(
+    task: Task, target: np.ndarray, asked: str | None, target_name: str
+) -> tuple[Task, np.ndarray, list[str]]:
+    """Return the task and its codes with the positive of two classes last, and a sentence that says why it is.
+
+    target: (n,) codes of `task`, of the training rows. asked: a class, or None for the affirmative, the larger of two
+    numbers, or else the rarer. Raises DataError where `asked` is no class, or there are not two.
+    """
+    if task.kind != BINARY:
+        if asked is not None:
+            raise DataError(
+                f"--positive {asked!r} needs a target of two classes, but {target_name!r} is a {task.kind} target. "
+                "Leave --positive out."
+            )
+        return task, target, []
+    if asked is None:
+        code, why = _default(task, target)
+        why += "; --positive overrides this"
+    else:
+        code, why = _code_of(asked, task, target_name), "as --positive asks"
+    notes = [f"{task.classes[code]} is the positive class of {target_name}, {why}"]
+    if code == 1:
+        return task, target, notes
+    turned = replace(task, classes=task.classes[::-1], labels=task.labels[::-1])
+    return turned, (1 - target).astype(target.dtype), notes
+
+
+def _default(task: Task, target: np.ndarray) -> tuple[int, str]:
+    folded = [text.strip().lower() for text in task.classes]
+    for affirmed, denied in _PAIRS:
+        if set(folded) == {affirmed, denied}:
+            return folded.index(affirmed), "as it affirms"
+    if all(_is_number(text) for text in task.classes):
+        return int(np.argmax([float(text) for text in task.classes])), "the larger number"
+    sizes = np.bincount(target, minlength=2)
+    if sizes[0] == sizes[1]:
+        return 1, "the last in order, as both have as many rows"
+    rarer = int(np.argmin(sizes))
+    return rarer, f"the rarer with {100 * sizes[rarer] / sizes.sum():.3g} % of the rows"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _code_of(asked: str, task: Task, target_name: str) -> int:
+    if asked in task.classes:
+        return task.classes.index(asked)
+    # A settings file turns yes, true and 1.0 into values, whose text differs.
+    alike = [code for code, text in enumerate(task.classes) if _key(text) == _key(asked)]
+    if len(alike) == 1:
+        return alike[0]
+    raise DataError(f"--positive {asked!r} is no class of the target {target_name!r}.{nearest(asked, task.classes)}")
+
+
+def _key(text: str) -> str | float:
+    return float(text) if _is_number(text) else truth_of(text).lower()
