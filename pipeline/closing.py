@@ -99,11 +99,14 @@ def _summarise(
     metric, row = session.arena.metric, board.leader
     test_score = row.test[metric.name] if row.test else None
     scores = {f"cv_{metric.name}": row.score} | ({f"test_{metric.name}": test_score} if row.test else {})
+    scores |= {} if board.threshold(row) is None else {"threshold": board.threshold(row)}
     summary = RunSummary(
         folder=session.folder,
         task=session.dataset.task.kind,
         target=session.dataset.target_name,
         metric=metric.name,
+        positive=session.dataset.task.positive,
+        threshold=board.threshold(row),
         leader=row.name,
         cv_score=row.score,
         trial_handicap=board.handicap,

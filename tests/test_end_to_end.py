@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 KEYS = {
     *("task", "target", "metric", "leader", "cv_score", "test_score", "n_completed", "n_stopped", "n_failed"),
     *("wall_s", "budget_s", "fit_cpu_s", "experiment_id", "parent_run_id", "model_uri", "registered_name"),
-    *("registered_version", "versions", "trial_handicap", "phase_began_s"),
+    *("positive", "threshold", "registered_version", "versions", "trial_handicap", "phase_began_s"),
     *("predict_us", "predict_budget_us", "n_too_dear"),
 }
 
@@ -73,6 +73,9 @@ def test_the_summary_has_its_keys_and_they_agree_with_the_leaderboard(run):
     assert run.facts["budget_s"] is None
     assert list(run.facts["phase_began_s"]) == ["reading", "searching", "stacking", "registering", "testing"]
     assert run.facts["n_failed"] == 0
+    assert (run.facts["positive"], run.facts["threshold"]) == ("malignant", pytest.approx(best["threshold"]))
+    assert "malignant is the positive class of diagnosis, the rarer with" in run.said
+    assert f"predicts malignant from {run.facts['threshold']:.3g} on, chosen for f1" in run.said
 
 
 def test_the_leaderboard_is_sorted_and_shows_ensembles_and_every_metric(run):
@@ -95,6 +98,8 @@ def test_every_trial_is_a_nested_run_with_its_curve_parameters_and_tags(run):
     parent = client.get_run(run.facts["parent_run_id"])
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics["cv_f1"] == pytest.approx(run.facts["cv_score"])
+    assert parent.data.metrics["threshold"] == pytest.approx(run.facts["threshold"])
+    assert parent.data.tags["positive"] == run.facts["positive"]
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {
         *("config.yaml", "leaderboard.csv", "run.json"),
     }
@@ -123,6 +128,8 @@ def test_predictions_equal_the_registered_models_whatever_the_columns_look_like(
     predictions = pd.read_parquet(tmp_path / "out.parquet")
     assert list(predictions.columns) == ["prediction", "benign", "malignant"]
     assert len(predictions) == len(shuffled)
+    from_threshold_on = predictions["malignant"] >= run.facts["threshold"]
+    assert predictions["prediction"].tolist() == np.where(from_threshold_on, "malignant", "benign").tolist()
     np.testing.assert_allclose(predictions[["benign", "malignant"]].sum(axis=1), 1)
     code = (
         "import sys, mlflow, pandas as pd\n"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeline.data.table import Task
+from pipeline.data.table import BINARY, Task
 from pipeline.ensemble.blend import Blend
 from pipeline.ensemble.thinning import Deal
 from pipeline.errors import SearchError
@@ -92,6 +92,16 @@ class Leaderboard:
             raise SearchError(f"no trial was completed, so there is no leader; give the search more time.{why}")
         return self.rows[0]
 
+    def threshold(self, row: LeaderboardRow) -> float | None:
+        """Return from which probability on a completed row decides for the positive of two classes.
+
+        It is the best for the chosen metric; 0.5 where that ranks rows or judges probabilities, which no threshold
+        changes.
+        """
+        if self.task.kind != BINARY or row.status != COMPLETED:
+            return None
+        return row.thresholds.get(self.metric.name, 0.5)
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row a leaderboard row, the best first, with every other metric's mean in a column of its name."""
         import pandas as pd
@@ -102,6 +112,9 @@ class Leaderboard:
         for other in metrics_for(self.task.kind):
             if other.name != self.metric.name:
                 columns[other.name] = [row.metrics.get(other.name, absent) for row in self.rows]
+        if self.task.kind == BINARY:
+            thresholds = map(self.threshold, self.rows)
+            columns["threshold"] = [absent if threshold is None else threshold for threshold in thresholds]
         columns |= self._attributes("fit_s", "predict_us", "scheduler", "rungs")
         if any(row.test is not None for row in self.rows):
             columns["test_score"] = [(row.test or {}).get(self.metric.name, absent) for row in self.rows]

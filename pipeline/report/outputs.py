@@ -34,6 +34,7 @@ class RunSummary:
     predict_us: microseconds that the leader takes for a raw row, encoding included.
     predict_budget_us: what it was to take at most, or None;
         n_too_dear: trials and ensembles that take more and rank below it.
+    positive: of two classes, the one that is decided for from `threshold` on; both None for other tasks.
     test_score: None without test data. The ids of MLflow, model_uri and registered_*: None where the
         store was away.
     """
@@ -42,6 +43,8 @@ class RunSummary:
     task: str
     target: str
     metric: str
+    positive: str | None
+    threshold: float | None
     leader: str
     cv_score: float
     trial_handicap: float

@@ -21,6 +21,8 @@ from pipeline.metrics import METRICS
 from pipeline.report.text import brief, clock, number
 
 N_TOP = 10
+# What is left of 80 columns beside the longest metric's name.
+MAX_CLASS_CHARS = 16
 
 
 @dataclass(frozen=True)
@@ -161,12 +163,22 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
     yield Text.assemble("  ", (str(facts["leader"]), "bold green"), score)
     if len(results.members) > 1:
         yield Padding(_member_table(results.members), (0, 0, 0, 2), expand=False)
+    if facts.get("positive") is not None:
+        yield Text(f"  {_decision_line(facts)}", "bright_black")
     if facts.get("trial_handicap"):
         lowered = number(facts["trial_handicap"], like=facts["cv_score"])
         yield Text(f"  single trials rank {lowered} lower than they score: the best of many flatters", "bright_black")
     if facts.get("predict_budget_us"):
         yield Text(f"  {_predict_line(facts)}", "bright_black")
     yield Text(f"  {_counts_line(facts)}; {budget_line(wall_s, facts.get('budget_s'))}", "bright_black")
+
+
+def _decision_line(facts: dict[str, Any]) -> str:
+    """Say which class is the positive one, from which probability on it is predicted, and why."""
+    metric, positive = facts["metric"], facts["positive"]
+    shown = positive if len(positive) <= MAX_CLASS_CHARS else f"{positive[: MAX_CLASS_CHARS - 1]}…"
+    why = f", chosen for {metric}" if METRICS[metric].needs_threshold else f"; {metric} chooses no threshold"
+    return f"predicts {shown} from {facts['threshold']:.3g} on{why}"
 
 
 def _predict_line(facts: dict[str, Any]) -> str:

@@ -216,7 +216,7 @@ class Tracker:
         """
         for row in frame[(frame["rank"] <= MOST_RANKED) | (frame["kind"] == "ensemble")].to_dict("records"):
             tags = {"rank": str(row["rank"]), "kind": str(row["kind"]), "status": str(row["status"])}
-            points = [(f"test_{self._metric.name}", row.get("test_score"), 0)]
+            points = [(f"test_{self._metric.name}", row.get("test_score"), 0), ("threshold", row.get("threshold"), 0)]
             if row["kind"] != "ensemble":
                 self._worker.put(Update(row["name"], tags=tags, points=_points(points)))
                 continue

@@ -186,6 +186,20 @@ def test_the_table_has_the_promised_columns():
     ]
 
 
+@pytest.mark.parametrize("metric", ["f1", "mcc", "roc_auc", "log_loss"])
+def test_a_two_class_table_says_from_which_probability_on_each_row_decides(metric):
+    """F1 was scored at a threshold that only leader.json knew."""
+    world = _world("binary", metric)
+    world.results.append(_ended("xgboost-0002", "stopped", curve=(0.99,), rungs_reached=1))
+    board = _board(world)
+    frame = board.to_frame()
+    expected = [row.thresholds.get(metric, 0.5) for row in board.rows[:-1]]
+    assert frame["threshold"].tolist()[:-1] == expected
+    assert (len(set(expected)) > 1) == world.metric.needs_threshold
+    assert np.isnan(frame["threshold"].iloc[-1])
+    assert board.threshold(board.leader) == expected[0]
+
+
 def test_a_row_costs_what_its_members_took_to_fit_and_its_models_take_to_predict():
     world = _world()
     for row in _board(world).rows:

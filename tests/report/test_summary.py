@@ -86,6 +86,29 @@ def test_a_budget_for_predictions_is_told_in_one_line(tmp_path, takes_us, line):
     assert "µs;" not in "\n".join(closing_of(write_run(tmp_path / "unlimited", predict_budget_us=None)))
 
 
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"metric": "f1"}, "predicts >50K from 0.312 on, chosen for f1"),
+        ({"threshold": 0.5}, "predicts >50K from 0.5 on; roc_auc chooses no threshold"),
+        (
+            {"metric": "average_precision", "threshold": 0.5, "positive": "a class of so many letters"},
+            "predicts a class of so m… from 0.5 on; average_precision chooses no threshold",
+        ),
+    ],
+)
+def test_the_page_says_which_class_is_positive_and_from_where_on(tmp_path, changed, line):
+    """A threshold was chosen for f1, and only leader.json knew it."""
+    lines = closing_of(write_run(tmp_path / "run", **changed))
+    assert f"  {line}" in lines
+    assert len(line) + 2 <= 80
+
+
+def test_a_task_without_a_positive_class_has_no_such_line(tmp_path):
+    folder = write_run(tmp_path / "run", task="multiclass", metric="log_loss", positive=None, threshold=None)
+    assert "predicts" not in "\n".join(closing_of(folder))
+
+
 def test_a_path_with_a_space_can_be_copied(tmp_path):
     folder = write_run(tmp_path / "my run")
     assert f"stacktune predict '{folder}' 'my data.csv' --output" in "\n".join(closing_of(folder, "my data.csv"))
