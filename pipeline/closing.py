@@ -107,6 +107,7 @@ def _summarise(
         metric=metric.name,
         positive=session.dataset.task.positive,
         threshold=board.threshold(row),
+        thresholds=row.thresholds,
         leader=row.name,
         cv_score=row.score,
         trial_handicap=board.handicap,

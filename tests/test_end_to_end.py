@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 KEYS = {
     *("task", "target", "metric", "leader", "cv_score", "test_score", "n_completed", "n_stopped", "n_failed"),
     *("wall_s", "budget_s", "fit_cpu_s", "experiment_id", "parent_run_id", "model_uri", "registered_name"),
-    *("positive", "threshold", "registered_version", "versions", "trial_handicap", "phase_began_s"),
+    *("positive", "threshold", "thresholds", "registered_version", "versions", "trial_handicap", "phase_began_s"),
     *("predict_us", "predict_budget_us", "n_too_dear"),
 }
 
@@ -74,6 +74,8 @@ def test_the_summary_has_its_keys_and_they_agree_with_the_leaderboard(run):
     assert list(run.facts["phase_began_s"]) == ["reading", "searching", "stacking", "registering", "testing"]
     assert run.facts["n_failed"] == 0
     assert (run.facts["positive"], run.facts["threshold"]) == ("malignant", pytest.approx(best["threshold"]))
+    assert run.facts["thresholds"].keys() == {"f1", "accuracy", "balanced_accuracy", "mcc"}
+    assert run.facts["thresholds"]["f1"] == run.facts["threshold"]
     assert "malignant is the positive class of diagnosis, the rarer with" in run.said
     assert f"predicts malignant from {run.facts['threshold']:.3g} on, chosen for f1" in run.said
 

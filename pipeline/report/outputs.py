@@ -34,7 +34,8 @@ class RunSummary:
     predict_us: microseconds that the leader takes for a raw row, encoding included.
     predict_budget_us: what it was to take at most, or None;
         n_too_dear: trials and ensembles that take more and rank below it.
-    positive: of two classes, the one that is decided for from `threshold` on; both None for other tasks.
+    positive: of two classes, the one that is decided for from `threshold` on; both None for other tasks. thresholds:
+        the best for each metric of decisions, at which the leaderboard has it.
     test_score: None without test data. The ids of MLflow, model_uri and registered_*: None where the
         store was away.
     """
@@ -45,6 +46,7 @@ class RunSummary:
     metric: str
     positive: str | None
     threshold: float | None
+    thresholds: Mapping[str, float]
     leader: str
     cv_score: float
     trial_handicap: float

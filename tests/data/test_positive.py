@@ -109,6 +109,12 @@ def test_the_training_table_decides_for_the_test_table_too(write):
     assert table.target.tolist() == [1] * 9 + [0]
 
 
+def test_a_sample_has_the_same_positive_class(write):
+    target = np.where(np.arange(5000) % 100 == 0, "fraud", "legit")
+    dataset, _ = load_dataset(RunConfig(write(target), "y", sample_rows=100))
+    assert dataset.task.positive == "fraud"
+
+
 def test_rows_that_are_held_out_are_the_same_whichever_class_is_positive(write):
     path = write(["fraud"] * 20 + ["legit"] * 80)
     (one, test_one), (other, test_other) = (

@@ -234,6 +234,26 @@ def test_labels_are_decided_at_the_threshold_learnt_for_the_metric(tmp_path):
     assert run.leader.labels(run.raw).tolist() == np.where(chance >= run.leader.threshold, "yes", "no").tolist()
 
 
+def _rare(n, seed):
+    random = np.random.default_rng(seed)
+    signal = random.normal(size=n)
+    odds = np.exp(1.5 * signal - 4.9)
+    return pd.DataFrame({"signal": signal, "kind": np.where(random.random(n) < odds / (1 + odds), "fraud", "legit")})
+
+
+def test_decided_classes_of_fresh_rows_score_what_was_cross_validated(tmp_path):
+    """F1 was .23 at a threshold that nobody was told, and .00 at the .5 that everybody took."""
+    fitted = fit(_rare(6000, 0), "kind", tmp_path, families=("linear",), metric="f1")
+    fresh, row = _rare(50_000, 1), fitted.board.leader
+    predicted, is_fraud = fitted.leader.predict(fresh), (fresh["kind"] == "fraud").to_numpy().astype(int)
+    f1 = get_metric("f1", "binary")
+    chances = predicted[["legit", "fraud"]].to_numpy()
+    decided = np.column_stack([predicted["prediction"] == name for name in ("legit", "fraud")]).astype(float)
+    assert f1.score(is_fraud, decided) == f1.score(is_fraud, chances, None, fitted.board.threshold(row))
+    assert f1.score(is_fraud, decided) > row.score - 2 * row.score_se
+    assert f1.score(is_fraud, chances, None, 0.5) < row.score / 4
+
+
 def test_labels_are_the_likeliest_class_or_the_value(runs):
     run = runs["multiclass"]
     predicted = run.leader.predict(run.raw)
