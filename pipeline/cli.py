@@ -282,9 +282,12 @@ def predict(
     from pipeline.ensemble.leader import Leader
 
     check_writable(output)
-    predictions = Leader.load(_leader_folder(model)).predict(read_frame(data))
+    leader = Leader.load(_leader_folder(model))
+    predictions = leader.predict(read_frame(data))
     write_frame(predictions, output)
-    typer.echo(f"{len(predictions):,} predictions in {output}")
+    positive = leader.task.positive
+    decided = "" if positive is None else f"; {positive} from a probability of {leader.threshold:.3g} on"
+    typer.echo(f"{len(predictions):,} predictions in {output}{decided}")
 
 
 def _leader_folder(model: str) -> Path:

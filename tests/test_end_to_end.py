@@ -127,6 +127,8 @@ def test_predictions_equal_the_registered_models_whatever_the_columns_look_like(
     shuffled.to_parquet(tmp_path / "new.parquet")
     ended = stacktune("predict", run.folder, "new.parquet", "--output", "out.parquet", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
+    decided = f"; malignant from a probability of {run.facts['threshold']:.3g} on"
+    assert ended.stdout == f"{len(shuffled)} predictions in out.parquet{decided}\n"
     predictions = pd.read_parquet(tmp_path / "out.parquet")
     assert list(predictions.columns) == ["prediction", "benign", "malignant"]
     assert len(predictions) == len(shuffled)

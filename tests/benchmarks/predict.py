@@ -46,8 +46,7 @@ def main() -> None:
     predictions = model.predict(table)
     first_s = time.perf_counter() - started
     if args.out:
-        # Peers' predictions are values, or probabilities alone.
-        (predictions if predictions.shape[1] == 1 else predictions.iloc[:, 1:]).to_parquet(args.out)
+        predictions.to_parquet(args.out)
     whole_s = statistics.median(took_s(lambda: model.predict(table)) for _ in range(args.times))
     rows = [table.iloc[[index]] for index in range(min(N_ALONE, len(table)))]
     alone_s = statistics.median(took_s(lambda row=row: model.predict(row)) for row in rows)
