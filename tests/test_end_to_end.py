@@ -187,7 +187,7 @@ def test_a_search_that_is_over_before_anybody_looked_is_among_the_phases(tmp_pat
 
 @pytest.mark.parametrize(
     ("load", "task", "columns"),
-    [(load_wine, "multiclass", ["0", "1", "2"]), (load_diabetes, "regression", ["prediction"])],
+    [(load_wine, "multiclass", ["prediction", "0", "1", "2"]), (load_diabetes, "regression", ["prediction"])],
 )
 def test_other_tasks_within_a_budget(tmp_path, load, task, columns):
     frame = load(as_frame=True).frame
