@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config import DEMO, DEMO_TARGET, RunConfig
+from pipeline.data.duplicates import copies_of_raw, n_known
 from pipeline.data.files import without_secrets
-from pipeline.data.folds import FEWEST_FOLDS, held_out_rows
+from pipeline.data.folds import FEWEST_FOLDS, held_out_together
 from pipeline.data.leaks import telling_features
 from pipeline.data.memory import check_fits
 from pipeline.data.positive import with_positive_class
@@ -94,7 +95,8 @@ def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
     notes = [*source.notes, *notes]
     kind, why = infer_task(frame[config.target], config.task)
     notes.append(why)
-    train, test = _split(frame, config, make_task(frame[config.target], kind))
+    train, test, split_notes = _split(frame, config, make_task(frame[config.target], kind))
+    notes += split_notes
     if config.test_data is not None:
         test, test_notes = _read_test(config)
         notes += test_notes
@@ -144,15 +146,25 @@ def _labelled_rows(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list
     return frame[known].reset_index(drop=True), [f"dropped {n_dropped:,} {rows} whose target {target} is null"]
 
 
-def _split(frame: pd.DataFrame, config: RunConfig, task: Task) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+def _split(frame: pd.DataFrame, config: RunConfig, task: Task) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
+    """Return training rows, test rows if any are asked for, and what is to be said of copies, which stay together."""
     if config.test_size is None:
-        return frame, None
-    held_out = held_out_rows(encode_target(frame[config.target], task), task, config.test_size, config.seed)
+        return frame, None, []
+    copies = copies_of_raw(frame, _no_features(config))
+    target = encode_target(frame[config.target], task)
+    held_out = held_out_together(target, task, config.test_size, config.seed, copies)
     if held_out.all() or not held_out.any():
         raise DataError(
             f"--test-size {config.test_size:g} of {len(frame)} rows leaves the training or the test table empty."
         )
-    return frame[~held_out].reset_index(drop=True), frame[held_out].reset_index(drop=True)
+    n_copies = int((copies != np.arange(len(copies))).sum())
+    notes = []
+    if n_copies:
+        notes.append(
+            f"{n_copies:,} row{'s are copies' if n_copies > 1 else ' is a copy'} of others in all but {config.target}: "
+            "copies stay together, in the training or in the test table"
+        )
+    return frame[~held_out].reset_index(drop=True), frame[held_out].reset_index(drop=True), notes
 
 
 def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: list[str]) -> Dataset:
@@ -224,7 +236,18 @@ def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tu
         notes.append(f"the test table has no column {config.weight}, so its rows weigh the same")
     frame, weight, weight_notes = _weighted_rows(frame, weight_name)
     target = encode_target(frame[config.target], dataset.task)
-    return replace(dataset.schema.encode(frame), target=target, weight=weight), notes + weight_notes
+    table = replace(dataset.schema.encode(frame), target=target, weight=weight)
+    return table, [*notes, *weight_notes, *_known_notes(table, dataset.table)]
+
+
+def _known_notes(test: Table, training: Table) -> list[str]:
+    n_copies = n_known(test, training)
+    if not n_copies:
+        return []
+    return [
+        f"{n_copies:,} of the {test.n_rows:,} test rows {'have' if n_copies > 1 else 'has'} the features of a training "
+        "row, so that the test score says too little of what models do with rows that are new"
+    ]
 
 
 def _weighted_rows(frame: pd.DataFrame, name: str | None) -> tuple[pd.DataFrame, np.ndarray | None, list[str]]:

@@ -1,23 +1,98 @@
-"""Rows that are there twice."""
+"""Rows that are there twice, by a mishap or by nature."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
+
 import numpy as np
+import pandas as pd
 
 from pipeline.data.table import Table
 
 _SEED = 20_201
+_N_LOOKED_AT = 10_000
+# Of rows whose columns are drawn independently, each would have so many twins by chance: then twins are no copies, and
+# keeping them together would hide from a model all that it may know of such rows.
+MAX_CHANCE_TWINS = 0.05
 
 
-def first_rows(table: Table) -> np.ndarray:
-    """Return (n_rows,) int64: for each row the first one with the same features and target, itself where there is none.
+def copies_of(table: Table) -> np.ndarray:
+    """Return (n_rows,) int64: for each row the first one with the same features, itself where there is none.
 
-    Rows are compared by a 64-bit sum of their bits with random factors, which lets two rows in 10^18 pass for one.
+    Targets do not count: of something that was measured twice they may differ, and a model that has learnt one of them
+    is told much of the other. Where rows repeat by nature, none is a copy. Rows are compared by a 64-bit sum of their
+    bits with random factors, which lets two rows in 10^18 pass for one.
     """
-    factors = np.random.default_rng(_SEED).integers(1, 2**63, table.n_features + 1, dtype=np.uint64) * 2 + 1
-    keys = np.asarray(table.target, dtype=np.float64).view(np.uint64) * factors[-1]
-    bits = table.features.view(np.uint32)
-    for place in range(table.n_features):
-        keys += bits[:, place].astype(np.uint64) * factors[place]
+    return _first_alike(table.n_rows, _columns_of(table))
+
+
+def copies_of_raw(frame: pd.DataFrame, leave_out: Collection[str]) -> np.ndarray:
+    """Return what `copies_of` does, of a table as it was read; identifiers do not count, nor columns to `leave_out`."""
+    return _first_alike(len(frame), _raw_columns(frame, leave_out))
+
+
+def n_known(table: Table, training: Table) -> int:
+    """Return how many rows of `table` have the features of a row in `training`; 0 where rows repeat by nature."""
+    both = (np.concatenate(pair) for pair in zip(_columns_of(training), _columns_of(table), strict=True))
+    first = _first_alike(training.n_rows + table.n_rows, both)
+    return int((first[training.n_rows :] < training.n_rows).sum())
+
+
+def _columns_of(table: Table) -> Iterator[np.ndarray]:
+    bits = np.ascontiguousarray(table.features).view(np.uint32)
+    return (bits[:, place] for place in range(table.n_features))
+
+
+def _raw_columns(frame: pd.DataFrame, leave_out: Collection[str]) -> Iterator[np.ndarray]:
+    for place, label in enumerate(frame.columns):
+        if str(label) not in leave_out:
+            series = frame.iloc[:, place]
+            values = _hashed(series)
+            if not _is_identifier(series, values):
+                yield values
+
+
+def _hashed(series: pd.Series) -> np.ndarray:
+    """Return (n,) uint64; what Python cannot hash, as lists and records, is hashed as it is written."""
+    try:
+        return pd.util.hash_pandas_object(series, index=False).to_numpy()
+    except TypeError:
+        return pd.util.hash_pandas_object(series.map(repr), index=False).to_numpy()
+
+
+def _is_identifier(series: pd.Series, values: np.ndarray) -> bool:
+    """Whether a text or whole number is another in every row: copies that were numbered are copies all the same."""
+    counts = pd.api.types.is_integer_dtype(series.dtype) or pd.api.types.is_string_dtype(series.dtype)
+    some = values[_spread(len(values))]
+    return counts and len(pd.unique(some)) == len(some) and len(pd.unique(values)) == len(values)
+
+
+def _first_alike(n_rows: int, columns: Iterable[np.ndarray]) -> np.ndarray:
+    random = np.random.default_rng(_SEED)
+    keys, some, looked_at = np.zeros(n_rows, dtype=np.uint64), _spread(n_rows), []
+    for column in columns:
+        keys += column.astype(np.uint64) * (random.integers(1, 2**63, dtype=np.uint64) * np.uint64(2) + np.uint64(1))
+        looked_at.append(column[some])
+    if not looked_at or n_rows * _chance_of_a_twin(looked_at, keys[some]) > MAX_CHANCE_TWINS:
+        return np.arange(n_rows)
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     return first[group]
+
+
+def _chance_of_a_twin(columns: list[np.ndarray], keys: np.ndarray) -> float:
+    """Return the chance that two rows agree, were columns independent; of each row one copy is looked at.
+
+    A column alone says nothing of what is independent: there, all rows are looked at.
+    """
+    distinct = np.unique(keys, return_index=True)[1] if len(columns) > 1 else np.arange(len(keys))
+    return float(np.prod([_share_of_pairs(column[distinct]) for column in columns]))
+
+
+def _share_of_pairs(values: np.ndarray) -> float:
+    """Return the share of pairs of values that are equal."""
+    counts = np.unique(values, return_counts=True)[1].astype(np.float64)
+    return float((counts * (counts - 1)).sum() / max(1.0, len(values) * (len(values) - 1.0)))
+
+
+def _spread(n_rows: int) -> np.ndarray:
+    return np.linspace(0, n_rows - 1, min(_N_LOOKED_AT, n_rows)).astype(np.int64)

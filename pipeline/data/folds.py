@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
-from pipeline.data.duplicates import first_rows
+from pipeline.data.duplicates import copies_of
 from pipeline.data.table import Table, Task
 from pipeline.errors import DataError
 from pipeline.seeds import derive_seed
@@ -15,9 +16,13 @@ from pipeline.seeds import derive_seed
 FEWEST_FOLDS = 2
 # A plain holdout: its share of the rows, and the number of rows that say enough.
 HOLDOUT_SHARE, LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT = 0.2, 0.05, 50_000
-N_BLOCKS = 5
+# Of a rare class so many rows are to be held out, for which half of the rows may be, and so many are to be in a block.
+MIN_HELD_OUT_OF_A_CLASS, MAX_HOLDOUT_SHARE, MIN_IN_A_BLOCK = 10, 0.5, 5
+N_BLOCKS, FEWEST_BLOCKS = 5, 2
 # A row whose copies fill more than this share of a fold is not a mishap.
 MOST_COPIES_SHARE = 0.1
+# With fewer rows of a class the standard error of an AUC of .9 is above .03, which is more than models differ by.
+FEW_OF_A_CLASS = 50
 
 
 @dataclass(frozen=True)
@@ -56,28 +61,78 @@ class Folds:
         return np.flatnonzero((self.blocks >= 0) & (self.blocks != block))
 
 
-def shuffled_by_class(target: np.ndarray, task: Task, seed: int) -> np.ndarray:
-    """Return the row positions in a random order, for classification with the rows of a class together."""
+def shuffled_by_class(target: np.ndarray, task: Task, seed: int, n_copies: np.ndarray | None = None) -> np.ndarray:
+    """Return the row positions in a random order, for classification with the rows of a class together.
+
+    n_copies: (n_rows,) rows that each stands for; those with as many are together, within their class.
+    """
     order = np.random.default_rng(seed).permutation(len(target))
+    if n_copies is not None:
+        order = order[np.argsort(n_copies[order], kind="stable")]
     return order[np.argsort(target[order], kind="stable")] if task.is_classification else order
 
 
 def make_folds(table: Table, task: Task, n_folds: int, seed: int) -> Folds:
     """Return folds whose sizes, and for classification whose rows of each class, differ by one at most.
 
-    n_folds: 1 for a holdout of a fifth of the rows, or of fewer where these are plenty.
+    n_folds: 1 for a holdout of a fifth of the rows, of fewer where these are plenty, or of more where a class is rare.
     Copies of a row stay in its fold, which costs some of that evenness, lest a model be judged on what it has learnt by
     heart; but not where a row repeats so often that folds would be lopsided: there, rows repeat by their nature.
 
-    Raises DataError when there are fewer rows than folds, or than blocks of a holdout.
+    Raises DataError when there are fewer rows than folds, or than blocks of a holdout, or too few of a class for one.
     """
     n_parts = N_BLOCKS if n_folds == 1 else n_folds
     if table.n_rows < n_parts:
         raise DataError(f"{n_parts} folds need at least {n_parts} rows, but the table has {table.n_rows}.")
     if n_folds == 1:
         return _holdout(table, task, seed)
-    assignment = _with_copies(deal(table.target, task, n_folds, derive_seed(seed, "folds")), table, task)
+    marks = partial(_in_turn, n_parts=n_folds)
+    assignment = _kept_together(table.target, task, copies_of(table), derive_seed(seed, "folds"), marks, 1)
     return Folds(assignment, n_folds, assignment, n_folds)
+
+
+def rarer_class(target: np.ndarray) -> tuple[int, int]:
+    """Return the code and size of the rarer of two classes, or of the second largest of more.
+
+    A part of the rows that has one of it besides the largest has two classes, and so has a score by every metric.
+    """
+    sizes = np.bincount(target)
+    second = int(np.argsort(-sizes, kind="stable")[1]) if len(sizes) > 1 else 0
+    return second, int(sizes[second])
+
+
+def share_to_hold_out(target: np.ndarray, task: Task) -> float:
+    """Return the share of the rows that a plain holdout takes."""
+    share = min(HOLDOUT_SHARE, max(LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT / len(target)))
+    n_of_class = rarer_class(target)[1] if task.is_classification else len(target)
+    return max(share, min(MIN_HELD_OUT_OF_A_CLASS / max(1, n_of_class), MAX_HOLDOUT_SHARE))
+
+
+def fold_notes(folds: Folds, table: Table, task: Task) -> list[str]:
+    """Return what is to be said of folds: that they are not as usual, or that a class has few rows in them."""
+    if not task.is_classification:
+        return []
+    notes, judged = [], table.target[folds.judged_rows]
+    code, n_of_class = rarer_class(table.target)
+    n_judged, name = int((judged == code).sum()), task.classes[code]
+    share = len(judged) / table.n_rows
+    if folds.n_folds == 1 and share_to_hold_out(table.target, task) > HOLDOUT_SHARE:
+        notes.append(f"held out {share:.0%} of the rows, as class {name} has {n_of_class} only; --folds 5 judges all")
+    if n_judged < FEW_OF_A_CLASS:
+        notes.append(
+            f"only {n_judged} of the rows that models are judged on are of class {name}: an AUC of .90 has a standard "
+            f"error of {_standard_error_of_auc(n_judged):.2f} there"
+        )
+    return notes
+
+
+def _standard_error_of_auc(n_positive: int, auc: float = 0.9) -> float:
+    """Hanley and McNeil (1982, equation 1), with many rows of the other class."""
+    return float(np.sqrt((2 * auc**2 / (1 + auc) - auc**2) / n_positive))
+
+
+# Takes a number of rows; returns the part of each, where rows of a class follow one another.
+Marks = Callable[[int], np.ndarray]
 
 
 def deal(target: np.ndarray, task: Task, n_parts: int, seed: int) -> np.ndarray:
@@ -85,36 +140,76 @@ def deal(target: np.ndarray, task: Task, n_parts: int, seed: int) -> np.ndarray:
 
     So every part has its share of each class and of all rows.
     """
-    parts = np.empty(len(target), dtype=np.int8)
-    parts[shuffled_by_class(target, task, seed)] = np.arange(len(target)) % n_parts
-    return parts
+    return _parted(target, task, np.arange(len(target)), seed, partial(_in_turn, n_parts=n_parts))
 
 
-def _with_copies(parts: np.ndarray, table: Table, task: Task) -> np.ndarray:
-    """Return (n_rows,) parts with copies of a row in its part, where that leaves the parts much as they are."""
-    first = first_rows(table)
-    n_parts = int(parts.max()) + 1
-    most_often = np.bincount(first).max()
-    together = parts[first]
-    if most_often > MOST_COPIES_SHARE * table.n_rows / n_parts:
-        return parts
-    classes = table.target if task.is_classification else np.zeros(table.n_rows, dtype=np.int64)
-    before, after = (np.unique(classes * n_parts + chosen) for chosen in (parts, together))
-    return together if np.array_equal(before, after) else parts
+def _in_turn(n: int, n_parts: int) -> np.ndarray:
+    return np.arange(n) % n_parts
+
+
+def _at_even_steps(n: int, share: float) -> np.ndarray:
+    return np.diff(np.floor(np.arange(n + 1) * share + 0.5)) > 0
+
+
+def _parted(target: np.ndarray, task: Task, first: np.ndarray, seed: int, marks: Marks) -> np.ndarray:
+    """Return (n_rows,) int8: the part that `marks` has for each row's `first`."""
+    firsts, group = np.unique(first, return_inverse=True)
+    parts = np.empty(len(firsts), dtype=np.int8)
+    parts[shuffled_by_class(target[firsts], task, seed, np.bincount(group))] = marks(len(firsts))
+    return parts[group]
+
+
+def _kept_together(
+    target: np.ndarray, task: Task, copies: np.ndarray, seed: int, marks: Marks, n_least: int
+) -> np.ndarray:
+    """Return (n_rows,) int8 parts, with copies of a row in its part unless they are too many for it.
+
+    Nothing is kept together where a part would have fewer than `n_least` rows of a class, and need not.
+    """
+    alone = _parted(target, task, np.arange(len(target)), seed, marks)
+    most = MOST_COPIES_SHARE * np.bincount(alone).min()
+    first = np.where(np.bincount(copies, minlength=len(target))[copies] > most, np.arange(len(target)), copies)
+    if (first == np.arange(len(target))).all():
+        return alone
+    together = _parted(target, task, first, seed, marks)
+    classes = target if task.is_classification else np.zeros(len(target), dtype=np.int64)
+    n_parts = int(alone.max()) + 1
+    n_cells = (int(classes.max()) + 1) * n_parts
+    before, after = (np.bincount(classes * n_parts + parts, minlength=n_cells) for parts in (alone, together))
+    return together if (after >= np.minimum(before, n_least)).all() else alone
 
 
 def _holdout(table: Table, task: Task, seed: int) -> Folds:
-    share = min(HOLDOUT_SHARE, max(LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT / table.n_rows))
-    seed = derive_seed(seed, "folds")
-    held_out = _with_copies(held_out_rows(table.target, task, share, seed).astype(np.int8), table, task) > 0
+    _check_holdout(table.target, task)
+    share, seed = share_to_hold_out(table.target, task), derive_seed(seed, "folds")
+    held_out = held_out_together(table.target, task, share, seed, copies_of(table), FEWEST_BLOCKS)
+    judged = table.target[held_out]
+    n_of_class = rarer_class(judged)[1] if task.is_classification else len(judged)
+    n_blocks = int(np.clip(n_of_class // MIN_IN_A_BLOCK, FEWEST_BLOCKS, N_BLOCKS))
     blocks = np.full(table.n_rows, -1, dtype=np.int8)
-    blocks[held_out] = deal(table.target[held_out], task, N_BLOCKS, derive_seed(seed, "blocks"))
-    return Folds(np.where(held_out, 0, -1).astype(np.int8), 1, blocks, N_BLOCKS)
+    blocks[held_out] = deal(judged, task, n_blocks, derive_seed(seed, "blocks"))
+    return Folds(np.where(held_out, 0, -1).astype(np.int8), 1, blocks, n_blocks)
+
+
+def _check_holdout(target: np.ndarray, task: Task) -> None:
+    if not task.is_classification:
+        return
+    code, n_of_class = rarer_class(target)
+    if n_of_class < 2 * FEWEST_BLOCKS:
+        raise DataError(
+            f"a holdout needs {2 * FEWEST_BLOCKS} rows of a class, half to learn from and half to be judged on, but "
+            f"{task.classes[code]!r} has {n_of_class}. Use --folds {max(2, n_of_class)}."
+        )
+
+
+def held_out_together(
+    target: np.ndarray, task: Task, share: float, seed: int, copies: np.ndarray, n_least: int = 1
+) -> np.ndarray:
+    """Return what `held_out_rows` does, with copies of a row on its side. copies: (n_rows,), see `copies_of`."""
+    marks = partial(_at_even_steps, share=share)
+    return _kept_together(target, task, copies, derive_seed(seed, "test"), marks, n_least) > 0
 
 
 def held_out_rows(target: np.ndarray, task: Task, share: float, seed: int) -> np.ndarray:
     """Return (n_rows,) bool: a seeded `share` of the rows, for classification the same share of each class (to one)."""
-    steps = np.floor(np.arange(len(target) + 1) * share + 0.5)
-    chosen = np.empty(len(target), dtype=bool)
-    chosen[shuffled_by_class(target, task, derive_seed(seed, "test"))] = np.diff(steps) > 0
-    return chosen
+    return held_out_together(target, task, share, seed, np.arange(len(target)))

@@ -234,6 +234,49 @@ def test_the_split_is_fixed_by_the_seed(load):
     assert not np.array_equal(first, other)
 
 
+def twice(n_rows=200, **columns):
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": random.normal(size=n_rows), "z": random.normal(size=n_rows), "y": ["a", "b"] * 100})
+    return pd.concat([frame, frame], ignore_index=True).assign(**columns)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {},
+        {"id": np.arange(400)},
+        {"id": [f"n{place}" for place in range(400)]},
+        {"tags": [[place % 200, 1] for place in range(400)], "more": [{"a": place % 200} for place in range(400)]},
+        {"y": ["a", "b"] * 100 + ["b", "a"] * 100},
+        {"y": np.random.default_rng(1).normal(size=400)},
+    ],
+    ids=["as they are", "numbered", "named", "with lists", "with another class", "with another value"],
+)
+def test_copies_of_a_row_stay_on_one_side_of_the_split(load, columns):
+    """Of rows that were all there twice, 80 % of the test rows had their copy in the training table."""
+    dataset, test = load(twice(**columns), test_size=0.2)
+    assert test.n_rows == pytest.approx(80, abs=2)
+    place = dataset.table.names.index("x")
+    assert not np.isin(test.features[:, place], dataset.table.features[:, place]).any()
+    said = "200 rows are copies of others in all but y: copies stay together"
+    assert any(said in note for note in dataset.notes)
+    assert not any("test rows have the features" in note for note in dataset.notes)
+
+
+def test_test_rows_that_are_training_rows_are_counted(load):
+    frame = twice()
+    dataset, _ = load(frame[:200], frame[100:230].assign(x=lambda part: part["x"].where(part.index >= 150)))
+    assert any("80 of the 130 test rows have the features of a training row" in note for note in dataset.notes)
+
+
+def test_where_rows_repeat_by_nature_nothing_is_said_of_copies(load):
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({name: random.integers(3, size=400).astype(str) for name in "abcy"})
+    dataset, test = load(frame, test_size=0.2)
+    assert test.n_rows == pytest.approx(80, abs=1)
+    assert not any("copies" in note or "test rows" in note for note in dataset.notes)
+
+
 def test_test_data_is_read_in_the_training_tables_terms(load):
     test = pd.DataFrame(
         {
