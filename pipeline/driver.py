@@ -9,12 +9,13 @@ from dataclasses import replace
 from pipeline.closing import conclude
 from pipeline.config import RunConfig
 from pipeline.data.dataset import Dataset, load_dataset
-from pipeline.data.folds import make_folds
+from pipeline.data.folds import fold_notes, make_folds
 from pipeline.data.storage import check_storage
+from pipeline.data.table import Table
 from pipeline.errors import ConfigError, SearchError
 from pipeline.families.base import Extent
 from pipeline.families.registry import all_families, get_family
-from pipeline.metrics import get_metric
+from pipeline.metrics import check_domain, get_metric
 from pipeline.mirror import mirrored
 from pipeline.report.outputs import RunSummary, output_folder
 from pipeline.report.screen import Screen, Snapshot
@@ -72,8 +73,9 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         else:
             size = plan_for_size(dataset.table, dataset.task, cluster, config.time_budget_s)
         config, families, size_notes = _fitted_to_size(config, families, size)
-        arena = _arena(config, dataset)
-        for note in (*dataset.notes, *size_notes, _compute_note(cluster, families)):
+        arena = _arena(config, dataset, test)
+        about_folds = fold_notes(arena.folds, arena.table, arena.task)
+        for note in (*dataset.notes, *size_notes, *about_folds, _compute_note(cluster, families)):
             screen.say(note)
         extent = Extent.of(dataset.table, dataset.task)
         limits = child_limits(extent, arena.folds.n_folds, config.predict_budget_us)
@@ -107,13 +109,11 @@ def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> t
     return config, families, notes
 
 
-def _arena(config: RunConfig, dataset: Dataset) -> Arena:
+def _arena(config: RunConfig, dataset: Dataset, test: Table | None) -> Arena:
     metric = get_metric(config.metric, dataset.task.kind)
-    if metric.name == "rmsle" and dataset.table.target.min() <= -1:
-        raise ConfigError(
-            f"--metric rmsle needs targets above -1, but {dataset.target_name!r} goes down to "
-            f"{dataset.table.target.min():g}; choose rmse or mae."
-        )
+    for rows, table in (("the training rows", dataset.table), ("the test rows", test)):
+        if table is not None:
+            check_domain(metric, table.target, dataset.task.classes, rows)
     folds = make_folds(dataset.table, dataset.task, config.n_folds, config.seed)
     return Arena(dataset.table, dataset.task, folds, metric, config.seed)
 

@@ -13,12 +13,18 @@ from functools import lru_cache, partial
 
 import numpy as np
 
+from pipeline.domains import Problem, beyond_log1p, no_positive, no_problem, one_class, zeros
 from pipeline.errors import ConfigError, nearest
 
 # Undefined or not finite; small enough that sums and squares of it stay finite.
 WORST = -1e100
 
 _Measure = Callable[[np.ndarray, np.ndarray, np.ndarray | None, float], float]
+
+
+def is_defined(score: float) -> bool:
+    """Return whether a score, or a mean of scores, is of defined ones alone."""
+    return score > WORST / 1e6
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class Metric:
     tasks: the task kinds it suits.
     greater_is_better: of the value as people read it; `score` is turned so that higher is always better.
     needs_threshold: whether two-class predictions are decided at a threshold first.
+    problem: of targets, (n,) codes of classes (their names, none for regression) or values: why their score is
+        undefined whatever is predicted, as in "…, but 3 of 10 rows are zero"; None where it is defined.
     """
 
     name: str
@@ -35,6 +43,7 @@ class Metric:
     greater_is_better: bool
     needs_threshold: bool
     measure: _Measure = field(repr=False, compare=False)
+    problem: Problem = field(default=no_problem, repr=False, compare=False)
 
     def score(
         self, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None, threshold: float = 0.5
@@ -55,7 +64,7 @@ class Metric:
     def shown(self, score: float) -> float:
         """Return `score`, or a mean of scores, as people read it: in its own sign, NaN if any of them is undefined."""
         value = score if self.greater_is_better else -score
-        return value if score > WORST / 1e6 else float("nan")
+        return value if is_defined(score) else float("nan")
 
 
 def decide(prediction: np.ndarray, threshold: float = 0.5) -> np.ndarray:
@@ -202,15 +211,21 @@ def _r2(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _
 
 
 def _rmsle(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
-    """RMSE of log(1 + value); predictions below zero count as zero, a negative target makes it undefined."""
-    if target.min() < 0:
+    """RMSE of log(1 + value), which targets need to be above -1 for.
+
+    Predictions below zero, or where targets are too, below the least of them, count as that: the logarithm of next to
+    nothing would outweigh all others.
+    """
+    least = float(target.min())
+    if least <= -1:
         return float("nan")
-    gap = np.log1p(target) - np.log1p(np.maximum(prediction[:, 0], 0))
+    gap = np.log1p(target) - np.log1p(np.maximum(prediction[:, 0], min(0.0, least)))
     return float(np.sqrt(_mean(gap**2, weight)))
 
 
 def _mape(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
-    return _mean(np.abs(target - prediction[:, 0]) / np.maximum(np.abs(target), np.finfo(np.float64).eps), weight)
+    """Mean of errors over targets, undefined where one is zero: scikit-learn divides by 2e-16, which outweighs all."""
+    return _mean(np.abs(target - prediction[:, 0]) / np.abs(target), weight) if target.all() else float("nan")
 
 
 _CLASSES, _VALUES = frozenset({"binary", "multiclass"}), frozenset({"regression"})
@@ -218,15 +233,15 @@ _CLASSES, _VALUES = frozenset({"binary", "multiclass"}), frozenset({"regression"
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("roc_auc", _CLASSES, True, False, partial(_each_class, _roc_auc_two)),
-        Metric("average_precision", _CLASSES, True, False, partial(_each_class, _average_precision_two)),
+        Metric("roc_auc", _CLASSES, True, False, partial(_each_class, _roc_auc_two), one_class),
+        Metric("average_precision", _CLASSES, True, False, partial(_each_class, _average_precision_two), no_positive),
         *(Metric(name, _CLASSES, True, True, partial(_decided, name)) for name in _DECISIONS),
         Metric("log_loss", _CLASSES, False, False, _log_loss),
         Metric("rmse", _VALUES, False, False, _rmse),
         Metric("mae", _VALUES, False, False, _mae),
         Metric("r2", _VALUES, True, False, _r2),
-        Metric("rmsle", _VALUES, False, False, _rmsle),
-        Metric("mape", _VALUES, False, False, _mape),
+        Metric("rmsle", _VALUES, False, False, _rmsle, beyond_log1p),
+        Metric("mape", _VALUES, False, False, _mape, zeros),
     )
 }
 _DEFAULTS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
@@ -246,6 +261,18 @@ def get_metric(name: str | None, task_kind: str) -> Metric:
         fitting = ", ".join(metric.name for metric in metrics_for(task_kind))
         raise ConfigError(f"metric {name!r} does not suit a {task_kind} task. Metrics that do: {fitting}.")
     return METRICS[name]
+
+
+def check_domain(metric: Metric, target: np.ndarray, classes: tuple[str, ...], rows: str) -> None:
+    """Raise ConfigError if the metric is undefined for a target, whatever is predicted. rows: which, for people."""
+    problem = metric.problem(target, classes)
+    if problem is None:
+        return
+    kind = ("binary" if len(classes) == 2 else "multiclass") if classes else "regression"
+    fitting = [other.name for other in metrics_for(kind) if other.problem(target, classes) is None]
+    raise ConfigError(
+        f"--metric {metric.name} {problem}, of {rows}. Choose {', '.join(fitting[:-1])} or {fitting[-1]}."
+    )
 
 
 def choose_threshold(

@@ -16,7 +16,7 @@ from pipeline.data.table import Table
 from pipeline.ensemble.leader import Leader, build_leader, score_rows
 from pipeline.ensemble.leaderboard import build_leaderboard
 from pipeline.ensemble.rows import Leaderboard
-from pipeline.metrics import get_metric
+from pipeline.metrics import check_domain, get_metric
 from pipeline.search.plan import ClusterSize, plan_for_size
 from pipeline.search.space import load_space
 from pipeline.trials.attempt import Attempt
@@ -76,6 +76,9 @@ def fit(
     plan = plan_for_size(dataset.table, dataset.task, ClusterSize(2, 0), 60.0)
     folds = make_folds(dataset.table, dataset.task, config.n_folds or plan.n_folds, config.seed)
     metric = get_metric(config.metric, dataset.task.kind)
+    for rows in (dataset.table, test):
+        if rows is not None:
+            check_domain(metric, rows.target, dataset.task.classes, "the rows")
     arena = Arena(dataset.table, dataset.task, folds, metric, config.seed)
     results = [completed_trial(family, arena, folder) for family in families]
     oof = {result.trial_id: load_oof(result) for result in results}

@@ -18,7 +18,19 @@ ROOT = Path(__file__).parent.parent
 
 # In reading order: a room imports only rooms before it. The table's vocabulary stands first, for all rooms speak it.
 ROOMS = (
-    *("errors", "seeds", "data.table", "metrics", "config", "data", "families", "trials", "search", "ensemble"),
+    *(
+        "errors",
+        "seeds",
+        "data.table",
+        "domains",
+        "metrics",
+        "config",
+        "data",
+        "families",
+        "trials",
+        "search",
+        "ensemble",
+    ),
     *("tracking", "report", "resume", "sync", "mirror", "session", "watch", "closing", "driver", "cli", "__main__"),
 )
 DOORS = {"ray": ("pipeline.search",), "mlflow": ("pipeline.tracking",), "pyarrow": ("pipeline.data",)}

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from pipeline.metrics import METRICS, WORST, choose_threshold, decide, get_metric, metrics_for, threshold_counts
+from pipeline.metrics import (
+    METRICS,
+    WORST,
+    check_domain,
+    choose_threshold,
+    decide,
+    get_metric,
+    metrics_for,
+    threshold_counts,
+)
 
 
 def _sample(seed, n, k, n_levels, weighted):
@@ -156,10 +165,65 @@ def test_overflow_is_worst_and_its_sums_stay_finite():
     assert np.isfinite(np.std([WORST, 0.0, WORST], ddof=1))
 
 
-def test_rmsle_counts_negative_predictions_as_zero_and_refuses_negative_targets():
+def test_rmsle_counts_negative_predictions_as_zero_and_is_undefined_at_minus_one():
     rmsle = METRICS["rmsle"]
     assert rmsle.score(np.zeros(2), np.array([[-1.0], [0.0]])) == 0
-    assert rmsle.score(np.array([-0.5, 1.0]), np.zeros((2, 1))) == WORST
+    assert rmsle.score(np.array([-1.0, 1.0]), np.zeros((2, 1))) == WORST
+
+
+@given(st.integers(0, 10_000), st.integers(3, 60), st.booleans())
+def test_rmsle_of_targets_between_minus_one_and_zero_equals_scikit_learns(seed, n, weighted):
+    """Its logarithm is defined there, and every score was NaN."""
+    random = np.random.default_rng(seed)
+    target = random.uniform(-0.99, 2, n)
+    values = np.maximum(random.uniform(-0.99, 2, n), min(0, target.min()))
+    weight = random.integers(1, 5, size=n).astype(np.float32) if weighted else None
+    shown = METRICS["rmsle"].shown(METRICS["rmsle"].score(target, values[:, None], weight))
+    assert shown == pytest.approx(VALUES["rmsle"](target, values, weight), rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "classes", "message"),
+    [
+        (
+            "roc_auc",
+            [1, 1, 1],
+            "no yes",
+            "roc_auc needs rows of two classes, but all 3 are of class yes, of the rows\\.",
+        ),
+        ("roc_auc", [2, 2], "a b c", "all 2 are of class c, .* Choose average_precision, f1, "),
+        ("average_precision", [0, 0], "no yes", "needs rows of class yes, but all 2 are of class no"),
+        (
+            "rmsle",
+            [-2.5, -1, 3],
+            "",
+            "needs targets above -1, but 2 of 3 are not, down to -2.5, .* Choose rmse, mae, r2 or",
+        ),
+        (
+            "mape",
+            [0.0, 5, 1e-300],
+            "",
+            "divides by the target, but 1 of 3 is zero, .* Choose rmse, mae, r2 or rmsle\\.",
+        ),
+    ],
+)
+def test_what_a_metric_is_undefined_for_is_refused(name, target, classes, message):
+    with pytest.raises(ConfigError, match=message):
+        check_domain(METRICS[name], np.array(target), tuple(classes.split()), "the rows")
+
+
+@given(
+    st.sampled_from(sorted(METRICS)),
+    st.integers(2, 3),
+    st.lists(st.sampled_from([-3.0, -1.0, -0.5, 0.0, 1e-3, 1.0, 2.0]), min_size=1, max_size=8),
+)
+def test_a_metric_has_a_problem_exactly_where_its_score_is_undefined(name, n_classes, drawn):
+    metric = METRICS[name]
+    is_regression = "regression" in metric.tasks
+    target = np.array(drawn) if is_regression else (np.abs(drawn) * 10).astype(int) % n_classes
+    classes = () if is_regression else tuple("abc"[:n_classes])
+    prediction = np.full((len(target), 1 if is_regression else n_classes), 0.25)
+    assert (metric.problem(target, classes) is not None) == (metric.score(target, prediction) == WORST)
 
 
 def test_defaults_and_refusals():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from pipeline.data.folds import FEW_OF_A_CLASS, rarer_class, share_to_hold_out
 from pipeline.data.table import Table, Task
 from pipeline.families.base import Extent
 from pipeline.families.registry import get_family
@@ -32,6 +33,8 @@ FEW_CLASSES = 10
 MANY_ROWS = 1_000_000
 # A holdout of fewer rows than a fifth of these says too little; wide tables of few rows keep some folds.
 LEAST_ROWS_TO_HOLD_OUT = 20_000
+# Instead of a holdout that says too little, for the little time that there is.
+N_FOLDS_OF_LARGE_TABLES = 3
 # On large tables trees that are boosted beat those that are not by more than an ensemble gains from both.
 FORESTS = frozenset({"extra_trees", "random_forest"})
 # On a CPU nets take a million rows of 50 columns in at 0.5 million cells a second. What they cannot go through four
@@ -167,7 +170,7 @@ def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: floa
     """
     cells = table.n_rows * table.n_features * max(1.0, task.n_outputs / FEW_CLASSES)
     if budget_s is not None and cells > MANY_CELLS_A_CORE_SECOND * cluster.n_cpus * budget_s:
-        n_folds = 1 if table.n_rows >= LEAST_ROWS_TO_HOLD_OUT else 3
+        n_folds = 1 if table.n_rows >= LEAST_ROWS_TO_HOLD_OUT else N_FOLDS_OF_LARGE_TABLES
         too_many = not cluster.n_gpus and table.n_rows * table.n_features > MANY_CELLS_A_SECOND_FOR_NETS * budget_s
         plan = SizePlan(n_folds, True, FORESTS | NETS if too_many else FORESTS, "the table is large for this budget")
     elif budget_s is None and table.n_rows > MANY_ROWS:
@@ -180,8 +183,19 @@ def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: floa
         plan = replace(plan, opening=OPENING_FOR_MANY_CLASSES)
     if budget_s is None or not _pays_to_search_architectures(table, plan, cluster, budget_s):
         plan = replace(plan, silently_left_out=ARCHITECTURE_SEARCHES)
+    if plan.n_folds == 1 and task.is_classification:
+        plan = _with_enough_judged(plan, table, task)
     smallest = int(np.bincount(table.target).min()) if task.is_classification else table.n_rows
     return plan if plan.n_folds <= smallest else replace(plan, n_folds=smallest, reason="a class has no more rows")
+
+
+def _with_enough_judged(plan: SizePlan, table: Table, task: Task) -> SizePlan:
+    """Return the plan, with folds where a holdout would have few rows of a class: in folds, all of them are judged."""
+    code, n_of_class = rarer_class(table.target)
+    if share_to_hold_out(table.target, task) * n_of_class >= FEW_OF_A_CLASS:
+        return plan
+    reason = f"{plan.reason} and class {task.classes[code]} has {n_of_class:,} rows only"
+    return replace(plan, n_folds=N_FOLDS_OF_LARGE_TABLES, reason=reason)
 
 
 def _pays_to_search_architectures(table: Table, plan: SizePlan, cluster: ClusterSize, budget_s: float) -> bool:

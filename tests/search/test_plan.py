@@ -31,12 +31,16 @@ def labelled(n_rows, n_features=1, n_rare=None):
         (labelled(2_000_000), None, 1, "rows are very many"),
         (labelled(300, 5000), 10, 3, "the table is large for this budget"),
         (labelled(1000, n_rare=4), 60, 4, "a class has no more rows"),
+        (labelled(330_000, 16, n_rare=400), 120, 1, "the table is large for this budget"),
+        (labelled(330_000, 16, 20), 120, 3, "the table is large for this budget and class b has 20 rows only"),
+        (labelled(2_000_000, n_rare=800), None, 3, "rows are very many and class b has 800 rows only"),
+        (labelled(330_000, 16, 2), 120, 2, "a class has no more rows"),
     ],
 )
 def test_folds_are_chosen_by_size(table, budget_s, n_folds, reason):
     plan = plan_for_size(table, BINARY, ClusterSize(2, 0), budget_s)
     assert (plan.n_folds, plan.reason) == (n_folds, reason)
-    assert plan.left_out - NETS == (FORESTS if "budget" in reason else frozenset())
+    assert plan.left_out - NETS == (FORESTS if plan.is_large and budget_s else frozenset())
 
 
 def test_nets_are_left_out_where_they_could_not_see_the_rows_a_few_times():

@@ -1,0 +1,41 @@
+"""What targets metrics are undefined for, whatever is predicted, in words that complete "--metric NAME …"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+# Takes (n,) codes of classes with their names, or (n,) values and no names.
+Problem = Callable[[np.ndarray, tuple[str, ...]], str | None]
+
+
+def no_problem(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
+    return None
+
+
+def one_class(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
+    present = np.unique(target)
+    if len(present) > 1:
+        return None
+    return f"needs rows of two classes, but all {len(target):,} are of class {classes[present[0]]}"
+
+
+def no_positive(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
+    if len(classes) > 2 or (target == 1).any():
+        return None
+    return f"needs rows of class {classes[1]}, but all {len(target):,} are of class {classes[0]}"
+
+
+def beyond_log1p(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
+    n_beyond = int((target <= -1).sum())
+    return f"needs targets above -1, but {_of(n_beyond, target)} not, down to {target.min():g}" if n_beyond else None
+
+
+def zeros(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
+    n_zero = int((target == 0).sum())
+    return f"divides by the target, but {_of(n_zero, target)} zero" if n_zero else None
+
+
+def _of(n: int, target: np.ndarray) -> str:
+    return f"{n:,} of {len(target):,} {'is' if n == 1 else 'are'}"
