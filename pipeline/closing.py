@@ -80,7 +80,7 @@ def _register(session: Session, leader: Leader, leader_folder: Path) -> LeaderRe
 def _keep_top_trials(session: Session, results: Sequence[TrialResult], board: Leaderboard) -> None:
     """Log the models of the best trials with their runs, as far as time allows."""
     sample = session.dataset.sample
-    trials = [row for row in board.rows if row.kind == TRIAL and row.status == COMPLETED]
+    trials = [row for row in board.rows if row.kind == TRIAL and row.status == COMPLETED and row.is_scored]
     for row in trials[:N_TOP_TRIALS]:
         if session.clock.left_s() < ENDING_S + KEEPING_S:
             return

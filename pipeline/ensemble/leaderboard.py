@@ -17,7 +17,7 @@ from pipeline.ensemble.nested import Evidence, gather, greedy, nested_scores, st
 from pipeline.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
 from pipeline.ensemble.subsample import MOST_ROWS
 from pipeline.ensemble.thinning import cost_us, deal_folds, enough_models
-from pipeline.metrics import WORST, Metric, metrics_for
+from pipeline.metrics import WORST, Metric, is_defined, metrics_for
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
 # The numbers of candidates to choose from, by the time that is left.
@@ -113,7 +113,7 @@ def _handicap(trials: Sequence[Sequence[float]], rows: Sequence[LeaderboardRow])
     First what picking flatters them by; then the standard error of the difference to the best ensemble, as the steadier
     of two models is the better guess unless the other is better by more (the rule of Breiman et al. 1984, 3.4.3).
     """
-    ensembles = [row.fold_scores for row in rows if row.kind == ENSEMBLE]
+    ensembles = [row.fold_scores for row in rows if row.kind == ENSEMBLE and row.is_scored]
     if not ensembles:
         return 0.0
     honest = picked_scores(trials)
@@ -121,14 +121,17 @@ def _handicap(trials: Sequence[Sequence[float]], rows: Sequence[LeaderboardRow])
     return optimism + _standard_error(honest - max(ensembles, key=np.mean))
 
 
-def _place(row: LeaderboardRow, metric: Metric, handicap: float, limit_us: float) -> tuple[int, bool, float, int, str]:
+def _place(
+    row: LeaderboardRow, metric: Metric, handicap: float, limit_us: float
+) -> tuple[int, bool, bool, float, int, str]:
     score = row.score if metric.greater_is_better else -row.score
     if row.kind == TRIAL:
         score -= handicap
     # Equal to ten digits is equal: then fewer members lead.
-    rounded = float(f"{score:.10g}") if np.isfinite(score) else -np.inf
+    rounded = float(f"{score:.10g}") if row.is_scored else -np.inf
     is_dear = row.status == COMPLETED and row.predict_us > limit_us
-    return (COMPLETED, STOPPED, FAILED).index(row.status), is_dear, -rounded, len(row.members), row.name
+    status = (COMPLETED, STOPPED, FAILED).index(row.status)
+    return status, not row.is_scored, is_dear, -rounded, len(row.members), row.name
 
 
 def _standard_error(scores: Sequence[float]) -> float:
@@ -153,7 +156,7 @@ def _trial_row(result: TrialResult, contest: _Contest) -> LeaderboardRow:
         scheduler=result.scheduler,
         rungs_reached=result.rungs_reached,
         n_rungs=result.n_rungs,
-        error=result.error,
+        error=result.error or _why_unscored(result, contest),
     )
     if result.status != COMPLETED:
         return row
@@ -161,6 +164,16 @@ def _trial_row(result: TrialResult, contest: _Contest) -> LeaderboardRow:
     weight = None if contest.weight is None else contest.weight[judged]
     thresholds = thresholds_of(contest.task, contest.target[judged], contest.oof[result.trial_id][judged], weight)
     return contest.asking(replace(row, thresholds=thresholds), Blend(SINGLE, (1.0,)), [result])
+
+
+def _why_unscored(result: TrialResult, contest: _Contest) -> str | None:
+    """Return why a completed trial has no score: a mean over the folds that have one would flatter it."""
+    undefined = [fold for fold, score in enumerate(result.fold_scores) if not is_defined(score)]
+    if not undefined:
+        return None
+    bad = ~np.isfinite(contest.oof[result.trial_id][contest.folds.judged_rows]).all(axis=1)
+    why = f"{bad.sum():,} of {len(bad):,} predictions are not finite" if bad.any() else "its errors are beyond floats"
+    return f"{contest.metric.name} is undefined in {len(undefined)} of {len(result.fold_scores)} parts: {why}"
 
 
 def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[LeaderboardRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ class LeaderboardRow:
     fit_s: of an ensemble, its members' together. predict_us: microseconds a raw row, to encode it and by
         all models that are asked.
     test: every metric on the test table as people read it, once scored.
-    error: why a trial failed.
+    error: why a trial failed, or has no score.
     """
 
     name: str
@@ -57,6 +58,11 @@ class LeaderboardRow:
     error: str | None = None
 
     @property
+    def is_scored(self) -> bool:
+        """Whether the chosen metric is defined for it."""
+        return math.isfinite(self.score)
+
+    @property
     def rungs(self) -> str:
         """Rungs reached of all, e.g. "3/3"; empty for an ensemble."""
         return f"{self.rungs_reached}/{self.n_rungs}" if self.kind == TRIAL else ""
@@ -66,7 +72,8 @@ class LeaderboardRow:
 class Leaderboard:
     """What is known of every trial and ensemble.
 
-    rows: completed ones from the best on, then stopped, then failed ones. metric: the chosen one.
+    rows: completed ones from the best on, those without a score last, then stopped, then failed ones.
+    metric: the chosen one.
     handicap: what trials' scores are lowered by to be ranked beside ensembles, see leaderboard.py.
     predict_budget_us: what a prediction was to cost a row at most, if a limit was set.
     """
@@ -85,11 +92,14 @@ class Leaderboard:
 
     @property
     def leader(self) -> LeaderboardRow:
-        """The best row; SearchError if nothing was completed."""
+        """The best row; SearchError if nothing was completed, or nothing that was has a score."""
         if not self.rows or self.rows[0].status != COMPLETED:
-            errors = {row.error.strip().splitlines()[-1] for row in self.rows if row.error and row.error.strip()}
-            why = f" What went wrong: {'; '.join(sorted(errors)[:3])}" if errors else ""
-            raise SearchError(f"no trial was completed, so there is no leader; give the search more time.{why}")
+            raise SearchError(f"no trial was completed, so there is no leader; give the search more time.{self._why()}")
+        if not self.rows[0].is_scored:
+            name = self.metric.name
+            raise SearchError(
+                f"no trial has a defined {name}, so there is no leader; choose another --metric.{self._why()}"
+            )
         return self.rows[0]
 
     def threshold(self, row: LeaderboardRow) -> float | None:
@@ -101,6 +111,10 @@ class Leaderboard:
         if self.task.kind != BINARY or row.status != COMPLETED:
             return None
         return row.thresholds.get(self.metric.name, 0.5)
+
+    def _why(self) -> str:
+        errors = {row.error.strip().splitlines()[-1] for row in self.rows if row.error and row.error.strip()}
+        return f" What went wrong: {'; '.join(sorted(errors)[:3])}" if errors else ""
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a leaderboard row, the best first, with every other metric's mean in a column of its name."""

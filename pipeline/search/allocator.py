@@ -8,6 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from pipeline.metrics import is_defined
 from pipeline.trials.result import COMPLETED, TrialResult
 
 # No family that may still be asked falls below this share of the trials, so that a late bloomer is noticed and the
@@ -45,7 +46,7 @@ class Allocator:
     def tell(self, result: TrialResult) -> None:
         """Learn what a trial of a family cost and, if it was completed, brought."""
         self._costs[result.family].append(max(result.fit_s, 1e-3))
-        if result.status == COMPLETED:
+        if result.status == COMPLETED and is_defined(result.score):
             self._scores[result.family].append(result.score)
 
     def cheapest_s(self, family: str) -> float:

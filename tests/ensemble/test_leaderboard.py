@@ -303,6 +303,32 @@ def test_a_trial_with_a_fold_that_has_no_score_stays_out_of_ensembles():
     assert board.rows[-1].name == "mlp-0002"
     assert np.isnan(board.rows[-1].score)
     assert np.isnan(board.rows[-1].score_se)
+    assert board.rows[-1].error == "roc_auc is undefined in 1 of 5 parts: 120 of 600 predictions are not finite"
+
+
+def _unscored(world, trial_id, predict_us=10.0):
+    world.add(trial_id, np.full((world.table.n_rows, world.task.n_outputs), np.nan), predict_us=predict_us)
+
+
+def test_what_has_no_score_ranks_below_what_has_even_where_that_is_too_dear():
+    """Where every score was NaN the leader was the first by name: its true AUC was .60, another's 1.00."""
+    world = _world(n_models=1)
+    _unscored(world, "a-0000", predict_us=1.0)
+    board = _board(world, predict_budget_us=1.0)
+    assert [row.name for row in board.rows] == ["lightgbm-0000", "a-0000"]
+    assert board.leader.name == "lightgbm-0000"
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_without_a_defined_score_there_is_no_leader(kind):
+    world = closed(kind, None)
+    _unscored(world, "a-0000")
+    _unscored(world, "b-0000")
+    board = _board(world)
+    assert not any(row.is_scored for row in board.rows)
+    said = rf"no trial has a defined {board.metric.name}, so there is no leader.* 600 of 600 predictions are not finite"
+    with pytest.raises(SearchError, match=said):
+        _ = board.leader
 
 
 @pytest.mark.parametrize("n_most", [0, 2, 6, 15])
