@@ -15,8 +15,10 @@ Choice = int | tuple[int, ...]
 Tokens = tuple[Choice, ...]
 
 DEPTH, READS = "n_layers", "reads"
-# Draws beyond the limits of what a child may cost before the last of them is taken as it is.
+# Draws beyond the limits of what a child may cost before a spare one is taken.
 MOST_REDRAWS = 20
+# Spares, and how many random children are drawn for them: of a space of which a hundredth keeps the limits, enough.
+N_SPARES, MAX_SPARE_DRAWS = 64, 5_000
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,25 @@ def follow(space: ChildSpace, choose: Callable[[Decision], Choice]) -> dict[str,
 
 def within_limits(
     draw: Callable[[], dict[str, Any]], keeps_limits: Callable[[dict[str, Any]], bool] | None
-) -> dict[str, Any]:
-    """Return the first child of `draw` that keeps the limits, of MOST_REDRAWS; None has no limits."""
-    for _ in range(MOST_REDRAWS):
-        child = draw()
-        if keeps_limits is None or keeps_limits(child):
+) -> dict[str, Any] | None:
+    """Return the first child of `draw` that keeps the limits; None where none of MOST_REDRAWS does. None: no limits."""
+    if keeps_limits is None:
+        return draw()
+    return next((child for child in (draw() for _ in range(MOST_REDRAWS)) if keeps_limits(child)), None)
+
+
+def spare_children(
+    space: ChildSpace, keeps_limits: Callable[[dict[str, Any]], bool], seed: int
+) -> tuple[dict[str, Any], ...]:
+    """Return up to N_SPARES different random children that keep the limits; fewer where hardly any does."""
+    rng, spares = np.random.default_rng(seed), {}
+    for _ in range(MAX_SPARE_DRAWS):
+        child = random_child(space, rng)
+        if keeps_limits(child):
+            spares.setdefault(repr(child), child)
+        if len(spares) == N_SPARES:
             break
-    return child
+    return tuple(spares.values())
 
 
 def random_child(space: ChildSpace, rng: np.random.Generator) -> dict[str, Any]:

@@ -200,8 +200,8 @@ class Replica:
         self._held: dict[int, Pushed] = {}
         self._take(dict(enumerate(shards.pull())))
 
-    def draw(self, seed: int, n_depths: int) -> dict[str, Any]:
-        """Return a child that keeps the limits."""
+    def draw(self, seed: int, n_depths: int) -> dict[str, Any] | None:
+        """Return a child that keeps the limits; None where none was drawn."""
         generator = torch.Generator().manual_seed(seed)
         with _one_thread(), torch.no_grad():
             return within_limits(lambda: self._policy.draw(generator, n_depths).config, self._keeps_limits)
@@ -237,8 +237,8 @@ def first_parameters(space: ChildSpace, settings: PolicySettings, seed: int) -> 
 class Controller(Protocol):
     """What the search asks for children, and tells how they did."""
 
-    def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any]:
-        """Return a child by a replica's copy of the parameters."""
+    def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any] | None:
+        """Return a child by a replica's copy of the parameters; None where none that was drawn keeps the limits."""
 
     def learn(self, replica: int, number: int, lessons: Sequence[Lesson], n_depths: int) -> None:
         """Let a replica learn its `number`-th batch; may return before it has."""
@@ -261,7 +261,7 @@ class LocalController:
         self._replica = Replica(0, space, settings, seed, LocalShards([shard]), keeps_limits)
         self._learnt: list[Learnt] = []
 
-    def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any]:
+    def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any] | None:
         return self._replica.draw(seed, n_depths)
 
     def learn(self, replica: int, number: int, lessons: Sequence[Lesson], n_depths: int) -> None:

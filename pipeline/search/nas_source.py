@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.families.base import Config, Family
-from pipeline.search.children import ChildSpace, child_space, random_child, within_limits
+from pipeline.search.children import ChildSpace, child_space, random_child, spare_children, within_limits
 from pipeline.search.plan import ChildLimits, Servers
 from pipeline.search.space import SearchSpace
 from pipeline.seeds import derive_seed
@@ -69,6 +69,9 @@ class ControllerSource:
     replica on nothing else: so a search that was cut off goes on as it would have gone, its controller, optimiser and
     baseline being made anew from the trials that the journal knows.
 
+    No child costs more than the limits allow. Where neither the controller nor chance draws one that keeps them, a
+    spare one is trained, which was drawn at random at the start; once all of these are, the source is spent.
+
     folder: where shards that are Ray actors keep their state.
     """
 
@@ -82,10 +85,15 @@ class ControllerSource:
         listener: ControllerListener,
         folder: Path | None = None,
     ):
-        self._space, self._children, self._seed = space, child_space(space.domains), seed
+        self._children, self._seed = child_space(space.domains), seed
         self._servers, self._listener, self._folder = servers, listener, folder
         self._keeps_limits = limits and partial(keeps_limits, family.n_multiplications, limits)
+        self._portfolio, self._spares = space.portfolio, ()
+        if self._keeps_limits:
+            self._portfolio = tuple(child for child in space.portfolio if self._keeps_limits(child))
+            self._spares = spare_children(self._children, self._keeps_limits, derive_seed(seed, "spare children"))
         self._n_asked = 0
+        self._asked: set[str] = set()
         self._open: dict[str, tuple[int, Config]] = {}
         self._curves: deque[tuple[float, ...]] = deque(maxlen=N_COMPARED)
         self._batches: dict[int, list[tuple[Config, float] | None]] = defaultdict(list)
@@ -95,33 +103,45 @@ class ControllerSource:
     def ask(self, trial_id: str) -> dict[str, Any]:
         """Return the next child."""
         number, batch = self._n_asked, self._batch_of(self._n_asked)
-        if number < len(self._space.portfolio):
-            config = dict(self._space.portfolio[number])
+        if number < len(self._portfolio):
+            config = dict(self._portfolio[number])
         elif batch is None:
             rng = np.random.default_rng(derive_seed(self._seed, "random child", trial_id))
             config = within_limits(lambda: random_child(self._children, rng), self._keeps_limits)
         else:
             config = self._taught().draw(batch, derive_seed(self._seed, "child", trial_id))
+        if config is None:
+            config = dict(self._unasked_spares()[0])
         self.was_asked(trial_id, config)
         return config
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether no child is left that is sure to keep the limits. It rests on what was asked, and on nothing else."""
+        return self._keeps_limits is not None and not self._unasked_spares()
+
+    def _unasked_spares(self) -> list[Config]:
+        return [spare for spare in self._spares if _key(spare) not in self._asked]
 
     def was_asked(self, trial_id: str, config: Mapping[str, Any]) -> None:
         """Take note of a child that was asked for, now or in an earlier session."""
         self._open[trial_id] = (self._n_asked, dict(config))
+        self._asked.add(_key(config))
         self._n_asked += 1
 
     def tell(self, result: TrialResult) -> None:
         """Learn from a result of a child that was asked for here."""
         number, config = self._open.pop(result.trial_id)
         batch, reward = self._batch_of(number), self._reward(result)
-        if reward is not None and number >= len(self._space.portfolio):
-            self._listener.child_rewarded(Reward(number, reward, is_random=batch is None))
+        is_random = batch is None or config in self._spares
+        if reward is not None and number >= len(self._portfolio):
+            self._listener.child_rewarded(Reward(number, reward, is_random))
         if result.curve:
             self._curves.append(result.curve)
         if result.status == COMPLETED:
             self._completed.append(result)
         if batch is not None:
-            self._batches[batch].append(None if reward is None else (config, reward))
+            self._batches[batch].append(None if reward is None or is_random else (config, reward))
             self._learn(batch)
         if self._teacher is not None:
             for update in self._teacher.updates():
@@ -134,7 +154,7 @@ class ControllerSource:
 
     def _batch_of(self, number: int) -> int | None:
         """Return which batch a child belongs to; None for one that is not learnt from."""
-        drawn = number - len(self._space.portfolio)
+        drawn = number - len(self._portfolio)
         if drawn < 0 or drawn % RANDOM_EVERY == RANDOM_EVERY - 1:
             return None
         return (drawn - drawn // RANDOM_EVERY) // self._servers.n_children
@@ -192,7 +212,7 @@ class _Teacher:
         self._told: dict[tuple[int, int], tuple[float, float]] = {}
         self._n_updates = 0
 
-    def draw(self, batch: int, seed: int) -> dict[str, Any]:
+    def draw(self, batch: int, seed: int) -> dict[str, Any] | None:
         return self._controller.draw(self._replica(batch), seed, self._n_depths(batch))
 
     def learn(self, batch: int, lessons: Sequence[tuple[Config, float]]) -> None:
@@ -225,6 +245,10 @@ class _Teacher:
 
     def _n_depths(self, batch: int) -> int:
         return self._settings.n_depths(batch * self._servers.n_children)
+
+
+def _key(config: Mapping[str, Any]) -> str:
+    return repr(sorted(config.items()))
 
 
 def keeps_limits(n_multiplications: Callable[..., int], limits: ChildLimits, config: Config) -> bool:

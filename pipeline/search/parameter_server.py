@@ -90,7 +90,7 @@ class RayController:
         ]
         self._learning: list[Any] = []
 
-    def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any]:
+    def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any] | None:
         return ray.get(self.replicas[replica].draw.remote(seed, n_depths))
 
     def learn(self, replica: int, number: int, lessons: Sequence[Lesson], n_depths: int) -> None:

@@ -155,12 +155,15 @@ class FamilySearcher(Searcher):
         return [name for name in working if self._allocator.cheapest_s(name) * LEAST_TRIAL_SHARE <= left_s]
 
     def _works(self, family: str) -> bool:
-        """Whether a family is worth asking: it is set aside when its first trials have all failed."""
+        """Whether a family is worth asking: it is set aside when it is spent, or its first trials have all failed."""
+        if self._sources[family].is_spent:
+            self._log.set_aside(family, "nothing more of it keeps to what a prediction may cost")
+            return False
         results = [entry.result for entry in self._known() if entry.result and entry.trial.family == family]
         if len(results) < MOST_FAILURES or any(result.status != FAILED for result in results):
             return True
         reason = (results[-1].error or "").strip().splitlines()
-        self._log.set_aside(family, reason[0] if reason else "no reason given")
+        self._log.set_aside(family, f"all its trials failed: {reason[0] if reason else 'no reason given'}")
         return False
 
     def _must_wait(self) -> bool:

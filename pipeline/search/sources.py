@@ -27,6 +27,10 @@ class Source(Protocol):
     def bank(self) -> tuple[str, ...]:
         """Return the ids of the trials whose weights the next trial may begin with, best first."""
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has nothing more to ask for."""
+
 
 class BayesianSource:
     """A family's portfolio in order, then Optuna's multivariate TPE (Falkner et al. 2018), told of every result.
@@ -70,6 +74,11 @@ class BayesianSource:
     def bank(self) -> tuple[str, ...]:
         """Nothing: each trial begins from scratch."""
         return ()
+
+    @property
+    def is_spent(self) -> bool:
+        """Never: there is always another configuration."""
+        return False
 
     def _trained_model(self) -> _Model:
         if self._model is None:

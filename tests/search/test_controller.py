@@ -212,7 +212,7 @@ def test_a_child_is_drawn_until_it_keeps_the_limits():
     assert all("glu" in child["architecture"] for child in children)
     assert len(seen) > 20
     seen.clear()
-    LocalController(TINY, SMALL, 0, lambda child: bool(seen.append(child))).draw(0, 0, 1)
+    assert LocalController(TINY, SMALL, 0, lambda child: bool(seen.append(child))).draw(0, 0, 1) is None
     assert len(seen) == MOST_REDRAWS
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -124,12 +126,63 @@ def test_children_inherit_from_the_best_that_are_known():
     assert source.bank() == tuple(f"nas-{number:04d}" for number in best)
 
 
-def test_no_child_costs_more_than_it_may():
-    limits = ChildLimits(Extent(1000, 10, 2), 100_000)
-    asked = play(source_of(limits=limits), 40)[N_KNOWN:]
-    assert all(keeps_limits(NAS.n_multiplications, limits, config) for config in asked)
-    unlimited = play(source_of(), 40)[N_KNOWN:]
-    assert not all(keeps_limits(NAS.n_multiplications, limits, config) for config in unlimited)
+def kept_by(limits: ChildLimits) -> Callable[[dict], bool]:
+    return partial(keeps_limits, NAS.n_multiplications, limits)
+
+
+@pytest.fixture
+def few_redraws(monkeypatch) -> None:
+    """Twenty draws of a controller take a second of a busy core."""
+    monkeypatch.setattr("pipeline.search.children.MOST_REDRAWS", 2)
+
+
+@pytest.mark.parametrize(("most", "n_known"), [(200_000, 1), (30_000, 0), (15_000, 0)])
+def test_no_child_costs_more_than_it_may(most, n_known, few_redraws):
+    """Children beyond the limits were trained after twenty redraws, and those of the portfolio always."""
+    limits = ChildLimits(Extent(1000, 10, 2), most)
+    source = source_of(limits=limits)
+    asked = play(source, 20)
+    assert all(map(kept_by(limits), asked))
+    assert sum(config in SPACE.portfolio for config in asked) == n_known
+    assert not source.is_spent
+    assert not all(map(kept_by(limits), play(source_of(), 20)))
+
+
+TIGHT = ChildLimits(Extent(1000, 10, 2), 10_000)
+
+
+@pytest.mark.parametrize("cut", [3, 11])
+def test_spares_are_asked_once_each_and_again_after_a_cut(cut, few_redraws):
+    """Hardly a child keeps such limits, so nearly all are spares; a search that goes on asks for the same ones."""
+    source = source_of(limits=TIGHT)
+    whole = []
+    while not source.is_spent:
+        whole += play(source, 1, first=len(whole))
+    assert len(whole) > 11
+    assert all(map(kept_by(TIGHT), whole))
+    assert {str(spare) for spare in source._spares} <= {str(config) for config in whole}
+    again = source_of(limits=TIGHT)
+    for number, config in enumerate(whole[:cut]):
+        again.was_asked(f"nas-{number:04d}", json.loads(json.dumps(config)))
+    for number, config in enumerate(whole[:cut]):
+        again.tell(completed(Trial(f"nas-{number:04d}", "nas", config), depth(config)))
+    assert play(again, len(whole) - cut, first=cut) == whole[cut:]
+    assert again.is_spent
+
+
+def test_spares_are_not_learnt_from(monkeypatch):
+    ear = Ear()
+    source = source_of(ear, limits=TIGHT)
+    monkeypatch.setattr("pipeline.search.nas_source._Teacher.draw", lambda *_: None)
+    play(source, 12)
+    assert all(reward.is_random for reward in ear.rewards)
+    assert len(ear.rewards) == 12
+    assert ear.updates == []
+
+
+def test_where_no_child_keeps_the_limits_the_source_is_spent_at_once():
+    assert source_of(limits=ChildLimits(Extent(1000, 10, 2), 1)).is_spent
+    assert not source_of().is_spent
 
 
 def test_a_budget_for_predictions_limits_children():

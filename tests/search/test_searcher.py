@@ -11,8 +11,9 @@ import pytest
 from played_search import Nobody, completed, height, plan_of
 from ray.tune.search import Searcher
 
+from pipeline.families.base import Extent
 from pipeline.search.log import SearchLog
-from pipeline.search.plan import LAG, SearchPlan
+from pipeline.search.plan import LAG, ChildLimits, SearchPlan
 from pipeline.search.searcher import MOST_FAILURES, TRIAL, FamilySearcher
 from pipeline.search.sources import BayesianSource
 from pipeline.search.space import load_space
@@ -134,6 +135,24 @@ def test_a_family_that_always_fails_is_set_aside():
         asked[trial.family] += 1
         desk.log.ended(failed(trial, "boom") if trial.family == "linear" else completed(trial, 0.5))
     assert 1 <= asked["linear"] <= MOST_FAILURES
+
+
+def test_a_family_that_is_spent_is_set_aside_once_and_the_others_go_on():
+    limits = ChildLimits(Extent(1000, 10, 2), 1)
+    desk = Desk(replace(plan_of(["nas", "linear"], max_trials=6), limits=limits))
+    heard = []
+    desk.log._listener.family_set_aside = lambda *said: heard.append(said)
+    for _ in range(6):
+        trial = desk.ask()
+        assert trial.family == "linear"
+        desk.answer(trial, 0.5)
+    assert desk.ask() == Searcher.FINISHED
+    assert heard == [("nas", "nothing more of it keeps to what a prediction may cost")]
+
+
+def test_where_every_family_is_spent_the_search_ends():
+    limits = ChildLimits(Extent(1000, 10, 2), 1)
+    assert Desk(replace(plan_of(["nas"], max_trials=6), limits=limits)).ask() == Searcher.FINISHED
 
 
 def test_when_every_family_always_fails_the_search_ends():
