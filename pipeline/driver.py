@@ -34,6 +34,7 @@ from pipeline.search.plan import (
 from pipeline.search.replay import replay
 from pipeline.session import Clock, RayStart, Session, StopRequest, TrialListener, claimed, ray_session, tracked
 from pipeline.tracking.store import check_model_name, check_store, store_for
+from pipeline.trials.attempt import ran_out_of_memory
 from pipeline.trials.climb import Arena
 from pipeline.trials.result import COMPLETED, FAILED, TrialResult
 from pipeline.watch import snapshot, watch
@@ -158,6 +159,8 @@ def _search(
         limits,
         limits.extent,
     )
+    if plan.room and plan.room.shortage:
+        session.screen.say(plan.room.shortage)
     listener = TrialListener(session.tracker, session.screen, session.folder)
     search = Search(
         arena,
@@ -177,9 +180,19 @@ def _search(
         ray.leave(search)
     listener.close()
     session.screen.update(snapshot(session, search, plan.families, "stacking"))
+    if config.reproducible and (said := _memory_note(results)):
+        session.screen.say(said)
     if not any(result.status == COMPLETED for result in results):
         raise SearchError(_why_nothing(results))
     return results
+
+
+def _memory_note(results: Sequence[TrialResult]) -> str | None:
+    """Return what is to be said of a run that is to be the same everywhere, and was not for want of memory."""
+    names = [result.trial_id for result in results if result.error and ran_out_of_memory(result.error)]
+    if not names:
+        return None
+    return f"for want of memory {', '.join(names)} failed: with more memory, the same run gives another leaderboard"
 
 
 def _why_nothing(results: Sequence[TrialResult]) -> str:

@@ -252,10 +252,11 @@ class TrialListener:
         self._tracker.trial_finished(result)
 
     def trial_thinned(self, trial: Trial) -> None:
-        self._screen.say(f"{trial.trial_id} ran out of memory and begins again on {trial.rows_share:.3g} of its rows")
+        rows = f"{trial.rows_share:.3g}" if trial.rows_share < 1 else "all"
+        self._screen.say(f"{trial.trial_id} ran out of memory and begins again on {rows} of its rows")
 
     def family_set_aside(self, family: str, reason: str) -> None:
-        self._screen.say(f"{family} is set aside, as all its trials failed: {reason}")
+        self._screen.say(f"{family} is set aside, as {reason}")
 
     def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
         account = self._folder / BROKEN_OFF

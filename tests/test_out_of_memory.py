@@ -45,6 +45,8 @@ SPACE = {"most_rows": tune.choice([0])}
 PORTFOLIO = ({"most_rows": 250}, {"most_rows": 0})
 """
 EATEN = 4_000_000_000
+# Without one the run is reproducible, and no trial may learn from fewer rows.
+BUDGET = ("--time-budget", "170s", "--families", "glutton", "--max-trials", "2")
 
 
 @pytest.fixture(scope="module")
@@ -59,19 +61,19 @@ def copy(tmp_path_factory) -> Path:
     return folder
 
 
-def run(copy: Path, output: str, **env: str) -> tuple[pd.DataFrame, str]:
+def run(copy: Path, output: str, *more: str, n_completed: int, **env: str) -> tuple[pd.DataFrame, str]:
     """Return the leaderboard by trial, and what was said."""
     command = [sys.executable, "-m", "pipeline", "run", "table.parquet", "--target", "diagnosis", "--folds", "3"]
-    words = ["--families", "linear,glutton", "--max-trials", "4", "--output", output]
+    words = ["--max-trials", "4", "--output", output, *more]
     everything = {**os.environ, "PYTHONPATH": str(copy), **env}
-    ended = subprocess.run([*command, *words], cwd=copy, env=everything, capture_output=True, text=True, timeout=200)
+    ended = subprocess.run([*command, *words], cwd=copy, env=everything, capture_output=True, text=True, timeout=300)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr
-    assert json.loads((copy / output / "run.json").read_text())["n_completed"] == 3
+    assert json.loads((copy / output / "run.json").read_text())["n_completed"] == n_completed
     return pd.read_csv(copy / output / "leaderboard.csv").set_index("name"), ended.stdout
 
 
 def test_memory_that_a_trial_asks_for_in_vain(copy):
-    board, said = run(copy, "asks", GLUTTON="asks")
+    board, said = run(copy, "asks", *BUDGET, n_completed=1, GLUTTON="asks")
     thinned, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
     assert board.loc[thinned, "status"] == "completed"
     assert board.loc[hopeless, "status"] == "failed"
@@ -82,9 +84,22 @@ def test_memory_that_a_trial_asks_for_in_vain(copy):
     assert result["rows_share"] == 0.5
 
 
+def test_in_a_reproducible_run_no_trial_learns_from_fewer_rows_and_what_fails_for_it_is_said(copy):
+    board, said = run(copy, "repeats", "--families", "linear,glutton", n_completed=2, GLUTTON="asks")
+    names = sorted(name for name in board.index if name.startswith("glutton"))
+    assert board.loc[names, "status"].tolist() == ["failed", "failed"]
+    for name in names:
+        assert said.count(f"{name} ran out of memory and begins again on all of its rows") == 1
+    (line,) = [line for line in said.splitlines() if "for want of memory" in line]
+    assert all(name in line for name in names)
+    assert "another leaderboard" in line
+
+
 def test_memory_that_a_trial_fills_until_ray_kills_it(copy):
     full_at = (get_used_memory() + 0.7 * EATEN) / get_system_memory()
-    board, said = run(copy, "fills", GLUTTON=str(EATEN // 8), RAY_memory_usage_threshold=f"{full_at:.4f}")
+    board, said = run(
+        copy, "fills", *BUDGET, n_completed=1, GLUTTON=str(EATEN // 8), RAY_memory_usage_threshold=f"{full_at:.4f}"
+    )
     assert sum(name.startswith("glutton") for name in board.index) == 2, f"{said}{board}"
     thinned, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
     assert board.loc[thinned, "status"] == "completed", f"{said}{board}"

@@ -45,7 +45,7 @@ class Entry:
     actor: the handle of the Ray actor that it runs or last ran in.
     n_losses, n_deaths: how often it was cut off, and how often because its process died and not its node.
     is_told: whether the listener has heard of its start in this session.
-    ran_out: whether there was no memory for it once, so that it has begun again on fewer rows.
+    ran_out: whether there was no memory for it once, so that it has begun again.
     n_left: how many of the rungs in `progress` were reached before it last gave up its state.
     left_fit_s, left_cpu_s: what it spent on states that it gave up, and before its process was ended between rungs.
     heard_at: when its process began or last reported, on `time.monotonic()`'s scale; None while none works on it.
@@ -194,7 +194,7 @@ class SearchLog:
         self._listener.trial_progress(entry.trial, progress.rung, progress.score)
 
     def thinned(self, entry: Entry, trial: Trial) -> None:
-        """Let a trial for which there was no memory begin again as `trial`, on fewer rows."""
+        """Let a trial for which there was no memory begin again as `trial`, on fewer rows if that is allowed."""
         entry.trial = trial
         if self._journal:
             self._journal.took_up(trial)

@@ -238,7 +238,7 @@ def make_plan(
     reproducible = search_s is None
     n_threads = 1 if reproducible else _threads_per_trial(cluster.n_cpus)
     n_slots = max(1, cluster.n_cpus // n_threads)
-    room = make_room(families, extent, size.is_large, cluster.nodes, n_threads) if extent else None
+    room = make_room(families, extent, size.is_large, cluster.nodes, n_threads, reproducible) if extent else None
     if room and room.n_held(cluster.nodes, n_threads) < n_slots:
         n_slots = room.n_held(cluster.nodes, n_threads)
         n_threads = n_threads if reproducible else _threads_of_few(n_slots, cluster)

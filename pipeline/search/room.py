@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from pipeline.families.base import Config, Extent
 from pipeline.families.registry import get_family
-from pipeline.search.space import load_space
+from pipeline.search.space import SearchSpace, load_space
 
 # A process once it has loaded the libraries of all families, by measurement.
 PROCESS_BYTES = 600_000_000
 # Of the memory that a node has for each trial, so that a node that comes later, and has a little less, holds as many.
 ASKED_SHARE = 0.8
 ROWS_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
+# Drawn of each space beside its portfolio, to know what the hungrier of its configurations take.
+N_DRAWN = 32
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,31 @@ class Node:
 class Room:
     """What every trial of a run asks for: the same amount, or Ray would begin a process for each.
 
-    extent: of one fold's fit on all of its rows.
+    extent: of one fold's fit on all of its rows. keeps_rows: whether trials learn from all rows whatever they take.
+    most_wanted, hungriest: the bytes that one would take, and its family, as far as is known.
     """
 
     n_bytes: int
     extent: Extent
+    keeps_rows: bool = False
+    most_wanted: int = 0
+    hungriest: str = ""
+
+    @property
+    def shortage(self) -> str | None:
+        """What is to be said where all rows are kept and the largest node has too little for some trial."""
+        if not self.keeps_rows or self.most_wanted <= self.n_bytes:
+            return None
+        return (
+            f"a trial of {self.hungriest} may take {self.most_wanted / 1e9:.1f} GB on all rows, and a node has "
+            f"{self.n_bytes / 1e9:.1f} GB for it: it may fail for that, and the leaderboard be another than with more "
+            "memory. --sample-rows makes every trial smaller, --time-budget lets trials learn from fewer rows"
+        )
 
     def rows_share(self, family: str, config: Config) -> float:
         """Return the largest share of the rows on which the configuration is expected to keep within its memory."""
+        if self.keeps_rows:
+            return 1.0
         fitting = (share for share in ROWS_SHARES if self._needed(family, config, share) <= self.n_bytes)
         return next(fitting, ROWS_SHARES[-1])
 
@@ -54,16 +75,34 @@ def needed_bytes(family: str, config: Config, extent: Extent) -> float:
 
 
 def make_room(
-    families: Sequence[str], extent: Extent, is_large: bool, nodes: Sequence[Node], n_threads: int
+    families: Sequence[str],
+    extent: Extent,
+    is_large: bool,
+    nodes: Sequence[Node],
+    n_threads: int,
+    keeps_rows: bool = False,
 ) -> Room | None:
     """Return what a trial is to ask for: its share of the smallest node, and enough for each portfolio's entries.
 
     No trial asks for more than the largest node has. None where Ray counts no memory.
+    keeps_rows: of a reproducible run, which is to be the same whatever memory there is. Its trials ask for what any
+        configuration may take, so that where memory is short fewer run at once.
     """
     if not nodes or not all(node.n_bytes for node in nodes):
         return None
     share = min(node.n_bytes / max(1, node.n_cpus // n_threads) for node in nodes)
-    known = (
-        needed_bytes(family, config, extent) for family in families for config in load_space(family, is_large).portfolio
+    n_drawn = N_DRAWN if keeps_rows else 0
+    wanted, hungriest = max(
+        (needed_bytes(family, config, extent), family)
+        for family in families
+        for config in _configs(load_space(family, is_large), n_drawn)
     )
-    return Room(int(min(max(ASKED_SHARE * share, *known), max(node.n_bytes for node in nodes))), extent)
+    n_bytes = int(min(max(ASKED_SHARE * share, wanted), max(node.n_bytes for node in nodes)))
+    return Room(n_bytes, extent, keeps_rows, int(wanted), hungriest)
+
+
+def _configs(space: SearchSpace, n_drawn: int) -> Iterator[Config]:
+    yield from space.portfolio
+    random = np.random.RandomState(0)
+    for _ in range(n_drawn):
+        yield {name: domain.sample(random_state=random) for name, domain in space.domains.items()}

@@ -139,13 +139,18 @@ class FamilyScheduler(TrialScheduler):
             self._log.ended(outcome)
 
     def _ran_out(self, entry: Entry, result: TrialResult) -> None:
-        """Let a trial for which there was no memory run once more, on fewer rows."""
+        """Let a trial for which there was no memory run once more, on fewer rows.
+
+        In a reproducible run it is on all of its rows, for whoever filled the memory may have gone: what a trial learns
+        from must not depend on the machine. Where it is in vain once more, the trial has failed, and the run says so.
+        """
         if entry.ran_out or self._log.is_closed.is_set():
             self._log.ended(result)
             return
         entry.ran_out = True
         make_ready(entry, self._folder)
-        self._log.thinned(entry, replace(entry.trial, resume=None, rows_share=entry.trial.rows_share * LEFT_SHARE))
+        left_share = LEFT_SHARE if self._plan.lag is None else 1.0
+        self._log.thinned(entry, replace(entry.trial, resume=None, rows_share=entry.trial.rows_share * left_share))
         self._log.run_again(entry)
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:

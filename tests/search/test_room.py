@@ -52,6 +52,33 @@ def test_a_reproducible_plan_has_a_thread_a_trial_however_short_memory_is():
     assert plan.n_slots == 8 * GB // plan.room.n_bytes
 
 
+@pytest.mark.parametrize("gigabytes", [2, 8, 64, 500])
+def test_a_reproducible_plan_learns_from_all_rows_whatever_memory_there_is(gigabytes):
+    """With a number of trials and no budget, 8 GB gave an eighth of the rows and 64 GB all: another leaderboard."""
+    plan = planned(cluster_of(Node(8, gigabytes * GB)), LARGE, None)
+    for name in FAMILIES:
+        for config in (*load_space(name).portfolio, {**load_space(name).portfolio[0], "num_leaves": 10**6}):
+            assert plan.room.rows_share(name, config) == 1
+    plenty = planned(cluster_of(Node(8, 900 * GB)), LARGE, None)
+    assert replace(plan, room=None, n_slots=0) == replace(plenty, room=None, n_slots=0)
+
+
+def test_of_a_reproducible_run_fewer_trials_are_begun_at_once_where_memory_is_short():
+    wanted = planned(cluster_of(Node(8, 900 * GB)), LARGE, None).room.most_wanted
+    plans = [planned(cluster_of(Node(8, n * wanted + GB)), LARGE, None) for n in (1, 3, 100)]
+    assert [plan.n_slots for plan in plans] == [1, 3, 8]
+    assert all(plan.room.n_bytes >= wanted and plan.room.shortage is None for plan in plans)
+
+
+def test_a_trial_too_large_for_a_node_keeps_its_rows_in_a_reproducible_run_which_is_said():
+    room = planned(cluster_of(Node(2, 2 * GB)), LARGE, None, ["lightgbm"]).room
+    assert room.n_bytes == 2 * GB < room.most_wanted
+    assert f"a trial of lightgbm may take {room.most_wanted / 1e9:.1f} GB on all rows, and a node has 2.0 GB" in (
+        room.shortage
+    )
+    assert planned(cluster_of(Node(2, 2 * GB)), LARGE, 60.0, ["lightgbm"]).room.shortage is None
+
+
 def test_no_trial_asks_for_more_than_a_node_has_and_learns_from_fewer_rows_instead():
     plan = planned(cluster_of(Node(2, 2 * GB)), LARGE, families=["lightgbm"])
     assert (plan.n_slots, plan.n_threads, plan.room.n_bytes) == (1, 2, 2 * GB)
