@@ -16,8 +16,11 @@ from pipeline.seeds import derive_seed
 FEWEST_FOLDS = 2
 # A plain holdout: its share of the rows, and the number of rows that say enough.
 HOLDOUT_SHARE, LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT = 0.2, 0.05, 50_000
-# Of a rare class so many rows are to be held out, for which half of the rows may be, and so many are to be in a block.
-MIN_HELD_OUT_OF_A_CLASS, MAX_HOLDOUT_SHARE, MIN_IN_A_BLOCK = 10, 0.5, 5
+# Of a rare class so many rows are to be held out, for which half of the rows may be.
+MIN_HELD_OUT_OF_A_CLASS, MAX_HOLDOUT_SHARE = 10, 0.5
+# Of a single row, whatever is decided at a threshold is all or nothing; more rows, and fewer blocks to learn ensembles
+# on, would not make the mean of blocks any surer.
+MIN_IN_A_BLOCK = 2
 N_BLOCKS, FEWEST_BLOCKS = 5, 2
 # A row whose copies fill more than this share of a fold is not a mishap.
 MOST_COPIES_SHARE = 0.1

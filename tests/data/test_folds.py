@@ -117,7 +117,7 @@ def test_every_part_has_rows_of_two_classes_however_rare_one_is_and_copied(n_rar
 
 
 @pytest.mark.parametrize(
-    ("n_rare", "n_held_out", "n_blocks"), [(5_000, 1_000, 5), (100, 20, 4), (60, 12, 2), (20, 10, 2), (4, 2, 2)]
+    ("n_rare", "n_held_out", "n_blocks"), [(5_000, 1_000, 5), (60, 12, 5), (20, 10, 5), (12, 6, 3), (4, 2, 2)]
 )
 def test_a_holdout_has_as_many_blocks_as_its_rare_class_fills(n_rare, n_held_out, n_blocks):
     table = table_of(np.repeat([0, 1], [20_000 - n_rare, n_rare]))
