@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -49,6 +49,7 @@ class Schema:
         Values of another type than in training are converted; what cannot be is NaN, as are infinities and texts
         never seen. Raises DataError for a column that is missing or there twice.
         """
+        frame = _with_named_index(frame, self.column_names)
         positions = self._positions(frame)
         # A frame finds all its columns at once in half the time that it takes to look them up one by one.
         raw = [series for _, series in frame.items()]
@@ -61,7 +62,7 @@ class Schema:
         return Table(features, self.feature_names, self.cardinalities)
 
     def _positions(self, frame: pd.DataFrame) -> dict[str, int]:
-        names = [str(name) for name in frame.columns]
+        names = [_name_of(label) for label in frame.columns]
         positions = {name: place for place, name in enumerate(names)}
         missing = [name for name in self.column_names if name not in positions]
         if missing:
@@ -80,6 +81,27 @@ class Schema:
     def from_dict(cls, document: dict[str, Any]) -> Schema:
         """Return the schema that `to_dict` wrote, also after a journey through JSON."""
         return cls(tuple(_column_from_dict(column) for column in document["columns"]))
+
+
+def _with_named_index(frame: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
+    """Return the frame with those levels of its index as columns that are wanted and no columns yet.
+
+    Of a Parquet file that pandas wrote they are columns, and `pandas.read_parquet` makes them the index again.
+    """
+    levels = {_name_of(name): place for place, name in enumerate(frame.index.names) if name is not None}
+    if not levels.keys() & set(wanted):
+        return frame
+    names = [_name_of(label) for label in frame.columns]
+    added = {name: frame.index.get_level_values(place) for name, place in levels.items() if name in wanted}
+    missing = {name: values for name, values in added.items() if name not in names}
+    return frame.set_axis(names, axis=1).assign(**missing) if missing else frame
+
+
+def _name_of(label: Hashable) -> str:
+    """Return what a Parquet file that pandas wrote calls a column with this label; that of levels is a tuple's text."""
+    if isinstance(label, tuple):
+        return str(tuple(map(_name_of, label)))
+    return label.decode(errors="replace") if isinstance(label, bytes) else str(label)
 
 
 def _column_from_dict(document: dict[str, Any]) -> Column:

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.data.files import without_secrets
 from pipeline.data.read import read_frame, read_source
+from pipeline.data.schema import infer_schema
 from pipeline.errors import DataError
 
 
@@ -214,3 +215,51 @@ def test_a_store_that_does_not_exist_is_refused():
 def test_secrets_in_a_uri_are_not_repeated():
     assert without_secrets("s3://key:secret@bucket/t.parquet?region=x") == "s3://bucket/t.parquet"
     assert without_secrets("folder/what?.parquet") == "folder/what?.parquet"
+
+
+def _frame_of(columns):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 2)))
+    frame.columns = columns
+    return frame
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        [0, 1],
+        ["a", 3],
+        [0.5, 2.0],
+        [b"a", "b"],
+        [("a", "x"), ("b", "y")],
+        pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")]),
+        pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["level", None]),
+        pd.to_datetime(["2020-01-01", "2021-06-01"]),
+    ],
+)
+@pytest.mark.parametrize("index", [None, [5, 3, 1, 2, 9, 7], list("fedcba")])
+@pytest.mark.filterwarnings("ignore:The DataFrame has column names of mixed type")
+def test_what_pandas_reads_back_of_the_training_table_is_the_training_table(tmp_path, columns, index):
+    """Names that are no text, and an index with a name, which is a column to us and none to pandas."""
+    frame = _frame_of(columns)
+    if index is not None:
+        frame.index = pd.Index(index, name="id")
+    frame.to_parquet(tmp_path / "t.parquet")
+    read = read_frame(str(tmp_path / "t.parquet"))
+    schema, _ = infer_schema(read, set())
+    assert len(schema.columns) == 2 + (index is not None)
+    again = pd.read_parquet(tmp_path / "t.parquet")
+    np.testing.assert_array_equal(schema.encode(again).features, schema.encode(read).features)
+
+
+def test_levels_of_an_index_that_are_no_columns_of_the_model_are_left_alone(tmp_path):
+    frame = _frame_of(["a", "b"]).set_index(pd.MultiIndex.from_product([[1, 2], [1, 2, 3]], names=["a", "other"]))
+    schema, _ = infer_schema(frame.reset_index(drop=True), set())
+    np.testing.assert_array_equal(schema.encode(frame).features, frame.to_numpy(dtype=np.float32))
+
+
+@pytest.mark.parametrize("columns", [[0, 1], ["a", 3], [0.5, 2.0]])
+def test_what_pandas_reads_back_of_a_csv_file_is_the_training_table(tmp_path, columns):
+    _frame_of(columns).to_csv(tmp_path / "t.csv", index=False)
+    read = read_frame(str(tmp_path / "t.csv"))
+    schema, _ = infer_schema(read, set())
+    np.testing.assert_array_equal(schema.encode(pd.read_csv(tmp_path / "t.csv")).features, schema.encode(read).features)
