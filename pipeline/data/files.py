@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
+from pipeline.data.lake import is_delta
 from pipeline.errors import DataError, nearest
 
 _PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
@@ -25,12 +26,14 @@ class Files:
 
     paths: in alphabetical order, as `filesystem` spells them.
     base: the folder that they were found in, below which `key=value` folders are columns; None for a single file.
+    delta_uri: of a Delta table, whose log alone knows its files; `paths` is then empty.
     """
 
     filesystem: fs.FileSystem
     paths: tuple[str, ...]
     base: str | None
     is_csv: bool
+    delta_uri: str | None = None
 
 
 def resolve(uri: str) -> tuple[fs.FileSystem, str]:
@@ -66,11 +69,16 @@ def first_line(error: Exception) -> str:
 def find_files(uri: str) -> Files:
     """Return the files that `uri` names; DataError when there is none."""
     filesystem, path = resolve(uri)
-    uri = without_secrets(uri)
+    whole, uri = uri, without_secrets(uri)
     try:
         info = filesystem.get_file_info(path)
         if info.type == fs.FileType.Directory:
-            return _files_of_folder(uri, filesystem, path)
+            inside = filesystem.get_file_info(fs.FileSelector(path, recursive=True))
+            names = [one.path[len(path) :].lstrip("/") for one in inside if one.is_file]
+            if is_delta(uri, names):
+                delta_uri = path if isinstance(filesystem, fs.LocalFileSystem) else whole.split("?")[0]
+                return Files(filesystem, (), path, is_csv=False, delta_uri=delta_uri)
+            return _files_of_folder(uri, filesystem, path, names)
     except OSError as error:
         raise DataError(f"{uri!r} cannot be reached: {first_line(error)}.") from None
     if info.type == fs.FileType.NotFound:
@@ -78,11 +86,10 @@ def find_files(uri: str) -> Files:
     return Files(filesystem, (path,), None, path.lower().endswith(_CSV_ENDINGS))
 
 
-def _files_of_folder(uri: str, filesystem: fs.FileSystem, path: str) -> Files:
-    inside = filesystem.get_file_info(fs.FileSelector(path, recursive=True))
-    visible = [info.path for info in inside if info.is_file and not _is_hidden(info.path[len(path) :])]
+def _files_of_folder(uri: str, filesystem: fs.FileSystem, path: str, inside: list[str]) -> Files:
+    visible = [name for name in inside if not _is_hidden(name)]
     for endings, is_csv in ((_PARQUET_ENDINGS, False), (_CSV_ENDINGS, True)):
-        chosen = sorted(name for name in visible if name.lower().endswith(endings))
+        chosen = sorted(f"{path.rstrip('/')}/{name}" for name in visible if name.lower().endswith(endings))
         if chosen:
             return Files(filesystem, tuple(chosen), path, is_csv)
     raise DataError(

@@ -9,26 +9,39 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from pipeline.data.delta import open_delta
 from pipeline.data.files import Files, check_names, first_line
 from pipeline.errors import DataError
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,17}")
+# INT96, in which Spark and Hive write dates, counts nanoseconds of a day: as nanoseconds since 1970 the years before
+# 1678 and after 2261 would wrap around.
+_INT96_UNIT = "us"
+_FORMAT = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit=_INT96_UNIT))
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
+def open_file(files: Files, path: str | None = None) -> pq.ParquetFile:
+    """Open one Parquet file, the first if none is named, to read its header or its rows."""
+    return pq.ParquetFile(path or files.paths[0], filesystem=files.filesystem, coerce_int96_timestamp_unit=_INT96_UNIT)
+
+
 def open_parquet(uri: str, files: Files) -> ds.Dataset:
-    """Return the rows of a file, or of all files of a folder, not read yet.
+    """Return the rows of a file, of all files of a folder, or of a Delta table, not read yet.
 
     The files of a folder have the same columns, and hive folders (`year=2024`) add theirs; numbers of different width
     are widened to one type. Raises DataError when columns or types differ, or two share a name.
     """
+    if files.delta_uri is not None:
+        return open_delta(uri, files.delta_uri)
     if files.base is None:
-        schema = pq.read_schema(files.paths[0], filesystem=files.filesystem)
-        check_names(uri, schema.names)
-        return ds.dataset(files.paths[0], format="parquet", filesystem=files.filesystem)
+        with open_file(files) as file:
+            check_names(uri, file.schema_arrow.names)
+        return ds.dataset(files.paths[0], format=_FORMAT, filesystem=files.filesystem)
     schemas = []
     for path in files.paths:
-        schema = pq.read_schema(path, filesystem=files.filesystem).remove_metadata()
+        with open_file(files, path) as file:
+            schema = file.schema_arrow.remove_metadata()
         check_names(path, schema.names)
         schemas.append(schema)
     _check_same_columns(files, schemas)
@@ -37,7 +50,7 @@ def open_parquet(uri: str, files: Files) -> ds.Dataset:
     return ds.dataset(
         list(files.paths),
         schema=pa.schema([*united, *added]),
-        format="parquet",
+        format=_FORMAT,
         filesystem=files.filesystem,
         partitioning=ds.partitioning(added, flavor="hive"),
         partition_base_dir=files.base,
@@ -65,7 +78,7 @@ def _unite(uri: str, schemas: list[pa.Schema]) -> pa.Schema:
     plain = [pa.schema([_plain(field, field.name in alike) for field in schema]) for schema in schemas]
     try:
         return pa.unify_schemas(plain, promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except pa.ArrowException as error:
         raise DataError(f"the files of {uri!r} hold different types: {first_line(error)}.") from None
 
 
