@@ -277,13 +277,13 @@ def predict(
     ] = "predictions.parquet",
 ) -> None:
     """Write a prediction for each row of a table."""
-    from pipeline.data.read import read_frame
+    from pipeline.data.read import read_for
     from pipeline.data.write import check_writable, write_frame
     from pipeline.ensemble.leader import Leader
 
     check_writable(output)
     leader = Leader.load(_leader_folder(model))
-    predictions = leader.predict(read_frame(data))
+    predictions = leader.predict(read_for(leader.schema, data))
     write_frame(predictions, output)
     positive = leader.task.positive
     decided = "" if positive is None else f"; {positive} from a probability of {leader.threshold:.3g} on"

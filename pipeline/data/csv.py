@@ -2,64 +2,151 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import pyarrow as pa
 from pyarrow import csv
 
-from pipeline.data.files import Files, first_line
+from pipeline.data.csv_dialect import Dialect, sniff
+from pipeline.data.csv_types import (
+    NULL_MARKERS,
+    as_known,
+    has_leading_zeros,
+    is_number,
+    is_row_number,
+    natural,
+    nulled,
+    with_decimal_comma,
+)
+from pipeline.data.expected import Expected
+from pipeline.data.files import Files, check_names, first_line
+from pipeline.data.notes import counted
 from pipeline.errors import DataError
 
-_SEPARATORS = (",", ";", "\t", "|")
 _BLOCK_BYTES = 1 << 22
-# Types are guessed from the first block, so a table that contradicts the guess is read again as one block.
-_WHOLE_FILE_BYTES = (1 << 31) - 1
+_COMMAS = "read the commas in {} as decimal marks, and points beside them as marks of thousands"
+_CODES = "kept {} of digits as text, since some begin with a zero"
+_NAMELESS = "called {} without a name as pandas does"
+
+Columns = dict[str, pa.ChunkedArray]
 
 
-def read_csv(uri: str, files: Files) -> pa.Table:
-    """Return the rows of all files; each has a header line with the same names.
+def read_csv(uri: str, files: Files, expected: Expected | None = None) -> tuple[pa.Table, list[str]]:
+    """Return the rows of all files, and a sentence for each thing that was guessed; each file has the same header.
 
-    Raises DataError when a file is no text in UTF-8 or has no header, or the files differ in their columns.
+    Types are those of all texts of a column in all files. Whole numbers with leading zeros stay text; columns without
+    a name get the one that pandas gives them, or are left out where they are the first and number the rows.
+
+    expected: what a model knows of the columns. Those that it knows as text stay text, and others are not returned
+    where all that it knows are there.
+    Raises DataError when a file is no text or has no header, or the files differ in their columns.
     """
-    tables = [_read_file(path, files) for path in files.paths]
-    for path, table in zip(files.paths, tables, strict=True):
-        if sorted(table.column_names) != sorted(tables[0].column_names):
+    dialects = [sniff(path, files) for path in files.paths]
+    _check_headers(uri, files, dialects)
+    separators = {dialect.separator for dialect in dialects}
+    columns = _read_texts(files, dialects, expected)
+    if expected is None:
+        notes, done = _without_row_numbers(columns, dialects[0]), {}
+    else:
+        notes, done = [], _as_expected(columns, expected)
+    if "," not in separators:
+        rest = {name: texts for name, texts in columns.items() if name not in done}
+        commas = with_decimal_comma(rest, is_usual=separators == {";"})
+        notes += [counted(_COMMAS, list(commas))] if commas else []
+        done |= commas
+    codes = _type_each(columns, done, keeps_codes=expected is None)
+    notes += [counted(_CODES, codes)] if codes else []
+    return pa.table(columns), notes
+
+
+def names_of(header: Iterable[str]) -> list[str]:
+    """Return the names of columns; one without a name is called as `pandas.read_csv` calls it."""
+    return [name if name.strip() else f"Unnamed: {place}" for place, name in enumerate(header)]
+
+
+def _check_headers(uri: str, files: Files, dialects: list[Dialect]) -> None:
+    first = names_of(dialects[0].header)
+    for path, dialect in zip(files.paths, dialects, strict=True):
+        names = names_of(dialect.header)
+        check_names(path if files.base else uri, names)
+        if sorted(names) != sorted(first):
             raise DataError(
                 f"the files of {uri!r} must have the same columns, but {files.paths[0]!r} and {path!r} differ."
             )
-    if len(tables) == 1:
-        return tables[0]
+
+
+def _read_texts(files: Files, dialects: list[Dialect], expected: Expected | None) -> Columns:
+    """Return the columns as text. What a model knows as a text is no null, though it be spelled like one."""
+    known = expected.known_texts if expected else frozenset()
+    names = names_of(dialects[0].header)
+    wanted = expected.among(names) if expected else names
+    tables = [
+        _parse(path, files, dialect, NULL_MARKERS - known).select(wanted)
+        for path, dialect in zip(files.paths, dialects, strict=True)
+    ]
+    table = pa.concat_tables(tables)
+    return dict(zip(wanted, table.columns, strict=True))
+
+
+def _parse(path: str, files: Files, dialect: Dialect, markers: frozenset[str]) -> pa.Table:
+    places = [str(place) for place in range(len(dialect.header))]
+    read = csv.ReadOptions(
+        block_size=_BLOCK_BYTES,
+        # The header is read as a row: its names may be empty, and all columns are to be text.
+        column_names=places,
+        skip_rows=dialect.n_skipped,
+        encoding=dialect.encoding,
+    )
+    convert = csv.ConvertOptions(
+        column_types=dict.fromkeys(places, pa.string()), null_values=sorted(markers), strings_can_be_null=True
+    )
+    parse = csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True)
     try:
-        return pa.concat_tables(tables, promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise DataError(f"the files of {uri!r} hold different types: {first_line(error)}.") from None
+        with files.filesystem.open_input_stream(path) as stream:
+            table = csv.read_csv(stream, read, parse, convert)
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        raise DataError(_unreadable(path, dialect, error)) from None
+    return table.slice(1).rename_columns(names_of(dialect.header))
 
 
-def _read_file(path: str, files: Files) -> pa.Table:
-    separator = _separator(path, files)
-    try:
-        table = _parse(path, files, separator, _BLOCK_BYTES)
-    except pa.ArrowInvalid as error:
-        if "conversion error" not in str(error):
-            raise DataError(f"{path!r} cannot be read as CSV: {first_line(error)}.") from None
-        table = _parse(path, files, separator, _WHOLE_FILE_BYTES)
-    for field in table.schema:
-        if pa.types.is_binary(field.type):
-            raise DataError(f"{path!r} is not UTF-8 text: see column {field.name!r}. Save it as UTF-8, or as Parquet.")
-    return table
+def _unreadable(path: str, dialect: Dialect, error: Exception) -> str:
+    found = re.search(r"column #(\d+).*invalid UTF8", str(error))
+    if found:
+        name = names_of(dialect.header)[int(found[1])]
+        return f"{path!r} is not UTF-8 text: see column {name!r}. Save it as UTF-8, or as Parquet."
+    return f"{path!r} cannot be read as CSV: {first_line(error)}."
 
 
-def _parse(path: str, files: Files, separator: str, block_bytes: int) -> pa.Table:
-    with files.filesystem.open_input_stream(path) as stream:
-        return csv.read_csv(
-            stream,
-            read_options=csv.ReadOptions(block_size=block_bytes),
-            parse_options=csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=csv.ConvertOptions(strings_can_be_null=True),
-        )
+def _without_row_numbers(columns: Columns, dialect: Dialect) -> list[str]:
+    """Leave out what `DataFrame.to_csv` writes of an index without a name; say what other nameless columns are."""
+    notes = []
+    names = names_of(dialect.header)
+    nameless = [name for name, given in zip(names, dialect.header, strict=True) if not given.strip()]
+    if nameless[:1] == names[:1] and len(names) > 1 and is_row_number(columns[names[0]]):
+        notes.append("left out the first column, which has no name and numbers the rows")
+        del columns[nameless.pop(0)]
+    return [*notes, counted(_NAMELESS, nameless)] if nameless else notes
 
 
-def _separator(path: str, files: Files) -> str:
-    """Return the separator that the header line holds most of."""
-    with files.filesystem.open_input_stream(path) as stream:
-        head = stream.read(1 << 16).decode("utf-8", errors="replace")
-    header = head.splitlines()[0] if head else ""
-    return max(_SEPARATORS, key=header.count)
+def _as_expected(columns: Columns, expected: Expected) -> Columns:
+    """Return the columns that a model knows as text, in its spelling."""
+    known = {name: as_known(columns[name], texts) for name, texts in expected.texts.items() if name in columns}
+    if NULL_MARKERS & expected.known_texts:
+        columns |= {name: nulled(texts) for name, texts in columns.items() if name not in known}
+    return known
+
+
+def _type_each(columns: Columns, done: Columns, keeps_codes: bool) -> list[str]:
+    """Put the type of each column in place of its texts; return the names of columns of codes, which stay text.
+
+    done: columns whose type is told already.
+    """
+    codes = []
+    for name, texts in columns.items():
+        typed = done[name] if name in done else natural(texts)
+        if keeps_codes and name not in done and is_number(typed.type) and has_leading_zeros(texts):
+            typed = texts
+            codes.append(name)
+        columns[name] = typed
+    return codes

@@ -13,7 +13,8 @@ import pandas as pd
 
 from pipeline.config import DEMO, DEMO_TARGET, RunConfig
 from pipeline.data.duplicates import copies_of_raw, n_known
-from pipeline.data.files import without_secrets
+from pipeline.data.expected import Expected
+from pipeline.data.files import find_files, without_secrets
 from pipeline.data.folds import FEWEST_FOLDS, held_out_together
 from pipeline.data.leaks import telling_features
 from pipeline.data.memory import check_fits
@@ -37,6 +38,8 @@ from pipeline.errors import DataError, nearest
 __all__ = ["Dataset", "demo_frame", "infer_task", "load_dataset"]
 
 _N_SAMPLE_ROWS = 5
+# A column that is there only while the rows of a sample are chosen among, and only if they do not weigh the same.
+_SAMPLE_WEIGHT = "__sample_weight__"
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,11 @@ def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
     train, test, split_notes = _split(frame, config, make_task(frame[config.target], kind))
     notes += split_notes
     if config.test_data is not None:
-        test, test_notes = _read_test(config)
-        notes += test_notes
+        find_files(config.test_data)  # A path that names nothing is better told before the training table is encoded.
     dataset = _encode_training(train, config, kind, notes)
+    if config.test_data is not None:
+        test, test_notes = _read_test(config, dataset)
+        dataset = replace(dataset, notes=dataset.notes + tuple(test_notes))
     if test is None:
         return dataset, None
     table, test_notes = _encode_test(test, dataset, config)
@@ -110,9 +115,20 @@ def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
 def _read_training(config: RunConfig) -> Source:
     source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config)
     for role, name in (("target", config.target), ("weight", config.weight)):
+        if name in source.left_out:
+            raise DataError(
+                f"the {role} column {name!r} holds lists, records or the like. Name a column of plain values."
+            )
         if name is not None and name not in source.frame.columns:
             raise DataError(f"the table has no {role} column {name!r}.{nearest(name, map(str, source.frame.columns))}")
-    return source
+    return source if source.weight is None else _with_sample_weight(source)
+
+
+def _with_sample_weight(source: Source) -> Source:
+    """Put the weights of a sample beside its rows, which are yet to be chosen among."""
+    if _SAMPLE_WEIGHT in source.frame.columns:
+        raise DataError(f"the table has a column {_SAMPLE_WEIGHT!r}, which --sample-rows needs. Rename it.")
+    return replace(source, frame=source.frame.assign(**{_SAMPLE_WEIGHT: source.weight}))
 
 
 def _read_within_memory(config: RunConfig) -> Source:
@@ -120,12 +136,15 @@ def _read_within_memory(config: RunConfig) -> Source:
     if size is not None:
         check_fits(without_secrets(config.data), *size, config.sample_rows)
     is_sampled = config.sample_rows is not None and (size is None or config.sample_rows < size[0])
-    sample = Sample(config.sample_rows, config.target, config.seed) if is_sampled else None
+    sample = Sample(config.sample_rows, config.target, config.seed, config.task) if is_sampled else None
     return read_source(config.data, sample=sample)
 
 
-def _read_test(config: RunConfig) -> tuple[pd.DataFrame, list[str]]:
-    source = read_source(config.test_data)
+def _read_test(config: RunConfig, dataset: Dataset) -> tuple[pd.DataFrame, list[str]]:
+    """Read the test table as the training table was read, whose types CSV does not say."""
+    classes = dataset.task.classes if dataset.task.is_classification else None
+    others = {config.target: classes} | ({config.weight: None} if config.weight else {})
+    source = read_source(config.test_data, expected=Expected.by(dataset.schema, others))
     if config.target not in source.frame.columns:
         raise DataError(
             f"the test table {without_secrets(config.test_data)!r} has no target column {config.target!r}."
@@ -252,9 +271,10 @@ def _known_notes(test: Table, training: Table) -> list[str]:
 
 def _weighted_rows(frame: pd.DataFrame, name: str | None) -> tuple[pd.DataFrame, np.ndarray | None, list[str]]:
     """Return the rows that weigh something, their float32 weights with mean one, and notes."""
+    sampled = frame[_SAMPLE_WEIGHT].to_numpy() if _SAMPLE_WEIGHT in frame.columns else None
     if name is None:
-        return frame, None, []
-    weight = _checked_weight(frame[name])
+        return frame, None if sampled is None else (sampled / sampled.mean()).astype(np.float32), []
+    weight = _checked_weight(frame[name]) * (1 if sampled is None else sampled)
     counted = weight > 0
     notes = []
     if not counted.all():
@@ -278,7 +298,7 @@ def _checked_weight(series: pd.Series) -> np.ndarray:
 
 
 def _no_features(config: RunConfig) -> set[str]:
-    return {name for name in (config.target, config.weight) if name is not None}
+    return {name for name in (config.target, config.weight, _SAMPLE_WEIGHT) if name is not None}
 
 
 def _sample_of(frame: pd.DataFrame) -> pd.DataFrame:

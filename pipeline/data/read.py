@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from pipeline.data.arrow_types import is_plain, to_frame
 from pipeline.data.csv import read_csv
+from pipeline.data.expected import Expected
 from pipeline.data.files import Files, check_names, check_present, find_files, first_line, without_secrets
-from pipeline.data.folder import open_parquet
-from pipeline.data.sample import Sample, sampled_rows
-from pipeline.errors import DataError
+from pipeline.data.folder import open_file, open_parquet
+from pipeline.data.notes import counted
+from pipeline.data.sample import Sample, draw_sample
+from pipeline.data.schema import Schema
+from pipeline.errors import DataError, DataWarning
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+_CSV_NOTE = "CSV is slower to read than Parquet, and its column types are guesses"
+# What Arrow raises is an ArrowException; what pandas makes of its columns, or a codec of bytes, a ValueError.
+_UNREADABLE = (pa.ArrowException, OSError, ValueError)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table as it was read, and a sentence for each thing that its reader should know."""
+    """A table as it was read, and a sentence for each thing that its reader should know.
+
+    weight: (n_rows,) float64 for a sample with more rows of rare classes than their share, which these make good.
+    left_out: columns that are lists, records or the like.
+    """
 
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
+    weight: np.ndarray | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def release_memory() -> None:
@@ -39,29 +52,43 @@ def read_frame(uri: str, columns: list[str] | None = None) -> pd.DataFrame:
     Raises DataError when nothing is there, it cannot be read, it has no rows, two columns share a name, a column asked
     for is missing, or the files of a folder differ in their columns.
     """
-    return read_source(uri, columns).frame
+    source = read_source(uri)
+    if columns is None:
+        return source.frame
+    check_present(without_secrets(uri), list(source.frame), columns)
+    return source.frame[columns]
 
 
-def read_source(uri: str, columns: list[str] | None = None, sample: Sample | None = None) -> Source:
-    """Return what `read_frame` returns, or a sample of its rows, with notes."""
+def read_for(schema: Schema, uri: str) -> pd.DataFrame:
+    """Return a table to be predicted, each column as the model with this schema knows it.
+
+    CSV does not say its types: a column of codes is text there, whichever of its codes this file holds. Only columns of
+    the schema are read, or all where one of them is missing. What was guessed is a DataWarning; raises as `read_frame`.
+    """
+    source = read_source(uri, expected=Expected.by(schema))
+    for note in source.notes:
+        if note != _CSV_NOTE:
+            warnings.warn(f"{without_secrets(uri)}: {note}", DataWarning, stacklevel=2)
+    return source.frame
+
+
+def read_source(uri: str, sample: Sample | None = None, expected: Expected | None = None) -> Source:
+    """Return what `read_frame` returns, with notes.
+
+    sample: the rows to read, all by default. expected: what a model knows of the table that is read for it.
+    """
     files = find_files(uri)
     uri = without_secrets(uri)
     try:
-        table = read_csv(uri, files) if files.is_csv else _read_parquet(uri, files, columns, sample)
-    except pa.ArrowInvalid as error:
+        source = (_read_csv if files.is_csv else _read_parquet)(uri, files, sample, expected)
+    except _UNREADABLE as error:
         raise DataError(_unreadable(uri, files, error)) from None
-    except OSError as error:
-        raise DataError(f"{uri!r} cannot be read: {first_line(error)}.") from None
-    check_names(uri, table.column_names)
-    if table.num_rows == 0:
+    if source.left_out and not len(source.frame.columns):
+        raise DataError(f"the table {uri!r} has no column of plain values, but lists, records or the like alone.")
+    if not len(source.frame):
         raise DataError(f"the table {uri!r} has no rows.")
-    if files.is_csv and sample is not None and sample.target in table.column_names:
-        table = table.take(pa.array(sampled_rows(table.column(sample.target), sample)))
-    table = _chosen_columns(uri, table, columns)
-    notes = ["CSV is slower to read than Parquet, and its column types are guesses"] if files.is_csv else []
-    if sample is not None:
-        notes.append(f"learns from a sample of {table.num_rows:,} rows, as --sample-rows asks")
-    return Source(to_frame(table), tuple(notes))
+    notes = [*source.notes, *_sample_notes(sample, source)]
+    return replace(source, notes=tuple(notes))
 
 
 def size_of(uri: str) -> tuple[int, int] | None:
@@ -72,68 +99,73 @@ def size_of(uri: str) -> tuple[int, int] | None:
     files = find_files(uri)
     if files.is_csv:
         return None
+    uri = without_secrets(uri)
     try:
-        dataset = open_parquet(without_secrets(uri), files)
+        dataset = open_parquet(uri, files)
         return dataset.count_rows(), len(dataset.schema.names)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(_unreadable(without_secrets(uri), files, error)) from None
+    except _UNREADABLE as error:
+        raise DataError(_unreadable(uri, files, error)) from None
 
 
 def _unreadable(uri: str, files: Files, error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"{uri!r} does not fit into memory: {first_line(error)}. Read fewer rows, or take a larger machine."
+    if isinstance(error, OSError):
+        return f"{uri!r} cannot be read: {first_line(error)}."
     if files.is_csv:
         return f"{uri!r} cannot be read as CSV: {first_line(error)}."
     return f"{uri!r} is not a readable Parquet file: {first_line(error)}. Give Parquet, or a file that ends in .csv."
 
 
-def _chosen_columns(uri: str, table: pa.Table, columns: list[str] | None) -> pa.Table:
-    if columns is None:
-        # A pandas index without a name is the number of the row when it was written: no feature.
-        return table.select([name for name in table.column_names if not _PANDAS_INDEX.fullmatch(name)])
-    check_present(uri, table.column_names, columns)
-    return table.select(columns)
+def _sample_notes(sample: Sample | None, source: Source) -> list[str]:
+    if sample is None:
+        return []
+    notes = [f"learns from a sample of {len(source.frame):,} rows, as --sample-rows asks"]
+    if source.weight is not None:
+        notes.append(
+            f"the sample has more rows of rare values of {sample.target} than their share, which weights make good"
+        )
+    return notes
 
 
-def _read_parquet(uri: str, files: Files, columns: list[str] | None, sample: Sample | None) -> pa.Table:
+def _read_csv(uri: str, files: Files, sample: Sample | None, expected: Expected | None) -> Source:
+    table, notes = read_csv(uri, files, expected)
+    weight = None
+    if sample is not None and sample.target in table.column_names:
+        drawn = draw_sample(table.column(sample.target), sample)
+        table, weight = table.take(pa.array(drawn.rows)), drawn.weight
+    return Source(to_frame(table), (_CSV_NOTE, *notes), weight)
+
+
+def _read_parquet(uri: str, files: Files, sample: Sample | None, expected: Expected | None) -> Source:
     if files.base is None and sample is None:
-        return _read_file(uri, files, columns)
+        with open_file(files) as file:
+            check_names(uri, file.schema_arrow.names)
+            columns, left_out = _usable(file.schema_arrow, expected)
+            # To Parquet a field b of a record a is called a.b too.
+            table = file.read(columns=columns).select(columns)
+        return Source(to_frame(table), _left_out_notes(left_out), left_out=left_out)
     dataset = open_parquet(uri, files)
-    if columns is not None:
-        check_present(uri, dataset.schema.names, columns)
-    if sample is None or sample.target not in dataset.schema.names:
-        return dataset.to_table(columns=columns)
-    rows = sampled_rows(dataset.to_table(columns=[sample.target]).column(0), sample)
-    return dataset.take(pa.array(rows), columns=columns)
+    check_names(uri, dataset.schema.names)
+    columns, left_out = _usable(dataset.schema, expected)
+    notes = _left_out_notes(left_out)
+    if sample is None or sample.target not in columns:
+        return Source(to_frame(dataset.to_table(columns=columns)), notes, left_out=left_out)
+    drawn = draw_sample(dataset.to_table(columns=[sample.target]).column(0), sample)
+    table = dataset.take(pa.array(drawn.rows), columns=columns)
+    return Source(to_frame(table), notes, drawn.weight, left_out)
 
 
-def _read_file(uri: str, files: Files, columns: list[str] | None) -> pa.Table:
-    with pq.ParquetFile(files.paths[0], filesystem=files.filesystem) as file:
-        names = file.schema_arrow.names
-        check_names(uri, names)
-        if columns is not None:
-            check_present(uri, names, columns)
-        return file.read(columns=columns)
+def _left_out_notes(left_out: tuple[str, ...]) -> tuple[str, ...]:
+    return (counted("left out {} of lists, records or the like", left_out),) if left_out else ()
 
 
-def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Return `table` in types that pandas holds without a Python object for each value, where there are such."""
-    for place, field in enumerate(table.schema):
-        wanted = _plain_type(field.type)
-        if wanted is not None:
-            table = table.set_column(place, pa.field(field.name, wanted), _cast(table.column(place), wanted))
-    return table.to_pandas(ignore_metadata=True, date_as_object=False, split_blocks=True)
+def _usable(schema: pa.Schema, expected: Expected | None) -> tuple[list[str], tuple[str, ...]]:
+    """Return the columns to read, and those that are no plain values.
 
-
-def _plain_type(kind: pa.DataType) -> pa.DataType | None:
-    if pa.types.is_decimal(kind) or pa.types.is_time(kind) or pa.types.is_duration(kind):
-        return pa.float64()
-    return None
-
-
-def _cast(values: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
-    kind = values.type
-    if pa.types.is_time(kind) or pa.types.is_duration(kind):
-        per_second = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[kind.unit]
-        whole = pa.int32() if pa.types.is_time32(kind) else pa.int64()
-        counts = values.cast(whole).cast(pa.float64(), safe=False)
-        return pc.divide(counts, pa.scalar(float(per_second)))
-    return values.cast(wanted, safe=False)
+    A pandas index without a name is the number of the row when it was written: no feature.
+    """
+    names = [name for name in schema.names if not _PANDAS_INDEX.fullmatch(name)]
+    names = expected.among(names) if expected else names
+    plain = [name for name in names if is_plain(schema.field(name).type)]
+    return plain, tuple(name for name in names if name not in plain)

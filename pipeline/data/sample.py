@@ -7,43 +7,75 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from pipeline.data.arrow_types import is_plain, plain
 from pipeline.data.folds import held_out_rows
-from pipeline.data.table import Task
+from pipeline.data.table import REGRESSION, Task
+from pipeline.data.target import MAX_NUMERIC_CLASSES
 from pipeline.seeds import derive_seed
 
-# A target of more values than this, or of floats, is sampled without regard to them.
+# A target of more values than this, or of floats, is sampled without regard to them; and one of more whole numbers than
+# make classes of them, unless classes are asked for.
 _MOST_CLASSES = 1_000
 _FEWEST_ROWS_A_CLASS = 10
 
 
 @dataclass(frozen=True)
 class Sample:
-    """So many rows, with the same share of each class of the column `target`."""
+    """So many rows, with the same share of each class of the column `target`.
+
+    task: "auto", or what was asked for, as in the settings.
+    """
 
     n_rows: int
     target: str
     seed: int
+    task: str = "auto"
 
 
-def sampled_rows(target: pa.ChunkedArray, sample: Sample) -> np.ndarray:
-    """Return the ascending int64 positions of the sample's rows; of a rare class ten are kept, or all there are."""
-    codes = _codes(target)
+@dataclass(frozen=True)
+class Drawn:
+    """The rows of a sample.
+
+    rows: ascending int64 positions.
+    weight: (n_rows,) float64 with which each class weighs what it does in the whole table; None where all rows weigh
+        the same.
+    """
+
+    rows: np.ndarray
+    weight: np.ndarray | None
+
+
+def draw_sample(target: pa.ChunkedArray, sample: Sample) -> Drawn:
+    """Return a sample with each class's share of the rows; of a rare class ten are kept, or all there are, for less."""
+    codes = _codes(target, sample.task)
     share = min(1.0, sample.n_rows / len(target))
     task = Task("multiclass", tuple(map(str, range(int(codes.max()) + 1))))
     chosen = held_out_rows(codes, task, share, derive_seed(sample.seed, "sample"))
     sizes, kept = np.bincount(codes), np.bincount(codes[chosen], minlength=len(task.classes))
-    for code in np.flatnonzero(kept < np.minimum(sizes, _FEWEST_ROWS_A_CLASS)):
+    rare = np.flatnonzero(kept < np.minimum(sizes, _FEWEST_ROWS_A_CLASS))
+    for code in rare:
         places = np.flatnonzero(codes == code)
         chosen[places] = False
         chosen[places[np.linspace(0, len(places) - 1, min(len(places), _FEWEST_ROWS_A_CLASS)).astype(np.int64)]] = True
-    return np.flatnonzero(chosen)
+    rows = np.flatnonzero(chosen)
+    return Drawn(rows, _weights(codes, rows) if len(rare) else None)
 
 
-def _codes(target: pa.ChunkedArray) -> np.ndarray:
+def _weights(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return for each of `rows` how many rows of its class it stands for, with mean one."""
+    sizes, kept = np.bincount(codes), np.bincount(codes[rows], minlength=int(codes.max()) + 1)
+    stands_for = sizes / np.maximum(kept, 1)
+    return stands_for[codes[rows]] * (len(rows) / len(codes))
+
+
+def _codes(target: pa.ChunkedArray, task: str) -> np.ndarray:
     """Return (n_rows,) whole numbers, one a class; all 0 where there are none, or too many to matter."""
+    target = plain(target) if is_plain(target.type) else target
     if pa.types.is_floating(target.type) or pa.types.is_nested(target.type):
         return np.zeros(len(target), dtype=np.int64)
     coded = target.combine_chunks()
     coded = coded if pa.types.is_dictionary(coded.type) else coded.dictionary_encode()
     codes = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes if len(coded.dictionary) <= _MOST_CLASSES else np.zeros(len(target), dtype=np.int64)
+    are_amounts = pa.types.is_integer(target.type) and task in ("auto", REGRESSION)
+    most = MAX_NUMERIC_CLASSES if are_amounts else _MOST_CLASSES
+    return codes if len(coded.dictionary) <= most else np.zeros(len(target), dtype=np.int64)

@@ -1,0 +1,38 @@
+"""What a model knows of a table that is read for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline.data.schema import Schema
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a model knows of a table's columns, for formats that do not say their types.
+
+    names: of the columns that it needs.
+    texts: for each of them that is text, the texts that it knows.
+    """
+
+    names: tuple[str, ...]
+    texts: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def by(cls, schema: Schema, also: Mapping[str, tuple[str, ...] | None] | None = None) -> Expected:
+        """Return what a schema needs, and columns beside it with the texts of each; None where they are numbers."""
+        texts = {column.name: column.categories for column in schema.columns if column.is_coded}
+        also = also or {}
+        texts |= {name: known for name, known in also.items() if known is not None}
+        return cls((*schema.column_names, *also), texts)
+
+    @cached_property
+    def known_texts(self) -> frozenset[str]:
+        return frozenset(text for known in self.texts.values() for text in known)
+
+    def among(self, names: list[str]) -> list[str]:
+        """Return those of `names` that are needed; all of them where one is missing, so that its like can be named."""
+        needed = set(self.names)
+        return [name for name in names if name in needed] if needed <= set(names) else names

@@ -1,0 +1,13 @@
+"""Sentences about columns of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_NAMES_SHOWN = 8
+
+
+def counted(template: str, names: Sequence[str]) -> str:
+    """Return a sentence on columns: `{}` is how many there are, and a few of their names follow."""
+    shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {len(names) - _NAMES_SHOWN} more" if names[_NAMES_SHOWN:] else "")
+    return template.format(f"{len(names)} column{'s' if len(names) > 1 else ''}") + f": {shown}"
