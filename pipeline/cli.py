@@ -7,7 +7,9 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import __version__
-from pipeline.errors import ConfigError, UserError
+from pipeline.errors import ConfigError, DataWarning, UserError
 
 DEMO_BUDGET = "30s"
 # Python and the imports above, on a usual machine and on one that is slow.
@@ -193,6 +195,10 @@ def run(
         ),
     ] = None,
     weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of sample weights.")] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN,…", help="Learn from these even if they look like row numbers or identifiers."),
+    ] = None,
     seed: Seed = None,
     output: Output = None,
     storage: Annotated[
@@ -283,11 +289,29 @@ def predict(
 
     check_writable(output)
     leader = Leader.load(_leader_folder(model))
-    predictions = leader.predict(read_for(leader.schema, data))
+    with _data_warnings_as_notes():
+        predictions = leader.predict(read_for(leader.schema, data))
     write_frame(predictions, output)
     positive = leader.task.positive
     decided = "" if positive is None else f"; {positive} from a probability of {leader.threshold:.3g} on"
     typer.echo(f"{len(predictions):,} predictions in {output}{decided}")
+
+
+@contextmanager
+def _data_warnings_as_notes() -> Iterator[None]:
+    """Show what is to be said of a table as a line on stderr, and other warnings as ever."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, DataWarning):
+                typer.echo(_wrapped(f"Note: {message}"), err=True)
+            else:
+                usual(message, category, *where)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", DataWarning)
+        yield
 
 
 def _leader_folder(model: str) -> Path:

@@ -35,6 +35,7 @@ class RunConfig:
         so even a reproducible search may then choose another leader among the same trials.
     positive: of two classes, the one that F1, average precision and thresholds are about; None leaves it to the data.
     test_size: share of the rows, above 0 and below 1.
+    keep: columns to learn from even if they look like row numbers or identifiers.
     sample_rows: how many rows are read at most, with the same share of each class; None reads all.
     storage: folder or URI below which the run's folder is copied as it grows.
     controller: shards, replicas and children a batch of the architecture search; None leaves them to the plan.
@@ -57,6 +58,7 @@ class RunConfig:
     test_data: str | None = None
     test_size: float | None = None
     weight: str | None = None
+    keep: tuple[str, ...] = ()
     sample_rows: int | None = None
     seed: int = 0
     output: str | None = None
@@ -139,6 +141,7 @@ class _Settings(BaseModel):
     test_data: Text | None = None
     test_size: Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, lt=1)] | None = None
     weight: Text | None = None
+    keep: Annotated[tuple[str, ...], BeforeValidator(_split_names)] = ()
     sample_rows: Count | None = None
     seed: Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0)] = 0
     output: Text | None = None
@@ -158,6 +161,7 @@ _RULES = {
     "max_trials": "a whole number of at least 1",
     "max_failures": "a whole number of at least 0",
     "families": "names with commas between them, or a list of names",
+    "keep": "names with commas between them, or a list of names",
     "folds": "a whole number from 1 to 100",
     "predict_budget": "a number of microseconds above 0",
     "controller": "three whole numbers of at least 1 with commas between them (shards, replicas, children a batch)",

@@ -26,6 +26,7 @@ RUN_FLAGS = [
         "test-size",
         "sample-rows",
         "weight",
+        "keep",
         "seed",
         "output",
         "storage",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from pipeline.data.values import coded_text, numbers_of, seconds_of, truth_of
+from pipeline.data.dates import PARTS, counts_near, date_part, day_of, held_range, seconds_near
+from pipeline.data.number_text import Spelling, spelled_numbers
+from pipeline.data.scale import Scale
+from pipeline.data.values import coded_text, numbers_of, truth_of
+from pipeline.errors import DataError
 
-PARTS = ("month", "weekday", "hour")
-_DAY_S = 86_400
+__all__ = ["PARTS", "Column"]
 
 
 @dataclass(frozen=True)
@@ -21,14 +24,19 @@ class Column:
     kind: "numeric", "categorical", "datetime" or "boolean".
     categories: the texts of a categorical or boolean column, sorted as text; a text's position is its code.
     parts: what a datetime column gives beside its seconds since 1970: some of month, weekday, hour (in UTC).
-    offset: taken off numbers and seconds in float64 before they become float32, whose 24 bits would blur them.
+    scale: what is done to numbers and seconds in float64 before they become float32.
+    low, high: between which the numbers or seconds were in training; dates far from all others aside.
+    spelling: how the numbers of a column of text are written; None where numbers came as such.
     """
 
     name: str
     kind: str
     categories: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
-    offset: float = 0.0
+    scale: Scale = field(default_factory=Scale)
+    low: float = 0.0
+    high: float = 0.0
+    spelling: Spelling | None = None
 
     @property
     def is_coded(self) -> bool:
@@ -39,14 +47,17 @@ class Column:
         return {text: code for code, text in enumerate(self.categories)}
 
     def encode(self, series: pd.Series) -> list[np.ndarray]:
-        """Return one (n_rows,) array for each feature of this column."""
+        """Return one (n_rows,) array for each feature of this column.
+
+        Raises DataError where dates came for numbers or numbers for dates, in no unit that fits those of training.
+        """
         if self.is_coded:
             return [self._codes(series)]
         if self.kind == "datetime":
-            seconds = seconds_of(series)
-            return [seconds - self.offset, *(date_part(seconds, part) for part in self.parts)]
-        values = numbers_of(series)
-        return [values - self.offset if self.offset else values]
+            seconds = self._seconds(series)
+            held = np.clip(seconds, *held_range(self.low, self.high))
+            return [self.scale.apply(held), *(date_part(seconds, part) for part in self.parts)]
+        return [self.scale.apply(self._numbers(series))]
 
     def _codes(self, series: pd.Series) -> np.ndarray:
         rows, texts = coded_text(series)
@@ -55,13 +66,25 @@ class Column:
         codes = [self.code_of.get(text, np.nan) for text in texts]
         return np.array([*codes, np.nan], dtype=np.float32)[rows]
 
+    def _numbers(self, series: pd.Series) -> np.ndarray:
+        values = numbers_of(series) if self.spelling is None else spelled_numbers(series, self.spelling)
+        if not pd.api.types.is_datetime64_any_dtype(series.dtype):
+            return values
+        counts = counts_near(values, self.low, self.high)
+        if counts is None:
+            raise DataError(
+                f"the column {self.name!r} held numbers from {self.low:g} to {self.high:g} in training and holds dates "
+                "now, which fit those in no unit. Give numbers of the same kind."
+            )
+        return counts
 
-def date_part(seconds: np.ndarray, part: str) -> np.ndarray:
-    """Return the month (1 to 12), weekday (Monday is 0) or hour (0 to 23) in UTC of (n,) seconds since 1970."""
-    if part == "hour":
-        return np.floor(seconds / 3600) % 24
-    if part == "weekday":
-        return (np.floor(seconds / _DAY_S) + 3) % 7
-    known = np.isfinite(seconds)
-    days = np.where(known, np.floor(seconds / _DAY_S), 0).astype(np.int64).astype("datetime64[D]")
-    return np.where(known, days.astype("datetime64[M]").astype(np.int64) % 12 + 1, np.nan)
+    def _seconds(self, series: pd.Series) -> np.ndarray:
+        seconds = seconds_near(series, self.low, self.high)
+        if seconds is None:
+            example = series.dropna().iloc[0]
+            raise DataError(
+                f"the column {self.name!r} held dates from {day_of(self.low)} to {day_of(self.high)} in training and "
+                f"holds numbers such as {example} now, which are near those neither as seconds nor as milliseconds, "
+                "microseconds or nanoseconds since 1970. Give dates, or ISO text such as 2024-02-29."
+            )
+        return seconds

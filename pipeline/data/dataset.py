@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import time
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from pipeline.data.files import find_files, without_secrets
 from pipeline.data.folds import FEWEST_FOLDS, held_out_together
 from pipeline.data.leaks import telling_features
 from pipeline.data.memory import check_fits
+from pipeline.data.orders import ordering_features
 from pipeline.data.positive import with_positive_class
 from pipeline.data.read import Source, read_source, release_memory, size_of
 from pipeline.data.sample import Sample
@@ -205,11 +207,12 @@ def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: l
     check_class_sizes(target, task, config.n_folds or FEWEST_FOLDS, config.target)
     if not task.is_classification:
         check_magnitude(target, config.target)
-    schema, schema_notes = infer_schema(frame, _no_features(config))
+    _check_kept(frame, config.keep)
+    schema, schema_notes = infer_schema(frame, _no_features(config), config.keep)
     if not schema.columns:
         raise DataError("no feature is left: " + ("; ".join(schema_notes) or "the target is the only column") + ".")
     started_s = time.thread_time()  # other threads start Ray and MLflow meanwhile
-    table = replace(schema.encode(frame), target=target, weight=weight)
+    table = replace(schema.encode_and_say(frame)[0], target=target, weight=weight)
     encode_us = (time.thread_time() - started_s) * 1e6 / table.n_rows
     notes = [*notes, *weight_notes, *schema_notes, *_leak_notes(table, task, config.target)]
     return Dataset(
@@ -233,10 +236,17 @@ def _naming_notes(task: Task, target_name: str) -> list[str]:
 
 
 def _leak_notes(table: Table, task: Task, target_name: str) -> list[str]:
-    return [
-        f"{name} says {target_name} exactly, row by row: leave it out if it is not known when predicting"
-        for name in telling_features(table, task)
-    ]
+    remedy = "leave it out if it is not known when predicting"
+    telling = telling_features(table, task)
+    notes = [f"{name} says {target_name} exactly, row by row: {remedy}" for name in telling]
+    measure = "ROC AUC" if task.is_classification else "rank correlation"
+    for order in ordering_features(table, task):
+        if order.name not in telling:
+            what = f"whether {order.name} is missing" if order.by_missing else order.name
+            # Cut rather than rounded: what is not perfect is not to look so.
+            degree = math.floor(order.degree * 1e4) / 1e4
+            notes.append(f"{what} alone orders {target_name} nearly without error ({measure} {degree:.4f}): {remedy}")
+    return notes
 
 
 def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tuple[Table, list[str]]:
@@ -255,7 +265,9 @@ def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tu
         notes.append(f"the test table has no column {config.weight}, so its rows weigh the same")
     frame, weight, weight_notes = _weighted_rows(frame, weight_name)
     target = encode_target(frame[config.target], dataset.task)
-    table = replace(dataset.schema.encode(frame), target=target, weight=weight)
+    table, said = dataset.schema.encode_and_say(frame)
+    notes += [f"test data: {said}"] if said else []
+    table = replace(table, target=target, weight=weight)
     return table, [*notes, *weight_notes, *_known_notes(table, dataset.table)]
 
 
@@ -295,6 +307,13 @@ def _checked_weight(series: pd.Series) -> np.ndarray:
     if weight.max() == 0:
         raise DataError(f"{rule} all are zero.")
     return weight
+
+
+def _check_kept(frame: pd.DataFrame, keep: tuple[str, ...]) -> None:
+    names = [str(name) for name in frame.columns]
+    for name in keep:
+        if name not in names:
+            raise DataError(f"--keep names {name!r}, but the table has no such column.{nearest(name, names)}")
 
 
 def _no_features(config: RunConfig) -> set[str]:

@@ -3,33 +3,57 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from pipeline.data.column import PARTS, Column, date_part
+from pipeline.data.column import PARTS, Column
+from pipeline.data.dates import date_part, day_of, held_range, range_of_dates
+from pipeline.data.number_text import Reading, is_missing, read_numbers
+from pipeline.data.scale import Scale, scale_of
 from pipeline.data.values import BOOLEAN, DATETIME, NUMERIC, OTHER, coded_text, content_of, numbers_of, seconds_of
 
 _MIN_ROWS_OF_AN_ID = 100
 _DISTINCT_SHARE_OF_AN_ID = 0.95
-_ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?"
-_WHOLE = r"\s*[+-]?\d+\s*"
-_NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
+_LEAST_SHARE_OF_DATES = 0.95
+# Files that were read one after the other may each begin anew.
+_LEAST_SHARE_IN_ORDER = 0.99
+_ISO_DATE = r"\s*\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?\s*"
 _NAMES_SHOWN = 8
 
 ALL_NULL = "without any value"
 CONSTANT = "with one value only"
-IDENTIFIER = "whose text differs in nearly every row, so that it carries nothing"
+IDENTIFIER = "whose text differs in nearly every row, taken for an identifier (--keep keeps it)"
 UNUSABLE = "of lists, records or complex numbers"
+ROW_NUMBER = (
+    "of whole numbers that differ in every row and rise or fall along the table, taken for row numbers "
+    "(--keep keeps them)"
+)
+_ONLY_ROW_NUMBERS = "kept {} that look like row numbers, since there is no other feature"
 
 
 class UnusableError(Exception):
     """A column that is no feature; the argument completes "dropped N columns …"."""
 
 
-def infer_columns(frame: pd.DataFrame, exclude: set[str]) -> tuple[list[Column], list[str]]:
-    """Return the features of `frame` among the columns not in `exclude`, and notes on what was dropped or read anew."""
-    columns: list[Column] = []
+@dataclass(frozen=True)
+class Inferred:
+    """A feature; and of it what is to be said, with `{}` for how many columns share it, and what of it alone."""
+
+    column: Column
+    said: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
+
+
+def infer_columns(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] = ()) -> tuple[list[Column], list[str]]:
+    """Return the features of `frame` among the columns not in `exclude`, and notes on what was dropped or read anew.
+
+    keep: columns that are features also if they look like row numbers or identifiers.
+    """
+    found: list[Inferred] = []
+    row_numbers: list[Inferred] = []
     groups: dict[str, list[str]] = defaultdict(list)
     for place, label in enumerate(frame.columns):
         name = str(label)
@@ -37,14 +61,20 @@ def infer_columns(frame: pd.DataFrame, exclude: set[str]) -> tuple[list[Column],
             continue
         series = frame.iloc[:, place]
         try:
-            column = infer_column(name, series)
+            inferred = infer_column(name, series, name in keep)
         except UnusableError as reason:
             groups[f"dropped {{}} {reason}"].append(name)
             continue
-        columns.append(column)
-        if column.kind in ("numeric", "datetime") and content_of(series) not in (NUMERIC, DATETIME):
-            groups[f"read {{}} of text as {'numbers' if column.kind == 'numeric' else 'dates'}"].append(name)
-    return columns, [_sentence(template, names) for template, names in groups.items()]
+        is_row_number = name not in keep and inferred.column.kind == "numeric" and _counts_rows(series)
+        (row_numbers if is_row_number else found).append(inferred)
+    if row_numbers:
+        groups[f"dropped {{}} {ROW_NUMBER}" if found else _ONLY_ROW_NUMBERS] = [one.column.name for one in row_numbers]
+    features = found or row_numbers
+    for inferred in features:
+        for said in inferred.said:
+            groups[said].append(inferred.column.name)
+    notes = [_sentence(template, names) for template, names in groups.items()]
+    return [one.column for one in features], notes + [note for one in features for note in one.alone]
 
 
 def _sentence(template: str, names: list[str]) -> str:
@@ -52,8 +82,8 @@ def _sentence(template: str, names: list[str]) -> str:
     return template.format(f"{len(names)} column{'s' if len(names) > 1 else ''}") + f": {shown}"
 
 
-def infer_column(name: str, series: pd.Series) -> Column:
-    """Return what kind of feature `series` is, or raise UnusableError."""
+def infer_column(name: str, series: pd.Series, keep: bool = False) -> Inferred:
+    """Return what kind of feature `series` is, or raise UnusableError. keep: it is no identifier."""
     content = content_of(series)
     if content == OTHER:
         raise UnusableError(UNUSABLE)
@@ -62,8 +92,22 @@ def infer_column(name: str, series: pd.Series) -> Column:
     if content == DATETIME:
         return _datetime(name, seconds_of(series))
     if content == BOOLEAN:
-        return Column(name, "boolean", tuple(sorted(_distinct_texts(series))))
-    return _text(name, series)
+        return Inferred(Column(name, "boolean", tuple(sorted(_distinct_texts(*coded_text(series))))))
+    return _text(name, series, keep)
+
+
+def _counts_rows(series: pd.Series) -> bool:
+    """Whether these are whole numbers, another in each row, that rise or fall along the table."""
+    if len(series) < _MIN_ROWS_OF_AN_ID:
+        return False
+    # Most columns show in a few rows that they are none, which is cheaper to find out.
+    for some in (series.iloc[:_MIN_ROWS_OF_AN_ID], series):
+        values = numbers_of(some)
+        rises, falls = np.count_nonzero(values[1:] > values[:-1]), np.count_nonzero(values[1:] < values[:-1])
+        is_whole = np.isfinite(values).all() and (values == np.floor(values)).all()
+        if not is_whole or max(rises, falls) < _LEAST_SHARE_IN_ORDER * (len(values) - 1):
+            return False
+    return len(np.unique(values)) == len(values)
 
 
 def _varies(values: np.ndarray) -> bool:
@@ -79,24 +123,33 @@ def _check_varies(values: np.ndarray) -> None:
         raise UnusableError(CONSTANT)
 
 
-def _numeric(name: str, values: np.ndarray) -> Column:
+def _numeric(name: str, values: np.ndarray) -> Inferred:
     _check_varies(values)
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    magnitude, span = max(abs(low), abs(high)), high - low
-    # Float32 has 24 bits: numbers far from zero and near one another would lose theirs to what they have in common.
-    blurred = span > 0 and (magnitude > 256 * span or (magnitude > 2**24 and magnitude > 2 * span))
-    return Column(name, "numeric", offset=low if blurred else 0.0)
+    scale, n_small = scale_of(values)
+    column = Column(name, "numeric", scale=scale, low=float(np.nanmin(values)), high=float(np.nanmax(values)))
+    if not n_small:
+        return Inferred(column)
+    return Inferred(column, alone=(f"took {n_small:,} numbers of {name} that are next to nothing beside others for 0",))
 
 
-def _datetime(name: str, seconds: np.ndarray) -> Column:
+def _datetime(name: str, seconds: np.ndarray) -> Inferred:
     _check_varies(seconds)
     known = seconds[np.isfinite(seconds)]
     parts = tuple(part for part in PARTS if _varies(date_part(known, part)))
-    return Column(name, "datetime", parts=parts, offset=float(known.min()))
+    low, high = range_of_dates(known)
+    column = Column(name, "datetime", parts=parts, scale=Scale(offset=low), low=low, high=high)
+    first, last = held_range(low, high)
+    far = known[(known < first) | (known > last)]
+    if not far.size:
+        return Inferred(column)
+    note = (
+        f"moved {far.size:,} dates of {name} that are far from the others, such as {day_of(far[0])}, "
+        f"to {day_of(first)} or {day_of(last)}"
+    )
+    return Inferred(column, alone=(note,))
 
 
-def _distinct_texts(series: pd.Series) -> set[str]:
-    codes, texts = coded_text(series)
+def _distinct_texts(codes: np.ndarray, texts: list[str]) -> set[str]:
     used = np.unique(codes)
     distinct = {texts[code] for code in used if code >= 0}
     if not distinct:
@@ -106,20 +159,61 @@ def _distinct_texts(series: pd.Series) -> set[str]:
     return distinct
 
 
-def _text(name: str, series: pd.Series) -> Column:
-    distinct = _distinct_texts(series)
-    if not isinstance(series.dtype, pd.CategoricalDtype):
-        spelled = pd.Series(list(distinct), dtype=object)
-        if _all_match(spelled, _ISO_DATE) and np.isfinite(seconds_of(spelled)).all():
-            return _datetime(name, seconds_of(series))
-        # Whole numbers written as text are more often codes (of places, of products) than amounts.
-        if _all_match(spelled, _NUMBER) and not _all_match(spelled, _WHOLE):
-            return _numeric(name, numbers_of(series))
-    n_known = int(series.notna().sum())
-    if n_known >= _MIN_ROWS_OF_AN_ID and len(distinct) > _DISTINCT_SHARE_OF_AN_ID * n_known:
+def _merged_text(series: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Return what `coded_text` does, each text once."""
+    codes, texts = coded_text(series)
+    places, distinct = pd.factorize(np.array(texts, dtype=object))
+    return np.append(places, -1)[codes], distinct.tolist()
+
+
+def _text(name: str, series: pd.Series, keep: bool) -> Inferred:
+    codes, texts = _merged_text(series)
+    distinct = _distinct_texts(codes, texts)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    n_known = int(counts.sum())
+    differs = n_known >= _MIN_ROWS_OF_AN_ID and len(distinct) > _DISTINCT_SHARE_OF_AN_ID * n_known
+    is_dictionary = isinstance(series.dtype, pd.CategoricalDtype)
+    if not is_dictionary:
+        dates = _text_dates(name, series, texts, counts)
+        if dates is not None:
+            return dates
+    reading = read_numbers(texts, counts) if differs or not is_dictionary else None
+    # Whole numbers written as text are more often codes than amounts, unless there are nearly as many as rows.
+    if reading is not None and (not reading.are_codes or (differs and not reading.has_leading_zeros)):
+        return _text_numbers(name, reading, np.append(reading.values, np.nan)[codes])
+    if differs and not keep:
         raise UnusableError(IDENTIFIER)
-    return Column(name, "categorical", tuple(sorted(distinct)))
+    return Inferred(Column(name, "categorical", tuple(sorted(distinct))))
 
 
-def _all_match(spelled: pd.Series, pattern: str) -> bool:
-    return bool(spelled.head(10).str.fullmatch(pattern).all()) and bool(spelled.str.fullmatch(pattern).all())
+def _text_numbers(name: str, reading: Reading, values: np.ndarray) -> Inferred:
+    inferred = _numeric(name, values)
+    said = f"read {{}} of text as numbers{reading.spelling.said}"
+    return Inferred(
+        replace(inferred.column, spelling=reading.spelling),
+        (said,),
+        (*inferred.alone, *_missing_note(name, reading.missing, reading.n_missing)),
+    )
+
+
+def _text_dates(name: str, series: pd.Series, texts: list[str], counts: np.ndarray) -> Inferred | None:
+    """Return the feature of a column of ISO dates, if nearly all of its texts are, those without a value aside."""
+    spelled = pd.Series(texts, dtype=object)
+    if not spelled[counts > 0].head(100).str.fullmatch(_ISO_DATE).any():
+        return None
+    counted = np.where([is_missing(text) for text in texts], 0, counts)
+    is_date = spelled.str.fullmatch(_ISO_DATE).to_numpy(dtype=bool, copy=True)
+    is_date[is_date] = np.isfinite(seconds_of(spelled[is_date]))
+    if not is_date.any() or counted[is_date].sum() < _LEAST_SHARE_OF_DATES * counted.sum():
+        return None
+    lost = [place for place in np.argsort(-counts, kind="stable") if counts[place] and not is_date[place]]
+    inferred = _datetime(name, seconds_of(series))
+    missing = _missing_note(name, tuple(texts[place] for place in lost[:3]), int(counts[lost].sum()))
+    return Inferred(inferred.column, ("read {} of text as dates",), (*inferred.alone, *missing))
+
+
+def _missing_note(name: str, examples: tuple[str, ...], n_missing: int) -> tuple[str, ...]:
+    if not n_missing:
+        return ()
+    shown = ", ".join(f"{text[:20]!r}" for text in examples)
+    return (f"took {n_missing:,} value{'s' if n_missing > 1 else ''} of {name} for missing, such as {shown}",)

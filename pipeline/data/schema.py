@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import warnings
+from collections.abc import Collection, Hashable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -12,8 +13,11 @@ import pandas as pd
 
 from pipeline.data.column import Column
 from pipeline.data.infer import infer_columns
+from pipeline.data.losses import losses_said, lost_share
+from pipeline.data.number_text import Spelling
+from pipeline.data.scale import Scale
 from pipeline.data.table import Table
-from pipeline.errors import DataError, nearest
+from pipeline.errors import DataError, DataWarning, nearest
 
 _FLOAT32_MAX = np.finfo(np.float32).max
 
@@ -47,19 +51,31 @@ class Schema:
         """Return the features of `frame`, whose columns may come in any order and with others beside them.
 
         Values of another type than in training are converted; what cannot be is NaN, as are infinities and texts
-        never seen. Raises DataError for a column that is missing or there twice.
+        never seen. Warns with a DataWarning of columns that lose nearly all their values so. Raises DataError for a
+        column that is missing, there twice, or of dates or numbers that cannot be brought near those of training.
         """
+        table, said = self.encode_and_say(frame)
+        if said:
+            warnings.warn(said, DataWarning, stacklevel=2)
+        return table
+
+    def encode_and_say(self, frame: pd.DataFrame) -> tuple[Table, str]:
+        """Return what `encode` returns, and instead of the warning its text, which is empty if all is well."""
         frame = _with_named_index(frame, self.column_names)
         positions = self._positions(frame)
         # A frame finds all its columns at once in half the time that it takes to look them up one by one.
         raw = [series for _, series in frame.items()]
         features = np.empty((len(frame), len(self.feature_names)), dtype=np.float32)
-        place = 0
+        losses, place = [], 0
         for column in self.ordered:
-            for values in column.encode(raw[positions[column.name]]):
+            series = raw[positions[column.name]]
+            encoded = column.encode(series)
+            losses.append(lost_share(column, series, encoded[0]))
+            for values in encoded:
                 _store(values, features[:, place])
                 place += 1
-        return Table(features, self.feature_names, self.cardinalities)
+        table = Table(features, self.feature_names, self.cardinalities)
+        return table, losses_said(self.ordered, losses, len(frame))
 
     def _positions(self, frame: pd.DataFrame) -> dict[str, int]:
         names = [_name_of(label) for label in frame.columns]
@@ -105,12 +121,16 @@ def _name_of(label: Hashable) -> str:
 
 
 def _column_from_dict(document: dict[str, Any]) -> Column:
+    spelling = document["spelling"]
     return Column(
         name=document["name"],
         kind=document["kind"],
         categories=tuple(document["categories"]),
         parts=tuple(document["parts"]),
-        offset=float(document["offset"]),
+        scale=Scale(**document["scale"]),
+        low=float(document["low"]),
+        high=float(document["high"]),
+        spelling=None if spelling is None else Spelling(**spelling),
     )
 
 
@@ -137,7 +157,10 @@ def _store(values: np.ndarray, place: np.ndarray) -> None:
         place[:] = np.clip(values, -_FLOAT32_MAX, _FLOAT32_MAX)
 
 
-def infer_schema(frame: pd.DataFrame, exclude: set[str]) -> tuple[Schema, list[str]]:
-    """Return the schema of the columns not in `exclude`, and a sentence for each thing a reader should know."""
-    columns, notes = infer_columns(frame, exclude)
+def infer_schema(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] = ()) -> tuple[Schema, list[str]]:
+    """Return the schema of the columns not in `exclude`, and a sentence for each thing a reader should know.
+
+    keep: columns that are features also if they look like row numbers or identifiers.
+    """
+    columns, notes = infer_columns(frame, exclude, keep)
     return Schema(tuple(columns)), notes

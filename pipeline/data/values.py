@@ -28,6 +28,7 @@ _INFERRED = {
 }
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "t", "y"}), frozenset({"false", "0", "no", "f", "n"})
 _EXACT_FLOAT = 2.0**53
+_PARTS_OF_A_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6}
 # Up to here a loop is faster than a hash table; a few rows may also carry thousands of categories along.
 _FEW_ROWS = 64
 
@@ -151,11 +152,28 @@ def seconds_of(series: pd.Series) -> np.ndarray:
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
         return numbers_of(series)
     if not pd.api.types.is_datetime64_any_dtype(dtype):
-        series = pd.to_datetime(series, errors="coerce", utc=True, format="ISO8601")
+        return _parsed_seconds(series)
+    return _stamped_seconds(series)
+
+
+def _parsed_seconds(series: pd.Series) -> np.ndarray:
+    seconds = _stamped_seconds(pd.to_datetime(series, errors="coerce", utc=True, format="ISO8601"))
+    # One value with nanoseconds makes pandas count all in them, and then dates beyond 2262 are none.
+    odd = np.isnan(seconds) & series.notna().to_numpy()
+    if odd.any() and not odd.all():
+        seconds[odd] = _stamped_seconds(pd.to_datetime(series[odd], errors="coerce", utc=True, format="ISO8601"))
+    return seconds
+
+
+def _stamped_seconds(series: pd.Series) -> np.ndarray:
     if getattr(series.dtype, "tz", None) is not None:
         series = series.dt.tz_convert(None)
-    stamps = series.to_numpy().astype("datetime64[us]")
-    return np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / 1e6)
+    stamps = series.to_numpy()
+    # Microseconds end in the year 294,247, where whole seconds go on; nanoseconds are more than float64 holds.
+    if np.datetime_data(stamps.dtype)[0] not in _PARTS_OF_A_SECOND:
+        stamps = stamps.astype("datetime64[us]")
+    per_second = _PARTS_OF_A_SECOND[np.datetime_data(stamps.dtype)[0]]
+    return np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / per_second)
 
 
 def truth_of(text: str) -> str:

@@ -1,0 +1,68 @@
+"""Which columns of a table to predict lose nearly all their values, since the model cannot read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pipeline.data.column import Column
+from pipeline.data.number_text import is_missing
+from pipeline.data.values import NUMERIC, coded_text, content_of, numbers_of
+
+_NEARLY_ALL = 0.9
+# So few values may be new by chance; and a row alone has to be fast.
+_LEAST_VALUES = 20
+_NAMES_SHOWN = 8
+
+
+def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
+    """Return which share of the values of `series` became unknown, if that is nearly all of them, else 0.
+
+    encoded: (n_rows,) its first feature. Nulls, infinities and, for numbers and dates, texts that stand for no value
+    are none of its values.
+    """
+    if len(encoded) < _LEAST_VALUES:
+        return 0.0
+    lost = np.isnan(encoded)
+    if column.is_coded:
+        lost |= encoded >= len(column.categories)
+    # Nulls are NaN too, so that most columns are done with here.
+    if np.count_nonzero(lost) < _NEARLY_ALL * len(lost):
+        return 0.0
+    known = _known(column, series)
+    n_known = np.count_nonzero(known)
+    share = np.count_nonzero(lost & known) / n_known if n_known >= _LEAST_VALUES else 0.0
+    return share if share >= _NEARLY_ALL else 0.0
+
+
+def _known(column: Column, series: pd.Series) -> np.ndarray:
+    """Return (n_rows,) bool: where there is a value."""
+    if content_of(series) == NUMERIC:
+        return np.isfinite(numbers_of(series))
+    codes, texts = coded_text(series)
+    is_value = [column.is_coded or not is_missing(text) for text in texts]
+    return np.array([*is_value, False])[codes]
+
+
+def losses_said(columns: Sequence[Column], shares: Sequence[float], n_rows: int) -> str:
+    """Return a sentence that names the columns which lose nearly all their values; "" if none does."""
+    lossy = [(column, share) for column, share in zip(columns, shares, strict=True) if share]
+    if not lossy:
+        return ""
+    shown = [f"{column.name} ({_share(share)} {_fault(column)})" for column, share in lossy[:_NAMES_SHOWN]]
+    more = f" and {len(lossy) - _NAMES_SHOWN} more" if lossy[_NAMES_SHOWN:] else ""
+    return (
+        f"the model cannot use nearly all values of {len(lossy)} column{'s' if len(lossy) > 1 else ''} in these "
+        f"{n_rows:,} rows, and predicts as if they were not known: {', '.join(shown)}{more}. Were these columns "
+        "written in another way for training?"
+    )
+
+
+def _share(share: float) -> str:
+    return f"{100 * np.floor(1000 * share) / 1000:.3g} %"
+
+
+def _fault(column: Column) -> str:
+    return {"numeric": "are no numbers", "datetime": "are no dates"}.get(column.kind, "were never seen in training")

@@ -1,0 +1,83 @@
+"""How float64 numbers are laid into the 24 bits and 76 decades of float32 without losing what tells them apart."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+# Within these, numbers are left as they are: float32 reaches from 1e-38 to 3e38, and squares and sums need room.
+_LEAST_MAGNITUDE, _MOST_MAGNITUDE = 1e-30, 1e30
+_UNDERFLOW = float(np.finfo(np.float32).tiny)
+# Fewer numbers than this share may become zero, as those that are left over from subtractions do.
+_MOST_UNDERFLOW = 0.01
+_N_LOOKED_AT = 10_000
+# Of the distinct values, at each end; what stands for "not known" is a few values, if in many rows.
+_SHARE_ASIDE = 0.05
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What is done to numbers in float64 before they become float32.
+
+    offset: is taken off. factor: a power of two, by which they are divided. log_from: 0, or the number up to which they
+    stay in proportion; beyond it their logarithms are, so that 1e-300 and 1 are both held, in their order.
+    """
+
+    offset: float = 0.0
+    factor: float = 1.0
+    log_from: float = 0.0
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Return (n,) float64 `values` on this scale; NaN stays."""
+        if self.log_from:
+            with np.errstate(divide="ignore", invalid="ignore"):  # of zeros and of NaN, which come out as they are
+                ratio = np.log2(np.abs(values)) - math.log2(self.log_from)
+                return np.sign(values) * np.logaddexp2(0, ratio)
+        if self.offset:
+            values = values - self.offset
+        return values / self.factor if self.factor != 1.0 else values
+
+
+def scale_of(values: np.ndarray) -> tuple[Scale, int]:
+    """Return the scale of (n,) float64 numbers, at least one of them finite, and how many of them become zero on it."""
+    known = values[np.isfinite(values)]
+    offset = _offset(known)
+    sizes = np.abs(known - offset)
+    most = float(sizes.max())
+    if _LEAST_MAGNITUDE <= most <= _MOST_MAGNITUDE or most == 0:
+        factor = 1.0
+    else:
+        factor = math.ldexp(1.0, math.frexp(most)[1] - 1)
+    small = (sizes > 0) & (sizes < _UNDERFLOW * factor)
+    n_small = int(np.count_nonzero(small))
+    if n_small > _MOST_UNDERFLOW * np.count_nonzero(sizes):
+        return Scale(log_from=float(np.abs(known[known != 0]).min())), 0
+    return Scale(offset, factor), n_small
+
+
+def _offset(known: np.ndarray) -> float:
+    """Return what has to be taken off, so that numbers far from zero and near one another stay apart."""
+    low, high = float(known.min()), float(known.max())
+    if _is_blurred(low, high):
+        return low
+    # A zero or a -1 that stands for "not known" hides that all others are far from zero.
+    if max(abs(low), abs(high)) <= 2**24:
+        return 0.0
+    core = core_of(known)
+    return float(core[0]) if _is_blurred(float(core[0]), float(core[-1])) else 0.0
+
+
+def _is_blurred(low: float, high: float) -> bool:
+    # Float32 has 24 bits: numbers far from zero and near one another would lose theirs to what they have in common.
+    magnitude, span = max(abs(low), abs(high)), high - low
+    return span > 0 and (magnitude > 256 * span or (magnitude > 2**24 and magnitude > 2 * span))
+
+
+def core_of(known: np.ndarray) -> np.ndarray:
+    """Return some of the distinct values, ascending, without the few that are most extreme at either end."""
+    rows = np.linspace(0, known.size - 1, min(_N_LOOKED_AT, known.size)).astype(np.int64)
+    distinct = np.unique(known[rows])
+    n_aside = max(min(2, (distinct.size - 1) // 2), int(_SHARE_ASIDE * distinct.size))
+    return distinct[n_aside : distinct.size - n_aside]
