@@ -26,6 +26,7 @@ class Column:
     parts: what a datetime column gives beside its seconds since 1970: some of month, weekday, hour (in UTC).
     scale: what is done to numbers and seconds in float64 before they become float32.
     low, high: between which the numbers or seconds were in training; dates far from all others aside.
+    has_far: whether training had dates so far from the others that they are held nearer than they are.
     spelling: how the numbers of a column of text are written; None where numbers came as such.
     """
 
@@ -36,6 +37,7 @@ class Column:
     scale: Scale = field(default_factory=Scale)
     low: float = 0.0
     high: float = 0.0
+    has_far: bool = False
     spelling: Spelling | None = None
 
     @property
@@ -47,7 +49,8 @@ class Column:
         return {text: code for code, text in enumerate(self.categories)}
 
     @cached_property
-    def _held(self) -> tuple[float, float]:
+    def held(self) -> tuple[float, float]:
+        """Between which seconds a date is held; one beyond is taken for the nearer of them."""
         return held_range(self.low, self.high)
 
     def encode(self, series: pd.Series) -> list[np.ndarray]:
@@ -59,7 +62,7 @@ class Column:
             return [self._codes(series)]
         if self.kind == "datetime":
             seconds = self._seconds(series)
-            first, last = self._held
+            first, last = self.held
             held = np.minimum(np.maximum(seconds, first), last)  # on a row alone much faster than np.clip
             return [self.scale.apply(held), *(date_part(seconds, part) for part in self.parts)]
         return [self.scale.apply(self._numbers(series))]

@@ -31,7 +31,7 @@ ROW_NUMBER = (
     "of whole numbers that differ in every row and rise or fall along the table, taken for row numbers "
     "(--keep keeps them)"
 )
-_ONLY_ROW_NUMBERS = "kept {} that look like row numbers, since there is no other feature"
+_ONLY_ROW_NUMBERS = "learns from {} of what look like row numbers, since there is no other feature"
 
 
 class UnusableError(Exception):
@@ -129,7 +129,10 @@ def _numeric(name: str, values: np.ndarray) -> Inferred:
     column = Column(name, "numeric", scale=scale, low=float(np.nanmin(values)), high=float(np.nanmax(values)))
     if not n_small:
         return Inferred(column)
-    return Inferred(column, alone=(f"took {n_small:,} numbers of {name} that are next to nothing beside others for 0",))
+    return Inferred(
+        column,
+        alone=(f"took {n_small:,} of the numbers in {name} for 0, since they are next to nothing beside others",),
+    )
 
 
 def _datetime(name: str, seconds: np.ndarray) -> Inferred:
@@ -143,10 +146,10 @@ def _datetime(name: str, seconds: np.ndarray) -> Inferred:
     if not far.size:
         return Inferred(column)
     note = (
-        f"moved {far.size:,} dates of {name} that are far from the others, such as {day_of(far[0])}, "
-        f"to {day_of(first)} or {day_of(last)}"
+        f"moved {far.size:,} date{'s' if far.size > 1 else ''} of {name} far from the others, such as "
+        f"{day_of(far[0])}, to {day_of(first)} or {day_of(last)}"
     )
-    return Inferred(column, alone=(note,))
+    return Inferred(replace(column, has_far=True), alone=(note,))
 
 
 def _distinct_texts(codes: np.ndarray, texts: list[str]) -> set[str]:

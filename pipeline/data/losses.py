@@ -20,14 +20,17 @@ _NAMES_SHOWN = 8
 def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
     """Return which share of the values of `series` became unknown, if that is nearly all of them, else 0.
 
-    encoded: (n_rows,) its first feature. Nulls, infinities and, for numbers and dates, texts that stand for no value
-    are none of its values.
+    encoded: (n_rows,) its first feature, in float64 for numbers and dates. Nulls, infinities and, for numbers and
+    dates, texts that stand for no value are none of its values.
     """
     if len(encoded) < _LEAST_VALUES:
         return 0.0
     lost = np.isnan(encoded)
     if column.is_coded:
         lost |= encoded >= len(column.categories)
+    elif column.kind == "datetime" and not column.has_far:
+        first, last = column.scale.apply(np.array(column.held))
+        lost |= (encoded <= first) | (encoded >= last)
     # Nulls are NaN too, so that most columns are done with here.
     if np.count_nonzero(lost) < _NEARLY_ALL * len(lost):
         return 0.0
@@ -65,4 +68,6 @@ def _share(share: float) -> str:
 
 
 def _fault(column: Column) -> str:
-    return {"numeric": "are no numbers", "datetime": "are no dates"}.get(column.kind, "were never seen in training")
+    return {"numeric": "are no numbers", "datetime": "are no dates near those of training"}.get(
+        column.kind, "were never seen in training"
+    )

@@ -129,6 +129,17 @@ def spelled_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
 
 
 def _text_as_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
+    if spelling.decimal == "." and len(series) > _FEW:
+        # As in `numbers`; and what most rows spell plainly need not be made distinct first.
+        values = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+        values[np.isinf(values)] = np.nan
+        odd = np.isnan(values) & series.notna().to_numpy()
+        values[odd] = _distinct_as_numbers(series[odd], spelling)
+        return values
+    return _distinct_as_numbers(series, spelling)
+
+
+def _distinct_as_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
     rows, texts = coded_text(series)
     return np.append(spelling.numbers(texts), np.nan)[rows]
 

@@ -130,6 +130,7 @@ def _column_from_dict(document: dict[str, Any]) -> Column:
         scale=Scale(**document["scale"]),
         low=float(document["low"]),
         high=float(document["high"]),
+        has_far=document["has_far"],
         spelling=None if spelling is None else Spelling(**spelling),
     )
 

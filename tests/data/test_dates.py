@@ -33,9 +33,7 @@ def test_dates_that_stand_for_never_do_not_blur_the_others(far, share):
     dates = pd.concat([dates, pd.Series([pd.Timestamp(far)] * int(600 * share / (1 - share)))], ignore_index=True)
     schema, notes = schema_of(dates)
     assert schema.columns[0].low == seconds_of(DAYS).min()
-    assert notes[0].startswith(
-        f"moved {len(dates) - 600:,} dates of d that are far from the others, such as {far}, to "
-    )
+    assert notes[0].startswith(f"moved {len(dates) - 600:,} dates of d far from the others, such as {far}, to ")
     features = encoded(schema, dates)
     assert len(np.unique(features[:600, 0])) == 600
     order = np.argsort(features[:, 0], kind="stable")

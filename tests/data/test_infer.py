@@ -64,7 +64,7 @@ def test_what_only_resembles_row_numbers_is_kept(values):
 def test_row_numbers_are_learnt_from_where_there_is_nothing_else():
     schema, notes = infer_schema(pd.DataFrame({"x": np.arange(N)}), set())
     assert schema.column_names == ["x"]
-    assert notes == ["kept 1 column that look like row numbers, since there is no other feature: x"]
+    assert notes == ["learns from 1 column of what look like row numbers, since there is no other feature: x"]
 
 
 def test_an_identifier_is_kept_if_it_is_asked_for():

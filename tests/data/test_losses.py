@@ -39,7 +39,8 @@ def said(frame):
         ("age", ["1,5"] * N, "age (100 % are no numbers)"),
         ("age", ["1,5", None] * (N // 2), "age (100 % are no numbers)"),
         ("age", ["many"] * 195 + ["2.5"] * 5, "age (97.5 % are no numbers)"),
-        ("when", ["31.12.2020"] * N, "when (100 % are no dates)"),
+        ("when", ["31.12.2020"] * N, "when (100 % are no dates near those of training)"),
+        ("when", pd.date_range("2920-01-01", periods=N), "when (100 % are no dates near those of training)"),
         ("flag", ["vielleicht"] * N, "flag (100 % were never seen in training)"),
     ],
 )
@@ -90,3 +91,9 @@ def test_labelled_test_rows_say_it_in_the_notes_of_the_run(tmp_path):
     TRAIN.assign(age="1,5", y=y).to_parquet(tmp_path / "test.parquet")
     fitted = fit(TRAIN.assign(y=y), "y", tmp_path, test_data=str(tmp_path / "test.parquet"))
     assert [note for note in fitted.dataset.notes if note.startswith("test data: the model cannot use")]
+
+
+def test_dates_far_from_the_others_are_no_loss_where_training_had_such():
+    far = [*TRAIN["when"].astype("datetime64[us]")[:100], *[pd.Timestamp("9999-12-31")] * 100]
+    schema, _ = infer_schema(pd.DataFrame({"end": far}), set())
+    assert schema.encode_and_say(pd.DataFrame({"end": far[150:]}))[1] == ""

@@ -78,7 +78,7 @@ def test_what_is_left_over_from_subtractions_becomes_zero_and_is_said():
     values = np.append(NORMAL, [1e-60, -1e-200])
     schema, notes = infer_schema(pd.DataFrame({"c": values}), set())
     assert schema.columns[0].scale == Scale()
-    assert notes == ["took 2 numbers of c that are next to nothing beside others for 0"]
+    assert notes == ["took 2 of the numbers in c for 0, since they are next to nothing beside others"]
 
 
 def test_a_zero_for_not_known_does_not_blur_numbers_far_from_zero():
