@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Within these, numbers are left as they are: float32 reaches from 1e-38 to 3e38, and squares and sums need room.
-_LEAST_MAGNITUDE, _MOST_MAGNITUDE = 1e-30, 1e30
+# Within these, numbers are left as they are: scikit-learn's trees take two for the same that are less than 1e-7 apart
+# (FEATURE_THRESHOLD in its tree/_partitioner.pyx), and sums and squares need room below the end of float32, 3e38.
+_LEAST_MAGNITUDE, _MOST_MAGNITUDE = 1e-3, 1e30
 _UNDERFLOW = float(np.finfo(np.float32).tiny)
 # Fewer numbers than this share may become zero, as those that are left over from subtractions do.
 _MOST_UNDERFLOW = 0.01

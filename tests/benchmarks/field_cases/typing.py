@@ -25,9 +25,9 @@ def _two_columns(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return x, score > np.median(score)
 
 
-def _auc_on_new_rows(frame: pd.DataFrame, folder: Path) -> tuple[float, Fitted]:
-    """Return the AUC on the second half of the rows of LightGBM that learnt from the first."""
-    fitted = fit(frame[:_N].reset_index(drop=True), "y", folder)
+def _auc_on_new_rows(frame: pd.DataFrame, folder: Path, family: str = "lightgbm") -> tuple[float, Fitted]:
+    """Return the AUC on the second half of the rows of a family that learnt from the first."""
+    fitted = fit(frame[:_N].reset_index(drop=True), "y", folder, (family,))
     new = frame[_N:].drop(columns="y")
     return auc(frame["y"][_N:], fitted.leader.predict(new)["True"]), fitted
 
@@ -106,10 +106,11 @@ def _epoch_dates(folder: Path) -> tuple[str, bool]:
     return f"milliseconds {off:.3f} off; {refusal}", off == 0 and "held dates from" in refusal
 
 
-def _odd_scales(scale: float):
+def _odd_scales(scale: float, family: str = "lightgbm"):
     def measure(folder: Path) -> tuple[str, bool]:
         x, y = _two_columns()
-        score, _ = _auc_on_new_rows(pd.DataFrame({"a": x[:, 0] * scale, "b": x[:, 1] * scale, "y": y}), folder)
+        frame = pd.DataFrame({"a": x[:, 0] * scale, "b": x[:, 1] * scale, "y": y})
+        score, _ = _auc_on_new_rows(frame, folder, family)
         return f"AUC {score:.3f}", score > 0.9
 
     return measure
@@ -148,6 +149,7 @@ CASES = [
     Case("17 a date of the year 1", "AUC .623, no note", "AUC 1, and a note", _far_dates),
     Case("18 dates as milliseconds", ".641 off; counts are dates", "the same answers, or refused", _epoch_dates),
     Case("19 features at 1e-49", "AUC .500", "as at 1", _odd_scales(1e-49)),
+    Case("19 features at 1e-12, forests", "AUC .500", "as at 1", _odd_scales(1e-15, "extra_trees")),
     Case("19 features at 1e300", "AUC .500", "as at 1", _odd_scales(1e300)),
     Case("19 p-values from 1e-300", "AUC .623", "all told apart", _p_values),
     Case("11 a column that is lost", "nothing is said", "named, with its share", _lost_column),
