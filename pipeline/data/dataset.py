@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import time
 from dataclasses import dataclass, replace
@@ -17,9 +16,8 @@ from pipeline.data.duplicates import copies_of_raw, n_known
 from pipeline.data.expected import Expected
 from pipeline.data.files import find_files, without_secrets
 from pipeline.data.folds import FEWEST_FOLDS, held_out_together
-from pipeline.data.leaks import telling_features
+from pipeline.data.leaks import leak_notes
 from pipeline.data.memory import check_fits
-from pipeline.data.orders import ordering_features
 from pipeline.data.positive import with_positive_class
 from pipeline.data.read import Source, read_source, release_memory, size_of
 from pipeline.data.sample import Sample
@@ -214,7 +212,7 @@ def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: l
     started_s = time.thread_time()  # other threads start Ray and MLflow meanwhile
     table = replace(schema.encode_and_say(frame)[0], target=target, weight=weight)
     encode_us = (time.thread_time() - started_s) * 1e6 / table.n_rows
-    notes = [*notes, *weight_notes, *schema_notes, *_leak_notes(table, task, config.target)]
+    notes = [*notes, *weight_notes, *schema_notes, *leak_notes(table, task, config.target)]
     return Dataset(
         table=table,
         schema=schema,
@@ -233,20 +231,6 @@ def _naming_notes(task: Task, target_name: str) -> list[str]:
     if "prediction" not in task.classes:
         return []
     return [f"{target_name} has a class 'prediction', so predictions name the decided class {task.prediction_name!r}"]
-
-
-def _leak_notes(table: Table, task: Task, target_name: str) -> list[str]:
-    remedy = "leave it out if it is not known when predicting"
-    telling = telling_features(table, task)
-    notes = [f"{name} says {target_name} exactly, row by row: {remedy}" for name in telling]
-    measure = "ROC AUC" if task.is_classification else "rank correlation"
-    for order in ordering_features(table, task):
-        if order.name not in telling:
-            what = f"whether {order.name} is missing" if order.by_missing else order.name
-            # Cut rather than rounded: what is not perfect is not to look so.
-            degree = math.floor(order.degree * 1e4) / 1e4
-            notes.append(f"{what} alone orders {target_name} nearly without error ({measure} {degree:.4f}): {remedy}")
-    return notes
 
 
 def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tuple[Table, list[str]]:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.stats import rankdata
 
+from pipeline.data.orders import ordering_features
 from pipeline.data.table import Table, Task
 
 # Fewer rows agree by chance.
 _FEWEST_ROWS = 20
 _N_LOOKED_AT = 1_000
 _LEAST_KNOWN_SHARE = 0.5
+
+
+def leak_notes(table: Table, task: Task, target_name: str) -> list[str]:
+    """Return a sentence for each feature that says the target outright or orders it nearly without error."""
+    remedy = "leave it out if it is not known when predicting"
+    telling = telling_features(table, task)
+    notes = [f"{name} says {target_name} exactly, row by row: {remedy}" for name in telling]
+    measure = "ROC AUC" if task.is_classification else "rank correlation"
+    for order in ordering_features(table, task):
+        if order.name not in telling:
+            what = f"whether {order.name} is missing" if order.by_missing else order.name
+            # Cut rather than rounded: what is not perfect is not to look so.
+            degree = math.floor(order.degree * 1e4) / 1e4
+            notes.append(f"{what} alone orders {target_name} nearly without error ({measure} {degree:.4f}): {remedy}")
+    return notes
 
 
 def telling_features(table: Table, task: Task) -> list[str]:
