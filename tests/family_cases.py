@@ -15,6 +15,7 @@ from pipeline.families.registry import all_families, get_family
 from pipeline.search.space import Architectures, load_space
 
 N_ROWS, N_TRAINED = 360, 280
+N_GAPPED = 1000
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # float32 arithmetic, summed in another order
 TASKS = {
     BINARY: Task(BINARY, ("no", "yes")),
@@ -38,6 +39,24 @@ def make_table(kind: str, seed: int = 0) -> Table:
     features = np.hstack([numeric, codes]).astype(np.float32)
     features[rng.random(N_ROWS) < 0.05, 6] = np.nan
     return Table(features, tuple("abcdefg"), cardinalities, target).sealed()
+
+
+def make_telling_gaps(kind: str, seed: int = 0) -> Table:
+    """Return 2 numeric columns and 4 categorical ones of 2, 6, 40 and 120 levels, where a missing value says it all.
+
+    The target of such a row is the last class, or a high value. The last of the 6 and of the 40 levels is in no row.
+    """
+    rng = np.random.default_rng(seed)
+    cardinalities = (2, 6, 40, 120)
+    numeric = rng.normal(size=(N_GAPPED, 2))
+    codes = np.column_stack([rng.integers(count, size=N_GAPPED) for count in cardinalities]).astype(np.float32)
+    codes[:, 1:3] %= [5, 39]
+    gaps = rng.random((N_GAPPED, len(cardinalities))) < [0.06, 0.06, 0.08, 0.14]
+    signal = numeric[:, 0] + 0.5 * codes[:, 0] + 0.5 * np.sin(codes[:, 1]) + (codes[:, 2] % 3 + codes[:, 3] % 3) / 4
+    signal[gaps.any(axis=1)] = np.quantile(signal, 0.98)
+    codes[gaps] = np.nan
+    features = np.hstack([numeric, codes]).astype(np.float32)
+    return Table(features, tuple("abcdef"), cardinalities, _target(kind, signal)).sealed()
 
 
 def _target(kind: str, signal: np.ndarray) -> np.ndarray:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 from family_cases import (
+    CLOSE,
     N_ROWS,
     N_TRAINED,
     TASKS,
     assert_is_prediction,
+    default_of,
     every_case,
     every_family,
     grown,
     make_job,
     make_table,
+    make_telling_gaps,
     unlabelled,
 )
 
 from pipeline.data.table import REGRESSION, Table
+from pipeline.families.base import Predictor
 from pipeline.families.registry import get_family
 
 
@@ -35,6 +41,59 @@ def test_missing_values_and_unseen_levels_are_predicted(name: str, kind: str) ->
     assert_is_prediction(learner.predict(Table(asked, table.names, table.cardinalities)), 8, TASKS[kind])
     nothing = Table(np.full_like(asked, np.nan), table.names, table.cardinalities)
     assert_is_prediction(learner.predict(nothing), 8, TASKS[kind])
+
+
+N_NUMERIC, LAST = 2, -1  # numeric columns of `make_telling_gaps`, and the class or value that its gaps tell
+
+
+@cache
+def grown_on_telling_gaps(name: str, kind: str) -> tuple[Predictor, Table]:
+    """Return a learner, and rows without a gap."""
+    table, family = make_telling_gaps(kind), get_family(name)
+    job = make_job(kind, table, rows=np.arange(table.n_rows), watched=np.arange(0))
+    learner = grown(name, job, units=min(40, family.max_units(default_of(name))))
+    whole = np.flatnonzero(~np.isnan(table.features).any(axis=1))
+    return learner, unlabelled(table, whole[:200])
+
+
+def floor_of(kind: str) -> float:
+    """Return a tenth of a spread: of 120 levels, not every family learns what a missing value means."""
+    return 0.05 if kind != REGRESSION else 0.1 * make_telling_gaps(kind).target.std()
+
+
+def with_level(table: Table, columns: tuple[int, ...], level: float | None) -> Table:
+    """Return the table with one level, or one that it does not have, in some categorical columns."""
+    features = table.features.copy()
+    for column in columns:
+        features[:, N_NUMERIC + column] = table.cardinalities[column] if level is None else level
+    return replace(table, features=features)
+
+
+@every_case
+@pytest.mark.parametrize("columns", [(0,), (1,), (2,), (3,), (0, 1, 2, 3)], ids=["2", "6", "40", "120", "all"])
+def test_an_unseen_level_is_no_missing_value(name: str, kind: str, columns: tuple[int, ...], tmp_path: Path) -> None:
+    """Where missing meant class 1, a level never seen had P(1) = .975 (lightgbm) and 1.0 (extra_trees)."""
+    learner, rows = grown_on_telling_gaps(name, kind)
+    usual, missing = learner.predict(rows), learner.predict(with_level(rows, columns, np.nan))
+    strange = with_level(rows, columns, None)
+    unseen = learner.predict(strange)
+    assert_is_prediction(unseen, rows.n_rows, TASKS[kind])
+    usual, missing, said = (prediction[:, LAST].mean() for prediction in (usual, missing, unseen))
+    assert abs(said - usual) < 0.25 * max(missing - usual, floor_of(kind))
+    learner.save(tmp_path)
+    loaded = get_family(name).load(tmp_path)
+    np.testing.assert_allclose(loaded.predict(strange), unseen, **CLOSE)
+    alone = [loaded.predict(strange.take(np.array([row]))) for row in range(3)]
+    np.testing.assert_allclose(np.vstack(alone), unseen[:3], **CLOSE)
+
+
+@every_case
+@pytest.mark.parametrize(("column", "level"), [(1, 5), (2, 39)], ids=["6", "40"])
+def test_a_level_that_only_other_rows_have_is_no_missing_value(name: str, kind: str, column: int, level: int) -> None:
+    learner, rows = grown_on_telling_gaps(name, kind)
+    tables = (rows, with_level(rows, (column,), np.nan), with_level(rows, (column,), level))
+    usual, missing, said = (learner.predict(table)[:, LAST].mean() for table in tables)
+    assert abs(said - usual) < 0.25 * max(missing - usual, floor_of(kind))
 
 
 @every_case

@@ -71,7 +71,7 @@ class Column:
         rows, texts = coded_text(series)
         if self.kind == "boolean":
             texts = [truth_of(text) for text in texts]
-        codes = [self.code_of.get(text, np.nan) for text in texts]
+        codes = [self.code_of.get(text, len(self.categories)) for text in texts]
         return np.array([*codes, np.nan], dtype=np.float32)[rows]
 
     def _numbers(self, series: pd.Series) -> np.ndarray:

@@ -50,9 +50,10 @@ class Schema:
     def encode(self, frame: pd.DataFrame) -> Table:
         """Return the features of `frame`, whose columns may come in any order and with others beside them.
 
-        Values of another type than in training are converted; what cannot be is NaN, as are infinities and texts
-        never seen. Warns with a DataWarning of columns that lose nearly all their values so. Raises DataError for a
-        column that is missing, there twice, or of dates or numbers that cannot be brought near those of training.
+        Values of another type than in training are converted; what cannot be is NaN, as are infinities. Texts never
+        seen are a level of their own. Warns with a DataWarning of columns that lose nearly all their values. Raises
+        DataError for a column that is missing, there twice, or of dates or numbers that cannot be brought near those
+        of training.
         """
         table, said = self.encode_and_say(frame)
         if said:

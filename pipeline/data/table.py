@@ -50,7 +50,8 @@ class Table:
     """One row an example, encoded once.
 
     features: (n_rows, n_features) float32, C-contiguous. Numeric columns come first; NaN is a missing value. Then the
-        categorical columns as whole codes 0 … cardinality-1; NaN is missing or never seen in training.
+        categorical columns as whole codes 0 … cardinality-1; the cardinality itself is a level that the training table
+        does not have, and NaN a missing value.
     names: the n_features column names, in the order of `features`.
     cardinalities: one count for each categorical column, so `len(cardinalities)` trailing columns are categorical.
     target: (n_rows,) int32 class codes or float64 values; None for a table to predict.
@@ -82,7 +83,7 @@ class Table:
 
     @property
     def codes(self) -> np.ndarray:
-        """(n_rows, n_categorical) float32 view of whole codes; NaN is missing or unseen."""
+        """(n_rows, n_categorical) float32 view of whole codes; the cardinality is never seen, NaN missing."""
         return self.features[:, self.n_numeric :]
 
     @cached_property

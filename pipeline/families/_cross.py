@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline.data.table import Table
-from pipeline.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
+from pipeline.families._encode import (
+    LEVELS_ENOUGH,
+    N_OTHER,
+    TargetEncoding,
+    encode_target,
+    read_parts,
+    target_signals,
+    write_parts,
+)
 from pipeline.families.base import Job
 
 MANY_LEVELS = 30  # pairs are worth it where one column has more; trees find those of few levels by themselves
@@ -22,7 +33,8 @@ SMOOTH = 10.0
 class Crossing:
     """The pairs of levels in the training rows.
 
-    pairs: (n_pairs, 2) int64 categorical columns; strides: (n_pairs,) int64 levels of each pair's second column;
+    pairs: (n_pairs, 2) int64 categorical columns; strides: (n_pairs,) int64 levels of each pair's second column, those
+    never seen or missing included;
     keys: (n_keys,) int64 pairs of levels as first * stride + second, ascending within each pair of columns;
     sizes: (n_pairs,) int64 keys of each.
     """
@@ -39,7 +51,7 @@ class Crossing:
         ranked = sorted(combinations(range(len(count)), 2), key=lambda pair: -max(count[list(pair)]))
         chosen = [pair for pair in ranked if max(count[list(pair)]) > MANY_LEVELS][:MOST_PAIRS]
         pairs = np.array(chosen, dtype=np.int64).reshape(-1, 2)
-        strides = count[pairs[:, 1]] + 1
+        strides = count[pairs[:, 1]] + N_OTHER
         keys = [np.unique(key) for key in _keys(table.codes, count, pairs, strides)]
         sizes = np.array([len(key) for key in keys], dtype=np.int64)
         return cls(pairs, strides, np.concatenate([np.zeros(0, np.int64), *keys]), sizes)
@@ -68,18 +80,18 @@ class Crossing:
 
 
 def _keys(codes: np.ndarray, count: np.ndarray, pairs: np.ndarray, strides: np.ndarray) -> list[np.ndarray]:
-    levels = np.where(np.isnan(codes), count.astype(np.float32), codes).astype(np.int64)
+    levels = np.where(np.isnan(codes), count.astype(np.float32) + 1, codes).astype(np.int64)
     return [
         levels[:, first] * stride + levels[:, second] for (first, second), stride in zip(pairs, strides, strict=True)
     ]
 
 
 def _positions(known: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Return (n_rows,) float32 positions of `key` in the ascending `known`, NaN where it is not there."""
+    """Return (n_rows,) float32 positions of `key` in the ascending `known`, its length (never seen) where not there."""
     if len(known) == 0:
-        return np.full(len(key), np.nan, dtype=np.float32)
+        return np.zeros(len(key), dtype=np.float32)
     places = np.minimum(np.searchsorted(known, key), len(known) - 1)
-    return np.where(known[places] == key, places, np.nan).astype(np.float32)
+    return np.where(known[places] == key, places, len(known)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,11 @@ def tables_of(job: Job, cross: bool) -> Tables:
     if cross and any(count > MANY_LEVELS for count in job.table.cardinalities):
         return job.cache.get(("crossed", job.part), lambda: _cross(job))
     return Tables(job.table.take(job.rows), job.table.take(job.watched))
+
+
+def knows_unseen_beyond(config: Mapping[str, Any]) -> float:
+    """Return what `Family.knows_unseen_beyond` is where columns may be crossed."""
+    return LEVELS_ENOUGH if config["cross_levels"] else math.inf
 
 
 def _cross(job: Job) -> Tables:

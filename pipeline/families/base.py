@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -154,6 +155,8 @@ class Family:
     searcher: "bayesian", or "controller" (whose learners are HeirLearner): where configurations come from that are not
         in the portfolio.
     n_multiplications: what a configuration costs to predict a row; of "controller" families.
+    knows_unseen_beyond: with more levels than so many in a column, the model itself makes sense of one that no training
+        row has (such a code is the cardinality); in other columns it is never asked about one, see _unseen.py.
     n_bytes: about how much memory a fit takes at its peak beside the table that all share.
     uses_gpu: whether the learner runs faster where `Compute.device` is "cuda".
     requires: the optional library without which there is no such family; the extra that installs it has its name.
@@ -171,6 +174,7 @@ class Family:
     scheduler: str = "asha"
     searcher: str = "bayesian"
     n_multiplications: Callable[[Config, Extent], int] | None = None
+    knows_unseen_beyond: Callable[[Config], float] = lambda config: math.inf
     n_bytes: Callable[[Config, Extent], float] = usual_bytes
     uses_gpu: bool = False
     requires: str | None = None

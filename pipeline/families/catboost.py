@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
 from pipeline.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, usual_trees
+from pipeline.families._encode import LEVELS_ENOUGH
 from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families._stepped import SteppedFit
 from pipeline.families.base import Config, Extent, Family, Job
@@ -166,7 +167,7 @@ def _prediction(raw: np.ndarray, classes: Any, output: Output) -> np.ndarray:
 def _pool(table: Table, label: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
     """Return a `catboost.Pool`. A data frame of categories is what CatBoost reads fastest: it hashes each level once.
 
-    Missing and unseen values are a level of their own, after the column's others.
+    After a column's own levels come two more: a missing value, and one never seen.
     """
     import catboost
     import pandas as pd
@@ -174,8 +175,8 @@ def _pool(table: Table, label: np.ndarray | None = None, weight: np.ndarray | No
     columns: dict[str, Any] = {str(index): table.features[:, index] for index in range(table.n_numeric)}
     for index, count in zip(table.categorical_indices, table.cardinalities, strict=True):
         codes = table.features[:, index]
-        levels = np.where(np.isnan(codes), count, codes).astype(np.int32)
-        columns[str(index)] = pd.Categorical.from_codes(levels, pd.RangeIndex(count + 1))
+        levels = np.where(np.isnan(codes), count, codes + (codes == count)).astype(np.int32)
+        columns[str(index)] = pd.Categorical.from_codes(levels, pd.RangeIndex(count + 2))
     frame = pd.DataFrame(columns, copy=False)
     return catboost.Pool(frame, label, weight=weight, cat_features=table.categorical_indices)
 
@@ -234,6 +235,7 @@ FAMILY = Family(
     max_units=max_trees,
     start=CatBoostLearner,
     load=load,
+    knows_unseen_beyond=lambda config: LEVELS_ENOUGH,
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
 from pipeline.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
-from pipeline.families._cross import CrossedMeans, Tables, load_crossed, tables_of
+from pipeline.families._cross import CrossedMeans, Tables, knows_unseen_beyond, load_crossed, tables_of
 from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families._threads import limited
 from pipeline.families.base import Compute, Config, Extent, Family, Job
@@ -193,6 +193,7 @@ FAMILY = Family(
     max_units=max_trees,
     start=LightGBMLearner,
     load=load,
+    knows_unseen_beyond=knows_unseen_beyond,
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.families._encode import LEVELS_ENOUGH
 from pipeline.families._forest import MAX_TREES, ForestLearner, leaf_bound, load, n_bytes
 from pipeline.families.base import Config, Family, Job
 from pipeline.seeds import derive_seed
@@ -30,6 +31,7 @@ FAMILY = Family(
     max_units=lambda config: MAX_TREES,
     start=start,
     load=load,
+    knows_unseen_beyond=lambda config: LEVELS_ENOUGH,
     n_bytes=n_bytes,
     first_rung=0.2,
     patience=0.3,

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import pipeline.families as package
 from pipeline.errors import ConfigError, nearest
+from pipeline.families._unseen import with_unseen
 from pipeline.families.base import Family
 
 NO_FAMILIES = ("architecture", "base", "registry")
@@ -30,7 +31,7 @@ def known_families() -> dict[str, Family]:
         family = importlib.import_module(f"{package.__name__}.{module.name}").FAMILY
         if family.name != module.name:
             raise ValueError(f"a family is named after its file, but {module.name}.py defines {family.name!r}")
-        found[family.name] = family
+        found[family.name] = with_unseen(family)
     return found
 
 

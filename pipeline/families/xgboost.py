@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
 from pipeline.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
-from pipeline.families._cross import CrossedMeans, load_crossed, tables_of
+from pipeline.families._cross import CrossedMeans, knows_unseen_beyond, load_crossed, tables_of
 from pipeline.families._output import Output, output_of, weight_of
 from pipeline.families.base import Config, Extent, Family, Job
 from pipeline.seeds import derive_seed
@@ -149,6 +149,7 @@ FAMILY = Family(
     max_units=max_trees,
     start=XGBoostLearner,
     load=load,
+    knows_unseen_beyond=knows_unseen_beyond,
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

@@ -208,8 +208,10 @@ def test_values_of_another_type_are_converted(trained_on, again):
 
 @pytest.mark.parametrize("again", [["x", None, "?"], [None] * 3, [[1], {}, (2,)], pd.to_datetime(DAYS), [1j, 2j, 3j]])
 @pytest.mark.parametrize("trained_on", [["a", "b", "c"], [True, False, True]])
-def test_categories_never_seen_are_missing(trained_on, again):
-    assert np.isnan(encoded(trained_on, again)).all()
+def test_categories_never_seen_are_a_level_of_their_own_and_nulls_are_missing(trained_on, again):
+    codes = encoded(trained_on, again)[:, 0]
+    is_null = pd.Series(again, dtype=object).isna()
+    np.testing.assert_array_equal(codes, np.where(is_null, np.nan, len(set(trained_on))))
 
 
 @pytest.mark.parametrize("again", [["x", None, ""], [None] * 3, [np.inf, -np.inf, np.nan], [pd.NaT] * 3])
