@@ -6,6 +6,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,19 +14,45 @@ from pathlib import Path
 from pipeline.ensemble.leader import Leader, build_leader, score_rows
 from pipeline.ensemble.leaderboard import build_leaderboard
 from pipeline.ensemble.rows import TRIAL, Leaderboard
+from pipeline.ensemble.stand_in import build_stand_in
 from pipeline.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from pipeline.report.text import as_typed
-from pipeline.resume import model_name
+from pipeline.resume import CONFIG, model_name
 from pipeline.session import Session
 from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
+from pipeline.tracking.rehearsal import rehearse_registering, rehearse_serving
 from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
 
 # The trials whose own models are kept in MLflow beside the leader, and the seconds that each, and the end, takes.
 N_TOP_TRIALS = 3
 KEEPING_S = 0.8
 ENDING_S = 0.7
+# Where the end is rehearsed; removed at once.
+REHEARSAL = ".rehearsal"
 # How long a store that is away is waited for at the end.
 LEAST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 20.0
+
+
+def rehearse(session: Session) -> Future[None]:
+    """Try on a thread, with a small model of a few rows, what `conclude` does with the leader.
+
+    The future's result is None, or it raises DataError or ConfigError: what would have been refused at the end.
+    """
+    executor = ThreadPoolExecutor(1, "rehearsal")
+    rehearsal = executor.submit(_rehearse, session)
+    executor.shutdown(wait=False)
+    return rehearsal
+
+
+def _rehearse(session: Session) -> None:
+    # The tracker's thread imports MLflow; two at once would wait for one another.
+    rehearse_registering(session.tracker, model_name(session.config, session.dataset), session.folder / CONFIG)
+    scratch, sample = session.folder / REHEARSAL, session.dataset.sample
+    try:
+        leader = build_stand_in(session.dataset, session.arena.metric, scratch)
+        rehearse_serving(leader.folder, sample, leader.predict(sample), scratch / "model")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:

@@ -23,18 +23,23 @@ IMPORTS_BEFORE_END_S = 8.0
 DROP_EVERY_S = 10.0
 
 
-def watch(session: Session, search: Search, plan: SearchPlan, stop: StopRequest) -> str:
+def watch(
+    session: Session, search: Search, plan: SearchPlan, stop: StopRequest, begun: Sequence[Future[None]] = ()
+) -> str:
     """Show the search until it is over, and do meanwhile what need not wait for its end; return why it is over.
+
+    begun: what is done beside it already. What one of these raises is raised as soon as it is seen.
 
     Raises:
         KeyboardInterrupt, SearchError: it ended before its time, and nothing is there to make a leader of.
     """
-    chores: list[Future] = []
+    chores = list(begun)
     imported, dropped_at = False, time.monotonic()
     with ThreadPoolExecutor(1, "chores") as background:
         while not (why_over := _why_over(session, search, stop)):
             session.screen.update(snapshot(session, search, plan.families, "searching"))
             session.journal.beat()
+            _raise_what_failed(chores)
             if not imported and plan.deadline - time.time() < IMPORTS_BEFORE_END_S:
                 imported = True
                 chores.append(background.submit(_import_libraries, search.log.results()))
@@ -45,6 +50,12 @@ def watch(session: Session, search: Search, plan: SearchPlan, stop: StopRequest)
         for chore in chores:
             chore.result()
     return why_over
+
+
+def _raise_what_failed(chores: Sequence[Future[None]]) -> None:
+    for chore in chores:
+        if chore.done():
+            chore.result()
 
 
 def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:

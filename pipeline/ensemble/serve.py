@@ -2,25 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.ensemble.leader import Leader
+from pipeline.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class Served:
-    """A leader in the shape that MLflow expects."""
+    """A leader in the shape that MLflow expects.
 
-    def __init__(self, leader: Leader):
+    labels: whether it answers with decided classes alone, as `mlflow.models.evaluate` wants them.
+    """
+
+    def __init__(self, leader: Leader, labels: bool = False):
         self.leader = leader
+        self.labels = labels
 
-    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Return `Leader.predict(model_input)`, with the input's index. There are no params."""
-        return self.leader.predict(model_input)
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame | pd.Series:
+        """Return `Leader.predict` of a frame, of a dictionary of columns or of a list of rows as dictionaries.
+
+        params: {"labels": True} asks for `Leader.labels` instead.
+        """
+        frame = _as_frame(model_input)
+        if self.labels or (params or {}).get("labels"):
+            return self.leader.labels(frame)
+        return self.leader.predict(frame)
 
 
-def _load_pyfunc(path: str) -> Served:
-    return Served(Leader.load(Path(path)))
+def _as_frame(model_input: Any) -> pd.DataFrame:
+    """Return the table that a caller of MLflow, or the JSON of a request to its server, holds."""
+    import pandas as pd
+
+    if isinstance(model_input, pd.DataFrame):
+        return model_input
+    if isinstance(model_input, Mapping):
+        columns = _plain(model_input)
+        is_row = all(isinstance(value, str) or not hasattr(value, "__len__") for value in columns.values())
+        return pd.DataFrame([columns] if is_row else columns)
+    if isinstance(model_input, list) and all(isinstance(row, Mapping) for row in model_input):
+        return pd.DataFrame([_plain(row) for row in model_input])
+    raise DataError(
+        f"the model needs columns with names, but got {type(model_input).__name__}. Give a DataFrame, or to a server "
+        "dataframe_split, dataframe_records, CSV with a header, or inputs with a list for each column."
+    )
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values, taken out of the arrays without a dimension that MLflow's server makes of single ones."""
+    return {name: _unwrapped(value) for name, value in values.items()}
+
+
+def _unwrapped(value: Any) -> Any:
+    shape = getattr(value, "shape", None)
+    if shape == ():
+        return value.item()
+    return [_unwrapped(each) for each in value] if shape and value.dtype == object else value
+
+
+def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Served:
+    """Load what `Leader.save` wrote. model_config: {"labels": True} for decided classes alone."""
+    return Served(Leader.load(Path(path)), bool((model_config or {}).get("labels")))

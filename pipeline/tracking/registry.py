@@ -14,6 +14,7 @@ import pipeline
 import search_spaces
 from pipeline.errors import ConfigError
 from pipeline.tracking.client import Attempt, connect
+from pipeline.tracking.contract import LABELS, example_of, signature_of
 from pipeline.tracking.requirements import requirements_for
 from pipeline.tracking.store import absolute, check_model_name, check_store, masked
 from pipeline.tracking.tracker import Tracker
@@ -21,7 +22,6 @@ from pipeline.tracking.tracker import Tracker
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import LoggedModel
-    from mlflow.models import ModelSignature
     from mlflow.tracking import MlflowClient
 
 LOADER, ALIAS = "pipeline.ensemble.serve", "leader"
@@ -58,7 +58,7 @@ def register_leader(
     """
     check_model_name(name)
     folder = output / "leader"
-    _save(folder, leader_folder, sample, output_example, with_code)
+    save_model(folder, leader_folder, sample, output_example, with_code)
     return publish_leader(tracker, folder, name)
 
 
@@ -99,7 +99,7 @@ def keep_model(
         client = connect(tracker.uri)
         query = f"tags.`mlflow.parentRunId` = '{parent_id}' AND attributes.run_name = '{trial_id}'"
         run_id = client.search_runs([experiment_id], query, max_results=1)[0].info.run_id
-        _save(Path(aside) / "model", leader_folder, sample, output_example, with_code)
+        save_model(Path(aside) / "model", leader_folder, sample, output_example, with_code)
         _log_model(client, Path(aside) / "model", experiment_id, run_id, trial_id)
     return attempt.reason if attempt.error else None
 
@@ -145,9 +145,10 @@ def _store_of_models(tracking_uri: str | None) -> str:
     return f"sqlite:///{default}"
 
 
-def _save(
+def save_model(
     folder: Path, leader_folder: Path, sample: pd.DataFrame, output_example: pd.DataFrame, with_code: bool
 ) -> None:
+    """Write a leader as an MLflow model into `folder`, emptied before; see `register_leader`."""
     import mlflow.pyfunc
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -157,8 +158,9 @@ def _save(
         data_path=str(leader_folder),
         code_paths=[str(Path(package.__file__).parent) for package in (pipeline, search_spaces)] if with_code else None,
         pip_requirements=requirements_for([LOADER, *_family_modules(leader_folder)]),
-        signature=_signature(sample, output_example),
-        input_example=sample,
+        signature=signature_of(output_example),
+        input_example=example_of(sample),
+        model_config={LABELS: False},
     )
 
 
@@ -166,22 +168,6 @@ def _family_modules(leader_folder: Path) -> list[str]:
     """Return the modules of the members' families: only their libraries are needed to predict."""
     members = json.loads((leader_folder / "leader.json").read_text())["members"]
     return sorted({f"pipeline.families.{member['family']}" for member in members})
-
-
-def _signature(sample: pd.DataFrame, output_example: pd.DataFrame) -> ModelSignature:
-    """Return a signature that requires every column by name and lets the leader itself convert its values.
-
-    MLflow's typed columns refuse what a leader predicts: whole numbers in a column of doubles, a missing value in a
-    column of longs, an all-missing column of text (mlflow/models/utils.py, `_enforce_mlflow_datatype`).
-    """
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import AnyType
-
-    return ModelSignature(
-        inputs=Schema([ColSpec(AnyType(), str(name)) for name in sample.columns]),
-        outputs=Schema([ColSpec(DataType.double, str(name)) for name in output_example.columns]),
-    )
 
 
 def _log_model(client: MlflowClient, folder: Path, experiment_id: str, run_id: str, name: str) -> LoggedModel:

@@ -1,0 +1,66 @@
+"""What MLflow or the disk would refuse at a run's end, tried at its start on a few rows."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ConfigError, DataError
+from pipeline.tracking.client import Attempt, connect
+from pipeline.tracking.registry import save_model
+from pipeline.tracking.store import check_model_name, masked
+from pipeline.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def rehearse_serving(leader_folder: Path, sample: pd.DataFrame, prediction: pd.DataFrame, folder: Path) -> None:
+    """Save a leader as a model in `folder`, load that as its users do, and predict the sample and the example.
+
+    leader_folder: what `Leader.save` wrote. prediction: its predictions of the sample. Our code is left out of the
+    model, as it is here. Raises ConfigError where the folder cannot be written, DataError for what MLflow refuses.
+    """
+    with Attempt() as attempt:
+        import mlflow.pyfunc
+        from mlflow.pyfunc.scoring_server import predictions_to_json
+
+        save_model(folder, leader_folder, sample, prediction, with_code=False)
+        model = mlflow.pyfunc.load_model(str(folder))
+        for rows in (sample, model.input_example):
+            predictions_to_json(model.predict(rows), StringIO())
+    if _is_of_the_disk(attempt.error):
+        raise ConfigError(
+            f"a model cannot be written to {str(folder.parent)!r} ({attempt.reason}). Make room, or name another "
+            "--output."
+        ) from attempt.error
+    if attempt.error:
+        raise DataError(
+            f"MLflow would refuse a model of this table at the end of the run ({attempt.reason}). Rename or drop the "
+            f"column that it names; columns: {', '.join(map(str, sample.columns[:20]))}."
+        ) from attempt.error
+
+
+def rehearse_registering(tracker: Tracker, name: str, file: Path) -> None:
+    """Check the registered model's name, and log a small file with the parent run.
+
+    A store that is away is the tracker's to speak of. Raises ConfigError for a name that the registry refuses, and
+    where the store's artifacts can never be written from here.
+    """
+    check_model_name(name)
+    if not tracker.is_open:
+        return
+    with Attempt() as attempt:
+        connect(tracker.uri).log_artifact(tracker.ids()[1], str(file))
+    if attempt.error and (attempt.refused or _is_of_the_disk(attempt.error)):
+        raise ConfigError(
+            f"MLflow at {masked(tracker.uri)} takes no files ({attempt.reason}), so that the leader could not be "
+            "registered. Give another --tracking-uri, or mend the artifact location of the experiment."
+        ) from attempt.error
+
+
+def _is_of_the_disk(error: Exception | None) -> bool:
+    """Whether the operating system refused to write, which asking again does not change."""
+    is_built_in = type(error).__module__ == "builtins"
+    return is_built_in and isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError)
