@@ -28,6 +28,7 @@ class Column:
     low, high: between which the numbers or seconds were in training; dates far from all others aside.
     has_far: whether training had dates so far from the others that they are held nearer than they are.
     spelling: how the numbers of a column of text are written; None where numbers came as such.
+    is_optional: whether values were missing in training, so that a table to predict may leave the whole column out.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Column:
     high: float = 0.0
     has_far: bool = False
     spelling: Spelling | None = None
+    is_optional: bool = False
 
     @property
     def is_coded(self) -> bool:

@@ -212,6 +212,7 @@ def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: l
     started_s = time.thread_time()  # other threads start Ray and MLflow meanwhile
     table = replace(schema.encode_and_say(frame)[0], target=target, weight=weight)
     encode_us = (time.thread_time() - started_s) * 1e6 / table.n_rows
+    schema = schema.with_optional(table)
     notes = [*notes, *weight_notes, *schema_notes, *leak_notes(table, task, config.target)]
     return Dataset(
         table=table,

@@ -22,7 +22,7 @@ from pipeline.ensemble.digests import digest_of
 from pipeline.ensemble.leader import Leader, build_leader, score_rows
 from pipeline.ensemble.leaderboard import build_leaderboard
 from pipeline.ensemble.member import load_member, predict_members
-from pipeline.errors import DataError
+from pipeline.errors import DataError, DataWarning
 from pipeline.metrics import get_metric
 from pipeline.trials.climb import Arena, Means, climb
 from pipeline.trials.result import load_oof
@@ -134,8 +134,15 @@ def test_columns_in_any_order_extra_ones_and_unseen_values(runs):
     pd.testing.assert_frame_equal(run.leader.predict(turned), run.leader.predict(run.raw))
     odd = pd.DataFrame({"size": [np.nan, np.inf], "colour": ["never seen", None], "day": [None, "2031-05-01"]})
     assert np.isfinite(_numbers(run.leader, odd)).all()
-    with pytest.raises(DataError, match="colour"):
-        run.leader.predict(run.raw.drop(columns="colour"))
+    with pytest.raises(DataError, match="day"):
+        run.leader.predict(run.raw.drop(columns="day"))
+
+
+def test_a_column_with_gaps_in_training_may_be_left_out_and_is_missing_then(runs):
+    run = runs["binary"]
+    with pytest.warns(DataWarning, match=r"leaves out colour \(1 of 3 columns\)"):
+        without = run.leader.predict(run.raw.drop(columns="colour"))
+    pd.testing.assert_frame_equal(without, run.leader.predict(run.raw.assign(colour=None)))
 
 
 def test_many_rows_are_predicted_block_by_block_as_at_once(runs, monkeypatch):
