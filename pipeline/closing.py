@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,15 +34,20 @@ REHEARSAL = ".rehearsal"
 LEAST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 20.0
 
 
-def rehearse(session: Session) -> Future[None]:
+@contextmanager
+def rehearsing(session: Session) -> Iterator[Future[None]]:
     """Try on a thread, with a small model of a few rows, what `conclude` does with the leader.
 
     The future's result is None, or it raises DataError or ConfigError: what would have been refused at the end.
     """
     executor = ThreadPoolExecutor(1, "rehearsal")
-    rehearsal = executor.submit(_rehearse, session)
-    executor.shutdown(wait=False)
-    return rehearsal
+    has_ended = False
+    try:
+        yield executor.submit(_rehearse, session)
+        has_ended = True
+    finally:
+        # A run that fails removes its folder: nothing may be written into it any more.
+        executor.shutdown(wait=not has_ended)
 
 
 def _rehearse(session: Session) -> None:

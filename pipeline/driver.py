@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.closing import conclude, rehearse
+from pipeline.closing import conclude, rehearsing
 from pipeline.config import RunConfig
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.data.folds import fold_notes, make_folds
@@ -172,11 +172,11 @@ def _search(
     )
     search.start()
     session.show("searching")
-    rehearsal = rehearse(session)
     try:
-        if not config.tracking_optional:
-            session.tracker.ids()
-        results = search.results(watch(session, search, plan, stop, [rehearsal]))
+        with rehearsing(session) as rehearsal:
+            if not config.tracking_optional:
+                session.tracker.ids()
+            results = search.results(watch(session, search, plan, stop, [rehearsal]))
     finally:
         ray.leave(search)
     listener.close()

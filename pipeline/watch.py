@@ -28,18 +28,18 @@ def watch(
 ) -> str:
     """Show the search until it is over, and do meanwhile what need not wait for its end; return why it is over.
 
-    begun: what is done beside it already. What one of these raises is raised as soon as it is seen.
+    begun: what is done beside it already. What one of these raises is raised as soon as it is seen; none is waited for.
 
     Raises:
         KeyboardInterrupt, SearchError: it ended before its time, and nothing is there to make a leader of.
     """
-    chores = list(begun)
+    chores: list[Future] = []
     imported, dropped_at = False, time.monotonic()
     with ThreadPoolExecutor(1, "chores") as background:
         while not (why_over := _why_over(session, search, stop)):
             session.screen.update(snapshot(session, search, plan.families, "searching"))
             session.journal.beat()
-            _raise_what_failed(chores)
+            _raise_what_failed(begun)
             if not imported and plan.deadline - time.time() < IMPORTS_BEFORE_END_S:
                 imported = True
                 chores.append(background.submit(_import_libraries, search.log.results()))
@@ -52,10 +52,10 @@ def watch(
     return why_over
 
 
-def _raise_what_failed(chores: Sequence[Future[None]]) -> None:
-    for chore in chores:
-        if chore.done():
-            chore.result()
+def _raise_what_failed(begun: Sequence[Future[None]]) -> None:
+    for future in begun:
+        if future.done():
+            future.result()
 
 
 def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from in_process import write_table
 
-from pipeline.closing import REHEARSAL, rehearse
+from pipeline.closing import REHEARSAL, rehearsing
 from pipeline.config import RunConfig
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.ensemble.stand_in import build_stand_in
@@ -107,11 +107,11 @@ def test_a_run_rehearses_beside_its_search_and_stops_for_what_is_refused(tracker
     write_config(tmp_path, config)
     arena = SimpleNamespace(metric=get_metric(None, "binary"))
     session = SimpleNamespace(config=config, dataset=dataset, arena=arena, folder=tmp_path, tracker=tracker)
-    with pytest.raises(ConfigError, match="takes no files"):
-        rehearse(session).result(60)
+    with rehearsing(session) as rehearsal, pytest.raises(ConfigError, match="takes no files"):
+        rehearsal.result(60)
     (tmp_path / "mlartifacts").unlink()
-    rehearsal = rehearse(session)
-    assert rehearsal.result(60) is None
+    with rehearsing(session) as rehearsal:
+        assert rehearsal.result(60) is None
     assert not (tmp_path / REHEARSAL).exists()
     _raise_what_failed([Future(), rehearsal])
     failed = Future()
