@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +13,17 @@ import pandas as pd
 from pipeline.data.dates import PARTS, counts_near, date_part, day_of, held_range, seconds_near
 from pipeline.data.number_text import Spelling, spelled_numbers
 from pipeline.data.scale import Scale
-from pipeline.data.values import DATETIME, coded_text, content_of, numbers_of, seconds_of, truth_of
+from pipeline.data.values import (
+    BOOLEAN,
+    DATETIME,
+    NUMERIC,
+    coded_text,
+    content_of,
+    number_text_of,
+    numbers_of,
+    seconds_of,
+    truth_of,
+)
 from pipeline.errors import DataError
 
 __all__ = ["PARTS", "Column"]
@@ -51,6 +63,18 @@ class Column:
         return {text: code for code, text in enumerate(self.categories)}
 
     @cached_property
+    def _codes_of_values(self) -> dict[str, dict[str, int]]:
+        """The codes of categories by the text of the number or truth value that they were read as, by such content.
+
+        A CSV file of codes such as 007 holds numbers to whoever guesses types, and one of true and false truth values.
+        What stands for several categories stands for none.
+        """
+        return {
+            NUMERIC: codes_of_values(self.categories, number_text_of),
+            BOOLEAN: codes_of_values(self.categories, truth_of),
+        }
+
+    @cached_property
     def held(self) -> tuple[float, float]:
         """Between which seconds a date is held; one beyond is taken for the nearer of them."""
         return held_range(self.low, self.high)
@@ -73,7 +97,10 @@ class Column:
         rows, texts = coded_text(series)
         if self.kind == "boolean":
             texts = [truth_of(text) for text in texts]
-        codes = [self.code_of.get(text, len(self.categories)) for text in texts]
+        code_of = self.code_of
+        if not code_of.keys() >= set(texts):
+            code_of = self._codes_of_values.get(content_of(series), {}) | code_of
+        codes = [code_of.get(text, len(self.categories)) for text in texts]
         return np.array([*codes, np.nan], dtype=np.float32)[rows]
 
     def _numbers(self, series: pd.Series) -> np.ndarray:
@@ -99,3 +126,10 @@ class Column:
                 "microseconds or nanoseconds since 1970. Give dates, or ISO text such as 2024-02-29."
             )
         return seconds
+
+
+def codes_of_values(categories: Sequence[str], text_of_value: Callable[[str], str]) -> dict[str, int]:
+    """Return the place of each category by the text of its value, if no other category has that value."""
+    values = [text_of_value(text) for text in categories]
+    n_times = Counter(values)
+    return {value: code for code, value in enumerate(values) if n_times[value] == 1}

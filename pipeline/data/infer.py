@@ -13,7 +13,17 @@ from pipeline.data.column import PARTS, Column
 from pipeline.data.dates import date_part, day_of, held_range, range_of_dates
 from pipeline.data.number_text import Reading, is_missing, read_numbers
 from pipeline.data.scale import Scale, scale_of
-from pipeline.data.values import BOOLEAN, DATETIME, NUMERIC, OTHER, coded_text, content_of, numbers_of, seconds_of
+from pipeline.data.values import (
+    BOOLEAN,
+    DATETIME,
+    NUMERIC,
+    OTHER,
+    are_durations,
+    coded_text,
+    content_of,
+    numbers_of,
+    seconds_of,
+)
 
 _MIN_ROWS_OF_AN_ID = 100
 _DISTINCT_SHARE_OF_AN_ID = 0.95
@@ -180,6 +190,9 @@ def _text(name: str, series: pd.Series, keep: bool) -> Inferred:
         dates = _text_dates(name, series, texts, counts)
         if dates is not None:
             return dates
+        if are_durations(distinct):
+            numbers = _numeric(name, numbers_of(series))
+            return replace(numbers, said=("read {} of text as times or durations, in seconds", *numbers.said))
     reading = read_numbers(texts, counts) if differs or not is_dictionary else None
     # Whole numbers written as text are more often codes than amounts, unless there are nearly as many as rows.
     if reading is not None and (not reading.are_codes or (differs and not reading.has_leading_zeros)):

@@ -6,6 +6,8 @@ import datetime
 import decimal
 import math
 import numbers
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,9 @@ _INFERRED = {
 }
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "t", "y"}), frozenset({"false", "0", "no", "f", "n"})
 _EXACT_FLOAT = 2.0**53
+# A time of day, or a duration as pandas or Python's str() write it.
+_CLOCK = r"[+-]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?"
+_DURATION = rf"{_CLOCK}|-?\d+ days?(?:,? {_CLOCK})?"
 _PARTS_OF_A_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6}
 # Up to here a loop is faster than a hash table; a few rows may also carry thousands of categories along.
 _FEW_ROWS = 64
@@ -48,7 +53,7 @@ def content_of(series: pd.Series) -> str:
         return DATETIME
     if pd.api.types.is_complex_dtype(dtype):
         return OTHER
-    if pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+    if pd.api.types.is_numeric_dtype(dtype) or dtype.kind == "m":
         return NUMERIC
     if pd.api.types.is_object_dtype(dtype):
         return _content_of_objects(series)
@@ -76,6 +81,13 @@ def text_of(value: Any) -> str:
     if isinstance(value, numbers.Real) and math.isfinite(value) and value == int(value) and abs(value) < _EXACT_FLOAT:
         return str(int(value))
     return str(value)
+
+
+def number_text_of(text: str) -> str:
+    """Return what `text_of` makes of the number that a text is read as; a text that is none stays as it is."""
+    if re.fullmatch(r"[+-]?\d+", text):
+        return str(int(text))
+    return text_of(float(text)) if re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", text) else text
 
 
 def coded_text(series: pd.Series) -> tuple[np.ndarray, list[str]]:
@@ -120,7 +132,7 @@ def _raw_numbers(series: pd.Series) -> np.ndarray:
         return series.to_numpy().astype(np.float64, copy=False)
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return seconds_of(series)
-    if pd.api.types.is_timedelta64_dtype(dtype):
+    if dtype.kind == "m":  # also of Arrow
         return series.dt.total_seconds().to_numpy(dtype=np.float64)
     if pd.api.types.is_numeric_dtype(dtype):
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -133,7 +145,24 @@ def _parsed_numbers(series: pd.Series) -> np.ndarray:
         series = series.map(_seconds_of_day, na_action="ignore")
     elif inferred in ("timedelta", "timedelta64"):
         return pd.to_timedelta(series).dt.total_seconds().to_numpy(dtype=np.float64)
-    return pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    values = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    odd = np.isnan(values) & series.notna().to_numpy()
+    return _with_durations(values, odd, series) if odd.any() else values
+
+
+def are_durations(texts: Iterable[str]) -> bool:
+    """Return whether all texts are times of day or durations, as pandas or Python's str() write these."""
+    return all(re.fullmatch(_DURATION, text) for text in texts)
+
+
+def _with_durations(values: np.ndarray, odd: np.ndarray, series: pd.Series) -> np.ndarray:
+    """Return the values, those that are `odd` in seconds where they are text of a duration."""
+    texts = [value if isinstance(value, str) and are_durations([value]) else None for value in series[odd]]
+    # Of -1 day, 23:00:00 Python means that the hours are added.
+    spelled = pd.Series(texts, dtype="str").str.replace(", ", " +")
+    values = values.copy()
+    values[odd] = pd.to_timedelta(spelled, errors="coerce").dt.total_seconds().to_numpy()
+    return values
 
 
 def _seconds_of_day(time: datetime.time) -> float:
@@ -166,7 +195,7 @@ def _parsed_seconds(series: pd.Series) -> np.ndarray:
 
 
 def _stamped_seconds(series: pd.Series) -> np.ndarray:
-    if getattr(series.dtype, "tz", None) is not None:
+    if series.dt.tz is not None:  # also of Arrow's stamps, whose type has no tz
         series = series.dt.tz_convert(None)
     stamps = series.to_numpy()
     # Microseconds end in the year 294,247, where whole seconds go on; nanoseconds are more than float64 holds.

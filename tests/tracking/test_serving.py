@@ -182,7 +182,12 @@ def test_a_real_server_answers_with_decided_classes_alone_where_it_is_asked_to(f
 
 @pytest.mark.parametrize(
     "labels",
-    [[0, 1, 2], [0, "a", 2.5], pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)]), ["", "x", "y"]],
+    [
+        pd.Index([0, 1, 2]),
+        pd.Index([0, "a", 2.5]),
+        pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)]),
+        pd.Index(["", "x", "z"]),
+    ],
     ids=["whole", "mixed", "levels", "empty"],
 )
 @pytest.mark.filterwarnings("ignore:The DataFrame has column names of mixed type")
@@ -190,12 +195,13 @@ def test_what_pandas_reads_of_the_training_file_is_predicted_whatever_its_column
     """pyfunc said "Model is missing inputs ['0', …]": a signature's names are text, and pandas gave back numbers."""
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(200, 3)), columns=labels)
-    target = "y" if isinstance(labels, list) else ("y", "y")
+    target = 9 if labels.dtype == "int64" else ("y", "y") if labels.nlevels > 1 else "y"
     frame[target] = np.where(frame.iloc[:, 0] > 0, "up", "down")
     frame.to_parquet(tmp_path / "table.parquet")
     fitted = fit(str(tmp_path / "table.parquet"), str(target), tmp_path, ("linear",))
     served = mlflow.pyfunc.load_model(str(as_model(fitted, tmp_path)))
     back = pd.read_parquet(tmp_path / "table.parquet")
+    assert (labels.dtype == "int64") == (back.columns.dtype == "int64")
     predicted = served.predict(back)
     assert (predicted["prediction"] == back[target]).mean() > 0.9
     pd.testing.assert_frame_equal(predicted, fitted.leader.predict(back))
