@@ -19,6 +19,8 @@ SERVERS = ("http", "https")
 # Clients that MLflow ships or loads as plug-ins; they name no host that could be tried.
 MANAGED = ("databricks", "databricks-uc", "azureml", "arn")
 CONNECT_S = 5.0
+# What MLflow's databases keep of a registered model's name (mlflow/store/model_registry/dbmodels/models.py).
+MAX_NAME_LENGTH = 256
 _SQLITE_HEADER = b"SQLite format 3\x00"
 
 
@@ -92,6 +94,11 @@ def check_model_name(name: str) -> None:
     """Raise ConfigError for a name that the model registry refuses."""
     if not name.strip() or set(name) & set("/:@") or os.path.normpath(name) != name or name in (".", ".."):
         raise ConfigError(f"a registered model's name has no '/', ':' or '@' in it and is not empty, but got {name!r}.")
+    if len(name) > MAX_NAME_LENGTH:
+        raise ConfigError(
+            f"a registered model's name has at most {MAX_NAME_LENGTH} characters, but {name[:20]!r}… has {len(name)}. "
+            "Give a shorter one with --register."
+        )
 
 
 def _kind(uri: str) -> str:
