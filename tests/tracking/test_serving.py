@@ -153,6 +153,7 @@ def test_a_real_server_takes_every_format_that_mlflow_has(fitted, server, model,
     same(server.ask(example), fitted.leader.predict(fitted.dataset.sample))
 
 
+@pytest.mark.filterwarnings("ignore:the model cannot use nearly all values of 1 column")
 def test_a_real_server_converts_what_json_cannot_say(fitted, server, rows):
     expected = fitted.leader.predict(rows)
     same(server.ask({"dataframe_records": as_records(rows, "epoch")}), expected)
@@ -242,6 +243,7 @@ def test_mlflow_evaluates_a_classifier(kind, fitted, model, store, tmp_path):
     assert {"f1_score", "recall_score", "precision_score"} <= result.metrics.keys()
 
 
+@pytest.mark.filterwarnings("ignore:Hint. Inferred schema contains integer")
 def test_mlflow_evaluates_a_regressor(store, tmp_path):
     frame = parcels().drop(columns="late")
     frame["hours"] = frame["stops"] * 2.0 + frame["weight"]
