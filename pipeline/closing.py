@@ -52,7 +52,8 @@ def rehearsing(session: Session) -> Iterator[Future[None]]:
 
 def _rehearse(session: Session) -> None:
     # The tracker's thread imports MLflow; two at once would wait for one another.
-    rehearse_registering(session.tracker, model_name(session.config, session.dataset), session.folder / CONFIG)
+    config, name = session.config, model_name(session.config, session.dataset)
+    rehearse_registering(session.tracker, name, session.folder / CONFIG, config.tracking_optional)
     scratch, sample = session.folder / REHEARSAL, session.dataset.sample
     try:
         leader = build_stand_in(session.dataset, session.arena.metric, scratch)

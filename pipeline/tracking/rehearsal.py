@@ -42,14 +42,14 @@ def rehearse_serving(leader_folder: Path, sample: pd.DataFrame, prediction: pd.D
         ) from attempt.error
 
 
-def rehearse_registering(tracker: Tracker, name: str, file: Path) -> None:
+def rehearse_registering(tracker: Tracker, name: str, file: Path, is_optional: bool = False) -> None:
     """Check the registered model's name, and log a small file with the parent run.
 
-    A store that is away is the tracker's to speak of. Raises ConfigError for a name that the registry refuses, and
-    where the store's artifacts can never be written from here.
+    is_optional: whether the run goes on without MLflow. A store that is away is the tracker's to speak of. Raises
+    ConfigError for a name that the registry refuses, and where files can never be written to the store from here.
     """
     check_model_name(name)
-    if not tracker.is_open:
+    if not tracker.is_open or is_optional:
         return
     with Attempt() as attempt:
         connect(tracker.uri).log_artifact(tracker.ids()[1], str(file))

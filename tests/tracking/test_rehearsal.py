@@ -95,6 +95,7 @@ def test_a_store_that_takes_no_files_is_said_before_the_search(tracker, tmp_path
     (tmp_path / "config.yaml").write_text("seed: 0")
     with pytest.raises(ConfigError, match=r"takes no files .* leader could not be registered\. Give another --track"):
         rehearse_registering(tracker, "parcels", tmp_path / "config.yaml")
+    rehearse_registering(tracker, "parcels", tmp_path / "config.yaml", is_optional=True)
     with pytest.raises(ConfigError, match="a registered model's name has no '/'"):
         rehearse_registering(tracker, "par/cels", tmp_path / "config.yaml")
     (tmp_path / "mlartifacts").unlink()
