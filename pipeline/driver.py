@@ -14,7 +14,7 @@ from pipeline.data.storage import check_storage
 from pipeline.data.table import Table
 from pipeline.errors import ConfigError, SearchError
 from pipeline.families.base import Extent
-from pipeline.families.registry import all_families, get_family
+from pipeline.families.registry import all_families, get_family, loss_notes
 from pipeline.metrics import check_domain, get_metric
 from pipeline.mirror import mirrored
 from pipeline.report.outputs import RunSummary, output_folder
@@ -76,7 +76,8 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         config, families, size_notes = _fitted_to_size(config, families, size)
         arena = _arena(config, dataset, test)
         about_folds = fold_notes(arena.folds, arena.table, arena.task)
-        for note in (*dataset.notes, *size_notes, *about_folds, _compute_note(cluster, families)):
+        about_loss = loss_notes(arena.metric, families, dataset.table.target)
+        for note in (*dataset.notes, *size_notes, *about_folds, *about_loss, _compute_note(cluster, families)):
             screen.say(note)
         extent = Extent.of(dataset.table, dataset.task)
         limits = child_limits(extent, arena.folds.n_folds, config.predict_budget_us)
@@ -116,7 +117,7 @@ def _arena(config: RunConfig, dataset: Dataset, test: Table | None) -> Arena:
         if table is not None:
             check_domain(metric, table.target, dataset.task.classes, rows)
     folds = make_folds(dataset.table, dataset.task, config.n_folds, config.seed)
-    return Arena(dataset.table, dataset.task, folds, metric, config.seed)
+    return Arena(dataset.table, replace(dataset.task, loss=metric.loss), folds, metric, config.seed)
 
 
 def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:

@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
+from pipeline.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 from pipeline.domains import Problem, beyond_log1p, no_positive, no_problem, one_class, zeros
 from pipeline.errors import ConfigError, nearest
 
@@ -36,6 +37,7 @@ class Metric:
     needs_threshold: whether two-class predictions are decided at a threshold first.
     problem: of targets, (n,) codes of classes (their names, none for regression) or values: why their score is
         undefined whatever is predicted, as in "…, but 3 of 10 rows are zero"; None where it is defined.
+    loss: of values, which loss models are to fit so that this gets best.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Metric:
     needs_threshold: bool
     measure: _Measure = field(repr=False, compare=False)
     problem: Problem = field(default=no_problem, repr=False, compare=False)
+    loss: str = SQUARED
 
     def score(
         self, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None, threshold: float = 0.5
@@ -238,10 +241,10 @@ METRICS: dict[str, Metric] = {
         *(Metric(name, _CLASSES, True, True, partial(_decided, name)) for name in _DECISIONS),
         Metric("log_loss", _CLASSES, False, False, _log_loss),
         Metric("rmse", _VALUES, False, False, _rmse),
-        Metric("mae", _VALUES, False, False, _mae),
+        Metric("mae", _VALUES, False, False, _mae, loss=ABSOLUTE),
         Metric("r2", _VALUES, True, False, _r2),
-        Metric("rmsle", _VALUES, False, False, _rmsle, beyond_log1p),
-        Metric("mape", _VALUES, False, False, _mape, zeros),
+        Metric("rmsle", _VALUES, False, False, _rmsle, beyond_log1p, loss=SQUARED_LOG),
+        Metric("mape", _VALUES, False, False, _mape, zeros, loss=PERCENTAGE),
     )
 }
 _DEFAULTS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}

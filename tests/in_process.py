@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +79,12 @@ def fit(
     for rows in (dataset.table, test):
         if rows is not None:
             check_domain(metric, rows.target, dataset.task.classes, "the rows")
-    arena = Arena(dataset.table, dataset.task, folds, metric, config.seed)
+    task = replace(dataset.task, loss=metric.loss)
+    arena = Arena(dataset.table, task, folds, metric, config.seed)
     results = [completed_trial(family, arena, folder) for family in families]
     oof = {result.trial_id: load_oof(result) for result in results}
     table = dataset.table
-    board = build_leaderboard(results, oof, table.target, table.weight, folds, dataset.task, metric)
+    board = build_leaderboard(results, oof, table.target, table.weight, folds, task, metric)
     leader = build_leader(board, results, dataset, metric, folder / "leader")
     if test is not None:
         board = score_rows(board, results, test)

@@ -8,6 +8,9 @@ from functools import cached_property
 import numpy as np
 
 BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
+# What models of values fit: the mean of (target - prediction)², of |target - prediction|, of that over |target|, or of
+# squares between logarithms of 1 + value.
+SQUARED, ABSOLUTE, PERCENTAGE, SQUARED_LOG = "squared", "absolute", "percentage", "squared_log"
 
 
 @dataclass(frozen=True)
@@ -16,11 +19,13 @@ class Task:
 
     classes: the text of each class in code order; empty for regression. Of two classes the second is the positive one.
     labels: the classes as the target itself holds them: truth values, numbers or text.
+    loss: what models of values fit, see Metric.loss. Models of classes always fit the log loss.
     """
 
     kind: str
     classes: tuple[str, ...] = ()
     labels: tuple[bool | int | float | str, ...] = ()
+    loss: str = SQUARED
 
     @property
     def is_classification(self) -> bool:

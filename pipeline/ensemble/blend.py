@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
+from pipeline.data.table import SQUARED_LOG
+from pipeline.families.losses import scaled, unscaled
 
 SINGLE, AVERAGE, STACK = "single", "average", "stack"
 # A forest says 0 where no leaf has seen the class. Unclipped, one such member would outvote all others; at one in a
@@ -22,11 +25,13 @@ class Blend:
         of log-probabilities under a softmax, plus a bias).
     weights: one a member, none negative; those of an average sum to one.
     bias: one an output, of a stack; else empty.
+    is_log: whether a stack of values sums log(1 + value), as is fitted where errors are measured on that scale.
     """
 
     kind: str
     weights: tuple[float, ...]
     bias: tuple[float, ...] = ()
+    is_log: bool = False
 
     @property
     def n_members(self) -> int:
@@ -37,6 +42,9 @@ class Blend:
         """Return (n, n_outputs) from one (n, n_outputs) a member; members that weigh nothing are not looked at."""
         if self.kind != STACK:
             return self._weighted(predictions, lambda prediction: prediction)
+        if self.is_log:
+            logs = self._weighted(predictions, lambda prediction: scaled(prediction, SQUARED_LOG, 1.0))
+            return unscaled(logs + self.bias[0], SQUARED_LOG, 1.0)
         if len(self.bias) == 1:
             return self._weighted(predictions, lambda prediction: prediction) + self.bias[0]
         return softmax(self._weighted(predictions, log_probabilities) + np.array(self.bias))
@@ -52,16 +60,18 @@ class Blend:
         """Return the positions of the members that weigh something, and the blend of these alone."""
         kept = [position for position, weight in enumerate(self.weights) if weight > 0]
         kind = SINGLE if len(kept) == 1 and self.kind == AVERAGE else self.kind
-        return kept, Blend(kind, tuple(self.weights[position] for position in kept), self.bias)
+        return kept, replace(self, kind=kind, weights=tuple(self.weights[position] for position in kept))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` reads, fit for JSON."""
-        return {"kind": self.kind, "weights": list(self.weights), "bias": list(self.bias)}
+        said = {"kind": self.kind, "weights": list(self.weights), "bias": list(self.bias)}
+        return said | {"is_log": True} if self.is_log else said
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Blend:
         """Read what `to_dict` wrote."""
-        return cls(document["kind"], tuple(document["weights"]), tuple(document["bias"]))
+        is_log = document.get("is_log", False)
+        return cls(document["kind"], tuple(document["weights"]), tuple(document["bias"]), is_log)
 
 
 def log_probabilities(prediction: np.ndarray) -> np.ndarray:

@@ -210,7 +210,7 @@ def _affordable(contest: _Contest) -> int:
 
 def _learn(method: str, learnt: Evidence, allowed: np.ndarray, costs: Costs, contest: _Contest) -> list[Blend]:
     if method == "stack":
-        return stacked(learnt, allowed, costs, contest.pool)
+        return stacked(learnt, allowed, costs, contest.pool, contest.task.loss)
     # Half of what is left, so that a long walk leaves time for the stacks; half of infinity is as much.
     kept_s = max(_LAST_MOMENT_S, contest.time_left() / 2)
     return greedy(learnt, contest.metric, allowed, costs, lambda: contest.time_left() >= kept_s)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.data.folds import Folds
-from pipeline.data.table import BINARY, Task
+from pipeline.data.table import BINARY, SQUARED, Task
 from pipeline.ensemble.blend import AVERAGE, Blend
 from pipeline.ensemble.candidates import Costs
 from pipeline.ensemble.selection import Block, Judge, select_nested
@@ -81,26 +81,28 @@ def greedy(
     return [Blend(AVERAGE, tuple(row.tolist())) for row in shares]
 
 
-def stacked(evidence: Evidence, allowed: np.ndarray, costs: Costs, pool: ThreadPoolExecutor) -> list[Blend]:
-    """Return the stacks fitted without each fold and, last, on all."""
+def stacked(
+    evidence: Evidence, allowed: np.ndarray, costs: Costs, pool: ThreadPoolExecutor, loss: str = SQUARED
+) -> list[Blend]:
+    """Return the stacks fitted without each fold and, last, on all; loss: of values, see Task."""
 
     def fit(fold: int) -> Blend:
         rows = evidence.other_rows(fold)
-        stack = _stack_of(evidence, rows, np.flatnonzero(allowed[fold]))
+        stack = _stack_of(evidence, loss, rows, np.flatnonzero(allowed[fold]))
         if costs.fit(stack.weights):
             return stack
-        return _stack_of(evidence, rows, costs.worthiest(np.array(stack.weights)))
+        return _stack_of(evidence, loss, rows, costs.worthiest(np.array(stack.weights)))
 
     return list(pool.map(fit, range(len(allowed))))
 
 
-def _stack_of(evidence: Evidence, rows: np.ndarray, models: np.ndarray) -> Blend:
+def _stack_of(evidence: Evidence, loss: str, rows: np.ndarray, models: np.ndarray) -> Blend:
     """Return the stack of some models fitted on some rows; the others weigh nothing."""
     weight = None if evidence.weight is None else evidence.weight[rows]
-    stack = fit_stack(evidence.predictions[np.ix_(models, rows)], evidence.target[rows], weight)
+    stack = fit_stack(evidence.predictions[np.ix_(models, rows)], evidence.target[rows], weight, loss)
     weights = np.zeros(len(evidence.predictions))
     weights[models] = stack.weights
-    return Blend(stack.kind, tuple(weights.tolist()), stack.bias)
+    return replace(stack, weights=tuple(weights.tolist()))
 
 
 def nested_scores(

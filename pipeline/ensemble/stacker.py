@@ -1,4 +1,4 @@
-"""The non-negative linear stacker: logistic on log-probabilities, least squares on values.
+"""The non-negative linear stacker: logistic on log-probabilities; on values by the loss that is asked for.
 
 Weights have the prior N(1/m, SPREAD²): without evidence the stacker is the plain (geometric) mean of its members, and
 weights of members that say the same are shared among them instead of being set against each other.
@@ -8,21 +8,33 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 from pipeline.ensemble.blend import STACK, Blend, log_probabilities
 from pipeline.ensemble.selection import NEGLIGIBLE
+from pipeline.families.losses import inverse_size, relative_weight, scaled, unit_of, weighted_median
 
 SPREAD = 0.3
 _BIAS_SPREAD = 1.0
+# Absolute errors are fitted by least squares so many times over at most, each with other weights of rows, or until the
+# members' weights rest. Errors below this share of the usual one weigh alike.
+_N_REWEIGHTINGS, _AT_REST, _LEAST_GAP = 20, 1e-3, 0.01
 
 
-def fit_stack(predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | None) -> Blend:
+def fit_stack(predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | None, loss: str = SQUARED) -> Blend:
     """Return the stack of `predictions`, (m, n, n_outputs), that predicts `target` best.
 
     Regression if there is one output, else classification: one weight a member, shared by all classes, and a bias a
-    class. Members whose share is negligible are dropped and the others fitted again. weight: (n,) or None.
+    class. Members whose share is negligible are dropped and the others fitted again. weight: (n,) or None. loss: of
+    values, see Task.
     """
     share = np.ones(len(target)) if weight is None else weight.astype(np.float64) / weight.mean(dtype=np.float64)
-    fit = _least_squares if predictions.shape[2] == 1 else _logistic
+    fit = _logistic
+    if predictions.shape[2] == 1:
+        fit = _least_absolute if loss in (ABSOLUTE, PERCENTAGE) else _least_squares
+    if loss == PERCENTAGE:
+        share = share * relative_weight(target, unit_of(target, loss))
+    if loss == SQUARED_LOG:
+        predictions, target = scaled(predictions, loss, 1.0), scaled(target, loss, 1.0)
     kept = np.arange(len(predictions))
     weights, bias = fit(predictions, target, share)
     heavy = weights >= NEGLIGIBLE * weights.sum()
@@ -31,7 +43,7 @@ def fit_stack(predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | 
         weights, bias = fit(predictions[kept], target, share)
     spread = np.zeros(len(predictions))
     spread[kept] = weights
-    return Blend(STACK, tuple(spread.tolist()), tuple(bias.tolist()))
+    return Blend(STACK, tuple(spread.tolist()), tuple(bias.tolist()), loss == SQUARED_LOG)
 
 
 def _logistic(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -64,13 +76,36 @@ def _logistic(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) ->
 
 def _least_squares(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return ((m,) weights, (1,) bias) of the most likely linear stack, its noise that of the plain mean."""
+    values = predictions[:, :, 0]
+    centred = values - _mean(values, share)[:, None]
+    aim = target - _mean(target, share)
+    return _solve(values, target, share, float(_mean((aim - centred.mean(axis=0)) ** 2, share)))
+
+
+def _least_absolute(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same under noise whose logarithm falls with its size (Laplace's), as wide as the plain mean's."""
+    values = predictions[:, :, 0]
+    share = share / share.mean()
+    gap = target - values.mean(axis=0)
+    noise = max(float(_mean(np.abs(gap - weighted_median(gap, share)), share)), np.finfo(np.float64).tiny)
+    weights, bias = _least_squares(predictions, target, share)
+    for _ in range(_N_REWEIGHTINGS):
+        gap = target - (weights[:, None] * values).sum(axis=0) - bias
+        before = weights
+        weights, bias = _solve(values, target, share * inverse_size(gap, _LEAST_GAP * noise), noise)
+        if np.abs(weights - before).max() < _AT_REST:
+            break
+    return weights, bias
+
+
+def _solve(values: np.ndarray, target: np.ndarray, share: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return ((m,) weights, (1,) bias) of least squares over `noise` under the prior."""
     from scipy.optimize import nnls
 
-    values = predictions[:, :, 0]
     m = len(values)
+    noise = max(noise, np.finfo(np.float64).tiny)
     middle = _mean(values, share)
     centred, aim = values - middle[:, None], target - _mean(target, share)
-    noise = max(float(_mean((aim - centred.mean(axis=0)) ** 2, share)), np.finfo(np.float64).tiny)
     gram = np.array([(centred * (row * share)).sum(axis=1) for row in centred]) / noise + np.eye(m) / SPREAD**2
     pull = (centred * (aim * share)).sum(axis=1) / noise + 1 / m / SPREAD**2
     # |R w - R⁻ᵀ pull|² has the same minimum as w' gram w / 2 - pull' w, in m rows instead of n.

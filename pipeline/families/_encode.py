@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.table import BINARY, REGRESSION, Table, Task
+from pipeline.families.losses import scaled, unit_of
 from pipeline.seeds import derive_seed
 
 N_ENCODING_FOLDS = 5
@@ -52,10 +53,12 @@ def lay_out(codes: np.ndarray, columns: np.ndarray, cardinalities: np.ndarray) -
 def target_signals(table: Table, task: Task) -> np.ndarray:
     """Return (n_rows, n_signals) float64 whose means by level say what a level tells of the target.
 
-    Binary: whether class 1; multiclass: one column for each of the most frequent classes; regression: standardised.
+    Binary: whether class 1; multiclass: one column for each of the most frequent classes; regression: standardised, on
+    the scale of the loss.
     """
     target = table.target
     if task.kind == REGRESSION:
+        target = scaled(target, task.loss, unit_of(target, task.loss))
         spread = target.std()
         return ((target - target.mean()) / (spread if spread > 0 else 1.0)).reshape(-1, 1)
     if task.kind == BINARY:

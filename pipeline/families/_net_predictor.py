@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.data.table import Table
+from pipeline.data.table import SQUARED, Table
 from pipeline.families._net_inputs import Encoder, Inputs
 from pipeline.families._nets import Shape, forward
 from pipeline.families.architecture import Layer
+from pipeline.families.losses import LOGARITHMIC, unscaled
 
 if TYPE_CHECKING:
     import torch
@@ -25,21 +26,31 @@ ROWS_AT_ONCE = 2048  # predicted together; their activations stay in a core's ca
 
 @dataclass(frozen=True)
 class Outputs:
-    """How a net's outputs become predictions: probabilities, or values around `centre` within [low, high]."""
+    """How a net's outputs become predictions: probabilities, or values around `centre` within [low, high].
+
+    loss, unit: on which scale these values are, see losses.py.
+    """
 
     is_classification: bool
     centre: float = 0.0
     scale: float = 1.0
     low: float = 0.0
     high: float = 0.0
+    loss: str = SQUARED
+    unit: float = 1.0
 
     def predictions(self, outputs: torch.Tensor) -> torch.Tensor:
         """Turn (n_rows, k, n_outputs) into (n_rows, n_outputs) float64, the mean over the members."""
+        import torch
+
         outputs = outputs.double()
         if self.is_classification:
             means = outputs.softmax(dim=2).mean(dim=1)
             return means / means.sum(dim=1, keepdim=True)
-        return (outputs.mean(dim=1) * self.scale + self.centre).clamp(self.low, self.high)
+        values = (outputs.mean(dim=1) * self.scale + self.centre).clamp(self.low, self.high)
+        if self.loss not in LOGARITHMIC:
+            return values
+        return torch.from_numpy(unscaled(values.cpu().numpy(), self.loss, self.unit))
 
 
 @dataclass(frozen=True)

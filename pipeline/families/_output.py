@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.table import BINARY, REGRESSION, Task
+from pipeline.data.table import ABSOLUTE, BINARY, PERCENTAGE, REGRESSION, SQUARED, Task
 from pipeline.families.base import Job
+from pipeline.families.losses import LOGARITHMIC, relative_weight, scaled, unit_of, unscaled, weighted_median
+
+# On a scale of logarithms, predictions leave the range of training by this share of its width at most: an exponential
+# of what a trend goes on to would soon be beyond all bounds.
+BEYOND = 0.25
 
 
 @dataclass(frozen=True)
@@ -18,31 +24,45 @@ class Output:
 
     Most models keep labels and sums in float32 and regularise in units of the target, so they are given regression
     targets less `mean` and over `spread`, and what they predict is turned back in float64.
+    loss, unit: the scale that mean and spread are on, see losses.py. low, high: bounds on a scale of logarithms.
     """
 
     kind: str
     n_outputs: int
     mean: float = 0.0
     spread: float = 1.0
+    loss: str = SQUARED
+    unit: float = 1.0
+    low: float = 0.0
+    high: float = 0.0
 
     @classmethod
     def of(cls, task: Task, target: np.ndarray, weight: np.ndarray | None) -> Output:
         """Return the output of a model trained on `target` (n_rows,) under `weight` (n_rows,) or None."""
         if task.kind != REGRESSION:
             return cls(task.kind, task.n_outputs)
-        mean = float(np.average(target, weights=weight))
-        spread = float(np.sqrt(np.average(np.square(target - mean), weights=weight)))
-        return cls(task.kind, 1, mean, spread if spread > 0 else 1.0)
+        unit = unit_of(target, task.loss)
+        values = scaled(target, task.loss, unit)
+        if task.loss == ABSOLUTE:
+            mean = weighted_median(values, weight)
+            spread = float(np.average(np.abs(values - mean), weights=weight))
+        else:
+            mean = float(np.average(values, weights=weight))
+            spread = float(np.sqrt(np.average(np.square(values - mean), weights=weight)))
+        return cls(task.kind, 1, mean, spread if spread > 0 else 1.0, task.loss, unit, *_bounds(values, task.loss))
 
     def label(self, target: np.ndarray) -> np.ndarray:
         """Return (n_rows,) float32: class codes, or values in units of the spread."""
-        return ((target - self.mean) / self.spread).astype(np.float32)
+        return ((scaled(target, self.loss, self.unit) - self.mean) / self.spread).astype(np.float32)
 
     def prediction(self, said: np.ndarray) -> np.ndarray:
         """Return (n_rows, n_outputs) float64 for what the model said: P(class 1), softmax rows, or scaled values."""
         said = np.asarray(said, dtype=np.float64)
         if self.kind == REGRESSION:
-            return (said * self.spread + self.mean).reshape(-1, 1)
+            values = said * self.spread + self.mean
+            if self.loss in LOGARITHMIC:
+                values = np.clip(values, self.low, self.high)
+            return unscaled(values, self.loss, self.unit).reshape(-1, 1)
         if self.kind == BINARY:
             return np.column_stack([1.0 - said, said])
         said = said.reshape(-1, self.n_outputs)
@@ -64,8 +84,33 @@ def output_of(job: Job) -> Output:
 
 
 def weight_of(job: Job) -> np.ndarray | None:
-    """Return (n_rows,) float32 weights of the job's rows, one on average as penalties are in units of rows, or None."""
+    """Return (n_rows,) float32 weights of the job's rows, one on average as penalties are in units of rows, or None.
+
+    Where errors are shares of the target, these are part of the loss; see losses.py.
+    """
+    given = given_weight_of(job)
+    if job.task.loss != PERCENTAGE:
+        return given
+    target = job.table.target[job.rows]
+    weight = relative_weight(target, unit_of(target, PERCENTAGE)) * (1.0 if given is None else given)
+    return (weight / weight.mean()).astype(np.float32)
+
+
+def given_weight_of(job: Job) -> np.ndarray | None:
+    """Return the same of the table's own weights only."""
     if job.table.weight is None:
         return None
     weight = job.table.weight[job.rows].astype(np.float64)
     return (weight / weight.mean()).astype(np.float32)
+
+
+def objective_of(task: Task, names: Mapping[str, str]) -> str:
+    """Return the library's own name for what models of the task fit, among those by kind, and by loss if another."""
+    return names[task.loss if task.loss in names else task.kind]
+
+
+def _bounds(values: np.ndarray, loss: str) -> tuple[float, float]:
+    if loss not in LOGARITHMIC:
+        return 0.0, 0.0
+    low, high = float(values.min()), float(values.max())
+    return low - BEYOND * (high - low), high + BEYOND * (high - low)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.data.table import Table, Task
+from pipeline.families.losses import USUAL_LOSSES
 
 Config = Mapping[str, Any]
 
@@ -151,6 +152,7 @@ class Family:
     chunk: units grown between two looks at the watched score.
     start: makes a learner for a job and a configuration in the library's own parameter names.
     load: reads what `save` wrote.
+    losses: of values, which ones (see Task) its learners fit; where a run's is not among them they fit squared errors.
     scheduler: "asha" or "pbt" (whose learners are AdjustableLearner).
     searcher: "bayesian", or "controller" (whose learners are HeirLearner): where configurations come from that are not
         in the portfolio.
@@ -171,6 +173,7 @@ class Family:
     patience: float = 0.1
     chunk: int = 10
     tasks: frozenset[str] = frozenset({"binary", "multiclass", "regression"})
+    losses: frozenset[str] = USUAL_LOSSES
     scheduler: str = "asha"
     searcher: str = "bayesian"
     n_multiplications: Callable[[Config, Extent], int] | None = None

@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
+from pipeline.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
 from pipeline.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, usual_trees
 from pipeline.families._encode import LEVELS_ENOUGH
-from pipeline.families._output import Output, output_of, weight_of
+from pipeline.families._output import Output, objective_of, output_of, weight_of
 from pipeline.families._stepped import SteppedFit
 from pipeline.families.base import Config, Extent, Family, Job
+from pipeline.families.losses import ALL_LOSSES
 from pipeline.seeds import derive_seed
 
-OBJECTIVES = {BINARY: "Logloss", MULTICLASS: "MultiClass", REGRESSION: "RMSE"}
+OBJECTIVES = {
+    BINARY: "Logloss",
+    MULTICLASS: "MultiClass",
+    REGRESSION: "RMSE",
+    ABSOLUTE: "MAE",
+}
 MODEL_FILE = "model.cbm"
 # How many of its trees a model predicts with, in its own metadata: CatBoost cuts trees off symmetric ones only.
 N_TREES = "stacktune_n_trees"
@@ -116,7 +122,7 @@ def _open_fit(job: Job, parameters: dict[str, Any]) -> SteppedFit:
 
 def _parameters(job: Job, config: Config) -> dict[str, Any]:
     fixed = {
-        "loss_function": OBJECTIVES[job.task.kind],
+        "loss_function": objective_of(job.task, OBJECTIVES),
         "iterations": NEVER_REACHED,
         "boosting_type": "Plain",
         "bootstrap_type": "Bernoulli",
@@ -236,6 +242,7 @@ FAMILY = Family(
     start=CatBoostLearner,
     load=load,
     knows_unseen_beyond=lambda config: LEVELS_ENOUGH,
+    losses=ALL_LOSSES,
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
+from pipeline.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
 from pipeline.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
 from pipeline.families._cross import CrossedMeans, Tables, knows_unseen_beyond, load_crossed, tables_of
-from pipeline.families._output import Output, output_of, weight_of
+from pipeline.families._output import Output, objective_of, output_of, weight_of
 from pipeline.families._threads import limited
 from pipeline.families.base import Compute, Config, Extent, Family, Job
+from pipeline.families.losses import ALL_LOSSES
 from pipeline.seeds import derive_seed
 
-OBJECTIVES = {BINARY: "binary", MULTICLASS: "multiclass", REGRESSION: "regression"}
+OBJECTIVES = {
+    BINARY: "binary",
+    MULTICLASS: "multiclass",
+    REGRESSION: "regression",
+    ABSOLUTE: "regression_l1",
+}
 MODEL_FILE = "model.txt"
 # LightGBM asks all trees of one row before the next row. Trees of so many leaves stay in a core's cache while all rows
 # pass: a row of covertype (264 iterations of 7 trees) took 41 us instead of 99, one of california_housing 18, not 57.
@@ -121,7 +127,7 @@ def _open_booster(job: Job, config: Config, tables: Tables) -> Any:
 
 def _parameters(job: Job, config: Config) -> dict[str, Any]:
     fixed = {
-        "objective": OBJECTIVES[job.task.kind],
+        "objective": objective_of(job.task, OBJECTIVES),
         "metric": "None",
         "bagging_freq": 1,
         "deterministic": True,
@@ -194,6 +200,7 @@ FAMILY = Family(
     start=LightGBMLearner,
     load=load,
     knows_unseen_beyond=knows_unseen_beyond,
+    losses=ALL_LOSSES,
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

@@ -6,6 +6,7 @@ from pipeline.families._net_learner import NetLearner, net_bytes
 from pipeline.families._net_predictor import load_predictor
 from pipeline.families.architecture import Layer
 from pipeline.families.base import AdjustableLearner, Config, Extent, Family, Job
+from pipeline.families.losses import ALL_LOSSES
 
 
 def _start(job: Job, config: Config) -> AdjustableLearner:
@@ -34,6 +35,7 @@ FAMILY = Family(
     max_units=_n_epochs,
     start=_start,
     load=load_predictor,
+    losses=ALL_LOSSES,
     n_bytes=_n_bytes,
     first_rung=0.25,
     patience=0.3,

@@ -9,6 +9,7 @@ from pipeline.families._net_predictor import load_predictor
 from pipeline.families._nets import n_inputs
 from pipeline.families.architecture import Layer, from_line
 from pipeline.families.base import Config, Extent, Family, HeirLearner, Job
+from pipeline.families.losses import ALL_LOSSES
 
 # What children are trained with beside what the controller chooses: the middle of search_spaces/mlp.py, so that their
 # scores differ by their architectures.
@@ -42,6 +43,7 @@ FAMILY = Family(
     max_units=lambda config: N_EPOCHS,
     start=_start,
     load=load_predictor,
+    losses=ALL_LOSSES,
     n_bytes=_n_bytes,
     first_rung=0.25,
     patience=0.3,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.families._encode import LEVELS_ENOUGH
 from pipeline.families._forest import MAX_TREES, ForestLearner, leaf_bound, load, n_bytes
 from pipeline.families.base import Config, Family, Job
+from pipeline.families.losses import ALL_LOSSES
 from pipeline.seeds import derive_seed
 
 
@@ -32,6 +33,7 @@ FAMILY = Family(
     start=start,
     load=load,
     knows_unseen_beyond=lambda config: LEVELS_ENOUGH,
+    losses=ALL_LOSSES,
     n_bytes=n_bytes,
     first_rung=0.2,
     patience=0.3,

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 
+import numpy as np
+
 import pipeline.families as package
+from pipeline.data.table import ABSOLUTE, PERCENTAGE, SQUARED_LOG
 from pipeline.errors import ConfigError, nearest
 from pipeline.families._unseen import with_unseen
 from pipeline.families.base import Family
+from pipeline.families.losses import unit_of
+from pipeline.metrics import Metric
 
-NO_FAMILIES = ("architecture", "base", "registry")
+LOSS_NOTES = {
+    ABSOLUTE: "models and ensembles fit absolute errors",
+    PERCENTAGE: "models fit squared errors of logarithms, weighed by 1 / |target|, and ensembles shares of the target",
+    SQUARED_LOG: "models and ensembles fit squared errors of log(1 + target)",
+}
+NO_FAMILIES = ("architecture", "base", "losses", "registry")
 
 
 @cache
@@ -51,3 +62,22 @@ def get_family(name: str) -> Family:
             f'install it with: pip install "stacktune[{name}]"'
         )
     return families[name]
+
+
+def loss_notes(metric: Metric, names: Iterable[str], target: np.ndarray) -> list[str]:
+    """Return what is to be said of the losses that families fit; nothing where these are squared errors as ever.
+
+    target: (n_rows,) values.
+    """
+    if metric.loss not in LOSS_NOTES:
+        return []
+    others = sorted(name for name in names if metric.loss not in get_family(name).losses)
+    note = f"for --metric {metric.name}, {LOSS_NOTES[metric.loss]}"
+    if others:
+        note += f"; squared errors by {' and '.join(others)}, which cannot"
+    unit = unit_of(target, metric.loss)
+    n_small = int((np.abs(target) < unit).sum()) if metric.loss == PERCENTAGE else 0
+    if n_small:
+        are = "target is" if n_small == 1 else "targets are"
+        note += f"; {n_small:,} {are} nearer to zero than {unit:.3g} and weighed as if that far from it"
+    return [note]

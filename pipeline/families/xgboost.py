@@ -7,14 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table
+from pipeline.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
 from pipeline.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
 from pipeline.families._cross import CrossedMeans, knows_unseen_beyond, load_crossed, tables_of
-from pipeline.families._output import Output, output_of, weight_of
+from pipeline.families._output import Output, objective_of, output_of, weight_of
 from pipeline.families.base import Config, Extent, Family, Job
+from pipeline.families.losses import ALL_LOSSES
 from pipeline.seeds import derive_seed
 
-OBJECTIVES = {BINARY: "binary:logistic", MULTICLASS: "multi:softprob", REGRESSION: "reg:squarederror"}
+OBJECTIVES = {
+    BINARY: "binary:logistic",
+    MULTICLASS: "multi:softprob",
+    REGRESSION: "reg:squarederror",
+    ABSOLUTE: "reg:absoluteerror",
+}
 MAX_BIN = 256
 # Depth and penalties keep trees from growing more leaves on few rows: about 50 on 800, by measurement.
 ROWS_A_LEAF = 16
@@ -82,7 +88,7 @@ class XGBoostLearner(XGBoostPredictor):
 
 def _parameters(job: Job, config: Config) -> dict[str, Any]:
     fixed = {
-        "objective": OBJECTIVES[job.task.kind],
+        "objective": objective_of(job.task, OBJECTIVES),
         "tree_method": "hist",
         "max_bin": MAX_BIN,
         "device": job.compute.device,
@@ -150,6 +156,7 @@ FAMILY = Family(
     start=XGBoostLearner,
     load=load,
     knows_unseen_beyond=knows_unseen_beyond,
+    losses=ALL_LOSSES,
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

@@ -48,3 +48,12 @@ def test_a_prediction_per_member_is_asked_for():
 def test_it_survives_json():
     blend = Blend("stack", (0.1, 1 / 3), (0.25, -0.25))
     assert Blend.from_dict(json.loads(json.dumps(blend.to_dict()))) == blend
+
+
+def test_a_stack_of_logarithms_of_values_survives_json_and_the_loss_of_members():
+    blend = Blend("stack", (0.5, 0.0, 1.0), (0.25,), is_log=True)
+    kept, compact = blend.compact()
+    assert kept == [0, 2]
+    assert Blend.from_dict(json.loads(json.dumps(compact.to_dict()))) == compact
+    first, third = np.array([[1.0]]), np.array([[3.0]])
+    assert compact.combine([first, third])[0, 0] == pytest.approx(np.sqrt(2) * 4 * np.exp(0.25) - 1)

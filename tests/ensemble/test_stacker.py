@@ -117,3 +117,57 @@ def test_a_constant_target_or_member_is_fitted_without_complaint(kind):
         stack = fit_stack(np.array([constant, model]), target, None)
         assert np.isfinite([*stack.weights, *stack.bias]).all()
         assert np.isfinite(stack.combine([constant, model])).all()
+
+
+def skewed_world(n=3000, seed=0):
+    """Return the medians of a target of lognormal noise, and two models of it that each miss a part."""
+    random = np.random.default_rng(seed)
+    parts = random.normal(size=(2, n))
+    target = np.exp(1 + parts.sum(axis=0) + random.normal(size=n))
+    models = np.stack([np.exp(1.5 + parts.sum(axis=0) + 0.7 * random.normal(size=n)) for _ in range(3)])
+    return models[:, :, None], target
+
+
+@pytest.mark.parametrize(("metric", "gain"), [("mae", 0.97), ("mape", 0.6), ("rmsle", 0.95)])
+def test_weights_are_fitted_by_the_loss_that_the_metric_asks_for(metric, gain):
+    models, target = skewed_world()
+    errors = []
+    for loss in ("squared", METRICS[metric].loss):
+        stack = fit_stack(models[:, :1500], target[:1500], None, loss)
+        errors.append(-METRICS[metric].score(target[1500:], stack.combine(models[:, 1500:])))
+    assert errors[1] < gain * errors[0]
+
+
+@pytest.mark.parametrize("loss", ["absolute", "percentage"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_it_is_the_minimum_of_the_stated_absolute_loss(loss, weighted):
+    models, target = skewed_world(400)
+    weight = np.random.default_rng(3).integers(1, 4, 400).astype(np.float64) if weighted else None
+    share = (1.0 if weight is None else weight) / (np.abs(target) if loss == "percentage" else np.ones(400))
+    share = share / share.mean()
+    values = models[:, :, 0]
+    gap = target - values.mean(axis=0)
+    noise = min((share * np.abs(gap - middle)).mean() for middle in gap)
+
+    def errors(parameters):
+        weights, bias = parameters[:3], parameters[3]
+        size = np.abs(target - weights @ values - bias)
+        return (share * size).sum() / noise + 0.5 * (((weights - 1 / 3) / SPREAD) ** 2).sum()
+
+    stack = fit_stack(models, target, weight, loss)
+    found = errors(np.array([*stack.weights, *stack.bias]))
+    bounds = [(0, None)] * 3 + [(None, None)]
+    best = minimize(
+        errors, [*stack.weights, *stack.bias], method="Nelder-Mead", bounds=bounds, options={"maxiter": 4000}
+    )
+    assert found == pytest.approx(best.fun, rel=2e-3)
+
+
+def test_a_stack_of_logarithms_recovers_powers_of_its_members():
+    random = np.random.default_rng(0)
+    logs = random.uniform(0, 3, size=(2, 20_000))
+    target = np.expm1(0.3 * logs[0] + 0.9 * logs[1] + 0.2)
+    stack = fit_stack(np.expm1(logs)[:, :, None], target, None, "squared_log")
+    assert stack.is_log
+    assert stack.weights == pytest.approx((0.3, 0.9), abs=0.02)
+    np.testing.assert_allclose(stack.combine(np.expm1(logs)[:, :, None])[:, 0], target, rtol=0.02)

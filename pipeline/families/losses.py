@@ -1,0 +1,71 @@
+"""Losses of values: the scale that each is fitted on, and the weights of rows under it.
+
+Squared errors of log(1 + value) are squared errors on that scale. A share of the target, |prediction - target| /
+|target|, is nearly a difference of logarithms. It is fitted by squares of those under weights 1 / |target|: where the
+noise is lognormal with a variance of v, shares are least at exp(mean of logs - v), and so are the weighted squares. By
+measurement this is nearer to the mark than weighted absolute errors of the values themselves, under which boosted trees
+hardly ever split large ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
+
+# A target of zero would outweigh all others by far: what is below this share of the median size counts as if it were.
+SMALLEST_SHARE = 0.01
+# What learners fit that know of squares only, by the scale of their labels and the weights of rows.
+USUAL_LOSSES = frozenset({SQUARED, PERCENTAGE, SQUARED_LOG})
+ALL_LOSSES = USUAL_LOSSES | {ABSOLUTE}
+LOGARITHMIC = frozenset({SQUARED_LOG, PERCENTAGE})
+
+# The least float above -1.
+_BELOW_ALL = np.nextafter(-1.0, 0.0)
+
+
+def unit_of(target: np.ndarray, loss: str) -> float:
+    """Return the size below which shares of a target are taken as if it were that large; 1 for other losses."""
+    sizes = np.abs(target[target != 0])
+    return SMALLEST_SHARE * float(np.median(sizes)) if loss == PERCENTAGE and len(sizes) else 1.0
+
+
+def scaled(values: np.ndarray, loss: str, unit: float) -> np.ndarray:
+    """Return values on the scale that `loss` is fitted on."""
+    if loss == SQUARED_LOG:
+        return np.log1p(np.maximum(values, _BELOW_ALL))
+    if loss == PERCENTAGE:
+        return np.sign(values) * np.log1p(np.abs(values) / unit)
+    return values
+
+
+def unscaled(values: np.ndarray, loss: str, unit: float) -> np.ndarray:
+    """Return what `scaled` made `values` of."""
+    if loss == SQUARED_LOG:
+        return np.maximum(np.expm1(values), _BELOW_ALL)
+    if loss == PERCENTAGE:
+        return np.sign(values) * np.expm1(np.abs(values)) * unit
+    return values
+
+
+def relative_weight(target: np.ndarray, unit: float) -> np.ndarray:
+    """Return (n_rows,) weights that make errors shares of the target."""
+    return 1 / np.maximum(np.abs(target), unit)
+
+
+def inverse_size(gap: np.ndarray, least: float) -> np.ndarray:
+    """Return weights under which squares of `gap` are as large as absolute values, below `least` no heavier.
+
+    Fitting squares under them again and again fits absolute errors (iteratively reweighted least squares, Schlossmacher
+    1973).
+    """
+    return 1 / np.maximum(np.abs(gap), least)
+
+
+def weighted_median(values: np.ndarray, weight: np.ndarray | None) -> float:
+    """Return the median of (n,) values."""
+    if weight is None:
+        return float(np.median(values))
+    order = np.argsort(values, kind="stable")
+    total = np.cumsum(weight[order], dtype=np.float64)
+    return float(values[order[np.searchsorted(total, total[-1] / 2)]])
