@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pyarrow as pa
 from pyarrow import csv
@@ -32,8 +33,20 @@ _NAMELESS = "called {} without a name as pandas does"
 Columns = dict[str, pa.ChunkedArray]
 
 
-def read_csv(uri: str, files: Files, expected: Expected | None = None) -> tuple[pa.Table, list[str]]:
-    """Return the rows of all files, and a sentence for each thing that was guessed; each file has the same header.
+@dataclass(frozen=True)
+class CsvTable:
+    """A typed table, and a sentence for each thing that was guessed.
+
+    commas: the columns that are numbers with a decimal comma.
+    """
+
+    table: pa.Table
+    notes: tuple[str, ...]
+    commas: tuple[str, ...]
+
+
+def read_csv(uri: str, files: Files, expected: Expected | None = None) -> CsvTable:
+    """Return the rows of all files; each has the same header.
 
     Types are those of all texts of a column in all files. Whole numbers with leading zeros stay text; columns without
     a name get the one that pandas gives them, or are left out where they are the first and number the rows.
@@ -50,14 +63,12 @@ def read_csv(uri: str, files: Files, expected: Expected | None = None) -> tuple[
         notes, done = _without_row_numbers(columns, dialects[0]), {}
     else:
         notes, done = [], _as_expected(columns, expected)
-    if "," not in separators:
-        rest = {name: texts for name, texts in columns.items() if name not in done}
-        commas = with_decimal_comma(rest, is_usual=separators == {";"})
-        notes += [counted(_COMMAS, list(commas))] if commas else []
-        done |= commas
-    codes = _type_each(columns, done, keeps_codes=expected is None)
+    rest = {name: texts for name, texts in columns.items() if name not in done}
+    commas = {} if "," in separators else with_decimal_comma(rest, is_usual=separators == {";"})
+    notes += [counted(_COMMAS, list(commas))] if commas else []
+    codes = _type_each(columns, done | commas, keeps_codes=expected is None)
     notes += [counted(_CODES, codes)] if codes else []
-    return pa.table(columns), notes
+    return CsvTable(pa.table(columns), tuple(notes), tuple(commas))
 
 
 def names_of(header: Iterable[str]) -> list[str]:
@@ -130,8 +141,9 @@ def _without_row_numbers(columns: Columns, dialect: Dialect) -> list[str]:
 
 
 def _as_expected(columns: Columns, expected: Expected) -> Columns:
-    """Return the columns that a model knows as text, in its spelling."""
+    """Return the columns that a model knows as text, in its spelling, and those whose numbers it reads from text."""
     known = {name: as_known(columns[name], texts) for name, texts in expected.texts.items() if name in columns}
+    known |= {name: columns[name] for name in expected.spelled if name in columns}
     if NULL_MARKERS & expected.known_texts:
         columns |= {name: nulled(texts) for name, texts in columns.items() if name not in known}
     return known

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from pipeline.data.files import find_files, without_secrets
 from pipeline.data.folds import FEWEST_FOLDS, held_out_together
 from pipeline.data.leaks import leak_notes
 from pipeline.data.memory import check_fits
+from pipeline.data.number_text import DECIMAL_COMMA
 from pipeline.data.positive import with_positive_class
 from pipeline.data.read import Source, read_source, release_memory, size_of
 from pipeline.data.sample import Sample
@@ -102,7 +104,7 @@ def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
     notes += split_notes
     if config.test_data is not None:
         find_files(config.test_data)  # A path that names nothing is better told before the training table is encoded.
-    dataset = _encode_training(train, config, kind, notes)
+    dataset = _encode_training(train, config, kind, notes, source.commas)
     if config.test_data is not None:
         test, test_notes = _read_test(config, dataset)
         dataset = replace(dataset, notes=dataset.notes + tuple(test_notes))
@@ -186,7 +188,9 @@ def _split(frame: pd.DataFrame, config: RunConfig, task: Task) -> tuple[pd.DataF
     return frame[~held_out].reset_index(drop=True), frame[held_out].reset_index(drop=True), notes
 
 
-def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: list[str]) -> Dataset:
+def _encode_training(
+    frame: pd.DataFrame, config: RunConfig, kind: str, notes: list[str], commas: Collection[str]
+) -> Dataset:
     frame, weight, weight_notes = _weighted_rows(frame, config.weight)
     if kind != REGRESSION and config.n_folds is None:
         kept, rare_notes = without_rare_classes(frame[config.target], FEWEST_FOLDS)
@@ -207,6 +211,7 @@ def _encode_training(frame: pd.DataFrame, config: RunConfig, kind: str, notes: l
         check_magnitude(target, config.target)
     _check_kept(frame, config.keep)
     schema, schema_notes = infer_schema(frame, _no_features(config), config.keep)
+    schema = schema.with_spelling(commas, DECIMAL_COMMA)
     if not schema.columns:
         raise DataError("no feature is left: " + ("; ".join(schema_notes) or "the target is the only column") + ".")
     started_s = time.thread_time()  # other threads start Ray and MLflow meanwhile

@@ -15,10 +15,12 @@ class Expected:
 
     names: of the columns that it needs.
     texts: for each of them that is text, the texts that it knows.
+    spelled: those that are numbers which text spells in a convention of their own.
     """
 
     names: tuple[str, ...]
     texts: Mapping[str, tuple[str, ...]]
+    spelled: frozenset[str] = frozenset()
 
     @classmethod
     def by(cls, schema: Schema, also: Mapping[str, tuple[str, ...] | None] | None = None) -> Expected:
@@ -26,7 +28,8 @@ class Expected:
         texts = {column.name: column.categories for column in schema.columns if column.is_coded}
         also = also or {}
         texts |= {name: known for name, known in also.items() if known is not None}
-        return cls((*schema.column_names, *also), texts)
+        spelled = frozenset(column.name for column in schema.columns if column.spelling is not None)
+        return cls((*schema.column_names, *also), texts, spelled)
 
     @cached_property
     def known_texts(self) -> frozenset[str]:

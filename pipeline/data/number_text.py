@@ -112,7 +112,7 @@ class Spelling:
         return f" ({shown} is {plain})"
 
 
-PLAIN = Spelling()
+PLAIN, DECIMAL_COMMA = Spelling(), Spelling(",", ".")
 
 
 def spelled_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:

@@ -32,12 +32,14 @@ class Source:
 
     weight: (n_rows,) float64 for a sample with more rows of rare classes than their share, which these make good.
     left_out: columns that are lists, records or the like.
+    commas: columns of CSV that are numbers with a decimal comma.
     """
 
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
     weight: np.ndarray | None = None
     left_out: tuple[str, ...] = ()
+    commas: tuple[str, ...] = ()
 
 
 def release_memory() -> None:
@@ -129,12 +131,12 @@ def _sample_notes(sample: Sample | None, source: Source) -> list[str]:
 
 
 def _read_csv(uri: str, files: Files, sample: Sample | None, expected: Expected | None) -> Source:
-    table, notes = read_csv(uri, files, expected)
-    weight = None
+    read = read_csv(uri, files, expected)
+    table, weight = read.table, None
     if sample is not None and sample.target in table.column_names:
         drawn = draw_sample(table.column(sample.target), sample)
         table, weight = table.take(pa.array(drawn.rows)), drawn.weight
-    return Source(to_frame(table), (_CSV_NOTE, *notes), weight)
+    return Source(to_frame(table), (_CSV_NOTE, *read.notes), weight, commas=read.commas)
 
 
 def _read_parquet(uri: str, files: Files, sample: Sample | None, expected: Expected | None) -> Source:

@@ -87,6 +87,14 @@ class Schema:
         missing = dict(zip(table.names, np.isnan(table.features.min(axis=0)), strict=True))  # a NaN is the least of all
         return Schema(tuple(replace(column, is_optional=bool(missing[column.name])) for column in self.columns))
 
+    def with_spelling(self, names: Collection[str], spelling: Spelling) -> Schema:
+        """Return the schema that knows how text spells the numbers of these columns, which came as numbers."""
+        columns = (
+            replace(column, spelling=spelling) if column.name in names and column.kind == "numeric" else column
+            for column in self.columns
+        )
+        return Schema(tuple(columns))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the schema as what JSON can hold."""
         return {"columns": [asdict(column) for column in self.columns]}

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
+from pipeline.config import RunConfig
 from pipeline.data.csv_dialect import find_separator
+from pipeline.data.dataset import load_dataset
 from pipeline.data.read import read_for, read_frame, read_source
 from pipeline.data.schema import infer_schema
 from pipeline.errors import DataError, DataWarning
@@ -265,3 +267,27 @@ def test_a_table_without_a_model_is_read_alike_twice(tmp_path):
     pd.testing.assert_frame_equal(
         read_frame(str(tmp_path / "t.csv"), ["a", "b"]), read_frame(str(tmp_path))[["a", "b"]]
     )
+
+
+def _german(value: float | None) -> str:
+    text = "" if value is None else f"{value:,}"
+    return text.translate(str.maketrans(",.", ".,"))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 99_999), st.sampled_from([0.5, 1.234, 12.25, None])), min_size=3, max_size=9),
+    st.lists(st.integers(0, 8), min_size=1, max_size=3),
+)
+def test_any_rows_of_european_csv_are_the_numbers_that_they_were_in_training(tmp_path_factory, rows, picked):
+    """A point may part thousands, or be a decimal mark: rows without a comma do not say which."""
+    folder = tmp_path_factory.mktemp("european")
+    rows = [*rows, (1_234, 0.25), (7, 2.5)]
+    lines = [f"{_german(whole)};{_german(part)};{place % 2}" for place, (whole, part) in enumerate(rows)]
+    (folder / "train.csv").write_text("\n".join(["whole;part;y", *lines, ""]))
+    (folder / "new.csv").write_text("\n".join(["whole;part;y", *(lines[place % len(lines)] for place in picked), ""]))
+    dataset, _ = load_dataset(RunConfig(str(folder / "train.csv"), "y", n_folds=2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        again = dataset.schema.encode(read_for(dataset.schema, str(folder / "new.csv")))
+    np.testing.assert_array_equal(again.features, dataset.table.features[[place % len(lines) for place in picked]])
+    assert dataset.table.features[-2:, 0].tolist() == [1_234, 7]
