@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipeline.data.column import PARTS, Column
 from pipeline.data.dates import date_part, day_of, held_range, range_of_dates
+from pipeline.data.notes import counted
 from pipeline.data.number_text import Reading, is_missing, read_numbers
 from pipeline.data.scale import Scale, scale_of
 from pipeline.data.values import (
@@ -31,7 +32,6 @@ _LEAST_SHARE_OF_DATES = 0.95
 # Files that were read one after the other may each begin anew.
 _LEAST_SHARE_IN_ORDER = 0.99
 _ISO_DATE = r"\s*\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?\s*"
-_NAMES_SHOWN = 8
 
 ALL_NULL = "without any value"
 CONSTANT = "with one value only"
@@ -83,13 +83,8 @@ def infer_columns(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] 
     for inferred in features:
         for said in inferred.said:
             groups[said].append(inferred.column.name)
-    notes = [_sentence(template, names) for template, names in groups.items()]
+    notes = [counted(template, names) for template, names in groups.items()]
     return [one.column for one in features], notes + [note for one in features for note in one.alone]
-
-
-def _sentence(template: str, names: list[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {len(names) - _NAMES_SHOWN} more" if names[_NAMES_SHOWN:] else "")
-    return template.format(f"{len(names)} column{'s' if len(names) > 1 else ''}") + f": {shown}"
 
 
 def infer_column(name: str, series: pd.Series, keep: bool = False) -> Inferred:
