@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
@@ -251,6 +251,7 @@ CODES = st.one_of(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(codes=st.lists(CODES, min_size=2, max_size=20), picked=st.lists(st.integers(0, 19), min_size=1, max_size=5))
 def test_any_rows_of_a_table_encode_alike_from_csv(tmp_path_factory, codes, picked):
     """Whatever a column of text holds, and whichever of its rows a file of their own holds."""
@@ -274,6 +275,7 @@ def _german(value: float | None) -> str:
     return text.translate(str.maketrans(",.", ".,"))
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.tuples(st.integers(0, 99_999), st.sampled_from([0.5, 1.234, 12.25, None])), min_size=3, max_size=9),
     st.lists(st.integers(0, 8), min_size=1, max_size=3),

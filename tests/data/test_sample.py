@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import RunConfig
@@ -67,6 +67,7 @@ def test_a_sample_of_a_file_a_folder_and_csv_has_whole_rows(tmp_path, place):
     assert source.frame["y"].value_counts().tolist() == [25] * 4
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 2_000), min_size=1, max_size=6), st.integers(1, 500))
 def test_weights_give_each_class_the_share_that_it_has_in_the_table(sizes, n_sampled):
     codes = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
