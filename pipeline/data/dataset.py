@@ -204,7 +204,8 @@ def _encode_training(
         raise DataError(
             f"the target {config.target!r} has one class only in the training rows: there is nothing to learn."
         )
-    task, target, positive_notes = with_positive_class(task, target, config.positive, config.target)
+    stands_for = frame.get(_SAMPLE_WEIGHT)
+    task, target, positive_notes = with_positive_class(task, target, config.positive, config.target, stands_for)
     notes = [*notes, *positive_notes, *_naming_notes(task, config.target)]
     check_class_sizes(target, task, config.n_folds or FEWEST_FOLDS, config.target)
     if not task.is_classification:

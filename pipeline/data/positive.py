@@ -24,12 +24,13 @@ _PAIRS = (
 
 
 def with_positive_class(
-    task: Task, target: np.ndarray, asked: str | None, target_name: str
+    task: Task, target: np.ndarray, asked: str | None, target_name: str, stands_for: np.ndarray | None = None
 ) -> tuple[Task, np.ndarray, list[str]]:
     """Return the task and its codes with the positive of two classes last, and a sentence that says why it is.
 
     target: (n,) codes of `task`, of the training rows. asked: a class, or None for the affirmative, the larger of two
-    numbers, or else the rarer. Raises DataError where `asked` is no class, or there are not two.
+    numbers, or else the rarer. stands_for: (n,) how many rows each stands for, of a sample.
+    Raises DataError where `asked` is no class, or there are not two.
     """
     if task.kind != BINARY:
         if asked is not None:
@@ -39,7 +40,7 @@ def with_positive_class(
             )
         return task, target, []
     if asked is None:
-        code, why = _default(task, target)
+        code, why = _default(task, np.bincount(target, stands_for, minlength=2))
         why += "; --positive overrides this"
     else:
         code, why = _code_of(asked, task, target_name), "as --positive asks"
@@ -50,14 +51,13 @@ def with_positive_class(
     return turned, (1 - target).astype(target.dtype), notes
 
 
-def _default(task: Task, target: np.ndarray) -> tuple[int, str]:
+def _default(task: Task, sizes: np.ndarray) -> tuple[int, str]:
     folded = [text.strip().lower() for text in task.classes]
     for affirmed, denied in _PAIRS:
         if set(folded) == {affirmed, denied}:
             return folded.index(affirmed), "as it affirms"
     if all(_is_number(text) for text in task.classes):
         return int(np.argmax([float(text) for text in task.classes])), "the larger number"
-    sizes = np.bincount(target, minlength=2)
     if sizes[0] == sizes[1]:
         return 1, "the last in order, as both have as many rows"
     rarer = int(np.argmin(sizes))

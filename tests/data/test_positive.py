@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pipeline.config import RunConfig, load_config
 from pipeline.data.dataset import load_dataset
 from pipeline.data.positive import with_positive_class
+from pipeline.data.table import Task
 from pipeline.data.target import encode_target, make_task
 from pipeline.errors import ConfigError, DataError
 from pipeline.metrics import get_metric
@@ -135,3 +136,10 @@ def test_random_scores_have_the_average_precision_of_the_rarer_class(write):
     chance = np.random.default_rng(1).random(2000)
     score = get_metric("average_precision", "binary").score(dataset.table.target, np.column_stack([1 - chance, chance]))
     assert score < 0.1
+
+
+def test_a_sample_is_counted_as_the_table_that_it_stands_for():
+    task, target = Task("binary", ("fraud", "legit")), np.array([0, 0, 0, 1])
+    turned, _, notes = with_positive_class(task, target, None, "kind", np.array([1, 1, 1, 97]))
+    assert turned.positive == "fraud"
+    assert "the rarer with 3 % of the rows" in notes[0]
