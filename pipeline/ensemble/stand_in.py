@@ -29,16 +29,17 @@ def build_stand_in(dataset: Dataset, metric: Metric, folder: Path) -> Leader:
     models = folder / NAME / "fold0"
     models.mkdir(parents=True)
     n_rows, is_regression = len(dataset.sample), not dataset.task.is_classification
-    # One class needs no solver; values need some spread.
-    target = np.arange(n_rows, dtype=np.float64) if is_regression else np.zeros(n_rows, dtype=np.int32)
+    # One class needs no solver; values need some spread, and are above zero as some losses want them.
+    target = np.arange(1.0, n_rows + 1) if is_regression else np.zeros(n_rows, dtype=np.int32)
     table = replace(dataset.schema.encode(dataset.sample), target=target)
     job = Job(table, dataset.task, np.arange(n_rows), np.arange(0), NAME)
     learner = get_family(FAMILY).start(job, load_space(FAMILY).portfolio[0])
     learner.advance(1)
     learner.save(models)
-    score = float("nan")
+    # Only a row with a score can lead.
+    score, score_se = 0.0, 0.0
     row = LeaderboardRow(
-        NAME, FAMILY, TRIAL, COMPLETED, score, score, members=(NAME,), folds=((0,),), blend=Blend(SINGLE, (1.0,))
+        NAME, FAMILY, TRIAL, COMPLETED, score, score_se, members=(NAME,), folds=((0,),), blend=Blend(SINGLE, (1.0,))
     )
     trial = TrialResult(NAME, FAMILY, {}, "asha", COMPLETED, 1, 1, folder=str(folder / NAME))
     return build_leader(Leaderboard((row,), metric, dataset.task), [trial], dataset, metric, folder / "leader")
