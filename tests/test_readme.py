@@ -53,6 +53,7 @@ def desk(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("desk")
     adults(400).to_parquet(folder / "adult.parquet", index=False)
     adults(37).drop(columns="income").to_parquet(folder / "new_rows.parquet", index=False)
+    adults(60).to_parquet(folder / "labelled_rows.parquet", index=False)
     for block in blocks("bash"):
         typed(["bash", "-euo", "pipefail", "-c", shortened(block)], folder)
     return folder
