@@ -34,14 +34,12 @@ from pipeline.data.target import (
     make_task,
     without_rare_classes,
 )
-from pipeline.data.values import NUMERIC, content_of, numbers_of
+from pipeline.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
 from pipeline.errors import DataError, nearest
 
 __all__ = ["Dataset", "demo_frame", "infer_task", "load_dataset"]
 
 _N_SAMPLE_ROWS = 5
-# A column that is there only while the rows of a sample are chosen among, and only if they do not weigh the same.
-_SAMPLE_WEIGHT = "__sample_weight__"
 
 
 @dataclass(frozen=True)
@@ -123,14 +121,7 @@ def _read_training(config: RunConfig) -> Source:
             )
         if name is not None and name not in source.frame.columns:
             raise DataError(f"the table has no {role} column {name!r}.{nearest(name, map(str, source.frame.columns))}")
-    return source if source.weight is None else _with_sample_weight(source)
-
-
-def _with_sample_weight(source: Source) -> Source:
-    """Put the weights of a sample beside its rows, which are yet to be chosen among."""
-    if _SAMPLE_WEIGHT in source.frame.columns:
-        raise DataError(f"the table has a column {_SAMPLE_WEIGHT!r}, which --sample-rows needs. Rename it.")
-    return replace(source, frame=source.frame.assign(**{_SAMPLE_WEIGHT: source.weight}))
+    return source if source.weight is None else with_sample_weight(source)
 
 
 def _read_within_memory(config: RunConfig) -> Source:
@@ -191,7 +182,7 @@ def _split(frame: pd.DataFrame, config: RunConfig, task: Task) -> tuple[pd.DataF
 def _encode_training(
     frame: pd.DataFrame, config: RunConfig, kind: str, notes: list[str], commas: Collection[str]
 ) -> Dataset:
-    frame, weight, weight_notes = _weighted_rows(frame, config.weight)
+    frame, weight, weight_notes = weighted_rows(frame, config.weight)
     if kind != REGRESSION and config.n_folds is None:
         kept, rare_notes = without_rare_classes(frame[config.target], FEWEST_FOLDS)
         frame, weight = frame[kept].reset_index(drop=True), None if weight is None else weight[kept]
@@ -204,7 +195,7 @@ def _encode_training(
         raise DataError(
             f"the target {config.target!r} has one class only in the training rows: there is nothing to learn."
         )
-    stands_for = frame.get(_SAMPLE_WEIGHT)
+    stands_for = frame.get(SAMPLE_WEIGHT)
     task, target, positive_notes = with_positive_class(task, target, config.positive, config.target, stands_for)
     notes = [*notes, *positive_notes, *_naming_notes(task, config.target)]
     check_class_sizes(target, task, config.n_folds or FEWEST_FOLDS, config.target)
@@ -254,7 +245,7 @@ def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tu
     weight_name = config.weight if config.weight in frame.columns else None
     if config.weight and not weight_name:
         notes.append(f"the test table has no column {config.weight}, so its rows weigh the same")
-    frame, weight, weight_notes = _weighted_rows(frame, weight_name)
+    frame, weight, weight_notes = weighted_rows(frame, weight_name)
     target = encode_target(frame[config.target], dataset.task)
     table, said = dataset.schema.encode_and_say(frame)
     notes += [f"test data: {said}"] if said else []
@@ -272,34 +263,6 @@ def _known_notes(test: Table, training: Table) -> list[str]:
     ]
 
 
-def _weighted_rows(frame: pd.DataFrame, name: str | None) -> tuple[pd.DataFrame, np.ndarray | None, list[str]]:
-    """Return the rows that weigh something, their float32 weights with mean one, and notes."""
-    sampled = frame[_SAMPLE_WEIGHT].to_numpy() if _SAMPLE_WEIGHT in frame.columns else None
-    if name is None:
-        return frame, None if sampled is None else (sampled / sampled.mean()).astype(np.float32), []
-    weight = _checked_weight(frame[name]) * (1 if sampled is None else sampled)
-    counted = weight > 0
-    notes = []
-    if not counted.all():
-        notes.append(f"dropped {int((~counted).sum()):,} rows whose weight {name} is zero")
-        frame, weight = frame[counted].reset_index(drop=True), weight[counted]
-    return frame, (weight / weight.mean()).astype(np.float32), notes
-
-
-def _checked_weight(series: pd.Series) -> np.ndarray:
-    rule = f"the weight column {series.name!r} must hold a number of at least zero in each row, but"
-    if content_of(series) != NUMERIC:
-        raise DataError(f"{rule} it holds no numbers.")
-    weight = numbers_of(series)
-    if not np.isfinite(weight).all():
-        raise DataError(f"{rule} {int((~np.isfinite(weight)).sum()):,} are null or infinite.")
-    if weight.min() < 0:
-        raise DataError(f"{rule} {int((weight < 0).sum()):,} are negative, the least {weight.min():g}.")
-    if weight.max() == 0:
-        raise DataError(f"{rule} all are zero.")
-    return weight
-
-
 def _check_kept(frame: pd.DataFrame, keep: tuple[str, ...]) -> None:
     names = [str(name) for name in frame.columns]
     for name in keep:
@@ -308,7 +271,7 @@ def _check_kept(frame: pd.DataFrame, keep: tuple[str, ...]) -> None:
 
 
 def _no_features(config: RunConfig) -> set[str]:
-    return {name for name in (config.target, config.weight, _SAMPLE_WEIGHT) if name is not None}
+    return {name for name in (config.target, config.weight, SAMPLE_WEIGHT) if name is not None}
 
 
 def _sample_of(frame: pd.DataFrame) -> pd.DataFrame:
