@@ -66,22 +66,33 @@ def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:
 
 def _why_over(session: Session, search: Search, stop: StopRequest) -> str | None:
     """Return why the search is over, once it is."""
-    n_completed = sum(result.status == COMPLETED for result in search.log.results())
-    models = f"the leader is made of the {n_completed} trial{'s' if n_completed > 1 else ''} completed by now"
     try:
         if search.wait(LOOK_EVERY_S):
             return "the time was up"
     except SearchError:
-        if not n_completed:
+        models = _models_said(search)
+        if models is None:
             raise
         session.screen.say(f"{models}; stacktune run --resume {as_typed(session.folder)} goes on with the rest")
         return "Ray Tune broke off"
     if not stop.is_made:
         return None
-    if not n_completed:
+    models = _models_said(search)
+    if models is None:
         raise KeyboardInterrupt
     session.screen.say(f"stopping as asked: {models}; Ctrl-C again ends at once")
     return "the run was stopped"
+
+
+def _models_said(search: Search) -> str | None:
+    """Return what there is to make a leader of; None if no trial is completed.
+
+    Asked only once the search is over: trials end while it is waited for.
+    """
+    n_completed = sum(result.status == COMPLETED for result in search.log.results())
+    if not n_completed:
+        return None
+    return f"the leader is made of the {n_completed} trial{'s' if n_completed > 1 else ''} completed by now"
 
 
 def _import_libraries(results: Sequence[TrialResult]) -> None:
