@@ -55,6 +55,7 @@ def _rehearse(session: Session) -> None:
     config, name = session.config, model_name(session.config, session.dataset)
     rehearse_registering(session.tracker, name, session.folder / CONFIG, config.tracking_optional)
     scratch, sample = session.folder / REHEARSAL, session.dataset.sample
+    shutil.rmtree(scratch, ignore_errors=True)  # of a session that was cut off
     try:
         leader = build_stand_in(session.dataset, session.arena.metric, scratch)
         rehearse_serving(leader.folder, sample, leader.predict(sample), scratch / "model")

@@ -178,14 +178,14 @@ def _search(
             if not config.tracking_optional:
                 session.tracker.ids()
             results = search.results(watch(session, search, plan, stop, [rehearsal]))
+            if not any(result.status == COMPLETED for result in results):
+                raise SearchError(_why_nothing(results))
     finally:
         ray.leave(search)
     listener.close()
     session.screen.update(snapshot(session, search, plan.families, "stacking"))
     if config.reproducible and (said := _memory_note(results)):
         session.screen.say(said)
-    if not any(result.status == COMPLETED for result in results):
-        raise SearchError(_why_nothing(results))
     return results
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.dates import PARTS, counts_near, date_part, day_of, held_range, seconds_near
-from pipeline.data.number_text import Spelling, spelled_numbers
+from pipeline.data.number_text import Spelling, is_missing, spelled_numbers
 from pipeline.data.scale import Scale
 from pipeline.data.values import (
     BOOLEAN,
@@ -100,8 +100,12 @@ class Column:
         code_of = self.code_of
         if not code_of.keys() >= set(texts):
             code_of = self._codes_of_values.get(content_of(series), {}) | code_of
-        codes = [code_of.get(text, len(self.categories)) for text in texts]
+        codes = [code_of[text] if text in code_of else self._code_of_unknown(text) for text in texts]
         return np.array([*codes, np.nan], dtype=np.float32)[rows]
+
+    def _code_of_unknown(self, text: str) -> float:
+        """Return the code of a level never seen, or of none: "" and "N/A" are what a null may be written as."""
+        return np.nan if is_missing(text) else len(self.categories)
 
     def _numbers(self, series: pd.Series) -> np.ndarray:
         values = numbers_of(series) if self.spelling is None else spelled_numbers(series, self.spelling)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from pipeline.data.csv_types import (
     has_leading_zeros,
     is_number,
     is_row_number,
+    known_decimal_commas,
     natural,
     nulled,
     with_decimal_comma,
@@ -45,26 +46,32 @@ class CsvTable:
     commas: tuple[str, ...]
 
 
-def read_csv(uri: str, files: Files, expected: Expected | None = None) -> CsvTable:
+def read_csv(uri: str, files: Files, expected: Expected | None = None, keep: Collection[str] = ()) -> CsvTable:
     """Return the rows of all files; each has the same header.
 
     Types are those of all texts of a column in all files. Whole numbers with leading zeros stay text; columns without
     a name get the one that pandas gives them, or are left out where they are the first and number the rows.
 
     expected: what a model knows of the columns. Those that it knows as text stay text, and others are not returned
-    where all that it knows are there.
+    where all that it knows are there. keep: columns that are not left out.
     Raises DataError when a file is no text or has no header, or the files differ in their columns.
     """
     dialects = [sniff(path, files) for path in files.paths]
     _check_headers(uri, files, dialects)
     separators = {dialect.separator for dialect in dialects}
-    columns = _read_texts(files, dialects, expected)
+    tables = _read_texts(files, dialects, expected)
+    columns = dict(zip(tables[0].column_names, pa.concat_tables(tables).columns, strict=True))
     if expected is None:
-        notes, done = _without_row_numbers(columns, dialects[0]), {}
+        notes, done = _without_row_numbers(columns, tables, dialects[0], keep), {}
     else:
         notes, done = [], _as_expected(columns, expected)
     rest = {name: texts for name, texts in columns.items() if name not in done}
-    commas = {} if "," in separators else with_decimal_comma(rest, is_usual=separators == {";"})
+    commas = {}
+    if "," not in separators:
+        # What a model knows already tells of the others, too.
+        found = with_decimal_comma(columns, is_usual=separators == {";"})
+        commas = {name: numbers for name, numbers in found.items() if name in rest}
+        commas |= known_decimal_commas(rest, expected.commas.intersection(rest)) if expected else {}
     notes += [counted(_COMMAS, list(commas))] if commas else []
     codes = _type_each(columns, done | commas, keeps_codes=expected is None)
     notes += [counted(_CODES, codes)] if codes else []
@@ -87,17 +94,15 @@ def _check_headers(uri: str, files: Files, dialects: list[Dialect]) -> None:
             )
 
 
-def _read_texts(files: Files, dialects: list[Dialect], expected: Expected | None) -> Columns:
-    """Return the columns as text. What a model knows as a text is no null, though it be spelled like one."""
+def _read_texts(files: Files, dialects: list[Dialect], expected: Expected | None) -> list[pa.Table]:
+    """Return each file's columns as text. What a model knows as a text is no null, though it be spelled like one."""
     known = expected.known_texts if expected else frozenset()
     names = names_of(dialects[0].header)
     wanted = expected.among(names) if expected else names
-    tables = [
+    return [
         _parse(path, files, dialect, NULL_MARKERS - known).select(wanted)
         for path, dialect in zip(files.paths, dialects, strict=True)
     ]
-    table = pa.concat_tables(tables)
-    return dict(zip(wanted, table.columns, strict=True))
 
 
 def _parse(path: str, files: Files, dialect: Dialect, markers: frozenset[str]) -> pa.Table:
@@ -129,12 +134,18 @@ def _unreadable(path: str, dialect: Dialect, error: Exception) -> str:
     return f"{path!r} cannot be read as CSV: {first_line(error)}."
 
 
-def _without_row_numbers(columns: Columns, dialect: Dialect) -> list[str]:
-    """Leave out what `DataFrame.to_csv` writes of an index without a name; say what other nameless columns are."""
+def _without_row_numbers(
+    columns: Columns, tables: Sequence[pa.Table], dialect: Dialect, keep: Collection[str]
+) -> list[str]:
+    """Leave out what `DataFrame.to_csv` writes of an index without a name; say what other nameless columns are.
+
+    tables: a file's each, in which rows may be numbered anew.
+    """
     notes = []
     names = names_of(dialect.header)
     nameless = [name for name, given in zip(names, dialect.header, strict=True) if not given.strip()]
-    if nameless[:1] == names[:1] and len(names) > 1 and is_row_number(columns[names[0]]):
+    is_first = nameless[:1] == names[:1] and len(names) > 1 and names[0] not in keep
+    if is_first and all(is_row_number(table.column(names[0])) for table in tables):
         notes.append("left out the first column, which has no name and numbers the rows")
         del columns[nameless.pop(0)]
     return [*notes, counted(_NAMELESS, nameless)] if nameless else notes

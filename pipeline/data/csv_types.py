@@ -70,6 +70,11 @@ def is_number(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
+def known_decimal_commas(columns: dict[str, pa.ChunkedArray], names: Collection[str]) -> dict[str, pa.ChunkedArray]:
+    """Return those of the named columns of texts that can be read with a decimal comma, as numbers."""
+    return {name: _comma_numbers(columns[name]) for name in names if all_match(columns[name], _DECIMAL_COMMA)}
+
+
 def with_decimal_comma(columns: dict[str, pa.ChunkedArray], is_usual: bool) -> dict[str, pa.ChunkedArray]:
     """Return the columns of texts whose commas are decimal marks, as numbers, and those whose points part thousands.
 

@@ -104,7 +104,7 @@ def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
         find_files(config.test_data)  # A path that names nothing is better told before the training table is encoded.
     dataset = _encode_training(train, config, kind, notes, source.commas)
     if config.test_data is not None:
-        test, test_notes = _read_test(config, dataset)
+        test, test_notes = _read_test(config, dataset, source.commas)
         dataset = replace(dataset, notes=dataset.notes + tuple(test_notes))
     if test is None:
         return dataset, None
@@ -121,7 +121,7 @@ def _read_training(config: RunConfig) -> Source:
             )
         if name is not None and name not in source.frame.columns:
             raise DataError(f"the table has no {role} column {name!r}.{nearest(name, map(str, source.frame.columns))}")
-    return source if source.weight is None else with_sample_weight(source)
+    return with_sample_weight(source)
 
 
 def _read_within_memory(config: RunConfig) -> Source:
@@ -130,14 +130,17 @@ def _read_within_memory(config: RunConfig) -> Source:
         check_fits(without_secrets(config.data), *size, config.sample_rows)
     is_sampled = config.sample_rows is not None and (size is None or config.sample_rows < size[0])
     sample = Sample(config.sample_rows, config.target, config.seed, config.task) if is_sampled else None
-    return read_source(config.data, sample=sample)
+    return read_source(config.data, sample=sample, keep=config.keep)
 
 
-def _read_test(config: RunConfig, dataset: Dataset) -> tuple[pd.DataFrame, list[str]]:
-    """Read the test table as the training table was read, whose types CSV does not say."""
+def _read_test(config: RunConfig, dataset: Dataset, commas: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Read the test table as the training table was read, whose types CSV does not say.
+
+    commas: the columns of the training table that had decimal commas.
+    """
     classes = dataset.task.classes if dataset.task.is_classification else None
     others = {config.target: classes} | ({config.weight: None} if config.weight else {})
-    source = read_source(config.test_data, expected=Expected.by(dataset.schema, others))
+    source = read_source(config.test_data, expected=Expected.by(dataset.schema, others, commas))
     if config.target not in source.frame.columns:
         raise DataError(
             f"the test table {without_secrets(config.test_data)!r} has no target column {config.target!r}."

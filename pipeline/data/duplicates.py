@@ -23,7 +23,7 @@ def copies_of(table: Table) -> np.ndarray:
     is told much of the other. Where rows repeat by nature, none is a copy. Rows are compared by a 64-bit sum of their
     bits with random factors, which lets two rows in 10^18 pass for one.
     """
-    return _first_alike(table.n_rows, _columns_of(table))
+    return _first_alike(table.n_rows, _columns_of(table, _compared(table)))
 
 
 def copies_of_raw(frame: pd.DataFrame, leave_out: Collection[str]) -> np.ndarray:
@@ -33,14 +33,30 @@ def copies_of_raw(frame: pd.DataFrame, leave_out: Collection[str]) -> np.ndarray
 
 def n_known(table: Table, training: Table) -> int:
     """Return how many rows of `table` have the features of a row in `training`; 0 where rows repeat by nature."""
-    both = (np.concatenate(pair) for pair in zip(_columns_of(training), _columns_of(table), strict=True))
+    places = _compared(training)
+    both = (
+        np.concatenate(pair) for pair in zip(_columns_of(training, places), _columns_of(table, places), strict=True)
+    )
     first = _first_alike(training.n_rows + table.n_rows, both)
     return int((first[training.n_rows :] < training.n_rows).sum())
 
 
-def _columns_of(table: Table) -> Iterator[np.ndarray]:
+def _compared(table: Table) -> list[int]:
+    """Return the places of the features by which rows are compared: all but identifiers."""
+    return [place for place in range(table.n_features) if not _numbers_rows(table.features[:, place])]
+
+
+def _columns_of(table: Table, places: list[int]) -> Iterator[np.ndarray]:
     bits = np.ascontiguousarray(table.features).view(np.uint32)
-    return (bits[:, place] for place in range(table.n_features))
+    return (bits[:, place] for place in places)
+
+
+def _numbers_rows(values: np.ndarray) -> bool:
+    """Whether a feature is another whole number, or another level, in every row: see `_is_identifier`."""
+    some = values[_spread(len(values))]
+    if len(np.unique(some)) < len(some) or (some != np.floor(some)).any():
+        return False
+    return bool((values == np.floor(values)).all()) and len(np.unique(values)) == len(values)
 
 
 def _raw_columns(frame: pd.DataFrame, leave_out: Collection[str]) -> Iterator[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,20 +16,30 @@ class Expected:
     names: of the columns that it needs.
     texts: for each of them that is text, the texts that it knows.
     spelled: those that are numbers which text spells in a convention of their own.
+    commas: columns beside the model's whose numbers had decimal commas in training.
     """
 
     names: tuple[str, ...]
     texts: Mapping[str, tuple[str, ...]]
     spelled: frozenset[str] = frozenset()
+    commas: frozenset[str] = frozenset()
 
     @classmethod
-    def by(cls, schema: Schema, also: Mapping[str, tuple[str, ...] | None] | None = None) -> Expected:
-        """Return what a schema needs, and columns beside it with the texts of each; None where they are numbers."""
+    def by(
+        cls,
+        schema: Schema,
+        also: Mapping[str, tuple[str, ...] | None] | None = None,
+        commas: Collection[str] = (),
+    ) -> Expected:
+        """Return what a schema needs, and columns beside it with the texts of each; None where they are numbers.
+
+        commas: of the columns beside it, those that had decimal commas.
+        """
         texts = {column.name: column.categories for column in schema.columns if column.is_coded}
         also = also or {}
         texts |= {name: known for name, known in also.items() if known is not None}
         spelled = frozenset(column.name for column in schema.columns if column.spelling is not None)
-        return cls((*schema.column_names, *also), texts, spelled)
+        return cls((*schema.column_names, *also), texts, spelled, frozenset(also).intersection(commas))
 
     @cached_property
     def known_texts(self) -> frozenset[str]:

@@ -138,12 +138,12 @@ def _standard_error_of_auc(n_positive: int, auc: float = 0.9) -> float:
 Marks = Callable[[int], np.ndarray]
 
 
-def deal(target: np.ndarray, task: Task, n_parts: int, seed: int) -> np.ndarray:
+def deal(target: np.ndarray, task: Task, n_parts: int, seed: int, copies: np.ndarray) -> np.ndarray:
     """Deal rows out like cards, class after class; return the (n_rows,) int8 part of each.
 
-    So every part has its share of each class and of all rows.
+    So every part has its share of each class and of all rows. copies: (n_rows,), see `copies_of`; they get one part.
     """
-    return _parted(target, task, np.arange(len(target)), seed, partial(_in_turn, n_parts=n_parts))
+    return _parted(target, task, copies, seed, partial(_in_turn, n_parts=n_parts))
 
 
 def _in_turn(n: int, n_parts: int) -> np.ndarray:
@@ -190,7 +190,8 @@ def _holdout(table: Table, task: Task, seed: int) -> Folds:
     n_of_class = rarer_class(judged)[1] if task.is_classification else len(judged)
     n_blocks = int(np.clip(n_of_class // MIN_IN_A_BLOCK, FEWEST_BLOCKS, N_BLOCKS))
     blocks = np.full(table.n_rows, -1, dtype=np.int8)
-    blocks[held_out] = deal(judged, task, n_blocks, derive_seed(seed, "blocks"))
+    copies, marks = copies_of(table.take(np.flatnonzero(held_out))), partial(_in_turn, n_parts=n_blocks)
+    blocks[held_out] = _kept_together(judged, task, copies, derive_seed(seed, "blocks"), marks, MIN_IN_A_BLOCK)
     return Folds(np.where(held_out, 0, -1).astype(np.int8), 1, blocks, n_blocks)
 
 

@@ -29,8 +29,9 @@ from pipeline.data.values import (
 _MIN_ROWS_OF_AN_ID = 100
 _DISTINCT_SHARE_OF_AN_ID = 0.95
 _LEAST_SHARE_OF_DATES = 0.95
-# Files that were read one after the other may each begin anew.
-_LEAST_SHARE_IN_ORDER = 0.99
+# A row number may be missing, be there twice, or stand a few rows too late, where tables were put together by hand; and
+# files that were read one after the other may each begin anew. Few true amounts are in order to that degree.
+_LEAST_SHARE_IN_ORDER, _LEAST_SHARE_OF_ROW_NUMBERS = 0.95, 0.99
 _ISO_DATE = r"\s*\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?\s*"
 
 ALL_NULL = "without any value"
@@ -38,7 +39,7 @@ CONSTANT = "with one value only"
 IDENTIFIER = "whose text differs in nearly every row, taken for an identifier (--keep keeps it)"
 UNUSABLE = "of lists, records or complex numbers"
 ROW_NUMBER = (
-    "of whole numbers that differ in every row and rise or fall along the table, taken for row numbers "
+    "of whole numbers that differ in nearly every row and rise or fall along the table, taken for row numbers "
     "(--keep keeps them)"
 )
 _ONLY_ROW_NUMBERS = "learns from {} of what look like row numbers, since there is no other feature"
@@ -102,17 +103,31 @@ def infer_column(name: str, series: pd.Series, keep: bool = False) -> Inferred:
 
 
 def _counts_rows(series: pd.Series) -> bool:
-    """Whether these are whole numbers, another in each row, that rise or fall along the table."""
+    """Whether these are whole numbers, another in nearly each row, that rise or fall along the table.
+
+    Where they begin anew, as each file's do, they differ among the rows from there on.
+    """
     if len(series) < _MIN_ROWS_OF_AN_ID:
         return False
     # Most columns show in a few rows that they are none, which is cheaper to find out.
     for some in (series.iloc[:_MIN_ROWS_OF_AN_ID], series):
         values = numbers_of(some)
-        rises, falls = np.count_nonzero(values[1:] > values[:-1]), np.count_nonzero(values[1:] < values[:-1])
-        is_whole = np.isfinite(values).all() and (values == np.floor(values)).all()
-        if not is_whole or max(rises, falls) < _LEAST_SHARE_IN_ORDER * (len(values) - 1):
+        known = values[np.isfinite(values)]
+        if len(known) < _LEAST_SHARE_OF_ROW_NUMBERS * len(values) or (known != np.floor(known)).any():
             return False
-    return len(np.unique(values)) == len(values)
+        rises, falls = known[1:] > known[:-1], known[1:] < known[:-1]
+        steps = rises if np.count_nonzero(rises) > np.count_nonzero(falls) else falls
+        if np.count_nonzero(steps) < _LEAST_SHARE_IN_ORDER * (len(known) - 1):
+            return False
+    runs = np.append(0, np.cumsum(~steps)) if _begins_anew(known, steps) else np.zeros(len(known))
+    return len(np.unique(np.column_stack((runs, known)), axis=0)) >= _LEAST_SHARE_OF_ROW_NUMBERS * len(known)
+
+
+def _begins_anew(values: np.ndarray, steps: np.ndarray) -> bool:
+    """Whether each run of `steps` in one direction is long, as the rows of a file are, and begins where one did."""
+    starts = np.append(0, np.flatnonzero(~steps) + 1)
+    lengths = np.diff(np.append(starts, len(values)))
+    return len(starts) > 1 and lengths.min() >= _MIN_ROWS_OF_AN_ID and len(np.unique(values[starts])) == 1
 
 
 def _varies(values: np.ndarray) -> bool:

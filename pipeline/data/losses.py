@@ -1,4 +1,4 @@
-"""Which columns of a table to predict lose nearly all their values, since the model cannot read them."""
+"""Which columns of a table to predict lose values, since the model cannot read them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from pipeline.data.column import Column
 from pipeline.data.number_text import is_missing
 from pipeline.data.values import NUMERIC, coded_text, content_of, numbers_of
 
-_NEARLY_ALL = 0.9
-# So few values may be new by chance; and a row alone has to be fast.
-_LEAST_VALUES = 20
+# Levels never seen may be new by chance, unless nearly all of many are. What is no number, or no date, never is; but a
+# few such values were let pass in training, too.
+_NEARLY_ALL, _LEAST_VALUES = 0.9, 20
+_MORE_THAN_IN_TRAINING = 0.05
 _NAMES_SHOWN = 8
 
 
 def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
-    """Return which share of the values of `series` became unknown, if that is nearly all of them, else 0.
+    """Return which share of the values of `series` the model cannot use, if that is to be said, else 0.
 
-    encoded: (n_rows,) its first feature, in float64 for numbers and dates. Nulls, infinities and, for numbers and
-    dates, texts that stand for no value are none of its values.
+    encoded: (n_rows,) its first feature, in float64 for numbers and dates. Nulls, infinities and texts that stand for
+    no value are none of its values.
     """
+    lost = np.isnan(encoded)
+    if not column.is_coded and (share := _share_of_known(column, series, lost)) > _MORE_THAN_IN_TRAINING:
+        return share
     if len(encoded) < _LEAST_VALUES:
         return 0.0
-    lost = np.isnan(encoded)
     if column.is_coded:
         lost |= encoded >= len(column.categories)
     elif column.kind == "datetime" and not column.has_far:
@@ -34,10 +37,17 @@ def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
     # Nulls are NaN too, so that most columns are done with here.
     if np.count_nonzero(lost) < _NEARLY_ALL * len(lost):
         return 0.0
+    share = _share_of_known(column, series, lost, _LEAST_VALUES)
+    return share if share >= _NEARLY_ALL else 0.0
+
+
+def _share_of_known(column: Column, series: pd.Series, lost: np.ndarray, n_least: int = 1) -> float:
+    """Return the share of the values that are `lost`, (n_rows,) bool; 0 where there are fewer than `n_least`."""
+    if not lost.any():
+        return 0.0
     known = _known(column, series)
     n_known = np.count_nonzero(known)
-    share = np.count_nonzero(lost & known) / n_known if n_known >= _LEAST_VALUES else 0.0
-    return share if share >= _NEARLY_ALL else 0.0
+    return np.count_nonzero(lost & known) / n_known if n_known >= n_least else 0.0
 
 
 def _known(column: Column, series: pd.Series) -> np.ndarray:
@@ -45,21 +55,21 @@ def _known(column: Column, series: pd.Series) -> np.ndarray:
     if content_of(series) == NUMERIC:
         return np.isfinite(numbers_of(series))
     codes, texts = coded_text(series)
-    is_value = [column.is_coded or not is_missing(text) for text in texts]
+    is_value = [text in column.code_of or not is_missing(text) for text in texts]
     return np.array([*is_value, False])[codes]
 
 
 def losses_said(columns: Sequence[Column], shares: Sequence[float], n_rows: int) -> str:
-    """Return a sentence that names the columns which lose nearly all their values; "" if none does."""
+    """Return a sentence that names the columns which lose values; "" if none does."""
     lossy = [(column, share) for column, share in zip(columns, shares, strict=True) if share]
     if not lossy:
         return ""
     shown = [f"{column.name} ({_share(share)} {_fault(column)})" for column, share in lossy[:_NAMES_SHOWN]]
     more = f" and {len(lossy) - _NAMES_SHOWN} more" if lossy[_NAMES_SHOWN:] else ""
     return (
-        f"the model cannot use nearly all values of {len(lossy)} column{'s' if len(lossy) > 1 else ''} in these "
-        f"{n_rows:,} rows, and predicts as if they were not known: {', '.join(shown)}{more}. Were these columns "
-        "written in another way for training?"
+        f"the model cannot use values of {len(lossy)} column{'s' if len(lossy) > 1 else ''} in these {n_rows:,} "
+        f"row{'s' if n_rows > 1 else ''}, and predicts as if they were not known: {', '.join(shown)}{more}. Were these "
+        "columns written in another way for training?"
     )
 
 

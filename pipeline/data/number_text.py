@@ -141,7 +141,22 @@ def _text_as_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
 
 def _distinct_as_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
     rows, texts = coded_text(series)
-    return np.append(spelling.numbers(texts), np.nan)[rows]
+    return np.append(_numbers_of_column(texts, spelling), np.nan)[rows]
+
+
+def _numbers_of_column(texts: Sequence[str], spelling: Spelling) -> np.ndarray:
+    """Return (n,) float64 of the texts of one column, all in its own convention or all in the plain one.
+
+    Text by text, 1.234 would be a thousand beside 12.75: where a table is written anew, its decimal commas become
+    points. So where some texts are numbers in the plain convention only, and none in the column's own only, it is that.
+    """
+    numbers = spelling.numbers(texts)
+    if spelling.decimal == ".":
+        return numbers
+    plain = PLAIN.numbers(texts)
+    is_own, is_plain = np.isfinite(spelling.numbers(texts, strict=True)), np.isfinite(plain)
+    is_rewritten = (is_plain & ~is_own).any() and not (is_own & ~is_plain).any()
+    return np.where(is_plain, plain, numbers) if is_rewritten else numbers
 
 
 def _parts(text: str) -> tuple[int, str, str] | None:

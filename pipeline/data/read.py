@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,15 +75,21 @@ def read_for(schema: Schema, uri: str) -> pd.DataFrame:
     return source.frame
 
 
-def read_source(uri: str, sample: Sample | None = None, expected: Expected | None = None) -> Source:
+def read_source(
+    uri: str, sample: Sample | None = None, expected: Expected | None = None, keep: Collection[str] = ()
+) -> Source:
     """Return what `read_frame` returns, with notes.
 
     sample: the rows to read, all by default. expected: what a model knows of the table that is read for it.
+    keep: columns that are not left out, though they number the rows.
     """
     files = find_files(uri)
     uri = without_secrets(uri)
     try:
-        source = (_read_csv if files.is_csv else _read_parquet)(uri, files, sample, expected)
+        if files.is_csv:
+            source = _read_csv(uri, files, sample, expected, keep)
+        else:
+            source = _read_parquet(uri, files, sample, expected)
     except _UNREADABLE as error:
         raise DataError(_unreadable(uri, files, error)) from None
     if source.left_out and not len(source.frame.columns):
@@ -130,8 +137,10 @@ def _sample_notes(sample: Sample | None, source: Source) -> list[str]:
     return notes
 
 
-def _read_csv(uri: str, files: Files, sample: Sample | None, expected: Expected | None) -> Source:
-    read = read_csv(uri, files, expected)
+def _read_csv(
+    uri: str, files: Files, sample: Sample | None, expected: Expected | None, keep: Collection[str]
+) -> Source:
+    read = read_csv(uri, files, expected, keep)
     table, weight = read.table, None
     if sample is not None and sample.target in table.column_names:
         drawn = draw_sample(table.column(sample.target), sample)

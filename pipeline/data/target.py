@@ -28,8 +28,9 @@ from pipeline.errors import DataError
 MAX_NUMERIC_CLASSES = 20
 # Numbers that were written as text or categories are classes up to this many levels.
 MAX_SPELLED_CLASSES = 50
-# Squares of what lies within are within float64's range, with room to add them up.
-MOST_MAGNITUDE, LEAST_SPREAD = 1e150, 1e-150
+# Squares of what lies within are within float64's range, with room to add them up, and errors above what undefined
+# scores count as (metrics.WORST).
+MOST_MAGNITUDE, LEAST_SPREAD = 1e90, 1e-150
 _NAMES_SHOWN = 8
 
 

@@ -74,7 +74,7 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
     if isinstance(value, bytes):
-        return value.decode(errors="replace")
+        return value.decode(errors="backslashreplace")
     if isinstance(value, decimal.Decimal) and value.is_finite():
         value = value.normalize()
         return format(abs(value) if value == 0 else value, "f")

@@ -16,9 +16,11 @@ SAMPLE_WEIGHT = "__sample_weight__"
 
 
 def with_sample_weight(source: Source) -> Source:
-    """Put the weights of a sample beside its rows, which are yet to be chosen among."""
+    """Put the weights of a sample, if it has any, beside its rows, which are yet to be chosen among."""
     if SAMPLE_WEIGHT in source.frame.columns:
-        raise DataError(f"the table has a column {SAMPLE_WEIGHT!r}, which --sample-rows needs. Rename it.")
+        raise DataError(f"the table has a column {SAMPLE_WEIGHT!r}, a name that --sample-rows needs. Rename it.")
+    if source.weight is None:
+        return source
     return replace(source, frame=source.frame.assign(**{SAMPLE_WEIGHT: source.weight}))
 
 

@@ -103,7 +103,8 @@ def _solve(values: np.ndarray, target: np.ndarray, share: np.ndarray, noise: flo
     from scipy.optimize import nnls
 
     m = len(values)
-    noise = max(noise, np.finfo(np.float64).tiny)
+    # A member without errors would make it nothing, and weights infinite.
+    noise = max(noise, 1e-12 * float(_mean(np.square(target), share)), np.finfo(np.float64).tiny ** 0.5)
     middle = _mean(values, share)
     centred, aim = values - middle[:, None], target - _mean(target, share)
     gram = np.array([(centred * (row * share)).sum(axis=1) for row in centred]) / noise + np.eye(m) / SPREAD**2

@@ -120,8 +120,8 @@ class UnseenPredictor:
 class UnseenLearner:
     """A learner of any family that, when it predicts, is never asked about a level that it does not know.
 
-    All other verbs are the learner's own. What it watches, it watches as it is: rows held out for growing by, and
-    judged with what their fold knows.
+    All other verbs are the learner's own. What it watches, it watches as it is, since that is done at every look; for
+    the rows that `has_unseen` names, only `predict` says what the model will.
     """
 
     def __init__(self, learner: Learner, job: Job, n_most: float):
@@ -134,9 +134,12 @@ class UnseenLearner:
 
     @cached_property
     def _levels(self) -> KnownLevels:
-        table = self._job.table
-        codes = replace(table, features=table.codes, names=table.names[table.n_numeric :])
-        return KnownLevels.fit(codes.take(self._job.rows), self._job.task, self._n_most)
+        rows = _codes_of(self._job.table).take(self._job.rows)
+        return KnownLevels.fit(rows, self._job.task, self._n_most)
+
+    def has_unseen(self, rows: np.ndarray) -> np.ndarray:
+        """Return (n,) bool: which `rows` of the job's table have a level that no training row has."""
+        return self._levels.unseen(_codes_of(self._job.table).take(rows)).any(axis=1)
 
     def predict(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64."""
@@ -145,6 +148,11 @@ class UnseenLearner:
     def save(self, folder: Path) -> None:
         """Write the model, and unseen.npz."""
         _save(self._learner, self._levels, folder)
+
+
+def _codes_of(table: Table) -> Table:
+    """Return the categorical columns alone."""
+    return replace(table, features=table.codes, names=table.names[table.n_numeric :])
 
 
 def _predict(model: Predictor, levels: KnownLevels, table: Table) -> np.ndarray:

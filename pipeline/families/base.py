@@ -120,6 +120,12 @@ class Learner(Predictor, Protocol):
     def rewind(self) -> None:
         """Return to the marked state, for good: `predict` and `save` then speak of it."""
 
+    def has_unseen(self, rows: np.ndarray) -> np.ndarray:
+        """Return (n,) bool: which `rows` of the job's table have a level that no training row has.
+
+        A family does not write this: the registry's learners have it of `_unseen.py`.
+        """
+
 
 class AdjustableLearner(Learner, Protocol):
     """A learner of a PBT family: its MUTABLE parameters may change while it grows, and its state can be kept."""

@@ -118,11 +118,12 @@ class FamilyScheduler(TrialScheduler):
         entry.cut_off()
         is_preempted = trial.run_metadata.num_failures == 0 or any(said in error for said in NODE_DIED)
         if ran_out_of_memory(error) and not is_preempted:
-            self._ran_out(entry, failed(entry.trial, error.splitlines()[-1]))
+            self._ran_out(entry, failed(entry.trial, error.splitlines()[-1]), is_dead=True)
             return
         entry.n_losses += 1
         entry.n_deaths += not is_preempted
         if entry.n_deaths > self._plan.max_failures or entry.n_losses > MOST_LOSSES:
+            entry.leave_state()
             self._log.ended(failed(entry.trial, error.splitlines()[-1]))
         else:
             make_ready(entry, self._folder)
@@ -138,16 +139,20 @@ class FamilyScheduler(TrialScheduler):
         else:
             self._log.ended(outcome)
 
-    def _ran_out(self, entry: Entry, result: TrialResult) -> None:
+    def _ran_out(self, entry: Entry, result: TrialResult, is_dead: bool = False) -> None:
         """Let a trial for which there was no memory run once more, on fewer rows.
 
+        is_dead: whether its process is, so that `result` does not say what it took.
         In a reproducible run it is on all of its rows, for whoever filled the memory may have gone: what a trial learns
         from must not depend on the machine. Where it is in vain once more, the trial has failed, and the run says so.
         """
         if entry.ran_out or self._log.is_closed.is_set():
+            if is_dead:
+                entry.leave_state()
             self._log.ended(result)
             return
         entry.ran_out = True
+        entry.cut_off()
         make_ready(entry, self._folder)
         left_share = LEFT_SHARE if self._plan.lag is None else 1.0
         self._log.thinned(entry, replace(entry.trial, resume=None, rows_share=entry.trial.rows_share * left_share))

@@ -92,6 +92,14 @@ class FoldFit:
             self.learner.mark()
 
     def finish(self) -> np.ndarray:
-        """Return the learner to the state that it keeps; return `predictions`."""
+        """Return the learner to the state that it keeps; return `predictions`, as the model would make them.
+
+        What is watched look by look is not filled in where a level is unseen (families/_unseen.py), and would be judged
+        for what is never predicted.
+        """
         self.learner.rewind()
-        return self.predictions
+        predictions, rows = self.predictions, self.job.watched
+        unseen = self.learner.has_unseen(rows)
+        if unseen.any():
+            predictions[unseen] = self.learner.predict(self.job.table.take(rows[unseen]))
+        return predictions

@@ -25,9 +25,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.data.duplicates import copies_of
 from pipeline.data.folds import Folds, deal
 from pipeline.data.table import Table, Task
-from pipeline.metrics import METRICS, WORST, Metric
+from pipeline.metrics import METRICS, Metric, is_defined
 from pipeline.seeds import derive_seed
 
 N_PARTS = 5
@@ -53,12 +54,14 @@ def stopping_metric(metric: Metric, task: Task, table: Table, folds: Folds) -> M
 def parts_of(table: Table, task: Task, folds: Folds, fold: int, seed: int) -> np.ndarray:
     """Return (n_watched,) int8, the part of each row that fold `fold` holds out.
 
-    A holdout is parted as it is judged, in its blocks; a fold with the same share of each class in each part.
+    A holdout is parted as it is judged, in its blocks; a fold with the same share of each class in each part, and with
+    copies of a row in one part, or a row would choose for its copy what is best for itself.
     """
     rows = folds.valid_rows(fold)
     if folds.n_folds == 1:
         return folds.blocks[rows]
-    return deal(table.target[rows], task, min(N_PARTS, len(rows)), derive_seed(seed, "stopping", fold))
+    seed, copies = derive_seed(seed, "stopping", fold), copies_of(table.take(rows))
+    return deal(table.target[rows], task, min(N_PARTS, len(rows)), seed, copies)
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,9 @@ class _Best:
 
 
 def _score_at(curve: Curve, n_units: int) -> float:
-    """Return a fold's score at its last look up to `n_units`, or its first; 0 where it is undefined."""
+    """Return a fold's score at its last look up to `n_units`, or its first; its worst where that is undefined."""
     n_seen = bisect_right(curve, n_units, key=lambda look: look[0])
     score = curve[max(0, n_seen - 1)][1]
-    return score if score > WORST else 0.0
+    if is_defined(score):
+        return score
+    return min((other for _, other in curve if is_defined(other)), default=0.0)

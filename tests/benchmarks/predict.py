@@ -38,9 +38,6 @@ def main() -> None:
     import mlflow
 
     table = pd.read_parquet(args.table)
-    # MLflow warns of every column that it ignores, at every call.
-    asked = mlflow.models.Model.load(str(args.run / "leader")).signature.inputs.input_names()
-    table = table[[name for name in asked if name in table]]
     started = time.perf_counter()
     model = mlflow.pyfunc.load_model(str(args.run / "leader"))
     predictions = model.predict(table)

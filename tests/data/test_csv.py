@@ -293,3 +293,29 @@ def test_any_rows_of_european_csv_are_the_numbers_that_they_were_in_training(tmp
         again = dataset.schema.encode(read_for(dataset.schema, str(folder / "new.csv")))
     np.testing.assert_array_equal(again.features, dataset.table.features[[place % len(lines) for place in picked]])
     assert dataset.table.features[-2:, 0].tolist() == [1_234, 7]
+
+
+def test_a_table_with_points_is_read_so_after_training_on_commas(tmp_path):
+    """Of what was written anew with decimal points, values of three decimals became a thousand times larger."""
+    train = pd.DataFrame({"x": np.arange(40) / 7, "y": np.arange(40.0)}).round(3)
+    train.to_csv(tmp_path / "eu.csv", sep=";", decimal=",", index=False)
+    dataset, _ = load_dataset(RunConfig(str(tmp_path / "eu.csv"), "y"))
+    pd.DataFrame({"x": [1.234, 0.5, 12.75, 3.125]}).to_csv(tmp_path / "us.csv", index=False)
+    points = dataset.schema.encode(read_for(dataset.schema, str(tmp_path / "us.csv")))
+    expected = dataset.schema.encode(pd.DataFrame({"x": [1.234, 0.5, 12.75, 3.125]}))
+    np.testing.assert_array_equal(points.features, expected.features)
+
+
+def test_a_test_target_keeps_the_decimal_comma_of_training(tmp_path):
+    (tmp_path / "train.csv").write_text("x;y\n" + "".join(f"{place},5;1.{place:03},5\n" for place in range(40)))
+    (tmp_path / "test.csv").write_text("x;y\n1,5;1.234\n2,5;1.235\n")
+    _, test = load_dataset(RunConfig(str(tmp_path / "train.csv"), "y", test_data=str(tmp_path / "test.csv")))
+    assert test.target.tolist() == [1234, 1235]
+
+
+def test_the_files_of_a_folder_may_each_number_their_rows(tmp_path):
+    for name in "ab":
+        pd.DataFrame({"x": np.arange(30) / 2, "y": np.arange(30.0)}).to_csv(tmp_path / f"{name}.csv")
+    assert load_dataset(RunConfig(str(tmp_path), "y"))[0].schema.column_names == ["x"]
+    kept = load_dataset(RunConfig(str(tmp_path), "y", keep=("Unnamed: 0",)))[0]
+    assert kept.schema.column_names == ["Unnamed: 0", "x"]

@@ -203,3 +203,13 @@ def test_a_row_that_repeats_too_often_is_dealt_out_and_other_copies_are_kept_tog
     assignment = make_folds(table, classes_of(2), 5, 0).assignment
     np.testing.assert_array_equal(assignment[:300], assignment[300:600])
     assert len(set(assignment[600:])) == 5
+
+
+def test_copies_that_were_numbered_stay_in_one_fold():
+    """A shuffled id beside two copies of each row let 247 of 300 pairs be parted."""
+    rng = np.random.default_rng(0)
+    rows = np.repeat(rng.normal(size=(150, 3)), 2, axis=0)
+    features = np.column_stack([rows, rng.permutation(10_000)[:300]]).astype(np.float32)
+    table = Table(features, tuple("abci"), target=rng.normal(size=300))
+    assignment = make_folds(table, Task("regression"), 5, 0).assignment
+    assert (assignment[::2] == assignment[1::2]).all()

@@ -15,7 +15,7 @@ from pipeline.errors import DataError
 RANDOM = np.random.default_rng(0)
 N = 400
 LEFT_OUT = (
-    "dropped 1 column of whole numbers that differ in every row and rise or fall along the table, taken for row "
+    "dropped 1 column of whole numbers that differ in nearly every row and rise or fall along the table, taken for row "
     "numbers (--keep keeps them): id"
 )
 
@@ -50,7 +50,8 @@ def test_row_numbers_are_left_out_and_said(values):
         RANDOM.permutation(N),
         np.arange(N) // 2,
         np.arange(N) + 0.5,
-        np.where(np.arange(N) == 7, np.nan, np.arange(N)),
+        np.where(np.arange(N) % 20 == 7, np.nan, np.arange(N)),
+        np.where(np.arange(N) % 10 == 7, 0, np.arange(N)),
         pd.date_range("2020-01-01", periods=N),
         np.sort(RANDOM.normal(size=N)),
     ],
@@ -59,6 +60,22 @@ def test_what_only_resembles_row_numbers_is_kept(values):
     schema, notes = infer(values)
     assert schema.column_names == ["id", "x"]
     assert not [note for note in notes if "row numbers" in note]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.append(0, np.arange(N - 1)),
+        np.where(np.arange(N) == 7, np.nan, np.arange(N)),
+        np.concatenate([np.arange(N // 2), np.arange(N - N // 2)]),
+        2 * np.arange(N) - 61 * (np.arange(N) % 50 == 7),
+    ],
+    ids=["one twice", "one missing", "two files", "some out of order"],
+)
+def test_row_numbers_with_slips_are_row_numbers(values):
+    """One duplicate, one null or a second file made an id of rows sorted by class a feature again."""
+    schema, notes = infer(values)
+    assert (schema.column_names, notes) == (["x"], [LEFT_OUT])
 
 
 def test_row_numbers_are_learnt_from_where_there_is_nothing_else():

@@ -206,7 +206,9 @@ def test_values_of_another_type_are_converted(trained_on, again):
     np.testing.assert_array_equal(encoded(trained_on, again), encoded(trained_on))
 
 
-@pytest.mark.parametrize("again", [["x", None, "?"], [None] * 3, [[1], {}, (2,)], pd.to_datetime(DAYS), [1j, 2j, 3j]])
+@pytest.mark.parametrize(
+    "again", [["x", None, "perhaps"], [None] * 3, [[1], {}, (2,)], pd.to_datetime(DAYS), [1j, 2j, 3j]]
+)
 @pytest.mark.parametrize("trained_on", [["a", "b", "c"], [True, False, True]])
 def test_categories_never_seen_are_a_level_of_their_own_and_nulls_are_missing(trained_on, again):
     codes = encoded(trained_on, again)[:, 0]
@@ -214,6 +216,15 @@ def test_categories_never_seen_are_a_level_of_their_own_and_nulls_are_missing(tr
     np.testing.assert_array_equal(codes, np.where(is_null, np.nan, len(set(trained_on))))
 
 
+@pytest.mark.parametrize("text", ["", " ", "?", "N/A", "None", "nan"])
+@pytest.mark.parametrize("trained_on", [["a", "b", "c"], [True, False, True]])
+def test_nulls_that_come_back_as_text_are_nulls(trained_on, text):
+    """They counted as a level never seen: answers were .995 off where missing tells the target."""
+    assert np.isnan(encoded(trained_on, [text] * 3)).all()
+    assert encoded(["a", "b", text], [text] * 3).max() <= 2
+
+
+@pytest.mark.filterwarnings("ignore::pipeline.errors.DataWarning")
 @pytest.mark.parametrize("again", [["x", None, ""], [None] * 3, [np.inf, -np.inf, np.nan], [pd.NaT] * 3])
 @pytest.mark.parametrize("trained_on", [[1.5, 2.0, 3.0], DAYS])
 def test_what_is_no_number_and_no_date_is_missing(trained_on, again):

@@ -171,3 +171,12 @@ def test_a_stack_of_logarithms_recovers_powers_of_its_members():
     assert stack.is_log
     assert stack.weights == pytest.approx((0.3, 0.9), abs=0.02)
     np.testing.assert_allclose(stack.combine(np.expm1(logs)[:, :, None])[:, 0], target, rtol=0.02)
+
+
+@pytest.mark.parametrize("loss", ["squared", "absolute"])
+def test_a_member_without_errors_leaves_finite_weights(loss):
+    """Least squares over no noise ended the run in a traceback after its search."""
+    target = np.zeros(60)
+    target[5] = 50.0
+    stack = fit_stack(np.stack([target[:, None], np.zeros((60, 1))]), target, None, loss)
+    assert np.isfinite([*stack.weights, *stack.bias]).all()

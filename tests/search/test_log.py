@@ -8,6 +8,7 @@ import pytest
 from played_search import Nobody, completed
 
 from pipeline.search.log import SearchLog
+from pipeline.trials.attempt import failed
 from pipeline.trials.trial import Progress, Trial
 
 
@@ -52,3 +53,16 @@ def test_a_trial_that_never_ran_costs_nothing(clock: list[float]) -> None:
     clock[0] += 4
     log.left_open(entry, "the search was over")
     assert entry.result.fit_s == 0
+
+
+def test_a_trial_that_dies_for_good_costs_what_its_rungs_took_too(clock: list[float]) -> None:
+    log = SearchLog(Nobody())
+    trial = begun(log)
+    entry = log.entry(trial.trial_id)
+    clock[0] += 40
+    log.progressed(trial.trial_id, Progress(1, 3, 0.5, 10, fit_s=40.0, cpu_s=30.0))
+    clock[0] += 5
+    entry.cut_off()
+    entry.leave_state()
+    log.ended(failed(trial, "its process died"))
+    assert (entry.result.fit_s, entry.result.cpu_s) == (45.0, 35.0)

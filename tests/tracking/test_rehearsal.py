@@ -109,10 +109,10 @@ def test_a_run_rehearses_beside_its_search_and_stops_for_what_is_refused(tracker
     arena = SimpleNamespace(metric=get_metric(None, "binary"))
     session = SimpleNamespace(config=config, dataset=dataset, arena=arena, folder=tmp_path, tracker=tracker)
     with rehearsing(session) as rehearsal, pytest.raises(ConfigError, match="takes no files"):
-        rehearsal.result(60)
+        rehearsal.result()
     (tmp_path / "mlartifacts").unlink()
     with rehearsing(session) as rehearsal:
-        assert rehearsal.result(60) is None
+        assert rehearsal.result() is None
     assert not (tmp_path / REHEARSAL).exists()
     _raise_what_failed([Future(), rehearsal])
     failed = Future()

@@ -153,7 +153,7 @@ def test_a_real_server_takes_every_format_that_mlflow_has(fitted, server, model,
     same(server.ask(example), fitted.leader.predict(fitted.dataset.sample))
 
 
-@pytest.mark.filterwarnings("ignore:the model cannot use nearly all values of 1 column")
+@pytest.mark.filterwarnings("ignore:the model cannot use values of 1 column")
 def test_a_real_server_converts_what_json_cannot_say(fitted, server, rows):
     expected = fitted.leader.predict(rows)
     same(server.ask({"dataframe_records": as_records(rows, "epoch")}), expected)

@@ -80,3 +80,25 @@ def test_parts_have_their_share_of_each_class(n_folds: int) -> None:
     assert counts.max() - counts.min() <= 1
     if n_folds == 1:
         np.testing.assert_array_equal(parts, folds.blocks[folds.valid_rows(0)])
+
+
+def test_copies_of_a_row_are_in_one_part() -> None:
+    """A row chose for its copy what was best for itself: of noise whose rows were there twice, .51 for .50."""
+    rng = np.random.default_rng(0)
+    features = np.repeat(rng.normal(size=(100, 3)).astype(np.float32), 2, axis=0)
+    table = Table(features, tuple("abc"), target=rng.integers(0, 2, 100).repeat(2).astype(np.int32))
+    task = Task("binary", ("no", "yes"))
+    folds = make_folds(table, task, 4, 0)
+    pairs = folds.valid_rows(0) // 2
+    parts = parts_of(table, task, folds, 0, 0)
+    assert len(pairs) == 2 * len(np.unique(pairs))
+    assert all(len(set(parts[pairs == pair])) == 1 for pair in pairs)
+
+
+def test_an_undefined_look_of_an_earlier_fold_counts_as_its_worst() -> None:
+    """It counted 0, which is the best of all errors."""
+    earlier = (((10, -3.0), (20, -2.0), (30, -1e100)),)
+    stopping = Stopping(RMSE, Held(np.zeros(1), earlier=earlier))
+    for units in (10, 20, 30):
+        stopping.look(units, values(1))
+    assert stopping.best_units == 20
