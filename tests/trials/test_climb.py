@@ -91,6 +91,23 @@ def test_the_saved_fold_models_are_close_to_what_made_the_out_of_fold_prediction
             assert np.corrcoef(said[:, 1], oof[rows, 1])[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("family", ["lightgbm", "linear"])
+def test_levels_that_a_fold_has_not_seen_are_judged_as_they_are_predicted(tmp_path, family):
+    """Their out-of-fold predictions were those of a missing value: .60 where the model says .37, and .24 is true."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, 300).astype(np.float32)
+    codes[rng.random(300) < 0.2] = np.nan
+    codes[:6] = np.arange(4, 10)  # in one row each, so that no training rows of its fold have it
+    target = np.where(np.isnan(codes), 1, rng.random(300) < 0.2).astype(np.int32)
+    table = Table(np.column_stack([rng.normal(size=300), codes]).astype(np.float32), ("x", "c"), (10,), target).sealed()
+    task = Task("binary", ("0", "1"))
+    arena = Arena(table, task, make_folds(table, task, 3, 0), get_metric(None, "binary"), 0)
+    _, result = finish(climb(first_trial(family), arena, means_in(tmp_path)))
+    for row in range(6):
+        model = get_family(family).load(tmp_path / f"fold{arena.folds.assignment[row]}")
+        np.testing.assert_allclose(load_oof(result)[[row]], model.predict(table.take(np.array([row]))), rtol=1e-6)
+
+
 @pytest.mark.parametrize("family", ["lightgbm", "xgboost", "catboost", "extra_trees", "mlp"])
 def test_the_out_of_fold_score_of_pure_noise_is_chance(tmp_path, family):
     """Early stopping on the rows that were scored gave .548 on 400 rows of noise, where fresh rows gave .496."""
