@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipeline.data.column import Column
 from pipeline.data.infer import infer_columns
-from pipeline.data.losses import losses_said, lost_share
+from pipeline.data.lost_values import losses_said, lost_share
 from pipeline.data.names import left_out_said, positions_of, with_named_index
 from pipeline.data.number_text import Spelling
 from pipeline.data.scale import Scale
