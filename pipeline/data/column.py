@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from pipeline.data.dates import PARTS, counts_near, date_part, day_of, held_range, seconds_near
+from pipeline.data.dates import PARTS, Known, counts_near, date_part, day_of, held_range, seconds_near
 from pipeline.data.number_text import Spelling, is_missing, spelled_numbers
 from pipeline.data.scale import Scale
 from pipeline.data.values import (
@@ -38,7 +38,8 @@ class Column:
     parts: what a datetime column gives beside its seconds since 1970: some of month, weekday, hour (in UTC).
     scale: what is done to numbers and seconds in float64 before they become float32.
     low, high: between which the numbers or seconds were in training; dates far from all others aside.
-    has_far: whether training had dates so far from the others that they are held nearer than they are.
+    far: of dates so far from the others that they are held nearer than they are, the first and the last on either side.
+    date_format: how text writes the dates, e.g. "%d.%m.%Y"; "" for ISO text, and where dates came as such.
     spelling: how the numbers of a column of text are written; None where numbers came as such.
     is_optional: whether values were missing in training, so that a table to predict may leave the whole column out.
     """
@@ -50,13 +51,18 @@ class Column:
     scale: Scale = field(default_factory=Scale)
     low: float = 0.0
     high: float = 0.0
-    has_far: bool = False
+    far: tuple[tuple[float, float], ...] = ()
+    date_format: str = ""
     spelling: Spelling | None = None
     is_optional: bool = False
 
     @property
     def is_coded(self) -> bool:
         return self.kind in ("categorical", "boolean")
+
+    @property
+    def has_far(self) -> bool:
+        return bool(self.far)
 
     @cached_property
     def code_of(self) -> dict[str, int]:
@@ -78,6 +84,11 @@ class Column:
     def held(self) -> tuple[float, float]:
         """Between which seconds a date is held; one beyond is taken for the nearer of them."""
         return held_range(self.low, self.high)
+
+    @cached_property
+    def _known_dates(self) -> Known:
+        is_daily = "hour" not in self.parts and (self.high - self.low) % 86_400 == 0
+        return Known(self.low, self.high, self.far, is_daily, self.date_format)
 
     def encode(self, series: pd.Series) -> list[np.ndarray]:
         """Return one (n_rows,) array for each feature of this column.
@@ -121,13 +132,13 @@ class Column:
         return counts
 
     def _seconds(self, series: pd.Series) -> np.ndarray:
-        seconds = seconds_near(series, self.low, self.high)
+        seconds = seconds_near(series, self._known_dates)
         if seconds is None:
             example = series.dropna().iloc[0]
             raise DataError(
                 f"the column {self.name!r} held dates from {day_of(self.low)} to {day_of(self.high)} in training and "
-                f"holds numbers such as {example} now, which are near those neither as seconds nor as milliseconds, "
-                "microseconds or nanoseconds since 1970. Give dates, or ISO text such as 2024-02-29."
+                f"holds numbers such as {example} now, which are no such dates as seconds, milliseconds, microseconds "
+                "or nanoseconds since 1970. Give dates, or ISO text such as 2024-02-29."
             )
         return seconds
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from pipeline.data.date_text import COMPACT, seconds_of_text, seconds_written
 from pipeline.data.scale import core_of
-from pipeline.data.values import numbers_of, seconds_of
+from pipeline.data.values import numbers_of
 
 PARTS = ("month", "weekday", "hour")
 _DAY_S = 86_400
@@ -18,6 +21,10 @@ _SPANS_HELD, _LEAST_HELD_S = 10, 100 * _YEAR_S
 # Counts of seconds, or of parts of one, that lie further off are no dates of this column.
 _LEAST_NEAR_S = 10 * _YEAR_S
 _UNITS_A_SECOND = (1.0, 1e3, 1e6, 1e9)
+# Days since 1970, years, and dates as digits (20240229) are within a year of 1970 if they are taken for seconds. Of the
+# years of a column's dates these fill next to nothing: so small a share of them is no chance.
+_DOUBTFUL_S, _NEXT_TO_NOTHING, _NEARLY_ALL = _YEAR_S, 1e-3, 0.95
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_800  # the years 1 to 9999
 _NUMBERS = frozenset({"integer", "floating", "decimal", "mixed-integer-float", "boolean"})
 _COUNT = r"\s*[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?\s*"
 
@@ -51,21 +58,50 @@ def held_range(low: float, high: float) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def seconds_near(series: pd.Series, low: float, high: float) -> np.ndarray | None:
-    """Return (n,) seconds since 1970 of dates, or of counts since then in whichever unit brings them near the range.
+@dataclass(frozen=True)
+class Known:
+    """What is known of a column's dates, in seconds since 1970.
 
-    low, high: seconds between which dates of this column were. None where most are counts that no unit brings near.
+    low, high: between which nearly all are. far: of those far from these, the first and the last before and after.
+    is_daily: whether all are at the same time of day. format: how text writes them, if not as ISO.
+    """
+
+    low: float
+    high: float
+    far: tuple[tuple[float, float], ...] = ()
+    is_daily: bool = False
+    format: str = ""
+
+    @cached_property
+    def ranges(self) -> tuple[tuple[float, float], ...]:
+        return (self.low, self.high), *((first - _DAY_S, last + _DAY_S) for first, last in self.far)
+
+
+def far_ranges(seconds: np.ndarray, low: float, high: float) -> tuple[tuple[float, float], ...]:
+    """Return the first and the last of the dates that a column from `low` to `high` does not hold, on either side."""
+    first, last = held_range(low, high)
+    sides = (seconds[seconds < first], seconds[seconds > last])
+    return tuple((float(side.min()), float(side.max())) for side in sides if side.size)
+
+
+def seconds_near(series: pd.Series, known: Known) -> np.ndarray | None:
+    """Return (n,) seconds since 1970 of dates, or of counts since then in whichever unit brings them near the known.
+
+    None where most are counts that no unit brings near, or that may be of one unit or another.
     """
     if _holds_numbers(series):
-        return _in_units_near(numbers_of(series), low, high)
-    seconds = seconds_of(series)
+        counts = numbers_of(series)
+        seconds = seconds_written(series, known.format if known.format == COMPACT else "")
+        are_written = np.isfinite(seconds).sum() > np.isfinite(counts).sum() / 2
+        return seconds if are_written else _in_units_near(counts, known)
+    seconds = seconds_of_text(series, known.format)
     odd = np.isnan(seconds)
     if not odd.any() or pd.api.types.is_datetime64_any_dtype(series.dtype):
         return seconds
     counts = _counts_in_text(series[odd])
     if np.isnan(counts).all():
         return seconds
-    near = _in_units_near(counts, low, high)
+    near = _in_units_near(counts, known)
     if near is None:
         is_most = np.isfinite(counts).sum() > series.notna().sum() / 2
         return None if is_most else seconds
@@ -88,14 +124,64 @@ def _counts_in_text(series: pd.Series) -> np.ndarray:
     return pd.to_numeric(spelled.where(is_count.astype(bool)), errors="coerce").to_numpy(dtype=np.float64)
 
 
-def _in_units_near(counts: np.ndarray, low: float, high: float) -> np.ndarray | None:
-    """Return the seconds that the counts are, in the unit that brings most of them nearest to the range."""
-    known = counts[np.isfinite(counts)]
-    if not known.size:
+def _in_units_near(counts: np.ndarray, known: Known) -> np.ndarray | None:
+    """Return the seconds that the counts are, in the unit that brings most of them nearest to the known dates."""
+    finite = counts[np.isfinite(counts)]
+    if not finite.size:
         return counts
-    distances = [float(np.median(_distance(known / units, low, high))) for units in _UNITS_A_SECOND]
-    best = int(np.argmin(distances))
-    return counts / _UNITS_A_SECOND[best] if distances[best] <= max(high - low, _LEAST_NEAR_S) else None
+    judged = finite[~_may_be_far(finite, known)]
+    if not judged.size:
+        return None
+    fits = [_fit(judged / units, known) for units in _UNITS_A_SECOND]
+    units = _UNITS_A_SECOND[fits.index(min(fits))]
+    is_near = min(fits)[0] <= max(known.high - known.low, _LEAST_NEAR_S)
+    return counts / units if is_near and not _are_other_counts(finite, units, known) else None
+
+
+def _may_be_far(counts: np.ndarray, known: Known) -> np.ndarray:
+    """Return where a count is no known date in any unit, but in one of them a date as far as some of them were."""
+    if not known.far:
+        return np.zeros(len(counts), dtype=bool)
+    moments = counts / np.array(_UNITS_A_SECOND)[:, None]
+    first, last = held_range(known.low, known.high)
+    is_far = ((moments < first) | (moments > last)) & (moments >= _FIRST_S) & (moments < _LAST_S)
+    return (_distances(moments, known).min(axis=0) > 0) & is_far.any(axis=0)
+
+
+def _fit(seconds: np.ndarray, known: Known) -> tuple[float, float]:
+    """Return how far most are from the known dates; and of how long ranges, on average, they would be.
+
+    The second tells a date that stands for "never" from one among years of dates, if another unit makes it such a one.
+    """
+    distance = float(np.median(_distances(seconds, known)))
+    if not known.far:
+        return distance, 0.0
+    lengths = np.full(len(seconds), known.high - known.low)
+    for first, last in known.ranges[1:]:
+        is_in = (seconds >= first) & (seconds <= last)
+        lengths[is_in] = np.minimum(lengths[is_in], last - first)
+    return distance, float(lengths.mean())
+
+
+def _are_other_counts(counts: np.ndarray, units: float, known: Known) -> bool:
+    """Whether these look like days since 1970, years, or digits such as 20240229, which units bring into 1970."""
+    moved = counts[counts != 0]
+    seconds = moved / units
+    if not moved.size or np.count_nonzero(np.abs(seconds) < _DOUBTFUL_S) < _NEARLY_ALL * moved.size:
+        return False
+    if known.is_daily:
+        off = np.abs((seconds - known.low + _DAY_S / 2) % _DAY_S - _DAY_S / 2)
+        return bool(np.mean(off < 1) < 0.5)
+    span = 2 * np.quantile(np.abs(seconds), _NEARLY_ALL)
+    if span < _NEXT_TO_NOTHING * (known.high - known.low):
+        return True
+    are_dates = np.isfinite(seconds_written(pd.Series(moved), COMPACT))
+    return bool(are_dates.mean() >= _NEARLY_ALL)
+
+
+def _distances(values: np.ndarray, known: Known) -> np.ndarray:
+    """Return how far each value is from the nearest range of known dates."""
+    return np.min([_distance(values, low, high) for low, high in known.ranges], axis=0)
 
 
 def _distance(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.column import PARTS, Column
-from pipeline.data.dates import date_part, day_of, held_range, range_of_dates
+from pipeline.data.date_text import find_format, seconds_of_text
+from pipeline.data.dates import date_part, day_of, far_ranges, held_range, range_of_dates
 from pipeline.data.notes import counted
 from pipeline.data.number_text import Reading, is_missing, read_numbers
 from pipeline.data.scale import Scale, scale_of
@@ -169,7 +170,7 @@ def _datetime(name: str, seconds: np.ndarray) -> Inferred:
         f"moved {far.size:,} date{'s' if far.size > 1 else ''} of {name} far from the others, such as "
         f"{day_of(far[0])}, to {day_of(first)} or {day_of(last)}"
     )
-    return Inferred(replace(column, has_far=True), alone=(note,))
+    return Inferred(replace(column, far=far_ranges(far, low, high)), alone=(note,))
 
 
 def _distinct_texts(codes: np.ndarray, texts: list[str]) -> set[str]:
@@ -197,7 +198,7 @@ def _text(name: str, series: pd.Series, keep: bool) -> Inferred:
     differs = n_known >= _MIN_ROWS_OF_AN_ID and len(distinct) > _DISTINCT_SHARE_OF_AN_ID * n_known
     is_dictionary = isinstance(series.dtype, pd.CategoricalDtype)
     if not is_dictionary:
-        dates = _text_dates(name, series, texts, counts)
+        dates = _text_dates(name, series, texts, counts) or _other_dates(name, codes, texts, counts)
         if dates is not None:
             return dates
         if are_durations(distinct):
@@ -232,10 +233,28 @@ def _text_dates(name: str, series: pd.Series, texts: list[str], counts: np.ndarr
     is_date[is_date] = np.isfinite(seconds_of(spelled[is_date]))
     if not is_date.any() or counted[is_date].sum() < _LEAST_SHARE_OF_DATES * counted.sum():
         return None
-    lost = [place for place in np.argsort(-counts, kind="stable") if counts[place] and not is_date[place]]
     inferred = _datetime(name, seconds_of(series))
-    missing = _missing_note(name, tuple(texts[place] for place in lost[:3]), int(counts[lost].sum()))
+    missing = _no_date_note(name, texts, counts, is_date)
     return Inferred(inferred.column, ("read {} of text as dates",), (*inferred.alone, *missing))
+
+
+def _other_dates(name: str, codes: np.ndarray, texts: list[str], counts: np.ndarray) -> Inferred | None:
+    """Return the feature of a column of dates in a format other than ISO, if nearly all of its texts are."""
+    form = find_format(texts, counts)
+    if form is None:
+        return None
+    seconds = seconds_of_text(pd.Series(texts, dtype=object), form.text)
+    inferred = _datetime(name, np.append(seconds, np.nan)[codes])
+    alone = (*inferred.alone, *_no_date_note(name, texts, counts, np.isfinite(seconds)))
+    if form.is_ambiguous:
+        alone += (f"no date of {name} tells the day from the month: took the {form.part_first} to come first",)
+    column = replace(inferred.column, date_format=form.text)
+    return Inferred(column, (f"read {{}} of text as dates ({form.example})",), alone)
+
+
+def _no_date_note(name: str, texts: list[str], counts: np.ndarray, is_date: np.ndarray) -> tuple[str, ...]:
+    lost = [place for place in np.argsort(-counts, kind="stable") if counts[place] and not is_date[place]]
+    return _missing_note(name, tuple(texts[place] for place in lost[:3]), int(counts[lost].sum()))
 
 
 def _missing_note(name: str, examples: tuple[str, ...], n_missing: int) -> tuple[str, ...]:

@@ -115,7 +115,8 @@ def _column_from_dict(document: dict[str, Any]) -> Column:
         scale=Scale(**document["scale"]),
         low=float(document["low"]),
         high=float(document["high"]),
-        has_far=document["has_far"],
+        far=tuple((float(first), float(last)) for first, last in document["far"]),
+        date_format=document["date_format"],
         spelling=None if spelling is None else Spelling(**spelling),
         is_optional=bool(document["is_optional"]),
     )

@@ -106,3 +106,90 @@ def test_dates_for_other_numbers_are_refused():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.isnan(encoded(schema, pd.to_datetime(pd.Series([None, None])))).all()
+
+
+def with_far(far, n_far=30):
+    days = pd.Series(pd.date_range("1975-01-02", "2024-06-01", periods=600).floor("D")).astype("datetime64[us]")
+    return pd.concat([days, pd.Series([pd.Timestamp(far)] * n_far)], ignore_index=True)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("far", ["9999-12-31", "2999-01-01", "0001-01-01", "1600-06-06"])
+def test_far_dates_come_back_as_counts_whatever_comes_beside_them(far, unit):
+    """A far date alone, in milliseconds, was read as microseconds in 1978: .110 for .755."""
+    dates = with_far(far)
+    schema, _ = schema_of(dates)
+    counts = (seconds_of(dates) * UNITS[unit]).astype(float)
+    expected = encoded(schema, dates)
+    for rows in (slice(600, 601), slice(600, 630), slice(590, 630), slice(0, 1), slice(0, 630), slice(598, 602)):
+        np.testing.assert_array_equal(encoded(schema, counts[rows]), expected[rows])
+
+
+def test_a_date_that_may_be_far_in_one_unit_and_near_in_another_is_refused():
+    schema, _ = schema_of(with_far("9999-12-31"))
+    count = seconds_of(pd.Series(["2999-01-01"])) * 1000  # in microseconds a day of 1971
+    with pytest.raises(DataError, match="'d' held dates from 1975-01-02"):
+        encoded(schema, count)
+    near = seconds_of(pd.Series(["2021-05-05"])) * 1000
+    features = encoded(schema, np.concatenate([near, count, count]))
+    np.testing.assert_array_equal(features, encoded(schema, ["2021-05-05", "2999-01-01", "2999-01-01"]))
+
+
+def test_later_dates_beside_far_ones_come_back_from_json():
+    schema, _ = schema_of(with_far("9999-12-31"))
+    later = pd.Series(["2026-11-27"])
+    np.testing.assert_array_equal(encoded(schema, seconds_of(later) * 1000), encoded(schema, later))
+
+
+BIRTHS = pd.Series(pd.date_range("1940-01-01", "2005-12-31", periods=500).floor("D"))
+OTHER_COUNTS = {
+    "days": (seconds_of(BIRTHS) / 86_400).astype(int),
+    "years": BIRTHS.dt.year.to_numpy(),
+    "digits": BIRTHS.dt.strftime("%Y%m%d").astype(int).to_numpy(),
+}
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(100, 101), slice(300, 303)])
+@pytest.mark.parametrize("kind", OTHER_COUNTS)
+def test_years_and_days_for_dates_of_birth_are_refused(kind, rows):
+    """They were taken for seconds of 1970, and 44 % of the answers were wrong."""
+    schema, _ = schema_of(BIRTHS)
+    with pytest.raises(DataError, match=r"'d' held dates from 1940-01-01 to 2005-12-31 in training .* such as"):
+        encoded(schema, OTHER_COUNTS[kind][rows])
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(100, 101), slice(300, 303)])
+@pytest.mark.parametrize("kind", OTHER_COUNTS)
+def test_years_and_days_for_moments_are_refused(kind, rows):
+    random = np.random.default_rng(0)
+    schema, _ = schema_of(BIRTHS + pd.to_timedelta(random.integers(0, 86_400, len(BIRTHS)), unit="s"))
+    with pytest.raises(DataError, match="'d' held dates from"):
+        encoded(schema, OTHER_COUNTS[kind][rows])
+
+
+def test_digits_as_text_are_iso_dates_and_days_as_text_are_refused():
+    schema, _ = schema_of(BIRTHS)
+    features = encoded(schema, OTHER_COUNTS["digits"].astype(str))
+    np.testing.assert_array_equal(features, encoded(schema, BIRTHS))
+    with pytest.raises(DataError, match="'d' held dates from"):
+        encoded(schema, ["12000", "12001"])
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_moments_of_one_month_of_1970_come_back_from_counts(unit):
+    schema, _ = schema_of(pd.Series(pd.date_range("1960-01-01", "2010-01-01", freq="701h")))
+    moments = pd.Series(pd.date_range("1970-07-20", "1970-08-26", freq="67min"))
+    counts = (seconds_of(moments) * UNITS[unit]).astype(np.int64)
+    np.testing.assert_array_equal(encoded(schema, counts), encoded(schema, moments))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_dates_of_birth_come_back_from_counts(unit):
+    schema, _ = schema_of(BIRTHS)
+    counts = (seconds_of(BIRTHS) * UNITS[unit]).astype(np.int64)
+    np.testing.assert_array_equal(encoded(schema, counts), encoded(schema, BIRTHS))
+    of_1970 = pd.Series(pd.date_range("1970-02-01", "1970-11-01"))
+    counts = (seconds_of(of_1970) * UNITS[unit]).astype(np.int64)
+    np.testing.assert_array_equal(encoded(schema, counts), encoded(schema, of_1970))
+    np.testing.assert_array_equal(encoded(schema, counts[:1]), encoded(schema, of_1970[:1]))
+    np.testing.assert_array_equal(encoded(schema, [0, 0]), encoded(schema, ["1970-01-01"] * 2))
