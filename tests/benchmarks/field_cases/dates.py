@@ -50,7 +50,8 @@ def _written_dates(folder: Path) -> tuple[str, bool]:
 
 def _far_dates(folder: Path) -> tuple[str, bool]:
     frame = _events()
-    frame["d"] = frame["d"].astype("datetime64[us]")
+    # From 1984 on, so that 1978 is near.
+    frame["d"] = (frame["d"] - (frame["d"].max() - frame["d"]) * 4).astype("datetime64[us]")
     never = np.random.default_rng(1).random(2 * _N) < 0.2
     frame.loc[never, "d"], frame.loc[never, "y"] = pd.Timestamp("9999-12-31"), True
     leader = fit(frame, "y", folder).leader
