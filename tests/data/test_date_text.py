@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.data.date_text import find_format
+from pipeline.data.read import read_for
 from pipeline.data.schema import Schema, infer_schema
 from pipeline.data.values import seconds_of
+from pipeline.errors import DataWarning
 
 DAYS = pd.Series(pd.date_range("2019-03-01", periods=400, freq="2D"))
 MOMENTS = pd.Series(pd.date_range("2019-03-01", periods=400, freq="1717min"))
@@ -56,7 +58,19 @@ def test_a_model_of_written_dates_reads_every_carrier(date):
     for carrier in carriers:
         np.testing.assert_array_equal(encoded(schema, carrier), expected)
     np.testing.assert_array_equal(encoded(schema, texts[5:6]), expected[5:6])
-    assert np.isnan(encoded(schema, ["", "?", None, "31/31/2020", "soon"])[:, 0]).all()
+    with pytest.warns(DataWarning, match=r"d \(100 % are no dates"):
+        assert np.isnan(encoded(schema, ["", "?", None, "31/31/2020", "soon"])[:, 0]).all()
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("date", FORMATS)
+def test_a_csv_file_of_written_dates_is_read_for_a_model(date, separator, tmp_path):
+    frame = pd.DataFrame({"d": DAYS.dt.strftime(date), "x": DAYS.index % 7})
+    schema, _ = infer_schema(frame, set())
+    path = tmp_path / "new.csv"
+    frame.to_csv(path, index=False, sep=separator)
+    read = read_for(schema, str(path))
+    np.testing.assert_array_equal(schema.encode(read).features, schema.encode(frame).features)
 
 
 @pytest.mark.parametrize(
