@@ -30,10 +30,13 @@ from pipeline.data.target import (
     check_magnitude,
     encode_target,
     infer_task,
-    known_rows,
+    labelled_rows,
     make_task,
+    respelled_notes,
+    unknown_said,
     without_rare_classes,
 )
+from pipeline.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
 from pipeline.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
 from pipeline.errors import DataError, nearest
 
@@ -94,8 +97,9 @@ def load_dataset(config: RunConfig) -> tuple[Dataset, Table | None]:
 
 def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
     source = _read_training(config)
-    frame, notes = _labelled_rows(source.frame, config.target)
-    notes = [*source.notes, *notes]
+    frame, writing, text_notes = with_numbers(source.frame, config.target, config.task)
+    frame, notes = labelled_rows(frame, config.target)
+    notes = [*source.notes, *text_notes, *notes]
     kind, why = infer_task(frame[config.target], config.task)
     notes.append(why)
     train, test, split_notes = _split(frame, config, make_task(frame[config.target], kind))
@@ -104,7 +108,7 @@ def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
         find_files(config.test_data)  # A path that names nothing is better told before the training table is encoded.
     dataset = _encode_training(train, config, kind, notes, source.commas)
     if config.test_data is not None:
-        test, test_notes = _read_test(config, dataset, source.commas)
+        test, test_notes = _read_test(config, dataset, source.commas, writing)
         dataset = replace(dataset, notes=dataset.notes + tuple(test_notes))
     if test is None:
         return dataset, None
@@ -133,32 +137,26 @@ def _read_within_memory(config: RunConfig) -> Source:
     return read_source(config.data, sample=sample, keep=config.keep)
 
 
-def _read_test(config: RunConfig, dataset: Dataset, commas: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
+def _read_test(
+    config: RunConfig, dataset: Dataset, commas: Collection[str], writing: Writing | None
+) -> tuple[pd.DataFrame, list[str]]:
     """Read the test table as the training table was read, whose types CSV does not say.
 
-    commas: the columns of the training table that had decimal commas.
+    commas: the columns of the training table that had decimal commas. writing: of its target, where that was text.
     """
+    writing = COMMA_NUMBERS if config.target in commas else writing
     classes = dataset.task.classes if dataset.task.is_classification else None
     others = {config.target: classes} | ({config.weight: None} if config.weight else {})
-    source = read_source(config.test_data, expected=Expected.by(dataset.schema, others, commas))
+    expected = Expected.by(dataset.schema, others, commas, [config.target] if writing else [])
+    source = read_source(config.test_data, expected=expected)
     if config.target not in source.frame.columns:
         raise DataError(
             f"the test table {without_secrets(config.test_data)!r} has no target column {config.target!r}."
             + nearest(config.target, map(str, source.frame.columns))
         )
-    frame, notes = _labelled_rows(source.frame, config.target)
-    return frame, [f"test data: {note}" for note in notes]
-
-
-def _labelled_rows(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[str]]:
-    known = known_rows(frame[target])
-    if known.all():
-        return frame, []
-    if not known.any():
-        raise DataError(f"the target {target!r} has no value in any of the {len(frame):,} rows.")
-    n_dropped = int((~known).sum())
-    rows = "row" if n_dropped == 1 else "rows"
-    return frame[known].reset_index(drop=True), [f"dropped {n_dropped:,} {rows} whose target {target} is null"]
+    frame, text_notes = with_same_numbers(source.frame, config.target, dataset.task, writing)
+    frame, notes = labelled_rows(frame, config.target)
+    return frame, [f"test data: {note}" for note in (*text_notes, *notes)]
 
 
 def _split(frame: pd.DataFrame, config: RunConfig, task: Task) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
@@ -235,8 +233,9 @@ def _naming_notes(task: Task, target_name: str) -> list[str]:
 
 
 def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tuple[Table, list[str]]:
-    notes = []
-    target = encode_target(frame[config.target], dataset.task)
+    held = frame[config.target]
+    notes = respelled_notes(held, dataset.task)
+    target = encode_target(held, dataset.task)
     known = target >= 0 if dataset.task.is_classification else np.isfinite(target)
     if not known.all():
         n_dropped = int((~known).sum())
@@ -244,7 +243,7 @@ def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tu
         notes.append(f"dropped {n_dropped:,} test row{'s' if n_dropped > 1 else ''} whose target {what}")
         frame = frame[known].reset_index(drop=True)
     if not len(frame):
-        raise DataError(f"no test row has a target {config.target!r} that the training data knows.")
+        raise DataError(unknown_said(held, dataset.task))
     weight_name = config.weight if config.weight in frame.columns else None
     if config.weight and not weight_name:
         notes.append(f"the test table has no column {config.weight}, so its rows weigh the same")

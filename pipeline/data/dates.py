@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.date_text import COMPACT, seconds_of_text, seconds_written
+from pipeline.data.number_text import is_missing
 from pipeline.data.scale import core_of
-from pipeline.data.values import numbers_of
+from pipeline.data.values import numbers_of, seconds_of
 
 PARTS = ("month", "weekday", "hour")
 _DAY_S = 86_400
@@ -26,7 +28,24 @@ _UNITS_A_SECOND = (1.0, 1e3, 1e6, 1e9)
 _DOUBTFUL_S, _NEXT_TO_NOTHING, _NEARLY_ALL = _YEAR_S, 1e-3, 0.95
 _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_800  # the years 1 to 9999
 _NUMBERS = frozenset({"integer", "floating", "decimal", "mixed-integer-float", "boolean"})
+_ISO_DATE = r"\s*\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?\s*"
+_LEAST_SHARE_OF_DATES = 0.95
 _COUNT = r"\s*[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?\s*"
+
+
+def iso_dates(texts: Sequence[str], counts: np.ndarray) -> np.ndarray | None:
+    """Return which distinct texts are ISO dates, (n_texts,) bool; None if few are.
+
+    counts: (n_texts,) how many rows hold each. At least 95 % of the rows must be dates, those without a value aside.
+    """
+    spelled = pd.Series(texts, dtype=object)
+    if not spelled[counts > 0].head(100).str.fullmatch(_ISO_DATE).any():
+        return None
+    counted = np.where([is_missing(text) for text in texts], 0, counts)
+    is_date = spelled.str.fullmatch(_ISO_DATE).to_numpy(dtype=bool, copy=True)
+    is_date[is_date] = np.isfinite(seconds_of(spelled[is_date]))
+    enough = is_date.any() and counted[is_date].sum() >= _LEAST_SHARE_OF_DATES * counted.sum()
+    return is_date if enough else None
 
 
 def date_part(seconds: np.ndarray, part: str) -> np.ndarray:

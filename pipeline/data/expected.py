@@ -30,16 +30,18 @@ class Expected:
         schema: Schema,
         also: Mapping[str, tuple[str, ...] | None] | None = None,
         commas: Collection[str] = (),
+        also_spelled: Collection[str] = (),
     ) -> Expected:
         """Return what a schema needs, and columns beside it with the texts of each; None where they are numbers.
 
-        commas: of the columns beside it, those that had decimal commas.
+        commas: of the columns beside it, those that had decimal commas. also_spelled: those whose numbers text spells.
         """
         texts = {column.name: column.categories for column in schema.columns if column.is_coded}
         also = also or {}
         texts |= {name: known for name, known in also.items() if known is not None}
         spelled = frozenset(column.name for column in schema.columns if column.spelling is not None)
-        return cls((*schema.column_names, *also), texts, spelled, frozenset(also).intersection(commas))
+        commas_beside = frozenset(also).intersection(commas)
+        return cls((*schema.column_names, *also), texts, spelled.union(also_spelled), commas_beside)
 
     @cached_property
     def known_texts(self) -> frozenset[str]:

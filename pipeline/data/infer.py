@@ -11,9 +11,9 @@ import pandas as pd
 
 from pipeline.data.column import PARTS, Column
 from pipeline.data.date_text import find_format, seconds_of_text
-from pipeline.data.dates import date_part, day_of, far_ranges, held_range, range_of_dates
-from pipeline.data.notes import counted
-from pipeline.data.number_text import Reading, is_missing, read_numbers
+from pipeline.data.dates import date_part, day_of, far_ranges, held_range, iso_dates, range_of_dates
+from pipeline.data.notes import counted, missing_note
+from pipeline.data.number_text import Reading, read_numbers
 from pipeline.data.scale import Scale, scale_of
 from pipeline.data.values import (
     BOOLEAN,
@@ -29,11 +29,9 @@ from pipeline.data.values import (
 
 _MIN_ROWS_OF_AN_ID = 100
 _DISTINCT_SHARE_OF_AN_ID = 0.95
-_LEAST_SHARE_OF_DATES = 0.95
 # A row number may be missing, be there twice, or stand a few rows too late, where tables were put together by hand; and
 # files that were read one after the other may each begin anew. Few true amounts are in order to that degree.
 _LEAST_SHARE_IN_ORDER, _LEAST_SHARE_OF_ROW_NUMBERS = 0.95, 0.99
-_ISO_DATE = r"\s*\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?\s*"
 
 ALL_NULL = "without any value"
 CONSTANT = "with one value only"
@@ -219,19 +217,14 @@ def _text_numbers(name: str, reading: Reading, values: np.ndarray) -> Inferred:
     return Inferred(
         replace(inferred.column, spelling=reading.spelling),
         (said,),
-        (*inferred.alone, *_missing_note(name, reading.missing, reading.n_missing)),
+        (*inferred.alone, *missing_note(name, reading.missing, reading.n_missing)),
     )
 
 
 def _text_dates(name: str, series: pd.Series, texts: list[str], counts: np.ndarray) -> Inferred | None:
     """Return the feature of a column of ISO dates, if nearly all of its texts are, those without a value aside."""
-    spelled = pd.Series(texts, dtype=object)
-    if not spelled[counts > 0].head(100).str.fullmatch(_ISO_DATE).any():
-        return None
-    counted = np.where([is_missing(text) for text in texts], 0, counts)
-    is_date = spelled.str.fullmatch(_ISO_DATE).to_numpy(dtype=bool, copy=True)
-    is_date[is_date] = np.isfinite(seconds_of(spelled[is_date]))
-    if not is_date.any() or counted[is_date].sum() < _LEAST_SHARE_OF_DATES * counted.sum():
+    is_date = iso_dates(texts, counts)
+    if is_date is None:
         return None
     inferred = _datetime(name, seconds_of(series))
     missing = _no_date_note(name, texts, counts, is_date)
@@ -254,11 +247,4 @@ def _other_dates(name: str, codes: np.ndarray, texts: list[str], counts: np.ndar
 
 def _no_date_note(name: str, texts: list[str], counts: np.ndarray, is_date: np.ndarray) -> tuple[str, ...]:
     lost = [place for place in np.argsort(-counts, kind="stable") if counts[place] and not is_date[place]]
-    return _missing_note(name, tuple(texts[place] for place in lost[:3]), int(counts[lost].sum()))
-
-
-def _missing_note(name: str, examples: tuple[str, ...], n_missing: int) -> tuple[str, ...]:
-    if not n_missing:
-        return ()
-    shown = ", ".join(f"{text[:20]!r}" for text in examples)
-    return (f"took {n_missing:,} value{'s' if n_missing > 1 else ''} of {name} for missing, such as {shown}",)
+    return missing_note(name, tuple(texts[place] for place in lost[:3]), int(counts[lost].sum()))

@@ -11,3 +11,11 @@ def counted(template: str, names: Sequence[str]) -> str:
     """Return a sentence on columns: `{}` is how many there are, and a few of their names follow."""
     shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {len(names) - _NAMES_SHOWN} more" if names[_NAMES_SHOWN:] else "")
     return template.format(f"{len(names)} column{'s' if len(names) > 1 else ''}") + f": {shown}"
+
+
+def missing_note(name: str, examples: Sequence[str], n_missing: int) -> tuple[str, ...]:
+    """Return a sentence on the texts of a column that stand for no value, if there are any."""
+    if not n_missing:
+        return ()
+    shown = ", ".join(f"{text[:20]!r}" for text in examples)
+    return (f"took {n_missing:,} value{'s' if n_missing > 1 else ''} of {name} for missing, such as {shown}",)

@@ -48,6 +48,11 @@ def is_missing(text: str) -> bool:
     return text.strip().casefold() in _MISSING
 
 
+def looks_like_number(text: str) -> bool:
+    """Whether a text has the signs, marks and units of a number, in whichever convention."""
+    return _parts(text) is not None
+
+
 @dataclass(frozen=True)
 class Spelling:
     """How a column writes its numbers.

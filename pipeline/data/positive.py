@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipeline.data.class_text import is_number, respelled
 from pipeline.data.table import BINARY, Task
-from pipeline.data.values import truth_of
 from pipeline.errors import DataError, nearest
 
 # Pairs of which the first affirms. Numbers need none: the larger is positive, as scikit-learn has it.
@@ -56,7 +56,7 @@ def _default(task: Task, sizes: np.ndarray) -> tuple[int, str]:
     for affirmed, denied in _PAIRS:
         if set(folded) == {affirmed, denied}:
             return folded.index(affirmed), "as it affirms"
-    if all(_is_number(text) for text in task.classes):
+    if all(is_number(text) for text in task.classes):
         return int(np.argmax([float(text) for text in task.classes])), "the larger number"
     if sizes[0] == sizes[1]:
         return 1, "the last in order, as both have as many rows"
@@ -64,22 +64,11 @@ def _default(task: Task, sizes: np.ndarray) -> tuple[int, str]:
     return rarer, f"the rarer with {100 * sizes[rarer] / sizes.sum():.3g} % of the rows"
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
-
-
 def _code_of(asked: str, task: Task, target_name: str) -> int:
     if asked in task.classes:
         return task.classes.index(asked)
     # A settings file turns yes, true and 1.0 into values, whose text differs.
-    alike = [code for code, text in enumerate(task.classes) if _key(text) == _key(asked)]
-    if len(alike) == 1:
-        return alike[0]
+    alike = respelled([asked], task.classes)
+    if alike:
+        return task.classes.index(alike[asked])
     raise DataError(f"--positive {asked!r} is no class of the target {target_name!r}.{nearest(asked, task.classes)}")
-
-
-def _key(text: str) -> str | float:
-    return float(text) if _is_number(text) else truth_of(text).lower()

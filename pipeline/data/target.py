@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pipeline.data.class_text import respelled
 from pipeline.data.folds import FEWEST_FOLDS
+from pipeline.data.number_text import is_missing, looks_like_number
 from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Task
 from pipeline.data.values import (
     BOOLEAN,
@@ -31,12 +33,29 @@ MAX_SPELLED_CLASSES = 50
 # Squares of what lies within are within float64's range, with room to add them up, and errors above what undefined
 # scores count as (metrics.WORST).
 MOST_MAGNITUDE, LEAST_SPREAD = 1e90, 1e-150
+# Where more of the rows have classes that are too rare, what is left is another task than the one that was asked for.
+MAX_LOST_SHARE = 0.5
 _NAMES_SHOWN = 8
 
 
 def known_rows(target: pd.Series) -> np.ndarray:
     """Return (n_rows,) bool: where the target has a value; where it holds numbers, a finite one."""
     return np.isfinite(numbers_of(target)) if content_of(target) == NUMERIC else target.notna().to_numpy()
+
+
+def labelled_rows(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows whose target is known, and what is to be said of the others.
+
+    Raises DataError where there is none.
+    """
+    known = known_rows(frame[target])
+    if known.all():
+        return frame, []
+    if not known.any():
+        raise DataError(f"the target {target!r} has no value in any of the {len(frame):,} rows.")
+    n_dropped = int((~known).sum())
+    rows = "row" if n_dropped == 1 else "rows"
+    return frame[known].reset_index(drop=True), [f"dropped {n_dropped:,} {rows} whose target {target} is null"]
 
 
 def infer_task(target: pd.Series, asked: str) -> tuple[str, str]:
@@ -86,13 +105,20 @@ def _levels(target: pd.Series) -> list[str]:
 
 
 def _check_regression(target: pd.Series) -> str:
-    values = _numbers_or_seconds(target)
-    if not np.isfinite(values).all():
-        odd = target[~np.isfinite(values)].iloc[0]
-        raise DataError(
-            f"regression needs a target of numbers, but {str(target.name)!r} holds {str(odd)!r}. Leave --task out."
-        )
+    is_number = np.isfinite(_numbers_or_seconds(target))
+    if not is_number.all():
+        raise DataError(_no_numbers_said(str(target.name), [str(value) for value in target[~is_number]], len(target)))
     return f"{target.name} is predicted as a number, as --task regression asks"
+
+
+def _no_numbers_said(name: str, unread: list[str], n_rows: int) -> str:
+    """Return what to say of texts that are no numbers, or are in a convention in which too few others are."""
+    odd = [text for text in unread if not (looks_like_number(text) or is_missing(text))] or unread
+    remedy = "Leave --task out" if len(odd) == n_rows else "Correct these or leave them empty, or leave --task out"
+    return (
+        f"regression needs a target of numbers, but {name!r} holds {odd[0]!r}: {len(odd):,} of the {n_rows:,} rows "
+        f"hold no number. {remedy}."
+    )
 
 
 def _check_classes(name: str, asked: str, n_levels: int) -> tuple[str, str]:
@@ -141,31 +167,63 @@ def _labels(target: pd.Series, classes: Sequence[str]) -> tuple[bool | int | flo
 
 
 def encode_target(target: pd.Series, task: Task) -> np.ndarray:
-    """Return (n,) int32 class codes, -1 for what is no class of the task, or (n,) float64 values."""
+    """Return (n,) int32 class codes, -1 for what is no class of the task, or (n,) float64 values.
+
+    What is no class as it is written may be one in another spelling, see `respelled`.
+    """
     if not task.is_classification:
         return _numbers_or_seconds(target)
     rows, texts = coded_text(target)
-    if set(task.classes) == {"False", "True"}:
-        texts = [truth_of(text) for text in texts]
+    class_of = respelled(texts, task.classes)
+    texts = [class_of.get(text, text) for text in texts]
     codes = pd.Index(task.classes, dtype=object).get_indexer(pd.Index(texts, dtype=object)).astype(np.int32)
     return np.append(codes, np.int32(-1))[rows]
+
+
+def respelled_notes(target: pd.Series, task: Task) -> list[str]:
+    """Return what is to be said of the texts of a test target that were taken for a class spelled otherwise."""
+    class_of = respelled(_levels(target), task.classes) if task.is_classification else {}
+    if not class_of:
+        return []
+    shown = ", ".join(f"{text!r} for {name!r}" for text, name in sorted(class_of.items())[:_NAMES_SHOWN])
+    return [f"test data: took for classes of {target.name} what spells them otherwise: {shown}"]
+
+
+def unknown_said(target: pd.Series, task: Task) -> str:
+    """Return what to say of a test target of which training knows no value."""
+    held, had = _examples(_levels(target)), _examples(task.classes) if task.is_classification else "numbers"
+    return (
+        f"no test row has a target {str(target.name)!r} that the training data knows: it holds {held}; training had "
+        f"{had}. Write the target as in the training data."
+    )
+
+
+def _examples(texts: Sequence[str]) -> str:
+    return ", ".join(map(repr, texts[:_NAMES_SHOWN])) + (" …" if len(texts) > _NAMES_SHOWN else "")
 
 
 def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, list[str]]:
     """Return (n,) bool, the rows of classes with at least `n_rows`, and what is to be said of the others.
 
-    All rows are kept where fewer than two classes would be.
+    All rows are kept where fewer than two classes would be. Raises DataError where most rows would go.
     """
     codes, texts = coded_text(target)
     classes, places = np.unique(np.array(texts, dtype=object)[codes], return_inverse=True)
     sizes = np.bincount(places)
     rare = sizes < n_rows
-    if not rare.any() or (~rare).sum() < 2:
+    n_rare, n_lost = int(rare.sum()), int(sizes[rare].sum())
+    shown = ", ".join(classes[rare][:_NAMES_SHOWN]) + (" …" if n_rare > _NAMES_SHOWN else "")
+    if n_lost > MAX_LOST_SHARE * len(target):
+        raise DataError(
+            f"{n_lost:,} of the {len(target):,} rows have a class of {str(target.name)!r} with fewer than {n_rows} "
+            f"rows, and nobody could predict these {n_rare:,} classes: {shown}. Name another target, merge its "
+            "classes, or, where they are amounts, write them as numbers and choose --task regression."
+        )
+    if not n_rare or (~rare).sum() < 2:
         return np.ones(len(target), dtype=bool), []
-    shown = ", ".join(classes[rare][:_NAMES_SHOWN]) + (" …" if rare.sum() > _NAMES_SHOWN else "")
     return ~rare[places], [
-        f"dropped {rare.sum():,} class{'es' if rare.sum() > 1 else ''} of {target.name} with fewer than {n_rows} rows, "
-        f"never to be predicted: {shown}"
+        f"dropped {n_lost:,} row{'s' if n_lost > 1 else ''} of {n_rare:,} class{'es' if n_rare > 1 else ''} of "
+        f"{target.name} with fewer than {n_rows} rows, never to be predicted: {shown}"
     ]
 
 

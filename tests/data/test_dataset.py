@@ -203,7 +203,7 @@ def test_classes_of_one_row_are_dropped_and_named(load):
     assert dataset.task.classes == ("c", "d")
     assert dataset.task.kind == "binary"
     assert dataset.table.n_rows == 58
-    assert "dropped 2 classes of y with fewer than 2 rows, never to be predicted: a, b" in dataset.notes
+    assert "dropped 2 rows of 2 classes of y with fewer than 2 rows, never to be predicted: a, b" in dataset.notes
 
 
 def test_a_column_that_says_the_target_is_named(load):

@@ -1,0 +1,100 @@
+"""Targets of numbers, dates or durations that were written as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.data.dates import iso_dates
+from pipeline.data.notes import missing_note
+from pipeline.data.number_text import DECIMAL_COMMA, Spelling, is_missing, read_numbers, spelled_numbers
+from pipeline.data.table import REGRESSION, Task
+from pipeline.data.target import MAX_SPELLED_CLASSES
+from pipeline.data.values import TEXT, are_durations, coded_text, content_of, numbers_of, seconds_of
+
+_NUMBERS, _DATES, _DURATIONS = "numbers", "dates, in seconds since 1970", "times or durations, in seconds"
+_N_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How a target is written: numbers in a spelling, ISO dates, or durations."""
+
+    what: str
+    spelling: Spelling | None = None
+
+    def values(self, target: pd.Series) -> np.ndarray:
+        """Return (n,) float64, NaN where there is none; also of a target that came as numbers or dates."""
+        if self.spelling is not None:
+            return spelled_numbers(target, self.spelling)
+        return seconds_of(target) if self.what == _DATES else numbers_of(target)
+
+    @property
+    def said(self) -> str:
+        """Says what the text is read as, and in which convention."""
+        return self.what + (self.spelling.said if self.spelling else "")
+
+
+COMMA_NUMBERS = Writing(_NUMBERS, DECIMAL_COMMA)
+
+
+def with_numbers(frame: pd.DataFrame, name: str, asked: str) -> tuple[pd.DataFrame, Writing | None, list[str]]:
+    """Return the table with its target as numbers where text spells these, how it does, and notes.
+
+    asked: the task. Unless regression is asked for, a text of few levels stays, as it is more likely of classes.
+    """
+    target = frame[name]
+    if asked not in ("auto", REGRESSION) or content_of(target) != TEXT:
+        return frame, None, []
+    rows, texts, counts = _counted_text(target)
+    n_levels = sum(not is_missing(text) for text in texts)
+    if asked == "auto" and n_levels <= MAX_SPELLED_CLASSES:
+        return frame, None, []
+    found = _find_writing(texts, counts)
+    if found is None:
+        return frame, None, []
+    writing, values = found
+    lost = [place for place in np.argsort(-counts, kind="stable") if np.isnan(values[place])]
+    examples = [texts[place] for place in lost[:_N_EXAMPLES]]
+    notes = [f"read the text of {name} as {writing.said}", *missing_note(name, examples, int(counts[lost].sum()))]
+    return frame.assign(**{name: np.append(values, np.nan)[rows]}), writing, notes
+
+
+def with_same_numbers(
+    frame: pd.DataFrame, name: str, task: Task, writing: Writing | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return a test table with its target read as that of training was, and notes.
+
+    writing: of the training target; where that came as numbers, text of the test table is read for itself.
+    """
+    if writing is None:
+        read, _, notes = (frame, None, []) if task.is_classification else with_numbers(frame, name, REGRESSION)
+        return read, notes
+    values, known = writing.values(frame[name]), frame[name].notna().to_numpy()
+    if not np.isfinite(values).any():
+        return frame, []  # who looks at the classes or numbers next says what there is instead
+    lost = frame[name][known & np.isnan(values)]
+    examples = list(dict.fromkeys(map(str, lost)))[:_N_EXAMPLES]
+    return frame.assign(**{name: values}), list(missing_note(name, examples, len(lost)))
+
+
+def _counted_text(target: pd.Series) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Return for each row a place among the distinct texts that rows hold, -1 where null, these, and their counts."""
+    codes, texts = coded_text(target)
+    spelled = np.append(np.array(texts, dtype=object), None)[codes]
+    rows, distinct = pd.factorize(spelled, use_na_sentinel=True)
+    return rows, list(distinct), np.bincount(rows[rows >= 0], minlength=len(distinct))
+
+
+def _find_writing(texts: list[str], counts: np.ndarray) -> tuple[Writing, np.ndarray] | None:
+    """Return how nearly all texts are written, those without a value aside, and the value of each; None if mixed."""
+    is_date = iso_dates(texts, counts)
+    if is_date is not None:
+        return Writing(_DATES), np.where(is_date, seconds_of(pd.Series(texts, dtype=object)), np.nan)
+    known = [text for text in texts if not is_missing(text)]
+    if known and are_durations(known):
+        return Writing(_DURATIONS), numbers_of(pd.Series(texts, dtype=object))
+    reading = read_numbers(texts, counts)
+    return None if reading is None else (Writing(_NUMBERS, reading.spelling), reading.values)
