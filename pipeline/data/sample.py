@@ -11,6 +11,8 @@ from pipeline.data.arrow_types import is_plain, plain
 from pipeline.data.folds import held_out_rows
 from pipeline.data.table import REGRESSION, Task
 from pipeline.data.target import MAX_NUMERIC_CLASSES
+from pipeline.data.target_text import find_writing
+from pipeline.data.values import text_of
 from pipeline.seeds import derive_seed
 
 # A target of more values than this, or of floats, is sampled without regard to them; and one of more whole numbers than
@@ -78,4 +80,15 @@ def _codes(target: pa.ChunkedArray, task: str) -> np.ndarray:
     codes = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
     are_amounts = pa.types.is_integer(target.type) and task in ("auto", REGRESSION)
     most = MAX_NUMERIC_CLASSES if are_amounts else _MOST_CLASSES
-    return codes if len(coded.dictionary) <= most else np.zeros(len(target), dtype=np.int64)
+    if len(coded.dictionary) > most or _spells_amounts(coded.dictionary, codes, task):
+        return np.zeros(len(target), dtype=np.int64)
+    return codes
+
+
+def _spells_amounts(levels: pa.Array, codes: np.ndarray, task: str) -> bool:
+    """Whether the levels are texts of numbers that are to be predicted as numbers."""
+    if not (pa.types.is_string(levels.type) or pa.types.is_large_string(levels.type)):
+        return False
+    counts = np.bincount(codes, minlength=len(levels) + 1)
+    texts = [text_of(level) for level in levels.to_pylist()]
+    return find_writing(texts, counts[: len(texts)], task) is not None

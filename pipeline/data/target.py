@@ -113,7 +113,12 @@ def _check_regression(target: pd.Series) -> str:
 
 def _no_numbers_said(name: str, unread: list[str], n_rows: int) -> str:
     """Return what to say of texts that are no numbers, or are in a convention in which too few others are."""
-    odd = [text for text in unread if not (looks_like_number(text) or is_missing(text))] or unread
+    odd = [text for text in unread if not (looks_like_number(text) or is_missing(text))]
+    if not odd:
+        return (
+            f"regression needs a target of two or more numbers that are written alike, but {name!r} holds "
+            f"{_examples(list(dict.fromkeys(unread)))}. Write all as plain numbers, or leave --task out."
+        )
     remedy = "Leave --task out" if len(odd) == n_rows else "Correct these or leave them empty, or leave --task out"
     return (
         f"regression needs a target of numbers, but {name!r} holds {odd[0]!r}: {len(odd):,} of the {n_rows:,} rows "
@@ -191,7 +196,7 @@ def respelled_notes(target: pd.Series, task: Task) -> list[str]:
 
 def unknown_said(target: pd.Series, task: Task) -> str:
     """Return what to say of a test target of which training knows no value."""
-    held, had = _examples(_levels(target)), _examples(task.classes) if task.is_classification else "numbers"
+    held, had = _examples(_levels(target)), _examples(task.classes) if task.is_classification else "numbers or dates"
     return (
         f"no test row has a target {str(target.name)!r} that the training data knows: it holds {held}; training had "
         f"{had}. Write the target as in the training data."

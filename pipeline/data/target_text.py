@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,16 +44,13 @@ COMMA_NUMBERS = Writing(_NUMBERS, DECIMAL_COMMA)
 def with_numbers(frame: pd.DataFrame, name: str, asked: str) -> tuple[pd.DataFrame, Writing | None, list[str]]:
     """Return the table with its target as numbers where text spells these, how it does, and notes.
 
-    asked: the task. Unless regression is asked for, a text of few levels stays, as it is more likely of classes.
+    asked: the task, as in the settings.
     """
     target = frame[name]
     if asked not in ("auto", REGRESSION) or content_of(target) != TEXT:
         return frame, None, []
     rows, texts, counts = _counted_text(target)
-    n_levels = sum(not is_missing(text) for text in texts)
-    if asked == "auto" and n_levels <= MAX_SPELLED_CLASSES:
-        return frame, None, []
-    found = _find_writing(texts, counts)
+    found = find_writing(texts, counts, asked)
     if found is None:
         return frame, None, []
     writing, values = found
@@ -88,12 +86,18 @@ def _counted_text(target: pd.Series) -> tuple[np.ndarray, list[str], np.ndarray]
     return rows, list(distinct), np.bincount(rows[rows >= 0], minlength=len(distinct))
 
 
-def _find_writing(texts: list[str], counts: np.ndarray) -> tuple[Writing, np.ndarray] | None:
-    """Return how nearly all texts are written, those without a value aside, and the value of each; None if mixed."""
+def find_writing(texts: Sequence[str], counts: np.ndarray, asked: str) -> tuple[Writing, np.ndarray] | None:
+    """Return how distinct texts of a target spell numbers, and the number of each; None where they are classes.
+
+    counts: (n_texts,) how many rows hold each. asked: the task. Nearly all rows, those without a value aside, must be
+    written alike; and unless regression is asked for, few levels are more likely classes.
+    """
+    known = [text for text in texts if not is_missing(text)]
+    if asked not in ("auto", REGRESSION) or (asked == "auto" and len(known) <= MAX_SPELLED_CLASSES):
+        return None
     is_date = iso_dates(texts, counts)
     if is_date is not None:
         return Writing(_DATES), np.where(is_date, seconds_of(pd.Series(texts, dtype=object)), np.nan)
-    known = [text for text in texts if not is_missing(text)]
     if known and are_durations(known):
         return Writing(_DURATIONS), numbers_of(pd.Series(texts, dtype=object))
     reading = read_numbers(texts, counts)

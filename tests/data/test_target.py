@@ -98,6 +98,14 @@ def test_a_decimal_comma_that_the_csv_reader_reads_is_read_in_the_test_table_too
     assert [dataset.task.classes[code] for code in test.target] == ["1.5", "0.5"]
 
 
+def test_a_sample_of_numbers_in_text_has_the_rows_that_were_asked_for(load):
+    """As classes each of the 600 values kept up to ten rows, so all were read."""
+    texts, _ = SPELLED["dollars"]
+    dataset, _ = load([None, *texts[1:]], sample_rows=200)
+    assert dataset.table.n_rows == pytest.approx(200, abs=2)
+    assert dataset.table.weight is None
+
+
 def test_numbers_of_few_levels_in_text_stay_classes_unless_regression_is_asked_for(load):
     texts = ["$1", "$2", "$3"] * 200
     assert load(texts)[0].task.classes == ("$1", "$2", "$3")
@@ -108,6 +116,12 @@ def test_numbers_of_few_levels_in_text_stay_classes_unless_regression_is_asked_f
 def test_where_too_few_are_numbers_regression_says_how_many_are_not(load):
     texts = ["about nine", *["$1", "$2", "x"] * 199]
     with pytest.raises(DataError, match=r"holds 'about nine': 200 of the 598 rows hold no number\. Correct these"):
+        load(texts, task="regression")
+
+
+@pytest.mark.parametrize("texts", [["$1", "N/A"] * 300, ["1.2.3", "1.2.4"] * 300], ids=["one number", "versions"])
+def test_where_no_two_are_numbers_regression_says_so(load, texts):
+    with pytest.raises(DataError, match=r"two or more numbers that are written alike, but 'y' holds '\S+', '\S+'\. "):
         load(texts, task="regression")
 
 
