@@ -68,5 +68,5 @@ def test_a_run_tries_it_and_its_leader_predicts(copy):
     assert facts["metric"] == "log_loss"
     assert facts["cv_score"] < 0.3, "on a table that naive Bayes is known to suit"
     python(copy, "-m", "pipeline", "predict", "runs/iris", "iris.parquet")
-    predicted = pd.read_parquet(copy / "predictions.parquet").to_numpy().argmax(axis=1)
-    assert (predicted == frame["target"]).mean() > 0.9
+    predicted = pd.read_parquet(copy / "predictions.parquet")
+    assert (predicted["prediction"] == frame["target"]).mean() > 0.9
