@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,8 +29,9 @@ from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load
 N_TOP_TRIALS = 3
 KEEPING_S = 0.8
 ENDING_S = 0.7
-# Where the end is rehearsed; removed at once.
-REHEARSAL = ".rehearsal"
+# Where the end is rehearsed; removed at once. It takes two seconds of a core, which a short budget needs for its first
+# model; a search that has none by then is tried all the same.
+REHEARSAL, MAX_WAIT_FOR_MODEL_S = ".rehearsal", 15.0
 # How long a store that is away is waited for at the end.
 LEAST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 20.0
 
@@ -40,20 +42,25 @@ def rehearsing(session: Session) -> Iterator[Future[None]]:
 
     The future's result is None, or it raises DataError or ConfigError: what would have been refused at the end.
     """
-    executor = ThreadPoolExecutor(1, "rehearsal")
+    executor, is_over = ThreadPoolExecutor(1, "rehearsal"), threading.Event()
     has_ended = False
     try:
-        yield executor.submit(_rehearse, session)
+        yield executor.submit(_rehearse, session, is_over)
         has_ended = True
     finally:
+        is_over.set()
         # A run that fails removes its folder: nothing may be written into it any more.
         executor.shutdown(wait=not has_ended)
 
 
-def _rehearse(session: Session) -> None:
+def _rehearse(session: Session, is_over: threading.Event) -> None:
     # The tracker's thread imports MLflow; two at once would wait for one another.
     config, name = session.config, model_name(session.config, session.dataset)
     rehearse_registering(session.tracker, name, session.folder / CONFIG, config.tracking_optional)
+    waits_until = time.monotonic() + MAX_WAIT_FOR_MODEL_S
+    while not session.journal.has_model and time.monotonic() < waits_until:
+        if is_over.wait(0.1):
+            return
     scratch, sample = session.folder / REHEARSAL, session.dataset.sample
     shutil.rmtree(scratch, ignore_errors=True)  # of a session that was cut off
     try:
