@@ -129,7 +129,7 @@ def _lost_column(folder: Path) -> tuple[str, bool]:
     schema, _ = infer_schema(frame, set())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        schema.encode(frame.assign(code=frame["code"].astype(int)))
+        schema.encode(frame.assign(code="A" + frame["code"]))  # 7 alone is known for 007 by now
     said = "; ".join(str(one.message) for one in caught)
     return said or "nothing is said", "code (100 % were never seen" in said
 
