@@ -22,6 +22,10 @@ class SearchError(UserError):
     """The search cannot start where it was asked to run, or ended with no model."""
 
 
+class DataWarning(UserWarning):
+    """Says what a prediction's user should know of the table: nothing is wrong enough to refuse it."""
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the valid name most like `name`, or a list of the valid names."""
     names = sorted(valid)
@@ -33,7 +37,3 @@ def nearest(name: str, valid: Iterable[str]) -> str:
         return f" Did you mean {close[0]!r}?"
     shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
     return f" Valid names: {shown}."
-
-
-class DataWarning(UserWarning):
-    """Says what a prediction's user should know of the table: nothing is wrong enough to refuse it."""

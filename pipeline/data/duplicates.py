@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 import numpy as np
 import pandas as pd
 
+from pipeline.data.spread import evenly_spread
 from pipeline.data.table import Table
 
 _SEED = 20_201
@@ -53,7 +54,7 @@ def _columns_of(table: Table, places: list[int]) -> Iterator[np.ndarray]:
 
 def _numbers_rows(values: np.ndarray) -> bool:
     """Whether a feature is another whole number, or another level, in every row: see `_is_identifier`."""
-    some = values[_spread(len(values))]
+    some = values[evenly_spread(len(values), _N_LOOKED_AT)]
     if len(np.unique(some)) < len(some) or (some != np.floor(some)).any():
         return False
     return bool((values == np.floor(values)).all()) and len(np.unique(values)) == len(values)
@@ -79,13 +80,13 @@ def _hashed(series: pd.Series) -> np.ndarray:
 def _is_identifier(series: pd.Series, values: np.ndarray) -> bool:
     """Whether a text or whole number is another in every row: copies that were numbered are copies all the same."""
     counts = pd.api.types.is_integer_dtype(series.dtype) or pd.api.types.is_string_dtype(series.dtype)
-    some = values[_spread(len(values))]
+    some = values[evenly_spread(len(values), _N_LOOKED_AT)]
     return counts and len(pd.unique(some)) == len(some) and len(pd.unique(values)) == len(values)
 
 
 def _first_alike(n_rows: int, columns: Iterable[np.ndarray]) -> np.ndarray:
     random = np.random.default_rng(_SEED)
-    keys, some, looked_at = np.zeros(n_rows, dtype=np.uint64), _spread(n_rows), []
+    keys, some, looked_at = np.zeros(n_rows, dtype=np.uint64), evenly_spread(n_rows, _N_LOOKED_AT), []
     for column in columns:
         keys += column.astype(np.uint64) * (random.integers(1, 2**63, dtype=np.uint64) * np.uint64(2) + np.uint64(1))
         looked_at.append(column[some])
@@ -108,7 +109,3 @@ def _share_of_pairs(values: np.ndarray) -> float:
     """Return the share of pairs of values that are equal."""
     counts = np.unique(values, return_counts=True)[1].astype(np.float64)
     return float((counts * (counts - 1)).sum() / max(1.0, len(values) * (len(values) - 1.0)))
-
-
-def _spread(n_rows: int) -> np.ndarray:
-    return np.linspace(0, n_rows - 1, min(_N_LOOKED_AT, n_rows)).astype(np.int64)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from pipeline.data.orders import ordering_features
+from pipeline.data.spread import evenly_spread
 from pipeline.data.table import Table, Task
 
 # Fewer rows agree by chance.
@@ -40,7 +41,7 @@ def telling_features(table: Table, task: Task) -> list[str]:
     if table.n_rows < _FEWEST_ROWS:
         return []
     tells = _tells_class if task.is_classification else _tells_order
-    some = np.linspace(0, table.n_rows - 1, min(_N_LOOKED_AT, table.n_rows)).astype(np.int64)
+    some = evenly_spread(table.n_rows, _N_LOOKED_AT)
     return [
         name
         for place, name in enumerate(table.names)

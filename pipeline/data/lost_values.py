@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.column import Column
+from pipeline.data.notes import listed
 from pipeline.data.number_text import is_missing
 from pipeline.data.values import NUMERIC, coded_text, content_of, numbers_of
 
@@ -15,7 +16,6 @@ from pipeline.data.values import NUMERIC, coded_text, content_of, numbers_of
 # few such values were let pass in training, too.
 _NEARLY_ALL, _LEAST_VALUES = 0.9, 20
 _MORE_THAN_IN_TRAINING = 0.05
-_NAMES_SHOWN = 8
 
 
 def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
@@ -64,11 +64,10 @@ def losses_said(columns: Sequence[Column], shares: Sequence[float], n_rows: int)
     lossy = [(column, share) for column, share in zip(columns, shares, strict=True) if share]
     if not lossy:
         return ""
-    shown = [f"{column.name} ({_share(share)} {_fault(column)})" for column, share in lossy[:_NAMES_SHOWN]]
-    more = f" and {len(lossy) - _NAMES_SHOWN} more" if lossy[_NAMES_SHOWN:] else ""
+    shown = listed([f"{column.name} ({_share(share)} {_fault(column)})" for column, share in lossy])
     return (
         f"the model cannot use values of {len(lossy)} column{'s' if len(lossy) > 1 else ''} in these {n_rows:,} "
-        f"row{'s' if n_rows > 1 else ''}, and predicts as if they were not known: {', '.join(shown)}{more}. Were these "
+        f"row{'s' if n_rows > 1 else ''}, and predicts as if they were not known: {shown}. Were these "
         "columns written in another way for training?"
     )
 

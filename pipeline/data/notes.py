@@ -9,8 +9,13 @@ _NAMES_SHOWN = 8
 
 def counted(template: str, names: Sequence[str]) -> str:
     """Return a sentence on columns: `{}` is how many there are, and a few of their names follow."""
-    shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {len(names) - _NAMES_SHOWN} more" if names[_NAMES_SHOWN:] else "")
-    return template.format(f"{len(names)} column{'s' if len(names) > 1 else ''}") + f": {shown}"
+    return template.format(f"{len(names)} column{'s' if len(names) > 1 else ''}") + f": {listed(names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first few names with commas between them, and how many more there are."""
+    more = f" and {len(names) - _NAMES_SHOWN} more" if names[_NAMES_SHOWN:] else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def missing_note(name: str, examples: Sequence[str], n_missing: int) -> tuple[str, ...]:

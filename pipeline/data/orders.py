@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import rankdata
 
+from pipeline.data.spread import evenly_spread
 from pipeline.data.table import Table, Task
 
 # Of honest features hardly any comes so far alone.
@@ -77,13 +78,9 @@ def _rows_of_usual_classes(table: Table, task: Task) -> np.ndarray:
 def _some(rows: np.ndarray, target: np.ndarray, task: Task) -> np.ndarray:
     """Return some of the rows; of each class about as many, so that a rare one is not missed."""
     if not task.is_classification:
-        return rows[_spread(len(rows), _N_LOOKED_AT)]
+        return rows[evenly_spread(len(rows), _N_LOOKED_AT)]
     groups = [rows[target[rows] == code] for code in np.unique(target[rows])]
-    return np.concatenate([group[_spread(len(group), max(20, _N_LOOKED_AT // len(groups)))] for group in groups])
-
-
-def _spread(n: int, n_wanted: int) -> np.ndarray:
-    return np.linspace(0, n - 1, min(n, n_wanted)).astype(np.int64)
+    return np.concatenate([group[evenly_spread(len(group), max(20, _N_LOOKED_AT // len(groups)))] for group in groups])
 
 
 def _measure(task: Task, is_coded: bool, by_missing: bool) -> Measure | None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pipeline.data.arrow_types import is_plain, plain
 from pipeline.data.folds import held_out_rows
+from pipeline.data.spread import evenly_spread
 from pipeline.data.table import REGRESSION, Task
 from pipeline.data.target import MAX_NUMERIC_CLASSES
 from pipeline.data.target_text import find_writing
@@ -58,7 +59,7 @@ def draw_sample(target: pa.ChunkedArray, sample: Sample) -> Drawn:
     for code in rare:
         places = np.flatnonzero(codes == code)
         chosen[places] = False
-        chosen[places[np.linspace(0, len(places) - 1, min(len(places), _FEWEST_ROWS_A_CLASS)).astype(np.int64)]] = True
+        chosen[places[evenly_spread(len(places), _FEWEST_ROWS_A_CLASS)]] = True
     rows = np.flatnonzero(chosen)
     return Drawn(rows, _weights(codes, rows) if len(rare) else None)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.data.spread import evenly_spread
+
 # Within these, numbers are left as they are: scikit-learn's trees take two for the same that are less than 1e-7 apart
 # (FEATURE_THRESHOLD in its tree/_partitioner.pyx), and sums and squares need room below the end of float32, 3e38.
 _LEAST_MAGNITUDE, _MOST_MAGNITUDE = 1e-3, 1e30
@@ -78,7 +80,6 @@ def _is_blurred(low: float, high: float) -> bool:
 
 def core_of(known: np.ndarray) -> np.ndarray:
     """Return some of the distinct values, ascending, without the few that are most extreme at either end."""
-    rows = np.linspace(0, known.size - 1, min(_N_LOOKED_AT, known.size)).astype(np.int64)
-    distinct = np.unique(known[rows])
+    distinct = np.unique(known[evenly_spread(known.size, _N_LOOKED_AT)])
     n_aside = max(min(2, (distinct.size - 1) // 2), int(_SHARE_ASIDE * distinct.size))
     return distinct[n_aside : distinct.size - n_aside]
