@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline import __version__
-from pipeline.errors import ConfigError, DataWarning, UserError
+from stacktune import __version__
+from stacktune.errors import ConfigError, DataWarning, UserError
 
 DEMO_BUDGET = "30s"
 # Python and the imports above, on a usual machine and on one that is slow.
@@ -123,7 +123,7 @@ def demo(
     cpus: Cpus = None,
 ) -> None:
     """Try it: a real table, half a minute."""
-    from pipeline.config import DEMO
+    from stacktune.config import DEMO
 
     budget = time_budget or (None if max_trials else DEMO_BUDGET)
     _search({**context.params, "time_budget": budget, "data": DEMO}, config_file=None)
@@ -250,25 +250,25 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
     """Run one search on the screen, or go on with one, and close with its results."""
     from rich.console import Console
 
-    from pipeline.config import load_config
-    from pipeline.report.screen import Screen
+    from stacktune.config import load_config
+    from stacktune.report.screen import Screen
 
     past, started_at = None, STARTED_AT
     if resume is None:
         config = load_config(flags, config_file)
     else:
-        from pipeline.mirror import brought_here
-        from pipeline.resume import resume_config
+        from stacktune.mirror import brought_here
+        from stacktune.resume import resume_config
 
         config, past = resume_config(brought_here(resume, flags.get("output")), flags)
         started_at -= past.elapsed_s
     console = Console()
     with Screen(console, live=console.is_terminal, started_at=started_at) as screen:
-        from pipeline import driver  # with all its libraries: seconds, in which the clock is already to be seen
+        from stacktune import driver  # with all its libraries: seconds, in which the clock is already to be seen
 
         summary = driver.run(config, started_at, screen, past)
-    from pipeline.report.summary import read_results, show_results
-    from pipeline.report.text import as_typed
+    from stacktune.report.summary import read_results, show_results
+    from stacktune.report.text import as_typed
 
     results = read_results(as_typed(summary.folder))
     show_results(console, results, data=config.data, wall_s=time.monotonic() - started_at)
@@ -283,9 +283,9 @@ def predict(
     ] = "predictions.parquet",
 ) -> None:
     """Write a prediction for each row of a table."""
-    from pipeline.data.read import read_for
-    from pipeline.data.write import check_writable, write_frame
-    from pipeline.ensemble.leader import Leader
+    from stacktune.data.read import read_for
+    from stacktune.data.write import check_writable, write_frame
+    from stacktune.ensemble.leader import Leader
 
     check_writable(output)
     leader = Leader.load(_leader_folder(model))
@@ -317,7 +317,7 @@ def _data_warnings_as_notes() -> Iterator[None]:
 def _leader_folder(model: str) -> Path:
     """Return the folder that holds the leader of MODEL: a run folder, a model folder or a registry URI."""
     if model.startswith("models:"):
-        from pipeline.tracking.registry import resolve_model
+        from stacktune.tracking.registry import resolve_model
 
         root = resolve_model(model)
     else:
@@ -337,7 +337,7 @@ def leaderboard(
     """Show the leaderboard of a finished run."""
     from rich.console import Console
 
-    from pipeline.report.summary import leaderboard_table, read_results, sorted_by
+    from stacktune.report.summary import leaderboard_table, read_results, sorted_by
 
     results = read_results(folder)
     rows = results.leaderboard if sort is None else sorted_by(results, sort)
@@ -352,7 +352,7 @@ def sync(
     ] = None,
 ) -> None:
     """Send MLflow what it missed of a run while it was away."""
-    from pipeline.sync import sync as send
+    from stacktune.sync import sync as send
 
     send(folder, tracking_uri, typer.echo)
 
@@ -364,7 +364,7 @@ def ui(
     ] = "stacktune-runs",
 ) -> None:
     """Open the MLflow UI on a run's trials."""
-    from pipeline.tracking.ui import ui_command
+    from stacktune.tracking.ui import ui_command
 
     command = ui_command(store)
     typer.echo(" ".join(command))

@@ -13,17 +13,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipeline.ensemble.leader import Leader, build_leader, score_rows
-from pipeline.ensemble.leaderboard import build_leaderboard
-from pipeline.ensemble.rows import TRIAL, Leaderboard
-from pipeline.ensemble.stand_in import build_stand_in
-from pipeline.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
-from pipeline.report.text import as_typed
-from pipeline.resume import CONFIG, model_name
-from pipeline.session import Session
-from pipeline.tracking.registry import LeaderRecord, keep_model, register_leader
-from pipeline.tracking.rehearsal import rehearse_registering, rehearse_serving
-from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
+from stacktune.ensemble.leader import Leader, build_leader, score_rows
+from stacktune.ensemble.leaderboard import build_leaderboard
+from stacktune.ensemble.rows import TRIAL, Leaderboard
+from stacktune.ensemble.stand_in import build_stand_in
+from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
+from stacktune.report.text import as_typed
+from stacktune.resume import CONFIG, model_name
+from stacktune.session import Session
+from stacktune.tracking.registry import LeaderRecord, keep_model, register_leader
+from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
+from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
 
 # The trials whose own models are kept in MLflow beside the leader, and the seconds that each, and the end, takes.
 N_TOP_TRIALS = 3

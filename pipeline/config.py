@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
-from pipeline.errors import ConfigError, nearest
+from stacktune.errors import ConfigError, nearest
 
 DEMO = "demo"
 DEMO_TARGET = "diagnosis"

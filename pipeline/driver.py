@@ -6,23 +6,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.closing import conclude, rehearsing
-from pipeline.config import RunConfig
-from pipeline.data.dataset import Dataset, load_dataset
-from pipeline.data.folds import fold_notes, make_folds
-from pipeline.data.storage import check_storage
-from pipeline.data.table import Table
-from pipeline.errors import ConfigError, SearchError
-from pipeline.families.base import Extent
-from pipeline.families.registry import all_families, get_family, loss_notes
-from pipeline.metrics import check_domain, get_metric
-from pipeline.mirror import mirrored
-from pipeline.report.outputs import RunSummary, output_folder
-from pipeline.report.screen import Screen, Snapshot
-from pipeline.resume import JOURNAL, TRIALS, Past, write_config, write_state
-from pipeline.search.engine import Search, SharedArena, prepare, share
-from pipeline.search.journal import read_journal
-from pipeline.search.plan import (
+from stacktune.closing import conclude, rehearsing
+from stacktune.config import RunConfig
+from stacktune.data.dataset import Dataset, load_dataset
+from stacktune.data.folds import fold_notes, make_folds
+from stacktune.data.storage import check_storage
+from stacktune.data.table import Table
+from stacktune.errors import ConfigError, SearchError
+from stacktune.families.base import Extent
+from stacktune.families.registry import all_families, get_family, loss_notes
+from stacktune.metrics import check_domain, get_metric
+from stacktune.mirror import mirrored
+from stacktune.report.outputs import RunSummary, output_folder
+from stacktune.report.screen import Screen, Snapshot
+from stacktune.resume import JOURNAL, TRIALS, Past, write_config, write_state
+from stacktune.search.engine import Search, SharedArena, prepare, share
+from stacktune.search.journal import read_journal
+from stacktune.search.plan import (
     ChildLimits,
     ClusterSize,
     Servers,
@@ -31,13 +31,13 @@ from pipeline.search.plan import (
     make_plan,
     plan_for_size,
 )
-from pipeline.search.replay import replay
-from pipeline.session import Clock, RayStart, Session, StopRequest, TrialListener, claimed, ray_session, tracked
-from pipeline.tracking.store import check_model_name, check_store, store_for
-from pipeline.trials.attempt import ran_out_of_memory
-from pipeline.trials.climb import Arena
-from pipeline.trials.result import COMPLETED, FAILED, TrialResult
-from pipeline.watch import snapshot, watch
+from stacktune.search.replay import replay
+from stacktune.session import Clock, RayStart, Session, StopRequest, TrialListener, claimed, ray_session, tracked
+from stacktune.tracking.store import check_model_name, check_store, store_for
+from stacktune.trials.attempt import ran_out_of_memory
+from stacktune.trials.climb import Arena
+from stacktune.trials.result import COMPLETED, FAILED, TrialResult
+from stacktune.watch import snapshot, watch
 
 
 def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None = None) -> RunSummary:

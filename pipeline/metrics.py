@@ -13,9 +13,9 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from pipeline.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
-from pipeline.domains import Problem, beyond_log1p, no_positive, no_problem, one_class, zeros
-from pipeline.errors import ConfigError, nearest
+from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
+from stacktune.domains import Problem, beyond_log1p, no_positive, no_problem, one_class, zeros
+from stacktune.errors import ConfigError, nearest
 
 # Undefined or not finite; small enough that sums and squares of it stay finite.
 WORST = -1e100

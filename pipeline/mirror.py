@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.data.files import without_secrets
-from pipeline.data.storage import (
+from stacktune.data.files import without_secrets
+from stacktune.data.storage import (
     exists,
     fetch_file,
     fetch_folder,
@@ -19,9 +19,9 @@ from pipeline.data.storage import (
     publish_file,
     publish_folder,
 )
-from pipeline.errors import ConfigError
-from pipeline.report.outputs import DEFAULT_PARENT
-from pipeline.resume import CONFIG, JOURNAL, SPOOL, STATE, TRIALS
+from stacktune.errors import ConfigError
+from stacktune.report.outputs import DEFAULT_PARENT
+from stacktune.resume import CONFIG, JOURNAL, SPOOL, STATE, TRIALS
 
 EVERY_S = 10.0
 N_AT_ONCE = 8

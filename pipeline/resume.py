@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import DEMO, RunConfig, load_config, parse_duration, to_yaml
-from pipeline.data.dataset import Dataset
-from pipeline.data.lines import write_whole
-from pipeline.ensemble.leader import MODEL_FORMAT
-from pipeline.errors import ConfigError, DataError
-from pipeline.search.journal import elapsed_in, read_journal
-from pipeline.search.plan import SizePlan
-from pipeline.search.replay import replay
-from pipeline.tracking.store import absolute, masked
+from stacktune.config import DEMO, RunConfig, load_config, parse_duration, to_yaml
+from stacktune.data.dataset import Dataset
+from stacktune.data.lines import write_whole
+from stacktune.ensemble.leader import MODEL_FORMAT
+from stacktune.errors import ConfigError, DataError
+from stacktune.search.journal import elapsed_in, read_journal
+from stacktune.search.plan import SizePlan
+from stacktune.search.replay import replay
+from stacktune.tracking.store import absolute, masked
 
 CONFIG, STATE, JOURNAL, SPOOL, TRIALS = "config.yaml", "state.json", "journal.jsonl", "tracking.jsonl", "trials"
 # What a resumed run may be given anew; everything else is as it was, or trials could not be compared.

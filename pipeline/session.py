@@ -15,30 +15,30 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipeline.config import RunConfig
-from pipeline.data.dataset import Dataset
-from pipeline.data.table import Table
-from pipeline.ensemble.candidates import MOST_CANDIDATES
-from pipeline.ensemble.leaderboard import stacking_s
-from pipeline.families.architecture import from_line
-from pipeline.families.registry import get_family
-from pipeline.metrics import Metric
-from pipeline.report.architecture import architecture_svg
-from pipeline.report.rewards import rewards_svg
-from pipeline.report.screen import Screen
-from pipeline.report.text import as_typed
-from pipeline.resume import CONFIG, JOURNAL, SPOOL, Past
-from pipeline.search.cluster import be_quiet, start_ray, stop_ray
-from pipeline.search.engine import Search
-from pipeline.search.journal import Journal
-from pipeline.search.nas_source import ControllerUpdate, Reward
-from pipeline.search.plan import ClusterSize
-from pipeline.tracking.spool import forget_store
-from pipeline.tracking.store import Store, sqlite_file
-from pipeline.tracking.tracker import Tracker
-from pipeline.trials.climb import Arena
-from pipeline.trials.result import TrialResult
-from pipeline.trials.trial import Trial
+from stacktune.config import RunConfig
+from stacktune.data.dataset import Dataset
+from stacktune.data.table import Table
+from stacktune.ensemble.candidates import MOST_CANDIDATES
+from stacktune.ensemble.leaderboard import stacking_s
+from stacktune.families.architecture import from_line
+from stacktune.families.registry import get_family
+from stacktune.metrics import Metric
+from stacktune.report.architecture import architecture_svg
+from stacktune.report.rewards import rewards_svg
+from stacktune.report.screen import Screen
+from stacktune.report.text import as_typed
+from stacktune.resume import CONFIG, JOURNAL, SPOOL, Past
+from stacktune.search.cluster import be_quiet, start_ray, stop_ray
+from stacktune.search.engine import Search
+from stacktune.search.journal import Journal
+from stacktune.search.nas_source import ControllerUpdate, Reward
+from stacktune.search.plan import ClusterSize
+from stacktune.tracking.spool import forget_store
+from stacktune.tracking.store import Store, sqlite_file
+from stacktune.tracking.tracker import Tracker
+from stacktune.trials.climb import Arena
+from stacktune.trials.result import TrialResult
+from stacktune.trials.trial import Trial
 
 # Seconds at the end of a budgeted run, measured on two cores: registering and ending; and waiting for trials that are
 # late, and reading what they left.

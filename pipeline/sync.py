@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.config import load_config
-from pipeline.errors import ConfigError
-from pipeline.report.outputs import write_facts
-from pipeline.report.text import as_typed
-from pipeline.resume import CONFIG, SPOOL, read_state
-from pipeline.tracking.registry import publish_leader
-from pipeline.tracking.store import check_store, store_for
-from pipeline.tracking.tracker import Tracker
+from stacktune.config import load_config
+from stacktune.errors import ConfigError
+from stacktune.report.outputs import write_facts
+from stacktune.report.text import as_typed
+from stacktune.resume import CONFIG, SPOOL, read_state
+from stacktune.tracking.registry import publish_leader
+from stacktune.tracking.store import check_store, store_for
+from stacktune.tracking.tracker import Tracker
 
 PATIENCE_S = 600.0
 

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from pipeline.ensemble.losers import drop_models, has_models
-from pipeline.errors import SearchError
-from pipeline.families.registry import get_family
-from pipeline.report.progress import snapshot_of
-from pipeline.report.screen import Snapshot
-from pipeline.report.text import as_typed
-from pipeline.search.engine import Search
-from pipeline.search.plan import SearchPlan
-from pipeline.session import Session, StopRequest
-from pipeline.trials.result import COMPLETED, TrialResult
+from stacktune.ensemble.losers import drop_models, has_models
+from stacktune.errors import SearchError
+from stacktune.families.registry import get_family
+from stacktune.report.progress import snapshot_of
+from stacktune.report.screen import Snapshot
+from stacktune.report.text import as_typed
+from stacktune.search.engine import Search
+from stacktune.search.plan import SearchPlan
+from stacktune.session import Session, StopRequest
+from stacktune.trials.result import COMPLETED, TrialResult
 
 LOOK_EVERY_S = 0.25
 IMPORTS_BEFORE_END_S = 8.0

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
-from pipeline.families.base import Cache, Config, Family, Job, Learner
-from pipeline.families.registry import all_families, get_family
-from pipeline.search.space import Architectures, load_space
+from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
+from stacktune.families.base import Cache, Config, Family, Job, Learner
+from stacktune.families.registry import all_families, get_family
+from stacktune.search.space import Architectures, load_space
 
 N_ROWS, N_TRAINED = 360, 280
 N_GAPPED = 1000
@@ -74,7 +74,7 @@ def make_job(kind: str, table: Table | None = None, **changed: Any) -> Job:
 
 
 def space_of(name: str) -> Any:
-    return importlib.import_module(f"search_spaces.{name}")
+    return importlib.import_module(f"stacktune.search_spaces.{name}")
 
 
 def default_of(name: str) -> Config:

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.config import RunConfig
-from pipeline.data.dataset import Dataset, load_dataset
-from pipeline.data.folds import make_folds
-from pipeline.data.table import Table
-from pipeline.ensemble.leader import Leader, build_leader, score_rows
-from pipeline.ensemble.leaderboard import build_leaderboard
-from pipeline.ensemble.rows import Leaderboard
-from pipeline.metrics import check_domain, get_metric
-from pipeline.search.plan import ClusterSize, plan_for_size
-from pipeline.search.space import load_space
-from pipeline.trials.attempt import Attempt
-from pipeline.trials.climb import Arena, Means, climb
-from pipeline.trials.result import COMPLETED, TrialResult, load_oof
-from pipeline.trials.trial import Trial
+from stacktune.config import RunConfig
+from stacktune.data.dataset import Dataset, load_dataset
+from stacktune.data.folds import make_folds
+from stacktune.data.table import Table
+from stacktune.ensemble.leader import Leader, build_leader, score_rows
+from stacktune.ensemble.leaderboard import build_leaderboard
+from stacktune.ensemble.rows import Leaderboard
+from stacktune.metrics import check_domain, get_metric
+from stacktune.search.plan import ClusterSize, plan_for_size
+from stacktune.search.space import load_space
+from stacktune.trials.attempt import Attempt
+from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.result import COMPLETED, TrialResult, load_oof
+from stacktune.trials.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def test_help_fits_into_80_columns_and_lists_every_flag():
 
 def test_help_imports_nothing_heavy():
     """Importing pandas alone takes half a second, Ray and torch several."""
-    code = "import sys, pipeline.cli; print(*sys.modules)"
+    code = "import sys, stacktune.cli; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "typer" in loaded
     heavy = {
@@ -146,7 +146,7 @@ def test_a_message_is_wrapped_to_the_terminal_between_words(tmp_path):
 def test_ctrl_c_is_one_line_and_status_130():
     code = "\n".join(
         [
-            "import pipeline.cli as cli",
+            "import stacktune.cli as cli",
             "@cli.app.command()",
             "def wait():",
             "    raise KeyboardInterrupt",
@@ -158,14 +158,14 @@ def test_ctrl_c_is_one_line_and_status_130():
 
 
 def test_our_own_mistakes_keep_their_traceback():
-    code = "\n".join(["import pipeline.cli as cli", "@cli.app.command()", "def fail():", "    1 / 0", "cli.main()"])
+    code = "\n".join(["import stacktune.cli as cli", "@cli.app.command()", "def fail():", "    1 / 0", "cli.main()"])
     result = stacktune("fail", command=(sys.executable, "-c", code))
     assert result.returncode == 1
     assert result.stderr.startswith("Traceback")
 
 
 def test_the_budget_counts_from_the_start_of_the_process():
-    code = "import time; time.sleep(0.7); from pipeline.cli import process_age_s; print(process_age_s())"
+    code = "import time; time.sleep(0.7); from stacktune.cli import process_age_s; print(process_age_s())"
     began = time.monotonic()
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     took = time.monotonic() - began
@@ -174,7 +174,7 @@ def test_the_budget_counts_from_the_start_of_the_process():
 
 def test_a_shell_that_becomes_the_command_does_not_use_up_its_budget():
     """bash -c "a && b" executes b in its own process, whose age the README's first command once paid for."""
-    code = "from pipeline import cli; import time; print(time.monotonic() - cli.STARTED_AT)"
+    code = "from stacktune import cli; import time; print(time.monotonic() - cli.STARTED_AT)"
     script = f'sleep 2.5; exec {sys.executable} -c "{code}"'
     printed = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
     assert 0 < float(printed) < 2

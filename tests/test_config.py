@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import DEMO_TARGET, RunConfig, load_config, parse_duration, to_yaml
-from pipeline.errors import ConfigError
+from stacktune.config import DEMO_TARGET, RunConfig, load_config, parse_duration, to_yaml
+from stacktune.errors import ConfigError
 
 TABLE = {"data": "table.parquet", "target": "y"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,11 +12,12 @@ from pathlib import Path
 import pytest
 from whole_runs import mixed_table
 
-ROOT = Path(__file__).parent.parent
+from stacktune.package import copy_package
+
 # A family whose every fit sleeps for ever, as one that waits for a lock would.
 SLEEPER = """
 import time
-from pipeline.families.base import Family
+from stacktune.families.base import Family
 
 class Learner:
     n_units = 0
@@ -32,9 +32,9 @@ FAMILY = Family("sleeper", "fit", lambda config: 1, Learner, lambda folder: None
 GREEDY = """
 import hashlib
 from threading import Thread
-from pipeline.families.base import Family
-from pipeline.families.linear import LinearLearner, load
-from search_spaces.linear import PORTFOLIO
+from stacktune.families.base import Family
+from stacktune.families.linear import LinearLearner, load
+from stacktune.search_spaces.linear import PORTFOLIO
 
 def burn():
     while True:
@@ -54,17 +54,17 @@ FAMILY = Family("greedy", "fit", lambda config: 1, Learner, load)
 SPACE = "from ray import tune\nSPACE = {'x': tune.uniform(0, 1)}\nPORTFOLIO = ({'x': 0.5},)\n"
 # Half a minute is what a first model is waited for; here five seconds.
 IMPATIENT = """
-import pipeline.search.engine
-pipeline.search.engine.HOPELESS_S = 5.0
-from pipeline.cli import main
+import stacktune.search.engine
+stacktune.search.engine.HOPELESS_S = 5.0
+from stacktune.cli import main
 main()
 """
 SLOW_SEARCHER = """
 import time
-from pipeline.search.sources import BayesianSource
+from stacktune.search.sources import BayesianSource
 ask = BayesianSource.ask
 BayesianSource.ask = lambda source, trial_id: time.sleep(10) or ask(source, trial_id)
-from pipeline.cli import main
+from stacktune.cli import main
 main()
 """
 
@@ -73,16 +73,15 @@ main()
 def copy(tmp_path_factory) -> Path:
     """The project with the families that keep no rules."""
     folder = tmp_path_factory.mktemp("copy")
-    for package in ("pipeline", "search_spaces"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    package = copy_package(folder)
     for name, family in (("sleeper", SLEEPER), ("greedy", GREEDY)):
-        (folder / "pipeline" / "families" / f"{name}.py").write_text(family)
-        (folder / "search_spaces" / f"{name}.py").write_text(SPACE)
+        (package / "families" / f"{name}.py").write_text(family)
+        (package / "search_spaces" / f"{name}.py").write_text(SPACE)
     mixed_table().to_parquet(folder / "table.parquet")
     return folder
 
 
-def run(copy: Path, *words: object, program: tuple[str, ...] = ("-m", "pipeline")) -> tuple[float, str, str, int]:
+def run(copy: Path, *words: object, program: tuple[str, ...] = ("-m", "stacktune")) -> tuple[float, str, str, int]:
     """Return the seconds that it took, what it said and its status."""
     started = time.monotonic()
     command = [sys.executable, *program, "run", "table.parquet", "--target", "diagnosis", *map(str, words)]

@@ -166,7 +166,7 @@ def test_the_same_seed_gives_the_same_leaderboard(run):
 
 def test_a_search_that_is_over_before_anybody_looked_is_among_the_phases(tmp_path):
     load_wine(as_frame=True).frame.to_parquet(tmp_path / "table.parquet")
-    patient = "import pipeline.watch; pipeline.watch.LOOK_EVERY_S = 200; from pipeline.cli import main; main()"
+    patient = "import stacktune.watch; stacktune.watch.LOOK_EVERY_S = 200; from stacktune.cli import main; main()"
     words = [
         "run",
         "table.parquet",
@@ -265,8 +265,8 @@ def test_a_run_that_is_asked_to_stop_ends_with_the_leader_that_it_has(tmp_path, 
 # The command, with a scheduler that breaks Tune once so many trials have ended.
 BREAKS_TUNE = """
 import sys
-from pipeline.cli import main
-from pipeline.search.scheduler import FamilyScheduler
+from stacktune.cli import main
+from stacktune.search.scheduler import FamilyScheduler
 
 def breaks(self, controller):
     if len(self._log.results()) >= n_ended:

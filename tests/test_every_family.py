@@ -33,10 +33,10 @@ from family_cases import (
     unlabelled,
 )
 
-from pipeline.data.table import REGRESSION
-from pipeline.families.base import Cache, Compute, Config
-from pipeline.families.registry import all_families, get_family
-from pipeline.search.space import load_space
+from stacktune.data.table import REGRESSION
+from stacktune.families.base import Cache, Compute, Config
+from stacktune.families.registry import all_families, get_family
+from stacktune.search.space import load_space
 
 
 @every_family
@@ -213,7 +213,7 @@ def test_every_parameter_matters(name: str, kind: str, parameter: str) -> None:
 @every_family
 def test_importing_it_does_not_import_its_library(name: str) -> None:
     code = (
-        f"import sys, pipeline.families.{name}\n"
+        f"import sys, stacktune.families.{name}\n"
         "heavy = {'lightgbm', 'xgboost', 'catboost', 'sklearn', 'scipy', 'torch', 'ray', 'mlflow', 'pyarrow'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )

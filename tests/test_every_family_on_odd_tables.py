@@ -24,9 +24,9 @@ from family_cases import (
     unlabelled,
 )
 
-from pipeline.data.table import REGRESSION, Table
-from pipeline.families.base import Predictor
-from pipeline.families.registry import get_family
+from stacktune.data.table import REGRESSION, Table
+from stacktune.families.base import Predictor
+from stacktune.families.registry import get_family
 
 
 @every_case

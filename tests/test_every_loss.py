@@ -13,14 +13,14 @@ import pytest
 from family_cases import CLOSE, N_ROWS, TASKS, assert_is_prediction, default_of, draw, extremes, few, grown, make_job
 from in_process import fit, write_table
 
-from pipeline.config import RunConfig
-from pipeline.data.dataset import load_dataset
-from pipeline.data.table import ABSOLUTE, PERCENTAGE, REGRESSION, SQUARED_LOG, Table
-from pipeline.driver import _arena
-from pipeline.families.base import Job
-from pipeline.families.registry import all_families, get_family
-from pipeline.metrics import METRICS
-from pipeline.search.space import load_space
+from stacktune.config import RunConfig
+from stacktune.data.dataset import load_dataset
+from stacktune.data.table import ABSOLUTE, PERCENTAGE, REGRESSION, SQUARED_LOG, Table
+from stacktune.driver import _arena
+from stacktune.families.base import Job
+from stacktune.families.registry import all_families, get_family
+from stacktune.metrics import METRICS
+from stacktune.search.space import load_space
 
 METRIC_OF = {ABSOLUTE: "mae", PERCENTAGE: "mape", SQUARED_LOG: "rmsle"}
 FITTING = [name for name in sorted(all_families()) if REGRESSION in get_family(name).tasks]

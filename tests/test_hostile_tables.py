@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_process import fit
 
-from pipeline.ensemble.leader import Leader
-from pipeline.errors import UserError
+from stacktune.ensemble.leader import Leader
+from stacktune.errors import UserError
 
 
 def leader_of(table: Hostile, folder: Path, families: tuple[str, ...]) -> Leader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,14 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.families.registry import NO_FAMILIES
+from stacktune.families.registry import NO_FAMILIES
 
 ROOT = Path(__file__).parent.parent
 
 # In reading order: a room imports only rooms before it. The table's vocabulary stands first, for all rooms speak it.
 ROOMS = (
     *(
+        "search_spaces",
         "errors",
+        "package",
         "seeds",
         "data.table",
         "domains",
@@ -33,7 +36,9 @@ ROOMS = (
     ),
     *("tracking", "report", "resume", "sync", "mirror", "session", "watch", "closing", "driver", "cli", "__main__"),
 )
-DOORS = {"ray": ("pipeline.search",), "mlflow": ("pipeline.tracking",), "pyarrow": ("pipeline.data",)}
+DOORS = {"ray": ("stacktune.search",), "mlflow": ("stacktune.tracking",), "pyarrow": ("stacktune.data",)}
+# What each folder is when it is imported.
+PACKAGES = {"pipeline": "stacktune", "search_spaces": "stacktune.search_spaces"}
 MAX_FUNCTION_LINES = 60
 MAX_FILE_LINES = 400
 ENTRIES = {
@@ -70,16 +75,16 @@ class Module:
     @property
     def place(self) -> int:
         """In reading order; search_spaces comes before every room."""
-        return ROOMS.index(self.room) if self.name.startswith("pipeline.") and self.room in ROOMS else -1
+        return ROOMS.index(self.room) if self.name.startswith("stacktune.") and self.room in ROOMS else -1
 
     @property
     def family(self) -> str | None:
         parts = self.name.split(".")
-        is_family = parts[:2] == ["pipeline", "families"] and len(parts) == 3
+        is_family = parts[:2] == ["stacktune", "families"] and len(parts) == 3
         return parts[2] if is_family and parts[2] not in NO_FAMILIES and parts[2][0] != "_" else None
 
     def where(self, line: int) -> str:
-        return f"{self.name.replace('.', '/')}.py:{line}"
+        return f"{self.path.relative_to(self.path.parents[len(self.name.split('.')) - 1])}:{line}"
 
 
 class House:
@@ -87,9 +92,10 @@ class House:
 
     def __init__(self, root: Path):
         self.modules = {}
-        for package in ("pipeline", "search_spaces"):
-            for path in sorted((root / package).rglob("*.py")):
-                name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        for folder, package in PACKAGES.items():
+            for path in sorted((root / folder).rglob("*.py")):
+                name = ".".join([package, *path.relative_to(root / folder).with_suffix("").parts])
+                name = name.removesuffix(".__init__")
                 self.modules[name] = Module(name, path)
 
     def imports(self, module: Module) -> Iterator[Import]:
@@ -109,11 +115,11 @@ class House:
 
 
 def law_1_rooms(house: House) -> list[str]:
-    """Every module of the pipeline belongs to a room of the plan."""
+    """Every module of the package belongs to a room of the plan."""
     return [
         f"law 1, rooms: {module.name} lies in no room of the plan; put it into one, or into ROOMS and the README"
         for module in house.modules.values()
-        if module.name.startswith("pipeline.") and module.room not in ROOMS
+        if module.name.startswith("stacktune.") and module.room not in ROOMS
     ]
 
 
@@ -122,10 +128,10 @@ def law_1_order(house: House) -> list[str]:
     broken = []
     for module in house.modules.values():
         for found in house.imports(module):
-            if not found.target.startswith("pipeline") or module.name == "pipeline":
+            if not found.target.startswith("stacktune") or module.name == "stacktune":
                 continue
             target = house.modules.get(found.target)
-            if target is not None and target.name != "pipeline" and target.place > module.place:
+            if target is not None and target.name != "stacktune" and target.place > module.place:
                 broken.append(f"law 1, order of rooms: {module.where(found.line)} imports {found.target}")
     return broken
 
@@ -171,7 +177,7 @@ def law_2_doors(house: House) -> list[str]:
             system = found.target.partition(".")[0]
             if system not in DOORS or any(f"{module.name}.".startswith(f"{door}.") for door in DOORS[system]):
                 continue
-            if system == "ray" and module.name.startswith("search_spaces.") and _is_tune(found.target):
+            if system == "ray" and module.name.startswith("stacktune.search_spaces.") and _is_tune(found.target):
                 continue
             broken.append(f"law 2, one door: {module.where(found.line)} imports {found.target}, see {DOORS[system][0]}")
     return broken
@@ -196,7 +202,7 @@ def law_2_families(house: House) -> list[str]:
 
 def _is_light(target: str) -> bool:
     top = target.partition(".")[0]
-    return top in sys.stdlib_module_names or top in ("numpy", "pipeline")
+    return top in sys.stdlib_module_names or top in ("numpy", "stacktune")
 
 
 def law_3_clocks(house: House) -> list[str]:
@@ -204,7 +210,7 @@ def law_3_clocks(house: House) -> list[str]:
     return [
         f"law 3, families see no clock: {module.where(found.line)} imports {found.target}"
         for module in house.modules.values()
-        if module.name.startswith("pipeline.families.")
+        if module.name.startswith("stacktune.families.")
         for found in house.imports(module)
         if found.target.partition(".")[0] in ("time", "datetime")
     ]
@@ -218,7 +224,7 @@ def law_6_one_boundary(house: House) -> list[str]:
         for node in ast.walk(module.tree)
         if isinstance(node, ast.ExceptHandler) and _is_broad(node)
     ]
-    inside = [pair for pair in found if pair[0].name.startswith("pipeline.trials.")]
+    inside = [pair for pair in found if pair[0].name.startswith("stacktune.trials.")]
     broken = [pair for pair in found if pair not in inside[:1]]
     return [f"law 6, one `except Exception`: {module.where(node.lineno)}" for module, node in broken]
 
@@ -248,18 +254,19 @@ def test_the_house_keeps(law):
 
 def test_the_walk_sees_the_house():
     house = House(ROOT)
-    assert {"pipeline.cli", "pipeline.data.table", "pipeline.families.base", "pipeline.errors"} <= set(house.modules)
-    targets = {found.target for found in house.imports(house.modules["pipeline.cli"])}
-    assert {"pipeline.errors", "pipeline.config", "typer.core"} <= targets
+    seen = {"stacktune.cli", "stacktune.data.table", "stacktune.families.base", "stacktune.search_spaces.mlp"}
+    assert seen <= set(house.modules)
+    targets = {found.target for found in house.imports(house.modules["stacktune.cli"])}
+    assert {"stacktune.errors", "stacktune.config", "typer.core"} <= targets
 
 
 BREACHES = {
     "law_1_rooms": {"pipeline/attic.py": ""},
-    "law_1_order": {"pipeline/errors.py": "def f():\n    from pipeline import driver", "pipeline/driver.py": ""},
-    "law_1_cycles": {"pipeline/data/a.py": "from . import b", "pipeline/data/b.py": "import pipeline.data.a"},
+    "law_1_order": {"pipeline/errors.py": "def f():\n    from stacktune import driver", "pipeline/driver.py": ""},
+    "law_1_cycles": {"pipeline/data/a.py": "from . import b", "pipeline/data/b.py": "import stacktune.data.a"},
     "law_1_inits": {"pipeline/data/__init__.py": "def f(): ..."},
     "law_2_doors": {"pipeline/report/x.py": "def f():\n    import mlflow.tracking"},
-    "law_2_families": {"pipeline/families/x.py": "from pipeline.families import y", "pipeline/families/y.py": ""},
+    "law_2_families": {"pipeline/families/x.py": "from stacktune.families import y", "pipeline/families/y.py": ""},
     "law_3_clocks": {"pipeline/families/x.py": "from time import monotonic"},
     "law_6_one_boundary": {"pipeline/data/x.py": "try:\n    1\nexcept (OSError, Exception):\n    2"},
 }
@@ -308,6 +315,12 @@ def _code_lines(path: Path) -> set[int]:
     with path.open("rb") as file:
         tokens = [token for token in tokenize.tokenize(file.readline) if token.type not in empty]
     return {line for token in tokens[1:] for line in range(token.start[0], token.end[0] + 1)}
+
+
+def test_every_package_is_installed():
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {name for name, module in House(ROOT).modules.items() if module.path.name == "__init__.py"}
+    assert set(packages) == found
 
 
 def test_nothing_lies_at_the_top_that_is_not_in_the_plan():

@@ -8,8 +8,8 @@ import sklearn.metrics as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import ConfigError
-from pipeline.metrics import (
+from stacktune.errors import ConfigError
+from stacktune.metrics import (
     METRICS,
     WORST,
     check_domain,

@@ -20,9 +20,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 from whole_runs import STACKTUNE, mixed_table, stacktune
 
-from pipeline.errors import ConfigError
-from pipeline.mirror import Mirror, fetch_run
-from pipeline.resume import JOURNAL, STATE, TRIALS
+from stacktune.errors import ConfigError
+from stacktune.mirror import Mirror, fetch_run
+from stacktune.resume import JOURNAL, STATE, TRIALS
 
 BUCKET = "runs"
 

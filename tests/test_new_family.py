@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
+from stacktune.package import copy_package
+
 TESTS = Path(__file__).parent
-ROOT = TESTS.parent
 ADDED = TESTS / "new_family"
 
 
@@ -22,13 +23,12 @@ ADDED = TESTS / "new_family"
 def copy(tmp_path_factory) -> Path:
     """The project with one family more."""
     folder = tmp_path_factory.mktemp("copy")
-    quiet = shutil.ignore_patterns("__pycache__")
-    for package in ("pipeline", "search_spaces"):
-        shutil.copytree(ROOT / package, folder / package, ignore=quiet)
-    before = {path.relative_to(folder) for path in folder.rglob("*.py")}
-    shutil.copytree(ADDED, folder, dirs_exist_ok=True, ignore=quiet)
-    after = {path.relative_to(folder) for path in folder.rglob("*.py")}
-    assert after - before == {Path("search_spaces/naive_bayes.py"), Path("pipeline/families/naive_bayes.py")}
+    package = copy_package(folder)
+    before = set(package.rglob("*.py"))
+    for added, target in (("pipeline", package), ("search_spaces", package / "search_spaces")):
+        shutil.copytree(ADDED / added, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    after = set(package.rglob("*.py"))
+    assert after - before == {package / "search_spaces" / "naive_bayes.py", package / "families" / "naive_bayes.py"}
     return folder
 
 
@@ -63,10 +63,10 @@ def test_a_run_tries_it_and_its_leader_predicts(copy):
         "--folds",
         "3",
     ]
-    python(copy, "-m", "pipeline", *words, "--output", "runs/iris")
+    python(copy, "-m", "stacktune", *words, "--output", "runs/iris")
     facts = json.loads((copy / "runs" / "iris" / "run.json").read_text())
     assert facts["metric"] == "log_loss"
     assert facts["cv_score"] < 0.3, "on a table that naive Bayes is known to suit"
-    python(copy, "-m", "pipeline", "predict", "runs/iris", "iris.parquet")
+    python(copy, "-m", "stacktune", "predict", "runs/iris", "iris.parquet")
     predicted = pd.read_parquet(copy / "predictions.parquet")
     assert (predicted["prediction"] == frame["target"]).mean() > 0.9

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,15 +13,16 @@ import pytest
 from ray._private.utils import get_system_memory, get_used_memory
 from whole_runs import mixed_table
 
-ROOT = Path(__file__).parent.parent
+from stacktune.package import copy_package
+
 # A family that takes more than there is where it learns from more rows than it is told: at once, or by filling it.
 GLUTTON = """
 import os
 import time
 import numpy as np
-from pipeline.families.base import Family
-from pipeline.families.linear import LinearLearner, load
-from search_spaces.linear import PORTFOLIO
+from stacktune.families.base import Family
+from stacktune.families.linear import LinearLearner, load
+from stacktune.search_spaces.linear import PORTFOLIO
 
 class Learner(LinearLearner):
     def __init__(self, job, config):
@@ -53,17 +53,16 @@ BUDGET = ("--time-budget", "170s", "--families", "glutton", "--max-trials", "2")
 def copy(tmp_path_factory) -> Path:
     """The project with the family that takes too much, but for one trial not of half of each fold's 379 rows."""
     folder = tmp_path_factory.mktemp("copy")
-    for package in ("pipeline", "search_spaces"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "pipeline" / "families" / "glutton.py").write_text(GLUTTON)
-    (folder / "search_spaces" / "glutton.py").write_text(SPACE)
+    package = copy_package(folder)
+    (package / "families" / "glutton.py").write_text(GLUTTON)
+    (package / "search_spaces" / "glutton.py").write_text(SPACE)
     mixed_table().to_parquet(folder / "table.parquet")
     return folder
 
 
 def run(copy: Path, output: str, *more: str, n_completed: int, **env: str) -> tuple[pd.DataFrame, str]:
     """Return the leaderboard by trial, and what was said."""
-    command = [sys.executable, "-m", "pipeline", "run", "table.parquet", "--target", "diagnosis", "--folds", "3"]
+    command = [sys.executable, "-m", "stacktune", "run", "table.parquet", "--target", "diagnosis", "--folds", "3"]
     words = ["--max-trials", "4", "--output", output, *more]
     everything = {**os.environ, "PYTHONPATH": str(copy), **env}
     ended = subprocess.run([*command, *words], cwd=copy, env=everything, capture_output=True, text=True, timeout=300)

@@ -8,7 +8,7 @@ import pytest
 from in_process import auc, fit
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from stacktune.cli import app
 
 
 def _table(seed: int, n_rows: int, n_codes: int) -> pd.DataFrame:

@@ -17,11 +17,11 @@ import pytest
 from mlflow.tracking import MlflowClient
 from whole_runs import STACKTUNE, mixed_table, rays, stacktune
 
-from pipeline.config import RunConfig
-from pipeline.data.lines import read_lines
-from pipeline.ensemble.leader import MODEL_FORMAT
-from pipeline.errors import ConfigError
-from pipeline.resume import RunState, resume_config, write_config
+from stacktune.config import RunConfig
+from stacktune.data.lines import read_lines
+from stacktune.ensemble.leader import MODEL_FORMAT
+from stacktune.errors import ConfigError
+from stacktune.resume import RunState, resume_config, write_config
 
 FAMILIES = "lightgbm,xgboost,linear,extra_trees"
 TRIALS = ["--max-trials", "12", "--families", FAMILIES, "--folds", "3", "--seed", "1", "--weight", "weight"]

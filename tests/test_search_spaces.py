@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.families.registry import all_families
-from pipeline.search.space import Architectures, load_space
+from stacktune.families.registry import all_families
+from stacktune.search.space import Architectures, load_space
 
 NAMES = sorted(all_families())
 every_space = pytest.mark.parametrize("name", NAMES)
 
 
 def space_of(name: str) -> Any:
-    return importlib.import_module(f"search_spaces.{name}")
+    return importlib.import_module(f"stacktune.search_spaces.{name}")
 
 
 def entries() -> list[Any]:

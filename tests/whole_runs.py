@@ -11,7 +11,7 @@ import pandas as pd
 import psutil
 from sklearn.datasets import load_breast_cancer
 
-STACKTUNE = [sys.executable, "-m", "pipeline"]
+STACKTUNE = [sys.executable, "-m", "stacktune"]
 
 
 def stacktune(*words: object, cwd: Path, timeout_s: float = 240) -> subprocess.CompletedProcess:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.data.values import truth_of
+from stacktune.data.values import truth_of
 
 _TRUTHS = {"True", "False"}
 

@@ -10,10 +10,10 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from pipeline.data.dates import PARTS, Known, counts_near, date_part, day_of, held_range, seconds_near
-from pipeline.data.number_text import Spelling, is_missing, spelled_numbers
-from pipeline.data.scale import Scale
-from pipeline.data.values import (
+from stacktune.data.dates import PARTS, Known, counts_near, date_part, day_of, held_range, seconds_near
+from stacktune.data.number_text import Spelling, is_missing, spelled_numbers
+from stacktune.data.scale import Scale
+from stacktune.data.values import (
     BOOLEAN,
     DATETIME,
     NUMERIC,
@@ -24,7 +24,7 @@ from pipeline.data.values import (
     seconds_of,
     truth_of,
 )
-from pipeline.errors import DataError
+from stacktune.errors import DataError
 
 __all__ = ["PARTS", "Column"]
 

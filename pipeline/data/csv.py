@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyarrow import csv
 
-from pipeline.data.csv_dialect import Dialect, sniff
-from pipeline.data.csv_types import (
+from stacktune.data.csv_dialect import Dialect, sniff
+from stacktune.data.csv_types import (
     NULL_MARKERS,
     as_known,
     has_leading_zeros,
@@ -21,10 +21,10 @@ from pipeline.data.csv_types import (
     nulled,
     with_decimal_comma,
 )
-from pipeline.data.expected import Expected
-from pipeline.data.files import Files, check_names, first_line
-from pipeline.data.notes import counted
-from pipeline.errors import DataError
+from stacktune.data.expected import Expected
+from stacktune.data.files import Files, check_names, first_line
+from stacktune.data.notes import counted
+from stacktune.errors import DataError
 
 _BLOCK_BYTES = 1 << 22
 _COMMAS = "read the commas in {} as decimal marks, and points beside them as marks of thousands"

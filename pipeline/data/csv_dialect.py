@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from itertools import islice
 
-from pipeline.data.files import Files
-from pipeline.errors import DataError
+from stacktune.data.files import Files
+from stacktune.errors import DataError
 
 # Among separators that fit equally well, the first: commas stand in numbers and sentences too, tabs hardly anywhere.
 SEPARATORS = ("\t", "|", ";", ",")

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from pipeline.data.values import text_of
+from stacktune.data.values import text_of
 
 NULL_MARKERS = frozenset(csv.ConvertOptions().null_values)
 _CASTS = (

@@ -12,20 +12,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.config import DEMO, DEMO_TARGET, RunConfig
-from pipeline.data.duplicates import copies_of_raw, n_known
-from pipeline.data.expected import Expected
-from pipeline.data.files import find_files, without_secrets
-from pipeline.data.folds import FEWEST_FOLDS, held_out_together
-from pipeline.data.leaks import leak_notes
-from pipeline.data.memory import check_fits
-from pipeline.data.number_text import DECIMAL_COMMA
-from pipeline.data.positive import with_positive_class
-from pipeline.data.read import Source, read_source, release_memory, size_of
-from pipeline.data.sample import Sample
-from pipeline.data.schema import Schema, infer_schema
-from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
-from pipeline.data.target import (
+from stacktune.config import DEMO, DEMO_TARGET, RunConfig
+from stacktune.data.duplicates import copies_of_raw, n_known
+from stacktune.data.expected import Expected
+from stacktune.data.files import find_files, without_secrets
+from stacktune.data.folds import FEWEST_FOLDS, held_out_together
+from stacktune.data.leaks import leak_notes
+from stacktune.data.memory import check_fits
+from stacktune.data.number_text import DECIMAL_COMMA
+from stacktune.data.positive import with_positive_class
+from stacktune.data.read import Source, read_source, release_memory, size_of
+from stacktune.data.sample import Sample
+from stacktune.data.schema import Schema, infer_schema
+from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
+from stacktune.data.target import (
     check_class_sizes,
     check_magnitude,
     encode_target,
@@ -36,9 +36,9 @@ from pipeline.data.target import (
     unknown_said,
     without_rare_classes,
 )
-from pipeline.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
-from pipeline.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
-from pipeline.errors import DataError, nearest
+from stacktune.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
+from stacktune.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
+from stacktune.errors import DataError, nearest
 
 __all__ = ["Dataset", "demo_frame", "infer_task", "load_dataset"]
 

@@ -12,8 +12,8 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
-from pipeline.data.number_text import is_missing
-from pipeline.data.values import coded_text, seconds_of
+from stacktune.data.number_text import is_missing
+from stacktune.data.values import coded_text, seconds_of
 
 COMPACT = "%Y%m%d"
 # Where the day and the month cannot be told apart, the format that comes first is taken: the month leads before a slash

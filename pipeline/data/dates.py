@@ -10,10 +10,10 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from pipeline.data.date_text import COMPACT, seconds_of_text, seconds_written
-from pipeline.data.number_text import is_missing
-from pipeline.data.scale import core_of
-from pipeline.data.values import numbers_of, seconds_of
+from stacktune.data.date_text import COMPACT, seconds_of_text, seconds_written
+from stacktune.data.number_text import is_missing
+from stacktune.data.scale import core_of
+from stacktune.data.values import numbers_of, seconds_of
 
 PARTS = ("month", "weekday", "hour")
 _DAY_S = 86_400

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow.dataset as ds
 
-from pipeline.data.files import first_line
-from pipeline.errors import DataError
+from stacktune.data.files import first_line
+from stacktune.errors import DataError
 
 
 def open_delta(shown: str, uri: str) -> ds.Dataset:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from pipeline.data.spread import evenly_spread
-from pipeline.data.table import Table
+from stacktune.data.spread import evenly_spread
+from stacktune.data.table import Table
 
 _SEED = 20_201
 _N_LOOKED_AT = 10_000

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.data.schema import Schema
+from stacktune.data.schema import Schema
 
 
 @dataclass(frozen=True)

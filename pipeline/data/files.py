@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from pipeline.data.lake import is_delta
-from pipeline.errors import DataError, nearest
+from stacktune.data.lake import is_delta
+from stacktune.errors import DataError, nearest
 
 _PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 _CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")

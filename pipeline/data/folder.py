@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from pipeline.data.delta import open_delta
-from pipeline.data.files import Files, check_names, first_line
-from pipeline.errors import DataError
+from stacktune.data.delta import open_delta
+from stacktune.data.files import Files, check_names, first_line
+from stacktune.errors import DataError
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,17}")
 # INT96, in which Spark and Hive write dates, counts nanoseconds of a day: as nanoseconds since 1970 the years before

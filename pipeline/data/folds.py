@@ -8,10 +8,10 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from pipeline.data.duplicates import copies_of
-from pipeline.data.table import Table, Task
-from pipeline.errors import DataError
-from pipeline.seeds import derive_seed
+from stacktune.data.duplicates import copies_of
+from stacktune.data.table import Table, Task
+from stacktune.errors import DataError
+from stacktune.seeds import derive_seed
 
 FEWEST_FOLDS = 2
 # A plain holdout: its share of the rows, and the number of rows that say enough.

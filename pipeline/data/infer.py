@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.data.column import PARTS, Column
-from pipeline.data.date_text import find_format, seconds_of_text
-from pipeline.data.dates import date_part, day_of, far_ranges, held_range, iso_dates, range_of_dates
-from pipeline.data.notes import counted, missing_note
-from pipeline.data.number_text import Reading, read_numbers
-from pipeline.data.scale import Scale, scale_of
-from pipeline.data.values import (
+from stacktune.data.column import PARTS, Column
+from stacktune.data.date_text import find_format, seconds_of_text
+from stacktune.data.dates import date_part, day_of, far_ranges, held_range, iso_dates, range_of_dates
+from stacktune.data.notes import counted, missing_note
+from stacktune.data.number_text import Reading, read_numbers
+from stacktune.data.scale import Scale, scale_of
+from stacktune.data.values import (
     BOOLEAN,
     DATETIME,
     NUMERIC,

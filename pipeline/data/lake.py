@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pipeline.errors import DataError
+from stacktune.errors import DataError
 
 _LOGS = {
     "Delta": re.compile(r"(?P<table>.*?)/?_delta_log/[^/]+"),

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from scipy.stats import rankdata
 
-from pipeline.data.orders import ordering_features
-from pipeline.data.spread import evenly_spread
-from pipeline.data.table import Table, Task
+from stacktune.data.orders import ordering_features
+from stacktune.data.spread import evenly_spread
+from stacktune.data.table import Table, Task
 
 # Fewer rows agree by chance.
 _FEWEST_ROWS = 20

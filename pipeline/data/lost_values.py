@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.data.column import Column
-from pipeline.data.notes import listed
-from pipeline.data.number_text import is_missing
-from pipeline.data.values import NUMERIC, coded_text, content_of, numbers_of
+from stacktune.data.column import Column
+from stacktune.data.notes import listed
+from stacktune.data.number_text import is_missing
+from stacktune.data.values import NUMERIC, coded_text, content_of, numbers_of
 
 # Levels never seen may be new by chance, unless nearly all of many are. What is no number, or no date, never is; but a
 # few such values were let pass in training, too.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.errors import DataError
+from stacktune.errors import DataError
 
 # All processes of a run on a million rows of 50 columns, beyond the 1.1 GB that they take on a tiny table
 # (tests/benchmarks/memory.py, two cores).

@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 import pandas as pd
 
-from pipeline.data.column import Column
-from pipeline.errors import DataError, nearest
+from stacktune.data.column import Column
+from stacktune.errors import DataError, nearest
 
 # How alike two names are, of 1, for one to be taken as a misspelling of the other.
 _ALIKE = 0.8

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from pipeline.data.values import coded_text, numbers_of
+from stacktune.data.values import coded_text, numbers_of
 
 # What spreadsheets, statistics programs, databases and people write where there is no value.
 _MISSING = frozenset(

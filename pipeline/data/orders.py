@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import rankdata
 
-from pipeline.data.spread import evenly_spread
-from pipeline.data.table import Table, Task
+from stacktune.data.spread import evenly_spread
+from stacktune.data.table import Table, Task
 
 # Of honest features hardly any comes so far alone.
 _LEAST_ORDER = 0.999

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.data.class_text import is_number, respelled
-from pipeline.data.table import BINARY, Task
-from pipeline.errors import DataError, nearest
+from stacktune.data.class_text import is_number, respelled
+from stacktune.data.table import BINARY, Task
+from stacktune.errors import DataError, nearest
 
 # Pairs of which the first affirms. Numbers need none: the larger is positive, as scikit-learn has it.
 _PAIRS = (

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.data.arrow_types import is_plain, to_frame
-from pipeline.data.csv import read_csv
-from pipeline.data.expected import Expected
-from pipeline.data.files import Files, check_names, check_present, find_files, first_line, without_secrets
-from pipeline.data.folder import open_file, open_parquet
-from pipeline.data.notes import counted
-from pipeline.data.sample import Sample, draw_sample
-from pipeline.data.schema import Schema
-from pipeline.errors import DataError, DataWarning
+from stacktune.data.arrow_types import is_plain, to_frame
+from stacktune.data.csv import read_csv
+from stacktune.data.expected import Expected
+from stacktune.data.files import Files, check_names, check_present, find_files, first_line, without_secrets
+from stacktune.data.folder import open_file, open_parquet
+from stacktune.data.notes import counted
+from stacktune.data.sample import Sample, draw_sample
+from stacktune.data.schema import Schema
+from stacktune.errors import DataError, DataWarning
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _CSV_NOTE = "CSV is slower to read than Parquet, and its column types are guesses"

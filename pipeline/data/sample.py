@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from pipeline.data.arrow_types import is_plain, plain
-from pipeline.data.folds import held_out_rows
-from pipeline.data.spread import evenly_spread
-from pipeline.data.table import REGRESSION, Task
-from pipeline.data.target import MAX_NUMERIC_CLASSES
-from pipeline.data.target_text import find_writing
-from pipeline.data.values import text_of
-from pipeline.seeds import derive_seed
+from stacktune.data.arrow_types import is_plain, plain
+from stacktune.data.folds import held_out_rows
+from stacktune.data.spread import evenly_spread
+from stacktune.data.table import REGRESSION, Task
+from stacktune.data.target import MAX_NUMERIC_CLASSES
+from stacktune.data.target_text import find_writing
+from stacktune.data.values import text_of
+from stacktune.seeds import derive_seed
 
 # A target of more values than this, or of floats, is sampled without regard to them; and one of more whole numbers than
 # make classes of them, unless classes are asked for.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.data.spread import evenly_spread
+from stacktune.data.spread import evenly_spread
 
 # Within these, numbers are left as they are: scikit-learn's trees take two for the same that are less than 1e-7 apart
 # (FEATURE_THRESHOLD in its tree/_partitioner.pyx), and sums and squares need room below the end of float32, 3e38.

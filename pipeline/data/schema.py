@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.data.column import Column
-from pipeline.data.infer import infer_columns
-from pipeline.data.lost_values import losses_said, lost_share
-from pipeline.data.names import left_out_said, positions_of, with_named_index
-from pipeline.data.number_text import Spelling
-from pipeline.data.scale import Scale
-from pipeline.data.table import Table
-from pipeline.errors import DataWarning
+from stacktune.data.column import Column
+from stacktune.data.infer import infer_columns
+from stacktune.data.lost_values import losses_said, lost_share
+from stacktune.data.names import left_out_said, positions_of, with_named_index
+from stacktune.data.number_text import Spelling
+from stacktune.data.scale import Scale
+from stacktune.data.table import Table
+from stacktune.errors import DataWarning
 
 _FLOAT32_MAX = np.finfo(np.float32).max
 

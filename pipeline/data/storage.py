@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from pipeline.data.archive import pack, unpack
-from pipeline.data.files import first_line, resolve, without_secrets
-from pipeline.errors import ConfigError
+from stacktune.data.archive import pack, unpack
+from stacktune.data.files import first_line, resolve, without_secrets
+from stacktune.errors import ConfigError
 
 _ARCHIVE = ".tar"
 _BLOCK = 8 * 2**20  # each read of a store is a request

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.data.class_text import respelled
-from pipeline.data.folds import FEWEST_FOLDS
-from pipeline.data.number_text import is_missing, looks_like_number
-from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Task
-from pipeline.data.values import (
+from stacktune.data.class_text import respelled
+from stacktune.data.folds import FEWEST_FOLDS
+from stacktune.data.number_text import is_missing, looks_like_number
+from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Task
+from stacktune.data.values import (
     BOOLEAN,
     DATETIME,
     NUMERIC,
@@ -24,7 +24,7 @@ from pipeline.data.values import (
     seconds_of,
     truth_of,
 )
-from pipeline.errors import DataError
+from stacktune.errors import DataError
 
 # Whole numbers with no more levels than this are grades or labels more often than amounts.
 MAX_NUMERIC_CLASSES = 20

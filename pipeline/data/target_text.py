@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.data.dates import iso_dates
-from pipeline.data.notes import missing_note
-from pipeline.data.number_text import DECIMAL_COMMA, Spelling, is_missing, read_numbers, spelled_numbers
-from pipeline.data.table import REGRESSION, Task
-from pipeline.data.target import MAX_SPELLED_CLASSES
-from pipeline.data.values import TEXT, are_durations, coded_text, content_of, numbers_of, seconds_of
+from stacktune.data.dates import iso_dates
+from stacktune.data.notes import missing_note
+from stacktune.data.number_text import DECIMAL_COMMA, Spelling, is_missing, read_numbers, spelled_numbers
+from stacktune.data.table import REGRESSION, Task
+from stacktune.data.target import MAX_SPELLED_CLASSES
+from stacktune.data.values import TEXT, are_durations, coded_text, content_of, numbers_of, seconds_of
 
 _NUMBERS, _DATES, _DURATIONS = "numbers", "dates, in seconds since 1970", "times or durations, in seconds"
 _N_EXAMPLES = 3

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pipeline.data.read import Source
-from pipeline.data.values import NUMERIC, content_of, numbers_of
-from pipeline.errors import DataError
+from stacktune.data.read import Source
+from stacktune.data.values import NUMERIC, content_of, numbers_of
+from stacktune.errors import DataError
 
 # A column that is there only while the rows of a sample are chosen among, and only if they do not weigh the same.
 SAMPLE_WEIGHT = "__sample_weight__"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.errors import ConfigError, DataError
+from stacktune.errors import ConfigError, DataError
 
 ENDINGS = (".parquet", ".csv")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.metrics import WORST
-from pipeline.trials.result import COMPLETED, TrialResult
+from stacktune.metrics import WORST
+from stacktune.trials.result import COMPLETED, TrialResult
 
 MOST_CANDIDATES = 15
 

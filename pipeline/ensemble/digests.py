@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError
+from stacktune.errors import DataError
 
 
 def digests_of(folder: Path) -> dict[str, str]:

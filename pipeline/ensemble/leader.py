@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.data.schema import Schema
-from pipeline.data.table import Table, Task
-from pipeline.ensemble.blend import Blend
-from pipeline.ensemble.digests import check_digests, digest_of, digests_of
-from pipeline.ensemble.losers import has_models
-from pipeline.ensemble.member import Member, load_member, predict_members
-from pipeline.ensemble.rows import Leaderboard, LeaderboardRow
-from pipeline.errors import DataError
-from pipeline.metrics import Metric, decide, metrics_for
-from pipeline.trials.result import TrialResult
+from stacktune.data.schema import Schema
+from stacktune.data.table import Table, Task
+from stacktune.ensemble.blend import Blend
+from stacktune.ensemble.digests import check_digests, digest_of, digests_of
+from stacktune.ensemble.losers import has_models
+from stacktune.ensemble.member import Member, load_member, predict_members
+from stacktune.ensemble.rows import Leaderboard, LeaderboardRow
+from stacktune.errors import DataError
+from stacktune.metrics import Metric, decide, metrics_for
+from stacktune.trials.result import TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.data.dataset import Dataset
+    from stacktune.data.dataset import Dataset
 
 _MANIFEST, _MEMBERS = "leader.json", "members"
 # Rises whenever models that an earlier stacktune wrote can no longer be read, a leader's or a trial's.

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.data.folds import Folds
-from pipeline.data.table import Task
-from pipeline.ensemble.blend import SINGLE, Blend
-from pipeline.ensemble.candidates import MOST_CANDIDATES, Costs, affordable_us, eligible, nested_candidates
-from pipeline.ensemble.nested import Evidence, gather, greedy, nested_scores, stacked, thresholds_of
-from pipeline.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
-from pipeline.ensemble.subsample import MOST_ROWS
-from pipeline.ensemble.thinning import cost_us, deal_folds, enough_models
-from pipeline.metrics import WORST, Metric, is_defined, metrics_for
-from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
+from stacktune.data.folds import Folds
+from stacktune.data.table import Task
+from stacktune.ensemble.blend import SINGLE, Blend
+from stacktune.ensemble.candidates import MOST_CANDIDATES, Costs, affordable_us, eligible, nested_candidates
+from stacktune.ensemble.nested import Evidence, gather, greedy, nested_scores, stacked, thresholds_of
+from stacktune.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
+from stacktune.ensemble.subsample import MOST_ROWS
+from stacktune.ensemble.thinning import cost_us, deal_folds, enough_models
+from stacktune.metrics import WORST, Metric, is_defined, metrics_for
+from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
 # The numbers of candidates to choose from, by the time that is left.
 _N_CANDIDATES = (MOST_CANDIDATES, 10, 6, 4, 2)

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.ensemble.candidates import MOST_CANDIDATES, eligible
-from pipeline.families.registry import get_family
-from pipeline.trials.result import TrialResult
+from stacktune.ensemble.candidates import MOST_CANDIDATES, eligible
+from stacktune.families.registry import get_family
+from stacktune.trials.result import TrialResult
 
 # Candidates are chosen without one fold or another too, which moves a trial by some places, never by so many.
 N_KEPT, N_KEPT_A_FAMILY = 2 * MOST_CANDIDATES, 3

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.data.table import Table
-from pipeline.errors import DataError
-from pipeline.families.base import Predictor
-from pipeline.families.registry import get_family
+from stacktune.data.table import Table
+from stacktune.errors import DataError
+from stacktune.families.base import Predictor
+from stacktune.families.registry import get_family
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.data.folds import Folds
-from pipeline.data.table import BINARY, SQUARED, Task
-from pipeline.ensemble.blend import AVERAGE, Blend
-from pipeline.ensemble.candidates import Costs
-from pipeline.ensemble.selection import Block, Judge, select_nested
-from pipeline.ensemble.stacker import fit_stack
-from pipeline.ensemble.subsample import rows_to_learn_on
-from pipeline.metrics import Metric, best_threshold, metrics_for, threshold_counts
-from pipeline.seeds import derive_seed
+from stacktune.data.folds import Folds
+from stacktune.data.table import BINARY, SQUARED, Task
+from stacktune.ensemble.blend import AVERAGE, Blend
+from stacktune.ensemble.candidates import Costs
+from stacktune.ensemble.selection import Block, Judge, select_nested
+from stacktune.ensemble.stacker import fit_stack
+from stacktune.ensemble.subsample import rows_to_learn_on
+from stacktune.metrics import Metric, best_threshold, metrics_for, threshold_counts
+from stacktune.seeds import derive_seed
 
 
 @dataclass(frozen=True)

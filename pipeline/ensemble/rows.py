@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeline.data.table import BINARY, Task
-from pipeline.ensemble.blend import Blend
-from pipeline.ensemble.thinning import Deal
-from pipeline.errors import SearchError
-from pipeline.metrics import Metric, metrics_for
-from pipeline.trials.result import COMPLETED
+from stacktune.data.table import BINARY, Task
+from stacktune.ensemble.blend import Blend
+from stacktune.ensemble.thinning import Deal
+from stacktune.errors import SearchError
+from stacktune.metrics import Metric, metrics_for
+from stacktune.trials.result import COMPLETED
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.metrics import METRICS, WORST, Metric, best_threshold, threshold_counts
+from stacktune.metrics import METRICS, WORST, Metric, best_threshold, threshold_counts
 
 # Decisions change in steps; this much of the log loss orders what decides alike and hardly moves what does not.
 _LOG_LOSS_SHARE = 0.01

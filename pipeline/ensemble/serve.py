@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.ensemble.leader import Leader
-from pipeline.errors import DataError
+from stacktune.ensemble.leader import Leader
+from stacktune.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
-from pipeline.ensemble.blend import STACK, Blend, log_probabilities
-from pipeline.ensemble.selection import NEGLIGIBLE
-from pipeline.families.losses import inverse_size, relative_weight, scaled, unit_of, weighted_median
+from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
+from stacktune.ensemble.blend import STACK, Blend, log_probabilities
+from stacktune.ensemble.selection import NEGLIGIBLE
+from stacktune.families.losses import inverse_size, relative_weight, scaled, unit_of, weighted_median
 
 SPREAD = 0.3
 _BIAS_SPREAD = 1.0

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.ensemble.blend import SINGLE, Blend
-from pipeline.ensemble.leader import Leader, build_leader
-from pipeline.ensemble.rows import TRIAL, Leaderboard, LeaderboardRow
-from pipeline.families.base import Job
-from pipeline.families.registry import get_family
-from pipeline.metrics import Metric
-from pipeline.search.space import load_space
-from pipeline.trials.result import COMPLETED, TrialResult
+from stacktune.ensemble.blend import SINGLE, Blend
+from stacktune.ensemble.leader import Leader, build_leader
+from stacktune.ensemble.rows import TRIAL, Leaderboard, LeaderboardRow
+from stacktune.families.base import Job
+from stacktune.families.registry import get_family
+from stacktune.metrics import Metric
+from stacktune.search.space import load_space
+from stacktune.trials.result import COMPLETED, TrialResult
 
 if TYPE_CHECKING:
-    from pipeline.data.dataset import Dataset
+    from stacktune.data.dataset import Dataset
 
 # Is fitted to a few rows in hundredths of a second, and needs no library that a run does not load anyway.
 FAMILY, NAME = "linear", "stand-in"

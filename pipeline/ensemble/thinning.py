@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.ensemble.candidates import total_us
+from stacktune.ensemble.candidates import total_us
 
 # An ensemble as steady as so many equal models is not seen to gain from more: see the README, "Measured". On few rows
 # models differ more: on 700 of credit_g ten cost .0002 of the area under the curve, thirty nothing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.families.base import Config, Extent
+from stacktune.families.base import Config, Extent
 
 # Shrinkage and the number of trees trade off as lr x trees = const (Friedman 2001, section 5). The tuned defaults of
 # pytabkit (Apache-2.0) grow 1000 trees at 0.04 to 0.08 and stop early; 75 leaves slow starters half as much again.

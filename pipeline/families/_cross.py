@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.table import Table
-from pipeline.families._encode import (
+from stacktune.data.table import Table
+from stacktune.families._encode import (
     LEVELS_ENOUGH,
     N_OTHER,
     TargetEncoding,
@@ -21,7 +21,7 @@ from pipeline.families._encode import (
     target_signals,
     write_parts,
 )
-from pipeline.families.base import Job
+from stacktune.families.base import Job
 
 MANY_LEVELS = 30  # pairs are worth it where one column has more; trees find those of few levels by themselves
 MOST_PAIRS = 36  # all pairs of nine columns

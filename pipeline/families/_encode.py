@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.table import BINARY, REGRESSION, Table, Task
-from pipeline.families.losses import scaled, unit_of
-from pipeline.seeds import derive_seed
+from stacktune.data.table import BINARY, REGRESSION, Table, Task
+from stacktune.families.losses import scaled, unit_of
+from stacktune.seeds import derive_seed
 
 N_ENCODING_FOLDS = 5
 N_OTHER = 2  # levels that every column has beside its own: never seen, and missing

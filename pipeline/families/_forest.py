@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.table import ABSOLUTE, REGRESSION, Table
-from pipeline.families._cross import CrossedMeans, Tables, load_crossed, tables_of
-from pipeline.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
-from pipeline.families._output import Output, output_of, weight_of
-from pipeline.families.base import Config, Extent, Job
+from stacktune.data.table import ABSOLUTE, REGRESSION, Table
+from stacktune.families._cross import CrossedMeans, Tables, load_crossed, tables_of
+from stacktune.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
+from stacktune.families._output import Output, output_of, weight_of
+from stacktune.families.base import Config, Extent, Job
 
 MAX_TREES = 100
 MOST_LEAVES = 8000  # twice as many nodes still count in int16

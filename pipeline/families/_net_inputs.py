@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.data.table import Table
+from stacktune.data.table import Table
 
 if TYPE_CHECKING:
     import torch

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.data.table import ABSOLUTE, PERCENTAGE, Table, Task
-from pipeline.families._layers import n_joined, n_multiplications
-from pipeline.families._net_inputs import Encoder, Inputs, fit_encoder
-from pipeline.families._net_predictor import ROWS_AT_ONCE, WEIGHTS, NetPredictor, Outputs
-from pipeline.families._nets import (
+from stacktune.data.table import ABSOLUTE, PERCENTAGE, Table, Task
+from stacktune.families._layers import n_joined, n_multiplications
+from stacktune.families._net_inputs import Encoder, Inputs, fit_encoder
+from stacktune.families._net_predictor import ROWS_AT_ONCE, WEIGHTS, NetPredictor, Outputs
+from stacktune.families._nets import (
     FROZEN,
     N_FREQUENCIES,
     N_PIECES,
@@ -28,16 +28,16 @@ from pipeline.families._nets import (
     learning_factor,
     n_inputs,
 )
-from pipeline.families._output import given_weight_of, output_of
-from pipeline.families.architecture import Layer
-from pipeline.families.base import Config, Extent, Job
-from pipeline.families.losses import scaled
-from pipeline.seeds import derive_seed
+from stacktune.families._output import given_weight_of, output_of
+from stacktune.families.architecture import Layer
+from stacktune.families.base import Config, Extent, Job
+from stacktune.families.losses import scaled
+from stacktune.seeds import derive_seed
 
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.families._nets import Weights
+    from stacktune.families._nets import Weights
 
 BETAS = (0.9, 0.95)  # RealMLP-TD: a short memory of squares
 ROWS_OF_FULL_BATCH = 32768

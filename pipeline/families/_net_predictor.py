@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.data.table import SQUARED, Table
-from pipeline.families._net_inputs import Encoder, Inputs
-from pipeline.families._nets import Shape, forward
-from pipeline.families.architecture import Layer
-from pipeline.families.losses import LOGARITHMIC, unscaled
+from stacktune.data.table import SQUARED, Table
+from stacktune.families._net_inputs import Encoder, Inputs
+from stacktune.families._nets import Shape, forward
+from stacktune.families.architecture import Layer
+from stacktune.families.losses import LOGARITHMIC, unscaled
 
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.families._nets import Weights
+    from stacktune.families._nets import Weights
 
 WEIGHTS = "weights.safetensors"
 ROWS_AT_ONCE = 2048  # predicted together; their activations stay in a core's cache

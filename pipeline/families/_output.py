@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.table import ABSOLUTE, BINARY, PERCENTAGE, REGRESSION, SQUARED, Task
-from pipeline.families.base import Job
-from pipeline.families.losses import LOGARITHMIC, relative_weight, scaled, unit_of, unscaled, weighted_median
+from stacktune.data.table import ABSOLUTE, BINARY, PERCENTAGE, REGRESSION, SQUARED, Task
+from stacktune.families.base import Job
+from stacktune.families.losses import LOGARITHMIC, relative_weight, scaled, unit_of, unscaled, weighted_median
 
 # On a scale of logarithms, predictions leave the range of training by this share of its width at most: an exponential
 # of what a trend goes on to would soon be beyond all bounds.

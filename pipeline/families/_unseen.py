@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.table import Table, Task
-from pipeline.families._encode import lay_out, read_parts, target_signals, write_parts
-from pipeline.families.base import Config, Family, Job, Learner, Predictor
-from pipeline.seeds import derive_seed
+from stacktune.data.table import Table, Task
+from stacktune.families._encode import lay_out, read_parts, target_signals, write_parts
+from stacktune.families.base import Config, Family, Job, Learner, Predictor
+from stacktune.seeds import derive_seed
 
 # A share of rows is met within 1/16, and two levels of like frequency within nothing at all.
 N_DRAWN = 8

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.data.table import Table, Task
-from pipeline.families.losses import USUAL_LOSSES
+from stacktune.data.table import Table, Task
+from stacktune.families.losses import USUAL_LOSSES
 
 Config = Mapping[str, Any]
 

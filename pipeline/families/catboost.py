@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
-from pipeline.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, usual_trees
-from pipeline.families._encode import LEVELS_ENOUGH
-from pipeline.families._output import Output, objective_of, output_of, weight_of
-from pipeline.families._stepped import SteppedFit
-from pipeline.families.base import Config, Extent, Family, Job
-from pipeline.families.losses import ALL_LOSSES
-from pipeline.seeds import derive_seed
+from stacktune.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
+from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, usual_trees
+from stacktune.families._encode import LEVELS_ENOUGH
+from stacktune.families._output import Output, objective_of, output_of, weight_of
+from stacktune.families._stepped import SteppedFit
+from stacktune.families.base import Config, Extent, Family, Job
+from stacktune.families.losses import ALL_LOSSES
+from stacktune.seeds import derive_seed
 
 OBJECTIVES = {
     BINARY: "Logloss",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pipeline.families._encode import LEVELS_ENOUGH
-from pipeline.families._forest import MAX_TREES, ForestLearner, leaf_bound, load, n_bytes
-from pipeline.families.base import Config, Family, Job
-from pipeline.families.losses import ALL_LOSSES
-from pipeline.seeds import derive_seed
+from stacktune.families._encode import LEVELS_ENOUGH
+from stacktune.families._forest import MAX_TREES, ForestLearner, leaf_bound, load, n_bytes
+from stacktune.families.base import Config, Family, Job
+from stacktune.families.losses import ALL_LOSSES
+from stacktune.seeds import derive_seed
 
 
 def start(job: Job, config: Config) -> ForestLearner:

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
-from pipeline.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
-from pipeline.families._cross import CrossedMeans, Tables, knows_unseen_beyond, load_crossed, tables_of
-from pipeline.families._output import Output, objective_of, output_of, weight_of
-from pipeline.families._threads import limited
-from pipeline.families.base import Compute, Config, Extent, Family, Job
-from pipeline.families.losses import ALL_LOSSES
-from pipeline.seeds import derive_seed
+from stacktune.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
+from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
+from stacktune.families._cross import CrossedMeans, Tables, knows_unseen_beyond, load_crossed, tables_of
+from stacktune.families._output import Output, objective_of, output_of, weight_of
+from stacktune.families._threads import limited
+from stacktune.families.base import Compute, Config, Extent, Family, Job
+from stacktune.families.losses import ALL_LOSSES
+from stacktune.seeds import derive_seed
 
 OBJECTIVES = {
     BINARY: "binary",

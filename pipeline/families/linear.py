@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.table import ABSOLUTE, REGRESSION, SQUARED, Table
-from pipeline.families._cross import Crossing
-from pipeline.families._encode import (
+from stacktune.data.table import ABSOLUTE, REGRESSION, SQUARED, Table
+from stacktune.families._cross import Crossing
+from stacktune.families._encode import (
     OneHot,
     TargetEncoding,
     encode_target,
@@ -19,12 +19,12 @@ from pipeline.families._encode import (
     target_signals,
     write_parts,
 )
-from pipeline.families._output import Output, output_of, weight_of
-from pipeline.families._scale import MOST_PIECES, N_KNOTS, Scaling
-from pipeline.families._threads import limited
-from pipeline.families.base import Config, Extent, Family, Job
-from pipeline.families.losses import ALL_LOSSES, inverse_size
-from pipeline.seeds import derive_seed
+from stacktune.families._output import Output, output_of, weight_of
+from stacktune.families._scale import MOST_PIECES, N_KNOTS, Scaling
+from stacktune.families._threads import limited
+from stacktune.families.base import Config, Extent, Family, Job
+from stacktune.families.losses import ALL_LOSSES, inverse_size
+from stacktune.seeds import derive_seed
 
 FEW_LEVELS = 16  # columns with more levels may be target encoded instead of one-hot
 SMOOTH = 10.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
+from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 
 # A target of zero would outweigh all others by far: what is below this share of the median size counts as if it were.
 SMALLEST_SHARE = 0.01

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pipeline.families._net_learner import NetLearner, net_bytes
-from pipeline.families._net_predictor import load_predictor
-from pipeline.families.architecture import Layer
-from pipeline.families.base import AdjustableLearner, Config, Extent, Family, Job
-from pipeline.families.losses import ALL_LOSSES
+from stacktune.families._net_learner import NetLearner, net_bytes
+from stacktune.families._net_predictor import load_predictor
+from stacktune.families.architecture import Layer
+from stacktune.families.base import AdjustableLearner, Config, Extent, Family, Job
+from stacktune.families.losses import ALL_LOSSES
 
 
 def _start(job: Job, config: Config) -> AdjustableLearner:

@@ -10,13 +10,13 @@ from importlib.util import find_spec
 
 import numpy as np
 
-import pipeline.families as package
-from pipeline.data.table import ABSOLUTE, PERCENTAGE, SQUARED_LOG
-from pipeline.errors import ConfigError, nearest
-from pipeline.families._unseen import with_unseen
-from pipeline.families.base import Family
-from pipeline.families.losses import unit_of
-from pipeline.metrics import Metric
+import stacktune.families as package
+from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED_LOG
+from stacktune.errors import ConfigError, nearest
+from stacktune.families._unseen import with_unseen
+from stacktune.families.base import Family
+from stacktune.families.losses import unit_of
+from stacktune.metrics import Metric
 
 LOSS_NOTES = {
     ABSOLUTE: "models and ensembles fit absolute errors",

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pipeline.families.architecture import COLUMNS, Layer, unread
-from pipeline.report.text import count
+from stacktune.families.architecture import COLUMNS, Layer, unread
+from stacktune.report.text import count
 
 # All sizes are in pixels; x is 0 in the middle of the boxes, y is 0 at the top.
 BOX_WIDTH, LAYER_HEIGHT, END_HEIGHT = 228, 54, 36

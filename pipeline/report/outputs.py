@@ -13,11 +13,11 @@ from pathlib import Path
 from time import strftime
 from typing import Any
 
-from pipeline.config import RunConfig
-from pipeline.data.lines import write_whole
-from pipeline.data.write import write_frame
-from pipeline.ensemble.rows import Leaderboard
-from pipeline.errors import ConfigError
+from stacktune.config import RunConfig
+from stacktune.data.lines import write_whole
+from stacktune.data.write import write_frame
+from stacktune.ensemble.rows import Leaderboard
+from stacktune.errors import ConfigError
 
 DEFAULT_PARENT = "stacktune-runs"
 VERSIONED = ("stacktune", "ray", "xgboost", "lightgbm", "scikit-learn", "torch", "mlflow", "pandas", "numpy", "pyarrow")

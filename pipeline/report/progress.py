@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.config import RunConfig
-from pipeline.metrics import Metric
-from pipeline.report.screen import FamilyCount, Snapshot
-from pipeline.search.log import Entry
-from pipeline.trials.result import COMPLETED, FAILED, STOPPED
+from stacktune.config import RunConfig
+from stacktune.metrics import Metric
+from stacktune.report.screen import FamilyCount, Snapshot
+from stacktune.search.log import Entry
+from stacktune.trials.result import COMPLETED, FAILED, STOPPED
 
 
 def snapshot_of(

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.report.text import clock, count, number
+from stacktune.report.text import clock, count, number
 
 WIDTH = 80
 LABEL_WIDTH = 12  # "registering", the longest phase, and a column to spare

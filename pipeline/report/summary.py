@@ -15,10 +15,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.data.read import read_frame
-from pipeline.errors import ConfigError, nearest
-from pipeline.metrics import METRICS
-from pipeline.report.text import brief, clock, number
+from stacktune.data.read import read_frame
+from stacktune.errors import ConfigError, nearest
+from stacktune.metrics import METRICS
+from stacktune.report.text import brief, clock, number
 
 N_TOP = 10
 # What is left of 80 columns beside the longest metric's name.

@@ -8,8 +8,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from pipeline.metrics import is_defined
-from pipeline.trials.result import COMPLETED, TrialResult
+from stacktune.metrics import is_defined
+from stacktune.trials.result import COMPLETED, TrialResult
 
 # No family that may still be asked falls below this share of the trials, so that a late bloomer is noticed and the
 # ensemble has a choice: weak families stop early, so that their tenth of the trials is far less of the time.

@@ -6,8 +6,8 @@ from typing import Any
 
 from ray.tune import Callback
 
-from pipeline.search.log import SearchLog
-from pipeline.search.searcher import TRIAL
+from stacktune.search.log import SearchLog
+from stacktune.search.searcher import TRIAL
 
 
 class StartCallback(Callback):

@@ -10,10 +10,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pipeline.errors import SearchError
-from pipeline.search.lean_ray import lean_start
-from pipeline.search.plan import ClusterSize
-from pipeline.search.room import Node
+from stacktune.errors import SearchError
+from stacktune.search.lean_ray import lean_start
+from stacktune.search.plan import ClusterSize
+from stacktune.search.room import Node
 
 # Read by Ray when it is imported or started; what a user has set stays.
 QUIET = {

@@ -16,16 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import SearchError
-from pipeline.search.journal import Journal
-from pipeline.search.killed import kills_end_trials
-from pipeline.search.lean_ray import in_waiting_processes
-from pipeline.search.log import STATES, Entry, SearchListener, SearchLog
-from pipeline.search.plan import SearchPlan
-from pipeline.search.replay import finished_since, make_ready
-from pipeline.trials.checkpoint import CHECKPOINT
-from pipeline.trials.climb import Arena
-from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
+from stacktune.errors import SearchError
+from stacktune.search.journal import Journal
+from stacktune.search.killed import kills_end_trials
+from stacktune.search.lean_ray import in_waiting_processes
+from stacktune.search.log import STATES, Entry, SearchListener, SearchLog
+from stacktune.search.plan import SearchPlan
+from stacktune.search.replay import finished_since, make_ready
+from stacktune.trials.checkpoint import CHECKPOINT
+from stacktune.trials.climb import Arena
+from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
 
 # How long after the deadline a trial that is deep inside a library call is waited for.
 GRACE_S = 1.0
@@ -43,9 +43,9 @@ def prepare() -> None:
     """Import what a search needs, which takes a second that is free while Ray starts."""
     import ray.tune  # noqa: F401
 
-    import pipeline.search.scheduler
-    import pipeline.search.searcher
-    import pipeline.search.trainable  # noqa: F401
+    import stacktune.search.scheduler
+    import stacktune.search.searcher
+    import stacktune.search.trainable  # noqa: F401
 
 
 @dataclass
@@ -192,11 +192,11 @@ class Search:
         from ray import tune
         from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
-        from pipeline.search.callback import StartCallback
-        from pipeline.search.scheduler import FamilyScheduler
-        from pipeline.search.searcher import FamilySearcher
-        from pipeline.search.trainable import Site, TrialTrainable
-        from pipeline.search.vault import open_depot
+        from stacktune.search.callback import StartCallback
+        from stacktune.search.scheduler import FamilyScheduler
+        from stacktune.search.searcher import FamilySearcher
+        from stacktune.search.trainable import Site, TrialTrainable
+        from stacktune.search.vault import open_depot
 
         # With one pending trial, Tune's default, processes would be started one after another.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(self._plan.n_slots, MOST_PENDING))

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.data.lines import LineFile, read_lines
-from pipeline.trials.result import COMPLETED, TrialResult
-from pipeline.trials.trial import Progress, Trial
+from stacktune.data.lines import LineFile, read_lines
+from stacktune.trials.result import COMPLETED, TrialResult
+from stacktune.trials.trial import Progress, Trial
 
 ASKED, PROGRESSED, TOOK_UP, ENDED, ALIVE = "asked", "progressed", "took_up", "ended", "alive"
 # A run that is cut off has lost at most so much of what it knew of its time.

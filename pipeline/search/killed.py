@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.search.lean_ray import patched
-from pipeline.search.room import PROCESS_BYTES
+from stacktune.search.lean_ray import patched
+from stacktune.search.room import PROCESS_BYTES
 
 # How Ray names the processes that it ended at once: by their actor, unless it was only starting, and what each took.
 ENDED = re.compile(r"Selected to kill: \((?:Actor\((\w+)\)|Task).*?actual memory used=([\d.]+)GB")

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from pipeline.search.journal import Journal
-from pipeline.search.nas_source import ControllerUpdate, Reward
-from pipeline.trials.result import STOPPED, TrialResult
-from pipeline.trials.trial import Progress, Trial
+from stacktune.search.journal import Journal
+from stacktune.search.nas_source import ControllerUpdate, Reward
+from stacktune.trials.result import STOPPED, TrialResult
+from stacktune.trials.trial import Progress, Trial
 
 # In the folder of trials: what members of a population were at each interval.
 STATES = ".states"

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.families.base import Config, Family
-from pipeline.search.children import ChildSpace, child_space, random_child, spare_children, within_limits
-from pipeline.search.plan import ChildLimits, Servers
-from pipeline.search.space import SearchSpace
-from pipeline.seeds import derive_seed
-from pipeline.trials.result import COMPLETED, FAILED, TrialResult
+from stacktune.families.base import Config, Family
+from stacktune.search.children import ChildSpace, child_space, random_child, spare_children, within_limits
+from stacktune.search.plan import ChildLimits, Servers
+from stacktune.search.space import SearchSpace
+from stacktune.seeds import derive_seed
+from stacktune.trials.result import COMPLETED, FAILED, TrialResult
 
 # One child in so many is drawn at random, and not learnt from: what the controller is held against.
 RANDOM_EVERY = 8
@@ -197,9 +197,9 @@ class _Teacher:
         keeps: Callable[[Config], bool] | None,
         folder: Path | None,
     ):
-        from pipeline.search.controller import Baseline, LocalController
-        from pipeline.search.parameter_server import RayController
-        from pipeline.search.policy import PolicySettings
+        from stacktune.search.controller import Baseline, LocalController
+        from stacktune.search.parameter_server import RayController
+        from stacktune.search.policy import PolicySettings
 
         self._space, self._servers, self._settings = space, servers, PolicySettings()
         # One shard and one replica do in this process what they would do in two of their own.
@@ -217,7 +217,7 @@ class _Teacher:
 
     def learn(self, batch: int, lessons: Sequence[tuple[Config, float]]) -> None:
         """Let the replica that drew a batch learn how its children did."""
-        from pipeline.search.policy import Lesson
+        from stacktune.search.policy import Lesson
 
         rewards, replica = [reward for _, reward in lessons], self._replica(batch)
         advantages = self._baseline.advantages(rewards)

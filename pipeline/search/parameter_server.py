@@ -17,10 +17,10 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pipeline.search.children import ChildSpace
-from pipeline.search.controller import Learnt, Pushed, Replica, Shard, first_parameters, slices
-from pipeline.search.plan import Servers
-from pipeline.search.policy import Lesson, PolicySettings
+from stacktune.search.children import ChildSpace
+from stacktune.search.controller import Learnt, Pushed, Replica, Shard, first_parameters, slices
+from stacktune.search.plan import Servers
+from stacktune.search.policy import Lesson, PolicySettings
 
 
 class ShardActor(Shard):

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.search.space import SearchSpace, nudge
-from pipeline.seeds import derive_seed
+from stacktune.search.space import SearchSpace, nudge
+from stacktune.seeds import derive_seed
 
 # The worst quarter copies the best (Jaderberg et al. 2017 use 20 %, Ray 25 %).
 QUANTILE = 0.25

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.search.journal import ASKED, ENDED, PROGRESSED, TOOK_UP
-from pipeline.search.log import STATES, Entry
-from pipeline.trials.result import COMPLETED, TrialResult, result_from
-from pipeline.trials.trial import Resume, progress_from, trial_from
+from stacktune.search.journal import ASKED, ENDED, PROGRESSED, TOOK_UP
+from stacktune.search.log import STATES, Entry
+from stacktune.trials.result import COMPLETED, TrialResult, result_from
+from stacktune.trials.trial import Resume, progress_from, trial_from
 
 
 def replay(events: Iterable[tuple[str, dict[str, Any]]], folder: Path) -> list[Entry]:

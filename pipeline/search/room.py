@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.families.base import Config, Extent
-from pipeline.families.registry import get_family
-from pipeline.search.space import SearchSpace, load_space
+from stacktune.families.base import Config, Extent
+from stacktune.families.registry import get_family
+from stacktune.search.space import SearchSpace, load_space
 
 # A process once it has loaded the libraries of all families, by measurement.
 PROCESS_BYTES = 600_000_000

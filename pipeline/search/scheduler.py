@@ -10,18 +10,18 @@ from typing import Any
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import TrialScheduler
 
-from pipeline.search.log import Entry, SearchLog
-from pipeline.search.plan import SearchPlan
-from pipeline.search.population import Population, Snapshot
-from pipeline.search.replay import finished_since, make_ready
-from pipeline.search.rungs import Rungs, survives
-from pipeline.search.searcher import TRIAL
-from pipeline.search.space import load_space
-from pipeline.seeds import derive_seed
-from pipeline.trials.attempt import failed, ran_out_of_memory
-from pipeline.trials.climb import N_PBT_INTERVALS
-from pipeline.trials.result import FAILED, TrialResult, result_from
-from pipeline.trials.trial import Progress, Resume, progress_from
+from stacktune.search.log import Entry, SearchLog
+from stacktune.search.plan import SearchPlan
+from stacktune.search.population import Population, Snapshot
+from stacktune.search.replay import finished_since, make_ready
+from stacktune.search.rungs import Rungs, survives
+from stacktune.search.searcher import TRIAL
+from stacktune.search.space import load_space
+from stacktune.seeds import derive_seed
+from stacktune.trials.attempt import failed, ran_out_of_memory
+from stacktune.trials.climb import N_PBT_INTERVALS
+from stacktune.trials.result import FAILED, TrialResult, result_from
+from stacktune.trials.trial import Progress, Resume, progress_from
 
 # How Ray says that an actor did not die by itself, or that nobody knows.
 NODE_DIED = ("node has died", "temporarily unavailable")

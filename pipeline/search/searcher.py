@@ -11,17 +11,17 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from pipeline.families.base import Family
-from pipeline.families.registry import get_family
-from pipeline.search.allocator import Allocator
-from pipeline.search.log import Entry, SearchLog
-from pipeline.search.nas_source import ControllerSource
-from pipeline.search.plan import SearchPlan
-from pipeline.search.sources import BayesianSource, Source
-from pipeline.search.space import load_space
-from pipeline.seeds import derive_seed
-from pipeline.trials.result import COMPLETED, FAILED
-from pipeline.trials.trial import Trial
+from stacktune.families.base import Family
+from stacktune.families.registry import get_family
+from stacktune.search.allocator import Allocator
+from stacktune.search.log import Entry, SearchLog
+from stacktune.search.nas_source import ControllerSource
+from stacktune.search.plan import SearchPlan
+from stacktune.search.sources import BayesianSource, Source
+from stacktune.search.space import load_space
+from stacktune.seeds import derive_seed
+from stacktune.trials.result import COMPLETED, FAILED
+from stacktune.trials.trial import Trial
 
 # The key of a Tune configuration that holds our Trial.
 TRIAL = "trial"

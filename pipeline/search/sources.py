@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
-from pipeline.search.space import SearchSpace
-from pipeline.seeds import derive_seed
-from pipeline.trials.result import COMPLETED, TrialResult
+from stacktune.search.space import SearchSpace
+from stacktune.seeds import derive_seed
+from stacktune.trials.result import COMPLETED, TrialResult
 
 
 class Source(Protocol):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform
 
-from pipeline.families.architecture import from_line, to_line
-from pipeline.search.children import DEPTH, child_space, random_child
+from stacktune.families.architecture import from_line, to_line
+from stacktune.search.children import DEPTH, child_space, random_child
 
 # PBT's explore step (Jaderberg et al. 2017, section 4.1): draw anew with this probability, else multiply by one factor.
 RESAMPLE_PROBABILITY = 0.25
@@ -50,7 +50,7 @@ class SearchSpace:
 
 def load_space(family: str, is_large: bool = False) -> SearchSpace:
     """Read `search_spaces/<family>.py`; where the table is large its LARGE_PORTFOLIO, if it has one, comes first."""
-    module = importlib.import_module(f"search_spaces.{family}")
+    module = importlib.import_module(f"stacktune.search_spaces.{family}")
     domains = {
         name: Architectures(domain) if isinstance(domain, Mapping) else domain for name, domain in module.SPACE.items()
     }

@@ -18,15 +18,15 @@ import ray
 from ray import tune
 from threadpoolctl import threadpool_limits
 
-from pipeline.families.base import Cache, Compute
-from pipeline.search.log import STATES
-from pipeline.search.searcher import TRIAL
-from pipeline.search.vault import Depot
-from pipeline.trials.attempt import Attempt
-from pipeline.trials.checkpoint import CHECKPOINT
-from pipeline.trials.climb import Arena, Means, climb
-from pipeline.trials.result import COMPLETED, TrialResult
-from pipeline.trials.trial import Progress, Trial, trial_from
+from stacktune.families.base import Cache, Compute
+from stacktune.search.log import STATES
+from stacktune.search.searcher import TRIAL
+from stacktune.search.vault import Depot
+from stacktune.trials.attempt import Attempt
+from stacktune.trials.checkpoint import CHECKPOINT
+from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.result import COMPLETED, TrialResult
+from stacktune.trials.trial import Progress, Trial, trial_from
 
 # Of a table beyond so many bytes, what several families keep between trials is worth less than the memory: one family's
 # training rows and watched rows stay.

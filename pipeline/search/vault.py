@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pipeline.data.archive import pack, unpack
+from stacktune.data.archive import pack, unpack
 
 
 @ray.remote(num_cpus=0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pipeline.tracking.store import masked, sqlite_file
+from stacktune.tracking.store import masked, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -92,7 +92,7 @@ class Attempt:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         home = kind.__module__.partition(".")[0] if kind else ""
-        if not isinstance(error, Exception) or home == "pipeline":
+        if not isinstance(error, Exception) or home == "stacktune":
             return False
         if home == "builtins" and not isinstance(error, OSError | ImportError):
             return False

@@ -7,7 +7,7 @@ import math
 import numbers
 from typing import TYPE_CHECKING, Any
 
-from pipeline.data.values import text_of
+from stacktune.data.values import text_of
 
 if TYPE_CHECKING:
     import pandas as pd

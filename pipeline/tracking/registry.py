@@ -10,21 +10,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import pipeline
-import search_spaces
-from pipeline.errors import ConfigError
-from pipeline.tracking.client import Attempt, connect
-from pipeline.tracking.contract import LABELS, example_of, signature_of
-from pipeline.tracking.requirements import requirements_for
-from pipeline.tracking.store import absolute, check_model_name, check_store, masked
-from pipeline.tracking.tracker import Tracker
+from stacktune.errors import ConfigError
+from stacktune.package import copy_package
+from stacktune.tracking.client import Attempt, connect
+from stacktune.tracking.contract import LABELS, example_of, signature_of
+from stacktune.tracking.requirements import requirements_for
+from stacktune.tracking.store import absolute, check_model_name, check_store, masked
+from stacktune.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import LoggedModel
     from mlflow.tracking import MlflowClient
 
-LOADER, ALIAS = "pipeline.ensemble.serve", "leader"
+LOADER, ALIAS = "stacktune.ensemble.serve", "leader"
 _NEVER_OPEN = "MLflow was away all the time"
 
 
@@ -152,22 +151,23 @@ def save_model(
     import mlflow.pyfunc
 
     shutil.rmtree(folder, ignore_errors=True)
-    mlflow.pyfunc.save_model(
-        path=str(folder),
-        loader_module=LOADER,
-        data_path=str(leader_folder),
-        code_paths=[str(Path(package.__file__).parent) for package in (pipeline, search_spaces)] if with_code else None,
-        pip_requirements=requirements_for([LOADER, *_family_modules(leader_folder)]),
-        signature=signature_of(output_example),
-        input_example=example_of(sample),
-        model_config={LABELS: False},
-    )
+    with TemporaryDirectory() as aside:
+        mlflow.pyfunc.save_model(
+            path=str(folder),
+            loader_module=LOADER,
+            data_path=str(leader_folder),
+            code_paths=[str(copy_package(Path(aside)))] if with_code else None,
+            pip_requirements=requirements_for([LOADER, *_family_modules(leader_folder)]),
+            signature=signature_of(output_example),
+            input_example=example_of(sample),
+            model_config={LABELS: False},
+        )
 
 
 def _family_modules(leader_folder: Path) -> list[str]:
     """Return the modules of the members' families: only their libraries are needed to predict."""
     members = json.loads((leader_folder / "leader.json").read_text())["members"]
-    return sorted({f"pipeline.families.{member['family']}" for member in members})
+    return sorted({f"stacktune.families.{member['family']}" for member in members})
 
 
 def _log_model(client: MlflowClient, folder: Path, experiment_id: str, run_id: str, name: str) -> LoggedModel:

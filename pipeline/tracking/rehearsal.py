@@ -6,11 +6,11 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.tracking.client import Attempt, connect
-from pipeline.tracking.registry import save_model
-from pipeline.tracking.store import check_model_name, masked
-from pipeline.tracking.tracker import Tracker
+from stacktune.errors import ConfigError, DataError
+from stacktune.tracking.client import Attempt, connect
+from stacktune.tracking.registry import save_model
+from stacktune.tracking.store import check_model_name, masked
+from stacktune.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import ast
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
+from modulefinder import ModuleFinder
 from pathlib import Path
+from types import CodeType
 
-_OWN = ("pipeline", "search_spaces")
+_OWN = "stacktune"
+# Imported by type checkers alone.
+_FOR_TYPES = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t].*\n|\n)+", re.MULTILINE)
 
 
 def requirements_for(modules: Iterable[str]) -> list[str]:
@@ -32,7 +36,7 @@ def _imported(modules: Iterable[str]) -> set[str]:
         seen.add(module)
         for name in _imports_of(module):
             top = name.partition(".")[0]
-            if top in _OWN:
+            if top == _OWN:
                 ahead.append(name)
             elif top not in sys.stdlib_module_names:
                 foreign.add(top)
@@ -41,26 +45,29 @@ def _imported(modules: Iterable[str]) -> set[str]:
 
 @cache
 def _imports_of(module: str) -> tuple[str, ...]:
+    """Return what a module imports, and the names that it imports from our packages, which may be modules.
+
+    Its compiled code is walked, not its syntax tree: this runs beside other threads, and Python before 3.11.8 fails
+    where two of them parse (SystemError: AST constructor recursion depth mismatch, CPython issue 106905).
+    """
     spec = find_spec(module)
     if spec is None or not spec.origin:
         return ()
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    typing_only = {id(node) for block in ast.walk(tree) if _is_typing_block(block) for node in ast.walk(block)}
-    return tuple(name for node in ast.walk(tree) if id(node) not in typing_only for name in _names(node))
+    source = _FOR_TYPES.sub("", Path(spec.origin).read_text(encoding="utf-8"))
+    return tuple(_names(compile(source, spec.origin, "exec")))
 
 
-def _is_typing_block(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-
-
-def _names(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom) and node.module:
-        yield node.module
-        if node.module.partition(".")[0] in _OWN:
-            # `from package import module` names a module; `from module import name` finds no such module.
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if _is_package(node.module))
+def _names(code: CodeType) -> Iterator[str]:
+    for kind, what in ModuleFinder().scan_opcodes(code):
+        if kind == "absolute_import":
+            names, module = what
+            yield module
+            if module.partition(".")[0] == _OWN and _is_package(module):
+                # `from package import module` names a module; `from module import name` finds no such module.
+                yield from (f"{module}.{name}" for name in names or ())
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)
 
 
 def _is_package(module: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from pipeline.errors import ConfigError
+from stacktune.errors import ConfigError
 
 # Each database server with the port that it listens on by default.
 DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}

@@ -9,19 +9,19 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ConfigError
-from pipeline.metrics import Metric, get_metric, metrics_for
-from pipeline.tracking.spool import Spool
-from pipeline.tracking.store import check_store, masked
-from pipeline.tracking.updates import Input, Point, Update, as_text, now_ms
-from pipeline.tracking.worker import Worker
-from pipeline.tracking.writer import RUNNING, Writer
-from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
+from stacktune.errors import ConfigError
+from stacktune.metrics import Metric, get_metric, metrics_for
+from stacktune.tracking.spool import Spool
+from stacktune.tracking.store import check_store, masked
+from stacktune.tracking.updates import Input, Point, Update, as_text, now_ms
+from stacktune.tracking.worker import Worker
+from stacktune.tracking.writer import RUNNING, Writer
+from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.search.nas_source import ControllerUpdate, Reward
+    from stacktune.search.nas_source import ControllerUpdate, Reward
 
 MOST_RANKED = 50
 # The nested run of the controller of an architecture search.

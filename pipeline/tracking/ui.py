@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from pipeline.errors import ConfigError
-from pipeline.tracking.store import SERVERS, Store, absolute, check_store, sqlite_file, store_for, without_credentials
+from stacktune.errors import ConfigError
+from stacktune.tracking.store import SERVERS, Store, absolute, check_store, sqlite_file, store_for, without_credentials
 
 _QUIET = ("MLFLOW_DISABLE_TELEMETRY=true", "DO_NOT_TRACK=true", "MLFLOW_DISABLE_AGENT_HINT=1")
 USUAL_PORT = 5000

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.errors import ConfigError
-from pipeline.tracking.client import Attempt
-from pipeline.tracking.spool import Key, Spool, key_of
-from pipeline.tracking.store import masked
-from pipeline.tracking.updates import Update
-from pipeline.tracking.writer import Writer
+from stacktune.errors import ConfigError
+from stacktune.tracking.client import Attempt
+from stacktune.tracking.spool import Key, Spool, key_of
+from stacktune.tracking.store import masked
+from stacktune.tracking.updates import Update
+from stacktune.tracking.writer import Writer
 
 _GATHER_S = 1.5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _FLUSH_PAUSE_S = 1.0, 15.0, 1.0

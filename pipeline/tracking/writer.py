@@ -6,11 +6,11 @@ import getpass
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeline.errors import ConfigError
-from pipeline.tracking.client import Attempt, connect
-from pipeline.tracking.spool import PARENT, Spool
-from pipeline.tracking.store import masked
-from pipeline.tracking.updates import Update, write_values
+from stacktune.errors import ConfigError
+from stacktune.tracking.client import Attempt, connect
+from stacktune.tracking.spool import PARENT, Spool
+from stacktune.tracking.store import masked
+from stacktune.tracking.updates import Update, write_values
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -6,8 +6,8 @@ import time
 import traceback
 from collections.abc import Callable, Generator
 
-from pipeline.trials.result import FAILED, TrialResult
-from pipeline.trials.trial import Progress, Trial
+from stacktune.trials.result import FAILED, TrialResult
+from stacktune.trials.trial import Progress, Trial
 
 Climb = Generator[Progress, None, TrialResult]
 # How NumPy and Python, torch, C++ and Ray's watch over a node's memory say that there is none left.

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.lines import write_whole
-from pipeline.trials.stopping import Curve
-from pipeline.trials.trial import lineage_from
+from stacktune.data.lines import write_whole
+from stacktune.trials.stopping import Curve
+from stacktune.trials.trial import lineage_from
 
 CHECKPOINT, PREDICTED = "checkpoint.json", "oof.part.npy"
 

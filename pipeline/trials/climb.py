@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.folds import Folds
-from pipeline.data.table import Table, Task
-from pipeline.families.base import Cache, Compute, Config, Job
-from pipeline.families.registry import get_family
-from pipeline.metrics import Metric
-from pipeline.seeds import derive_seed
-from pipeline.trials.checkpoint import Checkpoint, drop_checkpoint, load_checkpoint
-from pipeline.trials.fold_fit import FoldFit
-from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
-from pipeline.trials.scoring import all_metrics, fold_scores, part_score
-from pipeline.trials.stopping import Curve, parts_of, stopping_metric
-from pipeline.trials.trial import Progress, Trial
+from stacktune.data.folds import Folds
+from stacktune.data.table import Table, Task
+from stacktune.families.base import Cache, Compute, Config, Job
+from stacktune.families.registry import get_family
+from stacktune.metrics import Metric
+from stacktune.seeds import derive_seed
+from stacktune.trials.checkpoint import Checkpoint, drop_checkpoint, load_checkpoint
+from stacktune.trials.fold_fit import FoldFit
+from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
+from stacktune.trials.scoring import all_metrics, fold_scores, part_score
+from stacktune.trials.stopping import Curve, parts_of, stopping_metric
+from stacktune.trials.trial import Progress, Trial
 
 # A trial of a PBT family is compared this often on the first fold, the last time at its end.
 N_PBT_INTERVALS = 4

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.families.base import Config, Family, Job, Learner
-from pipeline.metrics import Metric
-from pipeline.trials.stopping import Curve, Held, Stopping
+from stacktune.families.base import Config, Family, Job, Learner
+from stacktune.metrics import Metric
+from stacktune.trials.stopping import Curve, Held, Stopping
 
 # Between two looks at a clock that may run out, at most this share of what is left is grown.
 STEP_SHARE = 0.1

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.trials.trial import lineage_from
+from stacktune.trials.trial import lineage_from
 
 COMPLETED, STOPPED, FAILED = "completed", "stopped", "failed"
 

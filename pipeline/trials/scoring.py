@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.data.folds import Folds
-from pipeline.data.table import BINARY, Table, Task
-from pipeline.metrics import Metric, choose_threshold, metrics_for
+from stacktune.data.folds import Folds
+from stacktune.data.table import BINARY, Table, Task
+from stacktune.metrics import Metric, choose_threshold, metrics_for
 
 
 def part_score(metric: Metric, task: Task, table: Table, rows: np.ndarray, predictions: np.ndarray) -> float:

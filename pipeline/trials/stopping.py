@@ -25,11 +25,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.data.duplicates import copies_of
-from pipeline.data.folds import Folds, deal
-from pipeline.data.table import Table, Task
-from pipeline.metrics import METRICS, Metric, is_defined
-from pipeline.seeds import derive_seed
+from stacktune.data.duplicates import copies_of
+from stacktune.data.folds import Folds, deal
+from stacktune.data.table import Table, Task
+from stacktune.metrics import METRICS, Metric, is_defined
+from stacktune.seeds import derive_seed
 
 N_PARTS = 5
 # Ranks among fewer rows of the rarest class than this change by leaps; log loss is defined, and smooth, on any.

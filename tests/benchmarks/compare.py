@@ -32,7 +32,7 @@ import pandas as pd
 import psutil
 from watch import Memory
 
-from pipeline.families.registry import all_families
+from stacktune.families.registry import all_families
 
 OURS = "stacktune"
 # Every metric's name with the peers, and whether more is better.
@@ -85,7 +85,7 @@ def run_ours(
     metric = {theirs: ours for ours, theirs in PEER_METRICS.items()}.get(case.metric, case.metric)
     with tempfile.TemporaryDirectory(dir=args.work) as name:
         output = Path(name) / "run"
-        command = ["-m", "pipeline", "run", folder / "train.parquet", "--target", case.target, "--metric", metric]
+        command = ["-m", "stacktune", "run", folder / "train.parquet", "--target", case.target, "--metric", metric]
         limits = ["--time-budget", args.seconds, "--cpus", args.cpus, "--seed", seed, "--output", output]
         limits += _families(system)
         started = time.monotonic()

@@ -52,7 +52,7 @@ def measure(case: Case, budget_s: float, args: argparse.Namespace, folder: Path)
     """Return one row of the printed table."""
     output = folder / f"{case.name}-{budget_s:g}"
     command = [
-        *(sys.executable, "-m", "pipeline", "run", case.train, "--target", case.target, "--test-data", case.test),
+        *(sys.executable, "-m", "stacktune", "run", case.train, "--target", case.target, "--test-data", case.test),
         *("--time-budget", budget_s, "--cpus", args.cpus, "--seed", args.seed, "--output", output),
         *(("--metric", case.metric) if case.metric else ()),
     ]

@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         table, output = Path(folder) / "table.parquet", Path(folder) / "run"
         write_table(table, args.rows, args.columns)
-        command = [sys.executable, "-m", "pipeline", "run", table, "--target", "y", "--output", output]
+        command = [sys.executable, "-m", "stacktune", "run", table, "--target", "y", "--output", output]
         limits = ["--time-budget", args.seconds, "--cpus", args.cpus]
         process = subprocess.Popen(list(map(str, [*command, *limits])), stdout=subprocess.DEVNULL)
         with process, memory.watching(process.pid):

@@ -20,13 +20,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from pipeline.families.architecture import Layer, from_line
-from pipeline.families.registry import get_family
-from pipeline.search.children import READS, ChildSpace, Choice, Decision, child_space, follow, random_child
-from pipeline.search.nas_source import ControllerSource, ControllerUpdate, Reward
-from pipeline.search.plan import Servers
-from pipeline.search.space import load_space
-from pipeline.trials.result import COMPLETED, TrialResult
+from stacktune.families.architecture import Layer, from_line
+from stacktune.families.registry import get_family
+from stacktune.search.children import READS, ChildSpace, Choice, Decision, child_space, follow, random_child
+from stacktune.search.nas_source import ControllerSource, ControllerUpdate, Reward
+from stacktune.search.plan import Servers
+from stacktune.search.space import load_space
+from stacktune.trials.result import COMPLETED, TrialResult
 
 DEPTH = 4
 N_LAST = 100

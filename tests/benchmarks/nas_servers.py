@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.search.children import child_space
-from pipeline.search.cluster import start_ray, stop_ray
-from pipeline.search.controller import Learnt
-from pipeline.search.parameter_server import RayController
-from pipeline.search.plan import Servers
-from pipeline.search.policy import Lesson, PolicySettings
-from pipeline.search.space import load_space
+from stacktune.search.children import child_space
+from stacktune.search.cluster import start_ray, stop_ray
+from stacktune.search.controller import Learnt
+from stacktune.search.parameter_server import RayController
+from stacktune.search.plan import Servers
+from stacktune.search.policy import Lesson, PolicySettings
+from stacktune.search.space import load_space
 
 
 def measure(servers: Servers, sleep_s: float, seconds: float) -> dict[str, object]:

@@ -23,17 +23,17 @@ import pandas as pd
 from nas_closed_form import Score, at_random, by_controller
 from scipy.stats import spearmanr
 
-from pipeline.config import load_config
-from pipeline.data.dataset import load_dataset
-from pipeline.data.folds import make_folds
-from pipeline.families.base import Cache, Compute, Job
-from pipeline.families.registry import get_family
-from pipeline.metrics import Metric, get_metric
-from pipeline.search.children import child_space, random_child
-from pipeline.search.nas_source import N_DONORS
-from pipeline.search.space import load_space
-from pipeline.trials.fold_fit import FoldFit
-from pipeline.trials.scoring import part_score
+from stacktune.config import load_config
+from stacktune.data.dataset import load_dataset
+from stacktune.data.folds import make_folds
+from stacktune.families.base import Cache, Compute, Job
+from stacktune.families.registry import get_family
+from stacktune.metrics import Metric, get_metric
+from stacktune.search.children import child_space, random_child
+from stacktune.search.nas_source import N_DONORS
+from stacktune.search.space import load_space
+from stacktune.trials.fold_fit import FoldFit
+from stacktune.trials.scoring import part_score
 
 N_OTHERS = 8
 

@@ -29,13 +29,13 @@ import torch.nn.functional as F  # noqa: N812
 from nas_tables import Ground, ground
 from scipy.stats import spearmanr
 
-from pipeline.families._layers import n_multiplications, run_layers
-from pipeline.families._net_learner import Part, _shape_of, make_part
-from pipeline.families._nets import Shape, forward, initial_weights
-from pipeline.families.architecture import from_line
-from pipeline.families.nas import TRAINING
-from pipeline.search.children import child_space, random_child
-from pipeline.search.space import load_space
+from stacktune.families._layers import n_multiplications, run_layers
+from stacktune.families._net_learner import Part, _shape_of, make_part
+from stacktune.families._nets import Shape, forward, initial_weights
+from stacktune.families.architecture import from_line
+from stacktune.families.nas import TRAINING
+from stacktune.search.children import child_space, random_child
+from stacktune.search.space import load_space
 
 N_ROWS = 256
 STEP = 0.01

@@ -16,16 +16,16 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
-from pipeline.data.folds import make_folds
-from pipeline.data.table import Table, Task
-from pipeline.metrics import get_metric
-from pipeline.search.cluster import start_ray, stop_ray
-from pipeline.search.engine import Search, share
-from pipeline.search.nas_source import ControllerUpdate, Reward
-from pipeline.search.plan import make_plan
-from pipeline.trials.climb import Arena
-from pipeline.trials.result import TrialResult
-from pipeline.trials.trial import Trial
+from stacktune.data.folds import make_folds
+from stacktune.data.table import Table, Task
+from stacktune.metrics import get_metric
+from stacktune.search.cluster import start_ray, stop_ray
+from stacktune.search.engine import Search, share
+from stacktune.search.nas_source import ControllerUpdate, Reward
+from stacktune.search.plan import make_plan
+from stacktune.trials.climb import Arena
+from stacktune.trials.result import TrialResult
+from stacktune.trials.trial import Trial
 
 
 class Stopwatch:

@@ -19,9 +19,9 @@ import pandas as pd
 
 # Nothing but the scheduler differs, and it is decided in the driver's process alone.
 RUN = {
-    "pbt": "from pipeline.cli import main; main()",
-    "asha": "from pipeline.search.plan import SearchPlan; SearchPlan.uses_pbt = lambda self, family: False; "
-    "from pipeline.cli import main; main()",
+    "pbt": "from stacktune.cli import main; main()",
+    "asha": "from stacktune.search.plan import SearchPlan; SearchPlan.uses_pbt = lambda self, family: False; "
+    "from stacktune.cli import main; main()",
 }
 
 

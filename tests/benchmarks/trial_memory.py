@@ -21,12 +21,12 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from pipeline.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
-from pipeline.families.base import Cache, Config, Extent, Job
-from pipeline.families.registry import all_families, get_family
-from pipeline.metrics import get_metric
-from pipeline.search.space import load_space
-from pipeline.trials.fold_fit import FoldFit
+from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
+from stacktune.families.base import Cache, Config, Extent, Job
+from stacktune.families.registry import all_families, get_family
+from stacktune.metrics import get_metric
+from stacktune.search.space import load_space
+from stacktune.trials.fold_fit import FoldFit
 
 SIZES = "100000x50x2,500000x20x1,20000x20x100,4000x10x1000,1000x3000x2,20000x1000x2"
 

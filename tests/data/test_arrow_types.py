@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import RunConfig
-from pipeline.data.arrow_types import is_plain, to_frame
-from pipeline.data.column import Column
-from pipeline.data.dataset import load_dataset
-from pipeline.data.read import read_frame, read_source
-from pipeline.data.schema import infer_schema
-from pipeline.errors import DataError
+from stacktune.config import RunConfig
+from stacktune.data.arrow_types import is_plain, to_frame
+from stacktune.data.column import Column
+from stacktune.data.dataset import load_dataset
+from stacktune.data.read import read_frame, read_source
+from stacktune.data.schema import infer_schema
+from stacktune.errors import DataError
 
 DAY = datetime.date(2020, 1, 1)
 NOON = datetime.datetime(2020, 1, 1, 12)

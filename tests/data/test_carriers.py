@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.data.read import read_frame
-from pipeline.data.schema import infer_schema
+from stacktune.data.read import read_frame
+from stacktune.data.schema import infer_schema
 
 N = 60
 RANDOM = np.random.default_rng(0)

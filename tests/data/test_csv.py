@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
-from pipeline.config import RunConfig
-from pipeline.data.csv_dialect import find_separator
-from pipeline.data.dataset import load_dataset
-from pipeline.data.read import read_for, read_frame, read_source
-from pipeline.data.schema import infer_schema
-from pipeline.errors import DataError, DataWarning
+from stacktune.config import RunConfig
+from stacktune.data.csv_dialect import find_separator
+from stacktune.data.dataset import load_dataset
+from stacktune.data.read import read_for, read_frame, read_source
+from stacktune.data.schema import infer_schema
+from stacktune.errors import DataError, DataWarning
 
 
 @pytest.fixture

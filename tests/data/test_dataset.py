@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import load_config
-from pipeline.data.dataset import demo_frame, infer_task, load_dataset
-from pipeline.errors import DataError
+from stacktune.config import load_config
+from stacktune.data.dataset import demo_frame, infer_task, load_dataset
+from stacktune.errors import DataError
 
 
 def make_frame(n_rows=60, **columns):

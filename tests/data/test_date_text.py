@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.date_text import find_format
-from pipeline.data.read import read_for
-from pipeline.data.schema import Schema, infer_schema
-from pipeline.data.values import seconds_of
-from pipeline.errors import DataWarning
+from stacktune.data.date_text import find_format
+from stacktune.data.read import read_for
+from stacktune.data.schema import Schema, infer_schema
+from stacktune.data.values import seconds_of
+from stacktune.errors import DataWarning
 
 DAYS = pd.Series(pd.date_range("2019-03-01", periods=400, freq="2D"))
 MOMENTS = pd.Series(pd.date_range("2019-03-01", periods=400, freq="1717min"))

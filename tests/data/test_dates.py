@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.data.schema import infer_schema
-from pipeline.data.values import seconds_of
-from pipeline.errors import DataError
+from stacktune.data.schema import infer_schema
+from stacktune.data.values import seconds_of
+from stacktune.errors import DataError
 
 DAYS = pd.Series(pd.date_range("2021-03-01", periods=300, freq="31h"))
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}

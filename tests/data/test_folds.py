@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.folds import (
+from stacktune.data.folds import (
     FEW_OF_A_CLASS,
     MIN_HELD_OUT_OF_A_CLASS,
     fold_notes,
@@ -12,8 +12,8 @@ from pipeline.data.folds import (
     rarer_class,
     share_to_hold_out,
 )
-from pipeline.data.table import Table, Task
-from pipeline.errors import DataError
+from stacktune.data.table import Table, Task
+from stacktune.errors import DataError
 
 REGRESSION = Task("regression")
 

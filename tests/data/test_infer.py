@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from in_process import auc, fit
 
-from pipeline.config import RunConfig, load_config
-from pipeline.data.dataset import load_dataset
-from pipeline.data.schema import infer_schema
-from pipeline.errors import DataError
+from stacktune.config import RunConfig, load_config
+from stacktune.data.dataset import load_dataset
+from stacktune.data.schema import infer_schema
+from stacktune.errors import DataError
 
 RANDOM = np.random.default_rng(0)
 N = 400

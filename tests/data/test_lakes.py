@@ -8,9 +8,9 @@ import sys
 import pandas as pd
 import pytest
 
-from pipeline.data.read import read_frame, read_source, size_of
-from pipeline.data.sample import Sample
-from pipeline.errors import DataError
+from stacktune.data.read import read_frame, read_source, size_of
+from stacktune.data.sample import Sample
+from stacktune.errors import DataError
 
 FRAME = pd.DataFrame({"x": range(100), "y": ["a", "b"] * 50})
 

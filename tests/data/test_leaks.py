@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pytest
 
-from pipeline.data.leaks import telling_features
-from pipeline.data.table import Table, Task
+from stacktune.data.leaks import telling_features
+from stacktune.data.table import Table, Task
 
 CLASSES = Task("multiclass", ("a", "b", "c"))
 VALUES = Task("regression")

@@ -10,9 +10,9 @@ import pytest
 from in_process import fit
 from typer.testing import CliRunner
 
-from pipeline import cli
-from pipeline.data.schema import infer_schema
-from pipeline.errors import DataWarning
+from stacktune import cli
+from stacktune.data.schema import infer_schema
+from stacktune.errors import DataWarning
 
 N = 200
 TRAIN = pd.DataFrame(

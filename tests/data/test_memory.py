@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import RunConfig
-from pipeline.data import memory
-from pipeline.data.dataset import load_dataset
-from pipeline.data.memory import BYTES_A_CELL, BYTES_ANYHOW, bytes_for, check_fits
-from pipeline.errors import DataError
+from stacktune.config import RunConfig
+from stacktune.data import memory
+from stacktune.data.dataset import load_dataset
+from stacktune.data.memory import BYTES_A_CELL, BYTES_ANYHOW, bytes_for, check_fits
+from stacktune.errors import DataError
 
 
 def test_what_fits_is_let_through_and_what_does_not_is_refused_with_the_figures(monkeypatch):

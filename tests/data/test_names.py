@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.data.read import read_frame
-from pipeline.data.schema import Schema, infer_schema
-from pipeline.errors import DataError, DataWarning
+from stacktune.data.read import read_frame
+from stacktune.data.schema import Schema, infer_schema
+from stacktune.errors import DataError, DataWarning
 
 LABELS = [
     [0, 1, 2],

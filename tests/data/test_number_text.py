@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.number_text import PLAIN, Spelling, is_missing, read_numbers
-from pipeline.data.schema import infer_schema
+from stacktune.data.number_text import PLAIN, Spelling, is_missing, read_numbers
+from stacktune.data.schema import infer_schema
 
 AMOUNTS = np.random.default_rng(0).gamma(2, 900, 300).round(2)
 CONVENTIONS = {

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import RunConfig
-from pipeline.data.dataset import load_dataset
-from pipeline.data.orders import ordering_features
-from pipeline.data.table import Table, Task
+from stacktune.config import RunConfig
+from stacktune.data.dataset import load_dataset
+from stacktune.data.orders import ordering_features
+from stacktune.data.table import Table, Task
 
 BINARY, CLASSES, VALUES = Task("binary", ("a", "b")), Task("multiclass", ("a", "b", "c")), Task("regression")
 RANDOM = np.random.default_rng(0)

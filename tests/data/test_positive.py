@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import RunConfig, load_config
-from pipeline.data.dataset import load_dataset
-from pipeline.data.positive import with_positive_class
-from pipeline.data.table import Task
-from pipeline.data.target import encode_target, make_task
-from pipeline.errors import ConfigError, DataError
-from pipeline.metrics import get_metric
+from stacktune.config import RunConfig, load_config
+from stacktune.data.dataset import load_dataset
+from stacktune.data.positive import with_positive_class
+from stacktune.data.table import Task
+from stacktune.data.target import encode_target, make_task
+from stacktune.errors import ConfigError, DataError
+from stacktune.metrics import get_metric
 
 
 def _decided(values, asked=None):

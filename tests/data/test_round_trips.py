@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from mlflow.pyfunc.scoring_server import infer_and_parse_data, parse_csv_input
 from mlflow.utils.proto_json_utils import dump_input_data
 
-from pipeline.data.read import read_for, read_frame
-from pipeline.data.schema import Schema, infer_schema
-from pipeline.tracking.contract import example_of
+from stacktune.data.read import read_for, read_frame
+from stacktune.data.schema import Schema, infer_schema
+from stacktune.tracking.contract import example_of
 
 N_ROWS = 24
 Carrier = Callable[..., pd.DataFrame]

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import RunConfig
-from pipeline.data.dataset import load_dataset
-from pipeline.data.read import read_source
-from pipeline.data.sample import Sample, draw_sample
-from pipeline.errors import DataError
-from pipeline.metrics import get_metric
+from stacktune.config import RunConfig
+from stacktune.data.dataset import load_dataset
+from stacktune.data.read import read_source
+from stacktune.data.sample import Sample, draw_sample
+from stacktune.errors import DataError
+from stacktune.metrics import get_metric
 
 
 @given(st.integers(1, 400), st.integers(1, 500), st.integers(1, 6), st.integers(0, 3))

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_process import auc, fit
 
-from pipeline.data.scale import Scale, scale_of
-from pipeline.data.schema import infer_schema
+from stacktune.data.scale import Scale, scale_of
+from stacktune.data.schema import infer_schema
 
 
 def encoded(values):

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.data.column import Column
-from pipeline.data.dates import date_part
-from pipeline.data.schema import Schema, infer_schema
-from pipeline.data.values import text_of
-from pipeline.errors import DataError
+from stacktune.data.column import Column
+from stacktune.data.dates import date_part
+from stacktune.data.schema import Schema, infer_schema
+from stacktune.data.values import text_of
+from stacktune.errors import DataError
 
 
 def column_of(values, name="c"):
@@ -224,7 +224,7 @@ def test_nulls_that_come_back_as_text_are_nulls(trained_on, text):
     assert encoded(["a", "b", text], [text] * 3).max() <= 2
 
 
-@pytest.mark.filterwarnings("ignore::pipeline.errors.DataWarning")
+@pytest.mark.filterwarnings("ignore::stacktune.errors.DataWarning")
 @pytest.mark.parametrize("again", [["x", None, ""], [None] * 3, [np.inf, -np.inf, np.nan], [pd.NaT] * 3])
 @pytest.mark.parametrize("trained_on", [[1.5, 2.0, 3.0], DAYS])
 def test_what_is_no_number_and_no_date_is_missing(trained_on, again):

@@ -1,8 +1,8 @@
 import pytest
 from pyarrow import fs
 
-from pipeline.data import storage
-from pipeline.errors import ConfigError
+from stacktune.data import storage
+from stacktune.errors import ConfigError
 
 
 @pytest.fixture

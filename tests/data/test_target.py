@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import RunConfig
-from pipeline.data.class_text import respelled
-from pipeline.data.dataset import load_dataset
-from pipeline.errors import DataError
+from stacktune.config import RunConfig
+from stacktune.data.class_text import respelled
+from stacktune.data.dataset import load_dataset
+from stacktune.errors import DataError
 
 N = 600
 X = np.random.default_rng(0).normal(size=N)

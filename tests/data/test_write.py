@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pipeline.data.read import read_frame
-from pipeline.data.write import write_frame
-from pipeline.errors import ConfigError, DataError
+from stacktune.data.read import read_frame
+from stacktune.data.write import write_frame
+from stacktune.errors import ConfigError, DataError
 
 FRAME = pd.DataFrame({"no": [0.25, 0.5], "yes, perhaps": [0.75, 0.5]}, index=[7, 3])
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.data.folds import Folds, make_folds
-from pipeline.data.table import Table, Task
-from pipeline.metrics import Metric, get_metric
-from pipeline.trials.result import COMPLETED, TrialResult
-from pipeline.trials.scoring import all_metrics, fold_scores
+from stacktune.data.folds import Folds, make_folds
+from stacktune.data.table import Table, Task
+from stacktune.metrics import Metric, get_metric
+from stacktune.trials.result import COMPLETED, TrialResult
+from stacktune.trials.scoring import all_metrics, fold_scores
 
 
 @dataclass

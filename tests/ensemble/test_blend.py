@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.ensemble.blend import SMALLEST_PROBABILITY, Blend
+from stacktune.ensemble.blend import SMALLEST_PROBABILITY, Blend
 
 EVEN, SURE = np.array([[0.5, 0.5]]), np.array([[0.0, 1.0]])
 

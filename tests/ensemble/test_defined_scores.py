@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from in_process import auc, fit
 
-from pipeline.errors import ConfigError
+from stacktune.errors import ConfigError
 
 
 def rare_events(n_rows: int = 20_000, n_positive: int = 20, seed: int = 0) -> pd.DataFrame:

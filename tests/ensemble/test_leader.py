@@ -14,19 +14,19 @@ import pytest
 from in_process import fit
 from threadpoolctl import ThreadpoolController
 
-from pipeline.config import RunConfig
-from pipeline.data.dataset import load_dataset
-from pipeline.data.folds import make_folds
-from pipeline.data.write import write_frame
-from pipeline.ensemble.digests import digest_of
-from pipeline.ensemble.leader import Leader, build_leader, score_rows
-from pipeline.ensemble.leaderboard import build_leaderboard
-from pipeline.ensemble.member import load_member, predict_members
-from pipeline.errors import DataError, DataWarning
-from pipeline.metrics import get_metric
-from pipeline.trials.climb import Arena, Means, climb
-from pipeline.trials.result import load_oof
-from pipeline.trials.trial import Trial
+from stacktune.config import RunConfig
+from stacktune.data.dataset import load_dataset
+from stacktune.data.folds import make_folds
+from stacktune.data.write import write_frame
+from stacktune.ensemble.digests import digest_of
+from stacktune.ensemble.leader import Leader, build_leader, score_rows
+from stacktune.ensemble.leaderboard import build_leaderboard
+from stacktune.ensemble.member import load_member, predict_members
+from stacktune.errors import DataError, DataWarning
+from stacktune.metrics import get_metric
+from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.result import load_oof
+from stacktune.trials.trial import Trial
 
 KINDS = ("binary", "multiclass", "regression")
 
@@ -45,7 +45,7 @@ def _raw(kind, n=240):
 
 
 def _climbed(arena, family, folder):
-    trial = Trial(f"{family}-0001", family, import_module(f"search_spaces.{family}").PORTFOLIO[0])
+    trial = Trial(f"{family}-0001", family, import_module(f"stacktune.search_spaces.{family}").PORTFOLIO[0])
     life = climb(trial, arena, Means(folder / trial.trial_id, folder / "states"))
     while True:
         try:
@@ -148,7 +148,7 @@ def test_a_column_with_gaps_in_training_may_be_left_out_and_is_missing_then(runs
 def test_many_rows_are_predicted_block_by_block_as_at_once(runs, monkeypatch):
     run = runs["multiclass"]
     at_once = _numbers(run.leader, run.raw)
-    monkeypatch.setattr("pipeline.ensemble.member._BLOCK_ROWS", 100)
+    monkeypatch.setattr("stacktune.ensemble.member._BLOCK_ROWS", 100)
     assert _numbers(run.leader, run.raw) == pytest.approx(at_once)
 
 
@@ -304,7 +304,7 @@ def test_loading_and_predicting_need_neither_ray_nor_mlflow(runs, tmp_path):
     run = runs["binary"]
     write_frame(run.raw, str(tmp_path / "raw.parquet"))
     program = (
-        "import sys; from pathlib import Path; import pandas as pd; from pipeline.ensemble.leader import Leader\n"
+        "import sys; from pathlib import Path; import pandas as pd; from stacktune.ensemble.leader import Leader\n"
         f"Leader.load(Path({str(run.leader.folder)!r})).predict(pd.read_parquet({str(tmp_path / 'raw.parquet')!r}))\n"
         "assert not {'ray', 'mlflow', 'search_spaces'} & sys.modules.keys()"
     )

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from closed_form import closed, predictions
 
-from pipeline.ensemble.candidates import Costs, nested_candidates
-from pipeline.ensemble.leaderboard import build_leaderboard, picked_scores, stacking_s
-from pipeline.ensemble.nested import gather, greedy, stacked
-from pipeline.errors import SearchError
-from pipeline.metrics import WORST, metrics_for
-from pipeline.trials.result import TrialResult
-from pipeline.trials.scoring import fold_scores
+from stacktune.ensemble.candidates import Costs, nested_candidates
+from stacktune.ensemble.leaderboard import build_leaderboard, picked_scores, stacking_s
+from stacktune.ensemble.nested import gather, greedy, stacked
+from stacktune.errors import SearchError
+from stacktune.metrics import WORST, metrics_for
+from stacktune.trials.result import TrialResult
+from stacktune.trials.scoring import fold_scores
 
 ENSEMBLES = {"greedy_all", "stack_all", "greedy_best_of_family", "stack_best_of_family"}
 

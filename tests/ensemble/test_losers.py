@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ensemble.losers import N_KEPT, drop_models, has_models, losers
-from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
+from stacktune.ensemble.losers import N_KEPT, drop_models, has_models, losers
+from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
 
 FAMILIES = ("lightgbm", "linear", "mlp")
 

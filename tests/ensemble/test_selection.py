@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from closed_form import closed, predictions
 
-from pipeline.ensemble.candidates import Costs
-from pipeline.ensemble.nested import gather, greedy
-from pipeline.ensemble.selection import NEGLIGIBLE, select, without_negligible
-from pipeline.metrics import METRICS
+from stacktune.ensemble.candidates import Costs
+from stacktune.ensemble.nested import gather, greedy
+from stacktune.ensemble.selection import NEGLIGIBLE, select, without_negligible
+from stacktune.metrics import METRICS
 
 FREE = Costs(np.zeros(4), float("inf"))
 

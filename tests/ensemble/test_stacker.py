@@ -5,9 +5,9 @@ import pytest
 from closed_form import closed, predictions
 from scipy.optimize import minimize
 
-from pipeline.ensemble.blend import log_probabilities, softmax
-from pipeline.ensemble.stacker import SPREAD, fit_stack
-from pipeline.metrics import METRICS
+from stacktune.ensemble.blend import log_probabilities, softmax
+from stacktune.ensemble.stacker import SPREAD, fit_stack
+from stacktune.metrics import METRICS
 
 
 def _logits_to_probabilities(logits):

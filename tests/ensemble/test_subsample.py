@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.ensemble.subsample import rows_to_learn_on
-from pipeline.metrics import METRICS
+from stacktune.ensemble.subsample import rows_to_learn_on
+from stacktune.metrics import METRICS
 
 
 def test_few_rows_are_all_taken():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ensemble.thinning import ENOUGH_MODELS, cost_us, deal_folds, enough_models
+from stacktune.ensemble.thinning import ENOUGH_MODELS, cost_us, deal_folds, enough_models
 
 FREE = math.inf
 

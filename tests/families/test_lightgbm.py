@@ -4,9 +4,9 @@ import lightgbm
 import numpy as np
 import pytest
 
-from pipeline.data.table import Table
-from pipeline.families import lightgbm as family
-from pipeline.families._output import Output
+from stacktune.data.table import Table
+from stacktune.families import lightgbm as family
+from stacktune.families._output import Output
 
 KINDS = ("binary", "multiclass", "regression")
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pipeline.data.table import Table, Task
-from pipeline.families import linear
-from pipeline.families.base import Job
-from pipeline.search.space import load_space
+from stacktune.data.table import Table, Task
+from stacktune.families import linear
+from stacktune.families.base import Job
+from stacktune.search.space import load_space
 
 
 @pytest.mark.parametrize("entry", range(2))

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.table import ABSOLUTE, PERCENTAGE, REGRESSION, SQUARED, SQUARED_LOG, Table, Task
-from pipeline.families._output import Output, weight_of
-from pipeline.families.base import Job
-from pipeline.families.losses import inverse_size, scaled, unit_of, unscaled, weighted_median
-from pipeline.families.registry import all_families, loss_notes
-from pipeline.metrics import METRICS
+from stacktune.data.table import ABSOLUTE, PERCENTAGE, REGRESSION, SQUARED, SQUARED_LOG, Table, Task
+from stacktune.families._output import Output, weight_of
+from stacktune.families.base import Job
+from stacktune.families.losses import inverse_size, scaled, unit_of, unscaled, weighted_median
+from stacktune.families.registry import all_families, loss_notes
+from stacktune.metrics import METRICS
 
 VALUES = st.lists(st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6), min_size=2, max_size=30)
 
@@ -93,7 +93,7 @@ def test_a_note_says_what_is_fitted_and_who_cannot():
 
 
 def test_a_note_names_the_families_that_fit_squared_errors_all_the_same(monkeypatch):
-    import pipeline.families.registry as registry
+    import stacktune.families.registry as registry
 
     linear = all_families()["linear"]
     plain = replace(linear, losses=linear.losses - {ABSOLUTE})

@@ -11,9 +11,9 @@ import pytest
 from family_cases import CLOSE, N_ROWS, assert_is_prediction, default_of, grown, make_job, make_table
 from safetensors.numpy import load_file
 
-from pipeline.families.base import Extent
-from pipeline.families.nas import FAMILY
-from search_spaces.nas import ARCHITECTURE
+from stacktune.families.base import Extent
+from stacktune.families.nas import FAMILY
+from stacktune.search_spaces.nas import ARCHITECTURE
 
 CHILD = default_of("nas")
 FRONT = {**CHILD, "architecture": "glu-64-silu-layer-0.1(x) dense-64-relu-none-0(1)"}

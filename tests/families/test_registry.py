@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.families import registry
+from stacktune.errors import ConfigError
+from stacktune.families import registry
 
 ROOT = Path(__file__).parents[2]
 OPTIONAL = sorted(name for name, family in registry.known_families().items() if family.requires)

@@ -11,11 +11,11 @@ from family_cases import TASKS, grown, make_job, make_telling_gaps, space_of, un
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.table import BINARY, REGRESSION, Table, Task
-from pipeline.families import _unseen
-from pipeline.families._cross import Crossing
-from pipeline.families._encode import N_OTHER, encode_target, lay_out, target_signals
-from pipeline.families._unseen import N_DRAWN, KnownLevels, UnseenPredictor
+from stacktune.data.table import BINARY, REGRESSION, Table, Task
+from stacktune.families import _unseen
+from stacktune.families._cross import Crossing
+from stacktune.families._encode import N_OTHER, encode_target, lay_out, target_signals
+from stacktune.families._unseen import N_DRAWN, KnownLevels, UnseenPredictor
 
 EVERYTHING = float("inf")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from pipeline.report.screen import WIDTH, FamilyCount, PlainLines, Screen, Snapshot, view
+from stacktune.report.screen import WIDTH, FamilyCount, PlainLines, Screen, Snapshot, view
 
 FAMILIES = tuple(
     FamilyCount(name, n_running=1, n_completed=1234 - i, n_stopped=i, n_failed=i // 5, best=0.9312 - i / 100)

@@ -8,8 +8,8 @@ import pytest
 from finished_run import N_COMPLETED, NAMES, TRIALS, leaderboard, write_run
 from rich.console import Console
 
-from pipeline.errors import ConfigError
-from pipeline.report.summary import budget_line, leaderboard_table, read_results, show_results, sorted_by
+from stacktune.errors import ConfigError
+from stacktune.report.summary import budget_line, leaderboard_table, read_results, show_results, sorted_by
 
 COPIED = ("predict", "results", "MLflow", "…")  # lines with paths that must stay whole
 

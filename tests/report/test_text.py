@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.report.text import brief, clock, number
+from stacktune.report.text import brief, clock, number
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from pipeline.data.folds import make_folds
-from pipeline.data.table import Table, Task
-from pipeline.metrics import get_metric
-from pipeline.search.cluster import start_ray, stop_ray
-from pipeline.search.plan import ClusterSize
-from pipeline.trials.climb import Arena
+from stacktune.data.folds import make_folds
+from stacktune.data.table import Table, Task
+from stacktune.metrics import get_metric
+from stacktune.search.cluster import start_ray, stop_ray
+from stacktune.search.plan import ClusterSize
+from stacktune.trials.climb import Arena
 
 
 @pytest.fixture(scope="module")

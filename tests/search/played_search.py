@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 
-from pipeline.search.plan import ClusterSize, SearchPlan, make_plan
-from pipeline.trials.result import COMPLETED, TrialResult
-from pipeline.trials.trial import Trial
+from stacktune.search.plan import ClusterSize, SearchPlan, make_plan
+from stacktune.trials.result import COMPLETED, TrialResult
+from stacktune.trials.trial import Trial
 
 
 class Nobody:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.search.allocator import FLOOR_SHARE, Allocator
-from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
+from stacktune.search.allocator import FLOOR_SHARE, Allocator
+from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
 
 
 def result(family: str, score: float, fit_s: float = 1.0, status: str = COMPLETED) -> TrialResult:

@@ -13,12 +13,12 @@ import pytest
 from ray.cluster_utils import Cluster
 from test_engine import Heard, outcomes, run_search
 
-from pipeline.data.folds import make_folds
-from pipeline.search.cluster import start_ray, stop_ray
-from pipeline.search.engine import Search, share
-from pipeline.search.plan import make_plan
-from pipeline.trials.climb import Arena
-from pipeline.trials.result import FAILED, TrialResult
+from stacktune.data.folds import make_folds
+from stacktune.search.cluster import start_ray, stop_ray
+from stacktune.search.engine import Search, share
+from stacktune.search.plan import make_plan
+from stacktune.trials.climb import Arena
+from stacktune.trials.result import FAILED, TrialResult
 
 N_TRIALS, N_DEATHS = 16, 3
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.families.architecture import COLUMNS, from_line, to_line
-from pipeline.search.children import DEPTH, READS, ChildSpace, Choice, Decision, child_space, follow, random_child
-from pipeline.search.space import load_space
+from stacktune.families.architecture import COLUMNS, from_line, to_line
+from stacktune.search.children import DEPTH, READS, ChildSpace, Choice, Decision, child_space, follow, random_child
+from stacktune.search.space import load_space
 
 NAS = load_space("nas")
 SPACE = child_space(NAS.domains)

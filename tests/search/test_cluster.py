@@ -21,13 +21,13 @@ from ray.cluster_utils import Cluster
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from test_engine import run_search
 
-from pipeline.data.folds import make_folds
-from pipeline.errors import SearchError
-from pipeline.search.cluster import n_cpus_here, start_ray, stop_ray
-from pipeline.search.plan import ClusterSize, make_plan
-from pipeline.search.vault import open_depot
-from pipeline.trials.climb import Arena
-from pipeline.trials.result import COMPLETED
+from stacktune.data.folds import make_folds
+from stacktune.errors import SearchError
+from stacktune.search.cluster import n_cpus_here, start_ray, stop_ray
+from stacktune.search.plan import ClusterSize, make_plan
+from stacktune.search.vault import open_depot
+from stacktune.trials.climb import Arena
+from stacktune.trials.result import COMPLETED
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

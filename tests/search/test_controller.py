@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_children import SPACE, TINY
 
-from pipeline.families.architecture import from_line
-from pipeline.search.children import MOST_REDRAWS, ChildSpace
-from pipeline.search.controller import (
+from stacktune.families.architecture import from_line
+from stacktune.search.children import MOST_REDRAWS, ChildSpace
+from stacktune.search.controller import (
     Baseline,
     Learnt,
     LocalController,
@@ -26,7 +26,7 @@ from pipeline.search.controller import (
     first_parameters,
     slices,
 )
-from pipeline.search.policy import Lesson, PolicySettings
+from stacktune.search.policy import Lesson, PolicySettings
 
 SMALL = PolicySettings(hidden=8)
 RNG = np.random.default_rng(0)

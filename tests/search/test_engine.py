@@ -14,15 +14,15 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline.data.folds import make_folds
-from pipeline.search.engine import GRACE_S, Search, share
-from pipeline.search.nas_source import ControllerUpdate, Reward
-from pipeline.search.plan import LAG, ClusterSize, SearchPlan, Servers, make_plan
-from pipeline.search.scheduler import FamilyScheduler
-from pipeline.search.space import load_space
-from pipeline.trials.climb import Arena
-from pipeline.trials.result import COMPLETED, FAILED, TrialResult
-from pipeline.trials.trial import Trial
+from stacktune.data.folds import make_folds
+from stacktune.search.engine import GRACE_S, Search, share
+from stacktune.search.nas_source import ControllerUpdate, Reward
+from stacktune.search.plan import LAG, ClusterSize, SearchPlan, Servers, make_plan
+from stacktune.search.scheduler import FamilyScheduler
+from stacktune.search.space import load_space
+from stacktune.trials.climb import Arena
+from stacktune.trials.result import COMPLETED, FAILED, TrialResult
+from stacktune.trials.trial import Trial
 
 
 @dataclass

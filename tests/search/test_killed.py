@@ -8,8 +8,8 @@ from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError
 from ray.tune.experiment import Trial
 
-from pipeline.search.killed import death_of, kills_end_trials
-from pipeline.trials.attempt import ran_out_of_memory
+from stacktune.search.killed import death_of, kills_end_trials
+from stacktune.trials.attempt import ran_out_of_memory
 
 SAID = """2 worker(s) were killed due to the node running low on memory.
 Selected to kill: (Actor(d57254): job ID=01000000, required resources={CPU: 1}, pid=1, actual memory used=1.15GB, x=1)

@@ -7,9 +7,9 @@ import time
 import pytest
 from played_search import Nobody, completed
 
-from pipeline.search.log import SearchLog
-from pipeline.trials.attempt import failed
-from pipeline.trials.trial import Progress, Trial
+from stacktune.search.log import SearchLog
+from stacktune.trials.attempt import failed
+from stacktune.trials.trial import Progress, Trial
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import ray
 from test_children import TINY
 from test_controller import some_lessons
 
-from pipeline.search.controller import Controller, Learnt, LocalController, Shard, first_parameters
-from pipeline.search.parameter_server import RayController
-from pipeline.search.plan import Servers
-from pipeline.search.policy import PolicySettings
+from stacktune.search.controller import Controller, Learnt, LocalController, Shard, first_parameters
+from stacktune.search.parameter_server import RayController
+from stacktune.search.plan import Servers
+from stacktune.search.policy import PolicySettings
 
 pytestmark = pytest.mark.usefixtures("cluster")
 

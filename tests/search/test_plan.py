@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.data.table import Table, Task
-from pipeline.families.registry import all_families
-from pipeline.search.plan import ARCHITECTURE_SEARCHES, FORESTS, NETS, ClusterSize, Servers, make_plan, plan_for_size
+from stacktune.data.table import Table, Task
+from stacktune.families.registry import all_families
+from stacktune.search.plan import ARCHITECTURE_SEARCHES, FORESTS, NETS, ClusterSize, Servers, make_plan, plan_for_size
 
 BINARY = Task("binary", ("a", "b"))
 

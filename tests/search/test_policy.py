@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_children import PLAIN, SPACE, TINY, WIRING, every_child
 
-from pipeline.families.architecture import from_line
-from pipeline.search.children import ChildSpace, Tokens
-from pipeline.search.policy import MOST_GRADIENT, Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
+from stacktune.families.architecture import from_line
+from stacktune.search.children import ChildSpace, Tokens
+from stacktune.search.policy import MOST_GRADIENT, Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
 
 SMALL = PolicySettings(hidden=6)
 TWO_OF_THREE = ChildSpace({"k": (1, 2, 3)}, (1,), {"kind": ("dense", "glu"), **PLAIN})

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray import tune
 
-from pipeline.search.population import Population, Snapshot
-from pipeline.search.space import SearchSpace, nudge
+from stacktune.search.population import Population, Snapshot
+from stacktune.search.space import SearchSpace, nudge
 
 SPACE = SearchSpace(
     domains={

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from played_search import Nobody, completed, height, plan_of
 from ray.tune.search import Searcher
 
-from pipeline.search.journal import Journal, elapsed_in, read_journal
-from pipeline.search.log import STATES, SearchLog
-from pipeline.search.plan import SearchPlan
-from pipeline.search.replay import finished_since, replay
-from pipeline.search.scheduler import FamilyScheduler
-from pipeline.search.searcher import TRIAL, FamilySearcher
-from pipeline.trials.result import COMPLETED, STOPPED, TrialResult
-from pipeline.trials.trial import Progress, Resume, Trial, trial_from
+from stacktune.search.journal import Journal, elapsed_in, read_journal
+from stacktune.search.log import STATES, SearchLog
+from stacktune.search.plan import SearchPlan
+from stacktune.search.replay import finished_since, replay
+from stacktune.search.scheduler import FamilyScheduler
+from stacktune.search.searcher import TRIAL, FamilySearcher
+from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
+from stacktune.trials.trial import Progress, Resume, Trial, trial_from
 
 N_TRIALS, N_AT_ONCE = 30, 3
 FAMILIES = ["lightgbm", "linear"]

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.families.base import Extent
-from pipeline.families.registry import all_families
-from pipeline.search.plan import ClusterSize, make_plan
-from pipeline.search.room import ROWS_SHARES, Node, Room, make_room, needed_bytes
-from pipeline.search.space import load_space
+from stacktune.families.base import Extent
+from stacktune.families.registry import all_families
+from stacktune.search.plan import ClusterSize, make_plan
+from stacktune.search.room import ROWS_SHARES, Node, Room, make_room, needed_bytes
+from stacktune.search.space import load_space
 
 FAMILIES = tuple(all_families())
 SMALL = Extent(10_000, 20, 2)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.trials.result import TrialResult
+from stacktune.trials.result import TrialResult
 
 
 class Server:

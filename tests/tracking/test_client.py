@@ -10,8 +10,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from pipeline.errors import ConfigError
-from pipeline.tracking.client import Attempt, connect
+from stacktune.errors import ConfigError
+from stacktune.tracking.client import Attempt, connect
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_new_database_is_made_whole_or_not_at_all(tmp_path):
     """A run killed while MLflow made its tables once left a database that no run could use."""
     making = tmp_path / "making"
     making.mkdir()
-    code = f"from pipeline.tracking.client import connect; connect('sqlite:///{tmp_path}/kept/x.db')"
+    code = f"from stacktune.tracking.client import connect; connect('sqlite:///{tmp_path}/kept/x.db')"
     with subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(making)}) as process:
         while sum(file.stat().st_size for file in making.rglob("x.db")) < 300_000:
             assert process.poll() is None

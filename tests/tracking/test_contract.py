@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from mlflow.models.utils import convert_input_example_to_serving_input
 
-from pipeline.tracking.contract import example_of, signature_of
+from stacktune.tracking.contract import example_of, signature_of
 
 ZONED = pd.Timestamp("2024-03-01T10:00", tz="Europe/Vienna")
 

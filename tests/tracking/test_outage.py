@@ -7,8 +7,8 @@ import time
 
 from mlflow.tracking import MlflowClient
 
-from pipeline.metrics import get_metric
-from pipeline.tracking.tracker import Tracker
+from stacktune.metrics import get_metric
+from stacktune.tracking.tracker import Tracker
 
 
 def test_a_server_is_written_like_a_database(server, finished, tmp_path, monkeypatch):

@@ -9,9 +9,9 @@ import pytest
 RUN = """
 import sys
 from pathlib import Path
-from pipeline.metrics import get_metric
-from pipeline.tracking.store import store_for
-from pipeline.tracking.tracker import Tracker
+from stacktune.metrics import get_metric
+from stacktune.tracking.store import store_for
+from stacktune.tracking.tracker import Tracker
 
 store = store_for(sys.argv[1] or None, Path("runs/one"))
 tracker = Tracker(store.uri, "quiet", store.artifacts, "first run")

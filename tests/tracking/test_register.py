@@ -13,21 +13,22 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from pipeline.config import load_config
-from pipeline.data.dataset import Dataset, load_dataset
-from pipeline.data.folds import make_folds
-from pipeline.ensemble.leader import Leader, build_leader
-from pipeline.ensemble.leaderboard import build_leaderboard
-from pipeline.errors import ConfigError
-from pipeline.metrics import get_metric
-from pipeline.tracking.registry import LeaderRecord, register_leader, resolve_model
-from pipeline.tracking.requirements import requirements_for
-from pipeline.tracking.store import store_for
-from pipeline.tracking.tracker import Tracker
-from pipeline.trials.climb import Arena, Means, climb
-from pipeline.trials.result import TrialResult, load_oof
-from pipeline.trials.trial import Trial
-from search_spaces import lightgbm, linear
+from stacktune.config import load_config
+from stacktune.data.dataset import Dataset, load_dataset
+from stacktune.data.folds import make_folds
+from stacktune.ensemble.leader import Leader, build_leader
+from stacktune.ensemble.leaderboard import build_leaderboard
+from stacktune.errors import ConfigError
+from stacktune.metrics import get_metric
+from stacktune.search_spaces import lightgbm, linear
+from stacktune.tracking import requirements
+from stacktune.tracking.registry import LeaderRecord, register_leader, resolve_model
+from stacktune.tracking.requirements import requirements_for
+from stacktune.tracking.store import store_for
+from stacktune.tracking.tracker import Tracker
+from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.result import TrialResult, load_oof
+from stacktune.trials.trial import Trial
 
 # What a stranger runs: neither the checkout nor an installed stacktune can be imported, only a model's own code.
 STRANGER = """
@@ -38,7 +39,7 @@ warnings.simplefilter("ignore")
 
 class OnlyModelCode:
     def find_spec(name, path=None, target=None):
-        if name in ("pipeline", "search_spaces"):
+        if name == "stacktune":
             found = PathFinder.find_spec(name, [entry for entry in sys.path if Path(entry).name == "code"])
             if found is None:
                 raise ModuleNotFoundError(name)
@@ -46,7 +47,7 @@ class OnlyModelCode:
 
 sys.meta_path.insert(0, OnlyModelCode)
 try:
-    import pipeline
+    import stacktune
 except ModuleNotFoundError:
     hidden = True
 import mlflow, pandas
@@ -55,9 +56,9 @@ mlflow.set_tracking_uri(store)
 model = mlflow.pyfunc.load_model(uri)
 predicted = model.predict(pandas.read_parquet(data))
 predicted.to_parquet(answer)
-import pipeline
+import stacktune
 print(json.dumps({
-    "hidden": hidden, "code": pipeline.__file__, "ray": "ray" in sys.modules,
+    "hidden": hidden, "code": stacktune.__file__, "ray": "ray" in sys.modules,
     "inputs": model.metadata.get_input_schema(),
     "outputs": model.metadata.get_output_schema().input_names(),
     "example": list(model.input_example.columns),
@@ -155,7 +156,7 @@ def test_a_stranger_predicts_with_the_registered_leader_as_the_leader_does(
     predicted, said = ask_a_stranger(store_uri, record.model_uri, run.table, tmp_path)
     pd.testing.assert_frame_equal(predicted, run.leader.predict(pd.read_parquet(run.table)))
     assert said["hidden"]
-    assert Path(said["code"]).parts[-3:] == ("code", "pipeline", "__init__.py")
+    assert Path(said["code"]).parts[-3:] == ("code", "stacktune", "__init__.py")
     assert not said["ray"]
     assert said["inputs"] is None
     assert said["example"] == ["amount", "count", "place", "member", "day"]
@@ -179,7 +180,7 @@ def test_the_model_folder_of_the_output_serves_alone_and_pins_what_it_needs(run,
     assert {pin.partition("==")[0] for pin in pins} >= {"mlflow", "numpy", "pandas", "lightgbm", "scikit-learn"}
     assert not {pin.partition("==")[0] for pin in pins} & {"ray", "xgboost", "torch", "stacktune"}
     about = yaml.safe_load((record.folder / "MLmodel").read_text())
-    assert about["flavors"]["python_function"]["loader_module"] == "pipeline.ensemble.serve"
+    assert about["flavors"]["python_function"]["loader_module"] == "stacktune.ensemble.serve"
     predicted, _ = ask_a_stranger(sqlite_uri, str(record.folder), run.table, tmp_path)
     pd.testing.assert_frame_equal(predicted, run.leader.predict(pd.read_parquet(run.table)))
 
@@ -264,6 +265,17 @@ def test_a_server_that_is_gone_costs_the_registration_and_not_the_leader(run, se
 
 
 def test_a_family_is_pinned_with_its_own_library_and_no_other():
-    names = {pin.partition("==")[0] for pin in requirements_for(["pipeline.families.xgboost"])}
+    names = {pin.partition("==")[0] for pin in requirements_for(["stacktune.families.xgboost"])}
     assert {"xgboost", "numpy", "mlflow"} <= names
     assert not names & {"lightgbm", "torch", "ray"}
+
+
+def test_requirements_are_read_beside_threads_that_parse(monkeypatch):
+    """Two threads that parse at once fail before Python 3.11.8: a run of 15 s ended in a traceback."""
+
+    def parse(*_, **__):
+        raise SystemError("AST constructor recursion depth mismatch (before=39, after=42)")
+
+    monkeypatch.setattr("ast.parse", parse)
+    requirements._imports_of.cache_clear()
+    assert "xgboost" in {pin.partition("==")[0] for pin in requirements_for(["stacktune.families.xgboost"])}

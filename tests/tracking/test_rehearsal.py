@@ -12,17 +12,17 @@ import pandas as pd
 import pytest
 from in_process import write_table
 
-from pipeline.closing import REHEARSAL, rehearsing
-from pipeline.config import RunConfig
-from pipeline.data.dataset import Dataset, load_dataset
-from pipeline.ensemble.stand_in import build_stand_in
-from pipeline.errors import ConfigError, DataError
-from pipeline.metrics import get_metric
-from pipeline.resume import write_config
-from pipeline.tracking.rehearsal import rehearse_registering, rehearse_serving
-from pipeline.tracking.store import store_for
-from pipeline.tracking.tracker import Tracker
-from pipeline.watch import _raise_what_failed
+from stacktune.closing import REHEARSAL, rehearsing
+from stacktune.config import RunConfig
+from stacktune.data.dataset import Dataset, load_dataset
+from stacktune.ensemble.stand_in import build_stand_in
+from stacktune.errors import ConfigError, DataError
+from stacktune.metrics import get_metric
+from stacktune.resume import write_config
+from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
+from stacktune.tracking.store import store_for
+from stacktune.tracking.tracker import Tracker
+from stacktune.watch import _raise_what_failed
 
 CLASSES = {"binary": ["no", "yes"], "multiclass": ["", "a b", "prediction"], "regression": None}
 

@@ -20,9 +20,9 @@ import pandas as pd
 import pytest
 from in_process import Fitted, fit
 
-from pipeline.errors import DataError
-from pipeline.tracking.client import quiet_environment
-from pipeline.tracking.registry import save_model
+from stacktune.errors import DataError
+from stacktune.tracking.client import quiet_environment
+from stacktune.tracking.registry import save_model
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 

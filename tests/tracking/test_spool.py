@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from pipeline.errors import ConfigError
-from pipeline.metrics import get_metric
-from pipeline.tracking.spool import Spool, forget_store, read_spool
-from pipeline.tracking.tracker import Tracker
-from pipeline.tracking.updates import Input, Point, Update
+from stacktune.errors import ConfigError
+from stacktune.metrics import get_metric
+from stacktune.tracking.spool import Spool, forget_store, read_spool
+from stacktune.tracking.tracker import Tracker
+from stacktune.tracking.updates import Input, Point, Update
 
 N_TRIALS = 6
 # Logs trials, the last of which is still running, and is killed some time later.
 KILLED = """
 import os, signal, sys, time
 from pathlib import Path
-from pipeline.metrics import get_metric
-from pipeline.tracking.tracker import Tracker
-from pipeline.trials.result import COMPLETED, TrialResult
+from stacktune.metrics import get_metric
+from stacktune.tracking.tracker import Tracker
+from stacktune.trials.result import COMPLETED, TrialResult
 
 uri, spool, n_trials, wait_s = sys.argv[1:]
 tracker = Tracker(uri, Path(spool).parent.name, None, "a run", spool=Path(spool))

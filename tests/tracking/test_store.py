@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.tracking.store import (
+from stacktune.errors import ConfigError
+from stacktune.tracking.store import (
     check_model_name,
     check_store,
     masked,

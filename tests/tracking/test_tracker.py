@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from pipeline.errors import ConfigError
-from pipeline.metrics import get_metric
-from pipeline.search.nas_source import ControllerUpdate, Reward
-from pipeline.tracking.store import store_for
-from pipeline.tracking.tracker import CONTROLLER, Tracker
+from stacktune.errors import ConfigError
+from stacktune.metrics import get_metric
+from stacktune.search.nas_source import ControllerUpdate, Reward
+from stacktune.tracking.store import store_for
+from stacktune.tracking.tracker import CONTROLLER, Tracker
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_a_store_of_another_schema_is_a_mistake_to_mend(tmp_path):
         database.execute("UPDATE alembic_version SET version_num = 'before'")
     database.close()
     code = (
-        "import sys; from pipeline.tracking.tracker import Tracker; from pipeline.errors import ConfigError\n"
+        "import sys; from stacktune.tracking.tracker import Tracker; from stacktune.errors import ConfigError\n"
         "tracker = Tracker(sys.argv[1], 'x', None); tracker.start()\n"
         "try: tracker.ids()\n"
         "except ConfigError as error: print(error)\n"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.tracking import ui
-from pipeline.tracking.tracker import Tracker
-from pipeline.tracking.ui import ui_command
+from stacktune.errors import ConfigError
+from stacktune.tracking import ui
+from stacktune.tracking.tracker import Tracker
+from stacktune.tracking.ui import ui_command
 
 
 def given(command: list[str], option: str) -> str:

@@ -5,7 +5,7 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tracking.updates import Point, Update, as_text, in_batches
+from stacktune.tracking.updates import Point, Update, as_text, in_batches
 
 
 @given(st.integers(0, 2000), st.integers(0, 350), st.integers(0, 350))

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from pipeline.data.folds import make_folds
-from pipeline.data.table import Table, Task
-from pipeline.families.registry import get_family
-from pipeline.metrics import get_metric
-from pipeline.search.space import load_space
-from pipeline.trials import climb as climb_module
-from pipeline.trials.attempt import Attempt
-from pipeline.trials.climb import Arena, Means, climb
-from pipeline.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
-from pipeline.trials.trial import Progress, Resume, Trial
+from stacktune.data.folds import make_folds
+from stacktune.data.table import Table, Task
+from stacktune.families.registry import get_family
+from stacktune.metrics import get_metric
+from stacktune.search.space import load_space
+from stacktune.trials import climb as climb_module
+from stacktune.trials.attempt import Attempt
+from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
+from stacktune.trials.trial import Progress, Resume, Trial
 
 
 def arena_of(kind: str, metric: str | None = None) -> Arena:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.folds import make_folds
-from pipeline.data.table import Table, Task
-from pipeline.metrics import METRICS, get_metric
-from pipeline.trials.stopping import Held, Stopping, parts_of, stopping_metric
+from stacktune.data.folds import make_folds
+from stacktune.data.table import Table, Task
+from stacktune.metrics import METRICS, get_metric
+from stacktune.trials.stopping import Held, Stopping, parts_of, stopping_metric
 
 RMSE, AUC = METRICS["rmse"], METRICS["roc_auc"]
 

@@ -9,8 +9,8 @@ import pandas as pd
 from in_process import auc, fit
 
 from field_cases import Case
-from pipeline.data.values import seconds_of
-from pipeline.errors import UserError
+from stacktune.data.values import seconds_of
+from stacktune.errors import UserError
 
 _N = 1_000
 _FORMATS = (

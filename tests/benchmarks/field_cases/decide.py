@@ -9,7 +9,7 @@ import pandas as pd
 from in_process import fit
 
 from field_cases import Case
-from pipeline.metrics import get_metric
+from stacktune.metrics import get_metric
 
 
 def rare_frame(n_rows: int, seed: int, rate: float = 0.02) -> pd.DataFrame:

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 from in_process import auc, fit
 
 from field_cases import Case
-from pipeline.config import RunConfig
-from pipeline.data.dataset import load_dataset
-from pipeline.data.read import read_for, read_frame, read_source
-from pipeline.data.schema import infer_schema
-from pipeline.errors import DataError
+from stacktune.config import RunConfig
+from stacktune.data.dataset import load_dataset
+from stacktune.data.read import read_for, read_frame, read_source
+from stacktune.data.schema import infer_schema
+from stacktune.errors import DataError
 
 
 def _base_rate_of_a_sample(folder: Path) -> tuple[str, bool]:

@@ -13,9 +13,9 @@ import pandas as pd
 from in_process import Fitted, fit
 
 from field_cases import Case
-from pipeline.errors import DataWarning
-from pipeline.tracking.client import quiet_environment
-from pipeline.tracking.rehearsal import rehearse_serving
+from stacktune.errors import DataWarning
+from stacktune.tracking.client import quiet_environment
+from stacktune.tracking.rehearsal import rehearse_serving
 
 os.environ.update(quiet_environment())
 

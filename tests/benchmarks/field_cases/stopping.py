@@ -8,10 +8,10 @@ import numpy as np
 from in_process import completed_trial
 
 from field_cases import Case
-from pipeline.data.folds import make_folds
-from pipeline.data.table import Table, Task
-from pipeline.metrics import get_metric
-from pipeline.trials.climb import Arena
+from stacktune.data.folds import make_folds
+from stacktune.data.table import Table, Task
+from stacktune.metrics import get_metric
+from stacktune.trials.climb import Arena
 
 N_SEEDS, N_ROWS = 6, 400
 

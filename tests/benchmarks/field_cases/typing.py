@@ -11,8 +11,8 @@ import pandas as pd
 from in_process import Fitted, auc, fit
 
 from field_cases import Case
-from pipeline.data.schema import infer_schema
-from pipeline.errors import UserError
+from stacktune.data.schema import infer_schema
+from stacktune.errors import UserError
 
 _N = 1_000
 

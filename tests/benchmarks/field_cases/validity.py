@@ -9,16 +9,16 @@ import pandas as pd
 from in_process import Fitted, auc, fit
 
 from field_cases import Case
-from pipeline.config import RunConfig
-from pipeline.data.dataset import load_dataset
-from pipeline.errors import ConfigError
-from pipeline.families.base import Extent
-from pipeline.families.registry import all_families, get_family
-from pipeline.search.nas_source import ControllerSource, keeps_limits
-from pipeline.search.plan import ChildLimits, ClusterSize, Servers, make_plan
-from pipeline.search.room import Node
-from pipeline.search.space import load_space
-from pipeline.trials.result import COMPLETED, TrialResult
+from stacktune.config import RunConfig
+from stacktune.data.dataset import load_dataset
+from stacktune.errors import ConfigError
+from stacktune.families.base import Extent
+from stacktune.families.registry import all_families, get_family
+from stacktune.search.nas_source import ControllerSource, keeps_limits
+from stacktune.search.plan import ChildLimits, ClusterSize, Servers, make_plan
+from stacktune.search.room import Node
+from stacktune.search.space import load_space
+from stacktune.trials.result import COMPLETED, TrialResult
 
 
 def rare_events(n_rows: int, n_positive: int, seed: int = 0) -> pd.DataFrame:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.table import Table
-from pipeline.families.base import Config, Family, Job
+from stacktune.data.table import Table
+from stacktune.families.base import Config, Family, Job
 
 
 @dataclass(frozen=True)
