@@ -32,7 +32,8 @@ from stacktune.search.plan import (
     plan_for_size,
 )
 from stacktune.search.replay import replay
-from stacktune.session import Clock, RayStart, Session, StopRequest, TrialListener, claimed, ray_session, tracked
+from stacktune.session import Clock, RayStart, Session, TrialListener, claimed, ray_session, tracked
+from stacktune.stop import StopRequest
 from stacktune.tracking.store import check_model_name, check_store, store_for
 from stacktune.trials.attempt import ran_out_of_memory
 from stacktune.trials.climb import Arena

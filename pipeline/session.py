@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from stacktune.config import RunConfig
 from stacktune.data.dataset import Dataset
@@ -147,33 +143,6 @@ def ray_session(config: RunConfig) -> Iterator[RayStart]:
         yield ray
     finally:
         ray.close()
-
-
-class StopRequest:
-    """Ctrl-C and SIGTERM, which `ray job stop` sends: the first asks the run to end with what it has, the next ends it.
-
-    A context manager; signals are as they were when it is left. Only the main thread is told of any.
-    """
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self) -> None:
-        self.is_made = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in self.SIGNALS}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _hear(self, _number: int, _frame: FrameType | None) -> None:
-        if self.is_made:
-            raise KeyboardInterrupt
-        self.is_made = True
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from stacktune.report.screen import Snapshot
 from stacktune.report.text import as_typed
 from stacktune.search.engine import Search
 from stacktune.search.plan import SearchPlan
-from stacktune.session import Session, StopRequest
+from stacktune.session import Session
+from stacktune.stop import StopRequest
 from stacktune.trials.result import COMPLETED, TrialResult
 
 LOOK_EVERY_S = 0.25

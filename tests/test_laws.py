@@ -22,6 +22,7 @@ ROOMS = (
     *(
         "search_spaces",
         "errors",
+        "stop",
         "package",
         "seeds",
         "data.table",
