@@ -9,6 +9,9 @@ from tempfile import TemporaryDirectory
 def main() -> None:
     """Run the command with the code that lies beside this file."""
     if __package__ == "stacktune":
+        from stacktune.process import begin
+
+        begin()
         from stacktune.cli import main
 
         return main()

@@ -17,7 +17,11 @@ import typer
 from typer.core import TyperGroup
 
 from stacktune import __version__
-from stacktune.errors import ConfigError, DataWarning, UserError
+from stacktune.errors import ConfigError, DataWarning, UserError, disk_trouble
+from stacktune.job import leave_status
+from stacktune.process import begin, end
+from stacktune.stop import Stopped, interruptible, unlisten
+from stacktune.streams import visible
 
 DEMO_BUDGET = "30s"
 # Python and the imports above, on a usual machine and on one that is slow.
@@ -55,20 +59,31 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            typer.echo(_wrapped(f"Error: {error}"), err=True)
+            _remark(f"Error: {error}")
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            typer.echo("Stopped by Ctrl-C.", err=True)
-            raise typer.Exit(130) from None
+        except Stopped as stopped:
+            _remark(str(stopped))
+            raise typer.Exit(stopped.status) from None
+        except OSError as error:
+            trouble = disk_trouble(error)
+            if trouble is None:
+                raise
+            _remark(f"Error: {trouble}")
+            raise typer.Exit(2) from None
 
 
-def _wrapped(message: str) -> str:
-    """Wrap for a terminal; leave a pipe its whole lines, which are easier to search."""
-    if not sys.stderr.isatty():
-        return message
-    width = shutil.get_terminal_size().columns
-    lines = message.splitlines()
-    return "\n".join(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines)
+def _remark(message: str) -> None:
+    """Write to stderr: wrapped for a terminal; a pipe is left the whole line, which is easier to search."""
+    line = visible(message)
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+    typer.echo(line, file=sys.stderr)
+
+
+def _say(line: str) -> None:
+    """Write to stdout."""
+    typer.echo(visible(line), file=sys.stdout)
 
 
 app = typer.Typer(
@@ -263,7 +278,10 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
         config, past = resume_config(brought_here(resume, flags.get("output")), flags)
         started_at -= past.elapsed_s
     console = Console()
-    with Screen(console, live=console.is_terminal, started_at=started_at) as screen:
+    is_live = console.is_terminal and not console.is_dumb_terminal
+    with interruptible(), Screen(console, is_live, started_at) as screen:
+        for note in ():
+            screen.say(note)
         from stacktune import driver  # with all its libraries: seconds, in which the clock is already to be seen
 
         summary = driver.run(config, started_at, screen, past)
@@ -294,7 +312,7 @@ def predict(
     write_frame(predictions, output)
     positive = leader.task.positive
     decided = "" if positive is None else f"; {positive} from a probability of {leader.threshold:.3g} on"
-    typer.echo(f"{len(predictions):,} predictions in {output}{decided}")
+    _say(f"{len(predictions):,} predictions in {output}{decided}")
 
 
 @contextmanager
@@ -305,7 +323,7 @@ def _data_warnings_as_notes() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
             if issubclass(category, DataWarning):
-                typer.echo(_wrapped(f"Note: {message}"), err=True)
+                _remark(f"Note: {message}")
             else:
                 usual(message, category, *where)
 
@@ -354,7 +372,7 @@ def sync(
     """Send MLflow what it missed of a run while it was away."""
     from stacktune.sync import sync as send
 
-    send(folder, tracking_uri, typer.echo)
+    send(folder, tracking_uri, _say)
 
 
 @app.command()
@@ -367,22 +385,23 @@ def ui(
     from stacktune.tracking.ui import ui_command
 
     command = ui_command(store)
-    typer.echo(" ".join(command))
+    _say(" ".join(command))
     sys.stdout.flush()
+    unlisten()
     os.execvp(command[0], command)
 
 
 def main() -> None:
-    """Run the command that the arguments name, and end the process at once.
-
-    Everything is written and closed by then; to free what torch, Ray and MLflow hold takes Python 1.5 s more, which a
-    budget would have to pay.
-    """
+    """Run the command that the arguments name, and end the process at once."""
+    begin()
     try:
         app()
-    except SystemExit as end:
-        if not isinstance(end.code, int | None):
+    except SystemExit as asked:
+        if not isinstance(asked.code, int | None):
             raise
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(end.code or 0)
+        end(asked.code or 0)
+    except Stopped as stopped:
+        sys.stderr.write(f"{stopped}\n")
+        end(stopped.status)
+    finally:
+        leave_status(1)

@@ -90,7 +90,7 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
                 write_state(folder, config, dataset, families, size)
             with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
                 session = Session(config, clock, dataset, test, arena, folder, journal, tracker, screen)
-                with StopRequest() as stop:
+                with StopRequest(screen.say) as stop:
                     results = _search(session, shared, families, cluster, size, limits, ray, stop)
                     return conclude(session, results)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import re
 from collections.abc import Iterable
 
 
@@ -24,6 +27,31 @@ class SearchError(UserError):
 
 class DataWarning(UserWarning):
     """Says what a prediction's user should know of the table: nothing is wrong enough to refuse it."""
+
+
+# What keeps a file from being written and is no fault of the program.
+_DISK_TROUBLES = {
+    errno.ENOSPC: "no room is left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "files may not grow so large here (ulimit -f)",
+    errno.EROFS: "the disk is read-only",
+    errno.EIO: "the disk reports an error",
+}
+
+
+def disk_trouble(error: OSError) -> str | None:
+    """Return what is to be said of a disk that cannot be written; None for any other error.
+
+    Libraries put the system's error into their own text, and copying a folder makes one of many.
+    """
+    found = re.search(r"\[errno (\d+)\]", str(error), re.IGNORECASE)
+    number = error.errno or (int(found.group(1)) if found else None)
+    names = {os.strerror(known): known for known in _DISK_TROUBLES}
+    number = number if number in _DISK_TROUBLES else next((names[name] for name in names if name in str(error)), None)
+    if number is None:
+        return None
+    what = repr(os.fspath(error.filename)) if error.filename else "a file"
+    return f"{what} cannot be written: {_DISK_TROUBLES[number]}. Make room, or name another --output, and try again."
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -1,35 +1,163 @@
-"""What asks a run to end: Ctrl-C and signals."""
+"""Signals that ask a command to end: the first lets a run end well, the next ends it at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+
+# What each is called when it is spoken of.
+NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP (the terminal was closed)"}
+# Wakes the main thread wherever it waits, which only a real signal does; nothing else in a run uses it.
+WAKE = signal.SIGUSR1
+# How long a run that is ended at once may take to let go of what it holds.
+TIDYING_S = 2.0
+
+
+class Stopped(KeyboardInterrupt):
+    """Raised in the main thread where a signal ends the command; with the status that a shell would give it."""
+
+    def __init__(self, number: int):
+        self.by = NAMES[signal.Signals(number)]
+        super().__init__(f"Stopped by {self.by}.")
+        self.status = 128 + number
+
+
+class Ears:
+    """Hears NAMES on a thread of its own, so that neither Ray nor a long call of the main thread can take them away.
+
+    Ray puts the system's own handler back for SIGTERM when it ends: a signal that every thread blocks is not delivered
+    to any handler, and waits for this thread. A signal that was ignored when the process began, as under `nohup`, stays
+    so.
+
+    leave: ends the process, where nothing is begun that would have to be let go of.
+    """
+
+    def __init__(self, leave: Callable[[Stopped], None]):
+        self._n_heard = 0
+        self._last = signal.SIGINT
+        self._leave = leave
+        self._answer: Callable[[int], None] = lambda number: leave(Stopped(number))
+        self._heard = {number for number in NAMES if signal.getsignal(number) is not signal.SIG_IGN}
+
+    def open(self) -> None:
+        """Begin to listen. Only the main thread may, before there is another: threads inherit what is blocked."""
+        signal.signal(WAKE, self._wake)
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._heard)
+        os.register_at_fork(after_in_child=self._let_child_go)
+        threading.Thread(target=self._listen, name="signals", daemon=True).start()
+
+    def close(self) -> None:
+        """Give signals back their usual effect."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._heard)
+
+    def hear(self, number: int) -> None:
+        """Do what a signal asks for."""
+        self._n_heard += 1
+        self._last = number
+        if self._n_heard > 1:
+            self._give_up_soon()
+        else:
+            self._answer(number)
+
+    @contextmanager
+    def answered_by(self, answer: Callable[[int], None]) -> Iterator[None]:
+        """Let `answer` deal with the first signal while the block runs; the next is never waited for."""
+        before, self._answer = self._answer, answer
+        try:
+            yield
+        finally:
+            self._answer = before
+
+    def interrupt(self, _number: int) -> None:
+        """Raise Stopped in the main thread, which waits or works."""
+        signal.pthread_kill(threading.main_thread().ident, WAKE)
+
+    def _listen(self) -> None:
+        while True:
+            self.hear(signal.sigwait(self._heard))
+
+    def _wake(self, _number: int, _frame: FrameType | None) -> None:
+        raise Stopped(self._last)
+
+    def _give_up_soon(self) -> None:
+        last = threading.Timer(TIDYING_S, self._leave, (Stopped(self._last),))
+        last.daemon = True
+        last.start()
+        self.interrupt(self._last)
+
+    def _let_child_go(self) -> None:
+        """Let a child that Ray forks be ended as usual, but not by what is meant for the run, sent to its group.
+
+        A closed terminal, Ctrl-C and `timeout` signal the whole group: Ray would be gone before the run has ended.
+        """
+        os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._heard)
+
+
+_ears: list[Ears] = []  # none, or those of this process
+
+
+def listen(leave: Callable[[Stopped], None]) -> None:
+    """Hear signals from now on; once a process, of which no other thread may have begun.
+
+    leave: says what stopped the command, and ends the process, from any thread.
+    """
+    if not _ears and threading.current_thread() is threading.main_thread():
+        _ears.append(Ears(leave))
+        _ears[0].open()
+
+
+def hear(number: int) -> None:
+    """Do what a signal asks for that was sent to another process."""
+    for ears in _ears:
+        ears.hear(number)
+
+
+def unlisten() -> None:
+    """Give signals back their usual effect, for a program that takes this one's place."""
+    for ears in _ears:
+        ears.close()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let the first signal raise Stopped in the block, so that what it holds is let go of."""
+    if not _ears:
+        yield
+        return
+    with _ears[0].answered_by(_ears[0].interrupt):
+        yield
 
 
 class StopRequest:
-    """Ctrl-C and SIGTERM, which `ray job stop` sends: the first asks the run to end with what it has, the next ends it.
+    """The first signal asks the run to end with what it has, the next ends it.
 
-    A context manager; signals are as they were when it is left. Only the main thread is told of any.
+    A context manager, inside which signals are heard so. Where the process does not listen, it hears none.
+
+    say: hears at once that the run was asked to end.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    def __init__(self, say: Callable[[str], None]):
+        self._say = say
+        self.number: int | None = None
 
-    def __init__(self) -> None:
-        self.is_made = False
-        self._before: dict[int, Any] = {}
+    @property
+    def is_made(self) -> bool:
+        return self.number is not None
+
+    def make(self, number: int) -> None:
+        """Ask the run to end, as `number` does."""
+        self.number = number
+        self._say(f"{NAMES[signal.Signals(number)]}: the run ends with what it has; once more ends it at once")
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in self.SIGNALS}
+        self._answering = _ears[0].answered_by(self.make) if _ears else interruptible()
+        self._answering.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _hear(self, _number: int, _frame: FrameType | None) -> None:
-        if self.is_made:
-            raise KeyboardInterrupt
-        self.is_made = True
+        self._answering.__exit__(None, None, None)

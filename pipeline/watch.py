@@ -16,7 +16,7 @@ from stacktune.report.text import as_typed
 from stacktune.search.engine import Search
 from stacktune.search.plan import SearchPlan
 from stacktune.session import Session
-from stacktune.stop import StopRequest
+from stacktune.stop import Stopped, StopRequest
 from stacktune.trials.result import COMPLETED, TrialResult
 
 LOOK_EVERY_S = 0.25
@@ -32,7 +32,7 @@ def watch(
     begun: what is done beside it already. What one of these raises is raised as soon as it is seen; none is waited for.
 
     Raises:
-        KeyboardInterrupt, SearchError: it ended before its time, and nothing is there to make a leader of.
+        Stopped, SearchError: it ended before its time, and nothing is there to make a leader of.
     """
     chores: list[Future] = []
     imported, dropped_at = False, time.monotonic()
@@ -80,8 +80,8 @@ def _why_over(session: Session, search: Search, stop: StopRequest) -> str | None
         return None
     models = _models_said(search)
     if models is None:
-        raise KeyboardInterrupt
-    session.screen.say(f"stopping as asked: {models}; Ctrl-C again ends at once")
+        raise Stopped(stop.number)
+    session.screen.say(f"stopping as asked: {models}")
     return "the run was stopped"
 
 

@@ -22,7 +22,10 @@ ROOMS = (
     *(
         "search_spaces",
         "errors",
+        "streams",
         "stop",
+        "job",
+        "process",
         "package",
         "seeds",
         "data.table",

@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from stacktune.search.cluster import n_cpus_here, start_ray, stop_ray
 from stacktune.search.plan import ClusterSize, make_plan
 from stacktune.search.vault import open_depot
 from stacktune.trials.climb import Arena
-from stacktune.trials.result import COMPLETED
+from stacktune.trials.result import COMPLETED, TrialResult
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -135,7 +135,7 @@ def test_a_node_without_the_drivers_disk_hands_its_trials_over(joined, tmp_path)
     assert (folder / "a-0000" / "fold0" / "model.txt").read_text() == "tree"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def job_server() -> Iterator[str]:
     """`ray start --head` with its dashboard, as a user would start it; its job server's address."""
     # In Ray's usual folder it would leave its address behind, for every other Ray program to wait for.
@@ -170,25 +170,77 @@ def _wait_for(url: str, timeout_s: float = 90.0) -> None:
             time.sleep(0.3)
 
 
-def test_a_submitted_job_runs_on_the_cluster_that_it_was_submitted_to(job_server, tmp_path):
-    """`ray job submit --working-dir . -- python -m pipeline run …`, as the README says."""
-    folder = tmp_path / "checkout"
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    """The code as a user has it, in a folder that is small to upload."""
+    folder = tmp_path_factory.mktemp("job") / "checkout"
     shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "search_spaces", folder / "search_spaces", ignore=shutil.ignore_patterns("__pycache__"))
-    output = tmp_path / "runs" / "job"
-    submit = [
-        *(BIN / "ray", "job", "submit", "--address", job_server, "--working-dir", folder, "--", "python", "-m"),
-        *("pipeline", "demo", "--max-trials", "3", "--output", output),
-    ]
+    return folder
+
+
+def job(server: str, *words: object) -> subprocess.CompletedProcess:
+    """`ray job …`, once more where the server is not all there yet."""
+    command = [BIN / "ray", "job", words[0], "--address", server, *words[1:]]
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
     started = time.monotonic()
     while True:
-        ended = subprocess.run(list(map(str, submit)), capture_output=True, text=True, timeout=240, env=environment)
+        ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=240, env=environment)
         if "No available agent" not in ended.stderr or time.monotonic() - started > 60:
-            break
+            return ended
+
+
+def test_a_submitted_job_runs_on_the_cluster_that_it_was_submitted_to(job_server, checkout, tmp_path):
+    """`ray job submit --working-dir . -- python -m pipeline run …`, as the README says."""
+    output = tmp_path / "runs" / "job"
+    words = ["python", "-m", "pipeline", "demo", "--max-trials", "3", "--output", output]
+    ended = job(job_server, "submit", "--working-dir", checkout, "--", *words)
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
     assert (output / "run.json").is_file()
     assert "succeeded" in ended.stdout
+
+
+# The command on a machine where an end takes longer than the job server waits.
+SLOW_TO_END = """
+import time
+import stacktune.cli, stacktune.driver
+conclude = stacktune.driver.conclude
+stacktune.driver.conclude = lambda *those: time.sleep(5) or conclude(*those)
+stacktune.cli.main()
+"""
+
+
+def test_a_job_that_is_stopped_ends_with_its_leader_also_after_it_was_killed(job_server, checkout, tmp_path):
+    """`ray job stop` kills after three seconds: see RAY_JOB_STOP_WAIT_TIME_S."""
+    shutil.copytree(checkout, tmp_path / "code")
+    link = "import pathlib, pipeline.package as package; package.link_package(pathlib.Path.cwd())"
+    subprocess.run([sys.executable, "-c", link], cwd=tmp_path / "code", check=True)
+    (tmp_path / "code" / "slow.py").write_text(SLOW_TO_END)
+    output = tmp_path / "runs" / "job"
+    words = ["python", "slow.py", "demo", "--time-budget", "10m", "--families", "linear", "--output", output]
+    begun = job(
+        job_server, "submit", "--no-wait", "--submission-id", "one", "--working-dir", tmp_path / "code", "--", *words
+    )
+    assert begun.returncode == 0, begun.stdout + begun.stderr
+    _wait_until(lambda: any(result.status == COMPLETED for result in _results(output)))
+    stopped = job(job_server, "stop", "one")
+    assert "was stopped" in stopped.stdout, stopped.stdout + stopped.stderr
+    assert not (output / "run.json").exists(), "the job's first process was killed before"
+    _wait_until((output / "run.json").exists)
+    said = job(job_server, "logs", "one").stdout
+    assert "SIGTERM: the run ends with what it has; once more ends it at once" in said
+    assert "stopping as asked: the leader is made of the" in said
+
+
+def _results(output: Path) -> list[TrialResult]:
+    return [TrialResult.load(done.parent) for done in output.glob("trials/[!.]*/result.json")]
+
+
+def _wait_until(is_so: Callable[[], bool], timeout_s: float = 180.0) -> None:
+    started = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - started < timeout_s
+        time.sleep(0.2)
 
 
 def test_without_an_address_a_run_has_a_ray_of_its_own_beside_another(job_server):

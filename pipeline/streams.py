@@ -1,0 +1,121 @@
+"""What is written to a terminal: nothing in it may steer the terminal, or end the command where nobody reads."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import os
+import re
+import sys
+from typing import Any, TextIO
+
+# C0 and C1 control characters but for the end of a line; what ends a line elsewhere; what turns the direction of
+# writing (Unicode Standard Annex 9); halves of characters, from names of files that are no UTF-8.
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_IN_A_LINE, _IN_LINES = re.compile(f"[{_CONTROLS}]"), re.compile(f"(?![\n\t])[{_CONTROLS}]")
+# What a terminal without Unicode shows instead; any other character as Python writes it.
+_PLAIN = {"…": "...", "±": "+-", "µ": "u", "·": ".", "━": "-", "×": "x", "–": "-", "—": "-", "≥": ">=", "≤": "<="}
+
+
+def visible(text: str) -> str:
+    """Return `text` as one line that can do nothing to a terminal: control characters as Python writes them."""
+    return _IN_A_LINE.sub(_written, text)
+
+
+def visible_lines(text: str) -> str:
+    """Return `text` as `visible` does, with its lines."""
+    return _IN_LINES.sub(_written, text)
+
+
+def _written(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape").decode()
+
+
+def steady_streams() -> None:
+    """Let the standard streams take any character, and go on where nobody reads them any more."""
+    for number, mode in enumerate(("r", "w", "w")):
+        _open_where_closed(number, mode)
+    codecs.register_error("plain", _plain)
+    sys.stdout = _steady(sys.stdout, io.TextIOWrapper)
+    sys.stderr = _steady(sys.stderr, HarmlessText)
+
+
+def lost(stream: TextIO) -> str | None:
+    """Return why something was not written to a steady stream; None where all was, or its reader went away."""
+    raw = _raw(stream)
+    return raw.trouble if isinstance(raw, SteadyFile) else None
+
+
+def _raw(stream: TextIO) -> Any:
+    """Return what a text stream writes to; without a buffer where PYTHONUNBUFFERED is set."""
+    buffer = getattr(stream, "buffer", None)
+    return getattr(buffer, "raw", buffer)
+
+
+class SteadyFile(io.FileIO):
+    """A file that takes what cannot be written: a closed pipe or terminal, a full disk.
+
+    trouble: why, unless the reader went away.
+    """
+
+    trouble: str | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            pass
+        except OSError as error:
+            if error.errno != errno.EIO:  # what a closed terminal gives
+                self.trouble = error.strerror
+        return memoryview(data).nbytes
+
+
+class HarmlessText(io.TextIOWrapper):
+    """Text for people alone, whoever wrote it: libraries, tracebacks, warnings."""
+
+    def write(self, text: str) -> int:
+        super().write(visible_lines(text))
+        return len(text)
+
+
+def _open_where_closed(number: int, mode: str) -> None:
+    """Open /dev/null at a closed stream's number: the next file would get it, and with it what C libraries print."""
+    try:
+        os.fstat(number)
+    except OSError:
+        place = os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
+        if place != number:
+            os.dup2(place, number)
+            os.close(place)
+        os.set_inheritable(number, True)
+    name = ("stdin", "stdout", "stderr")[number]
+    if getattr(sys, name) is None:
+        setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 — open as long as the process
+
+
+def _steady(stream: TextIO, kind: type[io.TextIOWrapper]) -> TextIO:
+    """Return the stream anew, as steady; as it is where it is none of the system's."""
+    if not isinstance(stream, io.TextIOWrapper) or isinstance(_raw(stream), SteadyFile):
+        return stream
+    stream.flush()
+    raw = SteadyFile(stream.fileno(), "w", closefd=False)
+    return kind(
+        io.BufferedWriter(raw) if _raw(stream) is not stream.buffer else raw,
+        encoding=stream.encoding,
+        errors="plain",
+        line_buffering=stream.line_buffering or raw.isatty(),
+        write_through=stream.write_through,
+    )
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    shown = "".join(_PLAIN.get(one) or _encodable(one) for one in error.object[error.start : error.end])
+    return shown, error.end
+
+
+def _encodable(character: str) -> str:
+    return character.encode("unicode_escape").decode()
