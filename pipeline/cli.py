@@ -19,37 +19,11 @@ from typer.core import TyperGroup
 from stacktune import __version__
 from stacktune.errors import ConfigError, DataWarning, UserError, disk_trouble
 from stacktune.job import leave_status
-from stacktune.process import begin, end
+from stacktune.process import STARTED_AT, begin, end
 from stacktune.stop import Stopped, interruptible, unlisten
 from stacktune.streams import visible
 
 DEMO_BUDGET = "30s"
-# Python and the imports above, on a usual machine and on one that is slow.
-USUAL_START_S, SLOWEST_START_S = 0.3, 2.0
-
-
-def process_age_s() -> float:
-    """Return the seconds since this process began, so that starting Python and importing count towards the budget."""
-    try:
-        # Ticks of 10 ms since boot. psutil adds them to a boot time in whole seconds, and is up to one second off.
-        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    except (OSError, AttributeError):
-        import psutil
-
-        return time.time() - psutil.Process().create_time()
-
-
-def starting_s(age_s: float) -> float:
-    """Return how long the command took to come this far, in a process of this age.
-
-    A shell may become its last command (`sh -c "pip install . && stacktune demo"`, `exec`): the process is then older
-    than the command by whatever the shell did before, which no budget should pay for.
-    """
-    return age_s if age_s < SLOWEST_START_S else USUAL_START_S
-
-
-STARTED_AT = time.monotonic() - starting_s(process_age_s())
 
 
 class Commands(TyperGroup):
@@ -61,9 +35,9 @@ class Commands(TyperGroup):
         except UserError as error:
             _remark(f"Error: {error}")
             raise typer.Exit(2) from None
-        except Stopped as stopped:
-            _remark(str(stopped))
-            raise typer.Exit(stopped.status) from None
+        except KeyboardInterrupt as stopped:
+            _remark(str(stopped) or "Stopped by Ctrl-C.")
+            raise typer.Exit(getattr(stopped, "status", 130)) from None
         except OSError as error:
             trouble = disk_trouble(error)
             if trouble is None:
@@ -280,7 +254,7 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
     console = Console()
     is_live = console.is_terminal and not console.is_dumb_terminal
     with interruptible(), Screen(console, is_live, started_at) as screen:
-        for note in ():
+        for note in past.notes if past else ():
             screen.say(note)
         from stacktune import driver  # with all its libraries: seconds, in which the clock is already to be seen
 

@@ -17,7 +17,7 @@ from stacktune.families.base import Extent
 from stacktune.families.registry import all_families, get_family, loss_notes
 from stacktune.metrics import check_domain, get_metric
 from stacktune.mirror import mirrored
-from stacktune.report.outputs import RunSummary, output_folder
+from stacktune.report.outputs import RunSummary, make_folder, output_folder
 from stacktune.report.screen import Screen, Snapshot
 from stacktune.resume import JOURNAL, TRIALS, Past, write_config, write_state
 from stacktune.search.engine import Search, SharedArena, prepare, share
@@ -84,6 +84,7 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         limits = child_limits(extent, arena.folds.n_folds, config.predict_budget_us)
         shared, dataset = share(arena), dataset.without_features()
         arena = replace(arena, table=dataset.table)
+        folder = past.folder if past else make_folder(folder, config)
         with claimed(folder, ray, clock, past, screen) as journal, mirrored(folder, config.storage, screen.say):
             write_config(folder, config)
             if not past:

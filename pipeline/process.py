@@ -4,12 +4,40 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import suppress
+from pathlib import Path
 
 from stacktune.job import heed_job, leave_status, outlive_job
 from stacktune.stop import Stopped, hear, listen
 from stacktune.streams import lost, steady_streams
 
+# Python and the imports of the command, on a usual machine and on one that is slow.
+USUAL_START_S, SLOWEST_START_S = 0.3, 2.0
+
+
+def process_age_s() -> float:
+    """Return the seconds since this process began, so that starting Python and importing count towards the budget."""
+    try:
+        # Ticks of 10 ms since boot. psutil adds them to a boot time in whole seconds, and is up to one second off.
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError):
+        import psutil
+
+        return time.time() - psutil.Process().create_time()
+
+
+def starting_s(age_s: float) -> float:
+    """Return how long the command took to come this far, in a process of this age.
+
+    A shell may become its last command (`sh -c "pip install . && stacktune demo"`, `exec`): the process is then older
+    than the command by whatever the shell did before, which no budget should pay for.
+    """
+    return age_s if age_s < SLOWEST_START_S else USUAL_START_S
+
+
+STARTED_AT = time.monotonic() - starting_s(process_age_s())
 _has_begun: list[bool] = []
 
 

@@ -11,12 +11,15 @@ from typing import Any
 
 from stacktune.config import DEMO, RunConfig, load_config, parse_duration, to_yaml
 from stacktune.data.dataset import Dataset
-from stacktune.data.lines import write_whole
+from stacktune.data.lines import unread_lines, write_whole
 from stacktune.ensemble.leader import MODEL_FORMAT
 from stacktune.errors import ConfigError, DataError
-from stacktune.search.journal import elapsed_in, read_journal
+from stacktune.report.outputs import read_facts
+from stacktune.report.text import count
+from stacktune.search.journal import elapsed_in, is_event, read_journal
 from stacktune.search.plan import SizePlan
 from stacktune.search.replay import replay
+from stacktune.tracking.spool import is_noted
 from stacktune.tracking.store import absolute, masked
 
 CONFIG, STATE, JOURNAL, SPOOL, TRIALS = "config.yaml", "state.json", "journal.jsonl", "tracking.jsonl", "trials"
@@ -91,11 +94,12 @@ def _listed(columns: tuple[str, ...], but: tuple[str, ...]) -> list[str]:
 
 @dataclass(frozen=True)
 class Past:
-    """An earlier session of a run. elapsed_s: what the run has taken by now."""
+    """An earlier session of a run. elapsed_s: what the run has taken by now. notes: what is to be said of its files."""
 
     folder: Path
     state: RunState
     elapsed_s: float
+    notes: tuple[str, ...] = ()
 
 
 def write_state(folder: Path, config: RunConfig, dataset: Dataset, families: list[str], size: SizePlan) -> None:
@@ -142,9 +146,20 @@ def read_state(folder: Path) -> RunState:
                 "read: go on with that version, or begin a new run."
             )
         lists = {name: tuple(stored[name]) for name in ("columns", "classes", "families", "opening")}
-        return RunState(**{**stored, **lists})
+        return _checked(RunState(**{**stored, **lists}))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(f"{str(folder / STATE)!r} is not what a run wrote: the run cannot be gone on with.") from None
+
+
+def _checked(state: RunState) -> RunState:
+    """Return the state, or raise TypeError where a value is of another kind than a run writes."""
+    numbers, texts = (state.n_rows, state.n_folds), (state.place, state.digest, state.experiment, state.model_name)
+    lists = (*state.columns, *state.classes, *state.families, *state.opening)
+    if not all(isinstance(value, int) for value in numbers) or not all(
+        isinstance(one, str) for one in (*texts, *lists)
+    ):
+        raise TypeError
+    return state
 
 
 def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Past]:
@@ -156,9 +171,10 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Pa
         ConfigError: there is no run; a flag says something else than the run began with; nothing is left to do.
     """
     folder = folder.absolute()
-    past = Past(folder, read_state(folder), _elapsed_s(folder))
+    past = Past(folder, read_state(folder), _elapsed_s(folder), tuple(damage_notes(folder)))
     if flags.get("tracking_uri"):
         flags = {**flags, "tracking_uri": absolute(flags["tracking_uri"])}
+    check_config(folder)
     saved = load_config({}, str(folder / CONFIG))
     asked = load_config(flags, str(folder / CONFIG))
     _refuse_changes(folder, saved, asked, flags)
@@ -174,9 +190,30 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Pa
     return config, past
 
 
+def check_config(folder: Path) -> None:
+    """Raise ConfigError where a run's settings are gone: an empty file is none."""
+    path = folder / CONFIG
+    if not path.is_file() or not path.read_bytes().strip(b" \r\n\t\0"):
+        raise ConfigError(f"{str(path)!r} does not hold a run's settings (any more): the run cannot be gone on with.")
+
+
+def damage_notes(folder: Path) -> list[str]:
+    """Return what is to be said of the lines that are passed over."""
+    notes = []
+    for name, is_one, what in (
+        (JOURNAL, is_event, "what they tell of trials is lost, and done anew where it must be"),
+        (SPOOL, is_noted, "MLflow may miss what they hold"),
+    ):
+        numbers = unread_lines(folder / name, is_one)
+        if numbers:
+            lines = f"{count(len(numbers), 'line')} of {str(folder / name)!r} cannot be read"
+            notes.append(f"{lines} (the first is line {numbers[0]:,}): {what}")
+    return notes
+
+
 def _elapsed_s(folder: Path) -> float:
     summary = folder / "run.json"
-    in_summary = json.loads(summary.read_text())["wall_s"] if summary.exists() else 0.0
+    in_summary = read_facts(folder)["wall_s"] if summary.exists() else 0.0
     return max(in_summary, elapsed_in(folder / JOURNAL))
 
 

@@ -29,6 +29,7 @@ from stacktune.search.engine import Search
 from stacktune.search.journal import Journal
 from stacktune.search.nas_source import ControllerUpdate, Reward
 from stacktune.search.plan import ClusterSize
+from stacktune.streams import visible_lines
 from stacktune.tracking.spool import forget_store
 from stacktune.tracking.store import Store, sqlite_file
 from stacktune.tracking.tracker import Tracker
@@ -229,7 +230,7 @@ class TrialListener:
 
     def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
         account = self._folder / BROKEN_OFF
-        account.write_text(told)
+        account.write_text(visible_lines(told), encoding="utf-8")
         what = "goes on with a new one" if goes_on else "ends"
         self._screen.say(f"Ray Tune broke off: {reason}; {as_typed(account)} has all of it, and the search {what}")
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from stacktune.config import load_config
 from stacktune.errors import ConfigError
-from stacktune.report.outputs import write_facts
+from stacktune.report.outputs import read_facts, write_facts
+from stacktune.report.summary import read_members
 from stacktune.report.text import as_typed
-from stacktune.resume import CONFIG, SPOOL, read_state
+from stacktune.resume import CONFIG, SPOOL, check_config, damage_notes, read_state
 from stacktune.tracking.registry import publish_leader
 from stacktune.tracking.store import check_store, store_for
 from stacktune.tracking.tracker import Tracker
@@ -28,6 +28,9 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
     """
     folder = folder.absolute()
     state = read_state(folder)
+    check_config(folder)
+    for note in damage_notes(folder):
+        say(note)
     config = load_config({"tracking_uri": tracking_uri}, str(folder / CONFIG))
     store = store_for(config.tracking_uri, folder)
     check_store(store.uri)
@@ -51,9 +54,10 @@ def _register(tracker: Tracker, folder: Path, model_name: str, say: Callable[[st
     if not summary.exists():
         say(f"the run has no leader yet: stacktune run --resume {as_typed(folder)} goes on with it")
         return
-    facts = json.loads(summary.read_text())
-    if facts["registered_version"] is not None:
+    facts = read_facts(folder)
+    if facts.get("registered_version") is not None:
         return
+    read_members(folder / "leader")
     record = publish_leader(tracker, folder / "leader", model_name)
     if record.problem:
         raise ConfigError(f"the leader could not be registered: {record.problem}.")

@@ -165,7 +165,7 @@ def test_our_own_mistakes_keep_their_traceback():
 
 
 def test_the_budget_counts_from_the_start_of_the_process():
-    code = "import time; time.sleep(0.7); from stacktune.cli import process_age_s; print(process_age_s())"
+    code = "import time; time.sleep(0.7); from stacktune.process import process_age_s; print(process_age_s())"
     began = time.monotonic()
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     took = time.monotonic() - began

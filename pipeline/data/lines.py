@@ -11,6 +11,8 @@ from typing import Any
 
 from stacktune.errors import ConfigError
 
+_NONE = object()
+
 
 class LineFile:
     """Values are handed to the system before `append` returns, so they outlive the process, if not a loss of power.
@@ -61,13 +63,35 @@ class LineFile:
             self._file.close()
 
 
-def read_lines(path: Path) -> Iterator[Any]:
-    """Yield the values of a file's whole lines; nothing where there is no file."""
+def read_lines(path: Path, is_one: Callable[[Any], bool] = lambda value: True) -> Iterator[Any]:
+    """Yield the values of a file's whole lines that `is_one` knows as such; nothing where there is no file.
+
+    What a full disk or a repair of one left of others is passed over: see `unread_lines`.
+    """
+    for _, value in _numbered(path):
+        if value is not _NONE and is_one(value):
+            yield value
+
+
+def unread_lines(path: Path, is_one: Callable[[Any], bool] = lambda value: True) -> list[int]:
+    """Return the numbers, from one, of the whole lines that `read_lines` passes over."""
+    return [number for number, value in _numbered(path) if value is _NONE or not is_one(value)]
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield each whole line's number and value; _NONE for one that holds none."""
     if path.exists():
         with path.open("rb") as file:
-            for line in file:
+            for number, line in enumerate(file, start=1):
                 if line.endswith(b"\n"):
-                    yield json.loads(line)
+                    yield number, _value(line)
+
+
+def _value(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return _NONE
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -6,9 +6,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from time import strftime
 from typing import Any
@@ -18,8 +19,11 @@ from stacktune.data.lines import write_whole
 from stacktune.data.write import write_frame
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
+from stacktune.streams import visible
 
 DEFAULT_PARENT = "stacktune-runs"
+# What is read of every run.json, also of older versions.
+_FACTS = {"metric": str, "leader": str, "cv_score": int | float, "wall_s": int | float}
 VERSIONED = ("stacktune", "ray", "xgboost", "lightgbm", "scikit-learn", "torch", "mlflow", "pandas", "numpy", "pyarrow")
 
 
@@ -75,7 +79,7 @@ def output_folder(config: RunConfig) -> Path:
     Raises:
         ConfigError: it exists and holds something, or cannot be made where it is asked for.
     """
-    folder = Path(config.output) if config.output else _default_folder(config.data)
+    folder = Path(config.output) if config.output else _unused(_default_folder(config.data))
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--output {str(folder)!r} is a file; name a folder.")
     if folder.is_dir() and any(folder.iterdir()):
@@ -91,6 +95,27 @@ def _default_folder(data: str) -> Path:
     return Path(DEFAULT_PARENT) / f"{strftime('%Y%m%d-%H%M%S')}-{name}"
 
 
+def _unused(folder: Path) -> Path:
+    """Return the folder, or the first with a number behind its name that is not there."""
+    return next(place for place in _names(folder) if not place.exists())
+
+
+def _names(folder: Path) -> Iterator[Path]:
+    yield folder
+    yield from (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+
+
+def make_folder(folder: Path, config: RunConfig) -> Path:
+    """Make the run's folder and return it: under another name where it was not named, and another run was faster."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for place in _names(folder):
+        try:
+            place.mkdir(exist_ok=config.output is not None)
+        except FileExistsError:
+            continue
+        return place
+
+
 def library_versions() -> dict[str, str]:
     """Return the versions of what the models were made with."""
     return {name: version(name) for name in VERSIONED}
@@ -100,7 +125,8 @@ def write_leaderboard(board: Leaderboard, folder: Path) -> Path:
     """Write `leaderboard.parquet` and `leaderboard.csv`; return the latter's path."""
     frame = board.to_frame()
     write_frame(frame, str(folder / "leaderboard.parquet"))
-    write_frame(frame, str(folder / "leaderboard.csv"))
+    told = frame.assign(error=frame["error"].map(visible, na_action="ignore"))  # for a terminal, too
+    write_frame(told, str(folder / "leaderboard.csv"))
     return folder / "leaderboard.csv"
 
 
@@ -116,6 +142,21 @@ def write_facts(folder: Path, facts: Mapping[str, Any]) -> Path:
     path = folder / "run.json"
     write_whole(path, json.dumps(facts, indent=2) + "\n")
     return path
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Return what `run.json` says; ConfigError where it is not what a run wrote."""
+    path = folder / "run.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        facts = None
+    if not isinstance(facts, dict) or not all(isinstance(facts.get(name), kind) for name, kind in _FACTS.items()):
+        raise ConfigError(
+            f"{str(path)!r} is not what a run wrote, as after a full disk: "
+            "remove it, and stacktune run --resume with its folder writes it anew."
+        )
+    return facts
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,9 @@ from rich.text import Text
 from stacktune.data.read import read_frame
 from stacktune.errors import ConfigError, nearest
 from stacktune.metrics import METRICS
+from stacktune.report.outputs import read_facts
 from stacktune.report.text import brief, clock, number
+from stacktune.streams import visible
 
 N_TOP = 10
 # What is left of 80 columns beside the longest metric's name.
@@ -50,18 +52,29 @@ def read_results(folder: Path) -> Results:
         raise ConfigError(f"{str(folder)!r} is not the folder of a finished run (it holds no run.json).{hint}")
     return Results(
         folder=folder,
-        facts=json.loads((folder / "run.json").read_text()),
-        leaderboard=read_frame(str(folder / "leaderboard.parquet")),
-        members=_members(folder / "leader"),
+        facts=read_facts(folder),
+        leaderboard=_leaderboard(folder / "leaderboard.parquet"),
+        members=read_members(folder / "leader"),
     )
 
 
-def _members(model: Path) -> tuple[tuple[str, float], ...]:
-    """Return the (trial, weight) pairs of the leader in an MLflow model folder."""
+def _leaderboard(path: Path) -> pd.DataFrame:
+    frame = read_frame(str(path))
+    missing = {"rank", "name", "score"}.difference(frame)
+    if missing:
+        raise ConfigError(f"{str(path)!r} is not what a run wrote: it has no column {min(missing)!r}.")
+    return frame
+
+
+def read_members(model: Path) -> tuple[tuple[str, float], ...]:
+    """Return the (trial, weight) pairs of the leader in an MLflow model folder; ConfigError where it is damaged."""
     for description in model.glob("data/*/leader.json"):
-        stored = json.loads(description.read_text())
-        weights = stored["blend"]["weights"]
-        pairs = [(member["trial_id"], weight) for member, weight in zip(stored["members"], weights, strict=True)]
+        try:
+            stored = json.loads(description.read_text(encoding="utf-8"))
+            weights = [float(weight) for weight in stored["blend"]["weights"]]
+            pairs = [(member["trial_id"], weight) for member, weight in zip(stored["members"], weights, strict=True)]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ConfigError(f"{str(description)!r} is not what a run wrote: the model there is damaged.") from None
         return tuple(sorted(pairs, key=lambda pair: -pair[1]))
     return ()
 
@@ -91,7 +104,7 @@ def leaderboard_table(results: Results, rows: pd.DataFrame, extra: str | None = 
         table.add_column(column.title, justify="left" if column.source == "name" else "right", no_wrap=True)
     for row in rows.to_dict("records"):
         style = "bold green" if row["name"] == results.facts["leader"] else "" if _is_scored(row) else "bright_black"
-        table.add_row(*(column.cell(row) for column in columns), style=style)
+        table.add_row(*(Text(visible(column.cell(row))) for column in columns), style=style)
     return Padding(table, (0, 0, 0, 2), expand=False)
 
 
@@ -148,7 +161,8 @@ def closing(results: Results, data: str, wall_s: float) -> Iterator[RenderableTy
     yield leaderboard_table(results, shown)
     n_more = len(results.leaderboard) - len(shown)
     if n_more > 0:
-        yield Text(f"  … and {n_more:,} more: stacktune leaderboard {shlex.quote(str(results.folder))}", "bright_black")
+        more = f"stacktune leaderboard {_in_a_shell(str(results.folder))}"
+        yield Text(f"  … and {n_more:,} more: {more}", "bright_black")
     yield Text()
     yield from _leader_lines(results, wall_s)
     yield Text()
@@ -160,7 +174,7 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
     score = f"  {number(facts['cv_score'])} cross-validated"
     if facts.get("test_score") is not None:
         score += f", {number(facts['test_score'])} on the test rows"
-    yield Text.assemble("  ", (str(facts["leader"]), "bold green"), score)
+    yield Text.assemble("  ", (visible(facts["leader"]), "bold green"), score)
     if len(results.members) > 1:
         yield Padding(_member_table(results.members), (0, 0, 0, 2), expand=False)
     if facts.get("positive") is not None:
@@ -175,7 +189,7 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
 
 def _decision_line(facts: dict[str, Any]) -> str:
     """Say which class is the positive one, from which probability on it is predicted, and why."""
-    metric, positive = facts["metric"], facts["positive"]
+    metric, positive = facts["metric"], visible(facts["positive"])
     shown = positive if len(positive) <= MAX_CLASS_CHARS else f"{positive[: MAX_CLASS_CHARS - 1]}…"
     why = f", chosen for {metric}" if METRICS[metric].needs_threshold else f"; {metric} chooses no threshold"
     return f"predicts {shown} from {facts['threshold']:.3g} on{why}"
@@ -195,7 +209,9 @@ def _member_table(members: tuple[tuple[str, float], ...]) -> Table:
     table.add_column(no_wrap=True)
     total = sum(weight for _, weight in members) or 1.0
     for name, weight in members:
-        table.add_row(f"{weight:.3f}", Text.assemble(f"{name:<24}", ("━" * round(30 * weight / total), "cyan")))
+        table.add_row(
+            f"{weight:.3f}", Text.assemble(f"{visible(name):<24}", ("━" * round(30 * weight / total), "cyan"))
+        )
     return table
 
 
@@ -215,8 +231,8 @@ def budget_line(wall_s: float, budget_s: float | None) -> str:
 
 def _command_lines(results: Results, data: str) -> Iterator[Text]:
     facts = results.facts
-    folder = shlex.quote(str(results.folder))
-    table = "TABLE.parquet" if data == "demo" else shlex.quote(data)
+    folder = _in_a_shell(str(results.folder))
+    table = "TABLE.parquet" if data == "demo" else _in_a_shell(data)
     yield _labelled("results", folder)
     if facts.get("registered_name"):
         yield _labelled("model", f"models:/{facts['registered_name']}@leader (version {facts['registered_version']})")
@@ -226,3 +242,10 @@ def _command_lines(results: Results, data: str) -> Iterator[Text]:
 
 def _labelled(label: str, text: str) -> Text:
     return Text.assemble("  ", (f"{label:<9}", "bright_black"), text)
+
+
+def _in_a_shell(path: str) -> str:
+    """Return a path as it is typed: quoted where need be, control characters as bash and zsh write them."""
+    if visible(path) == path:
+        return shlex.quote(path)
+    return "$'" + visible(path.replace("\\", "\\\\").replace("'", "\\'")) + "'"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from stacktune.data.lines import LineFile, read_lines
-from stacktune.trials.result import COMPLETED, TrialResult
-from stacktune.trials.trial import Progress, Trial
+from stacktune.trials.result import COMPLETED, TrialResult, result_from
+from stacktune.trials.trial import Progress, Trial, progress_from, trial_from
 
 ASKED, PROGRESSED, TOOK_UP, ENDED, ALIVE = "asked", "progressed", "took_up", "ended", "alive"
 # A run that is cut off has lost at most so much of what it knew of its time.
@@ -66,10 +66,25 @@ class Journal:
 
 def read_journal(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each event and what it was about, in order; nothing where there is no journal."""
-    for line in read_lines(path):
+    for line in read_lines(path, is_event):
         yield line["event"], line["what"]
+
+
+def is_event(line: Any) -> bool:
+    """Whether a line says what a journal says."""
+    try:
+        event, what, elapsed_s = line["event"], line["what"], line["elapsed_s"]
+        if event in (ASKED, TOOK_UP):
+            trial_from(what)
+        elif event == PROGRESSED:
+            progress_from({name: value for name, value in what.items() if name != "trial_id"})
+        elif event == ENDED:
+            result_from(what)
+        return isinstance(elapsed_s, int | float) and isinstance(what.get("trial_id", ""), str)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return False
 
 
 def elapsed_in(path: Path) -> float:
     """Return the seconds that the run had taken at the last event; 0 where there is none."""
-    return max((line["elapsed_s"] for line in read_lines(path)), default=0.0)
+    return max((line["elapsed_s"] for line in read_lines(path, is_event)), default=0.0)

@@ -36,15 +36,19 @@ def replay(events: Iterable[tuple[str, dict[str, Any]]], folder: Path) -> list[E
 def finished_since(entries: Iterable[Entry], folder: Path) -> list[TrialResult]:
     """Return the results of trials that were completed although the journal does not say so."""
     open_ids = [entry.trial.trial_id for entry in entries if entry.result is None]
-    return [TrialResult.load(folder / trial_id) for trial_id in open_ids if _is_whole(folder / trial_id)]
+    return [result for trial_id in open_ids if (result := _whole(folder / trial_id)) is not None]
 
 
 def _is_there(result: TrialResult, folder: Path) -> bool:
-    return result.status != COMPLETED or _is_whole(folder / result.trial_id)
+    return result.status != COMPLETED or _whole(folder / result.trial_id) is not None
 
 
-def _is_whole(place: Path) -> bool:
-    return (place / "result.json").exists()
+def _whole(place: Path) -> TrialResult | None:
+    """Return the result of a trial whose files are complete; None where they are not, or were damaged since."""
+    try:
+        return TrialResult.load(place)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _take_in(entry: Entry, event: str, what: dict[str, Any], folder: Path) -> None:

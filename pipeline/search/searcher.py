@@ -74,7 +74,9 @@ class FamilySearcher(Searcher):
         """Count a trial of an earlier session as asked for."""
         self._allocator.was_asked(trial.family)
         self._sources[trial.family].was_asked(trial.trial_id, trial.config)
-        self._n_asked += 1
+        # Numbers go on from the highest: a journal may have lost a trial in between.
+        number = trial.trial_id.rpartition("-")[2]
+        self._n_asked = max(self._n_asked, int(number) if number.isdecimal() else 0) + 1
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial, None for "not now", or FINISHED; called by Tune whenever it has room."""

@@ -100,24 +100,37 @@ class Spool:
 def read_spool(path: Path) -> Spooled:
     """Return what the spool at `path` tells of; nothing where there is none."""
     past = Spooled()
-    for line in read_lines(path):
-        if "update" in line:
-            update = past.waiting[line["number"]] = _update_from(line["update"])
-            past.points.setdefault(update.run, set()).update((point.name, point.step) for point in update.points)
-        elif "written" in line:
-            _forget(past, tuple(line["written"]), line["number"])
-        elif "experiment" in line:
-            past.experiment_id = line["experiment"]
-        elif "key" in line:
-            past.key = line["key"]
-        else:
-            past.run_ids[line["run"]] = line["id"]
+    for line in read_lines(path, is_noted):
+        _take_in(past, line)
     return past
+
+
+def is_noted(line: Any) -> bool:
+    """Whether a line says what a spool says."""
+    try:
+        _take_in(Spooled(), line)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return False
+    return True
+
+
+def _take_in(past: Spooled, line: dict[str, Any]) -> None:
+    if "update" in line:
+        update = past.waiting[int(line["number"])] = _update_from(line["update"])
+        past.points.setdefault(update.run, set()).update((point.name, point.step) for point in update.points)
+    elif "written" in line:
+        _forget(past, tuple(line["written"]), int(line["number"]))
+    elif "experiment" in line:
+        past.experiment_id = line["experiment"]
+    elif "key" in line:
+        past.key = line["key"]
+    else:
+        past.run_ids[line["run"]] = line["id"]
 
 
 def forget_store(path: Path) -> None:
     """Make every update in the spool at `path` wait again, for a store that has none of it; nothing without a spool."""
-    updates = [line["update"] for line in read_lines(path) if "update" in line]
+    updates = [line["update"] for line in read_lines(path, is_noted) if "update" in line]
     if updates:
         lines = [json.dumps({"number": number, "update": update}) for number, update in enumerate(updates, start=1)]
         write_whole(path, "\n".join(lines) + "\n")

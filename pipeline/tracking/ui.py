@@ -48,10 +48,21 @@ def _store(folder_or_uri: str) -> Store:
     config = folder / "config.yaml"
     if not config.exists():
         return store_for(None, folder / "run")
-    uri = (yaml.safe_load(config.read_text()) or {}).get("tracking_uri")
+    uri = _tracking_uri(config)
     if uri and "://***@" in uri:
         raise ConfigError(f"the password of {uri!r} was not kept in {folder}: name the store's whole URI instead.")
     return store_for(uri, folder)
+
+
+def _tracking_uri(config: Path) -> str | None:
+    """Return the store that a run's settings name; ConfigError where they cannot be read."""
+    try:
+        uri = (yaml.safe_load(config.read_text(encoding="utf-8")) or {}).get("tracking_uri")
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        uri = ()
+    if not isinstance(uri, str | None):
+        raise ConfigError(f"{str(config)!r} is not what a run wrote: name the store's URI instead.")
+    return uri
 
 
 def _free_port() -> int:

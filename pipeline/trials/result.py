@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from stacktune.data.lines import write_whole
 from stacktune.trials.trial import lineage_from
 
 COMPLETED, STOPPED, FAILED = "completed", "stopped", "failed"
@@ -59,7 +60,7 @@ class TrialResult:
 
     def save(self, folder: Path) -> None:
         """Write `result.json` into `folder`, which marks what lies there as complete."""
-        (folder / "result.json").write_text(json.dumps(asdict(self)))
+        write_whole(folder / "result.json", json.dumps(asdict(self)))
 
     @classmethod
     def load(cls, folder: Path) -> TrialResult:

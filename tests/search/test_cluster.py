@@ -23,6 +23,7 @@ from test_engine import run_search
 
 from stacktune.data.folds import make_folds
 from stacktune.errors import SearchError
+from stacktune.package import copy_package
 from stacktune.search.cluster import n_cpus_here, start_ray, stop_ray
 from stacktune.search.plan import ClusterSize, make_plan
 from stacktune.search.vault import open_depot
@@ -210,11 +211,9 @@ stacktune.cli.main()
 """
 
 
-def test_a_job_that_is_stopped_ends_with_its_leader_also_after_it_was_killed(job_server, checkout, tmp_path):
+def test_a_job_that_is_stopped_ends_with_its_leader_also_after_it_was_killed(job_server, tmp_path):
     """`ray job stop` kills after three seconds: see RAY_JOB_STOP_WAIT_TIME_S."""
-    shutil.copytree(checkout, tmp_path / "code")
-    link = "import pathlib, pipeline.package as package; package.link_package(pathlib.Path.cwd())"
-    subprocess.run([sys.executable, "-c", link], cwd=tmp_path / "code", check=True)
+    copy_package(tmp_path / "code")
     (tmp_path / "code" / "slow.py").write_text(SLOW_TO_END)
     output = tmp_path / "runs" / "job"
     words = ["python", "slow.py", "demo", "--time-budget", "10m", "--families", "linear", "--output", output]
