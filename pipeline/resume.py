@@ -174,8 +174,7 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Pa
     past = Past(folder, read_state(folder), _elapsed_s(folder), tuple(damage_notes(folder)))
     if flags.get("tracking_uri"):
         flags = {**flags, "tracking_uri": absolute(flags["tracking_uri"])}
-    check_config(folder)
-    saved = load_config({}, str(folder / CONFIG))
+    saved = saved_config(folder)
     asked = load_config(flags, str(folder / CONFIG))
     _refuse_changes(folder, saved, asked, flags)
     given = {name for name, value in flags.items() if value is not None}
@@ -190,11 +189,15 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Pa
     return config, past
 
 
-def check_config(folder: Path) -> None:
-    """Raise ConfigError where a run's settings are gone: an empty file is none."""
-    path = folder / CONFIG
-    if not path.is_file() or not path.read_bytes().strip(b" \r\n\t\0"):
-        raise ConfigError(f"{str(path)!r} does not hold a run's settings (any more): the run cannot be gone on with.")
+def saved_config(folder: Path) -> RunConfig:
+    """Return the settings that a run wrote; ConfigError where its file is broken or gone."""
+    path = str(folder / CONFIG)
+    try:
+        return load_config({}, path)
+    except ConfigError as error:
+        if path in str(error):
+            raise
+        raise ConfigError(f"{path!r} is not what a run wrote: {error}") from None
 
 
 def damage_notes(folder: Path) -> list[str]:

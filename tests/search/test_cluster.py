@@ -216,7 +216,7 @@ def test_a_job_that_is_stopped_ends_with_its_leader_also_after_it_was_killed(job
     copy_package(tmp_path / "code")
     (tmp_path / "code" / "slow.py").write_text(SLOW_TO_END)
     output = tmp_path / "runs" / "job"
-    words = ["python", "slow.py", "demo", "--time-budget", "10m", "--families", "linear", "--output", output]
+    words = ["python", "slow.py", "demo", "--time-budget", "10m", "--output", output]
     begun = job(
         job_server, "submit", "--no-wait", "--submission-id", "one", "--working-dir", tmp_path / "code", "--", *words
     )
