@@ -37,7 +37,7 @@ def steady_streams() -> None:
     for number, mode in enumerate(("r", "w", "w")):
         _open_where_closed(number, mode)
     codecs.register_error("plain", _plain)
-    sys.stdout = _steady(sys.stdout, io.TextIOWrapper)
+    sys.stdout = _steady(sys.stdout, AnyText)
     sys.stderr = _steady(sys.stderr, HarmlessText)
 
 
@@ -72,7 +72,17 @@ class SteadyFile(io.FileIO):
         return memoryview(data).nbytes
 
 
-class HarmlessText(io.TextIOWrapper):
+class AnyText(io.TextIOWrapper):
+    """Text that is shown somehow, also where the encoding is ASCII."""
+
+    @property
+    def encoding(self) -> str:
+        """What libraries are told: one that sees ASCII writes past this stream, in an encoding of its own choice."""
+        told = super().encoding
+        return "utf-8" if codecs.lookup(told).name == "ascii" else told
+
+
+class HarmlessText(AnyText):
     """Text for people alone, whoever wrote it: libraries, tracebacks, warnings."""
 
     def write(self, text: str) -> int:
@@ -95,7 +105,7 @@ def _open_where_closed(number: int, mode: str) -> None:
         setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 — open as long as the process
 
 
-def _steady(stream: TextIO, kind: type[io.TextIOWrapper]) -> TextIO:
+def _steady(stream: TextIO, kind: type[AnyText]) -> TextIO:
     """Return the stream anew, as steady; as it is where it is none of the system's."""
     if not isinstance(stream, io.TextIOWrapper) or isinstance(_raw(stream), SteadyFile):
         return stream

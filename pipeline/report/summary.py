@@ -241,7 +241,7 @@ def _command_lines(results: Results, data: str) -> Iterator[Text]:
 
 
 def _labelled(label: str, text: str) -> Text:
-    return Text.assemble("  ", (f"{label:<9}", "bright_black"), text)
+    return Text.assemble("  ", (f"{label:<9}", "bright_black"), visible(text))
 
 
 def _in_a_shell(path: str) -> str:

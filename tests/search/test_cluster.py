@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,18 +145,27 @@ def job_server() -> Iterator[str]:
     folder = tempfile.mkdtemp(prefix="ray-")
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "RAY_AUTH_MODE": "disabled"}
     environment.pop("RAY_ADDRESS", None)
+    port, dashboard, agent = _free_ports(3)
     command = [
-        *(BIN / "ray", "start", "--head", "--block", "--port=26379", "--dashboard-port=28265", "--num-cpus=2"),
-        "--dashboard-agent-listen-port=28266",  # each node's agent takes jobs; that of another Ray has the usual port
+        *(BIN / "ray", "start", "--head", "--block", f"--port={port}", f"--dashboard-port={dashboard}", "--num-cpus=2"),
+        f"--dashboard-agent-listen-port={agent}",  # each node's agent takes jobs; that of another Ray has the usual one
         *("--object-store-memory=200000000", "--disable-usage-stats", "--temp-dir", folder),
     ]
-    address = "http://127.0.0.1:28265"
+    address = f"http://127.0.0.1:{dashboard}"
     # `ray stop` would end every Ray of the machine, and this test with it.
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
         _wait_for(address + "/api/version")
         yield address
         head.terminate()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_ports(n: int) -> list[int]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(n)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def _wait_for(url: str, timeout_s: float = 90.0) -> None:
