@@ -1,0 +1,107 @@
+"""A disk that fills: one message, what was done is kept, and the run goes on once there is room."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from whole_runs import mixed_table, stacktune
+
+from stacktune.data.lines import write_whole
+from stacktune.data.write import write_frame
+from stacktune.errors import disk_trouble
+
+# Room for a run of few trials with its model, not for much more.
+DISK_BYTES = 64 * 2**20
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Path]:
+    """A small disk of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "stacktune-test", str(place)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs root: a small disk is mounted")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(disk: Path) -> None:
+    with (disk / "filler").open("wb", buffering=0) as file:
+        for n_bytes in (2**20, 2**12):
+            try:
+                while file.write(bytes(n_bytes)) == n_bytes:
+                    pass
+            except OSError:
+                continue
+
+
+def copy(disk: Path) -> None:
+    (disk.parent / "model").mkdir()
+    (disk.parent / "model" / "trees").write_bytes(bytes(2**16))
+    shutil.copytree(disk.parent / "model", disk / "model")
+
+
+WRITERS = {
+    "run.json": lambda disk: write_whole(disk / "run.json", "x" * 2**16),
+    "leaderboard.parquet": lambda disk: write_frame(pd.DataFrame({"x": np.random.rand(9999)}), str(disk / "l.parquet")),
+    "leaderboard.csv": lambda disk: write_frame(pd.DataFrame({"x": np.random.rand(9999)}), str(disk / "l.csv")),
+    "oof.npy": lambda disk: np.save(disk / "oof.npy", np.zeros(9999)),
+    "a model": copy,
+}
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_whatever_is_written_a_full_disk_is_named(disk, write):
+    fill(disk)
+    with pytest.raises(OSError) as full:  # noqa: PT011 — its kind and its words are each library's own
+        write(disk)
+    assert "cannot be written: no room is left on the disk." in disk_trouble(full.value)
+
+
+def test_other_errors_are_no_trouble_of_a_disk():
+    assert disk_trouble(FileNotFoundError(2, "No such file or directory", "x")) is None
+    assert disk_trouble(OSError("[Errno 111] Connection refused")) is None
+
+
+# The command, with a disk that is full when the leader is to be made.
+FILLS = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_disk_full import fill
+import stacktune.closing as closing
+from stacktune.cli import main
+
+def build_on_a_full_disk(*those):
+    fill(Path.cwd())
+    return build_leader(*those)
+
+build_leader, closing.build_leader = closing.build_leader, build_on_a_full_disk
+main()
+"""
+
+
+def test_a_disk_that_is_full_at_the_very_end_costs_nothing_but_the_wait_for_room(disk):
+    mixed_table().to_parquet(disk / "table.parquet")
+    words = ["run", "table.parquet", "--target", "diagnosis", "--families", "linear", "--max-trials", "2"]
+    line = [sys.executable, "-c", FILLS, *words, "--cpus", "1", "--output", "runs/one"]
+    ended = subprocess.run(line, cwd=disk, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    (error,) = ended.stderr.splitlines()
+    assert error.startswith("Error: ")
+    assert "cannot be written: no room is left on the disk." in error
+    assert "what is done is kept: stacktune run --resume runs/one goes on with it" in ended.stdout
+    (disk / "filler").unlink()
+    resumed = stacktune("run", "--resume", "runs/one", cwd=disk)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert json.loads((disk / "runs/one/run.json").read_text())["n_completed"] == 2
