@@ -240,6 +240,7 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
     from rich.console import Console
 
     from stacktune.config import load_config
+    from stacktune.host import use_cores
     from stacktune.report.screen import Screen
 
     past, started_at = None, STARTED_AT
@@ -251,6 +252,7 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
 
         config, past = resume_config(brought_here(resume, flags.get("output")), flags)
         started_at -= past.elapsed_s
+    use_cores(None if config.address or os.environ.get("RAY_ADDRESS") else config.n_cpus)
     console = Console()
     is_live = console.is_terminal and not console.is_dumb_terminal
     with interruptible(), Screen(console, is_live, started_at) as screen:
@@ -275,6 +277,9 @@ def predict(
     ] = "predictions.parquet",
 ) -> None:
     """Write a prediction for each row of a table."""
+    from stacktune.host import use_cores
+
+    use_cores()  # before there are libraries to read it
     from stacktune.data.read import read_for
     from stacktune.data.write import check_writable, write_frame
     from stacktune.ensemble.leader import Leader

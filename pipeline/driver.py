@@ -80,6 +80,8 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         about_loss = loss_notes(arena.metric, families, dataset.table.target)
         for note in (*dataset.notes, *size_notes, *about_folds, *about_loss, _compute_note(cluster, families)):
             screen.say(note)
+        if cluster.store_note:
+            screen.say(cluster.store_note)
         extent = Extent.of(dataset.table, dataset.task)
         limits = child_limits(extent, arena.folds.n_folds, config.predict_budget_us)
         shared, dataset = share(arena), dataset.without_features()
@@ -130,7 +132,7 @@ def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:
 
 
 def _compute_note(cluster: ClusterSize, families: Sequence[str]) -> str:
-    cores = f"{cluster.n_cpus} core{'s' if cluster.n_cpus != 1 else ''}"
+    cores = f"{cluster.n_cpus} core{'s' if cluster.n_cpus != 1 else ''}{cluster.limits}"
     able = [name for name in families if get_family(name).uses_gpu]
     if cluster.n_gpus and able:
         return f"{cores}; {cluster.n_gpus} GPU for {', '.join(able)}"

@@ -27,6 +27,8 @@ ROOMS = (
         "job",
         "process",
         "package",
+        "cgroups",
+        "host",
         "seeds",
         "data.table",
         "domains",

@@ -21,7 +21,7 @@ from stacktune.data.leaks import leak_notes
 from stacktune.data.memory import check_fits
 from stacktune.data.number_text import DECIMAL_COMMA
 from stacktune.data.positive import with_positive_class
-from stacktune.data.read import Source, read_source, release_memory, size_of
+from stacktune.data.read import Source, read_source, release_memory, size_of, use_cores_allowed
 from stacktune.data.sample import Sample
 from stacktune.data.schema import Schema, infer_schema
 from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
@@ -89,6 +89,7 @@ def load_dataset(config: RunConfig) -> tuple[Dataset, Table | None]:
     Test rows leave before anything is learnt from the table: types, categories and classes are those of the rest.
     Raises DataError for a table, target or weight that cannot be used.
     """
+    use_cores_allowed()
     try:
         return _load(config)
     finally:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import psutil
-
 from stacktune.errors import DataError
+from stacktune.host import memory_here
 
 # All processes of a run on a million rows of 50 columns, beyond the 1.1 GB that they take on a tiny table
 # (tests/benchmarks/memory.py, two cores).
 BYTES_A_CELL, BYTES_ANYHOW = 34, 1_100_000_000
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None) -> None:
     """Raise DataError, with the figures, unless so many rows (or the sample of them) can be learnt from here."""
     needed = bytes_for(min(n_rows, sample_rows or n_rows), n_columns)
-    free = free_bytes()
+    free = memory_here().n_free
     if needed > free:
         most = max(0, int((free - BYTES_ANYHOW) / BYTES_A_CELL / n_columns))
         remedy = f"--sample-rows {most} learns from as many as fit" if most else "free some memory"
@@ -30,12 +26,3 @@ def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None) -
 def bytes_for(n_rows: int, n_columns: int) -> int:
     """Return about how many bytes a run takes over all its processes."""
     return BYTES_ANYHOW + BYTES_A_CELL * n_rows * n_columns
-
-
-def free_bytes() -> int:
-    """Return the bytes that this process and its children may still take, of the machine and of its control group."""
-    free = psutil.virtual_memory().available
-    limit, used = (_CGROUP / name for name in ("memory.max", "memory.current"))
-    if limit.exists() and (text := limit.read_text().strip()) != "max":
-        free = min(free, int(text) - int(used.read_text()))
-    return max(0, free)

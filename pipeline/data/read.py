@@ -20,6 +20,7 @@ from stacktune.data.notes import counted
 from stacktune.data.sample import Sample, draw_sample
 from stacktune.data.schema import Schema
 from stacktune.errors import DataError, DataWarning
+from stacktune.host import n_cores
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _CSV_NOTE = "CSV is slower to read than Parquet, and its column types are guesses"
@@ -41,6 +42,11 @@ class Source:
     weight: np.ndarray | None = None
     left_out: tuple[str, ...] = ()
     commas: tuple[str, ...] = ()
+
+
+def use_cores_allowed() -> None:
+    """Let Arrow read with as many threads as this process may use; it counts the cores of the machine by itself."""
+    pa.set_cpu_count(min(pa.cpu_count(), n_cores()))
 
 
 def release_memory() -> None:

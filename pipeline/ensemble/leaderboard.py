@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from stacktune.ensemble.nested import Evidence, gather, greedy, nested_scores, s
 from stacktune.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
 from stacktune.ensemble.subsample import MOST_ROWS
 from stacktune.ensemble.thinning import cost_us, deal_folds, enough_models
+from stacktune.host import n_cores
 from stacktune.metrics import WORST, Metric, is_defined, metrics_for
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
@@ -87,7 +87,7 @@ def build_leaderboard(
     """
     model_budget_us = None if predict_budget_us is None else predict_budget_us - encode_us
     limit_us = affordable_us([trial.predict_us / folds.n_folds for trial in eligible(results)], model_budget_us)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(n_cores()) as pool:
         contest = _Contest(oof, target, weight, folds, task, metric, seed, time_left, pool, limit_us, encode_us)
         trials = [trial for trial in eligible(results) if contest.model_us(trial) <= limit_us]
         rows = list(pool.map(lambda result: _trial_row(result, contest), results))

@@ -7,7 +7,6 @@ what greedy selection takes across members, so that one operation serves both.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from stacktune.data.table import Table
 from stacktune.errors import DataError
 from stacktune.families.base import Predictor
 from stacktune.families.registry import get_family
+from stacktune.host import n_cores
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -77,11 +77,11 @@ def _workers(families: frozenset[str], n_tasks: int) -> Iterator[ThreadPoolExecu
     A model each, on a thread of its own, wastes less than all threads on one model after another, as much of a
     model's work (encoding columns, adding up) is not shared among threads. OpenMP's limit is its calling thread's.
     """
-    n_cores = os.cpu_count() or 1
-    n_workers = min(n_cores, n_tasks)
+    n_threads = n_cores()
+    n_workers = min(n_threads, n_tasks)
     pools = _pools(families)
     with ThreadPoolExecutor(
-        n_workers, initializer=lambda: pools.limit(limits=n_cores // n_workers, user_api="openmp")
+        n_workers, initializer=lambda: pools.limit(limits=n_threads // n_workers, user_api="openmp")
     ) as pool:
         yield pool
 

@@ -6,13 +6,13 @@ and each walk averages the folds that it may see. Early steps coincide, so the K
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from stacktune.host import n_cores
 from stacktune.metrics import METRICS, WORST, Metric, best_threshold, threshold_counts
 
 # Decisions change in steps; this much of the log loss orders what decides alike and hardly moves what does not.
@@ -134,7 +134,7 @@ def select_nested(
     # Outputs first: a blend's column of second-class probabilities is then contiguous.
     by_output = np.ascontiguousarray(predictions.transpose(0, 2, 1))
     sums = {start: np.zeros_like(by_output[0])}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(n_cores()) as pool:
         for size in range(1, n_iterations + 1):
             under_way = [walk for walk in walks if size - 1 - sum(walk.best_counts) < _PATIENCE]
             if not under_way or (size > 1 and not go_on()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from stacktune.families._cross import CrossedMeans, Tables, load_crossed, tables
 from stacktune.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
 from stacktune.families._output import Output, output_of, weight_of
 from stacktune.families.base import Config, Extent, Job
+from stacktune.host import n_cores
 
 MAX_TREES = 100
 MOST_LEAVES = 8000  # twice as many nodes still count in int16
@@ -144,7 +144,7 @@ class ForestPredictor:
         n_threads: int | None = None,
     ):
         """`n_threads` of None is every core."""
-        self._n_threads = n_threads or os.cpu_count() or 1
+        self._n_threads = n_threads or n_cores()
         self._rebuilt: list[Any] = []
         self._rebuilding = threading.Lock()
         self._crossed = crossed

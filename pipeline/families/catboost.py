@@ -15,6 +15,7 @@ from stacktune.families._output import Output, objective_of, output_of, weight_o
 from stacktune.families._stepped import SteppedFit
 from stacktune.families.base import Config, Extent, Family, Job
 from stacktune.families.losses import ALL_LOSSES
+from stacktune.host import n_cores
 from stacktune.seeds import derive_seed
 
 OBJECTIVES = {
@@ -51,7 +52,7 @@ class CatBoostPredictor:
             _pool(table),
             prediction_type="RawFormulaVal",
             ntree_end=int(self._model.get_metadata()[N_TREES]),
-            thread_count=self._n_threads or -1,
+            thread_count=self._n_threads or n_cores(),
         )
         return _prediction(raw, self._model.classes_, self._output)
 

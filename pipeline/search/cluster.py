@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import socket
 import time
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stacktune.errors import SearchError
+from stacktune.host import SHARED_MEMORY, Memory, cores_here, memory_here, shared_memory_free
 from stacktune.search.lean_ray import lean_start
 from stacktune.search.plan import ClusterSize
 from stacktune.search.room import Node
@@ -32,7 +34,10 @@ QUIET = {
 # modules: these processes begin without the driver's path, and could find another checkout's.
 WARM_MODULES = ("ray.tune", "lightgbm", "sklearn.linear_model", "scipy.sparse")
 MOST_WARMED = 8
-OBJECT_STORE_BYTES = 2 * 1024**3
+# Room for the shared table; Ray's own default claims 30 % of the memory, and less than so many bytes it refuses.
+OBJECT_STORE_BYTES, OBJECT_STORE_SHARE, MIN_OBJECT_STORE_BYTES = 2 * 1024**3, 0.2, 75 * 1024**2
+# Ray's own margin below what shared memory has free.
+SHARED_MEMORY_SHARE = 0.95
 # What the driver takes of the memory of a machine that it shares with the trials, but never more than half.
 DRIVER_BYTES = 800_000_000
 KNOCK_S = 5.0
@@ -76,24 +81,23 @@ def stop_ray() -> None:
         gc.enable()
 
 
-def n_cpus_here() -> int:
-    """Return the cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
-    for flag, what, wanted, available in (
-        ("--cpus", "cores", n_cpus, n_cpus_here()),
-        ("--gpus", "GPUs", n_gpus, _n_gpus_here() if n_gpus else 0),
+    cores, memory = cores_here(), memory_here()
+    for flag, what, wanted, available, limit in (
+        ("--cpus", "cores", n_cpus, cores.n, cores.note),
+        ("--gpus", "GPUs", n_gpus, _n_gpus_here() if n_gpus else 0, ""),
     ):
         if wanted and wanted > available:
+            whose = f"the {available}{limit} that it may use" if limit else f"this machine's {available}"
             raise SearchError(
-                f"{flag} {wanted} asks for more {what} than this machine's {available}; "
+                f"{flag} {wanted} asks for more {what} than {whose}; "
                 f"ask for at most {available}, or join a cluster with --address."
             )
     import ray
 
-    n_cpus = n_cpus or n_cpus_here()
+    cores = cores.at_most(n_cpus)
+    n_cpus, shared_free = cores.n, shared_memory_free()
+    store_bytes = object_store_bytes(memory, shared_free)
     with lean_start(WARM_MODULES if n_cpus <= MOST_WARMED else ()):
         ray.init(
             address="local",  # or Ray joins whatever cluster last ran on this machine
@@ -102,12 +106,15 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            object_store_memory=_object_store_bytes(),
+            object_store_memory=store_bytes,
+            # Ray looks at the topmost control group alone, which is not always the one that this process is in.
+            _memory=max(memory.n_free - store_bytes, memory.n_free // 2),
         )
     _silence()
     size = _size(ray.cluster_resources(), n_cpus, n_gpus)
     shared = [replace(node, n_bytes=max(node.n_bytes - DRIVER_BYTES, node.n_bytes // 2)) for node in size.nodes]
-    return replace(size, nodes=tuple(shared))
+    limits = (cores.note, f", {memory.note}" if memory.note else "")
+    return replace(size, nodes=tuple(shared), limits="".join(limits), store_note=_store_note(store_bytes, shared_free))
 
 
 def _join(address: str, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
@@ -177,11 +184,22 @@ def _n_gpus_here() -> int:
     return torch.cuda.device_count()
 
 
-def _object_store_bytes() -> int:
-    """Room for the shared table; Ray's own default claims 30 % of the machine's memory."""
-    import psutil
+def object_store_bytes(memory: Memory, shared_free: int | None) -> int:
+    """Return the size of Ray's object store; beyond it, and where shared memory is too small, Ray takes to the disk."""
+    size = max(MIN_OBJECT_STORE_BYTES, min(OBJECT_STORE_BYTES, OBJECT_STORE_SHARE * memory.n_bytes))
+    in_shared = SHARED_MEMORY_SHARE * (shared_free or 0)
+    return int(min(size, in_shared) if in_shared >= MIN_OBJECT_STORE_BYTES else size)
 
-    return int(min(OBJECT_STORE_BYTES, 0.2 * psutil.virtual_memory().total))
+
+def _store_note(store_bytes: int, shared_free: int | None) -> str | None:
+    """Return what is to be said where the object store is not in shared memory."""
+    if shared_free is None or shared_free >= store_bytes:
+        return None
+    enough = math.ceil(store_bytes / SHARED_MEMORY_SHARE / 2**20)
+    return (
+        f"{SHARED_MEMORY} has {shared_free / 2**20:,.0f} MB free, too little for the table that all trials share: it "
+        f"lies on the disk, which is slower; docker's --shm-size {enough}m gives it room"
+    )
 
 
 def _silence() -> None:

@@ -56,13 +56,16 @@ MULTIPLICATIONS_A_US = 50_000
 class ClusterSize:
     """What the search may use, over all nodes. is_local: whether that is this machine alone, for the whole run.
 
-    nodes: those with cores; none where nothing is known of their memory.
+    nodes: those with cores; none where nothing is known of their memory. limits: what is to be said behind the number
+    of cores where these, or the memory, are less than the machine's. store_note: what is to be said of Ray's memory.
     """
 
     n_cpus: int
     n_gpus: int
     is_local: bool = True
     nodes: tuple[Node, ...] = ()
+    limits: str = ""
+    store_note: str | None = None
 
 
 @dataclass(frozen=True)

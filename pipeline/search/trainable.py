@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 import ray
 from ray import tune
-from threadpoolctl import threadpool_limits
 
 from stacktune.families.base import Cache, Compute
+from stacktune.host import use_cores
 from stacktune.search.log import STATES
 from stacktune.search.searcher import TRIAL
 from stacktune.search.vault import Depot
@@ -49,7 +49,7 @@ class TrialTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any], site: Site) -> None:
         """Begin the first trial of this process."""
-        threadpool_limits(site.n_threads)
+        use_cores(site.n_threads)
         self._arena: Arena = ray.get(site.arena)
         self._site = site
         self._cache = Cache(LARGE_TABLE_ENTRIES) if self._arena.table.features.nbytes > LARGE_TABLE_BYTES else Cache()

@@ -11,10 +11,15 @@ from stacktune.data import memory
 from stacktune.data.dataset import load_dataset
 from stacktune.data.memory import BYTES_A_CELL, BYTES_ANYHOW, bytes_for, check_fits
 from stacktune.errors import DataError
+from stacktune.host import Memory
+
+
+def free(monkeypatch, n_bytes: int) -> None:
+    monkeypatch.setattr(memory, "memory_here", lambda: Memory(n_bytes, n_bytes, n_bytes))
 
 
 def test_what_fits_is_let_through_and_what_does_not_is_refused_with_the_figures(monkeypatch):
-    monkeypatch.setattr(memory, "free_bytes", lambda: BYTES_ANYHOW + 1_000 * 10 * BYTES_A_CELL)
+    free(monkeypatch, BYTES_ANYHOW + 1_000 * 10 * BYTES_A_CELL)
     check_fits("t.parquet", 1_000, 10, None)
     check_fits("t.parquet", 10**9, 10, 1_000)
     with pytest.raises(DataError, match=r"1,001 rows of 10 columns, .* 1\.1 GB .*; --sample-rows 1000 learns from as"):
@@ -24,26 +29,15 @@ def test_what_fits_is_let_through_and_what_does_not_is_refused_with_the_figures(
 
 
 def test_where_nothing_fits_no_sample_is_offered(monkeypatch):
-    monkeypatch.setattr(memory, "free_bytes", lambda: 10**6)
+    free(monkeypatch, 10**6)
     with pytest.raises(DataError, match=r"; free some memory, or take a larger machine"):
         check_fits("t.parquet", 1_000, 10, 5)
-
-
-def test_the_free_memory_is_that_of_the_control_group_where_it_is_less(monkeypatch, tmp_path):
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    whole = memory.free_bytes()
-    assert whole > 10**8
-    (tmp_path / "memory.max").write_text("5000000\n")
-    (tmp_path / "memory.current").write_text("1000000\n")
-    assert memory.free_bytes() == 4_000_000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert memory.free_bytes() > 10**8
 
 
 def test_a_table_that_does_not_fit_is_not_read(monkeypatch, tmp_path):
     frame = pd.DataFrame({"x": np.arange(5_000.0), "y": np.arange(5_000) % 2})
     frame.to_parquet(tmp_path / "t.parquet")
-    monkeypatch.setattr(memory, "free_bytes", lambda: bytes_for(100, 2))
+    free(monkeypatch, bytes_for(100, 2))
     with pytest.raises(DataError, match=r"5,000 rows of 2 columns"):
         load_dataset(RunConfig(str(tmp_path / "t.parquet"), "y"))
     dataset, _ = load_dataset(RunConfig(str(tmp_path / "t.parquet"), "y", sample_rows=100))

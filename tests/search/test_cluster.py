@@ -23,10 +23,12 @@ from ray.cluster_utils import Cluster
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from test_engine import run_search
 
+from stacktune import host
 from stacktune.data.folds import make_folds
 from stacktune.errors import SearchError
+from stacktune.host import Memory, cores_here
 from stacktune.package import copy_package
-from stacktune.search.cluster import n_cpus_here, start_ray, stop_ray
+from stacktune.search.cluster import object_store_bytes, start_ray, stop_ray
 from stacktune.search.plan import ClusterSize, make_plan
 from stacktune.search.vault import open_depot
 from stacktune.trials.climb import Arena
@@ -44,8 +46,32 @@ def test_more_cores_than_the_machine_has_are_refused_without_starting_ray():
 
 def test_gpus_that_the_machine_has_not_are_refused_without_starting_ray():
     with pytest.raises(SearchError, match=r"--gpus 512 asks for more GPUs than this machine's \d+"):
-        start_ray(None, n_cpus_here(), 512)
+        start_ray(None, cores_here().n, 512)
     assert not ray.is_initialized()
+
+
+def test_cores_beyond_a_quota_are_refused_with_the_quota(monkeypatch):
+    monkeypatch.setattr(host, "cpu_quota", lambda: 0.5)
+    monkeypatch.setattr(host.os, "cpu_count", lambda: 64)
+    with pytest.raises(SearchError, match=r"than the 1 \(of 64: a quota of 0\.5 cores\) that it may use; .* at most 1"):
+        start_ray(None, 2, None)
+    assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize(
+    ("memory", "shared", "size"),
+    [
+        (25e9, 25e9, 2 * 1024**3),
+        (2e9, 25e9, 0.2 * 2e9),
+        (25e9, 1e9, 0.95 * 1e9),
+        (2e9, 64 * 1024**2, 0.2 * 2e9),
+        (2e9, None, 0.2 * 2e9),
+        (2e8, 25e9, 75 * 1024**2),
+    ],
+)
+def test_the_object_store_is_as_large_as_the_containers_memory_and_shared_memory_allow(memory, shared, size):
+    """Docker gives 64 MB of shared memory, less than Ray takes: the store is then on the disk, and so not bounded."""
+    assert object_store_bytes(Memory(int(memory), int(memory), int(25e9)), shared) == int(size)
 
 
 def test_an_address_where_nothing_answers_is_refused():
