@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from control_groups import control_group
 from ray._private.utils import get_system_memory, get_used_memory
 from whole_runs import mixed_table
 
@@ -60,9 +62,22 @@ def copy(tmp_path_factory) -> Path:
     return folder
 
 
-def run(copy: Path, output: str, *more: str, n_completed: int, **env: str) -> tuple[pd.DataFrame, str]:
-    """Return the leaderboard by trial, and what was said."""
-    command = [sys.executable, "-m", "stacktune", "run", "table.parquet", "--target", "diagnosis", "--folds", "3"]
+def run(
+    copy: Path, output: str, *more: str, n_completed: int, begin: Sequence[str] = (), **env: str
+) -> tuple[pd.DataFrame, str]:
+    """Return the leaderboard by trial, and what was said; begin: of the command, to have it in a group."""
+    command = [
+        *begin,
+        sys.executable,
+        "-m",
+        "stacktune",
+        "run",
+        "table.parquet",
+        "--target",
+        "diagnosis",
+        "--folds",
+        "3",
+    ]
     words = ["--max-trials", "4", "--output", output, *more]
     everything = {**os.environ, "PYTHONPATH": str(copy), **env}
     ended = subprocess.run([*command, *words], cwd=copy, env=everything, capture_output=True, text=True, timeout=300)
@@ -104,3 +119,15 @@ def test_memory_that_a_trial_fills_until_ray_kills_it(copy):
     assert board.loc[thinned, "status"] == "completed", f"{said}{board}"
     assert board.loc[hopeless, "status"] == "failed"
     assert "memory of its node ran low" in board.loc[hopeless, "error"]
+
+
+def test_memory_that_a_trial_fills_until_the_kernel_kills_it(copy):
+    """Ray watches the machine, or a container; of a group inside, as of systemd or Slurm, it knows nothing."""
+    with control_group(n_bytes=EATEN // 2) as group:
+        board, said = run(copy, "kernel", *BUDGET, n_completed=1, begin=group.command, GLUTTON=str(EATEN // 8))
+    thinned, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
+    assert board.loc[thinned, "status"] == "completed", f"{said}{board}"
+    assert board.loc[hopeless, "status"] == "failed"
+    assert "its control group had no memory left" in board.loc[hopeless, "error"]
+    for name in (thinned, hopeless):
+        assert said.count(f"{name} ran out of memory and begins again on 0.5 of its rows") == 1

@@ -1,4 +1,4 @@
-"""What Ray says of a process that it ended because a node's memory ran low, in a way that Tune understands."""
+"""What is said of a process that Ray, or the kernel, ended for want of memory, in a way that Tune understands."""
 
 from __future__ import annotations
 
@@ -7,11 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from stacktune.cgroups import n_killed
 from stacktune.search.lean_ray import patched
 from stacktune.search.room import PROCESS_BYTES
 
 # How Ray names the processes that it ended at once: by their actor, unless it was only starting, and what each took.
 ENDED = re.compile(r"Selected to kill: \((?:Actor\((\w+)\)|Task).*?actual memory used=([\d.]+)GB")
+
+
+class KernelKills:
+    """Tells whether a process that died is one that the kernel ended, as its control group was full.
+
+    Ray watches the memory of the machine or of a container, not that of a group inside, as systemd and Slurm make them.
+    What the kernel ends there is the largest trial, as Ray offers it the processes of trials before any other.
+    """
+
+    def __init__(self) -> None:
+        self._n_known = n_killed()
+
+    def has_new(self) -> bool:
+        """Return whether it has ended one of which nobody was told, who is told by this."""
+        is_new = n_killed() > self._n_known
+        self._n_known += is_new
+        return is_new
 
 
 @contextmanager
@@ -32,14 +50,17 @@ def kills_end_trials() -> Iterator[None]:
 
 def _deaths_told(manager_class: Any) -> dict[str, Any]:
     """Return the changes by which Tune is told of an actor that died, whether it was at work or just starting."""
+    kills = KernelKills()
     at_work, starting = "_actor_task_failed", "_actor_start_failed"
     task_failed, start_failed = getattr(manager_class, at_work, None), getattr(manager_class, starting, None)
 
     def tell_of_task(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
-        task_failed(manager, tracked_actor_task, _as_death(manager, tracked_actor_task._tracked_actor, exception))
+        task_failed(
+            manager, tracked_actor_task, _as_death(manager, tracked_actor_task._tracked_actor, exception, kills)
+        )
 
     def tell_of_start(manager: Any, tracked_actor: Any, exception: Exception) -> None:
-        start_failed(manager, tracked_actor, _as_death(manager, tracked_actor, exception))
+        start_failed(manager, tracked_actor, _as_death(manager, tracked_actor, exception, kills))
 
     return {at_work: tell_of_task, starting: tell_of_start}
 
@@ -61,9 +82,13 @@ def _no_first_result(trial_class: Any) -> dict[str, Any]:
     return {name: result_or_none}
 
 
-def _as_death(manager: Any, tracked_actor: Any, exception: Exception) -> Exception:
-    from ray.exceptions import OutOfMemoryError
+def _as_death(manager: Any, tracked_actor: Any, exception: Exception, kills: KernelKills) -> Exception:
+    from ray.exceptions import OutOfMemoryError, RayActorError
 
+    if isinstance(exception, RayActorError) and kills.has_new():
+        return RayActorError(
+            error_msg="OutOfMemoryError: the kernel ended its process because its control group had no memory left"
+        )
     if not isinstance(exception, OutOfMemoryError):
         return exception
     held = manager._live_actors_to_ray_actors_resources.get(tracked_actor)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ray
 from ray.air.execution import FixedResourceManager, ResourceRequest
 from ray.air.execution._internal.actor_manager import RayActorManager
-from ray.exceptions import OutOfMemoryError
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.experiment import Trial
 
+from stacktune.search import killed
 from stacktune.search.killed import death_of, kills_end_trials
 from stacktune.trials.attempt import ran_out_of_memory
 
@@ -41,6 +42,27 @@ def test_a_process_that_took_no_more_than_its_libraries_was_in_the_way_of_whoeve
 def test_a_process_of_which_ray_does_not_say_what_it_took_ran_out_of_memory():
     assert not death_of("aaaaaa", SAID).preempted
     assert not death_of("d57254", "killed").preempted
+
+
+def test_a_death_is_the_kernels_once_for_each_that_it_ended(monkeypatch, cluster):
+    """Two deaths, of which the kernel's count explains one: the other is like any."""
+    n_ended = [7]
+    monkeypatch.setattr(killed, "n_killed", lambda: n_ended[0])
+    told = []
+    manager = RayActorManager(FixedResourceManager(total_resources={"CPU": 2}))
+    request = ResourceRequest([{"CPU": 1}])
+    with kills_end_trials():
+        actors = [
+            manager.add_actor(ended_actor(), {}, request, on_error=lambda *what: told.append(what[1])) for _ in range(2)
+        ]
+        while len(manager.live_actors) < 2:
+            manager.next(timeout=0.1)
+        n_ended[0] += 1
+        for actor in actors:
+            manager._actor_start_failed(actor, RayActorError(error_msg="it died unexpectedly"))
+    assert [ran_out_of_memory(str(died)) for died in told] == [True, False]
+    assert "control group had no memory left" in str(told[0])
+    assert not told[0].preempted
 
 
 def ended_actor() -> type:
