@@ -37,15 +37,16 @@ LEAST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 20.0
 
 
 @contextmanager
-def rehearsing(session: Session) -> Iterator[Future[None]]:
+def rehearsing(session: Session, after_models: int = 1) -> Iterator[Future[None]]:
     """Try on a thread, with a small model of a few rows, what `conclude` does with the leader.
 
     The future's result is None, or it raises DataError or ConfigError: what would have been refused at the end.
+    after_models: how many trials are to be completed before, as the search needs the cores for them.
     """
     executor, is_over = ThreadPoolExecutor(1, "rehearsal"), threading.Event()
     has_ended = False
     try:
-        yield executor.submit(_rehearse, session, is_over)
+        yield executor.submit(_rehearse, session, is_over, after_models)
         has_ended = True
     finally:
         is_over.set()
@@ -53,12 +54,12 @@ def rehearsing(session: Session) -> Iterator[Future[None]]:
         executor.shutdown(wait=not has_ended)
 
 
-def _rehearse(session: Session, is_over: threading.Event) -> None:
+def _rehearse(session: Session, is_over: threading.Event, after_models: int) -> None:
     # The tracker's thread imports MLflow; two at once would wait for one another.
     config, name = session.config, model_name(session.config, session.dataset)
     rehearse_registering(session.tracker, name, session.folder / CONFIG, config.tracking_optional)
     waits_until = time.monotonic() + MAX_WAIT_FOR_MODEL_S
-    while not session.journal.has_model and time.monotonic() < waits_until:
+    while session.journal.n_models < after_models and time.monotonic() < waits_until:
         if is_over.wait(0.1):
             return
     scratch, sample = session.folder / REHEARSAL, session.dataset.sample

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from stacktune.closing import conclude, rehearsing
 from stacktune.config import RunConfig
@@ -15,13 +16,16 @@ from stacktune.data.table import Table
 from stacktune.errors import ConfigError, SearchError
 from stacktune.families.base import Extent
 from stacktune.families.registry import all_families, get_family, loss_notes
+from stacktune.first import FirstModel, first_trial
 from stacktune.metrics import check_domain, get_metric
 from stacktune.mirror import mirrored
+from stacktune.pace import Clock, Pace
 from stacktune.report.outputs import RunSummary, make_folder, output_folder
 from stacktune.report.screen import Screen, Snapshot
 from stacktune.resume import JOURNAL, TRIALS, Past, write_config, write_state
-from stacktune.search.engine import Search, SharedArena, prepare, share
+from stacktune.search.engine import HOPELESS_S, Search, SharedArena, prepare, share
 from stacktune.search.journal import read_journal
+from stacktune.search.log import Entry, SearchLog
 from stacktune.search.plan import (
     ChildLimits,
     ClusterSize,
@@ -32,13 +36,16 @@ from stacktune.search.plan import (
     plan_for_size,
 )
 from stacktune.search.replay import replay
-from stacktune.session import Clock, RayStart, Session, TrialListener, claimed, ray_session, tracked
+from stacktune.session import RayStart, Session, TrialListener, claimed, ray_session, search_ends_at, tracked
 from stacktune.stop import StopRequest
-from stacktune.tracking.store import check_model_name, check_store, store_for
+from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.attempt import ran_out_of_memory
 from stacktune.trials.climb import Arena
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
 from stacktune.watch import snapshot, watch
+
+# With less left, a search is still begun: a trial or two may end in it.
+MIN_SEARCH_S = 1.0
 
 
 def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None = None) -> RunSummary:
@@ -50,52 +57,78 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
     Raises:
         ConfigError, DataError, SearchError: the user's mistakes; nothing is left behind then, and nothing lost.
     """
-    clock = Clock(started_at, config.time_budget_s)
+    clock, pace = Clock(started_at, config.time_budget_s), Pace()
     names = past.state.families if past else config.families
     families = [get_family(name).name for name in names] or list(all_families())
     folder = past.folder if past else output_folder(config)
     store = store_for(config.tracking_uri, folder)
+    config = _checked(config, store)
+    with ray_session(config, clock) as ray:
+        screen.update(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
+        dataset, test = load_dataset(config)
+        families = _serving(families, dataset)
+        if past:
+            past.state.check(dataset)
+        size = _size(past, dataset, ray.known_size(), config)
+        arena = _arena(replace(config, n_folds=config.n_folds or size.n_folds), dataset, test)
+        folder = past.folder if past else make_folder(folder, config)
+        with claimed(folder, ray, clock, past, screen) as journal:
+            first = _first_model(config, _fitted_to_size(config, families, size)[1], arena, folder, past)
+            prepare()
+            cluster = ray.size(search_ends_at(clock, pace, arena, test))
+            size = replace(_size(past, dataset, cluster or ray.known_size(), config), n_folds=size.n_folds)
+            config, families, notes = _fitted_to_size(config, families, size)
+            notes = [*dataset.notes, *notes, *fold_notes(arena.folds, arena.table, arena.task)]
+            notes += loss_notes(arena.metric, families, dataset.table.target)
+            for note in (*notes, _compute_note(cluster, families), cluster and cluster.store_note):
+                if note:
+                    screen.say(note)
+            extent = Extent.of(dataset.table, dataset.task)
+            limits = child_limits(extent, arena.folds.n_folds, config.predict_budget_us)
+            shared = share(arena) if cluster else None
+            dataset = dataset.without_features()
+            arena = replace(arena, table=dataset.table)
+            with mirrored(folder, config.storage, screen.say):
+                write_config(folder, config)
+                if not past:
+                    write_state(folder, config, dataset, families, size)
+                with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
+                    session = Session(config, clock, pace, dataset, test, arena, folder, journal, tracker, screen)
+                    with StopRequest(screen.say) as stop:
+                        results = _search(session, shared, families, cluster, size, limits, ray, stop, first)
+                        return conclude(session, results)
+
+
+def _checked(config: RunConfig, store: Store) -> RunConfig:
+    """Return the settings with the store's absolute address; ConfigError for places where nothing can be kept."""
     if not config.tracking_optional:
         check_store(store.uri)
     if config.storage:
         check_storage(config.storage)
-    if config.tracking_uri:
-        config = replace(config, tracking_uri=store.uri)
     if config.register:
         check_model_name(config.register)
-    with ray_session(config) as ray:
-        screen.update(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
-        dataset, test = load_dataset(config)
-        families = _serving(families, dataset)
-        cluster = ray.size()
-        prepare()
-        if past:
-            past.state.check(dataset)
-            size = past.state.size
-        else:
-            size = plan_for_size(dataset.table, dataset.task, cluster, config.time_budget_s)
-        config, families, size_notes = _fitted_to_size(config, families, size)
-        arena = _arena(config, dataset, test)
-        about_folds = fold_notes(arena.folds, arena.table, arena.task)
-        about_loss = loss_notes(arena.metric, families, dataset.table.target)
-        for note in (*dataset.notes, *size_notes, *about_folds, *about_loss, _compute_note(cluster, families)):
-            screen.say(note)
-        if cluster.store_note:
-            screen.say(cluster.store_note)
-        extent = Extent.of(dataset.table, dataset.task)
-        limits = child_limits(extent, arena.folds.n_folds, config.predict_budget_us)
-        shared, dataset = share(arena), dataset.without_features()
-        arena = replace(arena, table=dataset.table)
-        folder = past.folder if past else make_folder(folder, config)
-        with claimed(folder, ray, clock, past, screen) as journal, mirrored(folder, config.storage, screen.say):
-            write_config(folder, config)
-            if not past:
-                write_state(folder, config, dataset, families, size)
-            with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
-                session = Session(config, clock, dataset, test, arena, folder, journal, tracker, screen)
-                with StopRequest(screen.say) as stop:
-                    results = _search(session, shared, families, cluster, size, limits, ray, stop)
-                    return conclude(session, results)
+    return replace(config, tracking_uri=store.uri) if config.tracking_uri else config
+
+
+def _size(past: Past | None, dataset: Dataset, cluster: ClusterSize, config: RunConfig) -> SizePlan:
+    if past:
+        return past.state.size
+    return plan_for_size(dataset.table, dataset.task, cluster, config.time_budget_s)
+
+
+def _first_model(
+    config: RunConfig, families: Sequence[str], arena: Arena, folder: Path, past: Past | None
+) -> FirstModel | None:
+    """Begin with a first model where there is a clock to beat and no earlier session has left one.
+
+    A run without a budget goes on until its trials are through, and they are to be the same everywhere.
+    """
+    entries = replay(read_journal(folder / JOURNAL), folder / TRIALS) if past else []
+    if config.reproducible or any(entry.result and entry.result.status == COMPLETED for entry in entries):
+        return None
+    if config.max_trials is not None and len(entries) >= config.max_trials:
+        return None
+    return FirstModel(first_trial(families, arena, len(entries)), arena, folder, folder / TRIALS)
 
 
 def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> tuple[RunConfig, list[str], list[str]]:
@@ -131,7 +164,9 @@ def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:
     return serving
 
 
-def _compute_note(cluster: ClusterSize, families: Sequence[str]) -> str:
+def _compute_note(cluster: ClusterSize | None, families: Sequence[str]) -> str:
+    if cluster is None:
+        return "one core: Ray is not up yet"
     cores = f"{cluster.n_cpus} core{'s' if cluster.n_cpus != 1 else ''}{cluster.limits}"
     able = [name for name in families if get_family(name).uses_gpu]
     if cluster.n_gpus and able:
@@ -142,22 +177,29 @@ def _compute_note(cluster: ClusterSize, families: Sequence[str]) -> str:
 
 def _search(
     session: Session,
-    arena: SharedArena,
+    arena: SharedArena | None,
     families: Sequence[str],
-    cluster: ClusterSize,
+    cluster: ClusterSize | None,
     size: SizePlan,
     limits: ChildLimits,
     ray: RayStart,
     stop: StopRequest,
+    first: FirstModel | None,
 ) -> list[TrialResult]:
+    """Return what trials left. arena, cluster: None where Ray was not up in time, so that the first model is all."""
     config = session.config
+    listener = TrialListener(session.tracker, session.screen, session.folder)
+    earlier = replay(read_journal(session.folder / JOURNAL), session.folder / TRIALS)
+    if cluster is None:
+        return _without_search(session, listener, earlier, first)
+    now = time.monotonic()
     plan = make_plan(
         families,
         cluster,
         config.seed,
         config.max_trials,
-        session.search_s(),
-        time.time(),
+        None if config.reproducible else max(MIN_SEARCH_S, session.search_ends_at() - now),
+        now,
         size,
         config.max_failures,
         Servers(*config.controller) if config.controller else None,
@@ -166,19 +208,13 @@ def _search(
     )
     if plan.room and plan.room.shortage:
         session.screen.say(plan.room.shortage)
-    listener = TrialListener(session.tracker, session.screen, session.folder)
-    search = Search(
-        arena,
-        plan,
-        session.folder / TRIALS,
-        listener,
-        session.journal,
-        replay(read_journal(session.folder / JOURNAL), session.folder / TRIALS),
-    )
+    search = Search(arena, plan, session.folder / TRIALS, listener, session.journal, earlier)
+    if first:
+        first.tell(search.log)
     search.start()
     session.show("searching")
     try:
-        with rehearsing(session) as rehearsal:
+        with rehearsing(session, after_models=2 if first else 1) as rehearsal:
             if not config.tracking_optional:
                 session.tracker.ids()
             results = search.results(watch(session, search, plan, stop, [rehearsal]))
@@ -187,10 +223,26 @@ def _search(
     finally:
         ray.leave(search)
     listener.close()
-    session.screen.update(snapshot(session, search, plan.families, "stacking"))
+    session.screen.update(snapshot(session, search.log, plan.families, "stacking"))
     if config.reproducible and (said := _memory_note(results)):
         session.screen.say(said)
     return results
+
+
+def _without_search(
+    session: Session, listener: TrialListener, earlier: Sequence[Entry], first: FirstModel | None
+) -> list[TrialResult]:
+    """Return the first model, and what an earlier session has left; say why there is no more."""
+    log = SearchLog(listener, session.journal)
+    log.restore(earlier)
+    if first:
+        first.tell(log)
+        first.wait(HOPELESS_S)
+    if not any(result.status == COMPLETED for result in log.results()):
+        raise SearchError(_why_nothing(log.results()))
+    session.screen.say("Ray was not up in time to search; the leader is made of what there is without it")
+    session.show("stacking")
+    return log.results()
 
 
 def _memory_note(results: Sequence[TrialResult]) -> str | None:

@@ -6,7 +6,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,13 +18,15 @@ from stacktune.ensemble.candidates import MOST_CANDIDATES
 from stacktune.ensemble.leaderboard import stacking_s
 from stacktune.families.architecture import from_line
 from stacktune.families.registry import get_family
+from stacktune.host import cores_here
 from stacktune.metrics import Metric
+from stacktune.pace import ENDING_S, MIN_STACKING_S, Clock, Pace, reserved_s
 from stacktune.report.architecture import architecture_svg
 from stacktune.report.rewards import rewards_svg
 from stacktune.report.screen import Screen
 from stacktune.report.text import as_typed
 from stacktune.resume import CONFIG, JOURNAL, SPOOL, Past
-from stacktune.search.cluster import be_quiet, start_ray, stop_ray
+from stacktune.search.cluster import be_quiet, is_private, start_ray, stop_ray
 from stacktune.search.engine import Search
 from stacktune.search.journal import Journal
 from stacktune.search.nas_source import ControllerUpdate, Reward
@@ -37,35 +39,10 @@ from stacktune.trials.climb import Arena
 from stacktune.trials.result import TrialResult
 from stacktune.trials.trial import Trial
 
-# Seconds at the end of a budgeted run, measured on two cores: registering and ending; and waiting for trials that are
-# late, and reading what they left.
-CLOSING_S = 2.2
-GATHERING_S = 0.9
-# However late trials ended, ensembles get this: without them, all that was learnt would count for less.
-LEAST_STACKING_S = 1.0
-# A leader predicts a row in 0.1 ms or so; that it does on the test rows, others as time allows.
-TESTING_S_PER_ROW = 1e-4
-# Budgets that can spare it leave time to log the models of the top trials.
-KEEPING_TOP_TRIALS_S, EVERY_MODEL_FROM_S = 1.6, 120.0
-# However short the budget, the search gets at least the rest.
-MOST_RESERVED_SHARE = 0.4
+# How long Ray is waited for at least at a run's end, however late it is.
+MIN_PATIENCE_S = 0.5
 # All that Ray Tune said when it broke off.
 BROKEN_OFF = "broken-off.txt"
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The run's wall clock, from the start of the command; without a budget there is always time."""
-
-    started_at: float
-    budget_s: float | None
-
-    @property
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self.started_at
-
-    def left_s(self) -> float:
-        return math.inf if self.budget_s is None else self.budget_s - self.elapsed_s
 
 
 @dataclass(frozen=True)
@@ -74,6 +51,7 @@ class Session:
 
     config: RunConfig
     clock: Clock
+    pace: Pace
     dataset: Dataset
     test: Table | None
     arena: Arena
@@ -92,22 +70,24 @@ class Session:
         self.journal.beat()
         self.screen.begin(phase)
 
-    def search_s(self) -> float | None:
-        """Return the seconds for searching: what is left of the budget without what ending well takes."""
-        if self.config.reproducible:
-            return None
-        n_judged, n_outputs = len(self.arena.folds.judged_rows), self.arena.task.n_outputs
-        wanted_s = CLOSING_S + GATHERING_S + stacking_s(MOST_CANDIDATES, n_judged, n_outputs)
-        if self.test is not None:
-            wanted_s += TESTING_S_PER_ROW * self.test.n_rows
-        if self.clock.budget_s >= EVERY_MODEL_FROM_S:
-            wanted_s += KEEPING_TOP_TRIALS_S
-        reserved_s = min(wanted_s, MOST_RESERVED_SHARE * self.clock.budget_s)
-        return max(1.0, self.clock.left_s() - reserved_s)
+    def search_ends_at(self) -> float:
+        """Return when searching must end, by what is known of the machine now; see `search_ends_at`."""
+        return search_ends_at(self.clock, self.pace, self.arena, self.test)
 
     def stacking_left_s(self, began_at: float) -> float:
-        """Return the seconds that ensembles, begun at `began_at` on `time.monotonic()`'s scale, may still take."""
-        return max(self.clock.left_s() - CLOSING_S, began_at + LEAST_STACKING_S - time.monotonic())
+        """Return the usual seconds left for ensembles that were begun at `began_at` (`time.monotonic()`)."""
+        usual_s = self.pace.usual_s
+        at_least = MIN_STACKING_S - (time.monotonic() - began_at) / usual_s
+        return max(self.clock.left_s() / usual_s - ENDING_S, at_least)
+
+
+def search_ends_at(clock: Clock, pace: Pace, arena: Arena, test: Table | None) -> float:
+    """Return when searching must end, on `time.monotonic()`'s scale; never without a budget."""
+    if clock.budget_s is None:
+        return math.inf
+    ensembles_s = stacking_s(MOST_CANDIDATES, len(arena.folds.judged_rows), arena.task.n_outputs)
+    kept_s = reserved_s(pace, clock.budget_s, ensembles_s, 0 if test is None else test.n_rows)
+    return clock.started_at + clock.budget_s - kept_s
 
 
 class RayStart:
@@ -116,34 +96,54 @@ class RayStart:
     def __init__(self, config: RunConfig):
         self._executor = ThreadPoolExecutor(1, "ray")
         self._is_closed = False
+        self._end: Future | None = None
+        self._n_cpus, self._is_private = config.n_cpus, is_private(config.address)
         be_quiet()  # before anything imports Ray
         self._start = self._executor.submit(start_ray, config.address, config.n_cpus, config.n_gpus)
 
-    def size(self) -> ClusterSize:
-        """Wait until Ray is up; SearchError when it has not what was asked for."""
-        return self._start.result()
+    def known_size(self) -> ClusterSize:
+        """Return what is known of the size before Ray is up: this machine's cores; of a cluster, which is, all."""
+        if self._is_private:
+            return ClusterSize(cores_here().at_most(self._n_cpus).n, 0)
+        return self.size()
+
+    def size(self, until: float = math.inf) -> ClusterSize | None:
+        """Wait until Ray is up; SearchError when it has not what was asked for.
+
+        until: on `time.monotonic()`'s scale; None is returned where Ray is not up by then.
+        """
+        try:
+            return self._start.result(None if math.isinf(until) else max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            if self._start.done():
+                raise
+            return None
 
     def leave(self, search: Search) -> None:
         """Let Tune end and let go of Ray, without waiting for either."""
         self._executor.submit(search.close)
-        self._executor.submit(stop_ray)
+        self._end = self._executor.submit(stop_ray)
 
-    def close(self) -> None:
-        """Let go of Ray, and wait until it is gone."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._executor.submit(stop_ray)
-            self._executor.shutdown(wait=True)
+    def close(self, patience_s: float = math.inf) -> None:
+        """Let go of Ray, and wait until it is gone, or so long: what is private then ends with this process."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._end is None:
+            self._end = self._executor.submit(stop_ray)
+        wait([self._end], None if math.isinf(patience_s) else patience_s)
+        self._executor.shutdown(wait=math.isinf(patience_s))
 
 
 @contextmanager
-def ray_session(config: RunConfig) -> Iterator[RayStart]:
-    """Start or join Ray in the background, and leave it at the end."""
-    ray = RayStart(config)
+def ray_session(config: RunConfig, clock: Clock) -> Iterator[RayStart]:
+    """Start or join Ray in the background, and leave it at the end: in order, as far as there is time for that."""
+    ray, patience_s = RayStart(config), math.inf
     try:
         yield ray
+        patience_s = max(MIN_PATIENCE_S, clock.left_s())
     finally:
-        ray.close()
+        ray.close(patience_s)
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def claimed(folder: Path, ray: RayStart, clock: Clock, past: Past | None, screen
         has_ended = True
     finally:
         journal.close()
-        if not has_ended and (past or journal.has_model):
+        if not has_ended and (past or journal.n_models):
             screen.say(f"what is done is kept: stacktune run --resume {as_typed(folder)} goes on with it")
         elif not has_ended:
             ray.close()

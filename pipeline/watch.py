@@ -14,6 +14,7 @@ from stacktune.report.progress import snapshot_of
 from stacktune.report.screen import Snapshot
 from stacktune.report.text import as_typed
 from stacktune.search.engine import Search
+from stacktune.search.log import SearchLog
 from stacktune.search.plan import SearchPlan
 from stacktune.session import Session
 from stacktune.stop import Stopped, StopRequest
@@ -38,10 +39,10 @@ def watch(
     imported, dropped_at = False, time.monotonic()
     with ThreadPoolExecutor(1, "chores") as background:
         while not (why_over := _why_over(session, search, stop)):
-            session.screen.update(snapshot(session, search, plan.families, "searching"))
+            session.screen.update(snapshot(session, search.log, plan.families, "searching"))
             session.journal.beat()
             _raise_what_failed(begun)
-            if not imported and plan.deadline - time.time() < IMPORTS_BEFORE_END_S:
+            if not imported and plan.deadline - time.monotonic() < IMPORTS_BEFORE_END_S:
                 imported = True
                 chores.append(background.submit(_import_libraries, search.log.results()))
             if time.monotonic() - dropped_at > DROP_EVERY_S:
@@ -103,6 +104,6 @@ def _import_libraries(results: Sequence[TrialResult]) -> None:
         get_family(family).load(Path(result.folder) / "fold0")
 
 
-def snapshot(session: Session, search: Search, families: Sequence[str], phase: str) -> Snapshot:
-    entries, clock = search.log.entries(), session.clock
+def snapshot(session: Session, log: SearchLog, families: Sequence[str], phase: str) -> Snapshot:
+    entries, clock = log.entries(), session.clock
     return snapshot_of(entries, families, session.arena.metric, session.config, clock.elapsed_s, phase)

@@ -40,7 +40,21 @@ ROOMS = (
         "search",
         "ensemble",
     ),
-    *("tracking", "report", "resume", "sync", "mirror", "session", "watch", "closing", "driver", "cli", "__main__"),
+    *(
+        "tracking",
+        "report",
+        "resume",
+        "sync",
+        "mirror",
+        "pace",
+        "first",
+        "session",
+        "watch",
+        "closing",
+        "driver",
+        "cli",
+        "__main__",
+    ),
 )
 DOORS = {"ray": ("stacktune.search",), "mlflow": ("stacktune.tracking",), "pyarrow": ("stacktune.data",)}
 # What each folder is when it is imported.

@@ -53,10 +53,14 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
         SearchError: nothing answers at `address`, or the cluster has fewer cores or GPUs than were asked for.
     """
     be_quiet()
-    address = address or os.environ.get("RAY_ADDRESS")
-    if address is None:
+    if is_private(address):
         return _start_here(n_cpus, n_gpus)
-    return _join(address, n_cpus, n_gpus)
+    return _join(address or os.environ["RAY_ADDRESS"], n_cpus, n_gpus)
+
+
+def is_private(address: str | None) -> bool:
+    """Whether Ray is started for this run alone, and no cluster is joined."""
+    return (address or os.environ.get("RAY_ADDRESS")) is None
 
 
 def be_quiet() -> None:

@@ -113,7 +113,7 @@ class Search:
         is_over = self.log.is_idle.wait(timeout_s)
         if self._tune.done():
             self._tune.result()
-        late_s = time.time() - self._plan.deadline
+        late_s = time.monotonic() - self._plan.deadline
         has_model = any(result.status == COMPLETED for result in self.log.results())
         return is_over or late_s > HOPELESS_S or (late_s > GRACE_S and has_model)
 

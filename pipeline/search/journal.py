@@ -31,7 +31,7 @@ class Journal:
         )
         self._elapsed_s = elapsed_s
         self._noted_s = elapsed_s()
-        self.has_model = False  # whether a trial was completed in this session
+        self.n_models = 0  # trials that were completed in this session
 
     def asked(self, trial: Trial) -> None:
         """Note that a trial was asked for."""
@@ -47,7 +47,7 @@ class Journal:
 
     def ended(self, result: TrialResult) -> None:
         """Note a trial's result."""
-        self.has_model = self.has_model or result.status == COMPLETED
+        self.n_models += result.status == COMPLETED
         self._write(ENDED, asdict(result))
 
     def beat(self) -> None:

@@ -110,7 +110,7 @@ class SearchPlan:
 
     families: names, in the order in which they are first tried.
     lag: None in budgeted runs, whose decisions are asynchronous.
-    deadline: on `time.time()`'s scale, so that it means the same on every node; infinite without a budget.
+    deadline: on `time.monotonic()`'s scale of the driver's machine; infinite without a budget.
     longest_trial_s: seconds after which a single trial hurries to its end.
     is_large: see SizePlan.
     max_failures: how often a trial's process may die, other than with its node, before the trial has failed.
@@ -234,7 +234,7 @@ def make_plan(
     limits: ChildLimits | None = None,
     extent: Extent | None = None,
 ) -> SearchPlan:
-    """Plan a search of `search_s` seconds from `now` (`time.time()`), or without a clock where it is None.
+    """Plan a search of `search_s` seconds from `now` (`time.monotonic()`), or without a clock where it is None.
 
     servers: None leaves them to the plan. extent: of one fold's fit; None asks for no memory.
     """

@@ -52,7 +52,9 @@ class FamilyScheduler(TrialScheduler):
             self._remember(entry)
 
     def _remember(self, entry: Entry) -> None:
-        """Take in the rungs that a trial reached in an earlier session."""
+        """Take in the rungs that a trial reached before, as far as others can be compared with it there."""
+        if entry.trial.is_preliminary:
+            return
         population = self._populations.get(entry.trial.family)
         for progress in entry.progress:
             self._rungs.record(entry.trial.family, progress.rung, entry.index, progress.score)

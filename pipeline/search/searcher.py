@@ -71,12 +71,13 @@ class FamilySearcher(Searcher):
         return BayesianSource(space, seed)
 
     def _remember(self, trial: Trial) -> None:
-        """Count a trial of an earlier session as asked for."""
-        self._allocator.was_asked(trial.family)
-        self._sources[trial.family].was_asked(trial.trial_id, trial.config)
+        """Count a trial that was begun before this search, or in an earlier session, as asked for."""
         # Numbers go on from the highest: a journal may have lost a trial in between.
         number = trial.trial_id.rpartition("-")[2]
         self._n_asked = max(self._n_asked, int(number) if number.isdecimal() else 0) + 1
+        if not trial.is_preliminary:
+            self._allocator.was_asked(trial.family)
+            self._sources[trial.family].was_asked(trial.trial_id, trial.config)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial, None for "not now", or FINISHED; called by Tune whenever it has room."""
@@ -138,7 +139,7 @@ class FamilySearcher(Searcher):
 
     def _is_over(self) -> bool:
         """Whether nothing may begin any more. However late it is, one trial must give the run its leader."""
-        is_late = time.time() >= self._plan.deadline
+        is_late = time.monotonic() >= self._plan.deadline
         has_model = any(result.status == COMPLETED for result in self._log.results())
         return self._log.is_closed.is_set() or (is_late and has_model)
 
@@ -149,7 +150,7 @@ class FamilySearcher(Searcher):
     def _open_families(self) -> list[str]:
         if self._plan.max_trials is not None and self._n_asked >= self._plan.max_trials:
             return []
-        left_s = self._plan.deadline - time.time()
+        left_s = self._plan.deadline - time.monotonic()
         # However late it is, one trial must give the run its leader.
         if (left_s <= 0 and self._n_asked) or self._log.is_closed.is_set():
             return []
@@ -186,6 +187,8 @@ class FamilySearcher(Searcher):
 
     def _tell(self, entry: Entry) -> None:
         self._told.add(entry.trial.trial_id)
+        if entry.trial.is_preliminary:
+            return
         self._allocator.tell(entry.result)
         self._sources[entry.trial.family].tell(entry.result)
 

@@ -35,7 +35,10 @@ LARGE_TABLE_BYTES, LARGE_TABLE_ENTRIES = 64 * 2**20, 2
 
 @dataclass(frozen=True)
 class Site:
-    """Where and with what the trials of a run work. arena: Ray's reference. deadline: on `time.time()`'s scale."""
+    """Where and with what the trials of a run work.
+
+    arena: Ray's reference. deadline: on `time.monotonic()`'s scale of the driver's machine.
+    """
 
     arena: Any
     depot: Depot
@@ -52,6 +55,7 @@ class TrialTrainable(tune.Trainable):
         use_cores(site.n_threads)
         self._arena: Arena = ray.get(site.arena)
         self._site = site
+        self._deadline = site.depot.deadline_here(site.deadline)
         self._cache = Cache(LARGE_TABLE_ENTRIES) if self._arena.table.features.nbytes > LARGE_TABLE_BYTES else Cache()
         self._begin(config)
 
@@ -90,7 +94,7 @@ class TrialTrainable(tune.Trainable):
         return replace(trial, resume=replace(trial.resume, folder=str(state)))
 
     def _means(self, trial: Trial) -> Means:
-        left_s = min(self._site.deadline - time.time(), self._site.longest_trial_s)
+        left_s = min(self._deadline - time.monotonic(), self._site.longest_trial_s)
         device = "cuda" if self.trial_resources and self.trial_resources.required_resources.get("GPU") else "cpu"
         return Means(
             folder=self._folder,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,10 @@ class Vault:
         """Return the folder `name`, packed."""
         return _packed(self._folder / name)
 
+    def left_s(self, deadline: float) -> float:
+        """Return the seconds until `deadline`, which is on this machine's clock."""
+        return deadline - time.monotonic()
+
 
 def _packed(folder: Path) -> bytes:
     buffer = io.BytesIO()
@@ -59,6 +65,12 @@ class Depot:
 
     def is_home(self) -> bool:
         return ray.get_runtime_context().get_node_id() == self.home
+
+    def deadline_here(self, deadline: float) -> float:
+        """Return a time on `time.monotonic()`'s scale of the driver's machine on this one's."""
+        if self.is_home() or math.isinf(deadline):
+            return deadline
+        return time.monotonic() + ray.get(self.vault.left_s.remote(deadline))
 
     def workplace(self) -> Path:
         """Return where trials of this process write: beside the final folders, or on this node's own disk."""

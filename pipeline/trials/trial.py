@@ -24,6 +24,7 @@ class Trial:
     must_complete: finish all folds even if time allows each only a little, because nothing else is sure to.
     bank: ids of completed trials whose weights it begins with where it can, best first.
     rows_share: of the training rows, as many as there is memory for.
+    is_preliminary: cut short on purpose, so that it says nothing of what its configuration would come to.
     """
 
     trial_id: str
@@ -34,6 +35,7 @@ class Trial:
     resume: Resume | None = None
     bank: tuple[str, ...] = ()
     rows_share: float = 1.0
+    is_preliminary: bool = False
 
 
 @dataclass(frozen=True)

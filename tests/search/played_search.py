@@ -38,7 +38,7 @@ def completed(trial: Trial, score: float, fit_s: float = 1.0) -> TrialResult:
 
 
 def plan_of(families: list[str], max_trials: int | None = 30, search_s: float | None = None) -> SearchPlan:
-    return make_plan(families, ClusterSize(2, 0), 0, max_trials, search_s, time.time())
+    return make_plan(families, ClusterSize(2, 0), 0, max_trials, search_s, time.monotonic())
 
 
 def height(trial: Trial) -> float:

@@ -66,7 +66,7 @@ def disturbed(search: Search, cluster: Cluster) -> list[TrialResult]:
 
 def test_nodes_that_die_cost_no_trial_and_change_no_result(cluster, long_arena, tmp_path: Path):
     size = start_ray(cluster.address, None, None)
-    plan = make_plan(["lightgbm", "xgboost", "linear"], size, 0, N_TRIALS, None, time.time(), max_failures=0)
+    plan = make_plan(["lightgbm", "xgboost", "linear"], size, 0, N_TRIALS, None, time.monotonic(), max_failures=0)
     plan = replace(plan, is_local=False)
     heard = Heard()
     results = disturbed(Search(share(long_arena), plan, tmp_path / "disturbed", heard), cluster)

@@ -136,7 +136,7 @@ def test_two_nodes_share_a_run(two_nodes, joined, longer_trials, tmp_path):
         def trial_finished(self, result):
             pass
 
-    plan = make_plan(["lightgbm", "xgboost"], joined, 0, 6, None, time.time())
+    plan = make_plan(["lightgbm", "xgboost"], joined, 0, 6, None, time.monotonic())
     results = run_search(longer_trials, plan, tmp_path, Where())
     assert sum(result.status == COMPLETED for result in results) >= 2
     assert len(nodes) == 2

@@ -88,7 +88,7 @@ def test_first_trials_start_in_the_processes_that_were_waiting_for_them(cluster,
             if not at_work:  # later, Tune may have ended an actor for which it had no trial, and begun another
                 at_work.update(_processes("TrialTrainable"))
 
-    run_search(arena, make_plan(["lightgbm", "linear"], cluster, 0, 4, None, time.time()), tmp_path, Watcher())
+    run_search(arena, make_plan(["lightgbm", "linear"], cluster, 0, 4, None, time.monotonic()), tmp_path, Watcher())
     assert at_work
     assert at_work <= waiting
 
@@ -104,7 +104,7 @@ def _processes(title: str) -> set[int]:
 
 
 def twelve_trials(cluster: ClusterSize) -> SearchPlan:
-    return make_plan(["lightgbm", "linear", "mlp"], cluster, 1, 12, None, time.time())
+    return make_plan(["lightgbm", "linear", "mlp"], cluster, 1, 12, None, time.monotonic())
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(
 
 def test_every_trial_is_heard_of_once_and_completed_ones_leave_whole_folders(cluster, arena, tmp_path):
     heard = Heard()
-    plan = make_plan(["lightgbm", "linear"], cluster, 0, 6, None, time.time())
+    plan = make_plan(["lightgbm", "linear"], cluster, 0, 6, None, time.monotonic())
     results = run_search(arena, plan, tmp_path, heard)
     ids = [result.trial_id for result in results]
     assert sorted(heard.started) == sorted(heard.finished) == sorted(ids)
@@ -166,7 +166,7 @@ def few_rows(arena) -> Arena:
 
 
 def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(cluster, few_rows, tmp_path):
-    plan = make_plan(["nas"], cluster, 0, 12, None, time.time())
+    plan = make_plan(["nas"], cluster, 0, 12, None, time.monotonic())
     heard = Heard()
     both = run_search(few_rows, plan, tmp_path / "two", heard)
     one = run_search(few_rows, replace(plan, n_slots=1), tmp_path / "one")
@@ -179,7 +179,7 @@ def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(c
 
 def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_path):
     heard = Heard()
-    plan = make_plan(["nas"], cluster, 0, 8, 60.0, time.time(), servers=Servers(2, 2, 2))
+    plan = make_plan(["nas"], cluster, 0, 8, 60.0, time.monotonic(), servers=Servers(2, 2, 2))
     results = run_search(few_rows, plan, tmp_path, heard)
     assert len(results) == 8
     assert any(result.status == COMPLETED for result in results)
@@ -187,12 +187,12 @@ def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_
 
 
 def test_a_budget_is_kept_and_populations_copy_their_best(cluster, few_rows, tmp_path):
-    plan = make_plan(["mlp"], cluster, 0, None, 16.0, time.time())
+    plan = make_plan(["mlp"], cluster, 0, None, 16.0, time.monotonic())
     search = Search(share(few_rows), plan, tmp_path, Heard())
     search.start()
     while not search.wait(0.1):
         pass
-    late_s = time.time() - plan.deadline
+    late_s = time.monotonic() - plan.deadline
     results = search.results()
     search.close()
     # A trial may be in a library call for as long as the grace; the rest is a slow machine's.
@@ -204,7 +204,7 @@ def test_a_budget_is_kept_and_populations_copy_their_best(cluster, few_rows, tmp
 
 
 def test_a_budget_too_small_for_anything_still_delivers_a_model(cluster, arena, tmp_path):
-    plan = make_plan(["lightgbm", "linear"], cluster, 0, None, 0.5, time.time())
+    plan = make_plan(["lightgbm", "linear"], cluster, 0, None, 0.5, time.monotonic())
     assert any(result.status == COMPLETED for result in run_search(arena, plan, tmp_path))
 
 
@@ -231,7 +231,7 @@ def test_trials_whose_processes_are_killed_run_again_with_the_same_results(clust
 
 
 def test_a_trial_whose_process_dies_too_often_fails_alone(cluster, arena, tmp_path):
-    plan = make_plan(["lightgbm", "linear"], cluster, 0, 8, None, time.time(), max_failures=0)
+    plan = make_plan(["lightgbm", "linear"], cluster, 0, 8, None, time.monotonic(), max_failures=0)
     results = run_search(arena, plan, tmp_path, Killer(1))
     assert any(result.status == FAILED for result in results)
     assert any(result.status == COMPLETED for result in results)
@@ -239,7 +239,7 @@ def test_a_trial_whose_process_dies_too_often_fails_alone(cluster, arena, tmp_pa
 
 def test_a_search_that_is_given_up_ends_soon_and_before_ray(cluster, arena, tmp_path):
     """As on Ctrl-C: Ray would end the process if it were shut down under a Tune that still runs."""
-    plan = make_plan(["mlp", "random_forest"], cluster, 0, None, 120.0, time.time())
+    plan = make_plan(["mlp", "random_forest"], cluster, 0, None, 120.0, time.monotonic())
     search = Search(share(arena), plan, tmp_path, Heard())
     search.start()
     while not any(entry.is_running for entry in search.log.entries()):
@@ -259,7 +259,7 @@ class TestPlan:
 
     def test_a_reproducible_plan_knows_no_clock_and_no_core_count(self):
         plans = [
-            make_plan(["lightgbm", "mlp"], replace(self.size, n_cpus=n_cpus), 0, 5, None, time.time())
+            make_plan(["lightgbm", "mlp"], replace(self.size, n_cpus=n_cpus), 0, 5, None, time.monotonic())
             for n_cpus in (1, 64)
         ]
         assert {plan.n_threads for plan in plans} == {1}
@@ -269,5 +269,5 @@ class TestPlan:
 
     def test_a_budgeted_plan_uses_every_core(self):
         for n_cpus in (1, 2, 8, 16, 64):
-            plan = make_plan(["lightgbm"], replace(self.size, n_cpus=n_cpus), 0, None, 60.0, time.time())
+            plan = make_plan(["lightgbm"], replace(self.size, n_cpus=n_cpus), 0, None, 60.0, time.monotonic())
             assert plan.n_threads * plan.n_slots == n_cpus

@@ -123,7 +123,7 @@ def test_a_source_that_thinks_keeps_nobody_waiting_and_is_asked_once(monkeypatch
 
 
 def test_nothing_is_asked_after_the_deadline():
-    desk = Desk(replace(plan_of(["linear"], None, 60.0), deadline=time.time() - 1))
+    desk = Desk(replace(plan_of(["linear"], None, 60.0), deadline=time.monotonic() - 1))
     assert desk.ask() == Searcher.FINISHED
 
 

@@ -107,7 +107,7 @@ def test_a_run_rehearses_beside_its_search_and_stops_for_what_is_refused(tracker
     config = RunConfig(str(tmp_path / "table.parquet"), "label")
     write_config(tmp_path, config)
     arena = SimpleNamespace(metric=get_metric(None, "binary"))
-    journal = SimpleNamespace(has_model=True)
+    journal = SimpleNamespace(n_models=1)
     session = SimpleNamespace(
         config=config, dataset=dataset, arena=arena, folder=tmp_path, tracker=tracker, journal=journal
     )

@@ -1,0 +1,119 @@
+"""The first model: a cheap one that this process fits while Ray starts, so that a run has a leader whatever comes."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+from stacktune.search.log import SearchLog
+from stacktune.search.space import load_space
+from stacktune.trials.attempt import Attempt, failed
+from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.result import COMPLETED, TrialResult
+from stacktune.trials.trial import Progress, Trial
+
+# From the one whose fit to a share of the rows is the least work; families that nobody knows of come last, by name.
+CHEAPEST = ("linear", "lightgbm", "xgboost", "extra_trees", "random_forest", "catboost", "mlp", "nas")
+# One whose units are that few needs no clock: what it costs depends on rows and columns alone.
+FULL_FAMILY = "linear"
+# Rows times columns times outputs times folds: a linear model on so many takes a core a second or two.
+MAX_CELLS = 1_000_000
+# Fewer rows than this cost nothing, and say too little.
+MIN_ROWS = 2_000
+# What grows unit by unit grows for so long; a unit a fold is grown however long it takes.
+MAX_GROWING_S = 2.0
+FOLDER = ".first"
+
+Story = tuple[tuple[Progress, ...], TrialResult]
+
+
+def first_trial(families: Sequence[str], arena: Arena, n_before: int = 0) -> Trial:
+    """Return the trial to begin with: the cheapest family's first entry, on as many rows as are soon done.
+
+    n_before: trials that the run has asked for already. Where the trial is not what a search would make of its
+    configuration, it is preliminary, and the search tries that configuration once more.
+    """
+    family = min(families, key=lambda name: (CHEAPEST.index(name) if name in CHEAPEST else len(CHEAPEST), name))
+    share = rows_share(arena)
+    return Trial(
+        trial_id=f"{family}-{n_before:04d}",
+        family=family,
+        config=load_space(family).portfolio[0],
+        must_complete=True,
+        rows_share=share,
+        is_preliminary=share < 1 or family != FULL_FAMILY,
+    )
+
+
+def rows_share(arena: Arena) -> float:
+    """Return the share of the training rows that keeps to MAX_CELLS, but for MIN_ROWS."""
+    table, n_outputs = arena.table, arena.task.n_outputs
+    cells_a_row = table.n_features * (n_outputs if n_outputs > 2 else 1) * arena.folds.n_folds
+    return min(1.0, max(MIN_ROWS, MAX_CELLS / max(1, cells_a_row)) / table.n_rows)
+
+
+class FirstModel:
+    """Fits a trial on a thread of its own, which the run need not wait for: a library may hang.
+
+    folder: the run's; what the trial leaves lies in its folder of trials once it is complete.
+    """
+
+    def __init__(self, trial: Trial, arena: Arena, folder: Path, trials: Path):
+        self.trial = trial
+        self._aside, self._trials = folder / FOLDER, trials
+        self._story: Future[Story] = Future()
+        threading.Thread(target=self._fit, args=(arena,), name="first-model", daemon=True).start()
+
+    def _fit(self, arena: Arena) -> None:
+        shutil.rmtree(self._aside, ignore_errors=True)  # of a session that was cut off
+        self._aside.mkdir(parents=True)
+        deadline, seen = time.monotonic() + MAX_GROWING_S, []
+        means = Means(self._aside, self._aside / "states", deadline=deadline, cpu_clock=time.thread_time)
+        attempt = Attempt(self.trial, lambda: climb(self.trial, arena, means))
+        while isinstance(outcome := attempt.advance(), Progress):
+            seen.append(outcome)
+        try:
+            outcome = self._published(outcome)
+        except OSError as error:  # the disk is full
+            outcome = failed(self.trial, f"OSError: {error}", outcome.fit_s, outcome.cpu_s)
+        self._story.set_result((tuple(seen), outcome))
+
+    def _published(self, result: TrialResult) -> TrialResult:
+        if result.status != COMPLETED:
+            shutil.rmtree(self._aside, ignore_errors=True)
+            return result
+        place = self._trials / result.trial_id
+        result = replace(result, folder=str(place))
+        result.save(self._aside)
+        self._trials.mkdir(parents=True, exist_ok=True)
+        self._aside.replace(place)
+        return result
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait at most so long; return whether the trial has ended."""
+        return not _times_out(self._story, timeout_s)
+
+    def tell(self, log: SearchLog) -> None:
+        """Let the log know of the trial: that it was asked for at once, and what came of it when that is known."""
+        log.add(self.trial)
+        self._story.add_done_callback(lambda story: _tell(log, *story.result()))
+
+
+def _times_out(story: Future[Story], timeout_s: float) -> bool:
+    try:
+        story.result(timeout_s)
+    except TimeoutError:
+        return True
+    return False
+
+
+def _tell(log: SearchLog, seen: Sequence[Progress], result: TrialResult) -> None:
+    log.started(result.trial_id, None)
+    for progress in seen:
+        log.progressed(result.trial_id, progress)
+    log.ended(result)
