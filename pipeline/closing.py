@@ -25,10 +25,10 @@ from stacktune.tracking.registry import LeaderRecord, keep_model, register_leade
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
 
-# The trials whose own models are kept in MLflow beside the leader, and the seconds that each, and the end, takes.
+# The trials whose own models are kept in MLflow beside the leader, and the usual seconds (see pace.py) that each, and
+# the end, takes.
 N_TOP_TRIALS = 3
-KEEPING_S = 0.8
-ENDING_S = 0.7
+KEEPING_S, ENDING_S = 0.9, 1.0
 # Where the end is rehearsed; removed at once. It takes two seconds of a core, which a short budget needs for its first
 # model; a search that has none by then is tried all the same.
 REHEARSAL, MAX_WAIT_FOR_MODEL_S = ".rehearsal", 15.0
@@ -64,9 +64,11 @@ def _rehearse(session: Session, is_over: threading.Event, after_models: int) -> 
             return
     scratch, sample = session.folder / REHEARSAL, session.dataset.sample
     shutil.rmtree(scratch, ignore_errors=True)  # of a session that was cut off
+    began_at, cpu_began_s = time.monotonic(), time.thread_time()
     try:
         leader = build_stand_in(session.dataset, session.arena.metric, scratch)
         rehearse_serving(leader.folder, sample, leader.predict(sample), scratch / "model")
+        session.pace.see_rehearsal(time.monotonic() - began_at, time.thread_time() - cpu_began_s)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -85,12 +87,17 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     record = _register(session, leader, leader_folder)
     if session.test is not None:
         session.show("testing")
-        board = score_rows(board, results, session.test, lambda: session.clock.left_s() - ENDING_S)
+        board = score_rows(board, results, session.test, partial(_testing_left_s, session))
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board)
     shutil.rmtree(session.scratch)
     return _summarise(session, results, board, record)
+
+
+def _testing_left_s(session: Session) -> float:
+    """Return the processor seconds that are left for judging on the test rows."""
+    return (session.clock.left_s() - ENDING_S * session.pace.usual_s) * session.pace.core_share
 
 
 def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboard:
@@ -124,14 +131,17 @@ def _keep_top_trials(session: Session, results: Sequence[TrialResult], board: Le
     """Log the models of the best trials with their runs, as far as time allows."""
     sample = session.dataset.sample
     trials = [row for row in board.rows if row.kind == TRIAL and row.status == COMPLETED and row.is_scored]
+    keeping_s, ending_s = KEEPING_S * session.pace.usual_s, ENDING_S * session.pace.usual_s
     for row in trials[:N_TOP_TRIALS]:
-        if session.clock.left_s() < ENDING_S + KEEPING_S:
+        if session.clock.left_s() < ending_s + keeping_s:
             return
+        began_at = time.monotonic()
         folder = session.scratch / row.name
         alone = build_leader(replace(board, rows=(row,)), results, session.dataset, board.metric, folder)
         prediction = alone.predict(sample)
         if keep_model(session.tracker, row.name, folder, sample, prediction, not session.config.no_code):
             return
+        keeping_s = max(keeping_s, time.monotonic() - began_at)
 
 
 def _summarise(

@@ -57,7 +57,8 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
     Raises:
         ConfigError, DataError, SearchError: the user's mistakes; nothing is left behind then, and nothing lost.
     """
-    clock, pace = Clock(started_at, config.time_budget_s), Pace()
+    clock = Clock(started_at, config.time_budget_s)
+    pace = Pace.of_start(clock.elapsed_s - (past.elapsed_s if past else 0.0), time.process_time())
     names = past.state.families if past else config.families
     families = [get_family(name).name for name in names] or list(all_families())
     folder = past.folder if past else output_folder(config)

@@ -1,8 +1,8 @@
 """How long a run may search: its clock, and what ending well takes here and now, by what was seen of the machine.
 
 Costs are told in usual seconds: those of the machine on which they were measured, two cores with nothing else to do.
-What a usual second is here follows from the processor seconds that starting took, and from the share of a core that
-this run's own trials get beside whatever else is at work.
+What a usual second takes here follows from the processor seconds that starting took, and from the share of a core that
+this run gets beside whatever else is at work: its start first, then its trials.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from stacktune.trials.result import TrialResult
-
-# Processor seconds for loading all libraries.
+# Processor seconds for loading all libraries; a process that has loaded more, or less, says nothing of its machine.
 USUAL_START_CPU_S = 1.8
-# A process that is older than the command, or has more libraries loaded, says nothing of its machine.
-MIN_SPEED, MAX_SPEED = 0.5, 6.0
-# Usual seconds: trials that end a little late, and what they left read; then the leader put together, saved and
-# registered, and Ray let go of beside that.
-GATHERING_S, ENDING_S = 0.9, 1.6
+MIN_SLOWNESS, MAX_SLOWNESS = 0.5, 6.0
+# Usual seconds: to import MLflow and open the run in its store, which is done beside a search that is long enough;
+OPENING_S = 1.8
+# for trials that end a little late, and to read what they left;
+GATHERING_S = 0.9
+# to put the leader together, to save and register it, and to let go of Ray beside that;
+ENDING_S = 1.6
+# and what a rehearsal of that takes, which otherwise comes on top: it loads libraries, and writes files.
+REHEARSAL_S = 0.8
 # A leader predicts a row in 0.1 ms or so; that it does on the test rows, others as time allows.
 TESTING_S_PER_ROW = 1e-4
 # Budgets that can spare it leave time to log the models of the top trials.
@@ -28,9 +30,9 @@ KEEPING_TOP_TRIALS_S, EVERY_MODEL_FROM_S = 1.6, 120.0
 # However late trials ended, ensembles get this: without them, all that was learnt would count for less.
 MIN_STACKING_S = 1.0
 # However short the budget, the search gets at least the rest.
-MAX_RESERVED_SHARE = 0.4
-# On an idle machine trials get this share of a core, as this process takes the rest; with less they have company, that
-# will be there at the end as well.
+MAX_RESERVED_SHARE = 0.5
+# Whoever has less of a core than this has company, which will be there at the end as well; on an idle machine the rest
+# of it goes to this process, and to waiting for the disk.
 USUAL_CORE_SHARE, MIN_CORE_SHARE = 0.8, 0.1
 # Trials of so many seconds, waiting included, tell what share they get.
 ENOUGH_TRIAL_S = 1.0
@@ -55,39 +57,62 @@ class Clock:
 class Pace:
     """What a usual second takes here.
 
-    start_cpu_s: the processor seconds that the command had taken when all libraries were loaded.
+    slowness: how many processor seconds are needed for what usually takes one.
     core_share: of a core, what a process that is always busy gets.
+    waits_s: how long a rehearsal of the end waited for other things than a core: None before there was one.
     """
 
-    start_cpu_s: float = field(default_factory=time.process_time)
+    slowness: float = 1.0
     core_share: float = 1.0
+    waits_s: float | None = None
+
+    @classmethod
+    def of_start(cls, start_s: float, start_cpu_s: float) -> Pace:
+        """Return what the start of the command tells: the seconds that it took, and its processor seconds."""
+        return cls(_slowness(start_cpu_s / USUAL_START_CPU_S), core_share(start_cpu_s, start_s))
 
     @property
     def usual_s(self) -> float:
         """How many seconds what usually takes one takes now."""
-        return min(max(self.start_cpu_s / USUAL_START_CPU_S, MIN_SPEED), MAX_SPEED) / self.core_share
+        return self.slowness / self.core_share
 
-    def see(self, results: Iterable[TrialResult]) -> None:
-        """Learn from trials what share of a core a process gets."""
-        self.core_share = core_share(results)
+    def see(self, trials: Iterable[tuple[float, float]]) -> None:
+        """Learn from trials' (processor seconds, seconds), once they are enough to tell."""
+        cpu_s = fit_s = 0.0
+        for one_cpu_s, one_fit_s in trials:
+            cpu_s, fit_s = cpu_s + one_cpu_s, fit_s + one_fit_s
+        if fit_s >= ENOUGH_TRIAL_S:
+            self.core_share = core_share(cpu_s, fit_s)
+
+    def see_rehearsal(self, took_s: float, cpu_s: float) -> None:
+        """Learn from a rehearsal of the end, which is the same kind of work."""
+        self.slowness = _slowness(cpu_s / REHEARSAL_S)
+        self.waits_s = max(0.0, took_s - cpu_s / self.core_share)
+
+    def ending_s(self) -> float:
+        """Return the seconds from the choice of the leader to the end."""
+        if self.waits_s is None:
+            return (ENDING_S + REHEARSAL_S) * self.usual_s
+        return ENDING_S * self.usual_s + self.waits_s
 
 
-def core_share(results: Iterable[TrialResult]) -> float:
-    """Return what share of a core trials got beside others; 1 where they say too little."""
-    cpu_s = fit_s = 0.0
-    for result in results:
-        cpu_s, fit_s = cpu_s + result.cpu_s, fit_s + result.fit_s
-    if fit_s < ENOUGH_TRIAL_S:
-        return 1.0
-    return min(1.0, max(MIN_CORE_SHARE, cpu_s / (USUAL_CORE_SHARE * fit_s)))
+def _slowness(ratio: float) -> float:
+    return min(max(ratio, MIN_SLOWNESS), MAX_SLOWNESS)
 
 
-def reserved_s(pace: Pace, budget_s: float, stacking_s: float, n_test_rows: int = 0) -> float:
+def core_share(cpu_s: float, wall_s: float) -> float:
+    """Return what share of a core was to be had for work that took so many processor seconds, and seconds."""
+    return min(1.0, max(MIN_CORE_SHARE, cpu_s / max(USUAL_CORE_SHARE * wall_s, 1e-9)))
+
+
+def reserved_s(pace: Pace, budget_s: float, stacking_s: float, n_test_rows: int = 0, is_open: bool = True) -> float:
     """Return the seconds of a budget that are kept for its end.
 
-    stacking_s: usual seconds for the ensembles.
+    stacking_s: usual seconds for the ensembles. is_open: whether MLflow has the run already.
     """
-    wanted_s = GATHERING_S + ENDING_S + stacking_s + TESTING_S_PER_ROW * n_test_rows
+    wanted_s = GATHERING_S + stacking_s + TESTING_S_PER_ROW * n_test_rows
+    if not is_open:
+        wanted_s += OPENING_S
     if budget_s >= EVERY_MODEL_FROM_S:
         wanted_s += KEEPING_TOP_TRIALS_S
-    return min(wanted_s * pace.usual_s, MAX_RESERVED_SHARE * budget_s)
+    return min(wanted_s * pace.usual_s + pace.ending_s(), MAX_RESERVED_SHARE * budget_s)

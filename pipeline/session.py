@@ -20,7 +20,7 @@ from stacktune.families.architecture import from_line
 from stacktune.families.registry import get_family
 from stacktune.host import cores_here
 from stacktune.metrics import Metric
-from stacktune.pace import ENDING_S, MIN_STACKING_S, Clock, Pace, reserved_s
+from stacktune.pace import MIN_STACKING_S, Clock, Pace, reserved_s
 from stacktune.report.architecture import architecture_svg
 from stacktune.report.rewards import rewards_svg
 from stacktune.report.screen import Screen
@@ -72,21 +72,21 @@ class Session:
 
     def search_ends_at(self) -> float:
         """Return when searching must end, by what is known of the machine now; see `search_ends_at`."""
-        return search_ends_at(self.clock, self.pace, self.arena, self.test)
+        return search_ends_at(self.clock, self.pace, self.arena, self.test, self.tracker.has_tried)
 
     def stacking_left_s(self, began_at: float) -> float:
         """Return the usual seconds left for ensembles that were begun at `began_at` (`time.monotonic()`)."""
-        usual_s = self.pace.usual_s
-        at_least = MIN_STACKING_S - (time.monotonic() - began_at) / usual_s
-        return max(self.clock.left_s() / usual_s - ENDING_S, at_least)
+        left_s = self.clock.left_s() - self.pace.ending_s()
+        at_least_s = began_at + MIN_STACKING_S - time.monotonic()
+        return max(left_s, at_least_s) / self.pace.usual_s
 
 
-def search_ends_at(clock: Clock, pace: Pace, arena: Arena, test: Table | None) -> float:
+def search_ends_at(clock: Clock, pace: Pace, arena: Arena, test: Table | None, is_open: bool = False) -> float:
     """Return when searching must end, on `time.monotonic()`'s scale; never without a budget."""
     if clock.budget_s is None:
         return math.inf
     ensembles_s = stacking_s(MOST_CANDIDATES, len(arena.folds.judged_rows), arena.task.n_outputs)
-    kept_s = reserved_s(pace, clock.budget_s, ensembles_s, 0 if test is None else test.n_rows)
+    kept_s = reserved_s(pace, clock.budget_s, ensembles_s, 0 if test is None else test.n_rows, is_open)
     return clock.started_at + clock.budget_s - kept_s
 
 

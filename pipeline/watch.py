@@ -42,7 +42,9 @@ def watch(
             session.screen.update(snapshot(session, search.log, plan.families, "searching"))
             session.journal.beat()
             _raise_what_failed(begun)
-            if not imported and plan.deadline - time.monotonic() < IMPORTS_BEFORE_END_S:
+            session.pace.see(search.log.core_seconds([name for name in plan.families if not plan.gpu_share(name)]))
+            search.end_by(session.search_ends_at())
+            if not imported and search.log.deadline - time.monotonic() < IMPORTS_BEFORE_END_S * session.pace.usual_s:
                 imported = True
                 chores.append(background.submit(_import_libraries, search.log.results()))
             if time.monotonic() - dropped_at > DROP_EVERY_S:

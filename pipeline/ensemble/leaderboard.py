@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 # The numbers of candidates to choose from, by the time that is left.
 _N_CANDIDATES = (MOST_CANDIDATES, 10, 6, 4, 2)
 _LAST_MOMENT_S = 0.2
+METHODS = ("greedy", "stack")
 
 
 @dataclass(frozen=True)
@@ -191,14 +193,17 @@ def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[Lea
     evidence = gather(predictions, contest.target, contest.weight, contest.folds)
     learnt = evidence.learnt_on(contest.task, contest.seed)
     costs = Costs(np.array([contest.model_us(trial) for trial in trials]), contest.limit_us)
-    rows = []
+    rows, took_s = [], dict.fromkeys(METHODS, _LAST_MOMENT_S)
     for entry, allowed in entries.items():
-        for method in ("greedy", "stack"):
-            if allowed[-1].sum() > 1 and contest.time_left() > _LAST_MOMENT_S:
+        for method in METHODS:
+            began_s = contest.time_left()
+            if allowed[-1].sum() > 1 and began_s > took_s[method]:
                 blends = _learn(method, learnt, allowed[:, drawn], costs, contest)
-                if not blends[-1].n_members:
-                    continue  # the stacker found that none of them tells it anything
-                rows.append(_ensemble_row(f"{method}_{entry}", trials, blends, evidence, contest))
+                # Of no member where the stacker found that none of them tells it anything.
+                if blends[-1].n_members:
+                    rows.append(_ensemble_row(f"{method}_{entry}", trials, blends, evidence, contest))
+                if math.isfinite(began_s):
+                    took_s[method] = max(_LAST_MOMENT_S, began_s - contest.time_left())
     return rows
 
 

@@ -80,6 +80,7 @@ class Search:
     ):
         self.log = SearchLog(listener, journal)
         self.log.restore(earlier)
+        self.log.deadline = plan.deadline
         self._arena = arena
         self._plan = plan
         self._folder = folder
@@ -113,9 +114,13 @@ class Search:
         is_over = self.log.is_idle.wait(timeout_s)
         if self._tune.done():
             self._tune.result()
-        late_s = time.monotonic() - self._plan.deadline
+        late_s = time.monotonic() - self.log.deadline
         has_model = any(result.status == COMPLETED for result in self.log.results())
         return is_over or late_s > HOPELESS_S or (late_s > GRACE_S and has_model)
+
+    def end_by(self, deadline: float) -> None:
+        """Let the search end sooner than planned; trials under way, which do not hear of it, count as stopped then."""
+        self.log.deadline = min(self._plan.deadline, deadline)
 
     def results(self, why_cut_short: str = "the time was up") -> list[TrialResult]:
         """Return what every trial left; those still running count as stopped, those that never ran not at all."""

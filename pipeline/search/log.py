@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -124,6 +125,7 @@ class SearchLog:
         self._to_run_again: deque[Entry] = deque()
         self._set_aside: set[str] = set()
         self._lock = threading.Lock()
+        self.deadline = math.inf  # as in the plan, but it may come nearer while the search lasts
         self.is_exhausted = threading.Event()
         self.is_idle = threading.Event()
         self.is_closed = threading.Event()
@@ -250,6 +252,13 @@ class SearchLog:
         """Let go of Ray's handles: one that is freed while Ray ends takes the process with it."""
         for entry in self.entries():
             entry.actor = None
+
+    def core_seconds(self, families: Collection[str]) -> Iterator[tuple[float, float]]:
+        """Yield (processor seconds, seconds) of each trial of `families` that ran in a process of Ray's."""
+        for entry in self.entries():
+            spent = entry.result or (entry.progress[-1] if entry.progress else None)
+            if spent is not None and entry.actor is not None and entry.trial.family in families:
+                yield spent.cpu_s, spent.fit_s
 
     def _look_whether_idle(self) -> None:
         if self.is_exhausted.is_set() and not self.has_open_trials():

@@ -63,6 +63,10 @@ class FamilySearcher(Searcher):
         for entry in log.entries():
             self._remember(entry.trial)
 
+    @property
+    def _deadline(self) -> float:
+        return min(self._plan.deadline, self._log.deadline)
+
     def _source(self, family: Family, folder: Path | None) -> Source:
         plan, seed = self._plan, derive_seed(self._plan.seed, "source", family.name)
         space = load_space(family.name, plan.is_large)
@@ -139,7 +143,7 @@ class FamilySearcher(Searcher):
 
     def _is_over(self) -> bool:
         """Whether nothing may begin any more. However late it is, one trial must give the run its leader."""
-        is_late = time.monotonic() >= self._plan.deadline
+        is_late = time.monotonic() >= self._deadline
         has_model = any(result.status == COMPLETED for result in self._log.results())
         return self._log.is_closed.is_set() or (is_late and has_model)
 
@@ -150,7 +154,7 @@ class FamilySearcher(Searcher):
     def _open_families(self) -> list[str]:
         if self._plan.max_trials is not None and self._n_asked >= self._plan.max_trials:
             return []
-        left_s = self._plan.deadline - time.monotonic()
+        left_s = self._deadline - time.monotonic()
         # However late it is, one trial must give the run its leader.
         if (left_s <= 0 and self._n_asked) or self._log.is_closed.is_set():
             return []

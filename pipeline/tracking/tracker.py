@@ -83,6 +83,11 @@ class Tracker:
         self._worker.ready.wait(OPENING_S)
         return self._worker.ids is not None
 
+    @property
+    def has_tried(self) -> bool:
+        """Whether opening the run was tried, well or in vain."""
+        return self._worker.ready.is_set()
+
     def start(self) -> None:
         """Import MLflow, create the tables of a new store, the experiment and the parent run, all on the thread."""
         self._worker.start()

@@ -18,6 +18,7 @@ from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
+from stacktune.pace import Pace
 from stacktune.resume import write_config
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
 from stacktune.tracking.store import store_for
@@ -108,8 +109,9 @@ def test_a_run_rehearses_beside_its_search_and_stops_for_what_is_refused(tracker
     write_config(tmp_path, config)
     arena = SimpleNamespace(metric=get_metric(None, "binary"))
     journal = SimpleNamespace(n_models=1)
+    pace = Pace()
     session = SimpleNamespace(
-        config=config, dataset=dataset, arena=arena, folder=tmp_path, tracker=tracker, journal=journal
+        config=config, dataset=dataset, arena=arena, folder=tmp_path, tracker=tracker, journal=journal, pace=pace
     )
     with rehearsing(session) as rehearsal, pytest.raises(ConfigError, match="takes no files"):
         rehearsal.result()
@@ -117,6 +119,7 @@ def test_a_run_rehearses_beside_its_search_and_stops_for_what_is_refused(tracker
     with rehearsing(session) as rehearsal:
         assert rehearsal.result() is None
     assert not (tmp_path / REHEARSAL).exists()
+    assert pace.waits_s is not None
     _raise_what_failed([Future(), rehearsal])
     failed = Future()
     failed.set_exception(DataError("refused"))
