@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,6 @@ import pytest
 from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
 from stacktune.families.base import Cache, Config, Family, Job, Learner
 from stacktune.families.registry import all_families, get_family
-from stacktune.search.space import Architectures, load_space
 
 N_ROWS, N_TRAINED = 360, 280
 N_GAPPED = 1000
@@ -77,12 +78,18 @@ def space_of(name: str) -> Any:
     return importlib.import_module(f"stacktune.search_spaces.{name}")
 
 
+def domains_of(name: str) -> dict[str, Any]:
+    from stacktune.search.space import load_space  # Ray's, which takes longer to import than all that is here
+
+    return load_space(name).domains
+
+
 def default_of(name: str) -> Config:
     return space_of(name).PORTFOLIO[0]
 
 
 def draw(name: str, seed: int) -> Config:
-    domains = load_space(name).domains.items()
+    domains = domains_of(name).items()
     return {key: domain.sample(random_state=seed + index) for index, (key, domain) in enumerate(domains)}
 
 
@@ -95,6 +102,20 @@ def grown(name: str, job: Job, config: Config | None = None, units: int | None =
     learner = family.start(job, config)
     learner.advance(units or few(family, config))
     return learner
+
+
+@cache
+def usual(name: str, kind: str) -> tuple[Job, Learner]:
+    """Return a job and the default learner grown on it, for the clauses that do nothing but ask them."""
+    job = make_job(kind)
+    return job, grown(name, job)
+
+
+def any_differs(predicted: Iterable[np.ndarray]) -> bool:
+    """Return whether any prediction differs from the first; none is made after that."""
+    made = iter(predicted)
+    first = next(made)
+    return any(not np.array_equal(first, other) for other in made)
 
 
 def unlabelled(table: Table, rows: np.ndarray | slice = slice(None)) -> Table:
@@ -111,6 +132,8 @@ def assert_is_prediction(predicted: np.ndarray, n_rows: int, task: Task) -> None
 
 
 def extremes(domain: Any) -> list[Any]:
+    from stacktune.search.space import Architectures
+
     if isinstance(domain, Architectures):
         return [domain.sample(random_state=seed) for seed in range(3)]
     if hasattr(domain, "categories"):

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from several_commands import Ended, several
 from sklearn.datasets import load_diabetes, load_wine
 from whole_runs import STACKTUNE, mixed_table, rays, stacktune
 
@@ -204,34 +205,43 @@ def test_other_tasks_within_a_budget(tmp_path, load, task, columns):
     assert list(pd.read_csv(tmp_path / "out.csv").columns) == columns
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["nowhere.parquet", "--target", "y"], "nowhere.parquet"),
-        (["table.parquet", "--target", "diagnosys"], "Did you mean 'diagnosis'"),
-        (["table.parquet", "--target", "diagnosis", "--families", "lightgbmm"], "Did you mean 'lightgbm'"),
-        (["table.parquet", "--target", "diagnosis", "--metric", "rmse"], "rmse"),
-        (["table.parquet", "--target", "diagnosis", "--time-budget", "0"], "above zero"),
-        (["table.parquet", "--target", "diagnosis", "--cpus", "4000"], "this machine's"),
-        (["table.parquet", "--target", "diagnosis", "--tracking-uri", "http://127.0.0.1:9"], "127.0.0.1:9"),
-        (["table.parquet", "--target", "diagnosis", "--output", "full"], "not empty"),
-        (["table.parquet", "--target", "diagnosis", "--folds", "300"], "fold"),
-        (["table.parquet", "--target", "size", "--task", "regression"], "size"),
-        (["table.parquet", "--target", "diagnosis", "--register", "a/b"], "a/b"),
-    ],
-)
-def test_a_mistake_ends_with_one_message_no_files_and_no_ray(tmp_path, flags, message):
-    mixed_table().to_parquet(tmp_path / "table.parquet")
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "kept.txt").touch()
-    before, ours = set(tmp_path.rglob("*")), rays()
-    ended = stacktune("run", *flags, cwd=tmp_path)
-    assert ended.returncode == 2, ended.stdout + ended.stderr
-    assert message in ended.stderr
+MISTAKES = [
+    (["nowhere.parquet", "--target", "y"], "nowhere.parquet"),
+    (["table.parquet", "--target", "diagnosys"], "Did you mean 'diagnosis'"),
+    (["table.parquet", "--target", "diagnosis", "--families", "lightgbmm"], "Did you mean 'lightgbm'"),
+    (["table.parquet", "--target", "diagnosis", "--metric", "rmse"], "rmse"),
+    (["table.parquet", "--target", "diagnosis", "--time-budget", "0"], "above zero"),
+    (["table.parquet", "--target", "diagnosis", "--cpus", "4000"], "this machine's"),
+    (["table.parquet", "--target", "diagnosis", "--tracking-uri", "http://127.0.0.1:9"], "127.0.0.1:9"),
+    (["table.parquet", "--target", "diagnosis", "--output", "full"], "not empty"),
+    (["table.parquet", "--target", "diagnosis", "--folds", "300"], "fold"),
+    (["table.parquet", "--target", "size", "--task", "regression"], "size"),
+    (["table.parquet", "--target", "diagnosis", "--register", "a/b"], "a/b"),
+]
+
+
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory) -> list[tuple[Ended, set[str]]]:
+    """What each mistake ended with, and the files in its folder."""
+    desks = [tmp_path_factory.mktemp("mistake") for _ in MISTAKES]
+    for desk in desks:
+        mixed_table().to_parquet(desk / "table.parquet")
+        (desk / "full").mkdir()
+        (desk / "full" / "kept.txt").touch()
+    ended = several([(["run", *flags], desk) for (flags, _), desk in zip(MISTAKES, desks, strict=True)])
+    files = [{path.relative_to(desk).as_posix() for path in desk.rglob("*")} for desk in desks]
+    return list(zip(ended, files, strict=True))
+
+
+@pytest.mark.parametrize("place", range(len(MISTAKES)), ids=[message for _, message in MISTAKES])
+def test_a_mistake_ends_with_one_message_no_files_and_no_ray(mistakes, place):
+    ended, files = mistakes[place]
+    assert ended.status == 2, ended
+    assert MISTAKES[place][1] in ended.stderr
     assert "Traceback" not in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
-    assert set(tmp_path.rglob("*")) == before
-    assert rays() <= ours
+    assert files == {"table.parquet", "full", "full/kept.txt"}
+    assert ended.rays == []
 
 
 @contextmanager

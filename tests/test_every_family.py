@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import cache
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from family_cases import (
     CLOSE,
     N_ROWS,
     TASKS,
+    any_differs,
     assert_is_prediction,
     default_of,
+    domains_of,
     draw,
     every_case,
     every_family,
@@ -28,15 +30,15 @@ from family_cases import (
     few,
     grown,
     make_job,
-    make_table,
     space_of,
     unlabelled,
+    usual,
 )
+from thread_use import TASK_FOLDER
 
 from stacktune.data.table import REGRESSION
-from stacktune.families.base import Cache, Compute, Config
+from stacktune.families.base import Cache
 from stacktune.families.registry import all_families, get_family
-from stacktune.search.space import load_space
 
 
 @every_family
@@ -94,8 +96,7 @@ def test_it_beats_the_constant_predictor(name: str, kind: str) -> None:
 
 @every_case
 def test_the_same_seed_predicts_the_same(name: str, kind: str) -> None:
-    job = make_job(kind)
-    np.testing.assert_array_equal(grown(name, job).watch(), grown(name, make_job(kind)).watch())
+    np.testing.assert_array_equal(grown(name, make_job(kind)).watch(), usual(name, kind)[1].watch())
 
 
 def watch_every_case() -> dict[tuple[str, str], np.ndarray]:
@@ -112,26 +113,26 @@ def watched_elsewhere() -> dict[tuple[str, str], np.ndarray]:
 
 @every_case
 def test_the_same_seed_predicts_the_same_in_a_fresh_process(name: str, kind: str) -> None:
-    np.testing.assert_array_equal(watched_elsewhere()[name, kind], grown(name, make_job(kind)).watch())
+    np.testing.assert_array_equal(watched_elsewhere()[name, kind], usual(name, kind)[1].watch())
 
 
 @every_case
 def test_a_shared_cache_changes_nothing(name: str, kind: str) -> None:
     cache = Cache()
     grown(name, make_job(kind, cache=cache, seed=1), draw(name, 1))
-    expected = grown(name, make_job(kind)).watch()
+    expected = usual(name, kind)[1].watch()
     np.testing.assert_array_equal(grown(name, make_job(kind, cache=cache)).watch(), expected)
 
 
 @every_case
 def test_growing_in_two_steps_is_growing_in_one(name: str, kind: str) -> None:
-    job, units = make_job(kind), few(get_family(name), default_of(name))
+    units = few(get_family(name), default_of(name))
     if units == 1:
         pytest.skip("one unit cannot be parted")
-    parted = grown(name, job, units=units // 3)
+    parted = grown(name, make_job(kind), units=units // 3)
     parted.watch()
     parted.advance(units - units // 3)
-    np.testing.assert_allclose(parted.watch(), grown(name, job, units=units).watch(), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(parted.watch(), usual(name, kind)[1].watch(), rtol=1e-6, atol=1e-7)
 
 
 @every_case
@@ -149,8 +150,7 @@ def test_rewinding_returns_to_the_mark(name: str, kind: str, tmp_path: Path) -> 
 
 @every_case
 def test_a_saved_learner_predicts_as_before(name: str, kind: str, tmp_path: Path, monkeypatch: Any) -> None:
-    job = make_job(kind)
-    learner = grown(name, job)
+    job, learner = usual(name, kind)
     learner.save(tmp_path)
     for opener in ("load", "loads", "Unpickler"):
         monkeypatch.setattr(pickle, opener, _refuse)
@@ -164,10 +164,10 @@ def _refuse(*_: Any, **__: Any) -> None:
 
 @every_case
 def test_a_loaded_model_can_be_saved_again(name: str, kind: str, tmp_path: Path) -> None:
-    job, folders = make_job(kind), (tmp_path / "first", tmp_path / "second")
+    (job, learner), folders = usual(name, kind), (tmp_path / "first", tmp_path / "second")
     for folder in folders:
         folder.mkdir()
-    grown(name, job).save(folders[0])
+    learner.save(folders[0])
     first = get_family(name).load(folders[0])
     first.save(folders[1])
     second = get_family(name).load(folders[1])
@@ -176,8 +176,7 @@ def test_a_loaded_model_can_be_saved_again(name: str, kind: str, tmp_path: Path)
 
 @every_case
 def test_a_row_alone_is_predicted_as_in_company(name: str, kind: str) -> None:
-    job = make_job(kind)
-    learner = grown(name, job)
+    job, learner = usual(name, kind)
     together = learner.predict(job.table)
     alone = [learner.predict(unlabelled(job.table, np.array([row]))) for row in range(5)]
     np.testing.assert_allclose(np.vstack(alone), together[:5], **CLOSE)
@@ -194,7 +193,7 @@ def test_the_table_is_left_untouched(name: str, kind: str) -> None:
 
 def parameters_of(name: str) -> list[tuple[str, str, str]]:
     kinds = sorted(get_family(name).tasks)
-    return [(name, kind, parameter) for kind in kinds for parameter in load_space(name).domains]
+    return [(name, kind, parameter) for kind in kinds for parameter in domains_of(name)]
 
 
 @pytest.mark.parametrize(
@@ -202,10 +201,12 @@ def parameters_of(name: str) -> list[tuple[str, str, str]]:
 )
 def test_every_parameter_matters(name: str, kind: str, parameter: str) -> None:
     """Boosters ignore misspelt parameters in silence; one that changes no prediction anywhere is one of those."""
-    job, values = make_job(kind), extremes(load_space(name).domains[parameter])
-    for base in [default_of(name), *(draw(name, seed) for seed in range(20))]:
-        predicted = [grown(name, job, {**base, parameter: value}).watch() for value in values]
-        if any(not np.array_equal(predicted[0], other) for other in predicted[1:]):
+    (job, learner), values = usual(name, kind), extremes(domains_of(name)[parameter])
+    changed = (grown(name, job, {**default_of(name), parameter: value}).watch() for value in values)
+    if any_differs(chain([learner.watch()], changed)):
+        return
+    for base in (draw(name, seed) for seed in range(20)):
+        if any_differs(grown(name, job, {**base, parameter: value}).watch() for value in values):
             return
     pytest.fail(f"{parameter!r} changes no prediction of {name!r} on a {kind} task between {values}")
 
@@ -235,43 +236,18 @@ def test_a_learner_that_is_given_up_leaves_no_thread(name: str) -> None:
     assert set(threading.enumerate()) <= before
 
 
-TASK_FOLDER = Path("/proc/self/task")
-
-
-def busy_s_by_thread() -> dict[str, float]:
-    """Return the seconds on a core of each of this process's threads (Linux)."""
-    return {task.name: int((task / "schedstat").read_text().split()[0]) / 1e9 for task in TASK_FOLDER.iterdir()}
-
-
-def busy_s_of_helpers(name: str, kind: str, config: Config) -> tuple[float, float]:
-    """Return the seconds that the busiest thread and all others spend on growing with a single thread."""
-    rng = np.random.default_rng(0)
-    table = make_table(kind)
-    rows = rng.integers(N_ROWS, size=6000)
-    job = make_job(kind, table.take(rows).sealed(), rows=np.arange(5000), watched=np.arange(5000, 6000))
-    job = replace(job, compute=Compute(n_threads=1))
-    # A library's pool spins for a moment when it is started, whoever starts it.
-    grown(name, job, config).predict(job.table)
-    before = busy_s_by_thread()
-    learner = grown(name, job, config)
-    learner.watch()
-    learner.predict(job.table)
-    spent = sorted(busy - before.get(thread, 0.0) for thread, busy in busy_s_by_thread().items())
-    return spent[-1], sum(spent[:-1])
-
-
 # A process of its own, which tells of its threads and ends while a learner stands half grown.
 ALONE = """
-from test_every_family import *
-print(*busy_s_of_helpers({name!r}, {kind!r}, default_of({name!r})) if TASK_FOLDER.exists() else ())
-learner = grown({name!r}, make_job({kind!r}), units=1)
+from thread_use import TASK_FOLDER, busy_s_of_helpers, grown, make_job
+print(*busy_s_of_helpers({name!r}, {kind!r}, {config!r}) if TASK_FOLDER.exists() else ())
+learner = grown({name!r}, make_job({kind!r}), {config!r}, units=1)
 """
 
 
 @cache
 def alone(name: str) -> subprocess.CompletedProcess:
-    code, folder = ALONE.format(name=name, kind=min(get_family(name).tasks)), Path(__file__).parent
-    words = [sys.executable, "-c", code]
+    kind, folder = min(get_family(name).tasks), Path(__file__).parent
+    words = [sys.executable, "-c", ALONE.format(name=name, kind=kind, config=default_of(name))]
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
 
 

@@ -22,6 +22,7 @@ from family_cases import (
     make_table,
     make_telling_gaps,
     unlabelled,
+    usual,
 )
 
 from stacktune.data.table import REGRESSION, Table
@@ -98,10 +99,10 @@ def test_a_level_that_only_other_rows_have_is_no_missing_value(name: str, kind: 
 
 @every_case
 def test_values_beyond_training_are_predicted(name: str, kind: str) -> None:
-    job = make_job(kind)
+    job, learner = usual(name, kind)
     extreme = unlabelled(job.table, slice(0, 2))
     extreme.features[:, :4] = [[3e38], [-3e38]]
-    assert_is_prediction(grown(name, job).predict(extreme), 2, job.task)
+    assert_is_prediction(learner.predict(extreme), 2, job.task)
 
 
 @every_case
@@ -181,8 +182,8 @@ def test_a_target_far_from_zero_is_no_harder(name: str) -> None:
 
 @every_case
 def test_no_rows_are_predicted_as_no_rows(name: str, kind: str) -> None:
-    job = make_job(kind)
-    assert_is_prediction(grown(name, job).predict(unlabelled(job.table, slice(0))), 0, job.task)
+    job, learner = usual(name, kind)
+    assert_is_prediction(learner.predict(unlabelled(job.table, slice(0))), 0, job.task)
 
 
 @every_case

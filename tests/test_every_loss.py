@@ -10,7 +10,20 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
-from family_cases import CLOSE, N_ROWS, TASKS, assert_is_prediction, default_of, draw, extremes, few, grown, make_job
+from family_cases import (
+    CLOSE,
+    N_ROWS,
+    TASKS,
+    any_differs,
+    assert_is_prediction,
+    default_of,
+    domains_of,
+    draw,
+    extremes,
+    few,
+    grown,
+    make_job,
+)
 from in_process import fit, write_table
 
 from stacktune.config import RunConfig
@@ -20,7 +33,6 @@ from stacktune.driver import _arena
 from stacktune.families.base import Job
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import METRICS
-from stacktune.search.space import load_space
 
 METRIC_OF = {ABSOLUTE: "mae", PERCENTAGE: "mape", SQUARED_LOG: "rmsle"}
 FITTING = [name for name in sorted(all_families()) if REGRESSION in get_family(name).tasks]
@@ -117,17 +129,16 @@ def test_shares_of_negative_targets_are_fitted_like_those_of_positive_ones(name:
 WITHOUT_EFFECT = {("catboost", "leaf_estimation_iterations")}
 # Nets hand no parameter to a library that knows of losses.
 ABSOLUTE_BY_LIBRARY = [name for name, loss in CASES if loss == ABSOLUTE and get_family(name).unit != "epoch"]
-EVERY_PARAMETER = [(name, parameter) for name in ABSOLUTE_BY_LIBRARY for parameter in load_space(name).domains]
+EVERY_PARAMETER = [(name, parameter) for name in ABSOLUTE_BY_LIBRARY for parameter in domains_of(name)]
 PARAMETERS = [pair for pair in EVERY_PARAMETER if pair not in WITHOUT_EFFECT]
 
 
 @pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
 def test_every_parameter_matters_to_absolute_errors(name: str, parameter: str) -> None:
     job = job_for(ABSOLUTE, make_job(REGRESSION).table, n_trained=280)
-    values = extremes(load_space(name).domains[parameter])
+    values = extremes(domains_of(name)[parameter])
     for base in [default_of(name), *(draw(name, seed) for seed in range(20))]:
-        predicted = [grown(name, job, {**base, parameter: value}).watch() for value in values]
-        if any(not np.array_equal(predicted[0], other) for other in predicted[1:]):
+        if any_differs(grown(name, job, {**base, parameter: value}).watch() for value in values):
             return
     pytest.fail(f"{parameter!r} changes no prediction of {name!r} under absolute errors between {values}")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ STACKTUNE = [sys.executable, "-m", "stacktune"]
 
 
 def stacktune(*words: object, cwd: Path, timeout_s: float = 240) -> subprocess.CompletedProcess:
-    """Run the command as a user would; one core, so that tests that run beside this one have the other."""
+    """Run the command as a user would."""
     return subprocess.run([*STACKTUNE, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=timeout_s)
 
 
@@ -30,7 +33,17 @@ def mixed_table() -> pd.DataFrame:
     return frame
 
 
+# What a process of these tests starts has it, and no other test's, nor any other Ray of the machine.
+MARK = "STACKTUNE_TESTS"
+os.environ.setdefault(MARK, uuid.uuid4().hex)
+
+
 def rays() -> set[int]:
-    return {
-        process.pid for process in psutil.process_iter(["name"]) if process.info["name"] in ("raylet", "gcs_server")
-    }
+    """Return the processes of every Ray that this process or one that it started has begun."""
+    found = set()
+    for process in psutil.process_iter(["name"]):
+        with suppress(psutil.Error):  # it has ended, or is another user's
+            is_ray = process.info["name"] in ("raylet", "gcs_server")
+            if is_ray and process.environ().get(MARK) == os.environ[MARK]:
+                found.add(process.pid)
+    return found
