@@ -1,4 +1,7 @@
-"""How many cores and how much memory this process may use, which may be less than the machine has."""
+"""How many cores this process may use, which may be fewer than the machine has, and keeping libraries to them.
+
+A model that is served needs this too, so it imports nothing that would have to be installed beside it.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-from stacktune.cgroups import cpu_quota, memory_groups
+from stacktune.cgroups import cpu_quota
 
 # Read by libraries when they are loaded: OpenMP's number is that of every thread that begins later, which no call of
 # threadpoolctl's reaches; Arrow goes by it too. Loky's is also joblib's and scikit-learn's.
@@ -44,22 +45,6 @@ class Cores:
         return self if n_wanted is None or n_wanted >= self.n else Cores(n_wanted, self.n_of_machine, "--cpus")
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What this process and its children may have at most, and may take beyond what is taken now, in bytes."""
-
-    n_bytes: int
-    n_free: int
-    n_of_machine: int
-
-    @property
-    def note(self) -> str:
-        """What is to be said of it where it is less than the machine's."""
-        if self.n_bytes >= self.n_of_machine:
-            return ""
-        return f"{self.n_bytes / 1e9:.1f} GB of memory (of {self.n_of_machine / 1e9:.1f}: a limit of the control group)"
-
-
 def cores_here() -> Cores:
     """Return the cores by affinity and quota.
 
@@ -74,14 +59,6 @@ def cores_here() -> Cores:
         return Cores(max(1, math.floor(quota)), n_of_machine, f"a quota of {quota:.3g} {unit}")
     limited_by = "those that this process is bound to" if n_bound < n_of_machine else ""
     return Cores(n_bound, n_of_machine, limited_by)
-
-
-def memory_here() -> Memory:
-    """Return the memory by the machine and by the control groups that this process is in."""
-    machine, groups = psutil.virtual_memory(), memory_groups()
-    n_bytes = min(machine.total, *(group.limit for group in groups)) if groups else machine.total
-    n_free = min([machine.available, *(group.limit - group.used for group in groups)])
-    return Memory(n_bytes, max(0, n_free), machine.total)
 
 
 def shared_memory_free() -> int | None:

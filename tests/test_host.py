@@ -1,20 +1,17 @@
-"""Cores and memory are those that this process may use, not the machine's."""
+"""Cores are those that this process may use, not the machine's, for each library."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections import namedtuple
 
 import pytest
 from control_groups import control_group, output_of
 
 from stacktune import host
-from stacktune.cgroups import MemoryGroup
-from stacktune.host import Cores, Memory, cores_here, memory_here, n_cores
-
-Machine = namedtuple("Machine", "total available")
+from stacktune.host import Cores, cores_here, n_cores
+from stacktune.tracking.requirements import requirements_for
 
 
 @pytest.fixture
@@ -57,32 +54,11 @@ def test_fewer_cores_may_be_asked_for():
     assert cores.at_most(4) == cores.at_most(None) == cores.at_most(9) == cores
 
 
-@pytest.mark.parametrize(
-    ("groups", "memory"),
-    [
-        ([], Memory(1000, 600, 1000)),
-        ([MemoryGroup(2**63, 900)], Memory(1000, 600, 1000)),
-        ([MemoryGroup(800, 100)], Memory(800, 600, 1000)),
-        ([MemoryGroup(800, 300)], Memory(800, 500, 1000)),
-        ([MemoryGroup(800, 300), MemoryGroup(900, 850)], Memory(800, 50, 1000)),
-        ([MemoryGroup(800, 900)], Memory(800, 0, 1000)),
-    ],
-)
-def test_the_memory_is_the_least_of_the_machines_and_every_levels(monkeypatch, groups, memory):
-    monkeypatch.setattr(host.psutil, "virtual_memory", lambda: Machine(1000, 600))
-    monkeypatch.setattr(host, "memory_groups", lambda: groups)
-    assert memory_here() == memory
-
-
-def test_memory_is_spoken_of_where_it_is_limited():
-    assert Memory(10**9, 5, 10**9).note == ""
-    assert Memory(2 * 10**9, 5, 64 * 10**9).note == "2.0 GB of memory (of 64.0: a limit of the control group)"
-
-
 FOUND = """
 import json, os, sys
 from dataclasses import asdict
-from stacktune.host import cores_here, memory_here, use_cores
+from stacktune.data.memory import memory_here
+from stacktune.host import cores_here, use_cores
 with open(sys.argv[1], "wb+") as file:
     file.write(bytes(150 * 2**20))
     os.fsync(file)
@@ -139,3 +115,7 @@ def test_what_a_user_has_set_lower_stays(monkeypatch):
     assert host.use_cores(3) == n_cores() == 3
     found = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     assert found == {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3"}
+
+
+def test_a_served_model_needs_nothing_more_installed_to_know_its_cores():
+    assert {pin.partition("==")[0] for pin in requirements_for(["stacktune.host"])} == {"mlflow", "threadpoolctl"}

@@ -1,13 +1,33 @@
-"""Whether a table can be learnt from in the memory that there is, told from its files' headers alone."""
+"""How much memory there is, and whether a table can be learnt from in it, told from its files' headers alone."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import psutil
+
+from stacktune.cgroups import memory_groups
 from stacktune.errors import DataError
-from stacktune.host import memory_here
 
 # All processes of a run on a million rows of 50 columns, beyond the 1.1 GB that they take on a tiny table
 # (tests/benchmarks/memory.py, two cores).
 BYTES_A_CELL, BYTES_ANYHOW = 34, 1_100_000_000
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What this process and its children may have at most, and may take beyond what is taken now, in bytes."""
+
+    n_bytes: int
+    n_free: int
+    n_of_machine: int
+
+    @property
+    def note(self) -> str:
+        """What is to be said of it where it is less than the machine's."""
+        if self.n_bytes >= self.n_of_machine:
+            return ""
+        return f"{self.n_bytes / 1e9:.1f} GB of memory (of {self.n_of_machine / 1e9:.1f}: a limit of the control group)"
 
 
 def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None) -> None:
@@ -26,3 +46,11 @@ def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None) -
 def bytes_for(n_rows: int, n_columns: int) -> int:
     """Return about how many bytes a run takes over all its processes."""
     return BYTES_ANYHOW + BYTES_A_CELL * n_rows * n_columns
+
+
+def memory_here() -> Memory:
+    """Return the memory by the machine and by the control groups that this process is in."""
+    machine, groups = psutil.virtual_memory(), memory_groups()
+    n_bytes = min(machine.total, *(group.limit for group in groups)) if groups else machine.total
+    n_free = min([machine.available, *(group.limit - group.used for group in groups)])
+    return Memory(n_bytes, max(0, n_free), machine.total)

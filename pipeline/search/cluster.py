@@ -11,8 +11,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from stacktune.data.memory import Memory, memory_here
 from stacktune.errors import SearchError
-from stacktune.host import SHARED_MEMORY, Memory, cores_here, memory_here, shared_memory_free
+from stacktune.host import SHARED_MEMORY, cores_here, shared_memory_free
 from stacktune.search.lean_ray import lean_start
 from stacktune.search.plan import ClusterSize
 from stacktune.search.room import Node

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from stacktune.cgroups import MemoryGroup
 from stacktune.config import RunConfig
 from stacktune.data import memory
 from stacktune.data.dataset import load_dataset
-from stacktune.data.memory import BYTES_A_CELL, BYTES_ANYHOW, bytes_for, check_fits
+from stacktune.data.memory import BYTES_A_CELL, BYTES_ANYHOW, Memory, bytes_for, check_fits, memory_here
 from stacktune.errors import DataError
-from stacktune.host import Memory
+
+Machine = namedtuple("Machine", "total available")
 
 
 def free(monkeypatch, n_bytes: int) -> None:
@@ -42,3 +46,25 @@ def test_a_table_that_does_not_fit_is_not_read(monkeypatch, tmp_path):
         load_dataset(RunConfig(str(tmp_path / "t.parquet"), "y"))
     dataset, _ = load_dataset(RunConfig(str(tmp_path / "t.parquet"), "y", sample_rows=100))
     assert dataset.table.n_rows == 100
+
+
+@pytest.mark.parametrize(
+    ("groups", "found"),
+    [
+        ([], Memory(1000, 600, 1000)),
+        ([MemoryGroup(2**63, 900)], Memory(1000, 600, 1000)),
+        ([MemoryGroup(800, 100)], Memory(800, 600, 1000)),
+        ([MemoryGroup(800, 300)], Memory(800, 500, 1000)),
+        ([MemoryGroup(800, 300), MemoryGroup(900, 850)], Memory(800, 50, 1000)),
+        ([MemoryGroup(800, 900)], Memory(800, 0, 1000)),
+    ],
+)
+def test_the_memory_is_the_least_of_the_machines_and_every_levels(monkeypatch, groups, found):
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: Machine(1000, 600))
+    monkeypatch.setattr(memory, "memory_groups", lambda: groups)
+    assert memory_here() == found
+
+
+def test_memory_is_spoken_of_where_it_is_limited():
+    assert Memory(10**9, 5, 10**9).note == ""
+    assert Memory(2 * 10**9, 5, 64 * 10**9).note == "2.0 GB of memory (of 64.0: a limit of the control group)"

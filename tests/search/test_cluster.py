@@ -25,8 +25,9 @@ from test_engine import run_search
 
 from stacktune import host
 from stacktune.data.folds import make_folds
+from stacktune.data.memory import Memory
 from stacktune.errors import SearchError
-from stacktune.host import Memory, cores_here
+from stacktune.host import cores_here
 from stacktune.package import copy_package
 from stacktune.search.cluster import object_store_bytes, start_ray, stop_ray
 from stacktune.search.plan import ClusterSize, make_plan
