@@ -7,14 +7,17 @@ import shutil
 import sys
 import textwrap
 import time
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from stacktune import __version__
 from stacktune.errors import ConfigError, DataWarning, UserError, disk_trouble
@@ -22,6 +25,7 @@ from stacktune.job import leave_status
 from stacktune.process import STARTED_AT, begin, end
 from stacktune.stop import Stopped, interruptible, unlisten
 from stacktune.streams import visible
+from stacktune.uris import masked, masked_uri
 
 DEMO_BUDGET = "30s"
 
@@ -48,7 +52,7 @@ class Commands(TyperGroup):
 
 def _remark(message: str) -> None:
     """Write to stderr: wrapped for a terminal; a pipe is left the whole line, which is easier to search."""
-    line = visible(message)
+    line = visible(masked(message))
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
         line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
@@ -57,7 +61,7 @@ def _remark(message: str) -> None:
 
 def _say(line: str) -> None:
     """Write to stdout."""
-    typer.echo(visible(line), file=sys.stdout)
+    typer.echo(visible(masked(line)), file=sys.stdout)
 
 
 app = typer.Typer(
@@ -265,7 +269,7 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
     from stacktune.report.text import as_typed
 
     results = read_results(as_typed(summary.folder))
-    show_results(console, results, data=config.data, wall_s=time.monotonic() - started_at)
+    show_results(console, results, data=masked_uri(config.data), wall_s=time.monotonic() - started_at)
 
 
 @app.command()
@@ -370,11 +374,17 @@ def ui(
     os.execvp(command[0], command)
 
 
+def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show a traceback as Python does, without the secrets of URIs."""
+    sys.stderr.write(masked("".join(traceback.format_exception(kind, error, trace))))
+
+
 def main() -> None:
     """Run the command that the arguments name, and end the process at once."""
     begin()
+    sys.excepthook = _show_traceback
     try:
-        app()
+        get_command(app)()  # typer's own call would put its hook in the place of ours
     except SystemExit as asked:
         if not isinstance(asked.code, int | None):
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,10 +13,13 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
 from stacktune.errors import ConfigError, nearest
+from stacktune.uris import keep_secret, masked, masked_uri
 
 DEMO = "demo"
 DEMO_TARGET = "diagnosis"
 DEFAULT_BUDGET_S = 600.0
+# The settings that may hold a user, a password or a token, which are written nowhere.
+URIS = ("tracking_uri", "storage", "test_data", "data")
 
 _UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
@@ -192,6 +195,9 @@ def load_config(flags: Mapping[str, Any], config_file: str | None = None) -> Run
     given = {key: value for key, value in flags.items() if value is not None}
     settings = _read_settings(config_file) if config_file else {}
     _refuse_unknown(given, "option")
+    for name in URIS:
+        for source in (settings, given):
+            keep_secret(str(source[name]) if name in source else None)
     if any(key in given for key in _EXCLUSIVE):
         settings = {key: value for key, value in settings.items() if key not in _EXCLUSIVE}
     return _resolve({**settings, **given})
@@ -210,7 +216,9 @@ def _read_settings(config_file: str) -> dict[str, Any]:
     if settings is None:
         return {}
     if not isinstance(settings, dict):
-        raise ConfigError(f"the settings file {config_file!r} must hold `key: value` lines, not {settings!r:.60}.")
+        raise ConfigError(
+            f"the settings file {config_file!r} must hold `key: value` lines, not {masked(repr(settings)):.60}."
+        )
     _refuse_unknown(settings, f"setting in {config_file!r}")
     return {key: value for key, value in settings.items() if value is not None}
 
@@ -254,14 +262,15 @@ def _explain(error: ValidationError) -> str:
             else f"--{flag} is missing: name a column."
         )
     if key == "data":
-        return f"the table must be a path or a URI, not {value!r}."
+        return f"the table must be a path or a URI, not {masked(value)!r}."
     return f"--{flag} must be {_RULES.get(key, 'text that is not empty (in a file, put it in quotes)')}, not {value!r}."
 
 
 def _check_together(settings: _Settings) -> None:
     if settings.test_data is not None and settings.test_size is not None:
         raise ConfigError(
-            f"--test-data {settings.test_data!r} and --test-size {settings.test_size:g} exclude each other: give one."
+            f"--test-data {masked_uri(settings.test_data)!r} and --test-size {settings.test_size:g} exclude each "
+            "other: give one."
         )
     if settings.weight == settings.target:
         raise ConfigError(f"--weight and --target must be two columns, but both are {settings.target!r}.")
@@ -274,6 +283,12 @@ def _check_controller(config: RunConfig) -> None:
             f"--controller {n_shards},{n_replicas},{n_children} learns asynchronously, but --max-trials without "
             f"--time-budget promises the same result each time: give --controller 1,1,{n_children}, or a --time-budget."
         )
+
+
+def without_secrets_in(config: RunConfig) -> RunConfig:
+    """Return the settings as they may be written: with stars for the secrets in URIs."""
+    given = {name: value for name in URIS if (value := getattr(config, name)) is not None}
+    return replace(config, **{name: masked_uri(value) for name, value in given.items()})
 
 
 def to_yaml(config: RunConfig) -> str:

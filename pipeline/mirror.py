@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from stacktune.data.files import without_secrets
+from stacktune.data.files import first_line
 from stacktune.data.storage import (
     exists,
     fetch_file,
@@ -22,6 +22,7 @@ from stacktune.data.storage import (
 from stacktune.errors import ConfigError
 from stacktune.report.outputs import DEFAULT_PARENT
 from stacktune.resume import CONFIG, JOURNAL, SPOOL, STATE, TRIALS
+from stacktune.uris import keep_secret, without_secrets
 
 EVERY_S = 10.0
 N_AT_ONCE = 8
@@ -61,7 +62,9 @@ class Mirror(threading.Thread):
         except OSError as error:
             if not self._is_away:
                 self._is_away = True
-                self._on_notice(f"the storage cannot be written ({error}). The run goes on; it is tried again.")
+                self._on_notice(
+                    f"the storage cannot be written ({first_line(error)}). The run goes on; it is tried again."
+                )
             return False
         self._is_away = False
         return True
@@ -123,6 +126,7 @@ def brought_here(resume: str, output: str | None) -> Path:
     """
     if "://" not in resume:
         return Path(resume)
+    keep_secret(resume)
     name = resume.partition("?")[0].rstrip("/").rpartition("/")[2]
     folder = Path(output) if output else Path(DEFAULT_PARENT) / name
     fetch_run(resume, folder)
@@ -153,6 +157,6 @@ def fetch_run(uri: str, folder: Path) -> None:
             list(pool.map(lambda names: fetch_folder(join(uri, *names), arriving.joinpath(*names)), folders))
         arriving.rename(folder)
     except OSError as error:
-        raise ConfigError(f"the run at {without_secrets(uri)!r} cannot be read: {error}.") from None
+        raise ConfigError(f"the run at {without_secrets(uri)!r} cannot be read: {first_line(error)}.") from None
     finally:
         shutil.rmtree(arriving, ignore_errors=True)

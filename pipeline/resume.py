@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from stacktune.config import DEMO, RunConfig, load_config, parse_duration, to_yaml
+from stacktune.config import DEMO, URIS, RunConfig, load_config, parse_duration, to_yaml, without_secrets_in
 from stacktune.data.dataset import Dataset
 from stacktune.data.lines import unread_lines, write_whole
 from stacktune.ensemble.leader import MODEL_FORMAT
@@ -20,7 +20,8 @@ from stacktune.search.journal import elapsed_in, is_event, read_journal
 from stacktune.search.plan import SizePlan
 from stacktune.search.replay import replay
 from stacktune.tracking.spool import is_noted
-from stacktune.tracking.store import absolute, masked
+from stacktune.tracking.store import absolute
+from stacktune.uris import is_masked, masked_uri
 
 CONFIG, STATE, JOURNAL, SPOOL, TRIALS = "config.yaml", "state.json", "journal.jsonl", "tracking.jsonl", "trials"
 # What a resumed run may be given anew; everything else is as it was, or trials could not be compared.
@@ -127,8 +128,8 @@ def model_name(config: RunConfig, dataset: Dataset) -> str:
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
-    """Write the settings, without the credentials in URIs."""
-    write_whole(folder / CONFIG, masked(to_yaml(config)))
+    """Write the settings, without the secrets in URIs."""
+    write_whole(folder / CONFIG, to_yaml(without_secrets_in(config)))
 
 
 def read_state(folder: Path) -> RunState:
@@ -223,22 +224,31 @@ def _elapsed_s(folder: Path) -> float:
 def _refuse_changes(folder: Path, saved: RunConfig, asked: RunConfig, flags: Mapping[str, Any]) -> None:
     for field in fields(RunConfig):
         before, after = getattr(saved, field.name), getattr(asked, field.name)
-        if field.name not in FREE and before != after and str(before) != masked(str(after)):
+        if field.name not in FREE and before != after and before != _hidden(field.name, after):
             flag = field.name.removeprefix("n_").removesuffix("_us").replace("_", "-")
             raise ConfigError(
-                f"a resumed run keeps its settings, but --{flag} is {_said(after)} and was {_said(before)}. "
-                "Leave it out, or begin a new run."
+                f"a resumed run keeps its settings, but --{flag} is {_said(field.name, after)} and was "
+                f"{_said(field.name, before)}. Leave it out, or begin a new run."
             )
-    for flag, value in (("--tracking-uri", asked.tracking_uri), ("DATA", asked.data)):
-        if value and "://***@" in value:
-            raise ConfigError(f"the password of {value!r} was not kept in {str(folder)!r}: give {flag} again.")
+    for name in URIS:
+        check_whole(folder, name, getattr(asked, name))
     if flags.get("output") is not None and Path(flags["output"]).absolute() != folder:
         raise ConfigError(f"a resumed run writes into its own folder: leave --output {flags['output']!r} out.")
 
 
-def _said(value: Any) -> str:
-    said = ",".join(value) if isinstance(value, tuple) else value
-    return repr(masked(said) if isinstance(said, str) else said)
+def check_whole(folder: Path, name: str, value: str | None) -> None:
+    """Raise ConfigError where secrets of a setting, which was read from a run's folder, were left out there."""
+    if value is not None and is_masked(value):
+        flag = "DATA" if name == "data" else f"--{name.replace('_', '-')}"
+        raise ConfigError(f"the password of {value!r} was not kept in {str(folder)!r}: give {flag} again.")
+
+
+def _hidden(name: str, value: Any) -> Any:
+    return masked_uri(value) if name in URIS and value is not None else value
+
+
+def _said(name: str, value: Any) -> str:
+    return repr(",".join(value) if isinstance(value, tuple) else _hidden(name, value))
 
 
 def _located(path: str, place: str) -> str:

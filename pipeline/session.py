@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stacktune.config import RunConfig
+from stacktune.config import RunConfig, without_secrets_in
 from stacktune.data.dataset import Dataset
 from stacktune.data.table import Table
 from stacktune.ensemble.candidates import MOST_CANDIDATES
@@ -38,6 +38,7 @@ from stacktune.tracking.tracker import Tracker
 from stacktune.trials.climb import Arena
 from stacktune.trials.result import TrialResult
 from stacktune.trials.trial import Trial
+from stacktune.uris import masked
 
 # How long Ray is waited for at least at a run's end, however late it is.
 MIN_PATIENCE_S = 0.5
@@ -186,7 +187,7 @@ def tracked(
         profile = {"n_rows": dataset.table.n_rows, "n_features": len(dataset.schema.feature_names)}
         tracker.log_dataset(dataset.name, dataset.source, dataset.digest, profile)
     tracker.log_task(dataset.task.kind, metric, dataset.task.positive)
-    params = {name: value for name, value in asdict(config).items() if value not in (None, ())}
+    params = {name: value for name, value in asdict(without_secrets_in(config)).items() if value not in (None, ())}
     tracker.log_config((folder / CONFIG).read_text(encoding="utf-8"), params)
     status = "FAILED"
     try:
@@ -230,7 +231,7 @@ class TrialListener:
 
     def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
         account = self._folder / BROKEN_OFF
-        account.write_text(visible_lines(told), encoding="utf-8")
+        account.write_text(visible_lines(masked(told)), encoding="utf-8")
         what = "goes on with a new one" if goes_on else "ends"
         self._screen.say(f"Ray Tune broke off: {reason}; {as_typed(account)} has all of it, and the search {what}")
 

@@ -10,7 +10,7 @@ from stacktune.errors import ConfigError
 from stacktune.report.outputs import read_facts, write_facts
 from stacktune.report.summary import read_members
 from stacktune.report.text import as_typed
-from stacktune.resume import CONFIG, SPOOL, damage_notes, read_state, saved_config
+from stacktune.resume import CONFIG, SPOOL, check_whole, damage_notes, read_state, saved_config
 from stacktune.tracking.registry import publish_leader
 from stacktune.tracking.store import check_store, store_for
 from stacktune.tracking.tracker import Tracker
@@ -32,6 +32,7 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
     for note in damage_notes(folder):
         say(note)
     config = load_config({"tracking_uri": tracking_uri}, str(folder / CONFIG))
+    check_whole(folder, "tracking_uri", config.tracking_uri)
     store = store_for(config.tracking_uri, folder)
     check_store(store.uri)
     tracker = Tracker(store.uri, state.experiment, store.artifacts, folder.name, say, folder / SPOOL)

@@ -26,6 +26,7 @@ ROOMS = (
         "stop",
         "job",
         "process",
+        "uris",
         "package",
         "cgroups",
         "host",

@@ -15,7 +15,7 @@ import pandas as pd
 from stacktune.config import DEMO, DEMO_TARGET, RunConfig
 from stacktune.data.duplicates import copies_of_raw, n_known
 from stacktune.data.expected import Expected
-from stacktune.data.files import find_files, without_secrets
+from stacktune.data.files import find_files
 from stacktune.data.folds import FEWEST_FOLDS, held_out_together
 from stacktune.data.leaks import leak_notes
 from stacktune.data.memory import check_fits
@@ -39,6 +39,7 @@ from stacktune.data.target import (
 from stacktune.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
 from stacktune.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
 from stacktune.errors import DataError, nearest
+from stacktune.uris import without_secrets
 
 __all__ = ["Dataset", "demo_frame", "infer_task", "load_dataset"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from pyarrow import fs
 
 from stacktune.data.lake import is_delta
 from stacktune.errors import DataError, nearest
+from stacktune.uris import keep_secret, masked, without_secrets
 
 _PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 _CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -41,6 +41,7 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
 
     Raises DataError for a URI that pyarrow cannot follow: no such scheme, or no way to the store.
     """
+    keep_secret(uri)
     if "://" not in uri:
         return fs.LocalFileSystem(), Path(uri).expanduser().absolute().as_posix()
     option = _OPTIONS.get(uri.partition("://")[0], "")
@@ -55,14 +56,9 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
         ) from None
 
 
-def without_secrets(uri: str) -> str:
-    """Return a URI without the key and secret, or the query, that may stand in it."""
-    return re.sub(r"^(\w+://)[^/@]*@", r"\1", uri).split("?")[0] if "://" in uri else uri
-
-
 def first_line(error: Exception) -> str:
-    """Return what an error of pyarrow says, in one short line without its final stop."""
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return what an error of pyarrow says: one short line without its final stop, and without secrets."""
+    said = (masked(error).strip().splitlines() or [type(error).__name__])[0]
     return said.rstrip(".") if len(said) <= _LONGEST_REASON else said[:_LONGEST_REASON].rpartition(" ")[0] + " …"
 
 

@@ -20,6 +20,7 @@ from stacktune.data.write import write_frame
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
 from stacktune.streams import visible
+from stacktune.uris import without_secrets
 
 DEFAULT_PARENT = "stacktune-runs"
 # What is read of every run.json, also of older versions.
@@ -91,7 +92,7 @@ def output_folder(config: RunConfig) -> Path:
 
 
 def _default_folder(data: str) -> Path:
-    name = re.sub(r"[^\w.-]+", "-", Path(data.rstrip("/")).name.split(".")[0]).strip("-") or "table"
+    name = re.sub(r"[^\w.-]+", "-", Path(without_secrets(data).rstrip("/")).name.split(".")[0]).strip("-") or "table"
     return Path(DEFAULT_PARENT) / f"{strftime('%Y%m%d-%H%M%S')}-{name}"
 
 

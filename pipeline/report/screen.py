@@ -16,6 +16,7 @@ from rich.text import Text
 
 from stacktune.report.text import clock, count, number
 from stacktune.streams import visible
+from stacktune.uris import masked
 
 WIDTH = 80
 LABEL_WIDTH = 12  # "registering", the longest phase, and a column to spare
@@ -124,7 +125,7 @@ class Screen:
         self._write(text)
 
     def _write(self, text: str) -> None:
-        self._console.print(Text(visible(text)), soft_wrap=not self._live)
+        self._console.print(Text(visible(masked(text))), soft_wrap=not self._live)
 
     def _view(self) -> RenderableType:
         # The clock goes on by itself, also while the driver stacks and has no news.

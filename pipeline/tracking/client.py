@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from stacktune.tracking.store import masked, sqlite_file
+from stacktune.tracking.store import sqlite_file
+from stacktune.uris import masked
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

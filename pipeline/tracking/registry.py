@@ -15,8 +15,9 @@ from stacktune.package import copy_package
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.contract import LABELS, example_of, signature_of
 from stacktune.tracking.requirements import requirements_for
-from stacktune.tracking.store import absolute, check_model_name, check_store, masked
+from stacktune.tracking.store import absolute, check_model_name, check_store
 from stacktune.tracking.tracker import Tracker
+from stacktune.uris import keep_secret, masked_uri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,7 @@ def resolve_model(uri: str, tracking_uri: str | None = None) -> Path:
 
         return Path(download_artifacts(artifact_uri=_source(client, uri), tracking_uri=store))
     raise ConfigError(
-        f"there is no model {uri!r} in {masked(store)} ({attempt.reason}). "
+        f"there is no model {uri!r} in {masked_uri(store)} ({attempt.reason}). "
         "Models are named models:/NAME@leader or models:/NAME/VERSION; MLFLOW_TRACKING_URI names another store."
     ) from attempt.error
 
@@ -133,6 +134,7 @@ def _source(client: MlflowClient, uri: str) -> str:
 
 def _store_of_models(tracking_uri: str | None) -> str:
     given = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    keep_secret(given)
     if given:
         return absolute(given)
     default = Path("stacktune-runs", "mlflow.db").absolute()

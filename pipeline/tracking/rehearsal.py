@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from stacktune.errors import ConfigError, DataError
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.registry import save_model
-from stacktune.tracking.store import check_model_name, masked
+from stacktune.tracking.store import check_model_name
 from stacktune.tracking.tracker import Tracker
+from stacktune.uris import masked_uri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ def rehearse_registering(tracker: Tracker, name: str, file: Path, is_optional: b
         connect(tracker.uri).log_artifact(tracker.ids()[1], str(file))
     if attempt.error and (attempt.refused or _is_of_the_disk(attempt.error)):
         raise ConfigError(
-            f"MLflow at {masked(tracker.uri)} takes no files ({attempt.reason}), so that the leader could not be "
+            f"MLflow at {masked_uri(tracker.uri)} takes no files ({attempt.reason}), so that the leader could not be "
             "registered. Give another --tracking-uri, or mend the artifact location of the experiment."
         ) from attempt.error
 

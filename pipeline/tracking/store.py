@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from stacktune.errors import ConfigError
+from stacktune.uris import masked, masked_uri, without_secrets
 
 # Each database server with the port that it listens on by default.
 DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -60,15 +61,20 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(uri.partition("://")[2].removeprefix("/")).absolute()
 
 
-def masked(text: str) -> str:
-    """Return `text` with the user and password of every URI in it replaced by stars."""
-    return re.sub(r"(?<=://)[^/\s'\"]*@", "***@", text)
-
-
 def without_credentials(uri: str) -> str:
-    """Return `uri` with no user and password in it."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    """Return a server's address with no user and password in it; ConfigError where it cannot be told from these."""
+    try:
+        parts = urlsplit(uri)
+        address = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+        is_told_apart = urlunsplit(address._replace(query="", fragment="")) == without_secrets(uri)
+    except ValueError:
+        is_told_apart = False
+    if not is_told_apart:
+        raise ConfigError(
+            f"{masked_uri(uri)!r} cannot be read as an address. In a user or a password, write each sign that is no "
+            "letter or digit as its percent code: / as %2F, ? as %3F, # as %23, @ as %40."
+        )
+    return urlunsplit(address)
 
 
 def check_store(uri: str) -> None:
@@ -85,7 +91,7 @@ def check_store(uri: str) -> None:
         _check_database(uri, DATABASES[kind])
     elif kind not in MANAGED:
         raise ConfigError(
-            f"the tracking URI must name a database or a server, but it is {masked(uri)!r}. "
+            f"the tracking URI must name a database or a server, but it is {masked_uri(uri)!r}. "
             "Give sqlite:///FILE.db or http://HOST:PORT; MLflow 3 no longer keeps runs in plain folders."
         )
 
@@ -106,8 +112,9 @@ def _kind(uri: str) -> str:
 
 
 def _check_server(uri: str) -> None:
-    request = urllib.request.Request(without_credentials(uri).rstrip("/") + "/health", method="GET")
+    address, _, _ = without_credentials(uri).partition("?")
     try:
+        request = urllib.request.Request(address.rstrip("/") + "/health", method="GET")
         urllib.request.urlopen(request, timeout=CONNECT_S).close()
     except urllib.error.HTTPError as error:
         # Anything but a broken gateway is an answer; whether it is MLflow's is seen when the first run is opened.
@@ -119,16 +126,19 @@ def _check_server(uri: str) -> None:
 
 
 def _check_database(uri: str, default_port: int) -> None:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
-        parts = urlsplit(uri)
-        socket.create_connection((parts.hostname or "localhost", parts.port or default_port), CONNECT_S).close()
-    except (OSError, ValueError) as error:
+        url = make_url(uri)  # as MLflow reads it: passwords may hold more signs here than in other URIs
+        socket.create_connection((url.host or "localhost", url.port or default_port), CONNECT_S).close()
+    except (OSError, ValueError, ArgumentError) as error:
         raise _unreachable(uri, error) from error
 
 
 def _unreachable(uri: str, reason: object) -> ConfigError:
     return ConfigError(
-        f"the MLflow store {masked(uri)} cannot be reached ({reason}). "
+        f"the MLflow store {masked_uri(uri)} cannot be reached ({masked(reason)}). "
         "Start it, correct --tracking-uri, or leave the option out to keep runs in a local sqlite file."
     )
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from stacktune.errors import ConfigError
 from stacktune.metrics import Metric, get_metric, metrics_for
 from stacktune.tracking.spool import Spool
-from stacktune.tracking.store import check_store, masked
+from stacktune.tracking.store import check_store
 from stacktune.tracking.updates import Input, Point, Update, as_text, now_ms
 from stacktune.tracking.worker import Worker
 from stacktune.tracking.writer import RUNNING, Writer
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
+from stacktune.uris import masked, masked_uri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +104,7 @@ class Tracker:
             raise self._worker.failure
         if not known:
             raise ConfigError(
-                f"MLflow at {masked(self.uri)} opened no run within {timeout_s:.0f} s. "
+                f"MLflow at {masked_uri(self.uri)} opened no run within {timeout_s:.0f} s. "
                 "See whether it is overloaded or locked, or give another --tracking-uri."
             )
         if self._worker.ids is None:
@@ -128,7 +129,7 @@ class Tracker:
         context: str = "training",
     ) -> None:
         """Name a table that the run reads. profile: what its size is, e.g. {"n_rows": 569, "n_features": 30}."""
-        self._worker.put(Update(inputs=(Input(name, digest, masked(source), profile, context),)))
+        self._worker.put(Update(inputs=(Input(name, digest, masked_uri(source), profile, context),)))
 
     def log_config(self, text: str, params: Mapping[str, Any]) -> None:
         """Keep the resolved configuration as the artifact `config.yaml`, and its settings as params."""
@@ -162,7 +163,7 @@ class Tracker:
         if result.rows_share < 1:
             tags["rows_share"] = f"{result.rows_share:g}"
         if result.error:
-            tags["error"] = result.error[-5000:]
+            tags["error"] = masked(result.error)[-5000:]
         self._worker.put(
             Update(
                 result.trial_id,

@@ -12,6 +12,7 @@ import yaml
 
 from stacktune.errors import ConfigError
 from stacktune.tracking.store import SERVERS, Store, absolute, check_store, sqlite_file, store_for, without_credentials
+from stacktune.uris import has_secret, is_masked, keep_secret
 
 _QUIET = ("MLFLOW_DISABLE_TELEMETRY=true", "DO_NOT_TRACK=true", "MLFLOW_DISABLE_AGENT_HINT=1")
 USUAL_PORT = 5000
@@ -24,6 +25,7 @@ def ui_command(folder_or_uri: str) -> list[str]:
     password in a database's URI goes into this process's environment instead, which the command inherits.
     Raises ConfigError when there is nothing to show.
     """
+    keep_secret(folder_or_uri)
     store = _store(folder_or_uri)
     check_store(store.uri)
     if urlsplit(store.uri).scheme in SERVERS:
@@ -33,7 +35,7 @@ def ui_command(folder_or_uri: str) -> list[str]:
         raise ConfigError(f"there is no MLflow store {file}. Run `stacktune run` first, or name the store's URI.")
     command = ["env", *_QUIET, sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(_free_port()), "--workers", "1", "--default-artifact-root", store.artifacts]
-    if urlsplit(store.uri).password:
+    if has_secret(store.uri):
         os.environ["MLFLOW_BACKEND_STORE_URI"] = store.uri
         return command
     return [*command, "--backend-store-uri", store.uri]
@@ -49,7 +51,7 @@ def _store(folder_or_uri: str) -> Store:
     if not config.exists():
         return store_for(None, folder / "run")
     uri = _tracking_uri(config)
-    if uri and "://***@" in uri:
+    if uri and is_masked(uri):
         raise ConfigError(f"the password of {uri!r} was not kept in {folder}: name the store's whole URI instead.")
     return store_for(uri, folder)
 

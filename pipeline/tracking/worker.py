@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from stacktune.errors import ConfigError
 from stacktune.tracking.client import Attempt
 from stacktune.tracking.spool import Key, Spool, key_of
-from stacktune.tracking.store import masked
 from stacktune.tracking.updates import Update
 from stacktune.tracking.writer import Writer
+from stacktune.uris import masked_uri
 
 _GATHER_S = 1.5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _FLUSH_PAUSE_S = 1.0, 15.0, 1.0
@@ -143,13 +143,13 @@ class Worker(threading.Thread):
                 self._wait_longer()
                 # The next try begins with another run, lest this one's news is what the store cannot take.
                 self._waiting[key] = self._waiting.pop(key)
-                self._say("away", _AWAY.format(uri=masked(self._uri), reason=attempt.reason))
+                self._say("away", _AWAY.format(uri=masked_uri(self._uri), reason=attempt.reason))
                 return
             if attempt.error:
                 self._say("refused", _REFUSED.format(run=key[0] or "the run", reason=attempt.reason))
             self._spool.written(key, self._waiting.pop(key).number)
         if self._pause_s:
-            self._say("back", f"MLflow at {masked(self._uri)} is back, and all is logged.")
+            self._say("back", f"MLflow at {masked_uri(self._uri)} is back, and all is logged.")
         self._pause_s = 0.0
         for flush in self._flushes:
             flush.set()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from stacktune.errors import ConfigError
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.spool import PARENT, Spool
-from stacktune.tracking.store import masked
 from stacktune.tracking.updates import Update, write_values
+from stacktune.uris import masked_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -52,7 +52,7 @@ class Writer:
                 self._spool.opened(self.experiment_id, self._run_ids[PARENT])
         if attempt.error:
             raise ConfigError(
-                f"MLflow cannot keep runs in {masked(self._uri)} ({attempt.reason}). {_remedy(attempt, self._uri)}"
+                f"MLflow cannot keep runs in {masked_uri(self._uri)} ({attempt.reason}). {_remedy(attempt, self._uri)}"
             ) from attempt.error
         return self.experiment_id, self._run_ids[PARENT]
 
@@ -116,7 +116,7 @@ def _remedy(attempt: Attempt, uri: str) -> str:
     if getattr(attempt.error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
         return "It was deleted there, or the run was begun with another --tracking-uri: give that one."
     if "out-of-date database schema" in str(attempt.error):
-        return f"Run `mlflow db upgrade {masked(uri)}` after a backup, or give another --tracking-uri."
+        return f"Run `mlflow db upgrade {masked_uri(uri)}` after a backup, or give another --tracking-uri."
     if isinstance(attempt.error, ImportError):
         return "Install the package that it names, or give another --tracking-uri."
     return "Correct --tracking-uri, or leave the option out to keep runs in a local sqlite file."

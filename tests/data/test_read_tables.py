@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stacktune.data.files import without_secrets
 from stacktune.data.read import read_frame, read_source
 from stacktune.data.schema import infer_schema
 from stacktune.errors import DataError
+from stacktune.uris import without_secrets
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from stacktune.errors import ConfigError
 from stacktune.tracking.store import (
     check_model_name,
     check_store,
-    masked,
     sqlite_file,
     store_for,
     without_credentials,
@@ -34,20 +33,6 @@ def test_a_relative_sqlite_path_is_made_absolute_and_keeps_its_artifacts_beside_
 
 def test_a_server_keeps_artifacts_where_it_likes():
     assert store_for("https://host:5000", Path("run")).artifacts is None
-
-
-@pytest.mark.parametrize(
-    ("shown", "expected"),
-    [
-        ("http://me:secret@host:1/x", "http://***@host:1/x"),
-        ("postgresql://me:a@b@host/db", "postgresql://***@host/db"),
-        ("no answer from https://token@host", "no answer from https://***@host"),
-        ("sqlite:////home/me@work/x.db", "sqlite:////home/me@work/x.db"),
-        ("http://host:1/a@b", "http://host:1/a@b"),
-    ],
-)
-def test_credentials_are_masked(shown: str, expected: str):
-    assert masked(shown) == expected
 
 
 def test_credentials_can_be_left_out():
