@@ -222,6 +222,10 @@ def run(
         bool | None,
         typer.Option("--no-code", help="Leave our code out of the model: only for servers with stacktune installed."),
     ] = None,
+    input_example: Annotated[
+        str | None,
+        typer.Option(metavar="made-up|real", help="Rows that travel with the model. [default: made-up]"),
+    ] = None,
     config: Annotated[
         str | None, typer.Option(metavar="run.yaml", help="The same settings in a file; flags win.")
     ] = None,

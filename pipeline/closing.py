@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from stacktune.report.outputs import RunSummary, library_versions, write_leaderb
 from stacktune.report.text import as_typed
 from stacktune.resume import CONFIG, model_name
 from stacktune.session import Session
+from stacktune.tracking.promotion import Evidence, alias_said, settle_alias
 from stacktune.tracking.registry import LeaderRecord, keep_model, register_leader
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
@@ -62,12 +63,12 @@ def _rehearse(session: Session, is_over: threading.Event, after_models: int) -> 
     while session.journal.n_models < after_models and time.monotonic() < waits_until:
         if is_over.wait(0.1):
             return
-    scratch, sample = session.folder / REHEARSAL, session.dataset.sample
+    scratch, sample, example = session.folder / REHEARSAL, session.dataset.sample, session.dataset.example
     shutil.rmtree(scratch, ignore_errors=True)  # of a session that was cut off
     began_at, cpu_began_s = time.monotonic(), time.thread_time()
     try:
         leader = build_stand_in(session.dataset, session.arena.metric, scratch)
-        rehearse_serving(leader.folder, sample, leader.predict(sample), scratch / "model")
+        rehearse_serving(leader.folder, sample, example, leader.predict(example), scratch / "model")
         session.pace.see_rehearsal(time.monotonic() - began_at, time.thread_time() - cpu_began_s)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -88,6 +89,8 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     if session.test is not None:
         session.show("testing")
         board = score_rows(board, results, session.test, partial(_testing_left_s, session))
+    record = settle_alias(session.tracker.uri, record, _evidence(session, board))
+    alias_said(record, session.screen.say)
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board)
@@ -118,18 +121,22 @@ def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboar
 
 
 def _register(session: Session, leader: Leader, leader_folder: Path) -> LeaderRecord:
-    sample = session.dataset.sample
+    example = session.dataset.example
     name = model_name(session.config, session.dataset)
-    prediction, with_code = leader.predict(sample), not session.config.no_code
-    record = register_leader(session.tracker, leader_folder, sample, prediction, name, session.folder, with_code)
+    prediction, with_code = leader.predict(example), not session.config.no_code
+    record = register_leader(session.tracker, leader_folder, example, prediction, name, session.folder, with_code)
     if record.problem:
         session.screen.say(f"the leader is not registered: {record.problem}")
     return record
 
 
+def _evidence(session: Session, board: Leaderboard) -> Evidence:
+    return Evidence.of(session.dataset, session.arena.folds, board)
+
+
 def _keep_top_trials(session: Session, results: Sequence[TrialResult], board: Leaderboard) -> None:
     """Log the models of the best trials with their runs, as far as time allows."""
-    sample = session.dataset.sample
+    example = session.dataset.example
     trials = [row for row in board.rows if row.kind == TRIAL and row.status == COMPLETED and row.is_scored]
     keeping_s, ending_s = KEEPING_S * session.pace.usual_s, ENDING_S * session.pace.usual_s
     for row in trials[:N_TOP_TRIALS]:
@@ -138,10 +145,14 @@ def _keep_top_trials(session: Session, results: Sequence[TrialResult], board: Le
         began_at = time.monotonic()
         folder = session.scratch / row.name
         alone = build_leader(replace(board, rows=(row,)), results, session.dataset, board.metric, folder)
-        prediction = alone.predict(sample)
-        if keep_model(session.tracker, row.name, folder, sample, prediction, not session.config.no_code):
+        prediction = alone.predict(example)
+        if keep_model(session.tracker, row.name, folder, example, prediction, not session.config.no_code):
             return
         keeping_s = max(keeping_s, time.monotonic() - began_at)
+
+
+def _alias_tags(record: LeaderRecord) -> dict[str, str]:
+    return {} if record.alias is None else {"alias": record.alias, "alias_reason": record.alias_reason}
 
 
 def _summarise(
@@ -180,10 +191,14 @@ def _summarise(
         model_uri=record.model_uri,
         registered_name=record.name,
         registered_version=record.version,
+        alias=record.alias,
+        alias_reason=record.alias_reason,
+        promote=record.promote,
+        evidence=asdict(_evidence(session, board)),
         versions=library_versions(),
     )
     session.tracker.log_file(write_summary(summary))
     patience_s = max(LEAST_PATIENCE_S, min(session.clock.left_s(), MOST_PATIENCE_S))
-    if not session.tracker.finish("FINISHED", scores, {"leader": row.name}, patience_s):
+    if not session.tracker.finish("FINISHED", scores, {"leader": row.name} | _alias_tags(record), patience_s):
         session.screen.say(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")
     return summary

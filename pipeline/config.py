@@ -44,6 +44,7 @@ class RunConfig:
     controller: shards, replicas and children a batch of the architecture search; None leaves them to the plan.
     tracking_optional: go on where the MLflow store cannot be used; what it missed is kept.
     no_code: leave our code out of the MLflow model, for servers that have stacktune installed.
+    input_example: which rows travel with a model: "made-up" ones of the same types, or five "real" ones of the table.
     """
 
     data: str
@@ -74,6 +75,7 @@ class RunConfig:
     experiment: str | None = None
     register: str | None = None
     no_code: bool = False
+    input_example: str = "made-up"
 
     @property
     def reproducible(self) -> bool:
@@ -157,6 +159,7 @@ class _Settings(BaseModel):
     experiment: Text | None = None
     register_as: Text | None = Field(default=None, alias="register")  # `register` is a method of pydantic's models
     no_code: StrictBool = False
+    input_example: Literal["made-up", "real"] = "made-up"
 
 
 _RULES = {
@@ -175,6 +178,7 @@ _RULES = {
     "gpus": "a whole number of at least 0",
     "tracking_optional": "true or false",
     "no_code": "true or false",
+    "input_example": "made-up or real",
 }
 _FIELD_OF_KEY = {
     "time_budget": "time_budget_s",

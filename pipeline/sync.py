@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from stacktune.config import load_config
 from stacktune.errors import ConfigError
@@ -11,7 +12,8 @@ from stacktune.report.outputs import read_facts, write_facts
 from stacktune.report.summary import read_members
 from stacktune.report.text import as_typed
 from stacktune.resume import CONFIG, SPOOL, check_whole, damage_notes, read_state, saved_config
-from stacktune.tracking.registry import publish_leader
+from stacktune.tracking.promotion import alias_said, evidence_from, settle_alias
+from stacktune.tracking.registry import LeaderRecord, publish_leader
 from stacktune.tracking.store import check_store, store_for
 from stacktune.tracking.tracker import Tracker
 
@@ -56,12 +58,28 @@ def _register(tracker: Tracker, folder: Path, model_name: str, say: Callable[[st
         say(f"the run has no leader yet: stacktune run --resume {as_typed(folder)} goes on with it")
         return
     facts = read_facts(folder)
-    if facts.get("registered_version") is not None:
+    if facts.get("registered_version") is None:
+        read_members(folder / "leader")
+        record = publish_leader(tracker, folder / "leader", model_name)
+    elif "alias" in facts and facts["alias"] is None:
+        record = LeaderRecord(folder / "leader", facts["registered_name"], facts["registered_version"])
+    else:
         return
-    read_members(folder / "leader")
-    record = publish_leader(tracker, folder / "leader", model_name)
+    record = settle_alias(tracker.uri, record, evidence_from(facts.get("evidence")))
+    if record.version is not None:
+        write_facts(folder, facts | _registered(record))
     if record.problem:
         raise ConfigError(f"the leader could not be registered: {record.problem}.")
-    registered = {"model_uri": record.model_uri, "registered_name": record.name, "registered_version": record.version}
-    write_facts(folder, facts | registered)
     say(f"registered the leader as {record.model_uri}, version {record.version}")
+    alias_said(record, say)
+    if record.promote:
+        say(f"to promote it: {record.promote}")
+
+
+def _registered(record: LeaderRecord) -> dict[str, Any]:
+    said = {"alias": record.alias, "alias_reason": record.alias_reason, "promote": record.promote}
+    return said | {
+        "model_uri": record.model_uri,
+        "registered_name": record.name,
+        "registered_version": record.version,
+    }

@@ -35,7 +35,7 @@ RUN_FLAGS = [
         "address",
         "tracking-uri",
     ),
-    *("tracking-optional", "experiment", "register", "no-code", "config", "resume"),
+    *("tracking-optional", "experiment", "register", "no-code", "input-example", "config", "resume"),
 ]
 
 sys.path.insert(0, str(Path(__file__).parent / "report"))

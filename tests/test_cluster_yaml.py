@@ -74,3 +74,17 @@ def test_every_node_installs_the_project_from_the_checkout(cluster):
 def test_head_and_workers_keep_the_same_python(cluster):
     images = {kind["node_config"]["ImageId"] for kind in cluster["available_node_types"].values()}
     assert all("24.04" in image for image in images), images
+
+
+def test_the_head_is_let_read_public_parameters_and_no_others(cluster):
+    """The advice granted all of SSM's reading: every parameter of the account, secrets among them."""
+    comment = (ROOT / "cluster.yaml").read_text().partition("cluster_name:")[0].replace("\n#", "\n")
+    (said,) = re.findall(r"--policy-document \\\s*'(.*?)'", comment, re.DOTALL)
+    (statement,) = json.loads(said)["Statement"]
+    assert statement == {
+        "Effect": "Allow", "Action": "ssm:GetParameters", "Resource": "arn:aws:ssm:*::parameter/aws/service/*",
+    }  # fmt: skip
+    readable = statement["Resource"].partition("::parameter")[2].rstrip("*")
+    images = [kind["node_config"]["ImageId"] for kind in cluster["available_node_types"].values()]
+    assert all(image.startswith(f"resolve:ssm:{readable}") for image in images)
+    assert "policy/Amazon" not in comment

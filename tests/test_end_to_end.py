@@ -27,7 +27,7 @@ KEYS = {
     *("task", "target", "metric", "leader", "cv_score", "test_score", "n_completed", "n_stopped", "n_failed"),
     *("wall_s", "budget_s", "fit_cpu_s", "experiment_id", "parent_run_id", "model_uri", "registered_name"),
     *("positive", "threshold", "thresholds", "registered_version", "versions", "trial_handicap", "phase_began_s"),
-    *("predict_us", "predict_budget_us", "n_too_dear"),
+    *("predict_us", "predict_budget_us", "n_too_dear", "alias", "alias_reason", "promote", "evidence"),
 }
 
 

@@ -98,11 +98,11 @@ class Column:
         if self.is_coded:
             return [self._codes(series)]
         if self.kind == "datetime":
-            seconds = self._seconds(series)
+            seconds = self.seconds(series)
             first, last = self.held
             held = np.minimum(np.maximum(seconds, first), last)  # on a row alone much faster than np.clip
             return [self.scale.apply(held), *(date_part(seconds, part) for part in self.parts)]
-        return [self.scale.apply(self._numbers(series))]
+        return [self.scale.apply(self.numbers(series))]
 
     def _codes(self, series: pd.Series) -> np.ndarray:
         rows, texts = coded_text(series)
@@ -118,7 +118,8 @@ class Column:
         """Return the code of a level never seen, or of none: "" and "N/A" are what a null may be written as."""
         return np.nan if is_missing(text) else len(self.categories)
 
-    def _numbers(self, series: pd.Series) -> np.ndarray:
+    def numbers(self, series: pd.Series) -> np.ndarray:
+        """Return (n_rows,) float64 of a numeric column as it came; NaN for what is no number."""
         values = numbers_of(series) if self.spelling is None else spelled_numbers(series, self.spelling)
         kind = series.dtype.kind
         if kind != "M" and (kind != "O" or content_of(series) != DATETIME):
@@ -131,7 +132,8 @@ class Column:
             )
         return counts
 
-    def _seconds(self, series: pd.Series) -> np.ndarray:
+    def seconds(self, series: pd.Series) -> np.ndarray:
+        """Return (n_rows,) float64 seconds since 1970 of a column of dates; NaN for what is no date."""
         seconds = seconds_near(series, self._known_dates)
         if seconds is None:
             example = series.dropna().iloc[0]

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from stacktune.config import DEMO, DEMO_TARGET, RunConfig
-from stacktune.data.duplicates import copies_of_raw, n_known
+from stacktune.data.duplicates import copies_of_raw, digest_of_rows, n_known
+from stacktune.data.example import made_up_rows
 from stacktune.data.expected import Expected
 from stacktune.data.files import find_files
 from stacktune.data.folds import FEWEST_FOLDS, held_out_together
@@ -56,7 +57,9 @@ class Dataset:
     source: path or URI as typed, less any secret in it.
     digest: 16 hexadecimal digits of the encoded content.
     sample: at most 5 raw rows of the schema's columns; dictionaries are replaced by the values they stand for.
+    example: the rows that travel with a model: made up, or the sample where that is asked for.
     encode_us: microseconds of one core that a raw row took to be encoded.
+    test_digest: 16 hexadecimal digits of the raw test rows, whatever their order; "" without any.
     """
 
     table: Table
@@ -68,7 +71,9 @@ class Dataset:
     source: str
     digest: str
     sample: pd.DataFrame
+    example: pd.DataFrame
     encode_us: float = 0.0
+    test_digest: str = ""
 
     def without_features(self) -> Dataset:
         """Return the dataset with targets and weights only, for whoever has shared the rest."""
@@ -114,8 +119,8 @@ def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
         dataset = replace(dataset, notes=dataset.notes + tuple(test_notes))
     if test is None:
         return dataset, None
-    table, test_notes = _encode_test(test, dataset, config)
-    return replace(dataset, notes=dataset.notes + tuple(test_notes)), table
+    table, digest, test_notes = _encode_test(test, dataset, config)
+    return replace(dataset, notes=dataset.notes + tuple(test_notes), test_digest=digest), table
 
 
 def _read_training(config: RunConfig) -> Source:
@@ -214,6 +219,7 @@ def _encode_training(
     encode_us = (time.thread_time() - started_s) * 1e6 / table.n_rows
     schema = schema.with_optional(table)
     notes = [*notes, *weight_notes, *schema_notes, *leak_notes(table, task, config.target)]
+    sample = _sample_of(frame[schema.column_names])
     return Dataset(
         table=table,
         schema=schema,
@@ -223,7 +229,8 @@ def _encode_training(
         name=_name_of(config.data),
         source=without_secrets(config.data),
         digest=_digest(table, schema, task),
-        sample=_sample_of(frame[schema.column_names]),
+        sample=sample,
+        example=sample if config.input_example == "real" else made_up_rows(frame, schema),
         encode_us=encode_us,
     )
 
@@ -234,7 +241,7 @@ def _naming_notes(task: Task, target_name: str) -> list[str]:
     return [f"{target_name} has a class 'prediction', so predictions name the decided class {task.prediction_name!r}"]
 
 
-def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tuple[Table, list[str]]:
+def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tuple[Table, str, list[str]]:
     held = frame[config.target]
     notes = respelled_notes(held, dataset.task)
     target = encode_target(held, dataset.task)
@@ -254,7 +261,9 @@ def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tu
     table, said = dataset.schema.encode_and_say(frame)
     notes += [f"test data: {said}"] if said else []
     table = replace(table, target=target, weight=weight)
-    return table, [*notes, *weight_notes, *_known_notes(table, dataset.table)]
+    columns = [*dataset.schema.column_names, config.target]
+    digest = digest_of_rows(frame[[name for name in columns if name in frame.columns]], weight)
+    return table, digest, [*notes, *weight_notes, *_known_notes(table, dataset.table)]
 
 
 def _known_notes(test: Table, training: Table) -> list[str]:

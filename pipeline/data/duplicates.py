@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
@@ -40,6 +42,17 @@ def n_known(table: Table, training: Table) -> int:
     )
     first = _first_alike(training.n_rows + table.n_rows, both)
     return int((first[training.n_rows :] < training.n_rows).sum())
+
+
+def digest_of_rows(frame: pd.DataFrame, weight: np.ndarray | None) -> str:
+    """Return 16 hexadecimal digits of a raw table's names and values, the same for its rows in any order."""
+    keys = np.zeros(len(frame), dtype=np.uint64)
+    for series in (*(series for _, series in frame.items()), *([] if weight is None else [pd.Series(weight)])):
+        # Each column turns what the earlier ones left, so that values that change places do not cancel out.
+        keys = keys * np.uint64(0x9E3779B97F4A7C15) + _hashed(series).astype(np.uint64)
+    digest = hashlib.blake2b(json.dumps(list(map(str, frame.columns))).encode(), digest_size=8)
+    digest.update(np.sort(keys))
+    return digest.hexdigest()
 
 
 def _compared(table: Table) -> list[int]:

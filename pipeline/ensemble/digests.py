@@ -1,4 +1,9 @@
-"""Whether a model's files are those that were written."""
+"""Whether a model's files are those that were written.
+
+The digests lie beside the files: they tell damage (a copy that broke off, a file that was touched), not forgery, for
+whoever may write the files may write the digests too. What keeps a model from being forged is who may write to its
+folder and to the registry.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,24 @@ from stacktune.errors import DataError
 
 
 def digests_of(folder: Path) -> dict[str, str]:
-    """Return the blake2b digest of every file below `folder`, by its path there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return the blake2b digest of every file below `folder`, by its path there; DataError for a symbolic link.
+
+    What Python makes of code when it is imported is not looked at.
+    """
+    refuse_links(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
     return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise DataError for a symbolic link below `folder`: it may lead to a file of this machine, or to another's."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            name = path.relative_to(folder).as_posix()
+            raise DataError(
+                f"the model in {str(folder)!r} holds a symbolic link, {name!r}, which no model has. Put the file "
+                "itself there if you know what it is; it is not loaded."
+            )
 
 
 def check_digests(folder: Path, expected: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from stacktune.data.schema import Schema
 from stacktune.data.table import Table, Task
 from stacktune.ensemble.blend import Blend
-from stacktune.ensemble.digests import check_digests, digest_of, digests_of
+from stacktune.ensemble.digests import check_digests, digest_of, digests_of, refuse_links
 from stacktune.ensemble.losers import has_models
 from stacktune.ensemble.member import Member, load_member, predict_members
 from stacktune.ensemble.rows import Leaderboard, LeaderboardRow
@@ -85,14 +85,20 @@ class Leader:
 
     def save(self, folder: Path) -> None:
         """Copy this leader into `folder`, made if need be. What `load` reads from it runs no code."""
+        refuse_links(self.folder)
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
 
     @classmethod
     def load(cls, folder: Path) -> Leader:
-        """Read what `build_leader` or `save` wrote; DataError if it is not there, or not as it was written."""
+        """Read what `build_leader` or `save` wrote; DataError if it is not there, or not as it was written.
+
+        That tells damage, not forgery: see digests.py. A forged model is refused where its numbers cannot be, and is
+        believed otherwise.
+        """
         folder = Path(folder)
         if not (folder / _MANIFEST).is_file():
             raise DataError(f"{folder} is no leader: it has no {_MANIFEST}. Give a run's folder or its leader/ folder.")
+        refuse_links(folder)
         said = _read_manifest(folder)
         if said["format"] != MODEL_FORMAT:
             raise DataError(
@@ -105,6 +111,9 @@ class Leader:
     @classmethod
     def _read(cls, said: Mapping[str, Any], folder: Path) -> Leader:
         names = [(member["trial_id"], member["family"]) for member in said["members"]]
+        for name, _ in names:
+            if Path(name).name != name:
+                raise DataError(f"the model in {str(folder)!r} names a member {name!r}, which is no folder in it.")
         members = tuple(load_member(folder / _MEMBERS / name, name, family) for name, family in names)
         return cls(
             schema=Schema.from_dict(said["schema"]),
@@ -130,6 +139,7 @@ def build_leader(
     trials = {result.trial_id: result for result in results}
     for name, folds in zip(row.members, row.folds, strict=True):
         for fold in folds:
+            refuse_links(Path(trials[name].folder) / f"fold{fold}")
             shutil.copytree(Path(trials[name].folder) / f"fold{fold}", folder / _MEMBERS / name / f"fold{fold}")
     said = {
         "format": MODEL_FORMAT,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stacktune.data.table import Table
+from stacktune.ensemble.digests import refuse_links
 from stacktune.errors import DataError
 from stacktune.families.base import Predictor
 from stacktune.families.registry import get_family
@@ -99,5 +100,7 @@ def load_member(folder: Path, trial_id: str, family: str, folds: Sequence[int] |
     found = sorted(folder.glob("fold[0-9]*")) if folds is None else [folder / f"fold{fold}" for fold in folds]
     if not found:
         raise DataError(f"{folder} holds no fold models of {trial_id!r}; is the folder complete?")
+    for fold in found:
+        refuse_links(fold)
     with ThreadPoolExecutor(_N_LOADERS) as pool:
         return Member(trial_id, family, tuple(pool.map(get_family(family).load, found)))

@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
+from stacktune.ensemble.digests import digest_of, digests_of
 from stacktune.ensemble.leader import Leader
 from stacktune.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# In the metadata of MLmodel: the digest of the code that the model brings.
+CODE = "stacktune.code"
 
 
 class Served:
@@ -64,6 +71,23 @@ def _unwrapped(value: Any) -> Any:
     return [_unwrapped(each) for each in value] if shape and value.dtype == object else value
 
 
+def _check_code(model: Path) -> None:
+    """Hold the code in an MLflow model's folder against the digest in its MLmodel, where it has both."""
+    about, code = model / "MLmodel", model / "code"
+    if not about.is_file() or not code.is_dir():
+        return
+    said = (yaml.safe_load(about.read_text(encoding="utf-8")) or {}).get("metadata") or {}
+    if CODE in said and said[CODE] != digest_of(digests_of(code)):
+        raise DataError(
+            f"the code in {str(code)!r} is not as it was written. Take the model from where it came from once more."
+        )
+
+
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Served:
-    """Load what `Leader.save` wrote. model_config: {"labels": True} for decided classes alone."""
+    """Load what `Leader.save` wrote. model_config: {"labels": True} for decided classes alone.
+
+    Raises DataError where the model brings code that is not as it was written. That code is what runs here: this tells
+    damage alone.
+    """
+    _check_code(Path(path).parent.parent)
     return Served(Leader.load(Path(path)), bool((model_config or {}).get("labels")))

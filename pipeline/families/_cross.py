@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from stacktune.data.table import Table
+from stacktune.families._checks import is_whole
 from stacktune.families._encode import (
     LEVELS_ENOUGH,
     N_OTHER,
@@ -61,6 +62,14 @@ class Crossing:
         """Return the crossing that leaves tables as they are."""
         nothing = np.zeros(0, dtype=np.int64)
         return cls(nothing.reshape(0, 2), nothing, nothing, nothing)
+
+    def faults(self) -> Iterator[str]:
+        """Yield what cannot be."""
+        wholes = is_whole(self.pairs, 2) and all(map(is_whole, (self.strides, self.keys, self.sizes)))
+        if not wholes or self.pairs.shape[1:] != (2,) or not len(self.pairs) == len(self.strides) == len(self.sizes):
+            yield "its pairs of columns do not go together"
+        elif (self.pairs < 0).any() or (self.sizes < 0).any() or self.sizes.sum() != len(self.keys):
+            yield "its pairs of levels do not add up"
 
     def apply(self, table: Table) -> Table:
         """Return `table` with a categorical column more for each pair."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from stacktune.data.table import BINARY, REGRESSION, Table, Task
+from stacktune.families._checks import first_of, is_real, is_whole, is_within, refuse
 from stacktune.families.losses import scaled, unit_of
 from stacktune.seeds import derive_seed
 
@@ -30,12 +34,21 @@ def write_parts(path: Path, parts: dict[str, Any]) -> None:
 
 
 def read_parts(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
-    """Read what `write_parts` wrote, without unpickling: one instance of each of `kinds`, by name."""
-    with np.load(path, allow_pickle=False) as stored:
-        return {
-            name: kind(**{field.name: stored[f"{name}.{field.name}"] for field in fields(kind)})
-            for name, kind in kinds.items()
-        }
+    """Read what `write_parts` wrote, without unpickling: one instance of each of `kinds`, by name.
+
+    Raises DataError for a file that is none, and for the first of the `faults` that a part finds in itself.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            parts = {
+                name: kind(**{field.name: stored[f"{name}.{field.name}"] for field in fields(kind)})
+                for name, kind in kinds.items()
+            }
+    except (BadZipFile, ValueError, KeyError, EOFError, NotImplementedError, zlib.error) as error:
+        raise refuse(path, f"it cannot be read ({error})") from None
+    for part in parts.values():
+        first_of(path, part.faults())
+    return parts
 
 
 def lay_out(codes: np.ndarray, columns: np.ndarray, cardinalities: np.ndarray) -> np.ndarray:
@@ -48,6 +61,14 @@ def lay_out(codes: np.ndarray, columns: np.ndarray, cardinalities: np.ndarray) -
     levels = np.where(np.isnan(chosen), cardinalities.astype(np.float32) + 1, chosen).astype(np.int64)
     n_levels = cardinalities + N_OTHER
     return levels + np.cumsum(n_levels) - n_levels
+
+
+def layout_faults(columns: np.ndarray, cardinalities: np.ndarray) -> Iterator[str]:
+    """Yield why `lay_out` could not lay these out."""
+    if not is_whole(columns) or not is_whole(cardinalities) or len(columns) != len(cardinalities):
+        yield "its columns and their levels do not go together"
+    elif (columns < 0).any() or (cardinalities < 0).any():
+        yield "a column, or its number of levels, is negative"
 
 
 def target_signals(table: Table, task: Task) -> np.ndarray:
@@ -78,6 +99,22 @@ class TargetEncoding:
     cardinalities: np.ndarray
     means: np.ndarray
     counts: np.ndarray
+
+    @property
+    def n_features(self) -> int:
+        """Columns that `transform` makes."""
+        return len(self.columns) * (self.means.shape[1] + 1)
+
+    def faults(self) -> Iterator[str]:
+        """Yield what cannot be."""
+        yield from layout_faults(self.columns, self.cardinalities)
+        n_levels = int(np.sum(self.cardinalities + N_OTHER))
+        if (
+            not is_real(self.means, 2)
+            or not is_real(self.counts, 1)
+            or {len(self.means), len(self.counts)} != {n_levels}
+        ):
+            yield f"it has no mean and count for each of {n_levels} levels"
 
     def transform(self, codes: np.ndarray) -> np.ndarray:
         """Return (n_rows, n_columns * n_signals + n_columns) float32: means, then log counts."""
@@ -162,6 +199,16 @@ class OneHot:
         owner = np.repeat(np.arange(len(columns)), n_levels)
         # The shared indicators come first, one a column.
         return cls(columns, cardinalities, np.where(frequent, len(columns) - 1 + np.cumsum(frequent), owner))
+
+    def faults(self) -> Iterator[str]:
+        """Yield what cannot be."""
+        yield from layout_faults(self.columns, self.cardinalities)
+        n_levels = int(np.sum(self.cardinalities + N_OTHER))
+        # A sparse matrix is multiplied by compiled code that takes them as they are.
+        if not is_whole(self.indicators) or not is_within(self.indicators, 0, max(1, n_levels + len(self.columns))):
+            yield "an indicator is none of a column's"
+        if len(self.indicators) != n_levels:
+            yield f"it has {len(self.indicators)} indicators for {n_levels} levels"
 
     @property
     def n_indicators(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from stacktune.data.table import ABSOLUTE, REGRESSION, Table
+from stacktune.families._checks import first_of, is_real, is_whole, is_within
 from stacktune.families._cross import CrossedMeans, Tables, load_crossed, tables_of
 from stacktune.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
 from stacktune.families._output import Output, output_of, weight_of
@@ -44,6 +45,26 @@ class Trees:
     threshold: np.ndarray
     missing_left: np.ndarray
     values: np.ndarray
+
+    def faults(self) -> Iterator[str]:
+        """Yield what cannot be: scikit-learn's traversal follows children and features wherever they lead."""
+        if not all(map(is_whole, (self.sizes, self.left, self.right, self.feature, self.missing_left))):
+            yield "its trees are not made of whole numbers"
+            return
+        n_nodes, inner = len(self.left), self.left >= 0
+        if len(self.sizes) == 0 or (self.sizes < 1).any() or self.sizes.sum() != n_nodes or len(self.right) != n_nodes:
+            yield "its nodes do not add up to its trees"
+            return
+        # Children come after their parents, in the same tree: whoever goes down comes to a leaf.
+        place = np.arange(n_nodes) - np.repeat(np.cumsum(self.sizes) - self.sizes, self.sizes)
+        size = np.repeat(self.sizes, self.sizes)
+        for children in (self.left, self.right):
+            if not (np.where(inner, (children > place) & (children < size), children == -1)).all():
+                yield "a node has a child that is none of its tree's"
+        if not len(self.feature) == len(self.threshold) == len(self.missing_left) == inner.sum():
+            yield "its nodes do not split on a feature each"
+        if not is_real(self.threshold, 1) or not is_real(self.values, 2) or len(self.values) != n_nodes - inner.sum():
+            yield "its leaves have no values"
 
     @classmethod
     def of(cls, estimators: Sequence[Any]) -> Trees:
@@ -129,6 +150,11 @@ class Outline:
 
     kept: np.ndarray
     classes: np.ndarray
+
+    def faults(self) -> Iterator[str]:
+        """Yield what cannot be."""
+        if not is_whole(self.kept) or not is_whole(self.classes) or (self.kept < 0).any() or (self.classes < 0).any():
+            yield "a column or a class is none"
 
 
 class ForestPredictor:
@@ -282,5 +308,17 @@ def n_bytes(config: Config, extent: Extent) -> float:
 def load(folder: Path) -> ForestPredictor:
     """Read what `save` wrote."""
     kinds = {"outline": Outline, "encoding": TargetEncoding, "trees": Trees}
-    parts = read_parts(folder / MODEL_FILE, kinds)
-    return ForestPredictor(**parts, output=Output.load(folder), crossed=load_crossed(folder))
+    parts, output = read_parts(folder / MODEL_FILE, kinds), Output.load(folder)
+    first_of(folder / MODEL_FILE, _faults(parts["outline"], parts["encoding"], parts["trees"], output))
+    return ForestPredictor(**parts, output=output, crossed=load_crossed(folder))
+
+
+def _faults(outline: Outline, encoding: TargetEncoding, trees: Trees, output: Output) -> Iterator[str]:
+    n_columns = len(outline.kept) + encoding.n_features
+    if not is_within(trees.feature, 0, n_columns):
+        yield f"a node splits on a column that is none of its {n_columns}"
+    n_values = 1 if output.kind == REGRESSION else len(outline.classes)
+    if trees.values.shape[1] != n_values:
+        yield f"its leaves have {trees.values.shape[1]} values instead of {n_values}"
+    if output.kind != REGRESSION and not is_within(outline.classes, 0, output.n_outputs):
+        yield f"a class is none of its {output.n_outputs}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stacktune.data.table import SQUARED, Table
+from stacktune.families._checks import first_of, refuse
+from stacktune.families._layers import n_joined
 from stacktune.families._net_inputs import Encoder, Inputs
 from stacktune.families._nets import Shape, forward
 from stacktune.families.architecture import Layer
@@ -91,16 +94,39 @@ class NetPredictor:
 
 def load_predictor(folder: Path) -> NetPredictor:
     """Read what `NetPredictor.save` wrote; the net predicts on the CPU, with torch's own number of threads."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file as load_arrays
     from safetensors.torch import load_file as load_tensors
 
-    described = json.loads((folder / "net.json").read_text())
-    return NetPredictor(
-        encoder=Encoder(**load_arrays(folder / "encoder.safetensors")),
-        shape=Shape(**{**described["shape"], "layers": _layers_from(described["shape"]["layers"])}),
-        weights=load_tensors(folder / WEIGHTS),
-        outputs=Outputs(**described["outputs"]),
-    )
+    try:
+        described = json.loads((folder / "net.json").read_text())
+        net = NetPredictor(
+            encoder=Encoder(**load_arrays(folder / "encoder.safetensors")),
+            shape=Shape(**{**described["shape"], "layers": _layers_from(described["shape"]["layers"])}),
+            weights=load_tensors(folder / WEIGHTS),
+            outputs=Outputs(**described["outputs"]),
+        )
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise refuse(folder, f"it cannot be read ({error})") from None
+    first_of(folder, _faults(net))
+    return net
+
+
+def _faults(net: NetPredictor) -> Iterator[str]:
+    """Yield where weights, encoder and description do not go together; torch itself checks every index."""
+    shape, encoder, weights = net.shape, net.encoder, net.weights
+    for name in ("n_plain", "n_curved", "n_embedded", "n_levels"):
+        if getattr(shape, name) != getattr(encoder, name):
+            yield f"{name} is {getattr(shape, name)} of the net and {getattr(encoder, name)} of its columns"
+    expected = {
+        "adapter.weight": (shape.k, shape.n_inputs),
+        "head.weight": (shape.k, n_joined(shape.layers), shape.n_outputs),
+        "head.bias": (shape.k, 1, shape.n_outputs),
+    }
+    for name, size in expected.items():
+        found = tuple(weights[name].shape) if name in weights else None
+        if found != size:
+            yield f"{name} has the shape {found} instead of {size}"
 
 
 def _layers_from(stored: list[dict[str, Any]]) -> tuple[Layer, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from stacktune.data.table import ABSOLUTE, BINARY, PERCENTAGE, REGRESSION, SQUARED, Task
+from stacktune.families._checks import refuse
 from stacktune.families.base import Job
 from stacktune.families.losses import LOGARITHMIC, relative_weight, scaled, unit_of, unscaled, weighted_median
 
@@ -74,8 +75,12 @@ class Output:
 
     @classmethod
     def load(cls, folder: Path) -> Output:
-        """Read output.json."""
-        return cls(**json.loads((folder / "output.json").read_text(encoding="utf-8")))
+        """Read output.json; DataError where it is none."""
+        path = folder / "output.json"
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise refuse(path, f"it cannot be read ({error})") from None
 
 
 def output_of(job: Job) -> Output:

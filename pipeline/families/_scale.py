@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from stacktune.families._checks import is_real, is_whole, is_within
+
 SQUASHED_BEYOND = 3.0  # the smooth clip of RealMLP (arXiv 2407.04491, appendix A): x / sqrt(1 + (x / 3)^2)
-N_KNOTS = 17
+N_KNOTS, N_LEAST_KNOTS = 17, 3
 MOST_PIECES = 400  # columns that all numeric columns together may become
 
 
@@ -40,6 +43,21 @@ class Scaling:
                 knots[:, index] = _spread_knots(present, n_knots)
         wide = np.diff(knots, axis=0).ravel() > 0
         return cls(np.array(how), knots, np.flatnonzero(wide), np.flatnonzero(missing.any(axis=0)))
+
+    def faults(self) -> Iterator[str]:
+        """Yield what cannot be."""
+        if (
+            str(self.how) not in ("squash", "piecewise")
+            or not is_real(self.knots, 2)
+            or len(self.knots) < N_LEAST_KNOTS
+        ):
+            yield "its numeric columns have no scale"
+            return
+        n_knots, n_numeric = self.knots.shape
+        if not is_whole(self.gaps) or not is_within(self.gaps, 0, (n_knots - 1) * n_numeric):
+            yield "a gap lies between no two knots"
+        if not is_whole(self.gappy) or not is_within(self.gappy, 0, n_numeric):
+            yield "an indicator of missing values is of no column"
 
     def transform(self, numeric: np.ndarray) -> np.ndarray:
         """Return (n_rows, n_columns) float32."""

@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 
 from stacktune.data.table import Table, Task
-from stacktune.families._encode import lay_out, read_parts, target_signals, write_parts
+from stacktune.families._checks import is_real
+from stacktune.families._encode import N_OTHER, lay_out, layout_faults, read_parts, target_signals, write_parts
 from stacktune.families.base import Config, Family, Job, Learner, Predictor
 from stacktune.seeds import derive_seed
 
@@ -69,6 +70,16 @@ class KnownLevels:
         cardinalities = np.array(rows.cardinalities, dtype=np.int64)[columns]
         levels = np.array(drawn, dtype=np.float32).reshape(-1, N_DRAWN)
         return cls(np.array(columns, dtype=np.int64), cardinalities, np.concatenate(known), levels.T)
+
+    def faults(self) -> Iterator[str]:
+        """Yield what cannot be."""
+        yield from layout_faults(self.columns, self.cardinalities)
+        if self.known.dtype.kind != "b" or self.known.shape != (int(np.sum(self.cardinalities + N_OTHER)),):
+            yield "it does not say of each level whether it is known"
+        if not is_real(self.drawn, 2) or self.drawn.shape != (N_DRAWN, len(self.columns)):
+            yield "it has no levels to draw for each column"
+        elif not (np.isnan(self.drawn) | ((self.drawn >= 0) & (self.drawn < self.cardinalities))).all():
+            yield "a level to draw is none of its column's"
 
     def unseen(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_columns) bool: whether a value is a level that no training row has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stacktune.data.table import ABSOLUTE, REGRESSION, SQUARED, Table
+from stacktune.families._checks import is_real, is_whole
 from stacktune.families._cross import Crossing
 from stacktune.families._encode import (
     OneHot,
@@ -72,6 +74,14 @@ class Weights:
     coefficients: np.ndarray
     intercepts: np.ndarray
     seen: np.ndarray
+
+    def faults(self) -> Iterator[str]:
+        """Yield what cannot be."""
+        n_seen = len(self.seen) if is_whole(self.seen) else -1
+        if not is_real(self.coefficients, 2) or self.coefficients.shape[1] != n_seen or len(self.intercepts) != n_seen:
+            yield "its weights are not those of its classes"
+        elif (self.seen < 0).any():
+            yield "a class is none"
 
 
 class LinearPredictor:

@@ -41,8 +41,9 @@ class RunSummary:
         n_too_dear: trials and ensembles that take more and rank below it.
     positive: of two classes, the one that is decided for from `threshold` on; both None for other tasks. thresholds:
         the best for each metric of decisions, at which the leaderboard has it.
-    test_score: None without test data. The ids of MLflow, model_uri and registered_*: None where the
-        store was away.
+    test_score: None without test data. The ids of MLflow, model_uri, registered_* and alias: None where the
+        store was away. alias: "leader", or "challenger" with the command that promotes it; evidence: by what it was
+        compared, see tracking/promotion.py.
     """
 
     folder: Path
@@ -71,6 +72,10 @@ class RunSummary:
     model_uri: str | None
     registered_name: str | None
     registered_version: int | None
+    alias: str | None
+    alias_reason: str | None
+    promote: str | None
+    evidence: Mapping[str, Any]
     versions: Mapping[str, str]
 
 
@@ -161,4 +166,6 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -235,7 +235,11 @@ def _command_lines(results: Results, data: str) -> Iterator[Text]:
     table = "TABLE.parquet" if data == "demo" else _in_a_shell(data)
     yield _labelled("results", folder)
     if facts.get("registered_name"):
-        yield _labelled("model", f"models:/{facts['registered_name']}@leader (version {facts['registered_version']})")
+        alias = facts.get("alias", "leader")  # what every version was before there were challengers
+        about = f"version {facts['registered_version']}" if alias == "leader" else alias or "no alias yet"
+        yield _labelled("model", f"{facts['model_uri']} ({about})")
+        if facts.get("promote"):
+            yield _labelled("promote", facts["promote"])
     yield _labelled("predict", f"stacktune predict {folder} {table} --output predictions.parquet")
     yield _labelled("MLflow", f"stacktune ui {folder}")
 

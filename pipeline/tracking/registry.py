@@ -1,4 +1,4 @@
-"""The leader as an MLflow model: on disk, with its run, and in the registry under the alias `leader`."""
+"""The leader as an MLflow model: on disk, with its run, and as a version in the registry."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from stacktune.ensemble.digests import digest_of, digests_of, refuse_links
+from stacktune.ensemble.serve import CODE
 from stacktune.errors import ConfigError
 from stacktune.package import copy_package
 from stacktune.tracking.client import Attempt, connect
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.tracking import MlflowClient
 
-LOADER, ALIAS = "stacktune.ensemble.serve", "leader"
+LOADER = "stacktune.ensemble.serve"
+# What a version may be called beside its number; see promotion.py.
+LEADER, CHALLENGER = "leader", "challenger"
 _NEVER_OPEN = "MLflow was away all the time"
 
 
@@ -32,38 +36,49 @@ _NEVER_OPEN = "MLflow was away all the time"
 class LeaderRecord:
     """Where the leader is. All but `folder` are None when the store was away, and `problem` then says why.
 
-    folder: the MLflow model on disk. model_uri: "models:/NAME@leader".
+    folder: the MLflow model on disk. alias: "leader" or "challenger", alias_reason: why; None until `settle_alias`.
+    promote: the command that makes a challenger the leader.
     """
 
     folder: Path
-    model_uri: str | None = None
     name: str | None = None
     version: int | None = None
     problem: str | None = None
+    alias: str | None = None
+    alias_reason: str | None = None
+    promote: str | None = None
+
+    @property
+    def model_uri(self) -> str | None:
+        """What names this version also tomorrow: the alias of a leader, else its number."""
+        if self.version is None:
+            return None
+        return f"models:/{self.name}@{LEADER}" if self.alias == LEADER else f"models:/{self.name}/{self.version}"
 
 
 def register_leader(
     tracker: Tracker,
     leader_folder: Path,
-    sample: pd.DataFrame,
+    example: pd.DataFrame,
     output_example: pd.DataFrame,
     name: str,
     output: Path,
     with_code: bool = True,
 ) -> LeaderRecord:
-    """Write the leader as an MLflow model into `output`/leader, log it with the parent run and register it.
+    """Write the leader as an MLflow model into `output`/leader, log it with the parent run and make it a version.
 
-    leader_folder: what `Leader.save` wrote. sample: a few raw rows, kept as the input example. output_example: their
-    predictions. name: the registered model's. with_code: whether it brings our code to servers that lack it.
+    leader_folder: what `Leader.save` wrote. example: a few rows, which travel with the model as its input example.
+    output_example: their predictions. name: the registered model's. with_code: whether it brings our code to servers
+    that lack it.
     """
     check_model_name(name)
     folder = output / "leader"
-    save_model(folder, leader_folder, sample, output_example, with_code)
+    save_model(folder, leader_folder, example, output_example, with_code)
     return publish_leader(tracker, folder, name)
 
 
 def publish_leader(tracker: Tracker, folder: Path, name: str) -> LeaderRecord:
-    """Log the leader's MLflow model in `folder` with the parent run, and register it.
+    """Log the leader's MLflow model in `folder` with the parent run, and make it a version of `name`.
 
     A store that is away costs the registration alone.
     """
@@ -72,9 +87,9 @@ def publish_leader(tracker: Tracker, folder: Path, name: str) -> LeaderRecord:
     with Attempt() as attempt:
         experiment_id, run_id = tracker.ids()
         client = connect(tracker.uri)
-        logged = _log_model(client, folder, experiment_id, run_id, ALIAS)
+        logged = _log_model(client, folder, experiment_id, run_id, LEADER)
         version = _register(client, logged, name)
-        return LeaderRecord(folder, f"models:/{name}@{ALIAS}", name, version)
+        return LeaderRecord(folder, name, version)
     return LeaderRecord(folder, problem=attempt.reason)
 
 
@@ -82,7 +97,7 @@ def keep_model(
     tracker: Tracker,
     trial_id: str,
     leader_folder: Path,
-    sample: pd.DataFrame,
+    example: pd.DataFrame,
     output_example: pd.DataFrame,
     with_code: bool = True,
 ) -> str | None:
@@ -99,7 +114,7 @@ def keep_model(
         client = connect(tracker.uri)
         query = f"tags.`mlflow.parentRunId` = '{parent_id}' AND attributes.run_name = '{trial_id}'"
         run_id = client.search_runs([experiment_id], query, max_results=1)[0].info.run_id
-        save_model(Path(aside) / "model", leader_folder, sample, output_example, with_code)
+        save_model(Path(aside) / "model", leader_folder, example, output_example, with_code)
         _log_model(client, Path(aside) / "model", experiment_id, run_id, trial_id)
     return attempt.reason if attempt.error else None
 
@@ -147,21 +162,23 @@ def _store_of_models(tracking_uri: str | None) -> str:
 
 
 def save_model(
-    folder: Path, leader_folder: Path, sample: pd.DataFrame, output_example: pd.DataFrame, with_code: bool
+    folder: Path, leader_folder: Path, example: pd.DataFrame, output_example: pd.DataFrame, with_code: bool
 ) -> None:
     """Write a leader as an MLflow model into `folder`, emptied before; see `register_leader`."""
     import mlflow.pyfunc
 
     shutil.rmtree(folder, ignore_errors=True)
     with TemporaryDirectory() as aside:
+        code = copy_package(Path(aside)) if with_code else None
         mlflow.pyfunc.save_model(
             path=str(folder),
             loader_module=LOADER,
             data_path=str(leader_folder),
-            code_paths=[str(copy_package(Path(aside)))] if with_code else None,
+            code_paths=[str(code)] if code else None,
+            metadata={CODE: digest_of(digests_of(code.parent))} if code else None,
             pip_requirements=requirements_for([LOADER, *_family_modules(leader_folder)]),
             signature=signature_of(output_example),
-            input_example=example_of(sample),
+            input_example=example_of(example),
             model_config={LABELS: False},
         )
 
@@ -174,6 +191,7 @@ def _family_modules(leader_folder: Path) -> list[str]:
 
 def _log_model(client: MlflowClient, folder: Path, experiment_id: str, run_id: str, name: str) -> LoggedModel:
     """Log the model in `folder` with a run; the model is told who it is now."""
+    refuse_links(folder)
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
@@ -197,7 +215,6 @@ def _register(client: MlflowClient, logged: LoggedModel, name: str) -> int:
         name, logged.artifact_location, logged.source_run_id, model_id=logged.model_id
     )
     version = int(created.version)
-    client.set_registered_model_alias(name, ALIAS, str(version))
     # The link from the logged model to its version, which MLflow's own register_model sets too.
     link = json.dumps([{"name": name, "version": version}])
     client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": link})

@@ -17,17 +17,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def rehearse_serving(leader_folder: Path, sample: pd.DataFrame, prediction: pd.DataFrame, folder: Path) -> None:
+def rehearse_serving(
+    leader_folder: Path, sample: pd.DataFrame, example: pd.DataFrame, prediction: pd.DataFrame, folder: Path
+) -> None:
     """Save a leader as a model in `folder`, load that as its users do, and predict the sample and the example.
 
-    leader_folder: what `Leader.save` wrote. prediction: its predictions of the sample. Our code is left out of the
+    leader_folder: what `Leader.save` wrote. sample: raw rows. example: what travels with the model. prediction: the
+    leader's predictions of it. Our code is left out of the
     model, as it is here. Raises ConfigError where the folder cannot be written, DataError for what MLflow refuses.
     """
     with Attempt() as attempt:
         import mlflow.pyfunc
         from mlflow.pyfunc.scoring_server import predictions_to_json
 
-        save_model(folder, leader_folder, sample, prediction, with_code=False)
+        save_model(folder, leader_folder, example, prediction, with_code=False)
         model = mlflow.pyfunc.load_model(str(folder))
         for rows in (sample, model.input_example):
             predictions_to_json(model.predict(rows), StringIO())

@@ -54,6 +54,7 @@ def facts(**changed: object) -> dict:
         "n_failed": 1,
         "wall_s": 117.9,
         "budget_s": 120.0,
+        "model_uri": "models:/adult@leader",
         "registered_name": "adult",
         "registered_version": 3,
         **changed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,22 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from stacktune.config import load_config
+from stacktune.config import RunConfig, load_config
 from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.data.folds import make_folds
 from stacktune.ensemble.leader import Leader, build_leader
 from stacktune.ensemble.leaderboard import build_leaderboard
-from stacktune.errors import ConfigError
+from stacktune.ensemble.serve import _load_pyfunc
+from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
+from stacktune.report.outputs import write_facts
+from stacktune.resume import write_config, write_state
+from stacktune.search.plan import SizePlan
 from stacktune.search_spaces import lightgbm, linear
+from stacktune.sync import sync
 from stacktune.tracking import requirements
-from stacktune.tracking.registry import LeaderRecord, register_leader, resolve_model
+from stacktune.tracking.promotion import Evidence, settle_alias
+from stacktune.tracking.registry import LeaderRecord, publish_leader, register_leader, resolve_model, save_model
 from stacktune.tracking.requirements import requirements_for
 from stacktune.tracking.store import store_for
 from stacktune.tracking.tracker import Tracker
@@ -66,6 +73,10 @@ print(json.dumps({
 """
 
 
+# What every run.json says.
+FACTS = {"metric": "log_loss", "leader": "linear-0000", "cv_score": 0.5, "wall_s": 1.0}
+
+
 def raw_frame() -> pd.DataFrame:
     """300 rows of each kind of column, with holes."""
     random = np.random.default_rng(0)
@@ -96,9 +107,9 @@ class Finished:
         self.leader_folder, self.table = folder / "leader", folder / "table.parquet"
         table = self.dataset.table
         oof = {result.trial_id: load_oof(result) for result in self.results}
-        folds, metric = make_folds(table, self.dataset.task, 2, 0), get_metric("log_loss", "binary")
-        board = build_leaderboard(self.results, oof, table.target, None, folds, self.dataset.task, metric)
-        self.leader = build_leader(board, self.results, self.dataset, metric, self.leader_folder)
+        self.folds, metric = make_folds(table, self.dataset.task, 2, 0), get_metric("log_loss", "binary")
+        self.board = build_leaderboard(self.results, oof, table.target, None, self.folds, self.dataset.task, metric)
+        self.leader = build_leader(self.board, self.results, self.dataset, metric, self.leader_folder)
 
 
 def _climb_both(dataset: Dataset, folder: Path) -> list[TrialResult]:
@@ -124,8 +135,10 @@ def run(tmp_path_factory) -> Finished:
 def register(run: Finished, uri: str, output: Path, name: str) -> tuple[Tracker, LeaderRecord]:
     tracker = Tracker(uri, "registered", store_for(uri, output).artifacts, "first run")
     tracker.start()
-    sample = run.dataset.sample
-    record = register_leader(tracker, run.leader_folder, sample, run.leader.predict(sample), name, output)
+    example = run.dataset.example
+    record = register_leader(tracker, run.leader_folder, example, run.leader.predict(example), name, output)
+    assert record.model_uri == f"models:/{name}/{record.version}"
+    record = settle_alias(uri, record, Evidence.of(run.dataset, run.folds, run.board))
     assert tracker.finish("FINISHED", {}, {})
     return tracker, record
 
@@ -150,6 +163,7 @@ def test_a_stranger_predicts_with_the_registered_leader_as_the_leader_does(
     monkeypatch.chdir(tmp_path / "here")
     tracker, record = register(run, store_uri, tmp_path / "out", "late parcels")
     assert (record.model_uri, record.name, record.problem) == ("models:/late parcels@leader", "late parcels", None)
+    assert (record.alias, record.alias_reason) == ("leader", "it is the first")
     assert list(Path.cwd().iterdir()) == []
     assert capfd.readouterr() == ("", "")
 
@@ -221,7 +235,7 @@ def test_served_predictions_have_the_index_of_the_rows(run, tmp_path, sqlite_uri
     pd.testing.assert_frame_equal(predicted.reset_index(drop=True), in_order)
 
 
-def test_the_alias_moves_to_the_newest_leader_and_names_its_folder(run, store_uri, tmp_path, monkeypatch):
+def test_the_alias_moves_to_a_leader_as_good_and_names_its_folder(run, store_uri, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store_uri)
     _, first = register(run, store_uri, tmp_path / "one", "moving")
     _, second = register(run, store_uri, tmp_path / "two", "moving")
@@ -252,9 +266,9 @@ def test_a_server_that_is_gone_costs_the_registration_and_not_the_leader(run, se
     tracker.ids()
     server.stop()
     try:
-        sample = run.dataset.sample
-        output = run.leader.predict(sample)
-        record = register_leader(tracker, run.leader_folder, sample, output, "unheard", tmp_path / "out")
+        example = run.dataset.example
+        output = run.leader.predict(example)
+        record = register_leader(tracker, run.leader_folder, example, output, "unheard", tmp_path / "out")
     finally:
         server.start()
     assert (record.model_uri, record.name, record.version) == (None, None, None)
@@ -262,6 +276,74 @@ def test_a_server_that_is_gone_costs_the_registration_and_not_the_leader(run, se
     predicted, _ = ask_a_stranger(f"sqlite:///{tmp_path}/none.db", str(record.folder), run.table, tmp_path)
     pd.testing.assert_frame_equal(predicted, run.leader.predict(pd.read_parquet(run.table)))
     assert tracker.finish("FINISHED", {}, {})
+
+
+def test_code_of_a_model_that_was_changed_is_said_and_what_python_makes_of_it_is_none(run, sqlite_uri, tmp_path):
+    """The digests covered the models, and not the code that reads them."""
+    _, record = register(run, sqlite_uri, tmp_path / "out", "with code")
+    code = record.folder / "code" / "stacktune"
+    (code / "__pycache__").mkdir()
+    (code / "__pycache__" / "errors.cpython-311.pyc").write_bytes(b"made on import")
+    served = _load_pyfunc(str(next(record.folder.glob("data/*"))))
+    assert served.leader.members
+    with (code / "errors.py").open("a") as file:
+        file.write("\n# changed\n")
+    with pytest.raises(DataError, match=r"the code in '.*/code' is not as it was written"):
+        _load_pyfunc(str(next(record.folder.glob("data/*"))))
+
+
+def test_a_model_with_a_link_in_it_is_not_sent_to_the_store(run, sqlite_uri, tmp_path):
+    tracker, record = register(run, sqlite_uri, tmp_path / "out", "linked")
+    (record.folder / "secret.txt").symlink_to("/etc/hostname")
+    with pytest.raises(DataError, match=r"holds a symbolic link, 'secret\.txt'"):
+        publish_leader(tracker, record.folder, "linked")
+
+
+def test_sync_registers_what_missed_the_store_by_the_same_rules(run, tmp_path):
+    """It moved the alias to whatever it sent."""
+    evidence = Evidence.of(run.dataset, run.folds, run.board)
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    said = []
+    for number, score in enumerate([evidence.cv_score, evidence.cv_score + 1, evidence.cv_score - 0.1], start=1):
+        folder = tmp_path / f"run{number}"
+        example = run.dataset.example
+        save_model(folder / "leader", run.leader_folder, example, run.leader.predict(example), with_code=False)
+        config = RunConfig("x.parquet", "late", tracking_uri=store)
+        write_config(folder, config)
+        size = SizePlan(2, False, opening=())
+        write_state(folder, replace(config, n_folds=2, register="late"), run.dataset, ["linear"], size)
+        facts = FACTS | {
+            "registered_version": None,
+            "alias": None,
+            "evidence": asdict(replace(evidence, cv_score=score)),
+        }
+        write_facts(folder, facts)
+        sync(folder, None, said.append)
+        facts = json.loads((folder / "run.json").read_text())
+        assert facts["alias"] == ("challenger" if number == 2 else "leader")
+        assert facts["model_uri"] == ("models:/late/2" if number == 2 else "models:/late@leader")
+    assert any("version 2 of late is its challenger" in line for line in said)
+    assert any('set_registered_model_alias("late", "leader", "2")' in line for line in said)
+    assert int(MlflowClient(store).get_model_version_by_alias("late", "leader").version) == 3
+
+
+def test_sync_gives_the_alias_that_a_run_could_not(run, tmp_path, sqlite_uri):
+    """The store went away between the registration and the alias."""
+    _, record = register(run, sqlite_uri, tmp_path / "out", "half")
+    MlflowClient(sqlite_uri).delete_registered_model_alias("half", "leader")
+    write_config(tmp_path, config := RunConfig("x.parquet", "late", tracking_uri=sqlite_uri))
+    write_state(tmp_path, replace(config, n_folds=2), run.dataset, ["linear"], SizePlan(2, False, opening=()))
+    evidence = asdict(Evidence.of(run.dataset, run.folds, run.board))
+    facts = FACTS | {
+        "registered_name": "half",
+        "registered_version": record.version,
+        "alias": None,
+        "evidence": evidence,
+    }
+    write_facts(tmp_path, facts)
+    sync(tmp_path, None, [].append)
+    assert json.loads((tmp_path / "run.json").read_text())["alias"] == "leader"
+    assert int(MlflowClient(sqlite_uri).get_model_version_by_alias("half", "leader").version) == record.version
 
 
 def test_a_family_is_pinned_with_its_own_library_and_no_other():

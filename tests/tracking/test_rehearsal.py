@@ -52,10 +52,10 @@ def stand_in(dataset: Dataset, folder: Path):
 def test_a_stand_in_predicts_as_a_leader_would_and_its_model_is_saved_loaded_and_served(kind, tmp_path):
     dataset = odd_dataset(tmp_path, kind)
     leader = stand_in(dataset, tmp_path / "stand-in")
-    prediction = leader.predict(dataset.sample)
+    prediction = leader.predict(dataset.example)
     assert len(prediction) == 5
     assert list(prediction) == [dataset.task.prediction_name, *dataset.task.classes]
-    rehearse_serving(leader.folder, dataset.sample, prediction, tmp_path / "model")
+    rehearse_serving(leader.folder, dataset.sample, dataset.example, prediction, tmp_path / "model")
     assert (tmp_path / "model" / "MLmodel").is_file()
 
 
@@ -71,7 +71,9 @@ def test_what_mlflow_refuses_is_a_line_with_the_columns(tmp_path, monkeypatch):
 
     monkeypatch.setattr("mlflow.pyfunc.save_model", refuse)
     with pytest.raises(DataError, match=r"would refuse a model of this table .* \(no name of that kind\)\. Rename"):
-        rehearse_serving(leader.folder, dataset.sample, leader.predict(dataset.sample), tmp_path / "model")
+        rehearse_serving(
+            leader.folder, dataset.sample, dataset.example, leader.predict(dataset.example), tmp_path / "model"
+        )
 
 
 def test_a_folder_that_cannot_be_written_is_the_configs_fault(tmp_path):
@@ -79,7 +81,9 @@ def test_a_folder_that_cannot_be_written_is_the_configs_fault(tmp_path):
     leader = stand_in(dataset, tmp_path / "stand-in")
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"a model cannot be written to .*file.*name another --output"):
-        rehearse_serving(leader.folder, dataset.sample, leader.predict(dataset.sample), tmp_path / "file" / "model")
+        rehearse_serving(
+            leader.folder, dataset.sample, dataset.example, leader.predict(dataset.example), tmp_path / "file" / "model"
+        )
 
 
 @pytest.fixture

@@ -48,8 +48,8 @@ def parcels(n_rows: int = 400) -> pd.DataFrame:
 
 def as_model(fitted: Fitted, folder: Path, with_code: bool = False) -> Path:
     """Save the leader as a run does; return the folder of the MLflow model."""
-    sample = fitted.dataset.sample
-    save_model(folder / "served", fitted.leader.folder, sample, fitted.leader.predict(sample), with_code)
+    example = fitted.dataset.example
+    save_model(folder / "served", fitted.leader.folder, example, fitted.leader.predict(example), with_code)
     return folder / "served"
 
 
@@ -150,7 +150,7 @@ def test_a_real_server_takes_every_format_that_mlflow_has(fitted, server, model,
     same(server.ask(rows.to_csv(index=False).encode(), CSV), expected)
     same(server.ask(rows.to_csv().encode(), CSV), expected)
     example = json.loads((model / "serving_input_example.json").read_text(), parse_constant=pytest.fail)
-    same(server.ask(example), fitted.leader.predict(fitted.dataset.sample))
+    same(server.ask(example), fitted.leader.predict(fitted.dataset.example))
 
 
 @pytest.mark.filterwarnings("ignore:the model cannot use values of 1 column")

@@ -37,8 +37,8 @@ def _served(fitted: Fitted, folder: Path) -> Any:
     """Save the leader as a run does, and return what `mlflow.pyfunc` loads of that."""
     import mlflow.pyfunc
 
-    sample = fitted.dataset.sample
-    rehearse_serving(fitted.leader.folder, sample, fitted.leader.predict(sample), folder / "served")
+    sample, example = fitted.dataset.sample, fitted.dataset.example
+    rehearse_serving(fitted.leader.folder, sample, example, fitted.leader.predict(example), folder / "served")
     return mlflow.pyfunc.load_model(str(folder / "served"))
 
 
