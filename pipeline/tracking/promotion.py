@@ -34,8 +34,8 @@ EVIDENCE_TAG, ALIAS_TAG, REASON_TAG = "stacktune.evidence", "stacktune.alias", "
 OVERLAP_MS = 600_000
 # How often the alias is handed on among runs that end at once; each try sees the versions of all before it.
 MAX_HANDED_ON = 10
-# As many versions as one call to the registry gives.
-MAX_VERSIONS = 1000
+# The newest ones that are looked at; more do not come to a name in the time of an overlap.
+MAX_VERSIONS = 200
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,8 @@ def _take_lead(client: MlflowClient, name: str, version: int, holder: int | None
 def _rivals(client: MlflowClient, name: str, version: int, holder: int | None) -> list[ModelVersion]:
     """Return the versions that claim to follow `holder` and are of about the same time as `version`, by number."""
     quoted = f"'{name}'" if "'" not in name else f'"{name}"'
-    versions = client.search_model_versions(f"name={quoted}", max_results=MAX_VERSIONS)
-    (own,) = (one for one in versions if int(one.version) == version)
+    versions = client.search_model_versions(f"name={quoted}", MAX_VERSIONS, ["creation_timestamp DESC"])
+    own = client.get_model_version(name, str(version))
     since = own.creation_timestamp - OVERLAP_MS
     claiming = [
         one
