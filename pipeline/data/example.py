@@ -1,4 +1,7 @@
-"""Rows that are like those of a table and none of them: what a model that travels shows of its inputs."""
+"""Rows that are like those of a table and none of them: what a model that travels shows of its inputs.
+
+A model still knows what it needs: each level of its text columns, and the range of its numbers, stand in leader.json.
+"""
 
 from __future__ import annotations
 

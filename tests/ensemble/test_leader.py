@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -368,46 +367,4 @@ def test_a_leader_of_an_older_format_is_refused_by_name(tmp_path, runs):
     del said["digest"]
     (tmp_path / "leader.json").write_text(json.dumps(said | {"digest": digest_of(said)}))
     with pytest.raises(DataError, match=r"has format 2, and this stacktune reads 4: predict with the version"):
-        Leader.load(tmp_path)
-
-
-@pytest.mark.parametrize("place", ["members/linear-0001/fold0/linear.npz", "members/linear-0001", "leader.json"])
-def test_a_symbolic_link_in_a_model_is_refused_when_it_is_read_and_when_it_is_copied(place, tmp_path, runs):
-    """A link was followed: what it leads to was read, and copied to wherever the model went."""
-    leader = runs["binary"].leader
-    leader.save(tmp_path / "model")
-    real = (tmp_path / "model" / place).rename(tmp_path / "elsewhere")
-    (tmp_path / "model" / place).symlink_to(real)
-    with pytest.raises(DataError, match=rf"holds a symbolic link, '{place}', which no model has"):
-        Leader.load(tmp_path / "model")
-    with pytest.raises(DataError, match="holds a symbolic link"):
-        replace(leader, folder=tmp_path / "model").save(tmp_path / "copy")
-    assert not (tmp_path / "copy").exists()
-
-
-def test_a_symbolic_link_among_a_trials_models_does_not_get_into_a_leader(runs, tmp_path):
-    run = runs["binary"]
-    for result in run.results:
-        shutil.copytree(result.folder, tmp_path / result.trial_id)
-    results = [replace(result, folder=str(tmp_path / result.trial_id)) for result in run.results]
-    for path in tmp_path.glob("*/fold*/output.json"):
-        path.rename(tmp_path / "output.json")
-        path.symlink_to(tmp_path / "output.json")
-    with pytest.raises(DataError, match=r"holds a symbolic link, 'output\.json'"):
-        build_leader(run.board, results, run.dataset, run.metric, tmp_path / "leader")
-
-
-def test_a_folder_of_models_may_itself_be_reached_through_a_link(tmp_path, runs):
-    runs["binary"].leader.save(tmp_path / "model")
-    (tmp_path / "latest").symlink_to(tmp_path / "model")
-    assert Leader.load(tmp_path / "latest").members
-
-
-def test_a_member_outside_of_the_model_is_refused(tmp_path, runs):
-    runs["binary"].leader.save(tmp_path)
-    said = json.loads((tmp_path / "leader.json").read_text())
-    del said["digest"]
-    said["members"][0]["trial_id"] = "../../elsewhere"
-    (tmp_path / "leader.json").write_text(json.dumps(said | {"digest": digest_of(said)}))
-    with pytest.raises(DataError, match=r"names a member '\.\./\.\./elsewhere', which is no folder in it"):
         Leader.load(tmp_path)
