@@ -237,7 +237,7 @@ def _command_lines(results: Results, data: str) -> Iterator[Text]:
     if facts.get("registered_name"):
         alias = facts.get("alias", "leader")  # what every version was before there were challengers
         about = f"version {facts['registered_version']}" if alias == "leader" else alias or "no alias yet"
-        yield _labelled("model", f"{facts['model_uri']} ({about})")
+        yield _labelled("model", f"{facts.get('model_uri')} ({about})")
         if facts.get("promote"):
             yield _labelled("promote", facts["promote"])
     yield _labelled("predict", f"stacktune predict {folder} {table} --output predictions.parquet")

@@ -161,3 +161,15 @@ def test_the_column_that_sorts_is_shown(folder):
 def test_a_folder_that_is_no_run_is_answered_with_the_nearest(folder):
     with pytest.raises(ConfigError, match=r"not the folder of a finished run .* Did you mean 'run'\?"):
         read_results(folder.parent / "runn")
+
+
+def test_a_challenger_is_shown_by_its_version_with_the_command_that_promotes_it(tmp_path):
+    """`models:/adult@leader` was shown, whoever that was."""
+    promote = "python -c 'import mlflow; mlflow.MlflowClient().set_registered_model_alias(…)'"
+    folder = write_run(tmp_path / "run", alias="challenger", model_uri="models:/adult/3", promote=promote)
+    console = Console(width=200, record=True)
+    show_results(console, read_results(folder), data="adult.parquet", wall_s=100.0)
+    text = console.export_text()
+    assert "models:/adult/3 (challenger)" in text
+    assert promote in text
+    assert "@leader" not in text
