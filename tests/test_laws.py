@@ -28,6 +28,7 @@ ROOMS = (
         "process",
         "uris",
         "package",
+        "shim",
         "cgroups",
         "host",
         "seeds",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ import yaml
 
 from stacktune.ensemble.digests import digest_of, digests_of
 from stacktune.ensemble.leader import Leader
-from stacktune.errors import DataError
+from stacktune.errors import DataError, DataWarning
+from stacktune.package import is_this_code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,10 +86,32 @@ def _check_code(model: Path) -> None:
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Served:
+def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Served:
     """Load what `Leader.save` wrote. model_config: {"labels": True} for decided classes alone.
 
     Raises DataError where the model brings code that is not as it was written. That code is what runs here: this tells
     damage alone.
     """
     _check_code(Path(path).parent.parent)
-    return Served(Leader.load(Path(path)), bool((model_config or {}).get("labels")))
+    unused = _unused_code(Path(path))
+    try:
+        leader = Leader.load(Path(path))
+    except DataError as error:
+        if unused is None:
+            raise
+        raise DataError(f"{error} {unused}") from error
+    if unused:
+        warnings.warn(unused, DataWarning, stacklevel=2)
+    return Served(leader, bool((model_config or {}).get("labels")))
+
+
+def _unused_code(leader_folder: Path) -> str | None:
+    """Return what is to be said where a model brings other code than this, which Python had imported before."""
+    brought = leader_folder.parents[1] / "code" / "stacktune"
+    if not brought.is_dir() or is_this_code(brought):
+        return None
+    here = str(Path(__file__).parents[1])
+    return (
+        f"This process had imported the stacktune in {here!r} before, so the model is not read by the code that it "
+        "brings: load it in a process of its own to be sure of its predictions."
+    )

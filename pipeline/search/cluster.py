@@ -15,6 +15,7 @@ from stacktune.data.memory import Memory, memory_here
 from stacktune.errors import SearchError
 from stacktune.host import SHARED_MEMORY, cores_here, shared_memory_free
 from stacktune.search.lean_ray import lean_start
+from stacktune.search.own_code import own_code_carried, own_code_here
 from stacktune.search.plan import ClusterSize
 from stacktune.search.room import Node
 
@@ -33,9 +34,8 @@ QUIET = {
     # The run keeps its own state; Tune's snapshots of all trials would cost the event loop for nothing.
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
 }
-# What the processes of the first trials import while Tune gets ready, where there are not many of them. None of our own
-# modules: these processes begin without the driver's path, and could find another checkout's.
-WARM_MODULES = ("ray.tune", "lightgbm", "sklearn.linear_model", "scipy.sparse")
+# What the processes of the first trials import while Tune gets ready, where there are not many of them.
+WARM_MODULES = ("ray.tune", "stacktune.search.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
 MOST_WARMED = 8
 # Room for the shared table; Ray's own default claims 30 % of the memory, and less than so many bytes it refuses.
 OBJECT_STORE_BYTES, OBJECT_STORE_SHARE, MIN_OBJECT_STORE_BYTES = 2 * 1024**3, 0.2, 75 * 1024**2
@@ -105,7 +105,7 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     cores = cores.at_most(n_cpus)
     n_cpus, shared_free = cores.n, shared_memory_free()
     store_bytes = object_store_bytes(memory, shared_free)
-    with lean_start(WARM_MODULES if n_cpus <= MOST_WARMED else ()):
+    with own_code_here(), lean_start(WARM_MODULES if n_cpus <= MOST_WARMED else ()):
         ray.init(
             address="local",  # or Ray joins whatever cluster last ran on this machine
             num_cpus=n_cpus,
@@ -129,7 +129,8 @@ def _join(address: str, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     import ray
 
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with own_code_carried() as environment:
+            ray.init(address=address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _nobody_at(address, str(error).strip().splitlines()[0]) from error
     _silence()

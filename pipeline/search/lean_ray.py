@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -19,13 +19,9 @@ def lean_start(modules: Sequence[str]) -> Iterator[None]:
     """Let `ray.init` start nothing that a private Ray can do without, and a process a core that imports `modules`."""
     from ray._private.node import Node
 
-    if modules:
-        os.environ[PRELOAD] = ",".join(modules)
-    try:
-        with patched(Node, {name: lambda *_, **__: None for name in NEEDLESS}):
-            yield
-    finally:
-        os.environ.pop(PRELOAD, None)
+    preloading = environment(PRELOAD, ",".join(modules)) if modules else nullcontext()
+    with preloading, patched(Node, {name: lambda *_, **__: None for name in NEEDLESS}):
+        yield
 
 
 @contextmanager
@@ -39,6 +35,20 @@ def in_waiting_processes() -> Iterator[None]:
 
     with patched(class_cache, {"DEFAULT_ENV_VARS": {}, "ENV_VARS_TO_PROPAGATE": frozenset()}):
         yield
+
+
+@contextmanager
+def environment(name: str, value: str) -> Iterator[None]:
+    """Set one variable for the processes that are started meanwhile; other threads may set and read others."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
 
 
 @contextmanager

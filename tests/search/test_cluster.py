@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray
+from neighbours import LIBRARIES, OURS, STANDARD, python_without_stacktune, set_traps, sprung
 from ray.cluster_utils import Cluster
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from test_engine import run_search
@@ -28,7 +29,7 @@ from stacktune.data.folds import make_folds
 from stacktune.data.memory import Memory
 from stacktune.errors import SearchError
 from stacktune.host import cores_here
-from stacktune.package import copy_package
+from stacktune.package import copy_package, is_this_code
 from stacktune.search.cluster import object_store_bytes, start_ray, stop_ray
 from stacktune.search.plan import ClusterSize, make_plan
 from stacktune.search.vault import open_depot
@@ -112,6 +113,34 @@ def test_a_cluster_with_too_few_cores_is_refused_at_once(two_nodes):
         start_ray(two_nodes.address, 50, None)
 
 
+def test_workers_of_a_cluster_run_the_drivers_code_and_nothing_of_the_folder_that_it_stands_in(
+    two_nodes, tmp_path, monkeypatch
+):
+    """Ray put the folder before all other paths: a user's pipeline.py, csv.py or numpy.py was run by every worker."""
+
+    def imported() -> tuple[Path, set[str]]:
+        """Return where a worker has our code from, and its paths."""
+        import stacktune.search.trainable
+
+        return Path(stacktune.search.trainable.__file__).parents[1], set(map(os.path.realpath, sys.path))
+
+    monkeypatch.chdir(set_traps(tmp_path / "desk", "stacktune", *OURS, *STANDARD, *LIBRARIES))
+    start_ray(two_nodes.address, None, None)
+    try:
+        everywhere = [
+            NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in ray.nodes() if node["Alive"]
+        ]
+        tasks = [ray.remote(imported).options(num_cpus=0, scheduling_strategy=node).remote() for node in everywhere]
+        seen = ray.get(tasks)
+    finally:
+        stop_ray()
+    for package, paths in seen:
+        assert package != ROOT / "pipeline"
+        assert is_this_code(package)
+        assert not {str(ROOT), str(tmp_path / "desk")} & paths
+    assert sprung(tmp_path) == []
+
+
 @pytest.fixture
 def longer_trials(arena) -> Arena:
     """The same table forty times over, so that no trial ends before the other node's process is up."""
@@ -166,15 +195,17 @@ def test_a_node_without_the_drivers_disk_hands_its_trials_over(joined, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def job_server() -> Iterator[str]:
-    """`ray start --head` with its dashboard, as a user would start it; its job server's address."""
+def job_server(tmp_path_factory) -> Iterator[str]:
+    """`ray start --head` with its dashboard, where stacktune is not installed; its job server's address."""
     # In Ray's usual folder it would leave its address behind, for every other Ray program to wait for.
     folder = tempfile.mkdtemp(prefix="ray-")
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "RAY_AUTH_MODE": "disabled"}
+    python = python_without_stacktune(tmp_path_factory.mktemp("nodes") / "python")
+    environment = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}", "RAY_AUTH_MODE": "disabled"}
     environment.pop("RAY_ADDRESS", None)
     port, dashboard, agent = _free_ports(3)
     command = [
-        *(BIN / "ray", "start", "--head", "--block", f"--port={port}", f"--dashboard-port={dashboard}", "--num-cpus=2"),
+        *(python, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+        *(f"--port={port}", f"--dashboard-port={dashboard}", "--num-cpus=2"),
         f"--dashboard-agent-listen-port={agent}",  # each node's agent takes jobs; that of another Ray has the usual one
         *("--object-store-memory=200000000", "--disable-usage-stats", "--temp-dir", folder),
     ]
@@ -211,11 +242,11 @@ def _wait_for(url: str, timeout_s: float = 90.0) -> None:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Path:
-    """The code as a user has it, in a folder that is small to upload."""
+    """The code as a user has it, beside files of unlucky names, in a folder that is small to upload."""
     folder = tmp_path_factory.mktemp("job") / "checkout"
     shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "search_spaces", folder / "search_spaces", ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
+    return set_traps(folder, "conftest", "stacktune", "lightgbm", "sklearn", "mlflow", "torch")
 
 
 def job(server: str, *words: object) -> subprocess.CompletedProcess:
@@ -230,13 +261,17 @@ def job(server: str, *words: object) -> subprocess.CompletedProcess:
 
 
 def test_a_submitted_job_runs_on_the_cluster_that_it_was_submitted_to(job_server, checkout, tmp_path):
-    """`ray job submit --working-dir . -- python -m pipeline run …`, as the README says."""
+    """`ray job submit --working-dir . -- python -m pipeline run …`, as the README says.
+
+    Workers found no stacktune where the nodes have none, and files of the folder in place of libraries.
+    """
     output = tmp_path / "runs" / "job"
     words = ["python", "-m", "pipeline", "demo", "--max-trials", "3", "--output", output]
     ended = job(job_server, "submit", "--working-dir", checkout, "--", *words)
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
     assert (output / "run.json").is_file()
     assert "succeeded" in ended.stdout
+    assert "ImportError" not in ended.stdout
 
 
 # The command on a machine where an end takes longer than the job server waits.

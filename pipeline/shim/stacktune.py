@@ -1,0 +1,27 @@
+"""Stands for `stacktune` where Python would find none, or another: with this folder first on its path.
+
+Nothing else can be imported from the folder, so that nothing but our own name is found there.
+"""
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+
+def _load(name: str, folder: Path) -> None:
+    """Import the package in `folder` as `name`."""
+    spec = spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+
+
+def _load_all() -> None:
+    """Put the package that this file lies in into this module's place, and the spaces below it."""
+    _load("stacktune", Path(__file__).resolve().parent.parent)
+    from stacktune.package import SEARCH_SPACES
+
+    _load("stacktune.search_spaces", SEARCH_SPACES)
+    sys.modules["stacktune"].search_spaces = sys.modules["stacktune.search_spaces"]
+
+
+_load_all()
