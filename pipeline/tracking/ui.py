@@ -11,10 +11,14 @@ from urllib.parse import urlsplit
 import yaml
 
 from stacktune.errors import ConfigError
+from stacktune.package import SHIM
 from stacktune.tracking.store import SERVERS, Store, absolute, check_store, sqlite_file, store_for, without_credentials
 from stacktune.uris import has_secret, is_masked, keep_secret
 
 _QUIET = ("MLFLOW_DISABLE_TELEMETRY=true", "DO_NOT_TRACK=true", "MLFLOW_DISABLE_AGENT_HINT=1")
+# A user's mlflow.py in the folder that the command stands in is not MLflow: Python, and uvicorn, which serves it, put
+# that folder first on their path.
+_APART = ("PYTHONSAFEPATH=1", f"UVICORN_APP_DIR={SHIM}")
 USUAL_PORT = 5000
 
 
@@ -29,11 +33,11 @@ def ui_command(folder_or_uri: str) -> list[str]:
     store = _store(folder_or_uri)
     check_store(store.uri)
     if urlsplit(store.uri).scheme in SERVERS:
-        return [sys.executable, "-m", "webbrowser", without_credentials(store.uri)]
+        return [sys.executable, "-P", "-m", "webbrowser", without_credentials(store.uri)]
     file = sqlite_file(store.uri)
     if file and not file.exists():
         raise ConfigError(f"there is no MLflow store {file}. Run `stacktune run` first, or name the store's URI.")
-    command = ["env", *_QUIET, sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command = ["env", *_QUIET, *_APART, sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(_free_port()), "--workers", "1", "--default-artifact-root", store.artifacts]
     if has_secret(store.uri):
         os.environ["MLFLOW_BACKEND_STORE_URI"] = store.uri

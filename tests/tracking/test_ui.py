@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from neighbours import LIBRARIES, OURS, STANDARD, set_traps
 
 from stacktune.errors import ConfigError
 from stacktune.tracking import ui
@@ -61,7 +62,7 @@ def test_a_password_that_was_not_kept_is_asked_for(output):
 
 def test_a_servers_own_page_is_opened_and_its_password_not_shown(server):
     command = ui_command(server.uri.replace("://", "://me:secret@"))
-    assert command[1:] == ["-m", "webbrowser", server.uri]
+    assert command[1:] == ["-P", "-m", "webbrowser", server.uri]
 
 
 def test_a_databases_password_goes_into_the_environment(monkeypatch):
@@ -87,21 +88,24 @@ def test_a_folder_without_a_store_is_said(tmp_path):
         ui_command(str(tmp_path))
 
 
-def test_the_command_serves_the_ui_and_leaves_nothing_where_one_stands(sqlite_uri, tmp_path):
+def test_the_command_serves_the_ui_and_leaves_nothing_where_one_stands_and_takes_nothing(sqlite_uri, tmp_path):
+    """A user's mlflow.py was run in MLflow's place."""
     tracker = Tracker(sqlite_uri, "shown", None, "first run")
     tracker.start()
     tracker.ids()
     assert tracker.finish("FINISHED", {}, {})
     command = ui_command(sqlite_uri)
+    desk = set_traps(tmp_path / "desk", *OURS, *STANDARD, *LIBRARIES)
+    there = sorted(desk.rglob("*"))
     page = f"http://127.0.0.1:{given(command, '--port')}/"
     with (tmp_path / "ui.log").open("w") as log:
-        serving = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
+        serving = subprocess.Popen(command, cwd=desk, stdout=log, stderr=log, start_new_session=True)
     try:
         assert "MLflow" in _fetched(page, serving)
     finally:
         os.killpg(serving.pid, signal.SIGKILL)
         serving.wait()
-    assert [path.name for path in tmp_path.iterdir()] == ["ui.log"]
+    assert sorted(desk.rglob("*")) == there
 
 
 def _fetched(page: str, serving: subprocess.Popen) -> str:
