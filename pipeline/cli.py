@@ -22,6 +22,7 @@ from typer.main import get_command
 from stacktune import __version__
 from stacktune.errors import ConfigError, DataWarning, UserError, disk_trouble
 from stacktune.job import leave_status
+from stacktune.places import check_working_folder, lend_home
 from stacktune.process import STARTED_AT, begin, end
 from stacktune.stop import Stopped, interruptible, unlisten
 from stacktune.streams import visible
@@ -245,6 +246,7 @@ def run(
 
 def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | None = None) -> None:
     """Run one search on the screen, or go on with one, and close with its results."""
+    check_working_folder()
     from rich.console import Console
 
     from stacktune.config import load_config
@@ -386,6 +388,7 @@ def _show_traceback(kind: type[BaseException], error: BaseException, trace: Trac
 def main() -> None:
     """Run the command that the arguments name, and end the process at once."""
     begin()
+    lend_home()
     sys.excepthook = _show_traceback
     try:
         get_command(app)()  # typer's own call would put its hook in the place of ours

@@ -14,6 +14,7 @@ from stacktune.data.dataset import Dataset
 from stacktune.data.lines import unread_lines, write_whole
 from stacktune.ensemble.leader import MODEL_FORMAT
 from stacktune.errors import ConfigError, DataError
+from stacktune.places import expanded
 from stacktune.report.outputs import read_facts
 from stacktune.report.text import count
 from stacktune.search.journal import elapsed_in, is_event, read_journal
@@ -252,7 +253,7 @@ def _said(name: str, value: Any) -> str:
 
 
 def _located(path: str, place: str) -> str:
-    return path if path == DEMO or "://" in path else str(Path(place, path).expanduser())
+    return path if path == DEMO or "://" in path else str(Path(place, expanded(path)))
 
 
 def _refuse_idle(config: RunConfig, past: Past) -> None:

@@ -27,6 +27,7 @@ ROOMS = (
         "job",
         "process",
         "uris",
+        "places",
         "package",
         "shim",
         "cgroups",

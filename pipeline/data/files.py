@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from pyarrow import fs
 
 from stacktune.data.lake import is_delta
 from stacktune.errors import DataError, nearest
+from stacktune.places import expanded
 from stacktune.uris import keep_secret, masked, without_secrets
 
 _PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
@@ -43,7 +43,7 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     """
     keep_secret(uri)
     if "://" not in uri:
-        return fs.LocalFileSystem(), Path(uri).expanduser().absolute().as_posix()
+        return fs.LocalFileSystem(), expanded(uri).absolute().as_posix()
     option = _OPTIONS.get(uri.partition("://")[0], "")
     if option.partition("=")[0] not in uri:
         uri += f"{'&' if '?' in uri else '?'}{option}"

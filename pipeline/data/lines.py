@@ -21,6 +21,7 @@ class LineFile:
     written whole is cut off.
 
     on_trouble: hears, once, why a value could not be written (the disk is full); that value is left out, whole.
+    is_locked: False where the file system has no locks, so that nothing keeps another process from the file.
 
     Raises:
         ConfigError: another process has it.
@@ -30,11 +31,14 @@ class LineFile:
         self._on_trouble, self._had_trouble = on_trouble, False
         self._lock = threading.Lock()
         self._file = path.open("ab", buffering=0)
+        self.is_locked = True
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
             raise ConfigError(f"a run is at work in {str(path.parent)!r}; wait for it, or stop it first.") from None
+        except OSError:  # NFS without its lock service, Lustre without the option, some of FUSE
+            self.is_locked = False
         self._length = path.read_bytes().rfind(b"\n") + 1
         self._file.truncate(self._length)
 

@@ -92,7 +92,10 @@ def output_folder(config: RunConfig) -> Path:
         raise ConfigError(f"--output {str(folder)!r} is not empty; name a new folder, so that no run is overwritten.")
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigError(f"--output {str(folder)!r} cannot be written: no permission in {str(existing)!r}.")
+        raise ConfigError(
+            f"the folder for the results, {str(folder)!r}, cannot be made: {str(existing)!r} cannot be written. "
+            "Name one that can with --output."
+        )
     return folder.absolute()
 
 

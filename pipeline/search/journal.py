@@ -19,7 +19,7 @@ BEAT_S = 2.0
 class Journal:
     """A file of events, each with the seconds that the run had taken by then.
 
-    on_notice: hears, once, that the file cannot be written.
+    on_notice: hears, once, that the file cannot be written, or that nothing keeps another run from it.
 
     Raises:
         ConfigError: another run is writing it.
@@ -29,6 +29,11 @@ class Journal:
         self._file = LineFile(
             path, lambda trouble: on_notice(f"{path} cannot be written ({trouble}): to resume would begin before here.")
         )
+        if not self._file.is_locked:
+            on_notice(
+                f"the disk of {path.parent} has no file locks, so nothing keeps a second run out of that folder: "
+                "begin none there before this one has ended"
+            )
         self._elapsed_s = elapsed_s
         self._noted_s = elapsed_s()
         self.n_models = 0  # trials that were completed in this session

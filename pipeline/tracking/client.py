@@ -71,11 +71,20 @@ def _make_sqlite(file: Path, client: type[MlflowClient]) -> None:
         aside = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
         shutil.copyfile(made, aside)
     try:
-        os.link(aside, file)
-    except FileExistsError:  # another run has made it in between
-        pass
+        _move_to_new(aside, file)
     finally:
-        aside.unlink()
+        aside.unlink(missing_ok=True)
+
+
+def _move_to_new(source: Path, target: Path) -> None:
+    """Give a file its name unless another run has given it to one of its own in between."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links, such as that of a memory stick or of some shares
+        if not target.exists():
+            source.rename(target)
 
 
 class Attempt:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import subprocess
 import sys
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from stacktune.data.lines import LineFile, read_lines
 from stacktune.errors import ConfigError
+from stacktune.search.journal import Journal
 
 VALUES = st.recursive(st.none() | st.floats(allow_nan=False) | st.integers() | st.text(), st.lists, max_leaves=5)
 
@@ -40,6 +43,28 @@ def test_two_processes_cannot_write_one_file(tmp_path):
         LineFile(tmp_path / "file.jsonl", print)
     file.close()
     LineFile(tmp_path / "file.jsonl", print).close()
+
+
+def test_a_file_system_without_locks_is_written_all_the_same(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    file = LineFile(tmp_path / "file.jsonl", print)
+    assert not file.is_locked
+    file.append(1)
+    file.close()
+    assert list(read_lines(tmp_path / "file.jsonl")) == [1]
+    said = []
+    Journal(tmp_path / "journal.jsonl", lambda: 0.0, said.append).close()
+    assert len(said) == 1
+    assert f"the disk of {tmp_path} has no file locks" in said[0]
+
+
+def test_with_locks_nothing_is_said_of_them(tmp_path):
+    said = []
+    Journal(tmp_path / "journal.jsonl", lambda: 0.0, said.append).close()
+    assert said == []
 
 
 def test_nothing_is_written_once_it_is_closed(tmp_path):
