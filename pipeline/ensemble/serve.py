@@ -86,7 +86,6 @@ def _check_code(model: Path) -> None:
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Served:
-def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Served:
     """Load what `Leader.save` wrote. model_config: {"labels": True} for decided classes alone.
 
     Raises DataError where the model brings code that is not as it was written. That code is what runs here: this tells

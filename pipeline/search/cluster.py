@@ -6,17 +6,18 @@ import gc
 import logging
 import math
 import os
-import socket
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 
 from stacktune.data.memory import Memory, memory_here
 from stacktune.errors import SearchError
 from stacktune.host import SHARED_MEMORY, cores_here, shared_memory_free
-from stacktune.search.lean_ray import lean_start
-from stacktune.search.own_code import own_code_carried, own_code_here
+from stacktune.search.address import VARIABLE, Address, find_address
+from stacktune.search.joined_ray import joined_ray
 from stacktune.search.plan import ClusterSize
+from stacktune.search.private_ray import private_ray
 from stacktune.search.room import Node
 
 # Read by Ray when it is imported or started; what a user has set stays.
@@ -34,36 +35,41 @@ QUIET = {
     # The run keeps its own state; Tune's snapshots of all trials would cost the event loop for nothing.
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
 }
-# What the processes of the first trials import while Tune gets ready, where there are not many of them.
-WARM_MODULES = ("ray.tune", "stacktune.search.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
-MOST_WARMED = 8
 # Room for the shared table; Ray's own default claims 30 % of the memory, and less than so many bytes it refuses.
 OBJECT_STORE_BYTES, OBJECT_STORE_SHARE, MIN_OBJECT_STORE_BYTES = 2 * 1024**3, 0.2, 75 * 1024**2
 # Ray's own margin below what shared memory has free.
 SHARED_MEMORY_SHARE = 0.95
 # What the driver takes of the memory of a machine that it shares with the trials, but never more than half.
 DRIVER_BYTES = 800_000_000
-KNOCK_S = 5.0
 FIRST_WORKER_S = 300.0
+
+# What is let go of when this process leaves Ray, which a process has once.
+_held = ExitStack()
 
 
 def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     """Join the cluster at `address`, or start Ray here; return what the run may use.
 
-    Inside a job of a Ray cluster the job's own cluster is joined.
+    address: HOST:PORT, "auto" for this machine's cluster, or "local"; None leaves it to RAY_ADDRESS. Inside a job of a
+        Ray cluster the job's own cluster is joined.
 
     Raises:
-        SearchError: nothing answers at `address`, or the cluster has fewer cores or GPUs than were asked for.
+        SearchError: no cluster can be joined at `address`, or it has fewer cores or GPUs than were asked for.
     """
     be_quiet()
-    if is_private(address):
-        return _start_here(n_cpus, n_gpus)
-    return _join(address or os.environ["RAY_ADDRESS"], n_cpus, n_gpus)
+    cluster = find_address(address, os.environ.get(VARIABLE))
+    try:
+        if cluster is None:
+            return _start_here(n_cpus, n_gpus)
+        return _join(cluster, n_cpus, n_gpus)
+    except SearchError:
+        stop_ray()
+        raise
 
 
 def is_private(address: str | None) -> bool:
     """Whether Ray is started for this run alone, and no cluster is joined."""
-    return (address or os.environ.get("RAY_ADDRESS")) is None
+    return find_address(address, os.environ.get(VARIABLE)) is None
 
 
 def be_quiet() -> None:
@@ -86,6 +92,7 @@ def stop_ray() -> None:
         ray.shutdown()
     finally:
         gc.enable()
+        _held.close()
 
 
 def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
@@ -105,18 +112,9 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     cores = cores.at_most(n_cpus)
     n_cpus, shared_free = cores.n, shared_memory_free()
     store_bytes = object_store_bytes(memory, shared_free)
-    with own_code_here(), lean_start(WARM_MODULES if n_cpus <= MOST_WARMED else ()):
-        ray.init(
-            address="local",  # or Ray joins whatever cluster last ran on this machine
-            num_cpus=n_cpus,
-            num_gpus=n_gpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=store_bytes,
-            # Ray looks at the topmost control group alone, which is not always the one that this process is in.
-            _memory=max(memory.n_free - store_bytes, memory.n_free // 2),
-        )
+    # Ray looks at the topmost control group alone, which is not always the one that this process is in.
+    n_bytes = max(memory.n_free - store_bytes, memory.n_free // 2)
+    _held.enter_context(private_ray(n_cpus, n_gpus, n_bytes, store_bytes))
     _silence()
     size = _size(ray.cluster_resources(), n_cpus, n_gpus)
     shared = [replace(node, n_bytes=max(node.n_bytes - DRIVER_BYTES, node.n_bytes // 2)) for node in size.nodes]
@@ -124,22 +122,14 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     return replace(size, nodes=tuple(shared), limits="".join(limits), store_note=_store_note(store_bytes, shared_free))
 
 
-def _join(address: str, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
-    _knock(address)
-    import ray
-
-    try:
-        with own_code_carried() as environment:
-            ray.init(address=address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _nobody_at(address, str(error).strip().splitlines()[0]) from error
+def _join(cluster: Address, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
+    _held.enter_context(joined_ray(cluster))
     _silence()
     resources = _resources_of_cluster()
     for name, wanted in (("CPU", n_cpus or 1), ("GPU", n_gpus)):
         if wanted and wanted > resources.get(name, 0):
-            ray.shutdown()
             raise SearchError(
-                f"--{name.lower()}s {wanted} asks for more than the cluster at {address!r} has "
+                f"--{name.lower()}s {wanted} asks for more than the cluster at {cluster} has "
                 f"({resources.get(name, 0):g}); Ray would wait for ever. Ask for less, or add nodes."
             )
     return replace(_size(resources, n_cpus, n_gpus), is_local=False)
@@ -153,25 +143,6 @@ def _resources_of_cluster() -> Mapping[str, float]:
     while not ray.cluster_resources().get("CPU") and time.monotonic() - started < FIRST_WORKER_S:
         time.sleep(1)
     return ray.cluster_resources()
-
-
-def _knock(address: str) -> None:
-    """Ask for a connection first: Ray itself tries for minutes, and then ends the process."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        if address != "auto":
-            raise SearchError(f"--address {address!r} must be auto or HOST:PORT, e.g. 10.0.0.1:6379.")
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
-    except (OSError, OverflowError) as error:
-        raise _nobody_at(address, str(error)) from error
-
-
-def _nobody_at(address: str, reason: str) -> SearchError:
-    return SearchError(
-        f"no Ray cluster answers at {address!r} ({reason}); start one with `ray start --head`, or leave --address out."
-    )
 
 
 def _size(resources: Mapping[str, float], n_cpus: int | None, n_gpus: int | None) -> ClusterSize:

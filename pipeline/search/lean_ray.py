@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
@@ -19,7 +19,7 @@ def lean_start(modules: Sequence[str]) -> Iterator[None]:
     """Let `ray.init` start nothing that a private Ray can do without, and a process a core that imports `modules`."""
     from ray._private.node import Node
 
-    preloading = environment(PRELOAD, ",".join(modules)) if modules else nullcontext()
+    preloading = environment({PRELOAD: ",".join(modules)}) if modules else nullcontext()
     with preloading, patched(Node, {name: lambda *_, **__: None for name in NEEDLESS}):
         yield
 
@@ -38,17 +38,22 @@ def in_waiting_processes() -> Iterator[None]:
 
 
 @contextmanager
-def environment(name: str, value: str) -> Iterator[None]:
-    """Set one variable for the processes that are started meanwhile; other threads may set and read others."""
-    before = os.environ.get(name)
-    os.environ[name] = value
+def environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set variables, and unset those that are None, meanwhile; other threads may set and read others."""
+    before = {name: os.environ.get(name) for name in values}
+    _set(values)
     try:
         yield
     finally:
-        if before is None:
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
             os.environ.pop(name, None)
         else:
-            os.environ[name] = before
+            os.environ[name] = value
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def own_code_here() -> Iterator[None]:
     from ray.job_config import JobConfig
 
     path = os.pathsep.join([str(SHIM), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with patched(JobConfig, {"_runtime_env_has_working_dir": lambda _: True}), environment("PYTHONPATH", path):
+    with patched(JobConfig, {"_runtime_env_has_working_dir": lambda _: True}), environment({"PYTHONPATH": path}):
         yield
 
 
@@ -37,6 +37,6 @@ def own_code_carried() -> Iterator[dict[str, Any]]:
     Ray hands the copy to each node once, and puts it before all other paths of its workers: a node may have another
     version, or none. It replaces the folder that a job was submitted with, which holds files of the user's.
     """
-    with TemporaryDirectory(prefix="stacktune-code-") as folder, environment(OVERRIDE, "1"):
+    with TemporaryDirectory(prefix="stacktune-code-") as folder, environment({OVERRIDE: "1"}):
         copy_package(Path(folder))
         yield {"working_dir": folder}

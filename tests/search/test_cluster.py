@@ -77,19 +77,9 @@ def test_the_object_store_is_as_large_as_the_containers_memory_and_shared_memory
 
 
 def test_an_address_where_nothing_answers_is_refused():
-    with pytest.raises(SearchError, match=r"no Ray cluster answers at '127.0.0.1:1'.*ray start --head"):
+    with pytest.raises(SearchError, match=r"no Ray cluster answers at --address '127.0.0.1:1'.*ray start --head"):
         start_ray("127.0.0.1:1", None, None)
     assert not ray.is_initialized()
-
-
-def test_no_cluster_on_this_machine_is_said_so():
-    with pytest.raises(SearchError, match=r"no Ray cluster answers at 'auto'"):
-        start_ray("auto", None, None)
-
-
-def test_an_address_that_is_none_is_refused():
-    with pytest.raises(SearchError, match=r"must be auto or HOST:PORT"):
-        start_ray("ray://somewhere", None, None)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +99,7 @@ def joined(two_nodes) -> Iterator[ClusterSize]:
 
 
 def test_a_cluster_with_too_few_cores_is_refused_at_once(two_nodes):
-    with pytest.raises(SearchError, match=r"--cpus 50 asks for more than the cluster at .* has \(2\)"):
+    with pytest.raises(SearchError, match=r"--cpus 50 asks for more than the cluster at --address .* has \(2\)"):
         start_ray(two_nodes.address, 50, None)
 
 

@@ -1,0 +1,134 @@
+"""A Ray of this run alone: it listens to this machine only, asks for a token of its own, and leaves no file behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from stacktune.errors import SearchError
+from stacktune.search.lean_ray import environment, lean_start, patched
+from stacktune.search.own_code import own_code_here
+from stacktune.search.own_folder import own_folder, parents_for_files, parents_for_sockets
+
+# What the processes of the first trials import while Tune gets ready, where there are not many of them.
+WARM_MODULES = ("ray.tune", "stacktune.search.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
+MOST_WARMED = 8
+# On two cores with a load of 190, the raylet took above a minute.
+MAX_START_S, NODE_ASKED_EVERY_S = 180.0, 0.1
+# As many as Ray's own token has.
+TOKEN_BYTES = 32
+
+
+@contextmanager
+def private_ray(n_cpus: int, n_gpus: int | None, n_bytes: int, object_store_bytes: int) -> Iterator[None]:
+    """Start Ray here; what it was given to keep to itself is taken back at the end, when Ray must have ended.
+
+    n_bytes: what trials may take, beside the store of shared objects.
+
+    Raises:
+        SearchError: Ray does not come up.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(own_folder(parents_for_sockets(os.environ)))
+        spills = _folder_for_spills(stack, folder)
+        # A user's own token is for clusters, and their files are left as they are.
+        token = {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(TOKEN_BYTES),
+            "RAY_AUTH_TOKEN_PATH": None,
+        }
+        stack.enter_context(environment(token))
+        read_token_again()
+        with on_loopback(), patient_start(), own_code_here(), lean_start(WARM_MODULES if n_cpus <= MOST_WARMED else ()):
+            _init(
+                address="local",  # or Ray joins whatever cluster last ran on this machine
+                num_cpus=n_cpus,
+                num_gpus=n_gpus,
+                include_dashboard=False,
+                object_store_memory=object_store_bytes,
+                _memory=n_bytes,
+                _temp_dir=str(folder),
+                object_spilling_directory=spills,
+            )
+        yield
+
+
+@contextmanager
+def patient_start() -> Iterator[None]:
+    """Let `ray.init` wait for its own processes as long as a busy machine takes, where it gives up after 30 s."""
+    from ray._private import services
+
+    get_node = services.get_node
+
+    def get_node_in_time(*of: Any) -> Any:
+        until = time.monotonic() + MAX_START_S
+        while True:
+            try:
+                return get_node(*of)
+            except RuntimeError:  # it has not registered yet
+                if time.monotonic() > until:
+                    raise
+            time.sleep(NODE_ASKED_EVERY_S)
+
+    with patched(services, {"get_node": get_node_in_time}):
+        yield
+
+
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """Let `ray.init` take this machine's loopback for its address, to which all its servers then bind.
+
+    Ray does so itself on macOS and Windows; an address that it is given as 127.0.0.1 it replaces.
+    """
+    from ray._private import ray_constants
+
+    with patched(ray_constants, {"ENABLE_RAY_CLUSTER": False}):
+        yield
+
+
+def read_token_again() -> None:
+    """Let Ray forget what it read of tokens in this process, as it reads them once."""
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _folder_for_spills(stack: ExitStack, folder: Path) -> str | None:
+    """Return where objects go for which memory is short: where files are wanted, if sockets cannot be there."""
+    parents = parents_for_files(os.environ)
+    if folder.is_relative_to(parents[0]) or not os.access(parents[0], os.W_OK | os.X_OK):
+        return None
+    return str(stack.enter_context(own_folder(parents, holds_sockets=False)))
+
+
+def _init(**settings: Any) -> None:
+    import ray
+
+    with _Starting():
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)
+
+
+class _Starting:
+    """Says in one line why Ray does not come up.
+
+    Ray raises a plain Exception where its processes take longer than it waits, and ends a process that it cannot serve.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, _trace: TracebackType | None) -> None:
+        if kind is Exception or isinstance(error, OSError | SystemExit):
+            reason = (str(error).strip().splitlines() or ["it ended"])[0]
+            raise SearchError(
+                f"Ray does not start on this machine ({reason.rstrip('.')}). Try again when less else is at work, or "
+                "join a cluster with --address."
+            ) from error
