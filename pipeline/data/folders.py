@@ -11,18 +11,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def is_ours(folder: Path) -> bool:
-    """Whether a folder, and no link to one, is there that belongs to the user of this process."""
+def is_folder(path: Path) -> bool:
+    """Whether a folder, and no link to one, is there."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def is_private(folder: Path) -> bool:
+    """Whether a folder belongs to the user of this process and nobody else may enter it.
+
+    To be asked where others can write beside it. A run's own folder may lie on a disk that gives files other owners.
+    """
     try:
         seen = folder.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid()
-
-
-def is_private(folder: Path) -> bool:
-    """Whether a folder is ours and nobody else may enter it."""
-    return is_ours(folder) and not folder.lstat().st_mode & 0o077
+    return stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o077
 
 
 def make_anew(folder: Path) -> Path:
@@ -34,14 +37,14 @@ def make_anew(folder: Path) -> Path:
 
 def remove(path: Path) -> None:
     """Delete a folder with all that is in it, a file or a link, if it is there."""
-    if path.is_dir() and not path.is_symlink():
+    if is_folder(path):
         shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
         path.unlink(missing_ok=True)
 
 
-def read_own(path: Path) -> bytes | None:
-    """Return the content of a plain file of this user's; None for a link, for anything else, and where nothing is."""
+def read_plain(path: Path) -> bytes | None:
+    """Return the content of a plain file; None for a link, for anything else, and where nothing is."""
     file = _opened(path)
     if file is None:
         return None
@@ -50,7 +53,7 @@ def read_own(path: Path) -> bytes | None:
 
 
 def digest_of_file(path: Path) -> str | None:
-    """Return the blake2b digest of a plain file of this user's, None where there is none."""
+    """Return the blake2b digest of a plain file, None where there is none."""
     file = _opened(path)
     if file is None:
         return None
@@ -64,8 +67,7 @@ def _opened(path: Path) -> BinaryIO | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    seen = os.fstat(descriptor)
-    if stat.S_ISREG(seen.st_mode) and seen.st_uid == os.geteuid():
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
     return None
@@ -74,13 +76,13 @@ def _opened(path: Path) -> BinaryIO | None:
 def digest_of_folder(folder: Path, salt: str = "") -> str | None:
     """Return the blake2b digest of every file below a folder and of its place there.
 
-    None where something in it is a link or not this user's, and where there is no such folder.
+    None where something in it is a link or no file, and where there is no such folder.
     """
     digest = hashlib.blake2b(salt.encode(), digest_size=16)
-    if not is_ours(folder):
+    if not is_folder(folder):
         return None
     for path in sorted(folder.rglob("*")):
-        if is_ours(path):
+        if is_folder(path):
             continue
         found = digest_of_file(path)
         if found is None:

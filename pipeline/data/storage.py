@@ -100,6 +100,26 @@ def fetch_file(uri: str, local: Path) -> bool:
     return True
 
 
+def delete_file(uri: str) -> None:
+    """Delete the file at `uri`, if there is one."""
+    filesystem, path = resolve(uri)
+    if filesystem.get_file_info(path).is_file:
+        filesystem.delete_file(path)
+
+
+def delete_folder(uri: str) -> None:
+    """Delete everything below `uri`."""
+    filesystem, path = resolve(uri)
+    if filesystem.get_file_info(path).type == fs.FileType.Directory:
+        filesystem.delete_dir(path)
+
+
+def names_in(uri: str) -> list[str]:
+    """Return the names of what lies at `uri`, in alphabetical order."""
+    filesystem, path = resolve(uri)
+    return sorted(one.base_name for one in filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True)))
+
+
 def folders_in(uri: str) -> list[str]:
     """Return the names of the published folders at `uri`, in alphabetical order."""
     filesystem, path = resolve(uri)

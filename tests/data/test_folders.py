@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from stacktune.data.folders import digest_of_file, digest_of_folder, is_ours, is_private, make_anew, read_own, remove
+from stacktune.data.folders import (
+    digest_of_file,
+    digest_of_folder,
+    is_folder,
+    is_private,
+    make_anew,
+    read_plain,
+    remove,
+)
 
 
 @pytest.fixture
@@ -40,39 +48,42 @@ def test_links_and_pipes_are_not_read(folder, tmp_path):
     (tmp_path / "to a folder").symlink_to(folder)
     os.mkfifo(tmp_path / "pipe")
     for name in ("link", "pipe", "none", "to a folder", "folder"):
-        assert read_own(tmp_path / name) is None
+        assert read_plain(tmp_path / name) is None
         assert digest_of_file(tmp_path / name) is None
-    assert not is_ours(tmp_path / "to a folder")
+    assert not is_folder(tmp_path / "to a folder")
     assert digest_of_folder(tmp_path / "to a folder") is None
     (folder / "link").symlink_to(folder / "below")
     assert digest_of_folder(folder) is None
-
-
-def test_what_belongs_to_another_user_is_not_believed(folder):
-    if os.geteuid():
-        pytest.skip("needs root")
-    os.chown(folder / "below" / "file", 65534, 65534)
-    assert read_own(folder / "below" / "file") is None
-    assert digest_of_folder(folder) is None
-    os.chown(folder, 65534, 65534)
-    assert not is_ours(folder)
 
 
 def test_only_a_folder_that_nobody_else_may_enter_is_private(folder):
     for mode, expected in ((0o700, True), (0o755, False), (0o710, False), (0o702, False)):
         folder.chmod(mode)
         assert is_private(folder) == expected
+    assert not is_private(folder / "none")
+
+
+def test_what_belongs_to_another_user_is_not_private_and_told_by_its_content(folder):
+    """A shared disk may give all files to nobody."""
+    if os.geteuid():
+        pytest.skip("needs root")
+    before = digest_of_folder(folder)
+    folder.chmod(0o700)
+    for path in (folder, folder / "below", folder / "below" / "file"):
+        os.chown(path, 65534, 65534)
+    assert not is_private(folder)
+    assert digest_of_folder(folder) == before
 
 
 def test_of_a_link_only_the_link_goes(folder, tmp_path):
     for name in ("link", "dangling"):
         (tmp_path / name).symlink_to(folder if name == "link" else tmp_path / "nowhere")
         made = make_anew(tmp_path / name)
-        assert is_ours(made)
+        assert is_folder(made)
         assert list(made.iterdir()) == []
     assert (folder / "below" / "file").exists()
     (tmp_path / "a file").touch()
-    assert is_ours(make_anew(tmp_path / "a file"))
+    assert is_folder(make_anew(tmp_path / "a file"))
     remove(folder)
     remove(folder)
     assert not folder.exists()
