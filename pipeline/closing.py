@@ -13,14 +13,16 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+from stacktune.data.folders import remove
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.text import as_typed
-from stacktune.resume import CONFIG, model_name
+from stacktune.resume import CONFIG
 from stacktune.session import Session
+from stacktune.state import model_name
 from stacktune.tracking.promotion import Evidence, alias_said, settle_alias
 from stacktune.tracking.registry import LeaderRecord, keep_model, register_leader
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
@@ -64,7 +66,7 @@ def _rehearse(session: Session, is_over: threading.Event, after_models: int) -> 
         if is_over.wait(0.1):
             return
     scratch, sample, example = session.folder / REHEARSAL, session.dataset.sample, session.dataset.example
-    shutil.rmtree(scratch, ignore_errors=True)  # of a session that was cut off
+    remove(scratch)  # of a session that was cut off
     began_at, cpu_began_s = time.monotonic(), time.thread_time()
     try:
         leader = build_stand_in(session.dataset, session.arena.metric, scratch)
@@ -82,7 +84,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     """
     board = _leaderboard(session, results)
     leader_folder = session.scratch / "model"
-    shutil.rmtree(session.scratch, ignore_errors=True)  # of a session that was cut off
+    remove(session.scratch)  # of a session that was cut off
     leader = build_leader(board, results, session.dataset, session.arena.metric, leader_folder)
     session.show("registering")
     record = _register(session, leader, leader_folder)

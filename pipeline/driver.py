@@ -22,7 +22,7 @@ from stacktune.mirror import mirrored
 from stacktune.pace import Clock, Pace
 from stacktune.report.outputs import RunSummary, make_folder, output_folder
 from stacktune.report.screen import Screen, Snapshot
-from stacktune.resume import JOURNAL, TRIALS, Past, write_config, write_state
+from stacktune.resume import JOURNAL, SPOOL, TRIALS, Past, write_config
 from stacktune.search.engine import HOPELESS_S, Search, SharedArena, prepare, share
 from stacktune.search.journal import read_journal
 from stacktune.search.log import Entry, SearchLog
@@ -37,10 +37,13 @@ from stacktune.search.plan import (
 )
 from stacktune.search.replay import replay
 from stacktune.session import RayStart, Session, TrialListener, claimed, ray_session, search_ends_at, tracked
+from stacktune.state import begin_state, new_run, provenance_of, write_state
 from stacktune.stop import StopRequest
+from stacktune.tracking.spool import claim_spool
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.attempt import ran_out_of_memory
 from stacktune.trials.climb import Arena
+from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
 from stacktune.watch import snapshot, watch
 
@@ -69,12 +72,14 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         dataset, test = load_dataset(config)
         families = _serving(families, dataset)
         if past:
-            past.state.check(dataset)
+            past.state.check(dataset, test)
         size = _size(past, dataset, ray.known_size(), config)
-        arena = _arena(replace(config, n_folds=config.n_folds or size.n_folds), dataset, test)
+        folded = replace(config, n_folds=config.n_folds or size.n_folds)
+        arena = _arena(folded, dataset, test)
+        made_by = _made_by(past, folded, dataset, arena)
         folder = past.folder if past else make_folder(folder, config)
         with claimed(folder, ray, clock, past, screen) as journal:
-            first = _first_model(config, _fitted_to_size(config, families, size)[1], arena, folder, past)
+            first = _first_model(config, _fitted_to_size(config, families, size)[1], arena, folder, past, made_by)
             prepare()
             cluster = ray.size(search_ends_at(clock, pace, arena, test))
             size = replace(_size(past, dataset, cluster or ray.known_size(), config), n_folds=size.n_folds)
@@ -92,11 +97,13 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
             with mirrored(folder, config.storage, screen.say):
                 write_config(folder, config)
                 if not past:
-                    write_state(folder, config, dataset, families, size)
+                    write_state(folder, begin_state(made_by, folder, config, dataset, test, families, size))
+                journal.began(made_by.run)
+                claim_spool(folder / SPOOL, made_by.run)
                 with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
                     session = Session(config, clock, pace, dataset, test, arena, folder, journal, tracker, screen)
                     with StopRequest(screen.say) as stop:
-                        results = _search(session, shared, families, cluster, size, limits, ray, stop, first)
+                        results = _search(session, shared, families, cluster, size, limits, ray, stop, first, made_by)
                         return conclude(session, results)
 
 
@@ -111,6 +118,13 @@ def _checked(config: RunConfig, store: Store) -> RunConfig:
     return replace(config, tracking_uri=store.uri) if config.tracking_uri else config
 
 
+def _made_by(past: Past | None, config: RunConfig, dataset: Dataset, arena: Arena) -> Provenance:
+    if past:
+        past.state.check_folds(dataset, arena)
+        return past.state.made_by
+    return provenance_of(new_run(), config, dataset, arena)
+
+
 def _size(past: Past | None, dataset: Dataset, cluster: ClusterSize, config: RunConfig) -> SizePlan:
     if past:
         return past.state.size
@@ -118,18 +132,18 @@ def _size(past: Past | None, dataset: Dataset, cluster: ClusterSize, config: Run
 
 
 def _first_model(
-    config: RunConfig, families: Sequence[str], arena: Arena, folder: Path, past: Past | None
+    config: RunConfig, families: Sequence[str], arena: Arena, folder: Path, past: Past | None, made_by: Provenance
 ) -> FirstModel | None:
     """Begin with a first model where there is a clock to beat and no earlier session has left one.
 
     A run without a budget goes on until its trials are through, and they are to be the same everywhere.
     """
-    entries = replay(read_journal(folder / JOURNAL), folder / TRIALS) if past else []
+    entries = replay(read_journal(folder / JOURNAL), folder / TRIALS, made_by) if past else []
     if config.reproducible or any(entry.result and entry.result.status == COMPLETED for entry in entries):
         return None
     if config.max_trials is not None and len(entries) >= config.max_trials:
         return None
-    return FirstModel(first_trial(families, arena, len(entries)), arena, folder, folder / TRIALS)
+    return FirstModel(first_trial(families, arena, len(entries)), arena, folder, folder / TRIALS, made_by)
 
 
 def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> tuple[RunConfig, list[str], list[str]]:
@@ -186,13 +200,16 @@ def _search(
     ray: RayStart,
     stop: StopRequest,
     first: FirstModel | None,
+    made_by: Provenance,
 ) -> list[TrialResult]:
     """Return what trials left. arena, cluster: None where Ray was not up in time, so that the first model is all."""
     config = session.config
     listener = TrialListener(session.tracker, session.screen, session.folder)
-    earlier = replay(read_journal(session.folder / JOURNAL), session.folder / TRIALS)
+    earlier = replay(read_journal(session.folder / JOURNAL), session.folder / TRIALS, made_by)
+    if said := _lost_note(earlier):
+        session.screen.say(said)
     if cluster is None:
-        return _without_search(session, listener, earlier, first)
+        return _without_search(session, listener, earlier, first, made_by)
     now = time.monotonic()
     plan = make_plan(
         families,
@@ -209,7 +226,7 @@ def _search(
     )
     if plan.room and plan.room.shortage:
         session.screen.say(plan.room.shortage)
-    search = Search(arena, plan, session.folder / TRIALS, listener, session.journal, earlier)
+    search = Search(arena, plan, session.folder / TRIALS, listener, session.journal, earlier, made_by)
     if first:
         first.tell(search.log)
     search.start()
@@ -231,10 +248,10 @@ def _search(
 
 
 def _without_search(
-    session: Session, listener: TrialListener, earlier: Sequence[Entry], first: FirstModel | None
+    session: Session, listener: TrialListener, earlier: Sequence[Entry], first: FirstModel | None, made_by: Provenance
 ) -> list[TrialResult]:
     """Return the first model, and what an earlier session has left; say why there is no more."""
-    log = SearchLog(listener, session.journal)
+    log = SearchLog(listener, session.journal, made_by)
     log.restore(earlier)
     if first:
         first.tell(log)
@@ -244,6 +261,13 @@ def _without_search(
     session.screen.say("Ray was not up in time to search; the leader is made of what there is without it")
     session.show("stacking")
     return log.results()
+
+
+def _lost_note(entries: Sequence[Entry]) -> str | None:
+    names = [entry.trial.trial_id for entry in entries if entry.is_lost]
+    if not names:
+        return None
+    return f"not in the folder as this run left them, so they run again: {', '.join(names)}"
 
 
 def _memory_note(results: Sequence[TrialResult]) -> str | None:

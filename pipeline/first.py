@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -10,10 +9,12 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
+from stacktune.data.folders import make_anew, remove
 from stacktune.search.log import SearchLog
 from stacktune.search.space import load_space
 from stacktune.trials.attempt import Attempt, failed
 from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Progress, Trial
 
@@ -60,20 +61,25 @@ def rows_share(arena: Arena) -> float:
 class FirstModel:
     """Fits a trial on a thread of its own, which the run need not wait for: a library may hang.
 
-    folder: the run's; what the trial leaves lies in its folder of trials once it is complete.
+    folder: the run's; what the trial leaves lies in its folder of trials once it is complete. made_by: the run.
     """
 
-    def __init__(self, trial: Trial, arena: Arena, folder: Path, trials: Path):
+    def __init__(self, trial: Trial, arena: Arena, folder: Path, trials: Path, made_by: Provenance = NO_RUN):
         self.trial = trial
-        self._aside, self._trials = folder / FOLDER, trials
+        self._aside, self._trials, self._made_by = folder / FOLDER, trials, made_by
         self._story: Future[Story] = Future()
         threading.Thread(target=self._fit, args=(arena,), name="first-model", daemon=True).start()
 
     def _fit(self, arena: Arena) -> None:
-        shutil.rmtree(self._aside, ignore_errors=True)  # of a session that was cut off
-        self._aside.mkdir(parents=True)
+        make_anew(self._aside)  # of a session that was cut off
         deadline, seen = time.monotonic() + MAX_GROWING_S, []
-        means = Means(self._aside, self._aside / "states", deadline=deadline, cpu_clock=time.thread_time)
+        means = Means(
+            self._aside,
+            self._aside / "states",
+            deadline=deadline,
+            cpu_clock=time.thread_time,
+            made_by=self._made_by,
+        )
         attempt = Attempt(self.trial, lambda: climb(self.trial, arena, means))
         while isinstance(outcome := attempt.advance(), Progress):
             seen.append(outcome)
@@ -85,12 +91,13 @@ class FirstModel:
 
     def _published(self, result: TrialResult) -> TrialResult:
         if result.status != COMPLETED:
-            shutil.rmtree(self._aside, ignore_errors=True)
+            remove(self._aside)
             return result
         place = self._trials / result.trial_id
         result = replace(result, folder=str(place))
-        result.save(self._aside)
+        result.save(self._aside, self._made_by)
         self._trials.mkdir(parents=True, exist_ok=True)
+        remove(place)  # of another run
         self._aside.replace(place)
         return result
 

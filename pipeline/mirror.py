@@ -21,7 +21,8 @@ from stacktune.data.storage import (
 )
 from stacktune.errors import ConfigError
 from stacktune.report.outputs import DEFAULT_PARENT
-from stacktune.resume import CONFIG, JOURNAL, SPOOL, STATE, TRIALS
+from stacktune.resume import CONFIG, JOURNAL, SPOOL, TRIALS
+from stacktune.state import STATE
 from stacktune.uris import keep_secret, without_secrets
 
 EVERY_S = 10.0

@@ -2,101 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from stacktune.config import DEMO, URIS, RunConfig, load_config, parse_duration, to_yaml, without_secrets_in
-from stacktune.data.dataset import Dataset
 from stacktune.data.lines import unread_lines, write_whole
-from stacktune.ensemble.leader import MODEL_FORMAT
-from stacktune.errors import ConfigError, DataError
+from stacktune.errors import ConfigError
 from stacktune.places import expanded
 from stacktune.report.outputs import read_facts
 from stacktune.report.text import count
-from stacktune.search.journal import elapsed_in, is_event, read_journal
-from stacktune.search.plan import SizePlan
+from stacktune.search.journal import elapsed_in, is_event, read_journal, runs_in
 from stacktune.search.replay import replay
+from stacktune.state import FOUND, FREE, RunState, plain, read_state
 from stacktune.tracking.spool import is_noted
 from stacktune.tracking.store import absolute
-from stacktune.uris import is_masked, masked_uri
+from stacktune.uris import is_masked, masked
 
-CONFIG, STATE, JOURNAL, SPOOL, TRIALS = "config.yaml", "state.json", "journal.jsonl", "tracking.jsonl", "trials"
-# What a resumed run may be given anew; everything else is as it was, or trials could not be compared.
-FREE = frozenset(
-    {
-        "data",
-        "time_budget_s",
-        "max_trials",
-        "max_failures",
-        "tracking_optional",
-        "n_cpus",
-        "n_gpus",
-        "address",
-        "output",
-    }
-)
+CONFIG, JOURNAL, SPOOL, TRIALS = "config.yaml", "journal.jsonl", "tracking.jsonl", "trials"
 # With less left of its budget, a run that has its leader is not gone on with.
 LEAST_LEFT_S = 5.0
 
 
 @dataclass(frozen=True)
-class RunState:
-    """What a run began with, beside its settings.
-
-    place: the folder in which the command was typed, for paths that are relative to it.
-    digest, n_rows, columns, classes: of the table that is learnt from.
-    experiment, model_name: under which MLflow keeps the runs and the leader.
-    families, n_folds, is_large, opening: see SizePlan. model_format: of the trials' models.
-    """
-
-    place: str
-    digest: str
-    n_rows: int
-    columns: tuple[str, ...]
-    classes: tuple[str, ...]
-    experiment: str
-    model_name: str
-    families: tuple[str, ...]
-    n_folds: int
-    is_large: bool
-    opening: tuple[str, ...]
-    model_format: int
-
-    @property
-    def size(self) -> SizePlan:
-        return SizePlan(self.n_folds, self.is_large, opening=self.opening)
-
-    def check(self, dataset: Dataset) -> None:
-        """Raise DataError, naming what differs, unless `dataset` is what the run began with."""
-        now = _columns(dataset)
-        for what, before, after in (
-            ("rows to learn from", f"{self.n_rows:,}", f"{dataset.table.n_rows:,}"),
-            ("columns", _listed(self.columns, but=now), _listed(now, but=self.columns)),
-            ("classes", list(self.classes), list(map(str, dataset.task.classes))),
-            ("values", self.digest, dataset.digest),
-        ):
-            if before != after:
-                raise DataError(
-                    f"--resume needs the table that the run began with, but its {what} differ: {before} before, "
-                    f"{after} now. Give that table as DATA, or begin a new run."
-                )
-
-
-def _columns(dataset: Dataset) -> tuple[str, ...]:
-    return tuple(map(str, dataset.schema.column_names))
-
-
-def _listed(columns: tuple[str, ...], but: tuple[str, ...]) -> list[str]:
-    return [name for name in columns if name not in but]
-
-
-@dataclass(frozen=True)
 class Past:
-    """An earlier session of a run. elapsed_s: what the run has taken by now. notes: what is to be said of its files."""
+    """An earlier session of a run. elapsed_s: what the run has taken by now. notes: what is to be said of going on."""
 
     folder: Path
     state: RunState
@@ -104,64 +35,9 @@ class Past:
     notes: tuple[str, ...] = ()
 
 
-def write_state(folder: Path, config: RunConfig, dataset: Dataset, families: list[str], size: SizePlan) -> None:
-    """Write what `--resume` reads beside the settings; from then on the run can be gone on with."""
-    state = RunState(
-        place=str(Path.cwd()),
-        digest=dataset.digest,
-        n_rows=dataset.table.n_rows,
-        columns=_columns(dataset),
-        classes=tuple(map(str, dataset.task.classes)),
-        experiment=config.experiment or dataset.name,
-        model_name=model_name(config, dataset),
-        families=tuple(families),
-        n_folds=config.n_folds,
-        is_large=size.is_large,
-        opening=size.opening,
-        model_format=MODEL_FORMAT,
-    )
-    write_whole(folder / STATE, json.dumps(asdict(state), indent=2) + "\n")
-
-
-def model_name(config: RunConfig, dataset: Dataset) -> str:
-    """Return the registered model's name: what was asked for, else the data's."""
-    return config.register or re.sub(r"[^\w.-]+", "-", dataset.name) or "leader"
-
-
 def write_config(folder: Path, config: RunConfig) -> None:
     """Write the settings, without the secrets in URIs."""
     write_whole(folder / CONFIG, to_yaml(without_secrets_in(config)))
-
-
-def read_state(folder: Path) -> RunState:
-    """Return what a run's folder tells of its beginning; ConfigError where it tells nothing."""
-    if not (folder / STATE).is_file():
-        raise ConfigError(
-            f"there is no run to go on with in {str(folder)!r} (it holds no {STATE}). "
-            "Name the --output folder of a run, or leave --resume out."
-        )
-    try:
-        stored = json.loads((folder / STATE).read_text())
-        if stored.get("model_format") != MODEL_FORMAT:
-            raise ConfigError(
-                f"the run in {str(folder)!r} was begun by another version of stacktune, whose models this one cannot "
-                "read: go on with that version, or begin a new run."
-            )
-        lists = {name: tuple(stored[name]) for name in ("columns", "classes", "families", "opening")}
-        return _checked(RunState(**{**stored, **lists}))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ConfigError(f"{str(folder / STATE)!r} is not what a run wrote: the run cannot be gone on with.") from None
-
-
-def _checked(state: RunState) -> RunState:
-    """Return the state, or raise TypeError where a value is of another kind than a run writes."""
-    numbers, texts = (state.n_rows, state.n_folds), (state.place, state.digest, state.experiment, state.model_name)
-    lists = (*state.columns, *state.classes, *state.families, *state.opening)
-    if not all(isinstance(value, int) for value in numbers) or not all(
-        isinstance(one, str) for one in (*texts, *lists)
-    ):
-        raise TypeError
-    return state
 
 
 def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Past]:
@@ -173,20 +49,25 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Pa
         ConfigError: there is no run; a flag says something else than the run began with; nothing is left to do.
     """
     folder = folder.absolute()
-    past = Past(folder, read_state(folder), _elapsed_s(folder), tuple(damage_notes(folder)))
+    past = Past(folder, read_state(folder), _elapsed_s(folder))
+    _refuse_other_journal(past)
     if flags.get("tracking_uri"):
         flags = {**flags, "tracking_uri": absolute(flags["tracking_uri"])}
-    saved = saved_config(folder)
-    asked = load_config(flags, str(folder / CONFIG))
-    _refuse_changes(folder, saved, asked, flags)
     given = {name for name, value in flags.items() if value is not None}
+    saved_config(folder)
+    asked = load_config(flags, str(folder / CONFIG))
+    _refuse_changes(past, asked, flags)
+    past = replace(past, notes=(*_notes(folder, asked, given), *damage_notes(folder)))
     config = replace(asked, output=str(folder), experiment=past.state.experiment, register=past.state.model_name)
+    if "address" not in given:
+        config = replace(config, address=None)
     if "time_budget" in given:
         total_s = past.elapsed_s + parse_duration(flags["time_budget"])
         config = replace(config, time_budget_s=total_s, max_trials=asked.max_trials if "max_trials" in given else None)
-    config = replace(config, data=_located(config.data, str(Path.cwd()) if "data" in given else past.state.place))
-    if config.test_data is not None:
-        config = replace(config, test_data=_located(config.test_data, past.state.place))
+    for name in ("data", "test_data"):
+        place = str(Path.cwd()) if name in given else past.state.place
+        if getattr(config, name) is not None:
+            config = replace(config, **{name: _located(getattr(config, name), place)})
     _refuse_idle(config, past)
     return config, past
 
@@ -216,24 +97,51 @@ def damage_notes(folder: Path) -> list[str]:
     return notes
 
 
+def _notes(folder: Path, asked: RunConfig, given: set[str]) -> list[str]:
+    """Return what a folder, which may come from anywhere, makes the run do or not do elsewhere."""
+    notes = []
+    if asked.address and "address" not in given:
+        notes.append(
+            f"the run was on the Ray cluster at {asked.address}, which is joined again only where --address or "
+            "RAY_ADDRESS says so"
+        )
+    elsewhere = [f"logs to {asked.tracking_uri}"] if asked.tracking_uri and "tracking_uri" not in given else []
+    elsewhere += [f"keeps its copy below {asked.storage}"] if asked.storage and "storage" not in given else []
+    if elsewhere:
+        notes.append(f"as {folder / CONFIG} says, the run {masked(' and '.join(elsewhere))}")
+    return notes
+
+
+def _refuse_other_journal(past: Past) -> None:
+    others = runs_in(past.folder / JOURNAL) - {past.state.run}
+    if others:
+        raise ConfigError(
+            f"{str(past.folder)!r} holds the state of one run and the journal of another: neither can be gone on with. "
+            "Take the folder from where it came from once more."
+        )
+
+
 def _elapsed_s(folder: Path) -> float:
     summary = folder / "run.json"
     in_summary = read_facts(folder)["wall_s"] if summary.exists() else 0.0
     return max(in_summary, elapsed_in(folder / JOURNAL))
 
 
-def _refuse_changes(folder: Path, saved: RunConfig, asked: RunConfig, flags: Mapping[str, Any]) -> None:
-    for field in fields(RunConfig):
-        before, after = getattr(saved, field.name), getattr(asked, field.name)
-        if field.name not in FREE and before != after and before != _hidden(field.name, after):
-            flag = field.name.removeprefix("n_").removesuffix("_us").replace("_", "-")
-            raise ConfigError(
-                f"a resumed run keeps its settings, but --{flag} is {_said(field.name, after)} and was "
-                f"{_said(field.name, before)}. Leave it out, or begin a new run."
-            )
+def _refuse_changes(past: Past, asked: RunConfig, flags: Mapping[str, Any]) -> None:
+    for name, before in _settings_of(past.state).items():
+        after = getattr(asked, name)
+        if (after is None and name in FOUND) or before == plain(after):
+            continue
+        flag = name.removeprefix("n_").removesuffix("_us")
+        is_typed = flags.get(flag) is not None
+        where = "" if is_typed else f" in {str(past.folder / CONFIG)!r}"
+        raise ConfigError(
+            f"a resumed run keeps its settings, but --{flag.replace('_', '-')} is {_said(after)}{where} and was "
+            f"{_said(before)}. {'Leave it out' if is_typed else 'Put it back'}, or begin a new run."
+        )
     for name in URIS:
-        check_whole(folder, name, getattr(asked, name))
-    if flags.get("output") is not None and Path(flags["output"]).absolute() != folder:
+        check_whole(past.folder, name, getattr(asked, name))
+    if flags.get("output") is not None and Path(flags["output"]).absolute() != past.folder:
         raise ConfigError(f"a resumed run writes into its own folder: leave --output {flags['output']!r} out.")
 
 
@@ -244,12 +152,17 @@ def check_whole(folder: Path, name: str, value: str | None) -> None:
         raise ConfigError(f"the password of {value!r} was not kept in {str(folder)!r}: give {flag} again.")
 
 
-def _hidden(name: str, value: Any) -> Any:
-    return masked_uri(value) if name in URIS and value is not None else value
+def _settings_of(state: RunState) -> dict[str, Any]:
+    """Return the settings that may not change as the run began with them; of one that has come since, the default."""
+    defaults = {field.name: plain(field.default) for field in fields(RunConfig) if field.name not in FREE}
+    found = {name: getattr(state, kept) for name, kept in FOUND.items()}
+    return {name: state.settings.get(name, default) for name, default in defaults.items()} | found
 
 
-def _said(name: str, value: Any) -> str:
-    return repr(",".join(value) if isinstance(value, tuple) else _hidden(name, value))
+def _said(value: Any) -> str:
+    if value is None:
+        return "left out"
+    return repr(plain(",".join(map(str, value)) if isinstance(value, tuple | list) else value))
 
 
 def _located(path: str, place: str) -> str:
@@ -265,7 +178,7 @@ def _refuse_idle(config: RunConfig, past: Past) -> None:
             f"the run in {str(past.folder)!r} has ended, and its {config.time_budget_s:g} s are used; "
             "--time-budget 10m gives it ten minutes more."
         )
-    entries = replay(read_journal(past.folder / JOURNAL), past.folder / TRIALS)
+    entries = replay(read_journal(past.folder / JOURNAL), past.folder / TRIALS, past.state.made_by)
     is_done = config.max_trials is not None and len(entries) >= config.max_trials
     if is_done and all(entry.result is not None for entry in entries):
         raise ConfigError(

@@ -235,6 +235,10 @@ class TrialListener:
         what = "goes on with a new one" if goes_on else "ends"
         self._screen.say(f"Ray Tune broke off: {reason}; {as_typed(account)} has all of it, and the search {what}")
 
+    def scratch_left(self, n_nodes: int) -> None:
+        what = "a node was" if n_nodes == 1 else f"{n_nodes} nodes were"
+        self._screen.say(f"{what} not cleared of what trials wrote there; a later run on it removes it")
+
     def child_rewarded(self, reward: Reward) -> None:
         self._rewards.append(reward)
         self._tracker.child_rewarded(reward)

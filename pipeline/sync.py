@@ -11,9 +11,11 @@ from stacktune.errors import ConfigError
 from stacktune.report.outputs import read_facts, write_facts
 from stacktune.report.summary import read_members
 from stacktune.report.text import as_typed
-from stacktune.resume import CONFIG, SPOOL, check_whole, damage_notes, read_state, saved_config
+from stacktune.resume import CONFIG, SPOOL, check_whole, damage_notes, saved_config
+from stacktune.state import read_state
 from stacktune.tracking.promotion import alias_said, evidence_from, settle_alias
 from stacktune.tracking.registry import LeaderRecord, publish_leader
+from stacktune.tracking.spool import claim_spool
 from stacktune.tracking.store import check_store, store_for
 from stacktune.tracking.tracker import Tracker
 
@@ -37,6 +39,7 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
     check_whole(folder, "tracking_uri", config.tracking_uri)
     store = store_for(config.tracking_uri, folder)
     check_store(store.uri)
+    claim_spool(folder / SPOOL, state.run)
     tracker = Tracker(store.uri, state.experiment, store.artifacts, folder.name, say, folder / SPOOL)
     n_waiting = tracker.n_waiting
     tracker.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from stacktune.config import RunConfig
-from stacktune.ensemble.leader import MODEL_FORMAT
 from stacktune.errors import UserError
 from stacktune.report.outputs import make_folder, output_folder
 from stacktune.report.summary import read_results
-from stacktune.resume import RunState, resume_config, write_config
+from stacktune.resume import resume_config, write_config
 from stacktune.search.journal import Journal, elapsed_in, read_journal
 from stacktune.search.log import SearchLog
 from stacktune.search.plan import ClusterSize, make_plan
 from stacktune.search.replay import finished_since, replay
 from stacktune.search.searcher import FamilySearcher
+from stacktune.state import RunState, fixed_settings, write_state
 from stacktune.sync import sync
 from stacktune.tracking.spool import Spool, read_spool
 from stacktune.tracking.ui import ui_command
@@ -30,7 +29,9 @@ from stacktune.trials.trial import Trial
 sys.path.insert(0, str(Path(__file__).parent / "report"))
 from finished_run import write_run
 
-STATE = RunState("/desk", "d", 10, ("x",), (), "x", "x", ("linear",), 5, False, (), MODEL_FORMAT)
+CONFIG = RunConfig("x.parquet", "y", max_trials=5)
+TABLE = ("d", 10, ("x",), (), None)
+STATE = RunState("a-run", "run", "/desk", *TABLE, fixed_settings(CONFIG), "m", "x", "x", ("linear",), 5, False, ())
 # What may be found where text was: nothing, a part, the zeros of a crash, another file's bytes, JSON and YAML of
 # another kind.
 DAMAGES = {
@@ -62,8 +63,8 @@ HARMLESS |= {("leaderboard", "leaderboard.parquet", "other kinds")}
 def folder(tmp_path) -> Path:
     """A finished run's folder."""
     folder = write_run(tmp_path / "run")
-    write_config(folder, RunConfig("x.parquet", "y", max_trials=5))
-    (folder / "state.json").write_text(json.dumps(asdict(STATE)))
+    write_config(folder, CONFIG)
+    write_state(folder, STATE)
     return folder
 
 

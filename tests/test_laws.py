@@ -46,8 +46,10 @@ ROOMS = (
     *(
         "tracking",
         "report",
+        "state",
         "resume",
         "sync",
+        "place",
         "mirror",
         "pace",
         "first",

@@ -22,7 +22,8 @@ from whole_runs import STACKTUNE, mixed_table, stacktune
 
 from stacktune.errors import ConfigError
 from stacktune.mirror import Mirror, fetch_run
-from stacktune.resume import JOURNAL, STATE, TRIALS
+from stacktune.resume import JOURNAL, TRIALS
+from stacktune.state import STATE
 
 BUCKET = "runs"
 

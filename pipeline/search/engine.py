@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
+import secrets
 import time
 import traceback
 import warnings
@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stacktune.data.folders import remove
 from stacktune.errors import SearchError
 from stacktune.search.journal import Journal
 from stacktune.search.killed import kills_end_trials
@@ -23,8 +24,9 @@ from stacktune.search.lean_ray import in_waiting_processes
 from stacktune.search.log import STATES, Entry, SearchListener, SearchLog
 from stacktune.search.plan import SearchPlan
 from stacktune.search.replay import finished_since, make_ready
-from stacktune.trials.checkpoint import CHECKPOINT
+from stacktune.trials.checkpoint import has_checkpoint
 from stacktune.trials.climb import Arena
+from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
 
 # How long after the deadline a trial that is deep inside a library call is waited for.
@@ -66,7 +68,7 @@ class Search:
     """Runs Tune on a thread of its own, so that the deadline holds whatever Tune waits for.
 
     folder: where completed trials go. journal: where what happens is noted. earlier: the trials of a search in the same
-    folder that was cut off, or is to go on: see `replay`.
+    folder that was cut off, or is to go on: see `replay`. made_by: the run, of which all is that is taken from a disk.
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class Search:
         listener: SearchListener,
         journal: Journal | None = None,
         earlier: Sequence[Entry] = (),
+        made_by: Provenance | None = None,
     ):
-        self.log = SearchLog(listener, journal)
+        self._made_by = made_by or Provenance(secrets.token_hex(16))
+        self.log = SearchLog(listener, journal, self._made_by)
         self.log.restore(earlier)
         self.log.deadline = plan.deadline
         self._arena = arena
@@ -86,6 +90,7 @@ class Search:
         self._folder = folder
         self._executor = ThreadPoolExecutor(1, "search")
         self._tune: Future | None = None
+        self._depot: Any = None
         self._late: set[str] = set()
         self._is_concluded = False
 
@@ -98,7 +103,7 @@ class Search:
 
     def _take_stock(self) -> None:
         """Take in what was finished unnoted, and drop what nothing can go on from."""
-        for result in finished_since(self.log.entries(), self._folder):
+        for result in finished_since(self.log.entries(), self._folder, self._made_by):
             self.log.ended(result)
         self._sweep(keeps_what_goes_on=True)
 
@@ -144,14 +149,17 @@ class Search:
             wait([self._tune], 0.5)
         self.log.forget_actors()
         self._arena.ref = None
+        n_nodes = self._depot.clear() if self._depot is not None else 0
+        if n_nodes:
+            self.log.scratch_left(n_nodes)
         self._executor.shutdown(wait=False)
         self._sweep(keeps_what_goes_on=not self._is_concluded)
 
     def _sweep(self, keeps_what_goes_on: bool) -> None:
         for unfinished in self._folder.glob(".*"):
-            goes_on = unfinished.name == STATES or (unfinished / CHECKPOINT).exists()
+            goes_on = unfinished.name == STATES or has_checkpoint(unfinished)
             if not (goes_on and keeps_what_goes_on):
-                shutil.rmtree(unfinished, ignore_errors=True)
+                remove(unfinished)
 
     def _kill_late(self) -> None:
         import ray
@@ -190,7 +198,7 @@ class Search:
             if entry.result is None:
                 if entry.actor is not None:
                     ray.kill(entry.actor)
-                make_ready(entry, self._folder)
+                make_ready(entry, self._folder, self._made_by)
         self._take_stock()
 
     def _tuner(self) -> Any:
@@ -206,7 +214,8 @@ class Search:
         # With one pending trial, Tune's default, processes would be started one after another.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(self._plan.n_slots, MOST_PENDING))
         warnings.filterwarnings("ignore", module=r"ray\..*")
-        depot = open_depot(self._folder.absolute(), has_many_nodes=not self._plan.is_local)
+        has_many_nodes = not self._plan.is_local
+        self._depot = depot = open_depot(self._folder.absolute(), has_many_nodes, self._made_by)
         site = Site(self._arena.ref, depot, self._plan.n_threads, self._plan.deadline, self._plan.longest_trial_s)
         trainable = tune.with_parameters(TrialTrainable, site=site)
         return tune.Tuner(

@@ -11,7 +11,7 @@ from stacktune.data.lines import LineFile, read_lines
 from stacktune.trials.result import COMPLETED, TrialResult, result_from
 from stacktune.trials.trial import Progress, Trial, progress_from, trial_from
 
-ASKED, PROGRESSED, TOOK_UP, ENDED, ALIVE = "asked", "progressed", "took_up", "ended", "alive"
+BEGAN, ASKED, PROGRESSED, TOOK_UP, ENDED, ALIVE = "began", "asked", "progressed", "took_up", "ended", "alive"
 # A run that is cut off has lost at most so much of what it knew of its time.
 BEAT_S = 2.0
 
@@ -37,6 +37,10 @@ class Journal:
         self._elapsed_s = elapsed_s
         self._noted_s = elapsed_s()
         self.n_models = 0  # trials that were completed in this session
+
+    def began(self, run: str) -> None:
+        """Note which run a session is of."""
+        self._write(BEGAN, {"run": run})
 
     def asked(self, trial: Trial) -> None:
         """Note that a trial was asked for."""
@@ -85,6 +89,8 @@ def is_event(line: Any) -> bool:
             progress_from({name: value for name, value in what.items() if name != "trial_id"})
         elif event == ENDED:
             result_from(what)
+        elif event == BEGAN and not isinstance(what["run"], str):
+            return False
         return isinstance(elapsed_s, int | float) and isinstance(what.get("trial_id", ""), str)
     except (KeyError, TypeError, AttributeError, ValueError):
         return False
@@ -93,3 +99,8 @@ def is_event(line: Any) -> bool:
 def elapsed_in(path: Path) -> float:
     """Return the seconds that the run had taken at the last event; 0 where there is none."""
     return max((line["elapsed_s"] for line in read_lines(path, is_event)), default=0.0)
+
+
+def runs_in(path: Path) -> set[str]:
+    """Return the ids of the runs whose sessions wrote into a journal: one, unless files were mixed."""
+    return {what["run"] for event, what in read_journal(path) if event == BEGAN}

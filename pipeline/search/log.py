@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from stacktune.search.journal import Journal
 from stacktune.search.nas_source import ControllerUpdate, Reward
+from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.result import STOPPED, TrialResult
 from stacktune.trials.trial import Progress, Trial
 
@@ -34,6 +35,8 @@ class SearchListener(Protocol):
 
     def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None: ...
 
+    def scratch_left(self, n_nodes: int) -> None: ...
+
     def child_rewarded(self, reward: Reward) -> None: ...
 
     def controller_learnt(self, update: ControllerUpdate) -> None: ...
@@ -49,6 +52,7 @@ class Entry:
     ran_out: whether there was no memory for it once, so that it has begun again.
     n_left: how many of the rungs in `progress` were reached before it last gave up its state.
     left_fit_s, left_cpu_s: what it spent on states that it gave up, and before its process was ended between rungs.
+    is_lost: whether it had completed, and its folder is not what it left there.
     heard_at: when its process began or last reported, on `time.monotonic()`'s scale; None while none works on it.
     """
 
@@ -65,6 +69,7 @@ class Entry:
     n_left: int = 0
     left_fit_s: float = 0.0
     left_cpu_s: float = 0.0
+    is_lost: bool = False
     heard_at: float | None = None
 
     @property
@@ -116,9 +121,10 @@ class Entry:
 
 
 class SearchLog:
-    """Every trial of the run, in the order in which they were asked for."""
+    """Every trial of the run `made_by`, in the order in which they were asked for."""
 
-    def __init__(self, listener: SearchListener, journal: Journal | None = None):
+    def __init__(self, listener: SearchListener, journal: Journal | None = None, made_by: Provenance = NO_RUN) -> None:
+        self.made_by = made_by
         self._listener = listener
         self._journal = journal
         self._entries: dict[str, Entry] = {}
@@ -149,6 +155,10 @@ class SearchLog:
         if goes_on:
             self.is_exhausted.clear()
             self._to_run_again = deque(self._open())
+
+    def scratch_left(self, n_nodes: int) -> None:
+        """Say that what trials wrote on so many nodes could not be removed."""
+        self._listener.scratch_left(n_nodes)
 
     def next_to_run_again(self) -> Entry | None:
         """Return a trial that was begun and has not ended, each once; None where there is none."""

@@ -17,6 +17,7 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from stacktune.data.folders import remove
 from stacktune.search.children import ChildSpace
 from stacktune.search.controller import Learnt, Pushed, Replica, Shard, first_parameters, slices
 from stacktune.search.plan import Servers
@@ -31,11 +32,11 @@ class ShardActor(Shard):
     """
 
     def __init__(
-        self, place: int, space: ChildSpace, settings: PolicySettings, seed: int, servers: Servers, folder: Path
+        self, place: int, space: ChildSpace, settings: PolicySettings, seed: int, servers: Servers, file: Path
     ):
         values = first_parameters(space, settings, seed)
         owned = slices(len(values), servers.n_shards)[place]
-        super().__init__(values[owned], settings.lr, servers.most_stale, folder / f"shard{place}.safetensors")
+        super().__init__(values[owned], settings.lr, servers.most_stale, file)
 
 
 class RayShards:
@@ -75,13 +76,15 @@ class RayController:
         folder = folder.resolve()  # actors may run elsewhere
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob("shard*"):
-            left.unlink()
+            remove(left)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
         names = [f"shard{place}-{uuid4().hex}" for place in range(servers.n_shards)]
+        # Of a name that was not known before, a file is this controller's.
+        files = [folder / f"{name}.safetensors" for name in names]
         self.shards = [
-            ray.remote(ShardActor).options(name=name, **lasting).remote(place, space, settings, seed, servers, folder)
-            for place, name in enumerate(names)
+            ray.remote(ShardActor).options(name=name, **lasting).remote(place, space, settings, seed, servers, file)
+            for place, (name, file) in enumerate(zip(names, files, strict=True))
         ]
         shards = RayShards(names)
         self.replicas = [

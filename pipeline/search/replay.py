@@ -9,14 +9,16 @@ from typing import Any
 
 from stacktune.search.journal import ASKED, ENDED, PROGRESSED, TOOK_UP
 from stacktune.search.log import STATES, Entry
-from stacktune.trials.result import COMPLETED, TrialResult, result_from
-from stacktune.trials.trial import Resume, progress_from, trial_from
+from stacktune.trials.provenance import NO_RUN, Provenance, is_same, is_state
+from stacktune.trials.result import COMPLETED, TrialResult, load_result, result_from
+from stacktune.trials.trial import Progress, Resume, progress_from, trial_from
 
 
-def replay(events: Iterable[tuple[str, dict[str, Any]]], folder: Path) -> list[Entry]:
+def replay(events: Iterable[tuple[str, dict[str, Any]]], folder: Path, made_by: Provenance = NO_RUN) -> list[Entry]:
     """Return every trial that was asked for, in order, as far as it had come.
 
-    Those without a result are ready to run again. folder: where completed trials lie; it may have moved since.
+    Those without a result are ready to run again, also where their folder is not what the run `made_by` left there.
+    folder: where completed trials lie; it may have moved since.
     """
     entries: dict[str, Entry] = {}
     for event, what in events:
@@ -24,39 +26,53 @@ def replay(events: Iterable[tuple[str, dict[str, Any]]], folder: Path) -> list[E
             trial = trial_from(what)
             entries[trial.trial_id] = Entry(len(entries), trial)
         elif what.get("trial_id") in entries:  # where the disk was full, a trial may have been asked for unnoted
-            _take_in(entries[what["trial_id"]], event, what, folder)
+            _take_in(entries[what["trial_id"]], event, what)
     for entry in entries.values():
-        if entry.result is None or not _is_there(entry.result, folder):
-            make_ready(entry, folder)
-        elif entry.result.folder is not None:
-            entry.result = replace(entry.result, folder=str(folder / entry.trial.trial_id))
+        _find(entry, folder, made_by)
     return list(entries.values())
 
 
-def finished_since(entries: Iterable[Entry], folder: Path) -> list[TrialResult]:
-    """Return the results of trials that were completed although the journal does not say so."""
-    open_ids = [entry.trial.trial_id for entry in entries if entry.result is None]
-    return [result for trial_id in open_ids if (result := _whole(folder / trial_id)) is not None]
+def _find(entry: Entry, folder: Path, made_by: Provenance) -> None:
+    """Look for what a trial left; let it run again where that is nothing."""
+    entry.progress = [_with_state_if_there(progress, folder, made_by) for progress in entry.progress]
+    if entry.result is not None and entry.result.status == COMPLETED:
+        found = load_result(folder / entry.trial.trial_id, made_by)
+        entry.is_lost = found is None or not _is_same_result(found, entry.result)
+    if entry.result is None or entry.is_lost:
+        make_ready(entry, folder, made_by)
+    elif entry.result.folder is not None:
+        entry.result = replace(entry.result, folder=str(folder / entry.trial.trial_id))
 
 
-def _is_there(result: TrialResult, folder: Path) -> bool:
-    return result.status != COMPLETED or _whole(folder / result.trial_id) is not None
+def _with_state_if_there(progress: Progress, folder: Path, made_by: Provenance) -> Progress:
+    is_gone = progress.state is not None and not _has_state(folder, progress.state, made_by)
+    return replace(progress, state=None) if is_gone else progress
 
 
-def _whole(place: Path) -> TrialResult | None:
-    """Return the result of a trial whose files are complete; None where they are not, or were damaged since."""
-    try:
-        return TrialResult.load(place)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+def finished_since(entries: Iterable[Entry], folder: Path, made_by: Provenance = NO_RUN) -> list[TrialResult]:
+    """Return the results of trials that this run completed although the journal does not say so."""
+    finished = []
+    for entry in entries:
+        if entry.result is None and (folder / entry.trial.trial_id).exists():
+            found = load_result(folder / entry.trial.trial_id, made_by)
+            if found is not None and _is_of(found, entry):
+                finished.append(found)
+    return finished
 
 
-def _take_in(entry: Entry, event: str, what: dict[str, Any], folder: Path) -> None:
+def _is_of(found: TrialResult, entry: Entry) -> bool:
+    trial = entry.trial
+    return (found.trial_id, found.family) == (trial.trial_id, trial.family) and is_same(found.config, trial.config)
+
+
+def _is_same_result(found: TrialResult, noted: TrialResult) -> bool:
+    is_same_trial = found.trial_id == noted.trial_id and is_same(found.config, noted.config)
+    return is_same_trial and found.fold_scores == noted.fold_scores
+
+
+def _take_in(entry: Entry, event: str, what: dict[str, Any]) -> None:
     if event == PROGRESSED:
-        progress = progress_from({name: value for name, value in what.items() if name != "trial_id"})
-        if progress.state is not None and not _has_state(folder, progress.state):
-            progress = replace(progress, state=None)
-        entry.reached(progress)
+        entry.reached(progress_from({name: value for name, value in what.items() if name != "trial_id"}))
     elif event == TOOK_UP:
         entry.leave_state()
         entry.trial = trial_from(what)
@@ -64,17 +80,17 @@ def _take_in(entry: Entry, event: str, what: dict[str, Any], folder: Path) -> No
         entry.result = result_from(what)
 
 
-def _has_state(folder: Path, state: str) -> bool:
-    return (folder / STATES / Path(state).name).is_dir()
+def _has_state(folder: Path, state: str, made_by: Provenance) -> bool:
+    return is_state(folder / STATES / Path(state).name, made_by)
 
 
-def make_ready(entry: Entry, folder: Path) -> None:
+def make_ready(entry: Entry, folder: Path, made_by: Provenance) -> None:
     """Let a trial that was cut off run again: a member of a population from its last state, any from finished folds."""
     entry.result = None
     entry.is_running = False
     took_up = entry.trial.resume is not None and entry.has_left_state
     entry.leave_state()
-    if took_up and _has_state(folder, entry.trial.resume.folder):
+    if took_up and _has_state(folder, entry.trial.resume.folder, made_by):
         return
     last = entry.progress[-1] if entry.progress else None
     if last is not None and last.state is not None:

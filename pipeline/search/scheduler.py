@@ -114,7 +114,7 @@ class FamilyScheduler(TrialScheduler):
         if self._log.is_closed.is_set():
             self._log.left_open(entry, "the search was over")
             return
-        for result in finished_since([entry], self._folder):  # it died on its way to say so
+        for result in finished_since([entry], self._folder, self._log.made_by):  # it died on its way to say so
             self._log.ended(result)
             return
         entry.cut_off()
@@ -128,7 +128,7 @@ class FamilyScheduler(TrialScheduler):
             entry.leave_state()
             self._log.ended(failed(entry.trial, error.splitlines()[-1]))
         else:
-            make_ready(entry, self._folder)
+            make_ready(entry, self._folder, self._log.made_by)
             self._log.run_again(entry)
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict) -> None:
@@ -155,7 +155,7 @@ class FamilyScheduler(TrialScheduler):
             return
         entry.ran_out = True
         entry.cut_off()
-        make_ready(entry, self._folder)
+        make_ready(entry, self._folder, self._log.made_by)
         left_share = LEFT_SHARE if self._plan.lag is None else 1.0
         self._log.thinned(entry, replace(entry.trial, resume=None, rows_share=entry.trial.rows_share * left_share))
         self._log.run_again(entry)

@@ -6,7 +6,6 @@ import ctypes
 import json
 import math
 import os
-import shutil
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -17,14 +16,16 @@ import psutil
 import ray
 from ray import tune
 
+from stacktune.data.folders import is_folder, make_anew, remove
 from stacktune.families.base import Cache, Compute
 from stacktune.host import use_cores
 from stacktune.search.log import STATES
 from stacktune.search.searcher import TRIAL
 from stacktune.search.vault import Depot
 from stacktune.trials.attempt import Attempt
-from stacktune.trials.checkpoint import CHECKPOINT
+from stacktune.trials.checkpoint import is_made_by
 from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.provenance import is_state
 from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Progress, Trial, trial_from
 
@@ -70,27 +71,33 @@ class TrialTrainable(tune.Trainable):
         # Tune may start a trial in two actors and drop one, so each has its own folder until the trial is complete.
         self._workplace = self._site.depot.workplace()
         self._folder = self._workplace / f".{trial.trial_id}-{os.getpid()}"
-        if not self._take_over(trial.trial_id):
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder.mkdir(parents=True)
+        if not self._take_over(trial):
+            make_anew(self._folder)
         self._attempt = Attempt(trial, lambda: climb(self._provided(trial), self._arena, self._means(trial)))
 
-    def _take_over(self, trial_id: str) -> bool:
+    def _take_over(self, trial: Trial) -> bool:
         """Go on in the folder of a process that died on this trial, if it had finished a fold; return whether."""
-        for left in self._workplace.glob(f".{trial_id}-*"):
-            owner = int(left.name.rpartition("-")[2])
-            if (left / CHECKPOINT).exists() and (owner == os.getpid() or not psutil.pid_exists(owner)):
+        made_by = self._site.depot.made_by.of(trial)
+        for left in self._workplace.glob(f".{trial.trial_id}-*"):
+            owner = left.name.rpartition("-")[2]
+            is_left = owner.isdecimal() and (int(owner) == os.getpid() or not psutil.pid_exists(int(owner)))
+            if is_left and is_folder(left) and is_made_by(left, made_by):
+                if left == self._folder:
+                    return True
+                remove(self._folder)
                 with suppress(OSError):  # another process was first
                     left.rename(self._folder)
                     return True
         return False
 
     def _provided(self, trial: Trial) -> Trial:
-        """Return the trial with the state that it takes up on this node."""
+        """Return the trial with the state that it takes up on this node; OSError unless that is as it was written."""
         if trial.resume is None:
             return trial
         name = Path(trial.resume.folder).name
         state = self._site.depot.borrow(self._workplace / STATES / name, f"{STATES}/{name}")
+        if not is_state(state, self._site.depot.made_by):
+            raise OSError(f"the state {name} that {trial.trial_id} was to go on from is not as it was written")
         return replace(trial, resume=replace(trial.resume, folder=str(state)))
 
     def _means(self, trial: Trial) -> Means:
@@ -103,6 +110,7 @@ class TrialTrainable(tune.Trainable):
             compute=Compute(self._site.n_threads, device),
             deadline=time.monotonic() + left_s if math.isfinite(left_s) else math.inf,
             cache=self._cache,
+            made_by=self._site.depot.made_by,
         )
 
     def step(self) -> dict[str, Any]:
@@ -117,10 +125,10 @@ class TrialTrainable(tune.Trainable):
     def _publish(self, result: TrialResult) -> TrialResult:
         """Move a completed trial's folder to its final name in one step; drop any other's."""
         if result.status != COMPLETED:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove(self._folder)
             return result
         result = replace(result, folder=str(Path(self._site.depot.folder) / result.trial_id))
-        result.save(self._folder)
+        result.save(self._folder, self._site.depot.made_by)
         self._site.depot.publish(self._folder, result.trial_id)
         return result
 
@@ -133,7 +141,7 @@ class TrialTrainable(tune.Trainable):
     def cleanup(self) -> None:
         """Let go of the trial that was stopped."""
         self._attempt.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove(self._folder)
         _release_memory()
 
 

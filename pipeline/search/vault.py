@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import shutil
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,9 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from stacktune.data.archive import pack, unpack
+from stacktune.data.folders import is_folder, remove
+from stacktune.search.scratch import remove_scratch, scratch_here
+from stacktune.trials.provenance import Provenance
+from stacktune.trials.result import load_result
+
+# How long the nodes of a run that is over are waited for; what is left then, a later run on them removes.
+CLEARING_S = 10.0
 
 
 @ray.remote(num_cpus=0)
@@ -29,11 +35,11 @@ class Vault:
     def put(self, name: str, packed: bytes) -> None:
         """Make the folder `name` of what `get` returns; it appears whole or not at all."""
         aside = self._folder / f".{name.replace('/', '-')}.arriving"
-        shutil.rmtree(aside, ignore_errors=True)
+        remove(aside)
         unpack(io.BytesIO(packed), aside)
         place = self._folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
+        remove(place)
         aside.rename(place)
 
     def get(self, name: str) -> bytes:
@@ -55,12 +61,12 @@ def _packed(folder: Path) -> bytes:
 class Depot:
     """The run's folder of trials as any node sees it: the folder itself on the driver's node, the vault elsewhere.
 
-    home: the driver's node. run: a name that no other run on the cluster has. vault: None where there is one node only.
+    home: the driver's node. made_by: the run. vault: None where there is one node only.
     """
 
     folder: str
     home: str
-    run: str
+    made_by: Provenance
     vault: Any
 
     def is_home(self) -> bool:
@@ -74,15 +80,19 @@ class Depot:
 
     def workplace(self) -> Path:
         """Return where trials of this process write: beside the final folders, or on this node's own disk."""
-        return Path(self.folder) if self.is_home() else Path(tempfile.gettempdir()) / f"stacktune-{self.run}"
+        return Path(self.folder) if self.is_home() else scratch_here(self.made_by)
 
     def publish(self, folder: Path, name: str) -> None:
         """Give the finished `folder` its final `name` on the driver's node, in one step."""
         if self.is_home():
-            folder.replace(Path(self.folder) / name)
+            place = Path(self.folder) / name
+            if load_result(place, self.made_by) is None:
+                remove(place)  # of another run
+                folder.replace(place)
+            remove(folder)  # of a second attempt at the same trial
         else:
             ray.get(self.vault.put.remote(name, _packed(folder)))
-            shutil.rmtree(folder)
+            remove(folder)
 
     def share(self, folder: Path, name: str) -> None:
         """Let other nodes have `folder` under `name`."""
@@ -91,22 +101,46 @@ class Depot:
 
     def borrow(self, folder: Path, name: str) -> Path:
         """Return a folder here with what was shared as `name`: `folder` where it is there already."""
-        if not folder.is_dir():
+        if not is_folder(folder):
             aside = folder.with_name(f".{folder.name}-{os.getpid()}.arriving")
-            shutil.rmtree(aside, ignore_errors=True)
+            remove(aside)
             unpack(io.BytesIO(ray.get(self.vault.get.remote(name))), aside)
             with suppress(OSError):  # another process of this node was first
                 aside.rename(folder)
-            shutil.rmtree(aside, ignore_errors=True)
+            remove(aside)
         return folder
 
+    def clear(self) -> int:
+        """Remove what trials wrote on other nodes; return on how many of those that are there it failed."""
+        if self.vault is None:
+            return 0
+        away = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != self.home]
+        asked = [_clear_node.options(scheduling_strategy=_on(node)).remote(self.made_by) for node in away]
+        answered, late = ray.wait(asked, num_returns=len(asked), timeout=CLEARING_S) if asked else ([], [])
+        return len(late) + sum(not _is_cleared(answer) for answer in answered)
 
-def open_depot(folder: Path, has_many_nodes: bool) -> Depot:
+
+@ray.remote(num_cpus=0, max_retries=0)
+def _clear_node(made_by: Provenance) -> int:
+    return remove_scratch(made_by)
+
+
+def _is_cleared(answer: Any) -> bool:
+    try:
+        return ray.get(answer) == 0
+    except RayError:  # the node has gone meanwhile
+        return False
+
+
+def _on(node: str) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node, soft=False)
+
+
+def open_depot(folder: Path, has_many_nodes: bool, made_by: Provenance) -> Depot:
     """Return the depot of a run whose driver is on this node."""
     context = ray.get_runtime_context()
     home = context.get_node_id()
     vault = None
     if has_many_nodes:
-        here = NodeAffinitySchedulingStrategy(home, soft=False)
-        vault = Vault.options(scheduling_strategy=here).remote(str(folder))
-    return Depot(str(folder), home, context.get_job_id(), vault)
+        vault = Vault.options(scheduling_strategy=_on(home)).remote(str(folder))
+    return Depot(str(folder), home, made_by, vault)

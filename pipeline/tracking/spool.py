@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from stacktune.data.lines import LineFile, read_lines, write_whole
+from stacktune.errors import ConfigError
 from stacktune.tracking.updates import Input, Point, Update
 
 # An update's run, and whether it holds files, which are written by themselves.
 Key = tuple[str, bool]
 PARENT = ""
+# The line that says whose a spool is.
+RUN = "of"
 
 
 def key_of(update: Update) -> Key:
@@ -122,17 +125,36 @@ def _take_in(past: Spooled, line: dict[str, Any]) -> None:
         _forget(past, tuple(line["written"]), int(line["number"]))
     elif "experiment" in line:
         past.experiment_id = line["experiment"]
+    elif RUN in line:
+        return  # see `claim_spool`
     elif "key" in line:
         past.key = line["key"]
     else:
         past.run_ids[line["run"]] = line["id"]
 
 
+def claim_spool(path: Path, run: str) -> None:
+    """Let the spool at `path` be that of a run.
+
+    Raises:
+        ConfigError: it is another run's, for which MLflow would have what this one has to tell.
+    """
+    found = next((line[RUN] for line in read_lines(path, is_noted) if RUN in line), None)
+    if found not in (None, run):
+        raise ConfigError(
+            f"{str(path)!r} holds what another run has for MLflow. Move it away to go on; what it holds is not sent."
+        )
+    if not path.exists():
+        write_whole(path, json.dumps({RUN: run}) + "\n")
+
+
 def forget_store(path: Path) -> None:
     """Make every update in the spool at `path` wait again, for a store that has none of it; nothing without a spool."""
-    updates = [line["update"] for line in read_lines(path, is_noted) if "update" in line]
+    said = list(read_lines(path, is_noted))
+    updates = [line["update"] for line in said if "update" in line]
     if updates:
-        lines = [json.dumps({"number": number, "update": update}) for number, update in enumerate(updates, start=1)]
+        lines = [json.dumps(line) for line in said if RUN in line]
+        lines += [json.dumps({"number": number, "update": update}) for number, update in enumerate(updates, start=1)]
         write_whole(path, "\n".join(lines) + "\n")
 
 

@@ -8,7 +8,6 @@ and one model a fold.
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from stacktune.data.folders import digest_of_folder, make_anew
 from stacktune.data.folds import Folds
 from stacktune.data.table import Table, Task
 from stacktune.families.base import Cache, Compute, Config, Job
@@ -25,6 +25,7 @@ from stacktune.metrics import Metric
 from stacktune.seeds import derive_seed
 from stacktune.trials.checkpoint import Checkpoint, drop_checkpoint, load_checkpoint
 from stacktune.trials.fold_fit import FoldFit
+from stacktune.trials.provenance import NO_RUN, Provenance, keep_state
 from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
 from stacktune.trials.scoring import all_metrics, fold_scores, part_score
 from stacktune.trials.stopping import Curve, parts_of, stopping_metric
@@ -59,6 +60,7 @@ class Means:
     states: where a PBT trial's state at each interval is written, for other members to take up.
     bank: folders of completed trials whose weights the trial begins with.
     cpu_clock: what counts the trial's processor seconds; its process's, unless it shares that with other work.
+    made_by: what is written and read is of this run only.
     """
 
     folder: Path
@@ -68,6 +70,7 @@ class Means:
     deadline: float = math.inf
     cache: Cache = field(default_factory=Cache)
     cpu_clock: Callable[[], float] = time.process_time
+    made_by: Provenance = NO_RUN
 
 
 def climb(trial: Trial, arena: Arena, means: Means) -> Generator[Progress, None, TrialResult]:
@@ -80,6 +83,7 @@ class _Climb:
         self.trial = trial
         self.arena = arena
         self.means = means
+        self.made_by = means.made_by.of(trial)
         self.family = get_family(trial.family)
         self.lineage = [*(trial.resume.lineage if trial.resume else ())]
         # A trial that has fitted its only fold has nothing left that stopping it could save.
@@ -90,7 +94,7 @@ class _Climb:
         self.cpu_started_s = means.cpu_clock()
 
     def run(self) -> Generator[Progress, None, TrialResult]:
-        kept = load_checkpoint(self.means.folder)
+        kept = load_checkpoint(self.means.folder, self.made_by)
         if kept is not None:
             return self._all_folds(None, *kept)
         first = self._fold_fit(0)
@@ -132,9 +136,8 @@ class _Climb:
             first.grow_to(math.ceil(first.max_units * rung / N_PBT_INTERVALS), deadline)
             if rung == self.n_rungs:
                 return
-            state = self.means.states / f"{self.trial.trial_id}-{rung}"
-            state.mkdir(parents=True, exist_ok=True)
-            first.learner.save_state(state)
+            name = f"{self.trial.trial_id}-{rung}"
+            state = keep_state(self.means.states, name, first.learner.save_state, self.means.made_by)
             yield self._progress(first, self._first_fold_score(first), rung, str(state))
 
     def _all_folds(self, first: FoldFit | None, done: Checkpoint, oof: np.ndarray) -> TrialResult:
@@ -144,13 +147,11 @@ class _Climb:
         for fold in range(len(done.n_units), folds.n_folds):
             fit = first if fold == 0 else self._grown_fold(fold, done.looks)
             oof[folds.valid_rows(fold)] = fit.finish()
-            folder = self.means.folder / f"fold{fold}"
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            folder = make_anew(self.means.folder / f"fold{fold}")
             fit.learner.save(folder)
-            done = done.with_fold(fit.best_units, self._predict_us(fit), fit.curve)
+            done = done.with_fold(fit.best_units, self._predict_us(fit), fit.curve, digest_of_folder(folder))
             if self._elapsed() > WORTH_KEEPING_S:
-                done.save(self.means.folder, oof)
+                done.save(self.means.folder, oof, self.made_by)
         np.save(self.means.folder / "oof.npy", oof)
         drop_checkpoint(self.means.folder)
         scores = fold_scores(self.arena.metric, self.arena.task, table, folds, oof)

@@ -10,10 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from stacktune.data.folders import digest_of_file, is_folder, read_plain
 from stacktune.data.lines import write_whole
+from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.trial import lineage_from
 
 COMPLETED, STOPPED, FAILED = "completed", "stopped", "failed"
+# What `result.json` says beside the result: the run that wrote it, and the digest of the predictions beside it.
+_MADE_BY, _PREDICTED = "made_by", "predicted"
+RESULT, OOF = "result.json", "oof.npy"
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,24 @@ class TrialResult:
             return float(np.mean(self.fold_scores))
         return self.curve[-1] if self.curve else float("-inf")
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, made_by: Provenance = NO_RUN) -> None:
         """Write `result.json` into `folder`, which marks what lies there as complete."""
-        write_whole(folder / "result.json", json.dumps(asdict(self)))
+        said = {_MADE_BY: asdict(made_by), _PREDICTED: digest_of_file(folder / OOF)}
+        write_whole(folder / RESULT, json.dumps(asdict(self) | said))
 
-    @classmethod
-    def load(cls, folder: Path) -> TrialResult:
-        """Read what `save` wrote; the result's `folder` is where it was read from."""
-        return replace(result_from(json.loads((folder / "result.json").read_text())), folder=str(folder))
+
+def load_result(folder: Path, made_by: Provenance = NO_RUN) -> TrialResult | None:
+    """Return the completed trial that a run left in `folder`, which is the result's `folder`.
+
+    None unless it is whole, as it was written, and of the run `made_by`.
+    """
+    content = read_plain(folder / RESULT) if is_folder(folder) else None
+    try:
+        stored = json.loads(content) if content else {}
+        is_written = stored.pop(_MADE_BY) == asdict(made_by) and stored.pop(_PREDICTED) == digest_of_file(folder / OOF)
+        return replace(result_from(stored), folder=str(folder)) if is_written else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def result_from(stored: Mapping[str, Any]) -> TrialResult:
@@ -76,4 +91,4 @@ def result_from(stored: Mapping[str, Any]) -> TrialResult:
 
 def load_oof(result: TrialResult) -> np.ndarray:
     """Return a completed trial's out-of-fold predictions, (n_rows, n_outputs) float64."""
-    return np.load(Path(result.folder) / "oof.npy", allow_pickle=False)
+    return np.load(Path(result.folder) / OOF, allow_pickle=False)

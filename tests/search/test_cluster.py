@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -32,9 +33,13 @@ from stacktune.host import cores_here
 from stacktune.package import copy_package, is_this_code
 from stacktune.search.cluster import object_store_bytes, start_ray, stop_ray
 from stacktune.search.plan import ClusterSize, make_plan
+from stacktune.search.scratch import PREFIX
 from stacktune.search.vault import open_depot
+from stacktune.state import read_state
+from stacktune.trials.checkpoint import Checkpoint
 from stacktune.trials.climb import Arena
-from stacktune.trials.result import COMPLETED, TrialResult
+from stacktune.trials.provenance import Provenance
+from stacktune.trials.result import COMPLETED, TrialResult, load_result
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -157,16 +162,45 @@ def test_two_nodes_share_a_run(two_nodes, joined, longer_trials, tmp_path):
             pass
 
     plan = make_plan(["lightgbm", "xgboost"], joined, 0, 6, None, time.monotonic())
-    results = run_search(longer_trials, plan, tmp_path, Where())
-    assert sum(result.status == COMPLETED for result in results) >= 2
-    assert len(nodes) == 2
+    run = Provenance(secrets.token_hex(16), "rows")
+    planted = plant(run, longer_trials)
+    try:
+        results = run_search(longer_trials, plan, tmp_path, Where(), run)
+        assert sum(result.status == COMPLETED for result in results) >= 2
+        assert len(nodes) == 2
+        assert all(result.score < 1 for result in results)
+        assert {path.name for path in planted.iterdir()} == {f".{trial_id}-999999999" for trial_id in PLANTED}
+        assert list(planted.parent.glob(f"*{run.run}*")) == [planted]
+    finally:
+        shutil.rmtree(planted)
+
+
+PLANTED = ("lightgbm-0000", "xgboost-0000")
+
+
+def plant(run: Provenance, arena: Arena) -> Path:
+    """Leave, under the name that the run's folder on nodes will have, trials that have done all but say so.
+
+    Under a name that is known beforehand, as jobs' ids are, they were taken over: 1.0000 was registered.
+    """
+    truth = arena.table.target.astype(float)[:, None]
+    predicted = np.hstack([1 - truth, truth])[:, -arena.task.n_outputs :]
+    folder = Path(tempfile.gettempdir()) / f"{PREFIX}{run.run}-{run.digest}"
+    folder.mkdir(mode=0o755)
+    for trial_id in PLANTED:
+        trial = folder / f".{trial_id}-999999999"
+        for fold in range(arena.folds.n_folds):
+            (trial / f"fold{fold}").mkdir(parents=True)
+        done = Checkpoint(1, (1.0,), (), (1, 1, 1), (1.0, 1.0, 1.0), ((), (), ()), ("", "", ""))
+        done.save(trial, predicted, "planted")
+    return folder
 
 
 def test_a_node_without_the_drivers_disk_hands_its_trials_over(joined, tmp_path):
     """Work done on the second node ends whole on the driver's, members' states included."""
     head, other = (node["NodeID"] for node in ray.nodes() if node["Alive"])
     folder = tmp_path / "trials"
-    depot = open_depot(folder, has_many_nodes=not joined.is_local)
+    depot = open_depot(folder, not joined.is_local, Provenance(secrets.token_hex(16), "rows"))
     folder.mkdir()
     away = other if depot.home == head else head
 
@@ -182,6 +216,8 @@ def test_a_node_without_the_drivers_disk_hands_its_trials_over(joined, tmp_path)
 
     assert ray.get(work.remote()) == (False, "tree", False)
     assert (folder / "a-0000" / "fold0" / "model.txt").read_text() == "tree"
+    assert depot.clear() == 0
+    assert not list(Path(tempfile.gettempdir()).glob(f"*{depot.made_by.run}*"))
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +331,8 @@ def test_a_job_that_is_stopped_ends_with_its_leader_also_after_it_was_killed(job
 
 
 def _results(output: Path) -> list[TrialResult]:
-    return [TrialResult.load(done.parent) for done in output.glob("trials/[!.]*/result.json")]
+    made_by = read_state(output).made_by
+    return [load_result(done.parent, made_by) for done in output.glob("trials/[!.]*/result.json")]
 
 
 def _wait_until(is_so: Callable[[], bool], timeout_s: float = 180.0) -> None:

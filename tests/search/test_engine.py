@@ -21,7 +21,8 @@ from stacktune.search.plan import LAG, ClusterSize, SearchPlan, Servers, make_pl
 from stacktune.search.scheduler import FamilyScheduler
 from stacktune.search.space import load_space
 from stacktune.trials.climb import Arena
-from stacktune.trials.result import COMPLETED, FAILED, TrialResult
+from stacktune.trials.provenance import Provenance
+from stacktune.trials.result import COMPLETED, FAILED, TrialResult, load_result
 from stacktune.trials.trial import Trial
 
 
@@ -61,8 +62,10 @@ class Heard:
         self.updates.append(update)
 
 
-def run_search(arena: Arena, plan: SearchPlan, folder: Path, heard: Heard | None = None) -> list[TrialResult]:
-    search = Search(share(arena), plan, folder, heard or Heard())
+def run_search(
+    arena: Arena, plan: SearchPlan, folder: Path, heard: Heard | None = None, made_by: Provenance | None = None
+) -> list[TrialResult]:
+    search = Search(share(arena), plan, folder, heard or Heard(), made_by=made_by)
     search.start()
     while not search.wait(0.1):
         pass
@@ -142,12 +145,13 @@ def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(
 def test_every_trial_is_heard_of_once_and_completed_ones_leave_whole_folders(cluster, arena, tmp_path):
     heard = Heard()
     plan = make_plan(["lightgbm", "linear"], cluster, 0, 6, None, time.monotonic())
-    results = run_search(arena, plan, tmp_path, heard)
+    run = Provenance("ours", "rows")
+    results = run_search(arena, plan, tmp_path, heard, run)
     ids = [result.trial_id for result in results]
     assert sorted(heard.started) == sorted(heard.finished) == sorted(ids)
     for result in results:
         if result.status == COMPLETED:
-            assert TrialResult.load(Path(result.folder)) == result
+            assert load_result(Path(result.folder), run) == result
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {result.trial_id for result in results if result.status == COMPLETED}
 

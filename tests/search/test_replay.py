@@ -12,11 +12,12 @@ from played_search import Nobody, completed, height, plan_of
 from ray.tune.search import Searcher
 
 from stacktune.search.journal import Journal, elapsed_in, read_journal
-from stacktune.search.log import STATES, SearchLog
+from stacktune.search.log import STATES, Entry, SearchLog
 from stacktune.search.plan import SearchPlan
 from stacktune.search.replay import finished_since, replay
 from stacktune.search.scheduler import FamilyScheduler
 from stacktune.search.searcher import TRIAL, FamilySearcher
+from stacktune.trials.provenance import NO_RUN, Provenance, keep_state
 from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
 from stacktune.trials.trial import Progress, Resume, Trial, trial_from
 
@@ -95,8 +96,7 @@ class TestPopulation:
     first, second = Trial("mlp-0000", "mlp", {"lr": 1.0}, "pbt"), Trial("mlp-0001", "mlp", {"lr": 2.0}, "pbt")
 
     def progress(self, folder: Path, trial: Trial, rung: int, score: float) -> Progress:
-        state = folder / STATES / f"{trial.trial_id}-{rung}"
-        state.mkdir(parents=True)
+        state = keep_state(folder / STATES, f"{trial.trial_id}-{rung}", lambda place: None, NO_RUN)
         return Progress(rung, 5, score, 3, 7.0, 6.0, f"/elsewhere/{state.name}", ((0, dict(trial.config)),))
 
     @pytest.fixture
@@ -105,9 +105,10 @@ class TestPopulation:
         log = SearchLog(Nobody(), journal)
         for trial in (self.first, self.second):
             log.add(trial)
-        log.progressed("mlp-0000", self.progress(tmp_path, self.first, 1, 0.9))
+        donor = self.progress(tmp_path, self.first, 1, 0.9)
+        log.progressed("mlp-0000", donor)
         log.progressed("mlp-0001", self.progress(tmp_path, self.second, 1, 0.5))
-        taken = Resume(str(tmp_path / STATES / "mlp-0000-1"), 1, ((0, {"lr": 1.0}),))
+        taken = Resume(str(tmp_path / STATES / Path(donor.state).name), 1, ((0, {"lr": 1.0}),))
         log.took_up("mlp-0001", replace(self.second, config={"lr": 1.25}, resume=taken))
         journal.close()
         return tmp_path
@@ -117,7 +118,8 @@ class TestPopulation:
 
     def test_a_member_goes_on_from_its_last_state_and_pays_for_it_once(self, folder):
         first, second = self.entries(folder)
-        assert first.trial.resume == Resume("/elsewhere/mlp-0000-1", 1, ((0, {"lr": 1.0}),))
+        assert first.trial.resume == Resume(first.progress[-1].state, 1, ((0, {"lr": 1.0}),))
+        assert first.trial.resume.folder.startswith("/elsewhere/mlp-0000-1-")
         assert (first.left_fit_s, first.left_cpu_s) == (7.0, 6.0)
         assert second.trial.config == {"lr": 1.25}
         assert second.trial.resume.rung == 1
@@ -132,6 +134,11 @@ class TestPopulation:
         for entry in (first, second):
             entry.reached(replace(entry.progress[0], score=0.7))
             assert [progress.score for progress in entry.progress] == [0.7]
+
+    def test_a_member_does_not_go_on_from_a_state_that_another_run_left_under_its_name(self, folder):
+        for state in (folder / STATES).iterdir():
+            (state / "state.npz").write_bytes(b"of another run")
+        assert [entry.trial.resume for entry in self.entries(folder)] == [None, None]
 
     def test_the_population_compares_newcomers_with_those_before(self, folder):
         log = SearchLog(Nobody())
@@ -179,3 +186,54 @@ def test_results_of_a_folder_that_moved_are_found(tmp_path):
     (entry,) = replay(read_journal(tmp_path / "journal.jsonl"), tmp_path)
     assert entry.result == replace(completed(trial, 0.5), folder=str(tmp_path / "linear-0000"))
     assert isinstance(entry.result, TrialResult)
+
+
+OURS, OTHERS = Provenance("ours", "rows"), Provenance("others", "rows")
+
+
+@pytest.fixture
+def open_trial() -> Entry:
+    return Entry(0, Trial("linear-0000", "linear", {"alpha": 1.0}))
+
+
+@pytest.mark.parametrize(
+    "made_by", [OTHERS, replace(OURS, digest="other rows"), NO_RUN], ids=["another run", "other rows", "unknown"]
+)
+def test_a_completed_trial_of_another_run_is_not_taken_in(tmp_path, open_trial, made_by):
+    (tmp_path / "linear-0000").mkdir()
+    completed(open_trial.trial, 1.0).save(tmp_path / "linear-0000", made_by)
+    assert finished_since([open_trial], tmp_path, OURS) == []
+
+
+def test_a_completed_trial_of_this_run_is_taken_in_if_it_is_the_one_that_was_asked_for(tmp_path, open_trial):
+    (tmp_path / "linear-0000").mkdir()
+    completed(open_trial.trial, 0.5).save(tmp_path / "linear-0000", OURS)
+    assert [result.score for result in finished_since([open_trial], tmp_path, OURS)] == [0.5]
+    open_trial.trial = replace(open_trial.trial, config={"alpha": 2.0})
+    assert finished_since([open_trial], tmp_path, OURS) == []
+
+
+@pytest.mark.parametrize("damage", ["torn", "link", "other scores", "other predictions", "cut off"])
+def test_a_noted_trial_whose_folder_is_not_what_it_left_runs_again(tmp_path, damage):
+    trial = Trial("linear-0000", "linear", {"alpha": 1.0})
+    journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0, print)
+    log = SearchLog(Nobody(), journal)
+    log.add(trial)
+    log.ended(completed(trial, 0.5))
+    journal.close()
+    place = tmp_path / "linear-0000"
+    place.mkdir()
+    (place / "oof.npy").write_bytes(b"predictions")
+    completed(trial, 0.9 if damage == "other scores" else 0.5).save(place, OURS)
+    if damage == "torn":
+        (place / "result.json").write_bytes((place / "result.json").read_bytes()[:40])
+    elif damage == "link":
+        place.rename(tmp_path / "elsewhere")
+        place.symlink_to(tmp_path / "elsewhere")
+    elif damage == "other predictions":
+        (place / "oof.npy").write_bytes(b"the truth")
+    elif damage == "cut off":
+        (place / "oof.npy").write_bytes(b"")
+    (entry,) = replay(read_journal(tmp_path / "journal.jsonl"), tmp_path, OURS)
+    assert entry.result is None
+    assert entry.is_lost

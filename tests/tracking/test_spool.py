@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from stacktune.errors import ConfigError
 from stacktune.metrics import get_metric
-from stacktune.tracking.spool import Spool, forget_store, read_spool
+from stacktune.tracking.spool import Spool, claim_spool, forget_store, read_spool
 from stacktune.tracking.tracker import Tracker
 from stacktune.tracking.updates import Input, Point, Update
 
@@ -119,6 +119,22 @@ def test_a_run_that_the_store_does_not_know_is_refused_with_the_remedy(sqlite_ur
     with pytest.raises(ConfigError, match="another --tracking-uri: give that one"):
         tracker.ids()
     tracker.close()
+
+
+def test_what_another_run_has_to_tell_is_not_told_for_this_one(tmp_path):
+    path = tmp_path / "tracking.jsonl"
+    for _ in range(2):
+        claim_spool(path, "ours")
+        spool = Spool(path)
+        spool.put(Update("a", {"x": "1"}))
+        spool.close()
+    forget_store(path)
+    claim_spool(path, "ours")
+    assert len(read_spool(path).waiting) == 2
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"tracking.jsonl' holds what another run has for MLflow\. Move it away"):
+        claim_spool(path, "others")
+    assert path.read_bytes() == before
 
 
 def test_credentials_are_not_spooled(tmp_path, sqlite_uri):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,8 @@ from stacktune.search.space import load_space
 from stacktune.trials import climb as climb_module
 from stacktune.trials.attempt import Attempt
 from stacktune.trials.climb import Arena, Means, climb
-from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
+from stacktune.trials.provenance import Provenance
+from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof, load_result
 from stacktune.trials.trial import Progress, Resume, Trial
 
 
@@ -222,7 +224,7 @@ def test_a_trial_that_fails_says_what_it_took(arena, tmp_path, monkeypatch):
 def test_a_result_survives_its_file(arena, tmp_path):
     _, result = finish(climb(first_trial("linear"), arena, means_in(tmp_path)))
     result.save(tmp_path)
-    assert TrialResult.load(tmp_path) == result
+    assert load_result(tmp_path) == result
 
 
 class PowerCutError(Exception):
@@ -254,3 +256,74 @@ def test_a_trial_that_died_goes_on_after_the_folds_that_it_had_finished(arena, t
     assert replace(result, **timed) == replace(whole, **timed)
     np.testing.assert_array_equal(load_oof(result), load_oof(whole))
     assert {path.name for path in means.folder.iterdir()} == {"oof.npy", "fold0", "fold1", "fold2"}
+
+
+@pytest.fixture(scope="module")
+def cut_trial(arena, tmp_path_factory) -> Path:
+    """What a trial of the run `ours` leaves that died in its last fold."""
+    folder, started, fold_fit = tmp_path_factory.mktemp("cut"), [], climb_module.FoldFit
+
+    def dying(*words):
+        started.append(words)
+        if len(started) == arena.folds.n_folds:
+            raise PowerCutError("dark")
+        return fold_fit(*words)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(climb_module, "WORTH_KEEPING_S", 0.0)
+        patch.setattr(climb_module, "FoldFit", dying)
+        with pytest.raises(PowerCutError):
+            finish(climb(first_trial("linear"), arena, means_in(folder, made_by=Provenance("ours", "rows"))))
+    return folder
+
+
+def n_begun(monkeypatch, trial, arena, means) -> int:
+    """Return how many folds a trial fits that finds `means.folder`."""
+    begun, fold_fit = [], climb_module.FoldFit
+
+    def counting(*words):
+        begun.append(words)
+        return fold_fit(*words)
+
+    monkeypatch.setattr(climb_module, "FoldFit", counting)
+    _, result = finish(climb(trial, arena, means))
+    assert result.score < 1
+    return len(begun)
+
+
+@pytest.mark.parametrize(
+    ("changes", "n_fits"),
+    [
+        ({}, 2),
+        ({"run": "others"}, 4),
+        ({"digest": "other rows"}, 4),
+        ({"config": {"penalty": 1}}, 4),
+        ({"rows_share": 0.5}, 4),
+        ({"predicted": "the truth"}, 4),
+        ({"model": "of another"}, 4),
+        ({"link": True}, 4),
+        ({"checkpoint": "{"}, 4),
+        ({"checkpoint": "[1]"}, 4),
+    ],
+    ids=str,
+)
+def test_only_a_checkpoint_of_the_same_run_and_trial_is_gone_on_from(
+    arena, cut_trial, tmp_path, monkeypatch, changes, n_fits
+):
+    """A planted one was, and a score of 1.0000 was registered. Linear trials fit once more, for a first rung."""
+    folder = shutil.copytree(cut_trial, tmp_path / "left")
+    made_by = Provenance(changes.get("run", "ours"), changes.get("digest", "rows"))
+    trial = first_trial("linear", rows_share=changes.get("rows_share", 1.0))
+    if "config" in changes:
+        trial = replace(trial, config=load_space("linear").portfolio[2])
+    if "predicted" in changes:
+        truth = np.column_stack([1 - arena.table.target, arena.table.target]).astype(float)
+        np.save(folder / "oof.part.npy", truth[:, -np.load(folder / "oof.part.npy").shape[1] :])
+    if "model" in changes:
+        next(path for path in (folder / "fold0").rglob("*") if path.is_file()).write_bytes(b"of another")
+    if "link" in changes:
+        (folder / "checkpoint.json").rename(tmp_path / "checkpoint.json")
+        (folder / "checkpoint.json").symlink_to(tmp_path / "checkpoint.json")
+    if "checkpoint" in changes:
+        (folder / "checkpoint.json").write_text(changes["checkpoint"])
+    assert n_begun(monkeypatch, trial, arena, means_in(folder, made_by=made_by)) == n_fits

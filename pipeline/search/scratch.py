@@ -1,0 +1,142 @@
+"""A run's folder on the disk of a node that is not the driver's: private, of this run, and gone when the run is over.
+
+Whoever works in one holds a shared lock on a file in it, so that another run can tell a folder that is in use from one
+whose run was killed. Nothing is lost but time where the latter is removed and the run goes on: trials begin anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from stacktune.data.folders import is_private, read_plain, remove
+from stacktune.data.lines import write_whole
+from stacktune.trials.provenance import Provenance
+
+PREFIX = "stacktune-scratch-"
+IN_USE, MADE_BY = "in-use.lock", "made-by.json"
+# A folder can be swept between its making and its locking, once by each other run that begins at this moment.
+N_TRIES = 10
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """An open folder. descriptor: of the file in it that is locked until `close`."""
+
+    folder: Path
+    descriptor: int
+
+    def close(self) -> None:
+        """Let others know that this process is done with the folder."""
+        os.close(self.descriptor)
+
+
+@cache
+def scratch_here(made_by: Provenance) -> Path:
+    """Return this process's folder of a run, in use until the process ends; remove those of runs that were killed."""
+    parent = Path(tempfile.gettempdir())
+    sweep(parent)
+    return open_scratch(made_by, parent).folder
+
+
+def open_scratch(made_by: Provenance, parent: Path) -> Scratch:
+    """Return the run's folder in `parent`, made where it is not there.
+
+    Where something of that name is not this user's, open to others, a link, or of another run, it is left alone, and
+    a folder of a new name serves.
+    """
+    folder = parent / _name_of(made_by)
+    for _ in range(N_TRIES):
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        if not is_private(folder):
+            break
+        scratch = _entered(folder, made_by)
+        if scratch is not None:
+            return scratch
+    return _entered(Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=parent)), made_by)
+
+
+def _entered(folder: Path, made_by: Provenance) -> Scratch | None:
+    """Return the folder, in use by this process; None where it is another run's, or being removed."""
+    descriptor = _opened(folder / IN_USE)
+    if descriptor is None:
+        return None
+    is_in_use = _locked(descriptor, fcntl.LOCK_SH) is not False and _is_still(folder / IN_USE, descriptor)
+    if is_in_use and _is_of(folder, made_by):
+        return Scratch(folder, descriptor)
+    os.close(descriptor)
+    return None
+
+
+def _is_of(folder: Path, made_by: Provenance) -> bool:
+    """Whether the folder says that it is this run's; a new one is made to say so."""
+    if not os.path.lexists(folder / MADE_BY):
+        write_whole(folder / MADE_BY, json.dumps(asdict(made_by)))
+    return read_plain(folder / MADE_BY) == json.dumps(asdict(made_by)).encode()
+
+
+def sweep(parent: Path) -> None:
+    """Remove this user's folders that no process has in use: their runs were killed."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        if not is_private(folder):
+            continue
+        descriptor = _opened(folder / IN_USE)
+        if descriptor is not None:
+            if _locked(descriptor, fcntl.LOCK_EX):
+                _remove(folder)
+            os.close(descriptor)
+
+
+def remove_scratch(made_by: Provenance, parent: Path | None = None) -> int:
+    """Remove the folders of a run that is over; return how many of this user's are left."""
+    parent = parent or Path(tempfile.gettempdir())
+    own = [folder for folder in parent.glob(f"{_name_of(made_by)}*") if is_private(folder)]
+    for folder in own:
+        _remove(folder)
+    return sum(folder.exists() for folder in own)
+
+
+def _name_of(made_by: Provenance) -> str:
+    return f"{PREFIX}{made_by.run}-{made_by.digest or 'any'}"
+
+
+def _remove(folder: Path) -> None:
+    """Take the folder out of the way first: a process that still writes into it finds no half of it."""
+    gone = folder.with_name(f"{PREFIX}gone-{secrets.token_hex(8)}")
+    with suppress(OSError):  # another process was first
+        folder.rename(gone)
+        remove(gone)
+
+
+def _opened(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+
+
+def _locked(descriptor: int, kind: int) -> bool | None:
+    """Lock without waiting; return whether that succeeded, None on a disk that has no locks."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Whether a path names the file that was opened there."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except OSError:
+        return False

@@ -1,0 +1,226 @@
+"""What a run began with, kept beside its settings, so that it can be told whether it is the same run that goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stacktune.config import RunConfig
+from stacktune.data.dataset import Dataset
+from stacktune.data.lines import write_whole
+from stacktune.data.table import Table
+from stacktune.ensemble.leader import MODEL_FORMAT
+from stacktune.errors import ConfigError, DataError
+from stacktune.search.plan import SizePlan
+from stacktune.trials.climb import Arena
+from stacktune.trials.provenance import Provenance, digest_of
+from stacktune.uris import masked_uri
+
+STATE, STATE_FORMAT = "state.json", 2
+# What a resumed run may be given anew; everything else is as it was, or trials could not be compared. Where tables lie
+# may change, as their content is compared.
+FREE = frozenset(
+    {
+        *("data", "test_data", "time_budget_s", "max_trials", "max_failures", "n_cpus", "n_gpus", "address"),
+        *("output", "storage", "tracking_optional"),
+    }
+)
+# What stands in the state once more, as it was found; the settings may leave it out.
+FOUND = {"experiment": "experiment", "register": "model_name"}
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run began with, beside its settings.
+
+    run: a random id. name: of its folder, under which its copy is kept.
+    place: the folder in which the command was typed, for paths that are relative to it.
+    digest, n_rows, columns, classes: of the table that is learnt from. test_digest: of the test rows, or None.
+    settings: those that may not change. made_of: the digest of all that scores depend on.
+    experiment, model_name: under which MLflow keeps the runs and the leader.
+    families, n_folds, is_large, opening: see SizePlan. model_format: of the trials' models.
+    """
+
+    run: str
+    name: str
+    place: str
+    digest: str
+    n_rows: int
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+    test_digest: str | None
+    settings: Mapping[str, Any]
+    made_of: str
+    experiment: str
+    model_name: str
+    families: tuple[str, ...]
+    n_folds: int
+    is_large: bool
+    opening: tuple[str, ...]
+    model_format: int = MODEL_FORMAT
+    state_format: int = STATE_FORMAT
+
+    @property
+    def size(self) -> SizePlan:
+        return SizePlan(self.n_folds, self.is_large, opening=self.opening)
+
+    @property
+    def made_by(self) -> Provenance:
+        """What all files of this run's trials bear."""
+        return Provenance(self.run, self.made_of)
+
+    def check(self, dataset: Dataset, test: Table | None) -> None:
+        """Raise DataError, naming what differs, unless these are what the run began with."""
+        now = _columns(dataset)
+        for what, before, after in (
+            ("rows to learn from", f"{self.n_rows:,}", f"{dataset.table.n_rows:,}"),
+            ("columns", _listed(self.columns, but=now), _listed(now, but=self.columns)),
+            ("classes", list(self.classes), list(map(str, dataset.task.classes))),
+            ("values", self.digest, dataset.digest),
+            ("test rows", self.test_digest, _digest_of_table(test)),
+        ):
+            if before != after:
+                raise DataError(
+                    f"--resume needs the table that the run began with, but its {what} differ: {before} before, "
+                    f"{after} now. Give that table as DATA, or begin a new run."
+                )
+
+    def check_folds(self, dataset: Dataset, arena: Arena) -> None:
+        """Raise DataError unless the same table and settings give the folds that the run began with."""
+        if _made_of(self.settings, dataset, arena) != self.made_of:
+            raise DataError(
+                "the same table and settings give other folds than when the run began: another version of stacktune, "
+                "numpy or scikit-learn is at work, or state.json was changed. Go on with what it began with, or begin "
+                "a new run."
+            )
+
+
+def new_run() -> str:
+    """Return the id of a run: random, so that no other has it, and none can be prepared for it."""
+    return secrets.token_hex(16)
+
+
+def provenance_of(run: str, config: RunConfig, dataset: Dataset, arena: Arena) -> Provenance:
+    """Return what all files of the trials of a run of these settings will bear."""
+    return Provenance(run, _made_of(fixed_settings(config), dataset, arena))
+
+
+def begin_state(
+    made_by: Provenance,
+    folder: Path,
+    config: RunConfig,
+    dataset: Dataset,
+    test: Table | None,
+    families: list[str],
+    size: SizePlan,
+) -> RunState:
+    """Return what a new run begins with. made_by: see `provenance_of`."""
+    return RunState(
+        run=made_by.run,
+        name=folder.name,
+        place=str(Path.cwd()),
+        digest=dataset.digest,
+        n_rows=dataset.table.n_rows,
+        columns=_columns(dataset),
+        classes=tuple(map(str, dataset.task.classes)),
+        test_digest=_digest_of_table(test),
+        settings=fixed_settings(config),
+        made_of=made_by.digest,
+        experiment=config.experiment or dataset.name,
+        model_name=model_name(config, dataset),
+        families=tuple(families),
+        n_folds=config.n_folds,
+        is_large=size.is_large,
+        opening=size.opening,
+    )
+
+
+def write_state(folder: Path, state: RunState) -> None:
+    """Write what `--resume` reads beside the settings; from then on the run can be gone on with."""
+    write_whole(folder / STATE, json.dumps(asdict(state), indent=2) + "\n")
+
+
+def read_state(folder: Path) -> RunState:
+    """Return what a run's folder tells of its beginning; ConfigError where it tells nothing."""
+    if not (folder / STATE).is_file():
+        raise ConfigError(
+            f"there is no run to go on with in {str(folder)!r} (it holds no {STATE}). "
+            "Name the --output folder of a run, or leave --resume out."
+        )
+    try:
+        stored = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        if (stored.get("model_format"), stored.get("state_format")) != (MODEL_FORMAT, STATE_FORMAT):
+            raise ConfigError(
+                f"the run in {str(folder)!r} was begun by another version of stacktune, whose trials this one cannot "
+                "go on from: go on with that version, or begin a new run."
+            )
+        lists = {name: tuple(stored[name]) for name in ("columns", "classes", "families", "opening")}
+        return _checked(RunState(**{**stored, **lists}))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigError(f"{str(folder / STATE)!r} is not what a run wrote: the run cannot be gone on with.") from None
+
+
+def _checked(state: RunState) -> RunState:
+    """Return the state, or raise TypeError where a value is of another kind than a run writes."""
+    texts = (state.run, state.name, state.place, state.digest, state.made_of, state.experiment, state.model_name)
+    lists = (*state.columns, *state.classes, *state.families, *state.opening)
+    is_whole = all(isinstance(value, int) for value in (state.n_rows, state.n_folds)) and all(
+        isinstance(one, str) for one in (*texts, *lists)
+    )
+    if not is_whole or not isinstance(state.settings, dict):
+        raise TypeError
+    return state
+
+
+def fixed_settings(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that may not change on resume, as plain values without passwords."""
+    return {
+        field.name: plain(getattr(config, field.name))
+        for field in fields(RunConfig)
+        if field.name not in FREE and field.name not in FOUND
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a setting as it is kept: a list for names, and text without passwords."""
+    if isinstance(value, tuple):
+        return list(value)
+    return masked_uri(value) if isinstance(value, str) else value
+
+
+def model_name(config: RunConfig, dataset: Dataset) -> str:
+    """Return the registered model's name: what was asked for, else the data's."""
+    return config.register or re.sub(r"[^\w.-]+", "-", dataset.name) or "leader"
+
+
+def _columns(dataset: Dataset) -> tuple[str, ...]:
+    return tuple(map(str, dataset.schema.column_names))
+
+
+def _listed(columns: tuple[str, ...], but: tuple[str, ...]) -> list[str]:
+    return [name for name in columns if name not in but]
+
+
+def _made_of(settings: Mapping[str, Any], dataset: Dataset, arena: Arena) -> str:
+    folds = _digest_of_arrays(arena.folds.assignment, arena.folds.blocks)
+    return digest_of([dict(settings), dataset.digest, folds, arena.metric.name, MODEL_FORMAT])
+
+
+def _digest_of_table(table: Table | None) -> str | None:
+    return None if table is None else _digest_of_arrays(table.features, table.target, table.weight)
+
+
+def _digest_of_arrays(*arrays: np.ndarray | None) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        if array is not None:
+            digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()

@@ -1,0 +1,67 @@
+"""Which run made what lies on a disk, and of what, so that nothing of another run is taken for its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stacktune.data.folders import digest_of_folder, make_anew, remove
+from stacktune.trials.trial import Trial
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The run that made something, and what it was made of.
+
+    run: a random id, which no other run has. digest: of the rows, target, weights, folds and settings.
+    """
+
+    run: str = ""
+    digest: str = ""
+
+    def of(self, trial: Trial) -> str:
+        """Return the digest of this run's `trial`, as far as it decides what comes out."""
+        asked = [trial.trial_id, trial.family, dict(trial.config), trial.scheduler, trial.bank, trial.rows_share]
+        return digest_of([self.run, self.digest, *asked])
+
+
+NO_RUN = Provenance()
+
+
+def digest_of(said: Any) -> str:
+    """Return the digest of what goes through JSON, whatever the order of keys."""
+    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def is_same(said: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two configurations are the same after a way through JSON."""
+    return digest_of(dict(said)) == digest_of(dict(other))
+
+
+def keep_state(states: Path, name: str, save: Callable[[Path], None], made_by: Provenance) -> Path:
+    """Let `save` write a member's state; return its folder, whose name ends with the digest of what is in it."""
+    aside = make_anew(states / f".{name}-{os.getpid()}")
+    save(aside)
+    kept = states / f"{name}-{_digest_of_state(aside, made_by)}"
+    if not is_state(kept, made_by):
+        remove(kept)
+        with suppress(OSError):  # another process of the same trial was first
+            aside.rename(kept)
+    remove(aside)
+    return kept
+
+
+def is_state(folder: Path, made_by: Provenance) -> bool:
+    """Whether a folder holds, whole, a member's state that `keep_state` of this run wrote."""
+    found = _digest_of_state(folder, made_by)
+    return found is not None and folder.name.endswith(f"-{found}")
+
+
+def _digest_of_state(folder: Path, made_by: Provenance) -> str | None:
+    return digest_of_folder(folder, f"{made_by.run}/{made_by.digest}")
