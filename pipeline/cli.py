@@ -260,8 +260,9 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
         from stacktune.mirror import brought_here
         from stacktune.resume import resume_config
 
-        config, past = resume_config(brought_here(resume, flags.get("output")), flags)
-        started_at -= past.elapsed_s
+        folder, waited_s = brought_here(resume, flags.get("output"), _say)
+        config, past = resume_config(folder, flags)
+        started_at += waited_s - past.elapsed_s
     use_cores(None if config.address or os.environ.get("RAY_ADDRESS") else config.n_cpus)
     console = Console()
     is_live = console.is_terminal and not console.is_dumb_terminal

@@ -11,7 +11,6 @@ from stacktune.closing import conclude, rehearsing
 from stacktune.config import RunConfig
 from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.data.folds import fold_notes, make_folds
-from stacktune.data.storage import check_storage
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError, SearchError
 from stacktune.families.base import Extent
@@ -20,6 +19,7 @@ from stacktune.first import FirstModel, first_trial
 from stacktune.metrics import check_domain, get_metric
 from stacktune.mirror import mirrored
 from stacktune.pace import Clock, Pace
+from stacktune.place import Place, claimed_place
 from stacktune.report.outputs import RunSummary, make_folder, output_folder
 from stacktune.report.screen import Screen, Snapshot
 from stacktune.resume import JOURNAL, SPOOL, TRIALS, Past, write_config
@@ -67,7 +67,9 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
     folder = past.folder if past else output_folder(config)
     store = store_for(config.tracking_uri, folder)
     config = _checked(config, store)
-    with ray_session(config, clock) as ray:
+    run_id, name = (past.state.run, past.state.name) if past else (new_run(), folder.name)
+    place_of_copy = claimed_place(config.storage, name, folder, run_id, screen.say)
+    with place_of_copy as place, ray_session(config, clock := _later(clock, place)) as ray:
         screen.update(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
         dataset, test = load_dataset(config)
         families = _serving(families, dataset)
@@ -76,7 +78,7 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         size = _size(past, dataset, ray.known_size(), config)
         folded = replace(config, n_folds=config.n_folds or size.n_folds)
         arena = _arena(folded, dataset, test)
-        made_by = _made_by(past, folded, dataset, arena)
+        made_by = _made_by(past, run_id, folded, dataset, arena)
         folder = past.folder if past else make_folder(folder, config)
         with claimed(folder, ray, clock, past, screen) as journal:
             first = _first_model(config, _fitted_to_size(config, families, size)[1], arena, folder, past, made_by)
@@ -94,10 +96,10 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
             shared = share(arena) if cluster else None
             dataset = dataset.without_features()
             arena = replace(arena, table=dataset.table)
-            with mirrored(folder, config.storage, screen.say):
+            with mirrored(folder, place, screen.say):
                 write_config(folder, config)
                 if not past:
-                    write_state(folder, begin_state(made_by, folder, config, dataset, test, families, size))
+                    write_state(folder, begin_state(made_by, name, config, dataset, test, families, size))
                 journal.began(made_by.run)
                 claim_spool(folder / SPOOL, made_by.run)
                 with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
@@ -111,18 +113,21 @@ def _checked(config: RunConfig, store: Store) -> RunConfig:
     """Return the settings with the store's absolute address; ConfigError for places where nothing can be kept."""
     if not config.tracking_optional:
         check_store(store.uri)
-    if config.storage:
-        check_storage(config.storage)
     if config.register:
         check_model_name(config.register)
     return replace(config, tracking_uri=store.uri) if config.tracking_uri else config
 
 
-def _made_by(past: Past | None, config: RunConfig, dataset: Dataset, arena: Arena) -> Provenance:
+def _later(clock: Clock, place: Place | None) -> Clock:
+    """Return the clock without what it was waited for the place of the copy."""
+    return replace(clock, started_at=clock.started_at + (place.waited_s if place else 0.0))
+
+
+def _made_by(past: Past | None, run_id: str, config: RunConfig, dataset: Dataset, arena: Arena) -> Provenance:
     if past:
         past.state.check_folds(dataset, arena)
         return past.state.made_by
-    return provenance_of(new_run(), config, dataset, arena)
+    return provenance_of(run_id, config, dataset, arena)
 
 
 def _size(past: Past | None, dataset: Dataset, cluster: ClusterSize, config: RunConfig) -> SizePlan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,16 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stacktune.data.files import first_line
-from stacktune.data.storage import (
-    exists,
-    fetch_file,
-    fetch_folder,
-    folders_in,
-    join,
-    publish_file,
-    publish_folder,
-)
+from stacktune.data.folders import make_anew, remove
+from stacktune.data.lease import wait_until_free
+from stacktune.data.storage import exists, fetch_file, fetch_folder, folders_in, join, publish_file, publish_folder
 from stacktune.errors import ConfigError
+from stacktune.place import Place, reading
 from stacktune.report.outputs import DEFAULT_PARENT
 from stacktune.resume import CONFIG, JOURNAL, SPOOL, TRIALS
 from stacktune.state import STATE
@@ -36,12 +30,19 @@ LEADER = "leader"
 class Mirror(threading.Thread):
     """Copies what is new in `folder` to `uri` every ten seconds, until `close`.
 
-    A store that is away is tried again each time; `on_notice` hears of it once.
+    A store that is away is tried again each time; `on_notice` hears of it once. may_write: whether the place is still
+    this process's.
     """
 
-    def __init__(self, folder: Path, uri: str, on_notice: Callable[[str], None]):
+    def __init__(
+        self,
+        folder: Path,
+        uri: str,
+        on_notice: Callable[[str], None],
+        may_write: Callable[[], bool] = lambda: True,
+    ):
         super().__init__(name="stacktune-mirror", daemon=True)
-        self._folder, self._uri, self._on_notice = folder, uri, on_notice
+        self._folder, self._uri, self._on_notice, self._may_write = folder, uri, on_notice, may_write
         self._copied: dict[str, tuple[int, int]] = {}
         self._is_closing = threading.Event()
         self._is_away = False
@@ -77,13 +78,19 @@ class Mirror(threading.Thread):
             list(pool.map(self._copy_folder, [*trials, self._folder / LEADER]))  # raises what one of them raised
         for name in FILES:
             stamp = _stamp(self._folder / name)
-            if stamp is not None and self._copied.get(name) != stamp:
+            if stamp is not None and self._copied.get(name) != stamp and self._is_held():
                 publish_file(self._folder / name, join(self._uri, name))
                 self._copied[name] = stamp
 
+    def _is_held(self) -> bool:
+        """Return whether this process may write; OSError where that is not sure."""
+        if not self._may_write():
+            raise OSError("another process may write the copy by now")
+        return True
+
     def _copy_folder(self, folder: Path) -> None:
         name, stamp = folder.relative_to(self._folder).as_posix(), _stamp(folder)
-        if stamp is None or self._copied.get(name) == stamp:
+        if stamp is None or self._copied.get(name) == stamp or not self._is_held():
             return
         try:
             publish_folder(folder, join(self._uri, name))
@@ -104,34 +111,39 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 @contextmanager
-def mirrored(folder: Path, uri: str | None, on_notice: Callable[[str], None]) -> Iterator[None]:
-    """Keep a copy of `folder` below `uri`, if there is one, while the block runs, and complete it at the end."""
-    if uri is None:
+def mirrored(folder: Path, place: Place | None, on_notice: Callable[[str], None]) -> Iterator[None]:
+    """Keep a copy of `folder` at a place, if there is one, while the block runs, and complete it at the end."""
+    if place is None:
         yield
         return
-    place = join(uri, folder.name)
-    mirror = Mirror(folder, place, on_notice)
+    place.lease.confirm()
+    mirror = Mirror(folder, place.uri, on_notice, place.lease.may_write)
     mirror.start()
     try:
         yield
     finally:
         if mirror.close():
-            on_notice(f"a copy of the run is at {without_secrets(place)}")
+            on_notice(f"a copy of the run is at {without_secrets(place.uri)}")
 
 
-def brought_here(resume: str, output: str | None) -> Path:
-    """Return the folder of the run to go on with: of one that a URI names, a copy in `output` or below the usual one.
+def brought_here(resume: str, output: str | None, say: Callable[[str], None]) -> tuple[Path, float]:
+    """Return the folder of the run to go on with, and the seconds that it was waited for whoever was at work on it.
+
+    Of a run that a URI names, the folder is a copy in `output` or below the usual one.
 
     Raises:
-        ConfigError: see `fetch_run`.
+        ConfigError: see `fetch_run`; or somebody is at work on it.
     """
     if "://" not in resume:
-        return Path(resume)
+        return Path(resume), 0.0
     keep_secret(resume)
     name = resume.partition("?")[0].rstrip("/").rpartition("/")[2]
     folder = Path(output) if output else Path(DEFAULT_PARENT) / name
+    _refuse_existing(resume, folder)
+    with reading(resume):
+        waited_s = wait_until_free(resume, say)
     fetch_run(resume, folder)
-    return folder
+    return folder, waited_s
 
 
 def fetch_run(uri: str, folder: Path) -> None:
@@ -140,24 +152,30 @@ def fetch_run(uri: str, folder: Path) -> None:
     Raises:
         ConfigError: there is no run at `uri`, it cannot be read, or `folder` is there.
     """
+    _refuse_existing(uri, folder)
+    arriving = make_anew(folder.with_name(f".{folder.name}.arriving"))
+    (arriving / TRIALS).mkdir()
+    try:
+        with reading(uri):
+            _fetch_into(uri, arriving)
+            arriving.rename(folder)
+    finally:
+        remove(arriving)
+
+
+def _refuse_existing(uri: str, folder: Path) -> None:
     if folder.exists():
         raise ConfigError(
             f"{str(folder)!r} is there already: resume it, or give another --output for {without_secrets(uri)!r}."
         )
-    arriving = folder.with_name(f".{folder.name}.arriving")
-    shutil.rmtree(arriving, ignore_errors=True)
-    (arriving / TRIALS).mkdir(parents=True)
-    try:
-        if not fetch_file(join(uri, STATE), arriving / STATE):
-            raise ConfigError(f"there is no run to go on with at {without_secrets(uri)!r} (it holds no {STATE}).")
-        for name in FILES:
-            fetch_file(join(uri, name), arriving / name)
-        folders = [(TRIALS, name) for name in folders_in(join(uri, TRIALS))]
-        folders += [(LEADER,)] * exists(join(uri, LEADER))
-        with ThreadPoolExecutor(N_AT_ONCE) as pool:
-            list(pool.map(lambda names: fetch_folder(join(uri, *names), arriving.joinpath(*names)), folders))
-        arriving.rename(folder)
-    except OSError as error:
-        raise ConfigError(f"the run at {without_secrets(uri)!r} cannot be read: {first_line(error)}.") from None
-    finally:
-        shutil.rmtree(arriving, ignore_errors=True)
+
+
+def _fetch_into(uri: str, arriving: Path) -> None:
+    if not fetch_file(join(uri, STATE), arriving / STATE):
+        raise ConfigError(f"there is no run to go on with at {without_secrets(uri)!r} (it holds no {STATE}).")
+    for name in FILES:
+        fetch_file(join(uri, name), arriving / name)
+    folders = [(TRIALS, name) for name in folders_in(join(uri, TRIALS))]
+    folders += [(LEADER,)] * exists(join(uri, LEADER))
+    with ThreadPoolExecutor(N_AT_ONCE) as pool:
+        list(pool.map(lambda names: fetch_folder(join(uri, *names), arriving.joinpath(*names)), folders))

@@ -115,17 +115,17 @@ def provenance_of(run: str, config: RunConfig, dataset: Dataset, arena: Arena) -
 
 def begin_state(
     made_by: Provenance,
-    folder: Path,
+    name: str,
     config: RunConfig,
     dataset: Dataset,
     test: Table | None,
     families: list[str],
     size: SizePlan,
 ) -> RunState:
-    """Return what a new run begins with. made_by: see `provenance_of`."""
+    """Return what a new run begins with. made_by: see `provenance_of`. name: of its folder and its copy."""
     return RunState(
         run=made_by.run,
-        name=folder.name,
+        name=name,
         place=str(Path.cwd()),
         digest=dataset.digest,
         n_rows=dataset.table.n_rows,

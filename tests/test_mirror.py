@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -20,8 +21,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 from whole_runs import STACKTUNE, mixed_table, stacktune
 
+from stacktune.data import lease as lease_room
+from stacktune.data.lease import LEASE, Held, write_held
+from stacktune.data.storage import join, names_in, publish_file
 from stacktune.errors import ConfigError
-from stacktune.mirror import Mirror, fetch_run
+from stacktune.mirror import Mirror, brought_here, fetch_run
+from stacktune.place import claimed_place
 from stacktune.resume import JOURNAL, TRIALS
 from stacktune.state import STATE
 
@@ -80,7 +85,7 @@ def folder(tmp_path) -> Path:
         (folder / TRIALS / f"linear-{number:04}" / "fold0").mkdir(parents=True)
         (folder / TRIALS / f"linear-{number:04}" / "fold0" / "model.npz").write_bytes(bytes([number]) * 70_000)
     (folder / TRIALS / ".unfinished").mkdir()
-    (folder / STATE).write_text("{}")
+    (folder / STATE).write_text('{"run": "ours"}')
     (folder / JOURNAL).write_text("one\n")
     return folder
 
@@ -138,6 +143,121 @@ def test_no_run_and_a_folder_that_is_there_are_refused(store, folder):
     assert not folder.with_name("new").exists()
     with pytest.raises(ConfigError, match="is there already: resume it"):
         fetch_run(uri_of(store, "none"), folder)
+
+
+@pytest.fixture(params=["s3", "file", "path"])
+def storage(request, store, tmp_path) -> str:
+    """Each kind of place below which copies are kept."""
+    place = tmp_path / "shared disk"
+    return {"s3": uri_of(store), "file": place.as_uri(), "path": str(place)}[request.param]
+
+
+def deaf(text: str) -> None: ...
+
+
+def claim(storage: str, folder: Path, run: str) -> None:
+    """Keep a whole copy of the folder for a run."""
+    with claimed_place(storage, "run", folder, run, deaf) as place:
+        assert Mirror(folder, place.uri, deaf, place.lease.may_write).close()
+
+
+def test_the_copy_of_another_run_is_refused_and_left_as_it_is(storage, folder, tmp_path):
+    """It was overwritten, and trials of both were mixed."""
+    claim(storage, folder, "ours")
+    other = shutil.copytree(folder, tmp_path / "other" / "run")
+    (other / JOURNAL).write_text("of another\n")
+    with pytest.raises(ConfigError, match=r"holds the copy of another run, or other files: give another --output"):
+        claim(storage, other, "another")
+    fetch_run(join(storage, "run"), tmp_path / "back")
+    assert files_of(tmp_path / "back") == files_of(folder)
+
+
+def test_the_same_run_goes_on_with_its_copy(storage, folder, tmp_path):
+    claim(storage, folder, "ours")
+    with (folder / JOURNAL).open("a") as journal:
+        journal.write("two\n")
+    claim(storage, folder, "ours")
+    fetch_run(join(storage, "run"), tmp_path / "back")
+    assert files_of(tmp_path / "back") == files_of(folder)
+
+
+def test_a_copy_with_what_the_folder_lacks_is_not_overwritten(storage, folder):
+    """The machine was taken for lost, the run went on elsewhere, and the machine came back."""
+    with (folder / JOURNAL).open("a") as journal:
+        journal.write("two\n")
+    claim(storage, folder, "ours")
+    (folder / JOURNAL).write_text("one\nbeg")
+    with pytest.raises(ConfigError, match=r"the run went on elsewhere, and its copy at .* has trials that .* lacks"):
+        claim(storage, folder, "ours")
+
+
+def test_other_files_at_the_place_are_refused(storage, folder):
+    publish_file(folder / STATE, join(storage, "run", "notes.txt"))
+    with pytest.raises(ConfigError, match="holds the copy of another run, or other files"):
+        claim(storage, folder, "ours")
+
+
+@pytest.mark.parametrize("is_started", [False, True])
+def test_a_run_that_leaves_no_folder_leaves_no_copy(storage, folder, tmp_path, is_started):
+    with claimed_place(storage, "run", folder if is_started else tmp_path / "none", "ours", deaf) as place:
+        if is_started:
+            assert Mirror(folder, place.uri, deaf).close()
+            shutil.rmtree(folder)
+    assert names_in(join(storage, "run")) == []
+    with claimed_place(storage, "run", tmp_path, "another", deaf):
+        pass
+
+
+def test_two_at_once_on_one_copy_are_refused_by_name(storage, folder, tmp_path):
+    """Of a run at work, and of a copy of its folder, and of the copy itself."""
+    with claimed_place(storage, "run", folder, "ours", deaf) as place:
+        assert Mirror(folder, place.uri, deaf).close()
+        with pytest.raises(ConfigError, match=rf"a run is at work on .*: process {os.getpid()} on "):
+            claim(storage, folder, "ours")
+        if "://" in storage:
+            with pytest.raises(ConfigError, match=rf"a run is at work on .*: process {os.getpid()} on "):
+                brought_here(join(storage, "run"), str(tmp_path / "back"), deaf)
+            assert not (tmp_path / "back").exists()
+    claim(storage, folder, "ours")
+
+
+def test_a_run_at_work_on_another_machine_is_refused_once_it_gives_a_sign_of_life(storage, folder, monkeypatch):
+    monkeypatch.setattr(lease_room, "this_process", lambda: {"host": "elsewhere", "pid": 7, "boot": "b"})
+    monkeypatch.setattr(lease_room, "RENEW_S", 0.05)
+    monkeypatch.setattr(lease_room, "MIN_WATCHED", 10_000.0)
+    with (
+        claimed_place(storage, "run", folder, "ours", deaf),
+        pytest.raises(ConfigError, match=r"a run is at work on .*: process 7 on elsewhere\. Wait for it"),
+    ):
+        claim(storage, folder, "ours")
+
+
+def test_a_run_whose_machine_is_dead_is_brought_here_after_a_watch_that_is_said(store, folder, tmp_path):
+    place, said = uri_of(store, "run"), []
+    claim(uri_of(store), folder, "ours")
+    write_held(place, Held("ours", "b", {"host": "lost", "pid": 7, "boot": "b"}, renew_s=0.05))
+    back, waited_s = brought_here(place, str(tmp_path / "back"), said.append)
+    assert files_of(back) == files_of(folder)
+    assert waited_s >= 3.5 * 0.05
+    assert [one[:26] for one in said] == ["process 7 on lost was at w"]
+    with claimed_place(uri_of(store), "run", back, "ours", deaf) as held:
+        assert held.waited_s == 0
+
+
+def test_a_lease_is_of_the_place_and_not_of_the_run(store, folder, tmp_path):
+    claim(uri_of(store), folder, "ours")
+    fetch_run(uri_of(store, "run"), tmp_path / "back")
+    assert LEASE not in files_of(tmp_path / "back")
+
+
+def test_a_mirror_whose_lease_is_lost_writes_nothing_more(store, folder):
+    said: list[str] = []
+    mirror = Mirror(folder, uri_of(store, "run"), said.append, lambda: False)
+    assert not mirror.close()
+    assert not [one for one in store.asked if one.startswith(f"PUT /{BUCKET}/run")]
+    assert said == [
+        "the storage cannot be written (another process may write the copy by now). The run goes on; it is tried again."
+    ]
 
 
 def lose_machine(command: psutil.Process) -> None:

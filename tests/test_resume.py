@@ -358,7 +358,7 @@ def state_of(folder: Path, **changes: object) -> tuple[RunState, Dataset, Table,
     arena = Arena(dataset.table, dataset.task, folds, get_metric(config.metric, dataset.task.kind), config.seed)
     size = SizePlan(3, False)
     made_by = provenance_of("a-run", config, dataset, arena)
-    return begin_state(made_by, folder, config, dataset, rows, ["linear"], size), dataset, rows, arena
+    return begin_state(made_by, "run", config, dataset, rows, ["linear"], size), dataset, rows, arena
 
 
 def test_content_is_compared_of_training_and_of_test_rows(tmp_path):
