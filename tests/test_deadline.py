@@ -1,4 +1,7 @@
-"""The budget is kept by runs whose trials hang and whose searcher is slow."""
+"""The budget is kept by runs whose trials hang and whose searcher is slow.
+
+How late a run may be is told in starts of a bare Ray, as this machine makes them beside whatever else it does.
+"""
 
 from __future__ import annotations
 
@@ -81,6 +84,22 @@ def copy(tmp_path_factory) -> Path:
     return folder
 
 
+BARE_RAY = """
+from stacktune.search.cluster import start_ray, stop_ray
+start_ray(None, 2, 0)
+stop_ray()
+"""
+
+
+@pytest.fixture(scope="module")
+def ray_start_s(copy) -> float:
+    """The seconds that a process takes which starts and ends Ray, and nothing else."""
+    started = time.monotonic()
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    subprocess.run([sys.executable, "-c", BARE_RAY], cwd=copy, env=environment, check=True, capture_output=True)
+    return time.monotonic() - started
+
+
 def run(copy: Path, *words: object, program: tuple[str, ...] = ("-m", "stacktune")) -> tuple[float, str, str, int]:
     """Return the seconds that it took, what it said and its status."""
     started = time.monotonic()
@@ -90,33 +109,57 @@ def run(copy: Path, *words: object, program: tuple[str, ...] = ("-m", "stacktune
     return time.monotonic() - started, ended.stdout, ended.stderr, ended.returncode
 
 
-def test_trials_that_hang_cost_their_cores_and_no_second_more(copy):
+def test_trials_that_hang_cost_their_cores_and_no_second_more(copy, ray_start_s):
     took_s, said, errors, status = run(copy, "--families", "sleeper,linear", "--time-budget", 12, "--output", "one")
     assert (status, errors) == (0, ""), said
-    assert took_s < 12 * 1.1 + 3
+    assert took_s < 12 + ray_start_s
     facts = json.loads((copy / "one" / "run.json").read_text())
     assert facts["n_completed"] > 0
 
 
-def test_trials_that_take_more_threads_than_they_may_slow_the_run_and_cost_no_second_more(copy):
+def test_trials_that_take_more_threads_than_they_may_slow_the_run_and_cost_no_second_more(copy, ray_start_s):
     took_s, said, errors, status = run(copy, "--families", "greedy,lightgbm", "--time-budget", 15, "--output", "four")
     assert (status, errors) == (0, ""), said
-    assert took_s < 15 * 1.1 + 3
+    assert took_s < 15 + ray_start_s
     facts = json.loads((copy / "four" / "run.json").read_text())
     assert facts["n_completed"] > 0
 
 
-def test_where_every_trial_hangs_the_run_says_so_and_ends(copy):
+def test_where_every_trial_hangs_the_run_says_so_and_ends(copy, ray_start_s):
     words = ["--families", "sleeper", "--time-budget", 8, "--output", "two"]
     took_s, _, errors, status = run(copy, *words, program=("-c", IMPATIENT))
     assert status == 2
     assert "no trial could be completed in the time given" in errors
-    assert took_s < 40
+    assert took_s < 8 + 5 + 4 * ray_start_s
     assert not (copy / "two").exists()
 
 
-def test_a_searcher_that_takes_ten_seconds_costs_trials_and_not_the_budget(copy):
+def test_a_searcher_that_takes_ten_seconds_costs_trials_and_not_the_budget(copy, ray_start_s):
     words = ["--families", "linear", "--time-budget", 20, "--output", "three"]
     took_s, said, errors, status = run(copy, *words, program=("-c", SLOW_SEARCHER))
     assert (status, errors) == (0, ""), said
-    assert took_s < 20 * 1.1 + 2
+    assert took_s < 20 + ray_start_s
+
+
+# Ray comes up long after the budget is over, as on a machine that has no core to spare for it.
+LATE_RAY = """
+import time
+from stacktune import session
+start = session.start_ray
+session.start_ray = lambda *asked: time.sleep(20) or start(*asked)
+from stacktune.cli import main
+main()
+"""
+
+
+def test_where_ray_is_not_up_in_time_the_first_model_leads(copy, ray_start_s):
+    """Beside other work six of six runs of 15 to 20 s ended without a model, after 17 to 45 s."""
+    words = ["--time-budget", 10, "--test-size", 0.2, "--output", "five"]
+    took_s, said, errors, status = run(copy, *words, program=("-c", LATE_RAY))
+    assert (status, errors) == (0, ""), said
+    assert "Ray was not up in time to search" in said
+    facts = json.loads((copy / "five" / "run.json").read_text())
+    assert (facts["n_completed"], facts["leader"]) == (1, "linear-0000")
+    assert facts["registered_version"] is not None
+    assert facts["test_score"] > 0.9
+    assert took_s < 10 + ray_start_s

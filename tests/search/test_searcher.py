@@ -127,6 +127,13 @@ def test_nothing_is_asked_after_the_deadline():
     assert desk.ask() == Searcher.FINISHED
 
 
+def test_a_search_that_must_end_sooner_than_planned_asks_no_more():
+    desk = Desk(plan_of(["linear"], None, 60.0))
+    desk.answer(desk.ask(), 0.5)
+    desk.log.deadline = time.monotonic()
+    assert desk.ask() == Searcher.FINISHED
+
+
 def test_a_family_that_always_fails_is_set_aside():
     desk = Desk(plan_of(["lightgbm", "linear"], max_trials=None, search_s=60.0))
     asked = Counter()
