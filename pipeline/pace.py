@@ -31,8 +31,8 @@ KEEPING_TOP_TRIALS_S, EVERY_MODEL_FROM_S = 1.6, 120.0
 MIN_STACKING_S = 1.0
 # However short the budget, the search gets at least the rest.
 MAX_RESERVED_SHARE = 0.5
-# Whoever has less of a core than this has company, which will be there at the end as well; on an idle machine the rest
-# of it goes to this process, and to waiting for the disk.
+# Whoever has less of a core than this has company, which will be there at the end as well: on an idle machine the rest
+# goes to Ray's own processes, and to waiting for the disk.
 USUAL_CORE_SHARE, MIN_CORE_SHARE = 0.8, 0.1
 # Trials of so many seconds, waiting included, tell what share they get.
 ENOUGH_TRIAL_S = 1.0
@@ -76,13 +76,16 @@ class Pace:
         """How many seconds what usually takes one takes now."""
         return self.slowness / self.core_share
 
-    def see(self, trials: Iterable[tuple[float, float]]) -> None:
-        """Learn from trials' (processor seconds, seconds), once they are enough to tell."""
+    def see(self, trials: Iterable[tuple[float, float]], left_share: float = 1.0) -> None:
+        """Learn from trials' (processor seconds, seconds), once they are enough to tell.
+
+        left_share: of a core, what this process leaves to each trial.
+        """
         cpu_s = fit_s = 0.0
         for one_cpu_s, one_fit_s in trials:
             cpu_s, fit_s = cpu_s + one_cpu_s, fit_s + one_fit_s
         if fit_s >= ENOUGH_TRIAL_S:
-            self.core_share = core_share(cpu_s, fit_s)
+            self.core_share = core_share(cpu_s, fit_s * left_share)
 
     def see_rehearsal(self, took_s: float, cpu_s: float) -> None:
         """Learn from a rehearsal of the end, which is the same kind of work."""

@@ -21,8 +21,11 @@ from stacktune.stop import Stopped, StopRequest
 from stacktune.trials.result import COMPLETED, TrialResult
 
 LOOK_EVERY_S = 0.25
+# Usual seconds (see pace.py) before its end.
 IMPORTS_BEFORE_END_S = 8.0
 DROP_EVERY_S = 10.0
+# Of a core, trials are taken to have been left this share at least, whatever this process took.
+MIN_LEFT_SHARE = 0.3
 
 
 def watch(
@@ -36,24 +39,43 @@ def watch(
         Stopped, SearchError: it ended before its time, and nothing is there to make a leader of.
     """
     chores: list[Future] = []
-    imported, dropped_at = False, time.monotonic()
+    started = dropped_at = time.monotonic()
+    cpu_started_s, imported = time.process_time(), set()
+    imports = ThreadPoolExecutor(1, "imports")
     with ThreadPoolExecutor(1, "chores") as background:
         while not (why_over := _why_over(session, search, stop)):
             session.screen.update(snapshot(session, search.log, plan.families, "searching"))
             session.journal.beat()
             _raise_what_failed(begun)
-            session.pace.see(search.log.core_seconds([name for name in plan.families if not plan.gpu_share(name)]))
-            search.end_by(session.search_ends_at())
-            if not imported and search.log.deadline - time.monotonic() < IMPORTS_BEFORE_END_S * session.pace.usual_s:
-                imported = True
-                chores.append(background.submit(_import_libraries, search.log.results()))
-            if time.monotonic() - dropped_at > DROP_EVERY_S:
-                dropped_at = time.monotonic()
+            now = time.monotonic()
+            _see_pace(session, search, plan, now - started, time.process_time() - cpu_started_s)
+            if search.log.deadline - now < IMPORTS_BEFORE_END_S * session.pace.usual_s:
+                _import_libraries(search.log.results(), imported, imports)
+            if now - dropped_at > DROP_EVERY_S:
+                dropped_at = now
                 chores.append(background.submit(_drop_losers, session, search.log.results()))
         chores.append(background.submit(_drop_losers, session, search.log.results()))
         for chore in chores:
             chore.result()
+    # A library that takes long is waited for only by who needs it.
+    imports.shutdown(wait=False, cancel_futures=True)
     return why_over
+
+
+def _see_pace(session: Session, search: Search, plan: SearchPlan, took_s: float, cpu_s: float) -> None:
+    """Learn from the trials how fast they are here, and end the search by that.
+
+    took_s, cpu_s: what the search, and this process meanwhile, have taken.
+    """
+    left_share = left_to_trials(plan.n_slots * plan.n_threads, took_s, cpu_s) if plan.is_local else 1.0
+    on_cores = [name for name in plan.families if not plan.gpu_share(name)]
+    session.pace.see(search.log.core_seconds(on_cores), left_share)
+    search.end_by(session.search_ends_at())
+
+
+def left_to_trials(n_cores: int, took_s: float, cpu_s: float) -> float:
+    """Return what share of `n_cores` this process left to trials, of which it took `cpu_s` in `took_s`."""
+    return 1.0 if took_s <= 0 else max(MIN_LEFT_SHARE, 1 - cpu_s / (n_cores * took_s))
 
 
 def _raise_what_failed(begun: Sequence[Future[None]]) -> None:
@@ -99,11 +121,12 @@ def _models_said(search: Search) -> str | None:
     return f"the leader is made of the {n_completed} trial{'s' if n_completed > 1 else ''} completed by now"
 
 
-def _import_libraries(results: Sequence[TrialResult]) -> None:
+def _import_libraries(results: Sequence[TrialResult], imported: set[str], thread: ThreadPoolExecutor) -> None:
     """Load a model of each family that the leader may be made of: so its library is imported before time is short."""
-    completed = {result.family: result for result in results if has_models(result)}
-    for family, result in completed.items():
-        get_family(family).load(Path(result.folder) / "fold0")
+    for result in results:
+        if has_models(result) and result.family not in imported:
+            imported.add(result.family)
+            thread.submit(get_family(result.family).load, Path(result.folder) / "fold0")
 
 
 def snapshot(session: Session, log: SearchLog, families: Sequence[str], phase: str) -> Snapshot:

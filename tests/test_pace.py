@@ -10,6 +10,7 @@ import pytest
 
 from stacktune import pace as module
 from stacktune.pace import Clock, Pace, core_share, reserved_s
+from stacktune.watch import left_to_trials
 
 PACKAGE = Path(module.__file__).parent
 USUAL_START_S = 2.0
@@ -57,6 +58,10 @@ def test_trials_tell_the_share_of_a_core_that_is_to_be_had_now():
     assert pace.core_share == 1.0
     pace.see([(2.0, 10.0), (2.0, 10.0)])
     assert pace.core_share == pytest.approx(0.2 / module.USUAL_CORE_SHARE)
+    # What this process itself had of the cores is none of others' doing.
+    assert left_to_trials(2, 10.0, 8.0) == pytest.approx(0.6)
+    pace.see([(5.0, 10.0)], left_share=0.6)
+    assert pace.core_share == 1.0
     pace.see([(0.0, 10.0)])
     assert pace.core_share == module.MIN_CORE_SHARE
     assert core_share(1.0, 0.0) == 1.0
