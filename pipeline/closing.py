@@ -18,6 +18,7 @@ from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
+from stacktune.pace import REHEARSAL_S
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.text import as_typed
 from stacktune.resume import CONFIG
@@ -35,6 +36,8 @@ KEEPING_S, ENDING_S = 0.9, 1.0
 # Where the end is rehearsed; removed at once. It takes two seconds of a core, which a short budget needs for its first
 # model; a search that has none by then is tried all the same.
 REHEARSAL, MAX_WAIT_FOR_MODEL_S = ".rehearsal", 15.0
+# It is begun only where so many times what it takes is left, lest it delays the end.
+REHEARSAL_SHARE = 2.0
 # How long a store that is away is waited for at the end.
 LEAST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 20.0
 
@@ -65,6 +68,8 @@ def _rehearse(session: Session, is_over: threading.Event, after_models: int) -> 
     while session.journal.n_models < after_models and time.monotonic() < waits_until:
         if is_over.wait(0.1):
             return
+    if session.search_ends_at(after_models) < time.monotonic() + REHEARSAL_SHARE * REHEARSAL_S * session.pace.usual_s:
+        return  # the end itself will tell
     scratch, sample, example = session.folder / REHEARSAL, session.dataset.sample, session.dataset.example
     remove(scratch)  # of a session that was cut off
     began_at, cpu_began_s = time.monotonic(), time.thread_time()
@@ -87,7 +92,9 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     remove(session.scratch)  # of a session that was cut off
     leader = build_leader(board, results, session.dataset, session.arena.metric, leader_folder)
     session.show("registering")
+    began_at = time.monotonic()
     record = _register(session, leader, leader_folder)
+    registering_s = time.monotonic() - began_at
     if session.test is not None:
         session.show("testing")
         board = score_rows(board, results, session.test, partial(_testing_left_s, session))
@@ -95,7 +102,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     alias_said(record, session.screen.say)
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
-    _keep_top_trials(session, results, board)
+    _keep_top_trials(session, results, board, registering_s)
     shutil.rmtree(session.scratch)
     return _summarise(session, results, board, record)
 
@@ -136,11 +143,16 @@ def _evidence(session: Session, board: Leaderboard) -> Evidence:
     return Evidence.of(session.dataset, session.arena.folds, board)
 
 
-def _keep_top_trials(session: Session, results: Sequence[TrialResult], board: Leaderboard) -> None:
-    """Log the models of the best trials with their runs, as far as time allows."""
+def _keep_top_trials(
+    session: Session, results: Sequence[TrialResult], board: Leaderboard, registering_s: float
+) -> None:
+    """Log the models of the best trials with their runs, as far as time allows.
+
+    registering_s: what that took for the leader, which is the same work.
+    """
     example = session.dataset.example
     trials = [row for row in board.rows if row.kind == TRIAL and row.status == COMPLETED and row.is_scored]
-    keeping_s, ending_s = KEEPING_S * session.pace.usual_s, ENDING_S * session.pace.usual_s
+    keeping_s, ending_s = max(KEEPING_S * session.pace.usual_s, registering_s), ENDING_S * session.pace.usual_s
     for row in trials[:N_TOP_TRIALS]:
         if session.clock.left_s() < ending_s + keeping_s:
             return

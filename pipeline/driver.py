@@ -221,7 +221,7 @@ def _search(
         cluster,
         config.seed,
         config.max_trials,
-        None if config.reproducible else max(MIN_SEARCH_S, session.search_ends_at() - now),
+        None if config.reproducible else max(MIN_SEARCH_S, session.search_ends_at(cluster.n_cpus) - now),
         now,
         size,
         config.max_failures,

@@ -71,9 +71,9 @@ class Session:
         self.journal.beat()
         self.screen.begin(phase)
 
-    def search_ends_at(self) -> float:
+    def search_ends_at(self, n_trials: int) -> float:
         """Return when searching must end, by what is known of the machine now; see `search_ends_at`."""
-        return search_ends_at(self.clock, self.pace, self.arena, self.test, self.tracker.has_tried)
+        return search_ends_at(self.clock, self.pace, self.arena, self.test, n_trials, self.tracker.has_tried)
 
     def stacking_left_s(self, began_at: float) -> float:
         """Return the usual seconds left for ensembles that were begun at `began_at` (`time.monotonic()`)."""
@@ -82,11 +82,16 @@ class Session:
         return max(left_s, at_least_s) / self.pace.usual_s
 
 
-def search_ends_at(clock: Clock, pace: Pace, arena: Arena, test: Table | None, is_open: bool = False) -> float:
-    """Return when searching must end, on `time.monotonic()`'s scale; never without a budget."""
+def search_ends_at(
+    clock: Clock, pace: Pace, arena: Arena, test: Table | None, n_trials: int = 1, is_open: bool = False
+) -> float:
+    """Return when searching must end, on `time.monotonic()`'s scale; never without a budget.
+
+    n_trials: that ensembles will be made of, as far as is known. is_open: whether MLflow has the run already.
+    """
     if clock.budget_s is None:
         return math.inf
-    ensembles_s = stacking_s(MOST_CANDIDATES, len(arena.folds.judged_rows), arena.task.n_outputs)
+    ensembles_s = stacking_s(min(n_trials, MOST_CANDIDATES), len(arena.folds.judged_rows), arena.task.n_outputs)
     kept_s = reserved_s(pace, clock.budget_s, ensembles_s, 0 if test is None else test.n_rows, is_open)
     return clock.started_at + clock.budget_s - kept_s
 

@@ -70,7 +70,8 @@ def _see_pace(session: Session, search: Search, plan: SearchPlan, took_s: float,
     left_share = left_to_trials(plan.n_slots * plan.n_threads, took_s, cpu_s) if plan.is_local else 1.0
     on_cores = [name for name in plan.families if not plan.gpu_share(name)]
     session.pace.see(search.log.core_seconds(on_cores), left_share)
-    search.end_by(session.search_ends_at())
+    n_completed = sum(result.status == COMPLETED for result in search.log.results())
+    search.end_by(session.search_ends_at(n_completed + plan.n_slots))
 
 
 def left_to_trials(n_cores: int, took_s: float, cpu_s: float) -> float:

@@ -124,7 +124,7 @@ class Search:
         return is_over or late_s > HOPELESS_S or (late_s > GRACE_S and has_model)
 
     def end_by(self, deadline: float) -> None:
-        """Let the search end sooner than planned; trials under way, which do not hear of it, count as stopped then."""
+        """Let the search end sooner than planned; trials that are under way do not hear of it."""
         self.log.deadline = min(self._plan.deadline, deadline)
 
     def results(self, why_cut_short: str = "the time was up") -> list[TrialResult]:
@@ -216,7 +216,7 @@ class Search:
         warnings.filterwarnings("ignore", module=r"ray\..*")
         has_many_nodes = not self._plan.is_local
         self._depot = depot = open_depot(self._folder.absolute(), has_many_nodes, self._made_by)
-        site = Site(self._arena.ref, depot, self._plan.n_threads, self._plan.deadline, self._plan.longest_trial_s)
+        site = Site(self._arena.ref, depot, self._plan.n_threads, self._plan.longest_trial_s)
         trainable = tune.with_parameters(TrialTrainable, site=site)
         return tune.Tuner(
             tune.with_resources(trainable, partial(_resources, self._plan)),

@@ -92,7 +92,7 @@ class FamilyScheduler(TrialScheduler):
         resume = Resume(donor.state, progress.rung, donor.lineage)
         self._log.took_up(entry.trial.trial_id, replace(entry.trial, config=config, resume=resume))
         tune_controller.pause_trial(trial, should_checkpoint=False)
-        trial.set_config({TRIAL: asdict(entry.trial)})
+        trial.set_config({**trial.config, TRIAL: asdict(entry.trial)})
         return TrialScheduler.NOOP
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:

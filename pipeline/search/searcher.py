@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,8 +24,9 @@ from stacktune.seeds import derive_seed
 from stacktune.trials.result import COMPLETED, FAILED
 from stacktune.trials.trial import Trial
 
-# The key of a Tune configuration that holds our Trial.
-TRIAL = "trial"
+# The keys of a Tune configuration that hold our Trial and, in a budgeted run, when it must end: on the scale of
+# `time.monotonic()` of the driver's machine.
+TRIAL, DEADLINE = "trial", "deadline"
 MOST_FAILURES = 3
 # A trial is begun only if this share of what the family's cheapest one took is left; with less it could not complete.
 LEAST_TRIAL_SHARE = 0.7
@@ -87,7 +89,7 @@ class FamilySearcher(Searcher):
         """Return the next trial, None for "not now", or FINISHED; called by Tune whenever it has room."""
         again = self._again()
         if again is not None:
-            return {TRIAL: asdict(again)}
+            return self._config(again)
         open_families = self._open_families()
         if not open_families:
             return None if self._may_run_again() else self._finished()
@@ -96,7 +98,11 @@ class FamilySearcher(Searcher):
                 return None
             self._learn(self._known())
             self._asking = self._ask(self._allocator.choose(open_families))
-        return {TRIAL: asdict(self._asked())} if self._is_answered() else None
+        return self._config(self._asked()) if self._is_answered() else None
+
+    def _config(self, trial: Trial) -> dict[str, Any]:
+        """Return a trial as Tune is given it."""
+        return {TRIAL: asdict(trial)} | ({DEADLINE: self._deadline} if math.isfinite(self._deadline) else {})
 
     def _finished(self) -> str:
         if self._asking is None:

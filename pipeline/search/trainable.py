@@ -20,7 +20,7 @@ from stacktune.data.folders import is_folder, make_anew, remove
 from stacktune.families.base import Cache, Compute
 from stacktune.host import use_cores
 from stacktune.search.log import STATES
-from stacktune.search.searcher import TRIAL
+from stacktune.search.searcher import DEADLINE, TRIAL
 from stacktune.search.vault import Depot
 from stacktune.trials.attempt import Attempt
 from stacktune.trials.checkpoint import is_made_by
@@ -36,15 +36,11 @@ LARGE_TABLE_BYTES, LARGE_TABLE_ENTRIES = 64 * 2**20, 2
 
 @dataclass(frozen=True)
 class Site:
-    """Where and with what the trials of a run work.
-
-    arena: Ray's reference. deadline: on `time.monotonic()`'s scale of the driver's machine.
-    """
+    """Where and with what the trials of a run work. arena: Ray's reference."""
 
     arena: Any
     depot: Depot
     n_threads: int
-    deadline: float
     longest_trial_s: float
 
 
@@ -56,7 +52,6 @@ class TrialTrainable(tune.Trainable):
         use_cores(site.n_threads)
         self._arena: Arena = ray.get(site.arena)
         self._site = site
-        self._deadline = site.depot.deadline_here(site.deadline)
         self._cache = Cache(LARGE_TABLE_ENTRIES) if self._arena.table.features.nbytes > LARGE_TABLE_BYTES else Cache()
         self._begin(config)
 
@@ -68,6 +63,7 @@ class TrialTrainable(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         trial = trial_from(config[TRIAL])
+        self._deadline = self._site.depot.deadline_here(config.get(DEADLINE, math.inf))
         # Tune may start a trial in two actors and drop one, so each has its own folder until the trial is complete.
         self._workplace = self._site.depot.workplace()
         self._folder = self._workplace / f".{trial.trial_id}-{os.getpid()}"

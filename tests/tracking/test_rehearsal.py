@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import time
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -117,6 +119,7 @@ def test_a_run_rehearses_beside_its_search_and_stops_for_what_is_refused(tracker
     session = SimpleNamespace(
         config=config, dataset=dataset, arena=arena, folder=tmp_path, tracker=tracker, journal=journal, pace=pace
     )
+    session.search_ends_at = lambda n_trials: math.inf
     with rehearsing(session) as rehearsal, pytest.raises(ConfigError, match="takes no files"):
         rehearsal.result()
     (tmp_path / "mlartifacts").unlink()
@@ -124,6 +127,10 @@ def test_a_run_rehearses_beside_its_search_and_stops_for_what_is_refused(tracker
         assert rehearsal.result() is None
     assert not (tmp_path / REHEARSAL).exists()
     assert pace.waits_s is not None
+    session.search_ends_at = lambda n_trials: time.monotonic()
+    session.arena = None  # nothing is tried any more that would delay the end
+    with rehearsing(session) as rehearsal:
+        assert rehearsal.result() is None
     _raise_what_failed([Future(), rehearsal])
     failed = Future()
     failed.set_exception(DataError("refused"))
