@@ -38,7 +38,7 @@ from stacktune.search.plan import (
 from stacktune.search.replay import replay
 from stacktune.session import RayStart, Session, TrialListener, claimed, ray_session, search_ends_at, tracked
 from stacktune.state import begin_state, new_run, provenance_of, write_state
-from stacktune.stop import StopRequest
+from stacktune.stop import Stopped, StopRequest
 from stacktune.tracking.spool import claim_spool
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.attempt import ran_out_of_memory
@@ -82,8 +82,8 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         folder = past.folder if past else make_folder(folder, config)
         with claimed(folder, ray, clock, past, screen) as journal:
             first = _first_model(config, _fitted_to_size(config, families, size)[1], arena, folder, past, made_by)
-            prepare()
-            cluster = ray.size(search_ends_at(clock, pace, arena, test))
+            stop = StopRequest(screen.say)
+            cluster = _ray_up(ray, search_ends_at(clock, pace, arena, test), first, stop)
             size = replace(_size(past, dataset, cluster or ray.known_size(), config), n_folds=size.n_folds)
             config, families, notes = _fitted_to_size(config, families, size)
             notes = [*dataset.notes, *notes, *fold_notes(arena.folds, arena.table, arena.task)]
@@ -104,7 +104,7 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
                 claim_spool(folder / SPOOL, made_by.run)
                 with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
                     session = Session(config, clock, pace, dataset, test, arena, folder, journal, tracker, screen)
-                    with StopRequest(screen.say) as stop:
+                    with stop:
                         results = _search(session, shared, families, cluster, size, limits, ray, stop, first, made_by)
                         return conclude(session, results)
 
@@ -195,6 +195,18 @@ def _compute_note(cluster: ClusterSize | None, families: Sequence[str]) -> str:
     return f"{cores}; no GPU is used: {reason}"
 
 
+def _ray_up(ray: RayStart, until: float, first: FirstModel | None, stop: StopRequest) -> ClusterSize | None:
+    """Return what Ray offers; None where it is not up in time, or a run with its first model was asked to end."""
+    try:
+        prepare()
+        return ray.size(until)
+    except Stopped as stopped:
+        if first is None or not first.wait(0.0):
+            raise
+        stop.make(stopped.number)
+        return None
+
+
 def _search(
     session: Session,
     arena: SharedArena | None,
@@ -214,7 +226,7 @@ def _search(
     if said := _lost_note(earlier):
         session.screen.say(said)
     if cluster is None:
-        return _without_search(session, listener, earlier, first, made_by)
+        return _without_search(session, listener, earlier, first, made_by, stop)
     now = time.monotonic()
     plan = make_plan(
         families,
@@ -253,7 +265,12 @@ def _search(
 
 
 def _without_search(
-    session: Session, listener: TrialListener, earlier: Sequence[Entry], first: FirstModel | None, made_by: Provenance
+    session: Session,
+    listener: TrialListener,
+    earlier: Sequence[Entry],
+    first: FirstModel | None,
+    made_by: Provenance,
+    stop: StopRequest,
 ) -> list[TrialResult]:
     """Return the first model, and what an earlier session has left; say why there is no more."""
     log = SearchLog(listener, session.journal, made_by)
@@ -263,7 +280,8 @@ def _without_search(
         first.wait(HOPELESS_S)
     if not any(result.status == COMPLETED for result in log.results()):
         raise SearchError(_why_nothing(log.results()))
-    session.screen.say("Ray was not up in time to search; the leader is made of what there is without it")
+    why = "stopping as asked" if stop.is_made else "Ray was not up in time to search"
+    session.screen.say(f"{why}: the leader is made of what there is without it")
     session.show("stacking")
     return log.results()
 

@@ -14,7 +14,7 @@ NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIG
 # Wakes the main thread wherever it waits, which only a real signal does; nothing else in a run uses it.
 WAKE = signal.SIGUSR1
 # How long a run that is ended at once may take to let go of what it holds.
-TIDYING_S = 2.0
+TIDYING_S = 5.0
 
 
 class Stopped(KeyboardInterrupt):
