@@ -151,8 +151,8 @@ class StopRequest:
 
     def make(self, number: int) -> None:
         """Ask the run to end, as `number` does."""
-        self.number = number
         self._say(f"{NAMES[signal.Signals(number)]}: the run ends with what it has; once more ends it at once")
+        self.number = number
 
     def __enter__(self) -> StopRequest:
         self._answering = _ears[0].answered_by(self.make) if _ears else interruptible()
