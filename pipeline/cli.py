@@ -3,66 +3,25 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import textwrap
 import time
-import traceback
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 from stacktune import __version__
-from stacktune.errors import ConfigError, DataWarning, UserError, disk_trouble
+from stacktune.errors import ConfigError
 from stacktune.job import leave_status
 from stacktune.places import check_working_folder, lend_home
 from stacktune.process import STARTED_AT, begin, end
 from stacktune.stop import Stopped, interruptible, unlisten
-from stacktune.streams import visible
-from stacktune.uris import masked, masked_uri
+from stacktune.terminal import Commands, data_warnings_as_notes, say, show_traceback
+from stacktune.uris import masked_uri
 
 DEMO_BUDGET = "30s"
-
-
-class Commands(TyperGroup):
-    """The one place where a user's mistake and Ctrl-C become a line on stderr and an exit status."""
-
-    def invoke(self, ctx: typer.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except UserError as error:
-            _remark(f"Error: {error}")
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt as stopped:
-            _remark(str(stopped) or "Stopped by Ctrl-C.")
-            raise typer.Exit(getattr(stopped, "status", 130)) from None
-        except OSError as error:
-            trouble = disk_trouble(error)
-            if trouble is None:
-                raise
-            _remark(f"Error: {trouble}")
-            raise typer.Exit(2) from None
-
-
-def _remark(message: str) -> None:
-    """Write to stderr: wrapped for a terminal; a pipe is left the whole line, which is easier to search."""
-    line = visible(masked(message))
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns
-        line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
-    typer.echo(line, file=sys.stderr)
-
-
-def _say(line: str) -> None:
-    """Write to stdout."""
-    typer.echo(visible(masked(line)), file=sys.stdout)
 
 
 app = typer.Typer(
@@ -260,7 +219,7 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
         from stacktune.mirror import brought_here
         from stacktune.resume import resume_config
 
-        folder, waited_s = brought_here(resume, flags.get("output"), _say)
+        folder, waited_s = brought_here(resume, flags.get("output"), say)
         config, past = resume_config(folder, flags)
         started_at += waited_s - past.elapsed_s
     use_cores(None if config.address or os.environ.get("RAY_ADDRESS") else config.n_cpus)
@@ -297,29 +256,12 @@ def predict(
 
     check_writable(output)
     leader = Leader.load(_leader_folder(model))
-    with _data_warnings_as_notes():
+    with data_warnings_as_notes():
         predictions = leader.predict(read_for(leader.schema, data))
     write_frame(predictions, output)
     positive = leader.task.positive
     decided = "" if positive is None else f"; {positive} from a probability of {leader.threshold:.3g} on"
-    _say(f"{len(predictions):,} predictions in {output}{decided}")
-
-
-@contextmanager
-def _data_warnings_as_notes() -> Iterator[None]:
-    """Show what is to be said of a table as a line on stderr, and other warnings as ever."""
-    with warnings.catch_warnings():
-        usual = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if issubclass(category, DataWarning):
-                _remark(f"Note: {message}")
-            else:
-                usual(message, category, *where)
-
-        warnings.showwarning = show
-        warnings.simplefilter("always", DataWarning)
-        yield
+    say(f"{len(predictions):,} predictions in {output}{decided}")
 
 
 def _leader_folder(model: str) -> Path:
@@ -362,7 +304,7 @@ def sync(
     """Send MLflow what it missed of a run while it was away."""
     from stacktune.sync import sync as send
 
-    send(folder, tracking_uri, _say)
+    send(folder, tracking_uri, say)
 
 
 @app.command()
@@ -375,22 +317,17 @@ def ui(
     from stacktune.tracking.ui import ui_command
 
     command = ui_command(store)
-    _say(" ".join(command))
+    say(" ".join(command))
     sys.stdout.flush()
     unlisten()
     os.execvp(command[0], command)
-
-
-def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Show a traceback as Python does, without the secrets of URIs."""
-    sys.stderr.write(masked("".join(traceback.format_exception(kind, error, trace))))
 
 
 def main() -> None:
     """Run the command that the arguments name, and end the process at once."""
     begin()
     lend_home()
-    sys.excepthook = _show_traceback
+    sys.excepthook = show_traceback
     try:
         get_command(app)()  # typer's own call would put its hook in the place of ours
     except SystemExit as asked:

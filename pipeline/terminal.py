@@ -1,0 +1,76 @@
+"""What a command says outside the screen of a run: results, notes, and mistakes, each in a line."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from stacktune.errors import DataWarning, UserError, disk_trouble
+from stacktune.streams import visible
+from stacktune.uris import masked
+
+
+class Commands(TyperGroup):
+    """The one place where a user's mistake and Ctrl-C become a line on stderr and an exit status."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            remark(f"Error: {error}")
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt as stopped:
+            remark(str(stopped) or "Stopped by Ctrl-C.")
+            raise typer.Exit(getattr(stopped, "status", 130)) from None
+        except OSError as error:
+            trouble = disk_trouble(error)
+            if trouble is None:
+                raise
+            remark(f"Error: {trouble}")
+            raise typer.Exit(2) from None
+
+
+def remark(message: str) -> None:
+    """Write to stderr: wrapped for a terminal; a pipe is left the whole line, which is easier to search."""
+    line = visible(masked(message))
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+    typer.echo(line, file=sys.stderr)
+
+
+def say(line: str) -> None:
+    """Write to stdout."""
+    typer.echo(visible(masked(line)), file=sys.stdout)
+
+
+@contextmanager
+def data_warnings_as_notes() -> Iterator[None]:
+    """Show what is to be said of a table as a line on stderr, and other warnings as ever."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, DataWarning):
+                remark(f"Note: {message}")
+            else:
+                usual(message, category, *where)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", DataWarning)
+        yield
+
+
+def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show a traceback as Python does, without the secrets of URIs."""
+    sys.stderr.write(masked("".join(traceback.format_exception(kind, error, trace))))
