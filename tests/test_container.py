@@ -15,6 +15,7 @@ def test_a_run_in_a_small_container_has_a_leader_and_says_what_it_has(tmp_path):
     table, out = tmp_path / "table.parquet", tmp_path / "out"
     mixed_table().to_parquet(table)
     words = ["run", table, "--target", "diagnosis", "--families", "linear", "--max-trials", "2", "--output", out]
+    words.append("--tracking-optional")  # a busy machine's MLflow may not be there in time, which is not the subject
     with control_group(0.75, 2 * 10**9) as group:
         said = output_of([*group.container, sys.executable, "-m", "stacktune", *map(str, words)])
     (line,) = [line for line in said.splitlines() if "1 core" in line]
