@@ -162,7 +162,9 @@ def run(
     gpus: Annotated[int | None, typer.Option(metavar="N", help="GPUs to use. [default: all]")] = None,
     address: Annotated[
         str | None,
-        typer.Option(metavar="auto|HOST:PORT", help="A running Ray cluster. [default: this machine]"),
+        typer.Option(
+            metavar="auto|local|HOST:PORT", help="A running Ray cluster. [default: RAY_ADDRESS, or this machine alone]"
+        ),
     ] = None,
     tracking_uri: Annotated[
         str | None,
@@ -211,6 +213,7 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
     from stacktune.config import load_config
     from stacktune.host import use_cores
     from stacktune.report.screen import Screen
+    from stacktune.search.address import VARIABLE, find_address
 
     past, started_at = None, STARTED_AT
     if resume is None:
@@ -222,7 +225,7 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
         folder, waited_s = brought_here(resume, flags.get("output"), say)
         config, past = resume_config(folder, flags)
         started_at += waited_s - past.elapsed_s
-    use_cores(None if config.address or os.environ.get("RAY_ADDRESS") else config.n_cpus)
+    use_cores(None if find_address(config.address, os.environ.get(VARIABLE)) else config.n_cpus)
     console = Console()
     is_live = console.is_terminal and not console.is_dumb_terminal
     with interruptible(), Screen(console, is_live, started_at) as screen:
