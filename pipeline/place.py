@@ -30,18 +30,18 @@ class Place:
 def claimed_place(
     storage: str | None, name: str, folder: Path, run: str, say: Callable[[str], None]
 ) -> Iterator[Place | None]:
-    """Hold the place `name` below `storage` for the run whose folder is `folder`; None where there is no storage.
+    """Hold the place `name` below `storage` for the run whose folder is `folder`; None where there is none, or it is that.
 
     What a run writes there that leaves no folder is removed.
 
     Raises:
         ConfigError: `storage` cannot be written, or the place is another run's, ahead of the folder, or in use.
     """
-    if storage is None:
+    uri = join(storage or "", name)
+    if storage is None or _is_here(uri, folder):
         yield None
         return
     check_storage(storage)
-    uri = join(storage, name)
     with reading(uri):
         waited_s = wait_until_free(uri, say)
         is_new = _is_empty(uri)
@@ -66,6 +66,11 @@ def reading(uri: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(f"the run at {without_secrets(uri)!r} cannot be read: {first_line(error)}.") from None
+
+
+def _is_here(uri: str, folder: Path) -> bool:
+    """Whether the place is the run's folder itself, as where a copy on a shared disk is resumed by its path."""
+    return "://" not in uri and Path(uri).expanduser().absolute() == folder.absolute()
 
 
 def _is_empty(uri: str) -> bool:

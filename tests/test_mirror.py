@@ -191,6 +191,13 @@ def test_a_copy_with_what_the_folder_lacks_is_not_overwritten(storage, folder):
         claim(storage, folder, "ours")
 
 
+def test_a_copy_that_is_itself_resumed_is_not_copied_onto_itself(folder):
+    before = files_of(folder)
+    with claimed_place(str(folder.parent), folder.name, folder, "ours", deaf) as place:
+        assert place is None
+    assert files_of(folder) == before
+
+
 def test_other_files_at_the_place_are_refused(storage, folder):
     publish_file(folder / STATE, join(storage, "run", "notes.txt"))
     with pytest.raises(ConfigError, match="holds the copy of another run, or other files"):
