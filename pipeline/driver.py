@@ -226,6 +226,7 @@ def _search(
     if said := _lost_note(earlier):
         session.screen.say(said)
     if cluster is None:
+        ray.give_way()
         return _without_search(session, listener, earlier, first, made_by, stop)
     now = time.monotonic()
     plan = make_plan(

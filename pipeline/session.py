@@ -26,7 +26,7 @@ from stacktune.report.rewards import rewards_svg
 from stacktune.report.screen import Screen
 from stacktune.report.text import as_typed
 from stacktune.resume import CONFIG, JOURNAL, SPOOL, Past
-from stacktune.search.cluster import be_quiet, is_private, start_ray, stop_ray
+from stacktune.search.cluster import be_quiet, give_way, is_private, start_ray, stop_ray
 from stacktune.search.engine import Search
 from stacktune.search.journal import Journal
 from stacktune.search.nas_source import ControllerUpdate, Reward
@@ -124,6 +124,11 @@ class RayStart:
             if self._start.done():
                 raise
             return None
+
+    def give_way(self) -> None:
+        """Let Ray start on, for there is no way back, but behind this process: it was too late."""
+        if self._is_private:
+            give_way()
 
     def leave(self, search: Search) -> None:
         """Let Tune end and let go of Ray, without waiting for either."""

@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from stacktune.data.memory import Memory, memory_here
@@ -42,6 +42,7 @@ SHARED_MEMORY_SHARE = 0.95
 # What the driver takes of the memory of a machine that it shares with the trials, but never more than half.
 DRIVER_BYTES = 800_000_000
 FIRST_WORKER_S = 300.0
+LEAST_PRIORITY = 19
 
 # What is let go of when this process leaves Ray, which a process has once.
 _held = ExitStack()
@@ -76,6 +77,15 @@ def be_quiet() -> None:
     """Set what Ray reads when it is imported."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+
+
+def give_way() -> None:
+    """Let what this process has started go on behind it: Ray, which is not needed any more."""
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            process.nice(LEAST_PRIORITY)
 
 
 def stop_ray() -> None:
