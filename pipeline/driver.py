@@ -39,6 +39,7 @@ from stacktune.search.replay import replay
 from stacktune.session import RayStart, Session, TrialListener, claimed, ray_session, search_ends_at, tracked
 from stacktune.state import begin_state, new_run, provenance_of, write_state
 from stacktune.stop import Stopped, StopRequest
+from stacktune.tracking.client import load_mlflow
 from stacktune.tracking.spool import claim_spool
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.attempt import ran_out_of_memory
@@ -47,6 +48,8 @@ from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
 from stacktune.watch import snapshot, watch
 
+# Usual seconds that Ray still takes once the table is read.
+USUAL_RAY_S = 2.5
 # With less left, a search is still begun: a trial or two may end in it.
 MIN_SEARCH_S = 1.0
 
@@ -83,7 +86,8 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         with claimed(folder, ray, clock, past, screen) as journal:
             first = _first_model(config, _fitted_to_size(config, families, size)[1], arena, folder, past, made_by)
             stop = StopRequest(screen.say)
-            cluster = _ray_up(ray, search_ends_at(clock, pace, arena, test), first, stop)
+            until = search_ends_at(clock, pace, arena, test, is_open=True)
+            cluster = _ray_up(ray, pace, until, first, stop)
             size = replace(_size(past, dataset, cluster or ray.known_size(), config), n_folds=size.n_folds)
             config, families, notes = _fitted_to_size(config, families, size)
             notes = [*dataset.notes, *notes, *fold_notes(arena.folds, arena.table, arena.task)]
@@ -195,11 +199,18 @@ def _compute_note(cluster: ClusterSize | None, families: Sequence[str]) -> str:
     return f"{cores}; no GPU is used: {reason}"
 
 
-def _ray_up(ray: RayStart, until: float, first: FirstModel | None, stop: StopRequest) -> ClusterSize | None:
-    """Return what Ray offers; None where it is not up in time, or a run with its first model was asked to end."""
+def _ray_up(ray: RayStart, pace: Pace, until: float, first: FirstModel | None, stop: StopRequest) -> ClusterSize | None:
+    """Return what Ray offers; None where it is not up in time, or a run with its first model was asked to end.
+
+    Where Ray is slow, MLflow is loaded meanwhile, which the end of the run then need not wait for.
+    """
     try:
         prepare()
-        return ray.size(until)
+        cluster = ray.size(min(until, time.monotonic() + USUAL_RAY_S * pace.usual_s))
+        if cluster is None:
+            load_mlflow()
+            cluster = ray.size(until)
+        return cluster
     except Stopped as stopped:
         if first is None or not first.wait(0.0):
             raise

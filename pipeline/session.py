@@ -87,7 +87,8 @@ def search_ends_at(
 ) -> float:
     """Return when searching must end, on `time.monotonic()`'s scale; never without a budget.
 
-    n_trials: that ensembles will be made of, as far as is known. is_open: whether MLflow has the run already.
+    n_trials: that ensembles will be made of, as far as is known. is_open: whether MLflow has the run already, or is
+        loaded, which takes longest.
     """
     if clock.budget_s is None:
         return math.inf

@@ -49,11 +49,22 @@ def quiet_environment() -> dict[str, str]:
     return {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
 
 
-def connect(uri: str) -> MlflowClient:
-    """Return a client of the store at `uri`, creating a new database's tables (0.8 s, once a database)."""
+def load_mlflow() -> None:
+    """Import, quietly, what a tracker and a registered model need of MLflow: most of two seconds."""
+    _be_quiet()
+    import mlflow.pyfunc
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+
+
+def _be_quiet() -> None:
     os.environ.update(quiet_environment())
     for name in _LOUD_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def connect(uri: str) -> MlflowClient:
+    """Return a client of the store at `uri`, creating a new database's tables (0.8 s, once a database)."""
+    _be_quiet()
     from mlflow.tracking import MlflowClient
 
     file = sqlite_file(uri)
