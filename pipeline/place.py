@@ -30,7 +30,7 @@ class Place:
 def claimed_place(
     storage: str | None, name: str, folder: Path, run: str, say: Callable[[str], None]
 ) -> Iterator[Place | None]:
-    """Hold the place `name` below `storage` for a run; None where there is none, or it is the folder of the run itself.
+    """Hold the place `name` below `storage` for the run in `folder`; None without storage, or where that is the place.
 
     What a run writes there that leaves no folder is removed.
 

@@ -260,6 +260,7 @@ EDITED = {
     "tracking_uri": ("http://a", "http://b", "--tracking-uri is 'http://b' in .* and was 'http://a'"),
     "experiment": ("x", "other", "--experiment is 'other' in .* and was 'x'"),
     "register": ("x", "other", "--register is 'other' in .* and was 'x'"),
+    "input_example": ("real", "made-up", "--input-example is 'made-up' in .* and was 'real'"),
     "no_code": (True, False, "--no-code is False in .* and was True"),
 }
 
