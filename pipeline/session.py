@@ -31,6 +31,7 @@ from stacktune.search.engine import Search
 from stacktune.search.journal import Journal
 from stacktune.search.nas_source import ControllerUpdate, Reward
 from stacktune.search.plan import ClusterSize
+from stacktune.stop import last_words
 from stacktune.streams import visible_lines
 from stacktune.tracking.spool import forget_store
 from stacktune.tracking.store import Store, sqlite_file
@@ -168,13 +169,19 @@ def claimed(folder: Path, ray: RayStart, clock: Clock, past: Past | None, screen
     folder.mkdir(parents=True, exist_ok=True)
     journal = Journal(folder / JOURNAL, lambda: clock.elapsed_s, screen.say)
     has_ended = False
+
+    def say_what_is_kept() -> None:
+        if past or journal.n_models:
+            screen.say(f"what is done is kept: stacktune run --resume {as_typed(folder)} goes on with it")
+
     try:
-        yield journal
+        with last_words(say_what_is_kept):
+            yield journal
         has_ended = True
     finally:
         journal.close()
         if not has_ended and (past or journal.n_models):
-            screen.say(f"what is done is kept: stacktune run --resume {as_typed(folder)} goes on with it")
+            say_what_is_kept()
         elif not has_ended:
             ray.close()
             shutil.rmtree(folder, ignore_errors=True)

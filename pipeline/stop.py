@@ -41,6 +41,7 @@ class Ears:
         self._last = signal.SIGINT
         self._leave = leave
         self._answer: Callable[[int], None] = lambda number: leave(Stopped(number))
+        self.last_words: list[Callable[[], None]] = []
         self._heard = {number for number in NAMES if signal.getsignal(number) is not signal.SIG_IGN}
 
     def open(self) -> None:
@@ -84,10 +85,15 @@ class Ears:
         raise Stopped(self._last)
 
     def _give_up_soon(self) -> None:
-        last = threading.Timer(TIDYING_S, self._leave, (Stopped(self._last),))
+        last = threading.Timer(TIDYING_S, self._give_up)
         last.daemon = True
         last.start()
         self.interrupt(self._last)
+
+    def _give_up(self) -> None:
+        for say in self.last_words:
+            say()
+        self._leave(Stopped(self._last))
 
     def _let_child_go(self) -> None:
         """Let a child that Ray forks be ended as usual, but not by what is meant for the run, sent to its group.
@@ -131,6 +137,18 @@ def interruptible() -> Iterator[None]:
         return
     with _ears[0].answered_by(_ears[0].interrupt):
         yield
+
+
+@contextmanager
+def last_words(say: Callable[[], None]) -> Iterator[None]:
+    """Let `say` tell what the user should know where the block is cut off, as no `finally` of it may be reached."""
+    for ears in _ears:
+        ears.last_words.append(say)
+    try:
+        yield
+    finally:
+        for ears in _ears:
+            ears.last_words.remove(say)
 
 
 class StopRequest:

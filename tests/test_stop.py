@@ -16,7 +16,7 @@ SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "S
 BEGIN = """
 import signal, subprocess, sys, threading, time
 from stacktune.process import begin, end
-from stacktune.stop import Stopped, StopRequest, interruptible
+from stacktune.stop import Stopped, StopRequest, interruptible, last_words
 begin()
 def tell(line): print(line, flush=True)
 """
@@ -56,7 +56,7 @@ except Stopped as stopped:
 STUCK = (
     BEGIN
     + """
-with interruptible(), StopRequest(tell) as stop:
+with interruptible(), last_words(lambda: tell("what is kept")), StopRequest(tell) as stop:
     tell("ready")
     while not stop.is_made: time.sleep(0.01)
     while True:
@@ -119,7 +119,7 @@ def test_the_second_signal_ends_a_run_that_does_not_come_to_an_end():
         assert process.stdout.readline() == "at it\n"
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=60)
-    assert (process.returncode, said, errors) == (130, "let go\nat it\n", "Stopped by Ctrl-C.\n")
+    assert (process.returncode, said, errors) == (130, "let go\nat it\nwhat is kept\n", "Stopped by Ctrl-C.\n")
 
 
 def test_a_signal_that_nohup_had_ignored_stays_so():
