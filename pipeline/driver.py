@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stacktune.closing import conclude, rehearsing
 from stacktune.config import RunConfig
+from stacktune.copy_place import Place, claimed_place
 from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.data.folds import fold_notes, make_folds
 from stacktune.data.table import Table
@@ -19,7 +20,6 @@ from stacktune.first import FirstModel, first_trial
 from stacktune.metrics import check_domain, get_metric
 from stacktune.mirror import mirrored
 from stacktune.pace import Clock, Pace
-from stacktune.place import Place, claimed_place
 from stacktune.report.outputs import RunSummary, make_folder, output_folder
 from stacktune.report.screen import Screen, Snapshot
 from stacktune.resume import JOURNAL, SPOOL, TRIALS, Past, write_config

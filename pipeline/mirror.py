@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from stacktune.copy_place import Place, reading
 from stacktune.data.files import first_line
 from stacktune.data.folders import make_anew, remove
 from stacktune.data.lease import wait_until_free
 from stacktune.data.storage import exists, fetch_file, fetch_folder, folders_in, join, publish_file, publish_folder
 from stacktune.errors import ConfigError
-from stacktune.place import Place, reading
 from stacktune.report.outputs import DEFAULT_PARENT
 from stacktune.resume import CONFIG, JOURNAL, SPOOL, TRIALS
 from stacktune.state import STATE

@@ -50,7 +50,7 @@ ROOMS = (
         "state",
         "resume",
         "sync",
-        "place",
+        "copy_place",
         "mirror",
         "pace",
         "first",

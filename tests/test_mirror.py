@@ -21,12 +21,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 from whole_runs import STACKTUNE, mixed_table, stacktune
 
+from stacktune.copy_place import claimed_place
 from stacktune.data import lease as lease_room
 from stacktune.data.lease import LEASE, Held, write_held
 from stacktune.data.storage import join, names_in, publish_file
 from stacktune.errors import ConfigError
 from stacktune.mirror import Mirror, brought_here, fetch_run
-from stacktune.place import claimed_place
 from stacktune.resume import JOURNAL, TRIALS
 from stacktune.state import STATE
 
