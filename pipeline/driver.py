@@ -100,7 +100,7 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
             shared = share(arena) if cluster else None
             dataset = dataset.without_features()
             arena = replace(arena, table=dataset.table)
-            with mirrored(folder, place, screen.say):
+            with stop, mirrored(folder, place, screen.say):
                 write_config(folder, config)
                 if not past:
                     write_state(folder, begin_state(made_by, name, config, dataset, test, families, size))
@@ -108,9 +108,8 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
                 claim_spool(folder / SPOOL, made_by.run)
                 with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
                     session = Session(config, clock, pace, dataset, test, arena, folder, journal, tracker, screen)
-                    with stop:
-                        results = _search(session, shared, families, cluster, size, limits, ray, stop, first, made_by)
-                        return conclude(session, results)
+                    results = _search(session, shared, families, cluster, size, limits, ray, stop, first, made_by)
+                    return conclude(session, results)
 
 
 def _checked(config: RunConfig, store: Store) -> RunConfig:

@@ -30,14 +30,14 @@ from stacktune.errors import SearchError
 from stacktune.host import cores_here
 from stacktune.package import copy_package, is_this_code
 from stacktune.search.cluster import object_store_bytes, start_ray, stop_ray
+from stacktune.search.journal import ENDED, read_journal
 from stacktune.search.plan import ClusterSize, make_plan
 from stacktune.search.scratch import PREFIX
 from stacktune.search.vault import open_depot
-from stacktune.state import read_state
 from stacktune.trials.checkpoint import Checkpoint
 from stacktune.trials.climb import Arena
 from stacktune.trials.provenance import Provenance
-from stacktune.trials.result import COMPLETED, TrialResult, load_result
+from stacktune.trials.result import COMPLETED
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -328,7 +328,7 @@ def test_a_job_that_is_stopped_ends_with_its_leader_also_after_it_was_killed(job
         job_server, "submit", "--no-wait", "--submission-id", "one", "--working-dir", tmp_path / "code", "--", *words
     )
     assert begun.returncode == 0, begun.stdout + begun.stderr
-    _wait_until(lambda: any(result.status == COMPLETED for result in _results(output)))
+    _wait_until(lambda: _has_model(output))
     stopped = job(job_server, "stop", "one")
     assert "was stopped" in stopped.stdout, stopped.stdout + stopped.stderr
     assert not (output / "run.json").exists(), "the job's first process was killed before"
@@ -338,9 +338,9 @@ def test_a_job_that_is_stopped_ends_with_its_leader_also_after_it_was_killed(job
     assert "stopping as asked: the leader is made of the" in said
 
 
-def _results(output: Path) -> list[TrialResult]:
-    made_by = read_state(output).made_by
-    return [load_result(done.parent, made_by) for done in output.glob("trials/[!.]*/result.json")]
+def _has_model(output: Path) -> bool:
+    events = read_journal(output / "journal.jsonl")
+    return any(event == ENDED and what["status"] == COMPLETED for event, what in events)
 
 
 def _wait_until(is_so: Callable[[], bool], timeout_s: float = 400.0) -> None:
