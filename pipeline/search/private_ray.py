@@ -127,7 +127,8 @@ class _Starting:
 
     def __exit__(self, kind: type | None, error: BaseException | None, _trace: TracebackType | None) -> None:
         if kind is Exception or isinstance(error, OSError | SystemExit):
-            reason = (str(error).strip().splitlines() or ["it ended"])[0]
+            told = f"it gave up with status {error}" if isinstance(error, SystemExit) else str(error)
+            reason = (told.strip().splitlines() or ["it does not say why"])[0]
             raise SearchError(
                 f"Ray does not start on this machine ({reason.rstrip('.')}). Try again when less else is at work, or "
                 "join a cluster with --address."
