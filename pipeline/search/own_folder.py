@@ -47,7 +47,7 @@ def own_folder(parents: Sequence[Path], holds_sockets: bool = True) -> Iterator[
         (folder / INSIDE).mkdir()
         yield folder / INSIDE
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         if lock is not None:
             os.close(lock)
 
@@ -76,18 +76,25 @@ def remove_abandoned(parent: Path) -> None:
 
 def _remove_if_abandoned(folder: Path) -> None:
     try:
-        if folder.lstat().st_uid != os.geteuid():
+        if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
             return
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)  # and nothing where it is a link
+        _remove(folder)
     except OSError:  # its run is alive, or nobody can tell
         pass
     finally:
         os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder, its lock last: where a process of a dying Ray still writes, a later run finds what it left."""
+    shutil.rmtree(folder / INSIDE, ignore_errors=True)
+    if not (folder / INSIDE).exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bytes_of_folder_in(parent: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -118,11 +119,28 @@ def test_what_a_killed_run_left_goes_with_the_next_and_what_lives_stays(held, tm
             assert mine.is_dir()
 
 
+def test_what_is_still_written_while_it_is_removed_goes_with_the_next_run(tmp_path, monkeypatch):
+    """Processes of a Ray that ends late wrote into folders whose lock was gone by then: they stayed for ever."""
+    remove = shutil.rmtree
+
+    def remove_and_find_it_written(path, **how):
+        remove(path, **how)
+        (path / "logs").mkdir(parents=True)
+
+    with own_folder([tmp_path]) as folder:
+        monkeypatch.setattr(shutil, "rmtree", remove_and_find_it_written)
+    assert (folder / "logs").is_dir()
+    monkeypatch.undo()
+    remove_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_neither_links_nor_folders_without_a_lock_are_removed(tmp_path):
     """Such a name may be anybody's; and a run between making its folder and locking it is alive."""
     target = tmp_path / "precious"
     target.mkdir()
     (target / "lock").write_text("")
+    (target / "r").mkdir()
     (tmp_path / "stacktune-ray-link").symlink_to(target)
     (tmp_path / "stacktune-ray-other").mkdir()
     (tmp_path / "stacktune-ray-file").write_text("")
@@ -131,6 +149,7 @@ def test_neither_links_nor_folders_without_a_lock_are_removed(tmp_path):
     (planted / "lock").symlink_to(target / "lock")
     remove_abandoned(tmp_path)
     assert (target / "lock").exists()
+    assert (target / "r").is_dir()
     assert (tmp_path / "stacktune-ray-other").is_dir()
     assert (tmp_path / "stacktune-ray-file").is_file()
     assert planted.is_dir()
