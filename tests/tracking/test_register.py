@@ -23,9 +23,10 @@ from stacktune.ensemble.serve import _load_pyfunc
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
 from stacktune.report.outputs import write_facts
-from stacktune.resume import write_config, write_state
+from stacktune.resume import write_config
 from stacktune.search.plan import SizePlan
 from stacktune.search_spaces import lightgbm, linear
+from stacktune.state import begin_state, write_state
 from stacktune.sync import sync
 from stacktune.tracking import requirements
 from stacktune.tracking.promotion import Evidence, settle_alias
@@ -34,6 +35,7 @@ from stacktune.tracking.requirements import requirements_for
 from stacktune.tracking.store import store_for
 from stacktune.tracking.tracker import Tracker
 from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import TrialResult, load_oof
 from stacktune.trials.trial import Trial
 
@@ -299,6 +301,12 @@ def test_a_model_with_a_link_in_it_is_not_sent_to_the_store(run, sqlite_uri, tmp
         publish_leader(tracker, record.folder, "linked")
 
 
+def began(folder: Path, config: RunConfig, dataset: Dataset) -> None:
+    """Write what a run of these settings leaves at its beginning."""
+    made_by, size = Provenance("a-run", "a-digest"), SizePlan(2, False, opening=())
+    write_state(folder, begin_state(made_by, folder.name, config, dataset, None, ["linear"], size))
+
+
 def test_sync_registers_what_missed_the_store_by_the_same_rules(run, tmp_path):
     """It moved the alias to whatever it sent."""
     evidence = Evidence.of(run.dataset, run.folds, run.board)
@@ -310,8 +318,7 @@ def test_sync_registers_what_missed_the_store_by_the_same_rules(run, tmp_path):
         save_model(folder / "leader", run.leader_folder, example, run.leader.predict(example), with_code=False)
         config = RunConfig("x.parquet", "late", tracking_uri=store)
         write_config(folder, config)
-        size = SizePlan(2, False, opening=())
-        write_state(folder, replace(config, n_folds=2, register="late"), run.dataset, ["linear"], size)
+        began(folder, replace(config, n_folds=2, register="late"), run.dataset)
         facts = FACTS | {
             "registered_version": None,
             "alias": None,
@@ -332,7 +339,7 @@ def test_sync_gives_the_alias_that_a_run_could_not(run, tmp_path, sqlite_uri):
     _, record = register(run, sqlite_uri, tmp_path / "out", "half")
     MlflowClient(sqlite_uri).delete_registered_model_alias("half", "leader")
     write_config(tmp_path, config := RunConfig("x.parquet", "late", tracking_uri=sqlite_uri))
-    write_state(tmp_path, replace(config, n_folds=2), run.dataset, ["linear"], SizePlan(2, False, opening=()))
+    began(tmp_path, replace(config, n_folds=2), run.dataset)
     evidence = asdict(Evidence.of(run.dataset, run.folds, run.board))
     facts = FACTS | {
         "registered_name": "half",
