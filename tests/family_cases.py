@@ -17,6 +17,7 @@ from stacktune.families.registry import all_families, get_family
 
 N_ROWS, N_TRAINED = 360, 280
 N_GAPPED = 1000
+MANY = 12
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # float32 arithmetic, summed in another order
 TASKS = {
     BINARY: Task(BINARY, ("no", "yes")),
@@ -94,7 +95,7 @@ def draw(name: str, seed: int) -> Config:
 
 
 def few(family: Family, config: Config) -> int:
-    return min(6 if family.searcher == "controller" else 12, family.max_units(config))
+    return min(6 if family.unit == "epoch" else MANY, family.max_units(config))
 
 
 def grown(name: str, job: Job, config: Config | None = None, units: int | None = None) -> Learner:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from family_cases import (
     CLOSE,
+    MANY,
     N_ROWS,
     TASKS,
     any_differs,
@@ -99,21 +100,22 @@ def test_the_same_seed_predicts_the_same(name: str, kind: str) -> None:
     np.testing.assert_array_equal(grown(name, make_job(kind)).watch(), usual(name, kind)[1].watch())
 
 
-def watch_every_case() -> dict[tuple[str, str], np.ndarray]:
-    cases = [(name, kind) for name, family in all_families().items() for kind in family.tasks]
+def watch_cases(cases: list[tuple[str, str]]) -> dict[tuple[str, str], np.ndarray]:
     return {(name, kind): grown(name, make_job(kind)).watch() for name, kind in cases}
 
 
-@cache
-def watched_elsewhere() -> dict[tuple[str, str], np.ndarray]:
-    """Watch in a process that has imported nothing but this module."""
+@pytest.fixture(scope="module")
+def watched_elsewhere(request: pytest.FixtureRequest) -> dict[tuple[str, str], np.ndarray]:
+    """Watch, in a process that has imported nothing but this module, the cases that are asked for."""
+    items = [item for item in request.session.items if request.fixturename in item.fixturenames]
+    cases = [(item.callspec.params["name"], item.callspec.params["kind"]) for item in items]
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(watch_every_case).result()
+        return pool.submit(watch_cases, cases).result()
 
 
 @every_case
-def test_the_same_seed_predicts_the_same_in_a_fresh_process(name: str, kind: str) -> None:
-    np.testing.assert_array_equal(watched_elsewhere()[name, kind], usual(name, kind)[1].watch())
+def test_the_same_seed_predicts_the_same_in_a_fresh_process(watched_elsewhere: Any, name: str, kind: str) -> None:
+    np.testing.assert_array_equal(watched_elsewhere[name, kind], usual(name, kind)[1].watch())
 
 
 @every_case
@@ -206,7 +208,9 @@ def test_every_parameter_matters(name: str, kind: str, parameter: str) -> None:
     if any_differs(chain([learner.watch()], changed)):
         return
     for base in (draw(name, seed) for seed in range(20)):
-        if any_differs(grown(name, job, {**base, parameter: value}).watch() for value in values):
+        drawn = [{**base, parameter: value} for value in values]
+        units = min(MANY, *(get_family(name).max_units(config) for config in drawn))
+        if any_differs(grown(name, job, config, units).watch() for config in drawn):
             return
     pytest.fail(f"{parameter!r} changes no prediction of {name!r} on a {kind} task between {values}")
 

@@ -28,6 +28,7 @@ from stacktune.data.storage import join, names_in, publish_file
 from stacktune.errors import ConfigError
 from stacktune.mirror import Mirror, brought_here, fetch_run
 from stacktune.resume import JOURNAL, TRIALS
+from stacktune.search.journal import ASKED
 from stacktune.state import STATE
 
 BUCKET = "runs"
@@ -282,7 +283,7 @@ def test_a_run_whose_machine_is_lost_goes_on_on_another(store, tmp_path):
     there.mkdir()
     mixed_table().to_parquet(tmp_path / "tumours.parquet")
     words = ["run", str(tmp_path / "tumours.parquet"), "--target", "diagnosis", "--families", "linear,lightgbm"]
-    words += ["--time-budget", "90", "--folds", "3", "--output", "run", "--storage", uri_of(store)]
+    words += ["--time-budget", "10m", "--folds", "3", "--cpus", "1", "--output", "run", "--storage", uri_of(store)]
     with subprocess.Popen([*STACKTUNE, *words], cwd=here, stdout=subprocess.DEVNULL) as command:
         client, seen = boto3.client("s3", endpoint_url=f"http://{store.endpoint}"), []
         while not any(name.endswith(JOURNAL) for name in seen) and command.poll() is None:
@@ -291,10 +292,13 @@ def test_a_run_whose_machine_is_lost_goes_on_on_another(store, tmp_path):
         assert command.poll() is None
         lose_machine(psutil.Process(command.pid))
     shutil.rmtree(here)
-    words = ["--resume", uri_of(store, "run"), "--output", "run", "--time-budget", 10]
+    journal = client.get_object(Bucket=BUCKET, Key=f"run/{JOURNAL}")["Body"].read().splitlines()
+    n_asked = sum(json.loads(line)["event"] == ASKED for line in journal)
+    words = ["--resume", uri_of(store, "run"), "--output", "run", "--max-trials", n_asked + 2, "--cpus", 1]
     ended = stacktune("run", *words, cwd=there)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     facts = json.loads((there / "run" / "run.json").read_text())
+    assert facts["n_completed"] + facts["n_stopped"] == n_asked + 2
     brought = {Path(one).stem for one in seen if f"/{TRIALS}/" in one}
     assert brought
     assert brought <= set(pd.read_parquet(there / "run" / "leaderboard.parquet")["name"])

@@ -51,18 +51,8 @@ def test_the_contract_of_families_finds_it_and_it_keeps_it(copy):
 def test_a_run_tries_it_and_its_leader_predicts(copy):
     frame = load_iris(as_frame=True).frame
     frame.to_parquet(copy / "iris.parquet", index=False)
-    words = [
-        "run",
-        "iris.parquet",
-        "--target",
-        "target",
-        "--families",
-        "naive_bayes",
-        "--max-trials",
-        "2",
-        "--folds",
-        "3",
-    ]
+    words = ["run", "iris.parquet", "--target", "target", "--families", "naive_bayes"]
+    words += ["--max-trials", "2", "--folds", "3", "--cpus", "1"]
     python(copy, "-m", "stacktune", *words, "--output", "runs/iris")
     facts = json.loads((copy / "runs" / "iris" / "run.json").read_text())
     assert facts["metric"] == "log_loss"

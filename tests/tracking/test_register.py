@@ -262,17 +262,15 @@ def test_without_any_store_the_user_hears_where_to_name_one(tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_is_gone_costs_the_registration_and_not_the_leader(run, server, tmp_path):
-    tracker = Tracker(server.uri, "registered", None, "first run")
+def test_a_server_that_is_gone_costs_the_registration_and_not_the_leader(run, proxy, tmp_path):
+    tracker = Tracker(proxy.uri, "registered", None, "first run")
     tracker.start()
     tracker.ids()
-    server.stop()
-    try:
-        example = run.dataset.example
-        output = run.leader.predict(example)
-        record = register_leader(tracker, run.leader_folder, example, output, "unheard", tmp_path / "out")
-    finally:
-        server.start()
+    example = run.dataset.example
+    output = run.leader.predict(example)
+    proxy.mode = "drop"
+    record = register_leader(tracker, run.leader_folder, example, output, "unheard", tmp_path / "out")
+    proxy.mode = "open"
     assert (record.model_uri, record.name, record.version) == (None, None, None)
     assert "failed with exception" in record.problem
     predicted, _ = ask_a_stranger(f"sqlite:///{tmp_path}/none.db", str(record.folder), run.table, tmp_path)
