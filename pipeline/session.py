@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -22,6 +21,7 @@ from stacktune.host import cores_here
 from stacktune.metrics import Metric
 from stacktune.pace import MIN_STACKING_S, Clock, Pace, reserved_s
 from stacktune.report.architecture import architecture_svg
+from stacktune.report.outputs import drop_folder
 from stacktune.report.rewards import rewards_svg
 from stacktune.report.screen import Screen
 from stacktune.report.text import as_typed
@@ -184,7 +184,7 @@ def claimed(folder: Path, ray: RayStart, clock: Clock, past: Past | None, screen
             say_what_is_kept()
         elif not has_ended:
             ray.close()
-            shutil.rmtree(folder, ignore_errors=True)
+            drop_folder(folder)
 
 
 @contextmanager

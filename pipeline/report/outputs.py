@@ -7,10 +7,12 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
+from shutil import rmtree
 from time import strftime
 from typing import Any
 
@@ -123,6 +125,14 @@ def make_folder(folder: Path, config: RunConfig) -> Path:
         except FileExistsError:
             continue
         return place
+
+
+def drop_folder(folder: Path) -> None:
+    """Remove a run's folder, and the default one around it where nothing else is in that."""
+    rmtree(folder, ignore_errors=True)
+    if folder.parent.name == DEFAULT_PARENT:
+        with suppress(OSError):  # another run's is there
+            folder.parent.rmdir()
 
 
 def library_versions() -> dict[str, str]:
