@@ -28,7 +28,7 @@ from stacktune.data.table import Table
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
 from stacktune.resume import resume_config, write_config
-from stacktune.search.journal import Journal, elapsed_in
+from stacktune.search.journal import Journal
 from stacktune.search.plan import SizePlan
 from stacktune.state import FREE, RunState, begin_state, fixed_settings, new_run, provenance_of, write_state
 from stacktune.sync import sync
@@ -130,14 +130,13 @@ def test_a_finished_run_takes_more_trials_and_then_more_time(desk, tmp_path):
     assert second["parent_run_id"] == first["parent_run_id"]
     assert second["registered_version"] == first["registered_version"] + 1
 
-    taken_s = elapsed_in(place / "one" / "journal.jsonl")
     words = ["--time-budget", "10m", "--max-trials", "16", "--cpus", 1]
     longer = stacktune("run", "--resume", "one", *words, cwd=place)
     assert longer.returncode == 0, longer.stdout + longer.stderr
     third = json.loads((place / "one" / "run.json").read_text())
     assert third["n_completed"] + third["n_stopped"] == 16
-    assert third["budget_s"] == pytest.approx(taken_s + 600)
-    assert third["wall_s"] > second["wall_s"] >= taken_s
+    assert third["budget_s"] == pytest.approx(second["wall_s"] + 600)
+    assert third["wall_s"] > second["wall_s"]
     assert trials_of(place / "one").keys() >= set(pd.read_parquet(place / "one" / "leaderboard.parquet")["name"])
     predicted = stacktune("predict", "one", "tumours.parquet", cwd=place)
     assert predicted.returncode == 0, predicted.stderr
@@ -174,7 +173,7 @@ def test_what_has_changed_is_refused_by_name_and_nothing_is_touched(desk, refuse
     ended, place = refused[number]
     assert ended.status == 2, ended
     assert CHANGED[number][1] in ended.stderr
-    assert ended.stdout == ""
+    assert ended.stdout == "" or "--max-trials" in CHANGED[number][0]
     assert len(ended.stderr.strip().splitlines()) == 1
     assert files_of(place / "one") == files_of(desk / "one")
     assert not (place / "two").exists()
