@@ -13,10 +13,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from in_process import fit
 from neighbours import OURS, set_traps, sprung
 
 from stacktune.ensemble import leader
+from stacktune.ensemble.digests import digest_of, digests_of
+from stacktune.ensemble.serve import CODE
 from stacktune.errors import DataError, DataWarning
 from stacktune.tracking.registry import save_model
 
@@ -71,14 +74,22 @@ def test_a_users_modules_and_a_model_stay_apart_whichever_is_imported_first(fitt
     pd.testing.assert_frame_equal(pd.read_parquet(desk / "predicted.parquet"), fitted.leader.predict(sample))
 
 
+def bring_other_code(model: Path, name: str) -> None:
+    """Let the model bring a file of another version, as if it had been saved with it."""
+    with (model / "code" / "stacktune" / name).open("a") as file:
+        file.write("\n# of another version\n")
+    about = yaml.safe_load((model / "MLmodel").read_text())
+    about["metadata"][CODE] = digest_of(digests_of(model / "code"))
+    (model / "MLmodel").write_text(yaml.safe_dump(about))
+
+
 def test_code_that_a_model_brings_in_vain_is_said(fitted, model):
     """Python imports a name once: where a stacktune was imported before, a model's own code was silently not used."""
     sample = fitted.dataset.sample
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataWarning)
         mlflow.pyfunc.load_model(str(model))
-    with (model / "code" / "stacktune" / "search_spaces" / "linear.py").open("a") as file:
-        file.write("\n# of another version\n")
+    bring_other_code(model, "search_spaces/linear.py")
     with pytest.warns(DataWarning, match=r"had imported the stacktune in '.*pipeline' before, .*process of its own"):
         served = mlflow.pyfunc.load_model(str(model))
     pd.testing.assert_frame_equal(served.predict(sample), fitted.leader.predict(sample))
@@ -86,6 +97,6 @@ def test_code_that_a_model_brings_in_vain_is_said(fitted, model):
 
 def test_a_model_of_a_format_that_the_code_imported_before_does_not_read_is_refused_with_both(model, monkeypatch):
     monkeypatch.setattr(leader, "MODEL_FORMAT", leader.MODEL_FORMAT + 1)
-    (model / "code" / "stacktune" / "families" / "new.py").touch()
+    bring_other_code(model, "families/new.py")
     with pytest.raises(DataError, match=r"has format \d+, and this stacktune reads \d+.*had imported the stacktune in"):
         mlflow.pyfunc.load_model(str(model))
