@@ -1,8 +1,13 @@
 """What holds for all tests."""
 
 import os
+import signal
 
 from hypothesis import settings
+
+# A shell's background job does not hear Ctrl-C, nor what it starts; commands under test are to.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No property is held to the pace of a machine. HYPOTHESIS_PROFILE=thorough tries ten times as many examples, but where
 # a test says how many.
