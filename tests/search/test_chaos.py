@@ -20,7 +20,7 @@ from stacktune.search.plan import make_plan
 from stacktune.trials.climb import Arena
 from stacktune.trials.result import FAILED, TrialResult
 
-N_TRIALS, N_DEATHS = 16, 3
+N_TRIALS, N_DEATHS = 12, 2
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 # Ray believes a node dead after five misses, three seconds apart; of a killed one every miss is a refused connection.
 SOON_BELIEVED_DEAD = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
@@ -32,11 +32,19 @@ def cluster() -> Iterator[Cluster]:
     cluster = Cluster(
         initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "_system_config": SOON_BELIEVED_DEAD}
     )
-    for _ in range(2):
-        cluster.add_node(**NODE)
+    for number in range(2):
+        add_node(cluster, number)
     yield cluster
     stop_ray()
     cluster.shutdown()
+
+
+def add_node(cluster: Cluster, number: int) -> None:
+    """Add one with a folder of its own for what its processes work in, as a node of another machine has.
+
+    A new node unpacks that anew: in a folder of them all, under the processes of the others.
+    """
+    cluster.add_node(**NODE, runtime_env_dir_name=f"runtime_resources_{number}")
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +55,16 @@ def long_arena(arena) -> Arena:
 
 
 def disturbed(search: Search, cluster: Cluster) -> list[TrialResult]:
-    """Search while nodes are killed, one after another, each replaced soon after."""
+    """Search while nodes are killed, one after another amid trials, each replaced soon after."""
     chance, n_deaths = random.Random(0), 0
-    next_death_s = time.monotonic() + 3
     search.start()
     while not search.wait(0.1):
-        if n_deaths < N_DEATHS and time.monotonic() > next_death_s:
+        if n_deaths < N_DEATHS and len(search.log.results()) >= 2 + 4 * n_deaths:
             n_deaths += 1
+            time.sleep(chance.uniform(0, 1))
             cluster.remove_node(chance.choice(cluster.list_all_nodes()[1:]), allow_graceful=False)
             time.sleep(chance.uniform(0, 1))
-            cluster.add_node(**NODE)
-            next_death_s = time.monotonic() + chance.uniform(2, 4)
+            add_node(cluster, 1 + n_deaths)
     results = search.results()
     search.close()
     assert n_deaths == N_DEATHS
