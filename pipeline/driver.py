@@ -151,7 +151,8 @@ def _first_model(
         return None
     if config.max_trials is not None and len(entries) >= config.max_trials:
         return None
-    return FirstModel(first_trial(families, arena, len(entries)), arena, folder, folder / TRIALS, made_by)
+    trial = first_trial(families, arena, len(entries))
+    return FirstModel(trial, arena, folder, folder / TRIALS, made_by) if trial else None
 
 
 def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> tuple[RunConfig, list[str], list[str]]:

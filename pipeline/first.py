@@ -18,7 +18,8 @@ from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Progress, Trial
 
-# From the one whose fit to a share of the rows is the least work; families that nobody knows of come last, by name.
+# From the one whose fit to a share of the rows is the least work. A family that was added is fitted in trials alone:
+# what takes this process's memory, or ends it, would end the run.
 CHEAPEST = ("linear", "lightgbm", "xgboost", "extra_trees", "random_forest", "catboost", "mlp", "nas")
 # One whose units are that few needs no clock: what it costs depends on rows and columns alone.
 FULL_FAMILY = "linear"
@@ -33,13 +34,17 @@ FOLDER = ".first"
 Story = tuple[tuple[Progress, ...], TrialResult]
 
 
-def first_trial(families: Sequence[str], arena: Arena, n_before: int = 0) -> Trial:
+def first_trial(families: Sequence[str], arena: Arena, n_before: int = 0) -> Trial | None:
     """Return the trial to begin with: the cheapest family's first entry, on as many rows as are soon done.
 
-    n_before: trials that the run has asked for already. Where the trial is not what a search would make of its
-    configuration, it is preliminary, and the search tries that configuration once more.
+    None where no family is one of CHEAPEST. Where the trial is not what a search would make of its configuration, it is
+    preliminary, and the search tries that configuration once more.
+
+    n_before: trials that the run has asked for already.
     """
-    family = min(families, key=lambda name: (CHEAPEST.index(name) if name in CHEAPEST else len(CHEAPEST), name))
+    family = next((name for name in CHEAPEST if name in families), None)
+    if family is None:
+        return None
     share = rows_share(arena)
     return Trial(
         trial_id=f"{family}-{n_before:04d}",
@@ -68,6 +73,8 @@ class FirstModel:
         self.trial = trial
         self._aside, self._trials, self._made_by = folder / FOLDER, trials, made_by
         self._story: Future[Story] = Future()
+        self._is_told = threading.Event()
+        self._is_told.set()
         threading.Thread(target=self._fit, args=(arena,), name="first-model", daemon=True).start()
 
     def _fit(self, arena: Arena) -> None:
@@ -102,13 +109,26 @@ class FirstModel:
         return result
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait at most so long; return whether the trial has ended."""
-        return not _times_out(self._story, timeout_s)
+        """Wait at most so long; return whether the trial has ended, and whoever is told of it knows."""
+        if _times_out(self._story, timeout_s):
+            return False
+        self._is_told.wait()  # a future wakes who waits for it before it calls back
+        return True
 
     def tell(self, log: SearchLog) -> None:
         """Let the log know of the trial: that it was asked for at once, and what came of it when that is known."""
         log.add(self.trial)
-        self._story.add_done_callback(lambda story: _tell(log, *story.result()))
+        self._is_told.clear()
+        self._story.add_done_callback(lambda story: self._tell(log, *story.result()))
+
+    def _tell(self, log: SearchLog, seen: Sequence[Progress], result: TrialResult) -> None:
+        try:
+            log.started(result.trial_id, None)
+            for progress in seen:
+                log.progressed(result.trial_id, progress)
+            log.ended(result)
+        finally:
+            self._is_told.set()
 
 
 def _times_out(story: Future[Story], timeout_s: float) -> bool:
@@ -117,10 +137,3 @@ def _times_out(story: Future[Story], timeout_s: float) -> bool:
     except TimeoutError:
         return True
     return False
-
-
-def _tell(log: SearchLog, seen: Sequence[Progress], result: TrialResult) -> None:
-    log.started(result.trial_id, None)
-    for progress in seen:
-        log.progressed(result.trial_id, progress)
-    log.ended(result)

@@ -112,6 +112,11 @@ def test_the_cheapest_of_the_families_that_were_asked_for_is_chosen(arena, famil
     assert (trial.family, trial.trial_id) == (chosen, f"{chosen}-0007")
 
 
+def test_a_family_that_was_added_is_not_tried_in_the_process_of_the_run(arena):
+    """One that took all memory ended the run, instead of a trial."""
+    assert first_trial(("unheard_of",), arena) is None
+
+
 def test_trees_grow_until_a_clock_says_that_it_is_enough(arena, tmp_path, monkeypatch):
     monkeypatch.setattr(first, "MAX_GROWING_S", 0.0)
     result = ended(first_trial(("lightgbm",), arena), arena, tmp_path)
