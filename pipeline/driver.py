@@ -84,7 +84,8 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         made_by = _made_by(past, run_id, folded, dataset, arena)
         folder = past.folder if past else make_folder(folder, config)
         with claimed(folder, ray, clock, past, screen) as journal:
-            first = _first_model(config, _fitted_to_size(config, families, size)[1], arena, folder, past, made_by)
+            earlier = replay(read_journal(folder / JOURNAL), folder / TRIALS, made_by) if past else []
+            first = _first_model(config, _fitted_to_size(config, families, size)[1], arena, folder, earlier, made_by)
             stop = StopRequest(screen.say)
             until = search_ends_at(clock, pace, arena, test, is_open=True)
             cluster = _ray_up(ray, pace, until, first, stop)
@@ -108,7 +109,9 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
                 claim_spool(folder / SPOOL, made_by.run)
                 with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
                     session = Session(config, clock, pace, dataset, test, arena, folder, journal, tracker, screen)
-                    results = _search(session, shared, families, cluster, size, limits, ray, stop, first, made_by)
+                    results = _search(
+                        session, shared, families, cluster, size, limits, ray, stop, earlier, first, made_by
+                    )
                     return conclude(session, results)
 
 
@@ -140,18 +143,22 @@ def _size(past: Past | None, dataset: Dataset, cluster: ClusterSize, config: Run
 
 
 def _first_model(
-    config: RunConfig, families: Sequence[str], arena: Arena, folder: Path, past: Past | None, made_by: Provenance
+    config: RunConfig,
+    families: Sequence[str],
+    arena: Arena,
+    folder: Path,
+    earlier: Sequence[Entry],
+    made_by: Provenance,
 ) -> FirstModel | None:
     """Begin with a first model where there is a clock to beat and no earlier session has left one.
 
     A run without a budget goes on until its trials are through, and they are to be the same everywhere.
     """
-    entries = replay(read_journal(folder / JOURNAL), folder / TRIALS, made_by) if past else []
-    if config.reproducible or any(entry.result and entry.result.status == COMPLETED for entry in entries):
+    if config.reproducible or any(entry.result and entry.result.status == COMPLETED for entry in earlier):
         return None
-    if config.max_trials is not None and len(entries) >= config.max_trials:
+    if config.max_trials is not None and len(earlier) >= config.max_trials:
         return None
-    trial = first_trial(families, arena, len(entries))
+    trial = first_trial(families, arena, len(earlier))
     return FirstModel(trial, arena, folder, folder / TRIALS, made_by) if trial else None
 
 
@@ -227,13 +234,16 @@ def _search(
     limits: ChildLimits,
     ray: RayStart,
     stop: StopRequest,
+    earlier: Sequence[Entry],
     first: FirstModel | None,
     made_by: Provenance,
 ) -> list[TrialResult]:
-    """Return what trials left. arena, cluster: None where Ray was not up in time, so that the first model is all."""
+    """Return what trials left. arena, cluster: None where Ray was not up in time, so that the first model is all.
+
+    earlier: what a session before this one has left.
+    """
     config = session.config
     listener = TrialListener(session.tracker, session.screen, session.folder)
-    earlier = replay(read_journal(session.folder / JOURNAL), session.folder / TRIALS, made_by)
     if said := _lost_note(earlier):
         session.screen.say(said)
     if cluster is None:
