@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import secrets
@@ -11,17 +10,16 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stacktune.config import RunConfig
 from stacktune.data.dataset import Dataset
+from stacktune.data.digests import digest_of, digest_of_arrays
 from stacktune.data.lines import write_whole
 from stacktune.data.table import Table
 from stacktune.ensemble.leader import MODEL_FORMAT
 from stacktune.errors import ConfigError, DataError
 from stacktune.search.plan import SizePlan
 from stacktune.trials.climb import Arena
-from stacktune.trials.provenance import Provenance, digest_of
+from stacktune.trials.provenance import Provenance
 from stacktune.uris import masked_uri
 
 STATE, STATE_FORMAT = "state.json", 2
@@ -210,17 +208,9 @@ def _listed(columns: tuple[str, ...], but: tuple[str, ...]) -> list[str]:
 
 
 def _made_of(settings: Mapping[str, Any], dataset: Dataset, arena: Arena) -> str:
-    folds = _digest_of_arrays(arena.folds.assignment, arena.folds.blocks)
+    folds = digest_of_arrays(arena.folds.assignment, arena.folds.blocks)
     return digest_of([dict(settings), dataset.digest, folds, arena.metric.name, MODEL_FORMAT])
 
 
 def _digest_of_table(table: Table | None) -> str | None:
-    return None if table is None else _digest_of_arrays(table.features, table.target, table.weight)
-
-
-def _digest_of_arrays(*arrays: np.ndarray | None) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for array in arrays:
-        if array is not None:
-            digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
+    return None if table is None else digest_of_arrays(table.features, table.target, table.weight)

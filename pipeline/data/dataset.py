@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import time
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stacktune.config import DEMO, DEMO_TARGET, RunConfig
+from stacktune.data.digests import digest_of_arrays
 from stacktune.data.duplicates import copies_of_raw, digest_of_rows, n_known
 from stacktune.data.example import made_up_rows
 from stacktune.data.expected import Expected
@@ -301,9 +301,5 @@ def _name_of(uri: str) -> str:
 
 
 def _digest(table: Table, schema: Schema, task: Task) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    digest.update(json.dumps([schema.to_dict(), task.classes]).encode())
-    for array in (table.features, table.target, table.weight):
-        if array is not None:
-            digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
+    salt = json.dumps([schema.to_dict(), task.classes]).encode()
+    return digest_of_arrays(table.features, table.target, table.weight, salt=salt)

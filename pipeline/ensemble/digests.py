@@ -8,10 +8,8 @@ folder and to the registry.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from stacktune.errors import DataError
 
@@ -47,11 +45,6 @@ def check_digests(folder: Path, expected: Mapping[str, str]) -> None:
                 f"the model in {str(folder.parent)!r} is not as it was written: {folder.name}/{name} {fate}. "
                 "Take it from where it came from once more; it is not loaded."
             )
-
-
-def digest_of(said: Mapping[str, Any]) -> str:
-    """Return the digest of what goes through JSON, whatever the order of its keys."""
-    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def _digest(path: Path) -> str:

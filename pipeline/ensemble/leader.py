@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stacktune.data.digests import digest_of
 from stacktune.data.schema import Schema
 from stacktune.data.table import Table, Task
 from stacktune.ensemble.blend import Blend
-from stacktune.ensemble.digests import check_digests, digest_of, digests_of, refuse_links
+from stacktune.ensemble.digests import check_digests, digests_of, refuse_links
 from stacktune.ensemble.losers import has_models
 from stacktune.ensemble.member import Member, load_member, predict_members
 from stacktune.ensemble.rows import Leaderboard, LeaderboardRow

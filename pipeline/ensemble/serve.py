@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from stacktune.ensemble.digests import digest_of, digests_of
+from stacktune.data.digests import digest_of
+from stacktune.ensemble.digests import digests_of
 from stacktune.ensemble.leader import Leader
 from stacktune.errors import DataError, DataWarning
 from stacktune.package import is_this_code

@@ -7,7 +7,6 @@ the alias `challenger`, and it is said why. Access to the registry is what keeps
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import shlex
@@ -15,9 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from stacktune.data.dataset import Dataset
+from stacktune.data.digests import digest_of, digest_of_arrays
 from stacktune.data.folds import Folds
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.metrics import METRICS
@@ -67,10 +65,12 @@ class Evidence:
             target=dataset.target_name,
             metric=metric.name,
             positive=task.positive,
-            classes=_digest(sorted(map(str, task.classes))),
-            columns=_digest(sorted([str(column.name), column.kind] for column in dataset.schema.columns)),
+            classes=digest_of(sorted(map(str, task.classes))),
+            columns=digest_of(sorted([str(column.name), column.kind] for column in dataset.schema.columns)),
             cv_score=row.score,
-            cv_on=_digest([dataset.digest, folds.n_folds, _digest_of(folds.assignment), _digest_of(folds.blocks)]),
+            cv_on=digest_of(
+                [dataset.digest, folds.n_folds, digest_of_arrays(folds.assignment), digest_of_arrays(folds.blocks)]
+            ),
             test_score=row.test[metric.name] if row.test else None,
             test_on=dataset.test_digest if row.test else None,
         )
@@ -221,14 +221,6 @@ def evidence_from(stored: Any) -> Evidence | None:
 
 def _is_finite(score: Any) -> bool:
     return isinstance(score, int | float) and math.isfinite(score)
-
-
-def _digest_of(array: np.ndarray) -> str:
-    return hashlib.blake2b(np.ascontiguousarray(array), digest_size=8).hexdigest()
-
-
-def _digest(said: Any) -> str:
-    return hashlib.blake2b(json.dumps(said).encode(), digest_size=8).hexdigest()
 
 
 def alias_said(record: LeaderRecord, say: Callable[[str], None]) -> None:

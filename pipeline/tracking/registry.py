@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from stacktune.ensemble.digests import digest_of, digests_of, refuse_links
+from stacktune.data.digests import digest_of
+from stacktune.ensemble.digests import digests_of, refuse_links
 from stacktune.ensemble.serve import CODE
 from stacktune.errors import ConfigError
 from stacktune.package import copy_package

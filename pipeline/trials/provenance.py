@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stacktune.data.digests import digest_of
 from stacktune.data.folders import digest_of_folder, make_anew, remove
 from stacktune.trials.trial import Trial
 
@@ -32,11 +31,6 @@ class Provenance:
 
 
 NO_RUN = Provenance()
-
-
-def digest_of(said: Any) -> str:
-    """Return the digest of what goes through JSON, whatever the order of keys."""
-    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def is_same(said: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -16,9 +16,9 @@ from threadpoolctl import ThreadpoolController
 
 from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
+from stacktune.data.digests import digest_of
 from stacktune.data.folds import make_folds
 from stacktune.data.write import write_frame
-from stacktune.ensemble.digests import digest_of
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.member import load_member, predict_members

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from in_process import Fitted, fit
 
-from stacktune.ensemble.digests import digest_of
+from stacktune.data.digests import digest_of
 from stacktune.ensemble.leader import Leader, build_leader
 from stacktune.errors import DataError
 

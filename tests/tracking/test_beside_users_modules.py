@@ -17,8 +17,9 @@ import yaml
 from in_process import fit
 from neighbours import OURS, set_traps, sprung
 
+from stacktune.data.digests import digest_of
 from stacktune.ensemble import leader
-from stacktune.ensemble.digests import digest_of, digests_of
+from stacktune.ensemble.digests import digests_of
 from stacktune.ensemble.serve import CODE
 from stacktune.errors import DataError, DataWarning
 from stacktune.tracking.registry import save_model
