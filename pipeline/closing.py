@@ -98,13 +98,14 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     if session.test is not None:
         session.show("testing")
         board = score_rows(board, results, session.test, partial(_testing_left_s, session))
-    record = settle_alias(session.tracker.uri, record, _evidence(session, board))
+    evidence = Evidence.of(session.dataset, session.arena.folds, board)
+    record = settle_alias(session.tracker.uri, record, evidence)
     alias_said(record, session.screen.say)
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board, registering_s)
     shutil.rmtree(session.scratch)
-    return _summarise(session, results, board, record)
+    return _summarise(session, results, board, record, evidence)
 
 
 def _testing_left_s(session: Session) -> float:
@@ -139,10 +140,6 @@ def _register(session: Session, leader: Leader, leader_folder: Path) -> LeaderRe
     return record
 
 
-def _evidence(session: Session, board: Leaderboard) -> Evidence:
-    return Evidence.of(session.dataset, session.arena.folds, board)
-
-
 def _keep_top_trials(
     session: Session, results: Sequence[TrialResult], board: Leaderboard, registering_s: float
 ) -> None:
@@ -170,7 +167,7 @@ def _alias_tags(record: LeaderRecord) -> dict[str, str]:
 
 
 def _summarise(
-    session: Session, results: Sequence[TrialResult], board: Leaderboard, record: LeaderRecord
+    session: Session, results: Sequence[TrialResult], board: Leaderboard, record: LeaderRecord, evidence: Evidence
 ) -> RunSummary:
     experiment_id, parent_run_id = session.tracker.ids() if session.tracker.is_open else (None, None)
     count = Counter(result.status for result in results)
@@ -208,7 +205,7 @@ def _summarise(
         alias=record.alias,
         alias_reason=record.alias_reason,
         promote=record.promote,
-        evidence=asdict(_evidence(session, board)),
+        evidence=asdict(evidence),
         versions=library_versions(),
     )
     session.tracker.log_file(write_summary(summary))

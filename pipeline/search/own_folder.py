@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from stacktune.data.folders import is_private
 from stacktune.errors import SearchError
 
 PREFIX, UNCLAIMED = "stacktune-ray-", "stacktune-new-"
@@ -75,9 +76,9 @@ def remove_abandoned(parent: Path) -> None:
 
 
 def _remove_if_abandoned(folder: Path) -> None:
+    if not is_private(folder):
+        return
     try:
-        if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-            return
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
         return
