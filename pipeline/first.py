@@ -12,7 +12,7 @@ from pathlib import Path
 from stacktune.data.folders import make_anew, remove
 from stacktune.search.log import SearchLog
 from stacktune.search.space import load_space
-from stacktune.trials.attempt import Attempt, failed
+from stacktune.trials.attempt import Attempt, Climb, failed
 from stacktune.trials.climb import Arena, Means, climb
 from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.result import COMPLETED, TrialResult
@@ -78,7 +78,6 @@ class FirstModel:
         threading.Thread(target=self._fit, args=(arena,), name="first-model", daemon=True).start()
 
     def _fit(self, arena: Arena) -> None:
-        make_anew(self._aside)  # of a session that was cut off
         deadline, seen = time.monotonic() + MAX_GROWING_S, []
         means = Means(
             self._aside,
@@ -87,7 +86,12 @@ class FirstModel:
             cpu_clock=time.thread_time,
             made_by=self._made_by,
         )
-        attempt = Attempt(self.trial, lambda: climb(self.trial, arena, means))
+
+        def begin() -> Climb:
+            make_anew(self._aside)  # of a session that was cut off
+            return climb(self.trial, arena, means)
+
+        attempt = Attempt(self.trial, begin)
         while isinstance(outcome := attempt.advance(), Progress):
             seen.append(outcome)
         try:

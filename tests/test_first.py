@@ -158,3 +158,15 @@ def test_a_disk_that_is_full_fails_it_and_raises_nowhere(arena, tmp_path):
     result = ended(first_trial_of_linear(), arena, tmp_path)
     assert result.status == FAILED
     assert result.error.startswith("OSError: ")
+
+
+def test_a_folder_that_cannot_be_made_fails_it_and_raises_nowhere(arena, tmp_path):
+    """Its thread ended without a word, so that the run waited for a first model that nobody was fitting."""
+    (tmp_path / "run").touch()
+    model = FirstModel(first_trial_of_linear(), arena, tmp_path / "run", tmp_path / TRIALS)
+    log = SearchLog(Nobody(), Journal(tmp_path / "journal.jsonl", lambda: 0.0, pytest.fail))
+    model.tell(log)
+    assert model.wait(60)
+    (result,) = log.results()
+    assert result.status == FAILED
+    assert result.error.startswith("NotADirectoryError: ")
