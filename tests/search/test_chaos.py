@@ -20,7 +20,7 @@ from stacktune.search.plan import make_plan
 from stacktune.trials.climb import Arena
 from stacktune.trials.result import FAILED, TrialResult
 
-N_TRIALS, N_DEATHS = 12, 2
+N_TRIALS, N_DEATHS = 16, 3
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 # Ray believes a node dead after five misses, three seconds apart; of a killed one every miss is a refused connection.
 SOON_BELIEVED_DEAD = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
