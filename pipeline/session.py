@@ -26,13 +26,15 @@ from stacktune.report.rewards import rewards_svg
 from stacktune.report.screen import Screen
 from stacktune.report.text import as_typed
 from stacktune.resume import CONFIG, JOURNAL, SPOOL, Past
-from stacktune.search.cluster import be_quiet, give_way, is_private, start_ray, stop_ray
+from stacktune.search.cluster import give_way, is_private, set_variables, start_ray, stop_ray
 from stacktune.search.engine import Search
+from stacktune.search.joined_ray import may_find_token
 from stacktune.search.journal import Journal
 from stacktune.search.nas_source import ControllerUpdate, Reward
 from stacktune.search.plan import ClusterSize
 from stacktune.stop import last_words
 from stacktune.streams import visible_lines
+from stacktune.tracking.client import be_quiet
 from stacktune.tracking.spool import forget_store
 from stacktune.tracking.store import Store, sqlite_file
 from stacktune.tracking.tracker import Tracker
@@ -106,8 +108,12 @@ class RayStart:
         self._is_closed = False
         self._end: Future | None = None
         self._n_cpus, self._is_private = config.n_cpus, is_private(config.address)
-        be_quiet()  # before anything imports Ray
+        # What the tracker and Ray would set on threads of their own.
+        be_quiet()
+        set_variables(config.address, config.n_cpus)
         self._start = self._executor.submit(start_ray, config.address, config.n_cpus, config.n_gpus)
+        if not self._is_private and may_find_token():
+            wait([self._start])
 
     def known_size(self) -> ClusterSize:
         """Return what is known of the size before Ray is up: this machine's cores; of a cluster, which is, all."""

@@ -50,8 +50,21 @@ def trials_of(folder: Path) -> dict[str, list[tuple[str, list[int]]]]:
     }
 
 
-# The command, which looks at its search only when that is over.
-PATIENT = "import stacktune.watch; stacktune.watch.LOOK_EVERY_S = 200; from stacktune.cli import main; main()"
+# The command, which looks at its search only when that is over, and notes what other threads add to the environment.
+PATIENT = """
+import os, sys, threading
+
+def note(event, args):
+    if event == "os.putenv" and args[0] not in os.environb and threading.current_thread() is not threading.main_thread():
+        os.write(added, args[0] + b"\\n")
+
+added = os.open("added.txt", os.O_WRONLY | os.O_CREAT)
+sys.addaudithook(note)
+import stacktune.watch
+stacktune.watch.LOOK_EVERY_S = 200
+from stacktune.cli import main
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +81,11 @@ def desk(tmp_path_factory) -> Path:
 def test_a_search_that_is_over_before_anybody_looked_is_among_the_phases(desk):
     began_s = json.loads((desk / "one" / "run.json").read_text())["phase_began_s"]
     assert list(began_s) == ["reading", "searching", "stacking", "registering"]
+
+
+def test_no_thread_adds_a_variable_to_the_environment(desk):
+    """C code that read another one meanwhile took the process down, see `environment`."""
+    assert (desk / "added.txt").read_text() == ""
 
 
 def test_a_run_killed_twice_ends_as_if_it_had_not_been_on_fewer_cores_too(desk, tmp_path):

@@ -106,14 +106,17 @@ def test_settings_are_written_without_secrets_and_parse(case):
 
 
 @given(uris_with_secrets())
+@example(("http://me:q7ZxYw9?Kv@host:5432/db?region=eu", "q7ZxYw9?Kv"))
 def test_no_refusal_shows_a_secret(case):
     uri, _ = case
+    # Without its query, which is the store's; a password may hold what looks like one.
+    address = uri.removesuffix("?region=eu") if uri.endswith("?region=eu") else uri.partition("?")[0]
     uris._known.clear()
     with pytest.raises(ConfigError) as refused:
         load_config({"data": "x", "target": "y", "test_data": uri, "test_size": 0.2})
     assert not leaks(masked(refused.value))
     try:
-        said = without_credentials(uri.partition("?")[0])
+        said = without_credentials(address)
     except ConfigError as error:
         said = str(error)
     assert not leaks(said)

@@ -12,12 +12,13 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from stacktune.data.memory import Memory, memory_here
+from stacktune.environment import SET_BY_LIBRARIES, environment, set_defaults
 from stacktune.errors import SearchError
 from stacktune.host import SHARED_MEMORY, cores_here, shared_memory_free
 from stacktune.search.address import VARIABLE, Address, find_address
-from stacktune.search.joined_ray import joined_ray
+from stacktune.search.joined_ray import VARIABLES, joined_ray
 from stacktune.search.plan import ClusterSize
-from stacktune.search.private_ray import private_ray
+from stacktune.search.private_ray import private_ray, private_variables
 from stacktune.search.room import Node
 
 # Read by Ray when it is imported or started; what a user has set stays.
@@ -46,6 +47,7 @@ LEAST_PRIORITY = 19
 
 # What is let go of when this process leaves Ray, which a process has once.
 _held = ExitStack()
+_are_set: list[bool] = []
 
 
 def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
@@ -57,7 +59,7 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
     Raises:
         SearchError: no cluster can be joined at `address`, or it has fewer cores or GPUs than were asked for.
     """
-    be_quiet()
+    set_variables(address, n_cpus)
     cluster = find_address(address, os.environ.get(VARIABLE))
     try:
         if cluster is None:
@@ -73,10 +75,19 @@ def is_private(address: str | None) -> bool:
     return find_address(address, os.environ.get(VARIABLE)) is None
 
 
-def be_quiet() -> None:
-    """Set what Ray reads when it is imported."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+def set_variables(address: str | None, n_cpus: int | None) -> None:
+    """Set what Ray reads, until `stop_ray`; from the main thread, before a run has others (see `environment`).
+
+    Raises:
+        SearchError: no cluster can be at `address`.
+    """
+    if _are_set:
+        return
+    set_defaults(QUIET | SET_BY_LIBRARIES)
+    values = private_variables(cores_here().at_most(n_cpus).n) if is_private(address) else VARIABLES
+    _held.enter_context(environment(values))
+    _are_set.append(True)
+    _held.callback(_are_set.clear)
 
 
 def give_way() -> None:

@@ -11,16 +11,22 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
+from stacktune.environment import environment
 from stacktune.errors import SearchError
 from stacktune.search.address import AUTO, VARIABLE, Address, split_port
-from stacktune.search.lean_ray import environment
-from stacktune.search.own_code import own_code_carried
+from stacktune.search.own_code import OVERRIDE, own_code_carried
 from stacktune.search.private_ray import read_token_again
 
 KNOCK_S = 5.0
 LOOPBACK = ("127.", "[::1]", "localhost:")
+
+
+TOKENS = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}
+# What is set for a cluster that is joined.
+VARIABLES = {OVERRIDE: "1"}
 
 
 class TokenWantedError(Exception):
@@ -108,6 +114,12 @@ def _ask(address: Address, place: str) -> Mapping[str, Any]:
                 raise TokenWantedError from None
             raise _nobody_at(address, _first_line(error.details())) from None
     return json.loads(answer.value or b"{}")
+
+
+def may_find_token() -> bool:
+    """Whether Ray may decide, by a token that it finds, to set RAY_AUTH_MODE (see `environment`)."""
+    file = Path("~/.ray/auth_token").expanduser()
+    return "RAY_AUTH_MODE" not in os.environ and bool(TOKENS & os.environ.keys() or file.exists())
 
 
 def _has_token() -> bool:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 # `ray.init` has a flag for none of them: the dashboard's server starts even where there is no dashboard, and is waited
 # for; the monitor scales clusters; the log monitor carries workers' output to a driver that does not listen.
 NEEDLESS = ("start_api_server", "start_monitor", "start_log_monitor")
-PRELOAD = "RAY_preload_python_modules"
 
 
 @contextmanager
-def lean_start(modules: Sequence[str]) -> Iterator[None]:
-    """Let `ray.init` start nothing that a private Ray can do without, and a process a core that imports `modules`."""
+def lean_start() -> Iterator[None]:
+    """Let `ray.init` start nothing that a private Ray can do without."""
     from ray._private.node import Node
 
-    preloading = environment({PRELOAD: ",".join(modules)}) if modules else nullcontext()
-    with preloading, patched(Node, {name: lambda *_, **__: None for name in NEEDLESS}):
+    with patched(Node, {name: lambda *_, **__: None for name in NEEDLESS}):
         yield
 
 
@@ -35,25 +32,6 @@ def in_waiting_processes() -> Iterator[None]:
 
     with patched(class_cache, {"DEFAULT_ENV_VARS": {}, "ENV_VARS_TO_PROPAGATE": frozenset()}):
         yield
-
-
-@contextmanager
-def environment(values: Mapping[str, str | None]) -> Iterator[None]:
-    """Set variables, and unset those that are None, meanwhile; other threads may set and read others."""
-    before = {name: os.environ.get(name) for name in values}
-    _set(values)
-    try:
-        yield
-    finally:
-        _set(before)
-
-
-def _set(values: Mapping[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
 
 
 @contextmanager

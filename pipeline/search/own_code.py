@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from stacktune.package import SHIM, copy_package
-from stacktune.search.lean_ray import environment, patched
+from stacktune.search.lean_ray import patched
 
 # Inside a job Ray has a working directory for workers already, the submitted one, and refuses another without this.
 OVERRIDE = "RAY_OVERRIDE_JOB_RUNTIME_ENV"
@@ -20,14 +20,19 @@ OVERRIDE = "RAY_OVERRIDE_JOB_RUNTIME_ENV"
 def own_code_here() -> Iterator[None]:
     """Let the workers of a Ray that is started meanwhile import the code that runs here, whatever else they could.
 
-    They have this process's environment. Ray would put the folder that the command stands in before all other paths of
-    theirs, where a `csv.py` of the user's is imported as Python's own; it does not where it is told of another.
+    They have this process's environment, with `path_to_own_code`. Ray would put the folder that the command stands in
+    before all other paths of theirs, where a `csv.py` of the user's is imported as Python's own; it does not where it
+    is told of another.
     """
     from ray.job_config import JobConfig
 
-    path = os.pathsep.join([str(SHIM), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with patched(JobConfig, {"_runtime_env_has_working_dir": lambda _: True}), environment({"PYTHONPATH": path}):
+    with patched(JobConfig, {"_runtime_env_has_working_dir": lambda _: True}):
         yield
+
+
+def path_to_own_code() -> str:
+    """Return the PYTHONPATH of workers on this machine."""
+    return os.pathsep.join([str(SHIM), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @contextmanager
@@ -37,6 +42,6 @@ def own_code_carried() -> Iterator[dict[str, Any]]:
     Ray hands the copy to each node once, and puts it before all other paths of its workers: a node may have another
     version, or none. It replaces the folder that a job was submitted with, which holds files of the user's.
     """
-    with TemporaryDirectory(prefix="stacktune-code-") as folder, environment({OVERRIDE: "1"}):
+    with TemporaryDirectory(prefix="stacktune-code-") as folder:
         copy_package(Path(folder))
         yield {"working_dir": folder}

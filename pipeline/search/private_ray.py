@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any
 
 from stacktune.errors import SearchError
-from stacktune.search.lean_ray import environment, lean_start, patched
-from stacktune.search.own_code import own_code_here
+from stacktune.search.lean_ray import lean_start, patched
+from stacktune.search.own_code import own_code_here, path_to_own_code
 from stacktune.search.own_folder import own_folder, parents_for_files, parents_for_sockets
 
 # What the processes of the first trials import while Tune gets ready, where there are not many of them.
@@ -28,7 +28,7 @@ TOKEN_BYTES = 32
 
 @contextmanager
 def private_ray(n_cpus: int, n_gpus: int | None, n_bytes: int, object_store_bytes: int) -> Iterator[None]:
-    """Start Ray here; what it was given to keep to itself is taken back at the end, when Ray must have ended.
+    """Start Ray here, in the environment of `private_variables`; it must have ended when this does.
 
     n_bytes: what trials may take, beside the store of shared objects.
 
@@ -38,15 +38,8 @@ def private_ray(n_cpus: int, n_gpus: int | None, n_bytes: int, object_store_byte
     with ExitStack() as stack:
         folder = stack.enter_context(own_folder(parents_for_sockets(os.environ)))
         spills = _folder_for_spills(stack, folder)
-        # A user's own token is for clusters, and their files are left as they are.
-        token = {
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": secrets.token_hex(TOKEN_BYTES),
-            "RAY_AUTH_TOKEN_PATH": None,
-        }
-        stack.enter_context(environment(token))
         read_token_again()
-        with on_loopback(), patient_start(), own_code_here(), lean_start(WARM_MODULES if n_cpus <= MOST_WARMED else ()):
+        with on_loopback(), patient_start(), own_code_here(), lean_start():
             _init(
                 address="local",  # or Ray joins whatever cluster last ran on this machine
                 num_cpus=n_cpus,
@@ -58,6 +51,18 @@ def private_ray(n_cpus: int, n_gpus: int | None, n_bytes: int, object_store_byte
                 object_spilling_directory=spills,
             )
         yield
+
+
+def private_variables(n_cpus: int) -> dict[str, str | None]:
+    """Return the environment of a private Ray: a token of its own, our code, and what its processes import early."""
+    return {
+        # A user's own token is for clusters, and their files are left as they are.
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(TOKEN_BYTES),
+        "RAY_AUTH_TOKEN_PATH": None,
+        "PYTHONPATH": path_to_own_code(),
+        "RAY_preload_python_modules": ",".join(WARM_MODULES) if n_cpus <= MOST_WARMED else None,
+    }
 
 
 @contextmanager

@@ -51,12 +51,13 @@ def quiet_environment() -> dict[str, str]:
 
 def load_mlflow() -> None:
     """Import, quietly, what a tracker and a registered model need of MLflow: most of two seconds."""
-    _be_quiet()
+    be_quiet()
     import mlflow.pyfunc
     import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 
-def _be_quiet() -> None:
+def be_quiet() -> None:
+    """Keep MLflow off the screen and the network; from the main thread, before there are others."""
     os.environ.update(quiet_environment())
     for name in _LOUD_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -64,7 +65,7 @@ def _be_quiet() -> None:
 
 def connect(uri: str) -> MlflowClient:
     """Return a client of the store at `uri`, creating a new database's tables (0.8 s, once a database)."""
-    _be_quiet()
+    be_quiet()
     from mlflow.tracking import MlflowClient
 
     file = sqlite_file(uri)
