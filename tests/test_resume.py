@@ -55,7 +55,8 @@ PATIENT = """
 import os, sys, threading
 
 def note(event, args):
-    if event == "os.putenv" and args[0] not in os.environb and threading.current_thread() is not threading.main_thread():
+    is_new = event == "os.putenv" and args[0] not in os.environb
+    if is_new and threading.current_thread() is not threading.main_thread():
         os.write(added, args[0] + b"\\n")
 
 added = os.open("added.txt", os.O_WRONLY | os.O_CREAT)
