@@ -11,24 +11,25 @@ MASK = "***"
 # A shorter secret is hidden where it stands in its URI alone: as a word of its own it may be any word.
 MIN_SECRET_CHARS = 8
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# Texts may be long, and have no blanks. Parts without a longest length would take a time that grows with its square.
+_NAME = r"[A-Za-z][A-Za-z0-9+.-]{0,60}://"
+_SCHEME = re.compile(_NAME)
 # Their paths may hold an "@", and no user stands before them.
 _WITHOUT_USER = ("sqlite", "file")
 _NO_SECRET = ("anonymous",)  # what gs:// calls a user without a name
-_SENSITIVE = r"[\w.%-]*(?:pass|pwd|secret|token|sig|credential|key|auth|odbc_connect)[\w.%-]*"
+_SENSITIVE = r"[\w.%-]{0,60}(?:pass|pwd|secret|token|sig|credential|key|auth|odbc_connect)[\w.%-]{0,60}"
 _NEXT_VALUE = r"(?=[&;][\w.%-]+=|$)"
 _IN_QUERY = re.compile(rf"(?<=[?&;])({_SENSITIVE}=).*?{_NEXT_VALUE}", re.IGNORECASE | re.DOTALL)
 _IN_QUERY_IN_TEXT = re.compile(rf"(?<=[?&;])({_SENSITIVE}=)[^\s&;'\"<>]+", re.IGNORECASE)
 # As databases' drivers spell what they connect with: PWD=…, password='…'.
 _IN_WORDS = re.compile(
-    r"\b((?:\w*(?:password|passwd|pwd)|\w*secret\w*|\w*token|\w*access_?key\w*)\s?=\s?)"
+    r"\b(\w{0,60}(?:password|passwd|pwd|secret\w{0,60}|token|access_?key\w{0,60})\s?=\s?)"
     r"(?:'[^']*'|\"[^\"]*\"|[^\s,;&'\"<>)]+)",
     re.IGNORECASE,
 )
 # A URI in a text ends with the quote that it began after, or else before a blank.
 _IN_TEXT = re.compile(
-    r"(?P<quote>['\"])(?P<quoted>[A-Za-z][A-Za-z0-9+.-]*://.*?)(?P=quote)(?=[^\w@/]|$)"
-    r"|(?P<bare>[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]*)",
+    rf"(?P<quote>['\"])(?P<quoted>{_NAME}.{{0,2000}}?)(?P=quote)(?=[^\w@/]|$)|(?P<bare>{_NAME}[^\s\"'<>]*)",
     re.DOTALL,
 )
 

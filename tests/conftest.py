@@ -5,9 +5,11 @@ import signal
 
 from hypothesis import settings
 
-# A shell's background job does not hear Ctrl-C, nor what it starts; commands under test are to.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell's background job does not hear Ctrl-C, nor one under `nohup` that its terminal is closed, nor what they start;
+# commands under test are to.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 # No property is held to the pace of a machine. HYPOTHESIS_PROFILE=thorough tries ten times as many examples, but where
 # a test says how many.

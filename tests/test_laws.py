@@ -33,6 +33,7 @@ ROOMS = (
         "shim",
         "cgroups",
         "host",
+        "environment",
         "seeds",
         "data.table",
         "domains",
