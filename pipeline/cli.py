@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from stacktune import __version__
 from stacktune.errors import ConfigError
+from stacktune.garbage import imports
 from stacktune.job import leave_status
 from stacktune.places import check_working_folder, lend_home
 from stacktune.process import STARTED_AT, begin, end
@@ -231,7 +232,8 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
     with interruptible(), Screen(console, is_live, started_at) as screen:
         for note in past.notes if past else ():
             screen.say(note)
-        from stacktune import driver  # with all its libraries: seconds, in which the clock is already to be seen
+        with imports():
+            from stacktune import driver  # with all its libraries: seconds, in which the clock is already to be seen
 
         summary = driver.run(config, started_at, screen, past)
     from stacktune.report.summary import read_results, show_results

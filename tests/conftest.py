@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import gc
 import os
 import signal
 
@@ -34,6 +35,11 @@ FIRST = (
     "test_new_family.py",
 )
 PLACES = {name: place for place, name in enumerate(FIRST)}
+
+
+def pytest_collection_finish(session):
+    """Spare the garbage collector what all test files have imported: it would go through that again and again."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

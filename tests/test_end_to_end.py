@@ -51,7 +51,7 @@ def run(tmp_path_factory) -> Run:
     ended = stacktune(
         *("run", "tumours.parquet", "--target", "diagnosis", "--weight", "weight", "--metric", "f1", "--folds", 3),
         *("--max-trials", 10, "--families", "lightgbm,xgboost,linear,extra_trees", "--test-size", 0.2),
-        *("--seed", 1, "--output", "runs/one", "--register", "tumours"),
+        *("--seed", 1, "--cpus", 1, "--output", "runs/one", "--register", "tumours"),
         cwd=desk,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -245,7 +245,7 @@ def test_a_run_whose_terminal_is_closed_ends_with_the_leader_that_it_has(tmp_pat
     child, terminal = pty.fork()
     if not child:
         os.chdir(tmp_path)
-        os.execv(STACKTUNE[0], [*STACKTUNE, *WORDS, "--families", "linear"])
+        os.execv(STACKTUNE[0], [*STACKTUNE, *WORDS, "--families", "linear", "--cpus", "1"])
     shown = b""
     while not re.search(rb"searching.*[1-9] done", shown, re.DOTALL):
         shown = shown[-4000:] + os.read(terminal, 4000)

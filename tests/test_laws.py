@@ -34,6 +34,7 @@ ROOMS = (
         "cgroups",
         "host",
         "environment",
+        "garbage",
         "seeds",
         "data.table",
         "domains",

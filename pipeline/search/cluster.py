@@ -14,6 +14,7 @@ from dataclasses import replace
 from stacktune.data.memory import Memory, memory_here
 from stacktune.environment import SET_BY_LIBRARIES, environment, set_defaults
 from stacktune.errors import SearchError
+from stacktune.garbage import imports, no_collection
 from stacktune.host import SHARED_MEMORY, cores_here, shared_memory_free
 from stacktune.search.address import VARIABLE, Address, find_address
 from stacktune.search.joined_ray import VARIABLES, joined_ray
@@ -60,6 +61,8 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
         SearchError: no cluster can be joined at `address`, or it has fewer cores or GPUs than were asked for.
     """
     set_variables(address, n_cpus)
+    with imports():
+        import ray  # noqa: F401
     cluster = find_address(address, os.environ.get(VARIABLE))
     try:
         if cluster is None:
@@ -108,11 +111,10 @@ def stop_ray() -> None:
     import ray
 
     gc.collect()
-    gc.disable()
     try:
-        ray.shutdown()
+        with no_collection():
+            ray.shutdown()
     finally:
-        gc.enable()
         _held.close()
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from stacktune.data.folders import remove
 from stacktune.errors import SearchError
+from stacktune.garbage import imports
 from stacktune.search.journal import Journal
 from stacktune.search.killed import kills_end_trials
 from stacktune.search.lean_ray import in_waiting_processes
@@ -43,11 +44,12 @@ TUNE_FOLDER = ".tune"
 
 def prepare() -> None:
     """Import what a search needs, which takes a second that is free while Ray starts."""
-    import ray.tune  # noqa: F401
+    with imports():
+        import ray.tune  # noqa: F401
 
-    import stacktune.search.scheduler
-    import stacktune.search.searcher
-    import stacktune.search.trainable  # noqa: F401
+        import stacktune.search.scheduler
+        import stacktune.search.searcher
+        import stacktune.search.trainable  # noqa: F401
 
 
 @dataclass

@@ -17,8 +17,7 @@ from stacktune.search.lean_ray import lean_start, patched
 from stacktune.search.own_code import own_code_here, path_to_own_code
 from stacktune.search.own_folder import own_folder, parents_for_files, parents_for_sockets
 
-# What the processes of the first trials import while Tune gets ready, where there are not many of them.
-WARM_MODULES = ("ray.tune", "stacktune.search.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
+# Processes get ready for the first trials while Tune does, where there are not many of them.
 MOST_WARMED = 8
 # On two cores with a load of 190, the raylet took above a minute.
 MAX_START_S, NODE_ASKED_EVERY_S = 180.0, 0.1
@@ -61,7 +60,7 @@ def private_variables(n_cpus: int) -> dict[str, str | None]:
         "RAY_AUTH_TOKEN": secrets.token_hex(TOKEN_BYTES),
         "RAY_AUTH_TOKEN_PATH": None,
         "PYTHONPATH": path_to_own_code(),
-        "RAY_preload_python_modules": ",".join(WARM_MODULES) if n_cpus <= MOST_WARMED else None,
+        "RAY_preload_python_modules": "stacktune.search.warm" if n_cpus <= MOST_WARMED else None,
     }
 
 

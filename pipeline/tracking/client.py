@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from stacktune.garbage import imports
 from stacktune.tracking.store import sqlite_file
 from stacktune.uris import masked
 
@@ -52,8 +53,9 @@ def quiet_environment() -> dict[str, str]:
 def load_mlflow() -> None:
     """Import, quietly, what a tracker and a registered model need of MLflow: most of two seconds."""
     be_quiet()
-    import mlflow.pyfunc
-    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+    with imports():
+        import mlflow.pyfunc
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 
 def be_quiet() -> None:
@@ -66,7 +68,8 @@ def be_quiet() -> None:
 def connect(uri: str) -> MlflowClient:
     """Return a client of the store at `uri`, creating a new database's tables (0.8 s, once a database)."""
     be_quiet()
-    from mlflow.tracking import MlflowClient
+    with imports():
+        from mlflow.tracking import MlflowClient
 
     file = sqlite_file(uri)
     if file is not None and not file.exists():

@@ -50,7 +50,7 @@ def add_node(cluster: Cluster, number: int) -> None:
 @pytest.fixture(scope="module")
 def long_arena(arena) -> Arena:
     """A table so long that trials are under way whenever a node dies."""
-    table = arena.table.take(np.tile(np.arange(arena.table.n_rows), 100)).sealed()
+    table = arena.table.take(np.tile(np.arange(arena.table.n_rows), 50)).sealed()
     return replace(arena, table=table, folds=make_folds(table, arena.task, 3, 0))
 
 

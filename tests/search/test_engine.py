@@ -80,6 +80,13 @@ def outcomes(results: list[TrialResult]) -> list[tuple]:
     return [(result.trial_id, result.status, result.curve, tuple(result.config.items())) for result in results]
 
 
+@pytest.fixture(scope="session")
+def few_rows(arena) -> Arena:
+    """An arena on which a trial takes a moment."""
+    table = arena.table.take(np.arange(0, arena.table.n_rows, 5)).sealed()
+    return replace(arena, table=table, folds=make_folds(table, arena.task, 2, 0))
+
+
 def test_first_trials_start_in_the_processes_that_were_waiting_for_them(cluster, arena, tmp_path):
     """Tune's actors had processes of their own started, and a run's first trial waited four seconds for its imports."""
     patience_ends = time.monotonic() + 30
@@ -113,22 +120,22 @@ def twelve_trials(cluster: ClusterSize) -> SearchPlan:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cluster, arena, tmp_path_factory) -> list[TrialResult]:
+def undisturbed(cluster, few_rows, tmp_path_factory) -> list[TrialResult]:
     """What those trials come to where nothing happens to them."""
-    return run_search(arena, twelve_trials(cluster), tmp_path_factory.mktemp("undisturbed"))
+    return run_search(few_rows, twelve_trials(cluster), tmp_path_factory.mktemp("undisturbed"))
 
 
 def test_a_seed_and_a_number_of_trials_give_the_same_results_on_one_core_and_on_two(
-    cluster, arena, undisturbed, tmp_path
+    cluster, few_rows, undisturbed, tmp_path
 ):
-    one = run_search(arena, replace(twelve_trials(cluster), n_slots=1), tmp_path)
+    one = run_search(few_rows, replace(twelve_trials(cluster), n_slots=1), tmp_path)
     assert len(one) == 12
     assert outcomes(one) == outcomes(undisturbed)
     assert {result.status for result in one} >= {COMPLETED, "stopped"}
 
 
 def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(
-    cluster, arena, undisturbed, tmp_path, monkeypatch
+    cluster, few_rows, undisturbed, tmp_path, monkeypatch
 ):
     chooses, heard = FamilyScheduler.choose_trial_to_run, Heard()
 
@@ -138,7 +145,7 @@ def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(
         return chooses(self, controller)
 
     monkeypatch.setattr(FamilyScheduler, "choose_trial_to_run", breaks_once)
-    broken = run_search(arena, twelve_trials(cluster), tmp_path, heard)
+    broken = run_search(few_rows, twelve_trials(cluster), tmp_path, heard)
     assert heard.broke_off == [("LookupError: no such rung", True)]
     assert outcomes(broken) == outcomes(undisturbed)
     assert sorted(heard.started) == sorted(heard.finished) == sorted(result.trial_id for result in broken)
@@ -162,13 +169,6 @@ def test_a_private_ray_has_no_process_that_only_clusters_use(cluster):
     assert _processes("raylet")
     assert not _processes("dashboard.py")
     assert not _processes("monitor.py")
-
-
-@pytest.fixture(scope="session")
-def few_rows(arena) -> Arena:
-    """An arena on which a child takes a moment."""
-    table = arena.table.take(np.arange(0, arena.table.n_rows, 5)).sealed()
-    return replace(arena, table=table, folds=make_folds(table, arena.task, 2, 0))
 
 
 def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(cluster, few_rows, tmp_path):
@@ -241,9 +241,9 @@ class Killer(Heard):
             os.kill(pid, signal.SIGKILL)
 
 
-def test_trials_whose_processes_are_killed_run_again_with_the_same_results(cluster, arena, undisturbed, tmp_path):
+def test_trials_whose_processes_are_killed_run_again_with_the_same_results(cluster, few_rows, undisturbed, tmp_path):
     killer = Killer(2)
-    results = run_search(arena, twelve_trials(cluster), tmp_path, killer)
+    results = run_search(few_rows, twelve_trials(cluster), tmp_path, killer)
     assert killer.n_left == 0
     assert outcomes(results) == outcomes(undisturbed)
     assert sorted(killer.finished) == sorted(result.trial_id for result in results)
