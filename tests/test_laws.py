@@ -1,4 +1,4 @@
-"""The laws of the house, held by a machine that names the law, the file and the line. See the README, "The code"."""
+"""The laws of the house, held by a machine that names the law, the file and the line. See pipeline/README.md."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class House:
 def law_1_rooms(house: House) -> list[str]:
     """Every module of the package belongs to a room of the plan."""
     return [
-        f"law 1, rooms: {module.name} lies in no room of the plan; put it into one, or into ROOMS and the README"
+        f"law 1, rooms: {module.name} lies in no room of the plan; put it into ROOMS and pipeline/README.md"
         for module in house.modules.values()
         if module.name.startswith("stacktune.") and module.room not in ROOMS
     ]
@@ -353,5 +353,5 @@ def test_every_package_is_installed():
 
 def test_nothing_lies_at_the_top_that_is_not_in_the_plan():
     found = {path.name for path in ROOT.iterdir()}
-    assert found - UNTRACKED <= ENTRIES, "say in the README what it is, or put it into a room"
+    assert found - UNTRACKED <= ENTRIES, "say in pipeline/README.md what it is, or put it into a room"
     assert found >= ENTRIES - {"LICENSE"}

@@ -1,4 +1,4 @@
-"""What the README tells a user to type is typed here: ```bash and ```python blocks run, in order, on a tiny table.
+"""What the papers tell a user to type is typed here: ```bash and ```python blocks run, in order, on a tiny table.
 
 ```sh blocks need a bare machine or a cloud; .ci/run runs the first kind, and here their words are checked.
 """
@@ -18,7 +18,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S)
+PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / ".github").glob("*.md"), *ROOT.glob("[a-z]*/**/*.md")])
+TYPED = ("README.md", "pipeline/tracking/README.md")
+BLOCKS = [
+    block for name in TYPED for block in re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / name).read_text(), re.M | re.S)
+]
+# 9 KB of it are read; what more a user needs to know is a link away.
+MAX_README_BYTES = 9000
 BIN = Path(sys.executable).parent
 
 # A user's time is not a test's: the same commands with small limits.
@@ -76,7 +82,8 @@ def test_every_limit_that_is_shortened_stands_in_the_readme():
 
 
 def test_a_run_leaves_what_the_readme_lists(desk):
-    table = README.partition("## What a run leaves")[2].partition("\n## ")[0]
+    text = (ROOT / "pipeline" / "RUNS.md").read_text()
+    table = text.partition("## What a run leaves")[2].partition("\n## ")[0]
     names = re.findall(r"^\| `([\w.]+)/?`", table, re.M)
     assert names == ["run.json", "leaderboard.parquet", "config.yaml", "leader", "trials", "state.json"]
     assert {*names, "leaderboard.csv", "journal.jsonl", "tracking.jsonl"} <= {
@@ -118,11 +125,15 @@ def test_every_flag_in_the_readme_exists():
 
 
 def test_every_link_and_every_file_of_the_layout_exists():
-    links = re.findall(r"\]\(([^):]+)\)", README)
-    assert "cluster.yaml" in links
-    (layout,) = [text for language, text in BLOCKS if not language and "reading order" not in text]
+    links = [(paper, link) for paper in PAPERS for link in re.findall(r"\]\(([^):]+)\)", paper.read_text())]
+    assert (ROOT / "README.md", "cluster.yaml") in links
+    assert not [(paper, link) for paper, link in links if not (paper.parent / link.partition("#")[0]).exists()]
+    (layout,) = re.findall(r"^```\n(search_spaces/.*?)^```$", (ROOT / "pipeline/README.md").read_text(), re.M | re.S)
     named = re.findall(r"^(?:    )?([\w./]+/|[\w.]+\.py)(?=\s)", layout, re.M)
     inside = {"search_spaces/", "pipeline/", "tests/"}
-    paths = [*links, *(name if name in inside else f"pipeline/{name}" for name in named)]
-    assert len(paths) > 15
-    assert not [path for path in paths if not (ROOT / path).exists()]
+    assert len(named) > 15
+    assert not [name for name in named if not (ROOT / (name if name in inside else f"pipeline/{name}")).exists()]
+
+
+def test_the_readme_is_short():
+    assert len(README.encode()) <= MAX_README_BYTES

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from stacktune.ensemble.candidates import total_us
 
-# An ensemble as steady as so many equal models is not seen to gain from more: see the README, "Measured". On few rows
+# An ensemble as steady as so many equal models is not seen to gain from more (tests/benchmarks/README.md). On few rows
 # models differ more: on 700 of credit_g ten cost .0002 of the area under the curve, thirty nothing.
 ENOUGH_MODELS, ENOUGH_ON_FEW_ROWS = 10.0, 30.0
 FEW_ROWS = 5_000
