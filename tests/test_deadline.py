@@ -86,7 +86,7 @@ def copy(tmp_path_factory) -> Path:
 
 BARE_RAY = """
 from stacktune.search.cluster import start_ray, stop_ray
-start_ray(None, 2, 0)
+start_ray(None, None, 0)
 stop_ray()
 """
 

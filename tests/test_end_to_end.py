@@ -179,7 +179,7 @@ MISTAKES = [
     (["table.parquet", "--target", "diagnosis", "--families", "lightgbmm"], "Did you mean 'lightgbm'"),
     (["table.parquet", "--target", "diagnosis", "--metric", "rmse"], "rmse"),
     (["table.parquet", "--target", "diagnosis", "--time-budget", "0"], "above zero"),
-    (["table.parquet", "--target", "diagnosis", "--cpus", "4000"], "this machine's"),
+    (["table.parquet", "--target", "diagnosis", "--cpus", "4000"], "asks for more cores than"),
     (["table.parquet", "--target", "diagnosis", "--tracking-uri", "http://127.0.0.1:9"], "127.0.0.1:9"),
     (["table.parquet", "--target", "diagnosis", "--output", "full"], "not empty"),
     (["table.parquet", "--target", "diagnosis", "--folds", "300"], "fold"),

@@ -10,7 +10,9 @@ from sklearn.datasets import load_breast_cancer
 
 from stacktune.data.folds import make_folds
 from stacktune.data.table import Table, Task
+from stacktune.host import Cores
 from stacktune.metrics import get_metric
+from stacktune.search import cluster as cluster_room
 from stacktune.search.cluster import start_ray, stop_ray
 from stacktune.search.plan import ClusterSize
 from stacktune.trials.climb import Arena
@@ -18,8 +20,11 @@ from stacktune.trials.climb import Arena
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[ClusterSize]:
-    """A Ray of two cores, ended with the module."""
-    yield start_ray(None, 2, 0)
+    """A Ray of two cores, ended with the module; a machine of one shares it between them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster_room, "cores_here", lambda: Cores(2, 2))
+        size = start_ray(None, 2, 0)
+    yield size
     stop_ray()
 
 

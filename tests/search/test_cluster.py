@@ -44,7 +44,7 @@ BIN = Path(sys.executable).parent
 
 
 def test_more_cores_than_the_machine_has_are_refused_without_starting_ray():
-    with pytest.raises(SearchError, match=r"--cpus 4096 asks for more cores than this machine's \d+; ask for at most"):
+    with pytest.raises(SearchError, match=r"--cpus 4096 asks for more cores than .*\d+.*; ask for at most"):
         start_ray(None, 4096, None)
     assert not ray.is_initialized()
 
