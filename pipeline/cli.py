@@ -19,8 +19,8 @@ from stacktune.job import leave_status
 from stacktune.places import check_working_folder, lend_home
 from stacktune.process import STARTED_AT, begin, end
 from stacktune.stop import Stopped, interruptible, unlisten
+from stacktune.storage.uris import masked_uri
 from stacktune.terminal import Commands, data_warnings_as_notes, say, show_traceback
-from stacktune.uris import masked_uri
 
 DEMO_BUDGET = "30s"
 
@@ -220,8 +220,8 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
     if resume is None:
         config = load_config(flags, config_file)
     else:
-        from stacktune.mirror import brought_here
-        from stacktune.resume import resume_config
+        from stacktune.run.mirror import brought_here
+        from stacktune.run.resume import resume_config
 
         folder, waited_s = brought_here(resume, flags.get("output"), say)
         config, past = resume_config(folder, flags)
@@ -233,7 +233,9 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
         for note in past.notes if past else ():
             screen.say(note)
         with imports():
-            from stacktune import driver  # with all its libraries: seconds, in which the clock is already to be seen
+            from stacktune.run import (
+                driver,  # with all its libraries: seconds, in which the clock is already to be seen
+            )
 
         summary = driver.run(config, started_at, screen, past)
     from stacktune.report.summary import read_results, show_results
@@ -307,7 +309,7 @@ def sync(
     ] = None,
 ) -> None:
     """Send MLflow what it missed of a run while it was away."""
-    from stacktune.sync import sync as send
+    from stacktune.run.sync import sync as send
 
     send(folder, tracking_uri, say)
 

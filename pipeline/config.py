@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
 from stacktune.errors import ConfigError, nearest
-from stacktune.uris import keep_secret, masked, masked_uri
+from stacktune.storage.uris import keep_secret, masked, masked_uri
 
 DEMO = "demo"
 DEMO_TARGET = "diagnosis"

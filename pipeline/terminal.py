@@ -16,8 +16,8 @@ import typer
 from typer.core import TyperGroup
 
 from stacktune.errors import DataWarning, UserError, disk_trouble
+from stacktune.storage.uris import masked
 from stacktune.streams import visible
-from stacktune.uris import masked
 
 
 class Commands(TyperGroup):

@@ -61,6 +61,6 @@ def _become(words: list[str], folder: str, out: int, err: int) -> None:
 if __name__ == "__main__":
     import ray  # noqa: F401
 
-    import stacktune.driver  # noqa: F401
+    import stacktune.run.driver  # noqa: F401
 
     json.dump([_forked(*one) for one in json.load(sys.stdin)], sys.stdout)

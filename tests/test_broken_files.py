@@ -12,14 +12,14 @@ from stacktune.config import RunConfig
 from stacktune.errors import UserError
 from stacktune.report.outputs import make_folder, output_folder
 from stacktune.report.summary import read_results
-from stacktune.resume import resume_config, write_config
+from stacktune.run.resume import resume_config, write_config
+from stacktune.run.state import RunState, fixed_settings, write_state
+from stacktune.run.sync import sync
 from stacktune.search.journal import Journal, elapsed_in, read_journal
 from stacktune.search.log import SearchLog
 from stacktune.search.plan import ClusterSize, make_plan
 from stacktune.search.replay import finished_since, replay
 from stacktune.search.searcher import FamilySearcher
-from stacktune.state import RunState, fixed_settings, write_state
-from stacktune.sync import sync
 from stacktune.tracking.spool import Spool, read_spool
 from stacktune.tracking.ui import ui_command
 from stacktune.tracking.updates import Point, Update

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 from whole_runs import mixed_table, stacktune
 
-from stacktune.data.lines import write_whole
 from stacktune.data.write import write_frame
 from stacktune.errors import disk_trouble
+from stacktune.storage.lines import write_whole
 
 # Room for a run of few trials with its model, not for much more.
 DISK_BYTES = 64 * 2**20
@@ -79,7 +79,7 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_disk_full import fill
-import stacktune.closing as closing
+import stacktune.run.finish as closing
 from stacktune.cli import main
 
 def build_on_a_full_disk(*those):

@@ -29,10 +29,10 @@ from in_process import fit, write_table
 from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
 from stacktune.data.table import ABSOLUTE, PERCENTAGE, REGRESSION, SQUARED_LOG, Table
-from stacktune.driver import _arena
 from stacktune.families.base import Job
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import METRICS
+from stacktune.run.driver import _arena
 
 METRIC_OF = {ABSOLUTE: "mae", PERCENTAGE: "mape", SQUARED_LOG: "rmsle"}
 FITTING = [name for name in sorted(all_families()) if REGRESSION in get_family(name).tasks]

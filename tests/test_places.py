@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from whole_runs import STACKTUNE, mixed_table
 
-from stacktune.data.files import resolve
 from stacktune.errors import ConfigError
 from stacktune.places import check_working_folder, expanded, lend_home
+from stacktune.storage.filesystem import resolve
 
 # Of no entry in passwd, here or anywhere.
 STRANGER = 54321

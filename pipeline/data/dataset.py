@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from stacktune.config import DEMO, DEMO_TARGET, RunConfig
-from stacktune.data.digests import digest_of_arrays
 from stacktune.data.duplicates import copies_of_raw, digest_of_rows, n_known
 from stacktune.data.example import made_up_rows
 from stacktune.data.expected import Expected
@@ -40,7 +39,8 @@ from stacktune.data.target import (
 from stacktune.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
 from stacktune.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
 from stacktune.errors import DataError, nearest
-from stacktune.uris import without_secrets
+from stacktune.storage.digests import digest_of_arrays
+from stacktune.storage.uris import without_secrets
 
 __all__ = ["Dataset", "demo_frame", "infer_task", "load_dataset"]
 

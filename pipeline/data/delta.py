@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow.dataset as ds
 
-from stacktune.data.files import first_line
 from stacktune.errors import DataError
+from stacktune.storage.filesystem import first_line
 
 
 def open_delta(shown: str, uri: str) -> ds.Dataset:

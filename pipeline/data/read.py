@@ -14,14 +14,15 @@ import pyarrow as pa
 from stacktune.data.arrow_types import is_plain, to_frame
 from stacktune.data.csv import read_csv
 from stacktune.data.expected import Expected
-from stacktune.data.files import Files, check_names, check_present, find_files, first_line
+from stacktune.data.files import Files, check_names, check_present, find_files
 from stacktune.data.folder import open_file, open_parquet
 from stacktune.data.notes import counted
 from stacktune.data.sample import Sample, draw_sample
 from stacktune.data.schema import Schema
 from stacktune.errors import DataError, DataWarning
 from stacktune.host import n_cores
-from stacktune.uris import without_secrets
+from stacktune.storage.filesystem import first_line
+from stacktune.storage.uris import without_secrets
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _CSV_NOTE = "CSV is slower to read than Parquet, and its column types are guesses"

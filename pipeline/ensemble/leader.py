@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stacktune.data.digests import digest_of
 from stacktune.data.schema import Schema
 from stacktune.data.table import Table, Task
 from stacktune.ensemble.blend import Blend
@@ -21,6 +20,7 @@ from stacktune.ensemble.member import Member, load_member, predict_members
 from stacktune.ensemble.rows import Leaderboard, LeaderboardRow
 from stacktune.errors import DataError
 from stacktune.metrics import Metric, decide, metrics_for
+from stacktune.storage.digests import digest_of
 from stacktune.trials.result import TrialResult
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from stacktune.data.digests import digest_of
 from stacktune.ensemble.digests import digests_of
 from stacktune.ensemble.leader import Leader
 from stacktune.errors import DataError, DataWarning
 from stacktune.package import is_this_code
+from stacktune.storage.digests import digest_of
 
 if TYPE_CHECKING:
     import pandas as pd

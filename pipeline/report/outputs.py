@@ -17,12 +17,12 @@ from time import strftime
 from typing import Any
 
 from stacktune.config import RunConfig
-from stacktune.data.lines import write_whole
 from stacktune.data.write import write_frame
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
+from stacktune.storage.lines import write_whole
+from stacktune.storage.uris import without_secrets
 from stacktune.streams import visible
-from stacktune.uris import without_secrets
 
 DEFAULT_PARENT = "stacktune-runs"
 # What is read of every run.json, also of older versions.

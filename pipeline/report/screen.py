@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from stacktune.report.text import clock, count, number
+from stacktune.storage.uris import masked
 from stacktune.streams import visible
-from stacktune.uris import masked
 
 WIDTH = 80
 LABEL_WIDTH = 12  # "registering", the longest phase, and a column to spare

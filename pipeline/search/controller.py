@@ -17,10 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from stacktune.data.lines import write_whole
 from stacktune.search.children import ChildSpace, within_limits
 from stacktune.search.policy import Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
 from stacktune.seeds import derive_seed
+from stacktune.storage.lines import write_whole
 
 BASELINE_DECAY = 0.95  # NASNet (Zoph et al. 2018, appendix A.1)
 # Rewards that differ by a smaller share than this are the same, but for rounding.

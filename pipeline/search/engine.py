@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stacktune.data.folders import remove
 from stacktune.errors import SearchError
 from stacktune.garbage import imports
 from stacktune.search.journal import Journal
@@ -25,6 +24,7 @@ from stacktune.search.lean_ray import in_waiting_processes
 from stacktune.search.log import STATES, Entry, SearchListener, SearchLog
 from stacktune.search.plan import SearchPlan
 from stacktune.search.replay import finished_since, make_ready
+from stacktune.storage.folders import remove
 from stacktune.trials.checkpoint import has_checkpoint
 from stacktune.trials.climb import Arena
 from stacktune.trials.provenance import Provenance

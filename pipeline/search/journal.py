@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stacktune.data.lines import LineFile, read_lines
+from stacktune.storage.lines import LineFile, read_lines
 from stacktune.trials.result import COMPLETED, TrialResult, result_from
 from stacktune.trials.trial import Progress, Trial, progress_from, trial_from
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stacktune.data.folders import is_private
 from stacktune.errors import SearchError
+from stacktune.storage.folders import is_private
 
 PREFIX, UNCLAIMED = "stacktune-ray-", "stacktune-new-"
 LOCK = "lock"

@@ -17,11 +17,11 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from stacktune.data.folders import remove
 from stacktune.search.children import ChildSpace
 from stacktune.search.controller import Learnt, Pushed, Replica, Shard, first_parameters, slices
 from stacktune.search.plan import Servers
 from stacktune.search.policy import Lesson, PolicySettings
+from stacktune.storage.folders import remove
 
 
 class ShardActor(Shard):

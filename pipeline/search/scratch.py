@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from stacktune.data.folders import is_private, read_plain, remove
-from stacktune.data.lines import write_whole
+from stacktune.storage.folders import is_private, read_plain, remove
+from stacktune.storage.lines import write_whole
 from stacktune.trials.provenance import Provenance
 
 PREFIX = "stacktune-scratch-"

@@ -16,12 +16,12 @@ import psutil
 import ray
 from ray import tune
 
-from stacktune.data.folders import is_folder, make_anew, remove
 from stacktune.families.base import Cache, Compute
 from stacktune.host import use_cores
 from stacktune.search.log import STATES
 from stacktune.search.searcher import DEADLINE, TRIAL
 from stacktune.search.vault import Depot
+from stacktune.storage.folders import is_folder, make_anew, remove
 from stacktune.trials.attempt import Attempt
 from stacktune.trials.checkpoint import is_made_by
 from stacktune.trials.climb import Arena, Means, climb

@@ -15,9 +15,9 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from stacktune.data.archive import pack, unpack
-from stacktune.data.folders import is_folder, remove
 from stacktune.search.scratch import remove_scratch, scratch_here
+from stacktune.storage.archive import pack, unpack
+from stacktune.storage.folders import is_folder, remove
 from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import load_result
 

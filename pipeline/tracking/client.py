@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from stacktune.garbage import imports
+from stacktune.storage.uris import masked
 from stacktune.tracking.store import sqlite_file
-from stacktune.uris import masked
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

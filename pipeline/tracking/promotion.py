@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from stacktune.data.dataset import Dataset
-from stacktune.data.digests import digest_of, digest_of_arrays
 from stacktune.data.folds import Folds
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.metrics import METRICS
+from stacktune.storage.digests import digest_of, digest_of_arrays
+from stacktune.storage.uris import has_secret
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.registry import CHALLENGER, LEADER, LeaderRecord
-from stacktune.uris import has_secret
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

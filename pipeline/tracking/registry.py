@@ -10,17 +10,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from stacktune.data.digests import digest_of
 from stacktune.ensemble.digests import digests_of, refuse_links
 from stacktune.ensemble.serve import CODE
 from stacktune.errors import ConfigError
 from stacktune.package import copy_package
+from stacktune.storage.digests import digest_of
+from stacktune.storage.uris import keep_secret, masked_uri
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.contract import LABELS, example_of, signature_of
 from stacktune.tracking.requirements import requirements_for
 from stacktune.tracking.store import absolute, check_model_name, check_store
 from stacktune.tracking.tracker import Tracker
-from stacktune.uris import keep_secret, masked_uri
 
 if TYPE_CHECKING:
     import pandas as pd

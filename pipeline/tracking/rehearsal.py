@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stacktune.errors import ConfigError, DataError
+from stacktune.storage.uris import masked_uri
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.registry import save_model
 from stacktune.tracking.store import check_model_name
 from stacktune.tracking.tracker import Tracker
-from stacktune.uris import masked_uri
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stacktune.data.lines import LineFile, read_lines, write_whole
 from stacktune.errors import ConfigError
+from stacktune.storage.lines import LineFile, read_lines, write_whole
 from stacktune.tracking.updates import Input, Point, Update
 
 # An update's run, and whether it holds files, which are written by themselves.

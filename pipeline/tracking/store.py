@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from stacktune.errors import ConfigError
-from stacktune.uris import masked, masked_uri, without_secrets
+from stacktune.storage.uris import masked, masked_uri, without_secrets
 
 # Each database server with the port that it listens on by default.
 DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from stacktune.errors import ConfigError
 from stacktune.metrics import Metric, get_metric, metrics_for
+from stacktune.storage.uris import masked, masked_uri
 from stacktune.tracking.spool import Spool
 from stacktune.tracking.store import check_store
 from stacktune.tracking.updates import Input, Point, Update, as_text, now_ms
 from stacktune.tracking.worker import Worker
 from stacktune.tracking.writer import RUNNING, Writer
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
-from stacktune.uris import masked, masked_uri
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,8 +12,8 @@ import yaml
 
 from stacktune.errors import ConfigError
 from stacktune.package import SHIM
+from stacktune.storage.uris import has_secret, is_masked, keep_secret
 from stacktune.tracking.store import SERVERS, Store, absolute, check_store, sqlite_file, store_for, without_credentials
-from stacktune.uris import has_secret, is_masked, keep_secret
 
 _QUIET = ("MLFLOW_DISABLE_TELEMETRY=true", "DO_NOT_TRACK=true", "MLFLOW_DISABLE_AGENT_HINT=1")
 # A user's mlflow.py in the folder that the command stands in is not MLflow: Python, and uvicorn, which serves it, put

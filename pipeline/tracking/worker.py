@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stacktune.errors import ConfigError
+from stacktune.storage.uris import masked_uri
 from stacktune.tracking.client import Attempt
 from stacktune.tracking.spool import Key, Spool, key_of
 from stacktune.tracking.updates import Update
 from stacktune.tracking.writer import Writer
-from stacktune.uris import masked_uri
 
 _GATHER_S = 1.5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _FLUSH_PAUSE_S = 1.0, 15.0, 1.0

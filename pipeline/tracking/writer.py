@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stacktune.errors import ConfigError
+from stacktune.storage.uris import masked_uri
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.spool import PARENT, Spool
 from stacktune.tracking.updates import Update, write_values
-from stacktune.uris import masked_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

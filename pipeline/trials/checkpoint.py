@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.folders import digest_of_file, digest_of_folder, read_plain
-from stacktune.data.lines import write_whole
+from stacktune.storage.folders import digest_of_file, digest_of_folder, read_plain
+from stacktune.storage.lines import write_whole
 from stacktune.trials.stopping import Curve
 from stacktune.trials.trial import lineage_from
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.folders import digest_of_folder, make_anew
 from stacktune.data.folds import Folds
 from stacktune.data.table import Table, Task
 from stacktune.families.base import Cache, Compute, Config, Job
 from stacktune.families.registry import get_family
 from stacktune.metrics import Metric
 from stacktune.seeds import derive_seed
+from stacktune.storage.folders import digest_of_folder, make_anew
 from stacktune.trials.checkpoint import Checkpoint, drop_checkpoint, load_checkpoint
 from stacktune.trials.fold_fit import FoldFit
 from stacktune.trials.provenance import NO_RUN, Provenance, keep_state

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stacktune.data.digests import digest_of
-from stacktune.data.folders import digest_of_folder, make_anew, remove
+from stacktune.storage.digests import digest_of
+from stacktune.storage.folders import digest_of_folder, make_anew, remove
 from stacktune.trials.trial import Trial
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.folders import digest_of_file, is_folder, read_plain
-from stacktune.data.lines import write_whole
+from stacktune.storage.folders import digest_of_file, is_folder, read_plain
+from stacktune.storage.lines import write_whole
 from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.trial import lineage_from
 

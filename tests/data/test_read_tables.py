@@ -12,7 +12,7 @@ from stacktune.data import csv
 from stacktune.data.read import read_frame, read_source
 from stacktune.data.schema import infer_schema
 from stacktune.errors import DataError
-from stacktune.uris import without_secrets
+from stacktune.storage.uris import without_secrets
 
 
 @pytest.fixture

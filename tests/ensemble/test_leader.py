@@ -16,7 +16,6 @@ from threadpoolctl import ThreadpoolController
 
 from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
-from stacktune.data.digests import digest_of
 from stacktune.data.folds import make_folds
 from stacktune.data.write import write_frame
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
@@ -24,6 +23,7 @@ from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.member import load_member, predict_members
 from stacktune.errors import DataError, DataWarning
 from stacktune.metrics import get_metric
+from stacktune.storage.digests import digest_of
 from stacktune.trials.climb import Arena, Means, climb
 from stacktune.trials.result import load_oof
 from stacktune.trials.trial import Trial

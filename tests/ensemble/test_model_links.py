@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from in_process import Fitted, fit
 
-from stacktune.data.digests import digest_of
 from stacktune.ensemble.leader import Leader, build_leader
 from stacktune.errors import DataError
+from stacktune.storage.digests import digest_of
 
 
 @pytest.fixture(scope="module")

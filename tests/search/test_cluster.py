@@ -311,9 +311,9 @@ def test_a_submitted_job_runs_on_the_cluster_that_it_was_submitted_to(job_server
 # The command on a machine where an end takes longer than the job server waits.
 SLOW_TO_END = """
 import time
-import stacktune.cli, stacktune.driver
-conclude = stacktune.driver.conclude
-stacktune.driver.conclude = lambda *those: time.sleep(5) or conclude(*those)
+import stacktune.cli, stacktune.run.driver
+conclude = stacktune.run.driver.conclude
+stacktune.run.driver.conclude = lambda *those: time.sleep(5) or conclude(*those)
 stacktune.cli.main()
 """
 

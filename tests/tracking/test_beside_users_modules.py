@@ -17,11 +17,11 @@ import yaml
 from in_process import fit
 from neighbours import OURS, set_traps, sprung
 
-from stacktune.data.digests import digest_of
 from stacktune.ensemble import leader
 from stacktune.ensemble.digests import digests_of
 from stacktune.ensemble.serve import CODE
 from stacktune.errors import DataError, DataWarning
+from stacktune.storage.digests import digest_of
 from stacktune.tracking.registry import save_model
 
 # A user's script: its modules are imported before and after the model is loaded.

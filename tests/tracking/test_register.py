@@ -23,11 +23,11 @@ from stacktune.ensemble.serve import _load_pyfunc
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
 from stacktune.report.outputs import write_facts
-from stacktune.resume import write_config
+from stacktune.run.resume import write_config
+from stacktune.run.state import begin_state, write_state
+from stacktune.run.sync import sync
 from stacktune.search.plan import SizePlan
 from stacktune.search_spaces import lightgbm, linear
-from stacktune.state import begin_state, write_state
-from stacktune.sync import sync
 from stacktune.tracking import requirements
 from stacktune.tracking.promotion import Evidence, settle_alias
 from stacktune.tracking.registry import LeaderRecord, publish_leader, register_leader, resolve_model, save_model

@@ -14,18 +14,18 @@ import pandas as pd
 import pytest
 from in_process import write_table
 
-from stacktune.closing import REHEARSAL, rehearsing
 from stacktune.config import RunConfig
 from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
-from stacktune.pace import Pace
-from stacktune.resume import write_config
+from stacktune.run.finish import REHEARSAL, rehearsing
+from stacktune.run.pace import Pace
+from stacktune.run.resume import write_config
+from stacktune.run.watch import _raise_what_failed
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
 from stacktune.tracking.store import store_for
 from stacktune.tracking.tracker import Tracker
-from stacktune.watch import _raise_what_failed
 
 CLASSES = {"binary": ["no", "yes"], "multiclass": ["", "a b", "prediction"], "regression": None}
 

@@ -11,15 +11,15 @@ from dataclasses import replace
 
 import pytest
 
-from stacktune.data import lease as room
-from stacktune.data.lease import LEASE, Held, Lease, read_held, wait_until_free, write_held
-from stacktune.data.processes import is_alive, this_process
 from stacktune.errors import ConfigError
+from stacktune.storage import lease as room
+from stacktune.storage.lease import LEASE, Held, Lease, read_held, wait_until_free, write_held
+from stacktune.storage.processes import is_alive, this_process
 
 # Holds a place, says so, and does nothing.
 HOLDS = """
 import sys, time
-from stacktune.data.lease import Lease
+from stacktune.storage.lease import Lease
 Lease(sys.argv[1], "run", print)
 print("held", flush=True)
 time.sleep(600)
@@ -77,10 +77,8 @@ def test_a_holder_that_lets_go_meanwhile_is_waited_for_no_longer(tmp_path, monke
 
 
 def test_a_process_of_this_machine_that_was_killed_is_not_waited_for(tmp_path):
-    words = (
-        "from stacktune.data.lease import Lease; import sys, time; Lease(sys.argv[1], 'run', print); print(1, flush=1)"
-    )
-    command = [sys.executable, "-c", f"{words}; time.sleep(600)", str(tmp_path)]
+    words = "from stacktune.storage.lease import Lease; import sys, time; Lease(sys.argv[1], 'run', print)"
+    command = [sys.executable, "-c", f"{words}; print(1, flush=1); time.sleep(600)", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         with pytest.raises(ConfigError, match="a run is at work on"):

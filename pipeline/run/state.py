@@ -12,15 +12,15 @@ from typing import Any
 
 from stacktune.config import RunConfig
 from stacktune.data.dataset import Dataset
-from stacktune.data.digests import digest_of, digest_of_arrays
-from stacktune.data.lines import write_whole
 from stacktune.data.table import Table
 from stacktune.ensemble.leader import MODEL_FORMAT
 from stacktune.errors import ConfigError, DataError
 from stacktune.search.plan import SizePlan
+from stacktune.storage.digests import digest_of, digest_of_arrays
+from stacktune.storage.lines import write_whole
+from stacktune.storage.uris import masked_uri
 from stacktune.trials.climb import Arena
 from stacktune.trials.provenance import Provenance
-from stacktune.uris import masked_uri
 
 STATE, STATE_FORMAT = "state.json", 2
 # What a resumed run may be given anew; everything else is as it was, or trials could not be compared. Where tables lie

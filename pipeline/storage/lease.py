@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stacktune.data.processes import is_alive, this_process
-from stacktune.data.storage import delete_file, fetch_file, join, publish_file
 from stacktune.errors import ConfigError
-from stacktune.uris import without_secrets
+from stacktune.storage.processes import is_alive, this_process
+from stacktune.storage.remote import delete_file, fetch_file, join, publish_file
+from stacktune.storage.uris import without_secrets
 
 LEASE = "lease.json"
 RENEW_S = 10.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stacktune.data.folders import (
+from stacktune.storage.folders import (
     digest_of_file,
     digest_of_folder,
     is_folder,
@@ -94,7 +94,7 @@ def test_a_file_is_not_read_into_memory_to_be_told_by_its_digest(tmp_path):
     with (tmp_path / "large").open("wb") as file:
         file.truncate(2**28)
     code = (
-        "import resource, sys; from pathlib import Path; from stacktune.data.folders import digest_of_file;"
+        "import resource, sys; from pathlib import Path; from stacktune.storage.folders import digest_of_file;"
         "resource.setrlimit(resource.RLIMIT_AS, (2**27, 2**27)); print(digest_of_file(Path(sys.argv[1])))"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / "large")], capture_output=True, text=True)

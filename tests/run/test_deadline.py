@@ -144,7 +144,7 @@ def test_a_searcher_that_takes_ten_seconds_costs_trials_and_not_the_budget(copy,
 # Ray comes up long after the budget is over, as on a machine that has no core to spare for it.
 LATE_RAY = """
 import time
-from stacktune import session
+from stacktune.run import session
 start = session.start_ray
 session.start_ray = lambda *asked: time.sleep(20) or start(*asked)
 from stacktune.cli import main

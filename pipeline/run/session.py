@@ -19,13 +19,13 @@ from stacktune.families.architecture import from_line
 from stacktune.families.registry import get_family
 from stacktune.host import cores_here
 from stacktune.metrics import Metric
-from stacktune.pace import MIN_STACKING_S, Clock, Pace, reserved_s
 from stacktune.report.architecture import architecture_svg
 from stacktune.report.outputs import drop_folder
 from stacktune.report.rewards import rewards_svg
 from stacktune.report.screen import Screen
 from stacktune.report.text import as_typed
-from stacktune.resume import CONFIG, JOURNAL, SPOOL, Past
+from stacktune.run.pace import MIN_STACKING_S, Clock, Pace, reserved_s
+from stacktune.run.resume import CONFIG, JOURNAL, SPOOL, Past
 from stacktune.search.cluster import give_way, is_private, set_variables, start_ray, stop_ray
 from stacktune.search.engine import Search
 from stacktune.search.joined_ray import may_find_token
@@ -33,6 +33,7 @@ from stacktune.search.journal import Journal
 from stacktune.search.nas_source import ControllerUpdate, Reward
 from stacktune.search.plan import ClusterSize
 from stacktune.stop import last_words
+from stacktune.storage.uris import masked
 from stacktune.streams import visible_lines
 from stacktune.tracking.client import be_quiet
 from stacktune.tracking.spool import forget_store
@@ -41,7 +42,6 @@ from stacktune.tracking.tracker import Tracker
 from stacktune.trials.climb import Arena
 from stacktune.trials.result import TrialResult
 from stacktune.trials.trial import Trial
-from stacktune.uris import masked
 
 # How long Ray is waited for at least at a run's end, however late it is.
 MIN_PATIENCE_S = 0.5

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacktune.data.lines import LineFile, read_lines
 from stacktune.errors import ConfigError
 from stacktune.search.journal import Journal
+from stacktune.storage.lines import LineFile, read_lines
 
 VALUES = st.recursive(st.none() | st.floats(allow_nan=False) | st.integers() | st.text(), st.lists, max_leaves=5)
 
@@ -36,7 +36,9 @@ def test_what_was_written_whole_is_read_and_a_torn_line_is_cut_off(tmp_path_fact
 
 def test_two_processes_cannot_write_one_file(tmp_path):
     file = LineFile(tmp_path / "file.jsonl", print)
-    other = f"from stacktune.data.lines import LineFile, Path; LineFile(Path({str(tmp_path / 'file.jsonl')!r}), print)"
+    other = (
+        f"from stacktune.storage.lines import LineFile, Path; LineFile(Path({str(tmp_path / 'file.jsonl')!r}), print)"
+    )
     refused = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True)
     assert "ConfigError: a run is at work in" in refused.stderr
     with pytest.raises(ConfigError, match="wait for it, or stop it first"):
@@ -77,7 +79,7 @@ def test_nothing_is_written_once_it_is_closed(tmp_path):
 
 FULL = """
 import resource, sys
-from stacktune.data.lines import LineFile, Path
+from stacktune.storage.lines import LineFile, Path
 said = []
 file = LineFile(Path(sys.argv[1]), said.append)
 file.append("x" * 100)

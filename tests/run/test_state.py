@@ -16,11 +16,11 @@ from stacktune.data.folds import make_folds
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
-from stacktune.resume import resume_config, write_config
+from stacktune.run.resume import resume_config, write_config
+from stacktune.run.state import FREE, RunState, begin_state, fixed_settings, new_run, provenance_of, write_state
+from stacktune.run.sync import sync
 from stacktune.search.journal import Journal
 from stacktune.search.plan import SizePlan
-from stacktune.state import FREE, RunState, begin_state, fixed_settings, new_run, provenance_of, write_state
-from stacktune.sync import sync
 from stacktune.trials.climb import Arena
 
 

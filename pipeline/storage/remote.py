@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from stacktune.data.archive import pack, unpack
-from stacktune.data.files import first_line, resolve
 from stacktune.errors import ConfigError
-from stacktune.uris import without_secrets
+from stacktune.storage.archive import pack, unpack
+from stacktune.storage.filesystem import first_line, resolve
+from stacktune.storage.uris import without_secrets
 
 _ARCHIVE = ".tar"
 _BLOCK = 8 * 2**20  # each read of a store is a request

@@ -21,15 +21,15 @@ import pytest
 from moto.server import ThreadedMotoServer
 from whole_runs import STACKTUNE, mixed_table, stacktune
 
-from stacktune.copy_place import claimed_place
-from stacktune.data import lease as lease_room
-from stacktune.data.lease import LEASE, Held, write_held
-from stacktune.data.storage import join, names_in, publish_file
 from stacktune.errors import ConfigError
-from stacktune.mirror import Mirror, brought_here, fetch_run
-from stacktune.resume import JOURNAL, TRIALS
+from stacktune.run.copy_place import claimed_place
+from stacktune.run.mirror import Mirror, brought_here, fetch_run
+from stacktune.run.resume import JOURNAL, TRIALS
+from stacktune.run.state import STATE
 from stacktune.search.journal import ASKED
-from stacktune.state import STATE
+from stacktune.storage import lease as lease_room
+from stacktune.storage.lease import LEASE, Held, write_held
+from stacktune.storage.remote import join, names_in, publish_file
 
 BUCKET = "runs"
 

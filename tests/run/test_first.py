@@ -12,14 +12,14 @@ from in_process import write_table
 from search.played_search import Nobody, completed, plan_of
 from whole_runs import mixed_table
 
-from stacktune import first
 from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
 from stacktune.data.folds import make_folds
 from stacktune.families.base import Family
-from stacktune.first import FirstModel, first_trial, rows_share
 from stacktune.metrics import get_metric
-from stacktune.resume import TRIALS
+from stacktune.run import first
+from stacktune.run.first import FirstModel, first_trial, rows_share
+from stacktune.run.resume import TRIALS
 from stacktune.search.journal import Journal, read_journal
 from stacktune.search.log import SearchLog
 from stacktune.search.replay import replay

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from stacktune.config import DEMO, URIS, RunConfig, load_config, parse_duration, to_yaml, without_secrets_in
-from stacktune.data.lines import unread_lines, write_whole
 from stacktune.errors import ConfigError
 from stacktune.places import expanded
 from stacktune.report.outputs import read_facts
 from stacktune.report.text import count
+from stacktune.run.state import FOUND, FREE, RunState, plain, read_state
 from stacktune.search.journal import elapsed_in, is_event, read_journal, runs_in
 from stacktune.search.replay import replay
-from stacktune.state import FOUND, FREE, RunState, plain, read_state
+from stacktune.storage.lines import unread_lines, write_whole
+from stacktune.storage.uris import is_masked, masked
 from stacktune.tracking.spool import is_noted
 from stacktune.tracking.store import absolute
-from stacktune.uris import is_masked, masked
 
 CONFIG, JOURNAL, SPOOL, TRIALS = "config.yaml", "journal.jsonl", "tracking.jsonl", "trials"
 # With less left of its budget, a run that has its leader is not gone on with.

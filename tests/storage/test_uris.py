@@ -14,15 +14,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from stacktune import uris
 from stacktune.config import URIS, RunConfig, load_config, to_yaml, without_secrets_in
 from stacktune.errors import ConfigError
 from stacktune.report.outputs import output_folder
 from stacktune.report.screen import Screen
+from stacktune.storage import uris
+from stacktune.storage.uris import has_secret, is_masked, keep_secret, masked, masked_uri, without_secrets
 from stacktune.tracking.spool import Spool
 from stacktune.tracking.store import check_store, without_credentials
 from stacktune.tracking.tracker import Tracker
-from stacktune.uris import has_secret, is_masked, keep_secret, masked, masked_uri, without_secrets
 
 # Uncommon enough that no message has them by chance; between them, all that is hard about passwords.
 HARD = st.text(st.sampled_from("/@:?#&=%+'\" \\;,<>()[]äé\t$"), max_size=6)
@@ -127,7 +127,7 @@ LONG = ["x", "a.", "secret", "?secret", "key=", "&key=1", "'http://", "http://a'
 
 def test_a_long_text_without_blanks_is_masked_too():
     """A parameter of 9,000 letters took 0.1 s, and time grew with the square of the length: this one took minutes."""
-    code = f"from stacktune.uris import masked\nfor part in {LONG!r}: masked(part * 30_000)"
+    code = f"from stacktune.storage.uris import masked\nfor part in {LONG!r}: masked(part * 30_000)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=240)
 
 
@@ -193,7 +193,7 @@ def test_what_is_kept_for_mlflow_and_what_is_shown_has_no_secret(tmp_path):
 
 def test_a_traceback_has_no_secret(tmp_path: Path):
     program = (
-        "import sys; from stacktune import cli, driver\n"
+        "import sys; from stacktune import cli; from stacktune.run import driver\n"
         "def fail(config, *_): raise RuntimeError(f'no way to {config.tracking_uri}')\n"
         "driver.run = fail\n"
         "sys.argv = ['stacktune', 'run', 'x.parquet', '--target', 'y', '--tracking-uri', sys.argv[1]]\n"

@@ -13,17 +13,17 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from stacktune.data.folders import remove
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
-from stacktune.pace import REHEARSAL_S
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.text import as_typed
-from stacktune.resume import CONFIG
-from stacktune.session import Session
-from stacktune.state import model_name
+from stacktune.run.pace import REHEARSAL_S
+from stacktune.run.resume import CONFIG
+from stacktune.run.session import Session
+from stacktune.run.state import model_name
+from stacktune.storage.folders import remove
 from stacktune.tracking.promotion import Evidence, alias_said, settle_alias
 from stacktune.tracking.registry import LeaderRecord, keep_model, register_leader
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving

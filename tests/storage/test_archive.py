@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from stacktune.data.archive import pack, unpack
+from stacktune.storage.archive import pack, unpack
 
 
 def test_a_folder_comes_back_as_it_was(tmp_path):

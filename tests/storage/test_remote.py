@@ -1,8 +1,8 @@
 import pytest
 from pyarrow import fs
 
-from stacktune.data import storage
 from stacktune.errors import ConfigError
+from stacktune.storage import remote as storage
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from stacktune import pace as module
-from stacktune.pace import Clock, Pace, core_share, reserved_s
-from stacktune.watch import left_to_trials
+from stacktune.run import pace as module
+from stacktune.run.pace import Clock, Pace, core_share, reserved_s
+from stacktune.run.watch import left_to_trials
 
-PACKAGE = Path(module.__file__).parent
+PACKAGE = Path(module.__file__).parents[1]
 USUAL_START_S = 2.0
 
 

@@ -11,8 +11,8 @@ from stacktune.errors import ConfigError
 from stacktune.report.outputs import read_facts, write_facts
 from stacktune.report.summary import read_members
 from stacktune.report.text import as_typed
-from stacktune.resume import CONFIG, SPOOL, check_whole, damage_notes, saved_config
-from stacktune.state import read_state
+from stacktune.run.resume import CONFIG, SPOOL, check_whole, damage_notes, saved_config
+from stacktune.run.state import read_state
 from stacktune.tracking.promotion import alias_said, evidence_from, settle_alias
 from stacktune.tracking.registry import LeaderRecord, publish_leader
 from stacktune.tracking.spool import claim_spool

@@ -7,22 +7,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from stacktune.closing import conclude, rehearsing
 from stacktune.config import RunConfig
-from stacktune.copy_place import Place, claimed_place
 from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.data.folds import fold_notes, make_folds
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError, SearchError
 from stacktune.families.base import Extent
 from stacktune.families.registry import all_families, get_family, loss_notes
-from stacktune.first import FirstModel, first_trial
 from stacktune.metrics import check_domain, get_metric
-from stacktune.mirror import mirrored
-from stacktune.pace import Clock, Pace
 from stacktune.report.outputs import RunSummary, make_folder, output_folder
 from stacktune.report.screen import Screen, Snapshot
-from stacktune.resume import JOURNAL, SPOOL, TRIALS, Past, write_config
+from stacktune.run.copy_place import Place, claimed_place
+from stacktune.run.finish import conclude, rehearsing
+from stacktune.run.first import FirstModel, first_trial
+from stacktune.run.mirror import mirrored
+from stacktune.run.pace import Clock, Pace
+from stacktune.run.resume import JOURNAL, SPOOL, TRIALS, Past, write_config
+from stacktune.run.session import RayStart, Session, TrialListener, claimed, ray_session, search_ends_at, tracked
+from stacktune.run.state import begin_state, new_run, provenance_of, write_state
+from stacktune.run.watch import snapshot, watch
 from stacktune.search.engine import HOPELESS_S, Search, SharedArena, prepare, share
 from stacktune.search.journal import read_journal
 from stacktune.search.log import Entry, SearchLog
@@ -36,8 +39,6 @@ from stacktune.search.plan import (
     plan_for_size,
 )
 from stacktune.search.replay import replay
-from stacktune.session import RayStart, Session, TrialListener, claimed, ray_session, search_ends_at, tracked
-from stacktune.state import begin_state, new_run, provenance_of, write_state
 from stacktune.stop import Stopped, StopRequest
 from stacktune.tracking.client import load_mlflow
 from stacktune.tracking.spool import claim_spool
@@ -46,7 +47,6 @@ from stacktune.trials.attempt import ran_out_of_memory
 from stacktune.trials.climb import Arena
 from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
-from stacktune.watch import snapshot, watch
 
 # Usual seconds that Ray still takes once the table is read.
 USUAL_RAY_S = 2.5

@@ -13,10 +13,10 @@ from stacktune.families.registry import get_family
 from stacktune.report.progress import snapshot_of
 from stacktune.report.screen import Snapshot
 from stacktune.report.text import as_typed
+from stacktune.run.session import Session
 from stacktune.search.engine import Search
 from stacktune.search.log import SearchLog
 from stacktune.search.plan import SearchPlan
-from stacktune.session import Session
 from stacktune.stop import Stopped, StopRequest
 from stacktune.trials.result import COMPLETED, TrialResult
 

@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from stacktune.data.folders import make_anew, remove
 from stacktune.search.log import SearchLog
 from stacktune.search.space import load_space
+from stacktune.storage.folders import make_anew, remove
 from stacktune.trials.attempt import Attempt, Climb, failed
 from stacktune.trials.climb import Arena, Means, climb
 from stacktune.trials.provenance import NO_RUN, Provenance

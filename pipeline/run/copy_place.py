@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from stacktune.data.files import first_line
-from stacktune.data.lease import LEASE, Lease, drop_held, read_held, wait_until_free
-from stacktune.data.storage import check_storage, delete_folder, fetch_file, join, names_in
 from stacktune.errors import ConfigError
-from stacktune.resume import JOURNAL
-from stacktune.state import STATE
-from stacktune.uris import without_secrets
+from stacktune.run.resume import JOURNAL
+from stacktune.run.state import STATE
+from stacktune.storage.filesystem import first_line
+from stacktune.storage.lease import LEASE, Lease, drop_held, read_held, wait_until_free
+from stacktune.storage.remote import check_storage, delete_folder, fetch_file, join, names_in
+from stacktune.storage.uris import without_secrets
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from stacktune.copy_place import Place, reading
-from stacktune.data.files import first_line
-from stacktune.data.folders import make_anew, remove
-from stacktune.data.lease import wait_until_free
-from stacktune.data.storage import exists, fetch_file, fetch_folder, folders_in, join, publish_file, publish_folder
 from stacktune.errors import ConfigError
 from stacktune.report.outputs import DEFAULT_PARENT
-from stacktune.resume import CONFIG, JOURNAL, SPOOL, TRIALS
-from stacktune.state import STATE
-from stacktune.uris import keep_secret, without_secrets
+from stacktune.run.copy_place import Place, reading
+from stacktune.run.resume import CONFIG, JOURNAL, SPOOL, TRIALS
+from stacktune.run.state import STATE
+from stacktune.storage.filesystem import first_line
+from stacktune.storage.folders import make_anew, remove
+from stacktune.storage.lease import wait_until_free
+from stacktune.storage.remote import exists, fetch_file, fetch_folder, folders_in, join, publish_file, publish_folder
+from stacktune.storage.uris import keep_secret, without_secrets
 
 EVERY_S = 10.0
 N_AT_ONCE = 8

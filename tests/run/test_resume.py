@@ -18,7 +18,7 @@ from mlflow.tracking import MlflowClient
 from several_commands import Ended, several
 from whole_runs import STACKTUNE, mixed_table, rays, stacktune
 
-from stacktune.data.lines import read_lines
+from stacktune.storage.lines import read_lines
 
 FAMILIES = "lightgbm,xgboost,linear,extra_trees"
 TRIALS = ["--max-trials", "12", "--families", FAMILIES, "--folds", "3", "--seed", "1", "--weight", "weight"]
@@ -61,8 +61,8 @@ def note(event, args):
 
 added = os.open("added.txt", os.O_WRONLY | os.O_CREAT)
 sys.addaudithook(note)
-import stacktune.watch
-stacktune.watch.LOOK_EVERY_S = 200
+import stacktune.run.watch
+stacktune.run.watch.LOOK_EVERY_S = 200
 from stacktune.cli import main
 main()
 """

@@ -1,0 +1,40 @@
+"""The file system that a path or URI names, on this machine or in an object store."""
+
+from __future__ import annotations
+
+from pyarrow import fs
+
+from stacktune.errors import DataError
+from stacktune.places import expanded
+from stacktune.storage.uris import keep_secret, masked, without_secrets
+
+# Google's client would try for fifteen minutes; to S3 a small file goes by one request instead of three.
+_GCS_OPTION, _S3_OPTION = "retry_limit_seconds=10", "allow_delayed_open=true"
+_OPTIONS = {"gs": _GCS_OPTION, "gcs": _GCS_OPTION, "s3": _S3_OPTION}
+_LONGEST_REASON = 240
+
+
+def resolve(uri: str) -> tuple[fs.FileSystem, str]:
+    """Return the filesystem of a path or URI and the path in it.
+
+    Raises DataError for a URI that pyarrow cannot follow: no such scheme, or no way to the store.
+    """
+    keep_secret(uri)
+    if "://" not in uri:
+        return fs.LocalFileSystem(), expanded(uri).absolute().as_posix()
+    option = _OPTIONS.get(uri.partition("://")[0], "")
+    if option.partition("=")[0] not in uri:
+        uri += f"{'&' if '?' in uri else '?'}{option}"
+    try:
+        return fs.FileSystem.from_uri(uri)
+    except (ValueError, OSError) as error:
+        raise DataError(
+            f"{without_secrets(uri)!r} cannot be reached: {first_line(error)}. "
+            "Give a path, or a URI that begins with s3://, gs:// or file://."
+        ) from None
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error of pyarrow says: one short line without its final stop, and without secrets."""
+    said = (masked(error).strip().splitlines() or [type(error).__name__])[0]
+    return said.rstrip(".") if len(said) <= _LONGEST_REASON else said[:_LONGEST_REASON].rpartition(" ")[0] + " …"
