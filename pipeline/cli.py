@@ -19,6 +19,7 @@ from stacktune.job import leave_status
 from stacktune.places import check_working_folder, lend_home
 from stacktune.process import STARTED_AT, begin, end
 from stacktune.stop import Stopped, interruptible, unlisten
+from stacktune.storage.run_folder import DEFAULT_PARENT, find_leader
 from stacktune.storage.uris import masked_uri
 from stacktune.terminal import Commands, data_warnings_as_notes, say, show_traceback
 
@@ -279,10 +280,12 @@ def _leader_folder(model: str) -> Path:
         root = resolve_model(model)
     else:
         root = Path(model)
-    for pattern in ("leader.json", "data/*/leader.json", "leader/leader.json", "leader/data/*/leader.json"):
-        for found in sorted(root.glob(pattern)):
-            return found.parent
-    raise ConfigError(f"there is no model in {model!r}: name a run folder, its leader folder, or models:/NAME@leader.")
+    found = find_leader(root)
+    if found is None:
+        raise ConfigError(
+            f"there is no model in {model!r}: name a run folder, its leader folder, or models:/NAME@leader."
+        )
+    return found
 
 
 @app.command()
@@ -318,7 +321,7 @@ def sync(
 def ui(
     store: Annotated[
         str, typer.Argument(metavar="FOLDER|URI", help="A run folder, a folder of runs, or an MLflow store.")
-    ] = "stacktune-runs",
+    ] = DEFAULT_PARENT,
 ) -> None:
     """Open the MLflow UI on a run's trials."""
     from stacktune.tracking.ui import ui_command

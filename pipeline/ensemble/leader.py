@@ -21,6 +21,7 @@ from stacktune.ensemble.rows import Leaderboard, LeaderboardRow
 from stacktune.errors import DataError
 from stacktune.metrics import Metric, decide, metrics_for
 from stacktune.storage.digests import digest_of
+from stacktune.storage.run_folder import LEADER_MANIFEST, TrialFolder
 from stacktune.trials.result import TrialResult
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from stacktune.data.dataset import Dataset
 
-_MANIFEST, _MEMBERS = "leader.json", "members"
+_MEMBERS = "members"
 # Rises whenever models that an earlier stacktune wrote can no longer be read, a leader's or a trial's.
 MODEL_FORMAT = 4
 
@@ -97,8 +98,10 @@ class Leader:
         believed otherwise.
         """
         folder = Path(folder)
-        if not (folder / _MANIFEST).is_file():
-            raise DataError(f"{folder} is no leader: it has no {_MANIFEST}. Give a run's folder or its leader/ folder.")
+        if not (folder / LEADER_MANIFEST).is_file():
+            raise DataError(
+                f"{folder} is no leader: it has no {LEADER_MANIFEST}. Give a run's folder or its leader/ folder."
+            )
         refuse_links(folder)
         said = _read_manifest(folder)
         if said["format"] != MODEL_FORMAT:
@@ -140,8 +143,9 @@ def build_leader(
     trials = {result.trial_id: result for result in results}
     for name, folds in zip(row.members, row.folds, strict=True):
         for fold in folds:
-            refuse_links(Path(trials[name].folder) / f"fold{fold}")
-            shutil.copytree(Path(trials[name].folder) / f"fold{fold}", folder / _MEMBERS / name / f"fold{fold}")
+            model = TrialFolder(Path(trials[name].folder)).fold(fold)
+            refuse_links(model)
+            shutil.copytree(model, TrialFolder(folder / _MEMBERS / name).fold(fold))
     said = {
         "format": MODEL_FORMAT,
         "name": row.name,
@@ -158,19 +162,19 @@ def build_leader(
     }
     said = json.loads(json.dumps(said))
     # Last, so that a folder with a manifest is complete.
-    (folder / _MANIFEST).write_text(json.dumps(said | {"digest": digest_of(said)}, indent=1))
+    (folder / LEADER_MANIFEST).write_text(json.dumps(said | {"digest": digest_of(said)}, indent=1))
     return Leader._read(said, folder)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
-        said = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        said = json.loads((folder / LEADER_MANIFEST).read_text(encoding="utf-8"))
         is_whole = isinstance(said, dict) and said.pop("digest") == digest_of(said)
     except (ValueError, KeyError):
         is_whole = False
     if not is_whole:
         raise DataError(
-            f"the model in {str(folder)!r} is not as it was written: {_MANIFEST} was changed. "
+            f"the model in {str(folder)!r} is not as it was written: {LEADER_MANIFEST} was changed. "
             "Take it from where it came from once more; it is not loaded."
         )
     return said

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stacktune.ensemble.candidates import MOST_CANDIDATES, eligible
 from stacktune.families.registry import get_family
+from stacktune.storage.run_folder import TrialFolder
 from stacktune.trials.result import TrialResult
 
 # Candidates are chosen without one fold or another too, which moves a trial by some places, never by so many.
@@ -31,10 +32,10 @@ def losers(results: Sequence[TrialResult]) -> list[TrialResult]:
 def drop_models(results: Sequence[TrialResult]) -> None:
     """Delete the fold models of losers; what they predicted out of fold stays."""
     for result in losers(results):
-        for models in Path(result.folder).glob("fold*"):
+        for models in TrialFolder(Path(result.folder)).folds():
             shutil.rmtree(models, ignore_errors=True)
 
 
 def has_models(result: TrialResult) -> bool:
     """Whether a trial's fold models are there."""
-    return result.folder is not None and (Path(result.folder) / "fold0").is_dir()
+    return result.folder is not None and TrialFolder(Path(result.folder)).fold(0).is_dir()

@@ -23,6 +23,7 @@ from stacktune.errors import DataError
 from stacktune.families.base import Predictor
 from stacktune.families.registry import get_family
 from stacktune.host import n_cores
+from stacktune.storage.run_folder import TrialFolder
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -97,7 +98,8 @@ def _pools(families: frozenset[str]) -> ThreadpoolController:
 
 def load_member(folder: Path, trial_id: str, family: str, folds: Sequence[int] | None = None) -> Member:
     """Read the models of `folds` in `folder`/fold0, fold1, …, or all that are there; DataError if there is none."""
-    found = sorted(folder.glob("fold[0-9]*")) if folds is None else [folder / f"fold{fold}" for fold in folds]
+    models = TrialFolder(folder)
+    found = models.folds() if folds is None else [models.fold(fold) for fold in folds]
     if not found:
         raise DataError(f"{folder} holds no fold models of {trial_id!r}; is the folder complete?")
     for fold in found:

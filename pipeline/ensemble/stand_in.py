@@ -15,6 +15,7 @@ from stacktune.families.base import Job
 from stacktune.families.registry import get_family
 from stacktune.metrics import Metric
 from stacktune.search.space import load_space
+from stacktune.storage.run_folder import RunFolder
 from stacktune.trials.result import COMPLETED, TrialResult
 
 if TYPE_CHECKING:
@@ -42,4 +43,4 @@ def build_stand_in(dataset: Dataset, metric: Metric, folder: Path) -> Leader:
         NAME, FAMILY, TRIAL, COMPLETED, score, score_se, members=(NAME,), folds=((0,),), blend=Blend(SINGLE, (1.0,))
     )
     trial = TrialResult(NAME, FAMILY, {}, "asha", COMPLETED, 1, 1, folder=str(folder / NAME))
-    return build_leader(Leaderboard((row,), metric, dataset.task), [trial], dataset, metric, folder / "leader")
+    return build_leader(Leaderboard((row,), metric, dataset.task), [trial], dataset, metric, RunFolder(folder).leader)

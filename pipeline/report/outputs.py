@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -20,13 +19,10 @@ from stacktune.config import RunConfig
 from stacktune.data.write import write_frame
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
-from stacktune.storage.lines import write_whole
+from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder
 from stacktune.storage.uris import without_secrets
 from stacktune.streams import visible
 
-DEFAULT_PARENT = "stacktune-runs"
-# What is read of every run.json, also of older versions.
-_FACTS = {"metric": str, "leader": str, "cv_score": int | float, "wall_s": int | float}
 VERSIONED = ("stacktune", "ray", "xgboost", "lightgbm", "scikit-learn", "torch", "mlflow", "pandas", "numpy", "pyarrow")
 
 
@@ -143,39 +139,17 @@ def library_versions() -> dict[str, str]:
 def write_leaderboard(board: Leaderboard, folder: Path) -> Path:
     """Write `leaderboard.parquet` and `leaderboard.csv`; return the latter's path."""
     frame = board.to_frame()
-    write_frame(frame, str(folder / "leaderboard.parquet"))
+    places = RunFolder(folder)
+    write_frame(frame, str(places.board))
     told = frame.assign(error=frame["error"].map(visible, na_action="ignore"))  # for a terminal, too
-    write_frame(told, str(folder / "leaderboard.csv"))
-    return folder / "leaderboard.csv"
+    write_frame(told, str(places.board_as_text))
+    return places.board_as_text
 
 
 def write_summary(summary: RunSummary) -> Path:
     """Write `run.json`, which marks the folder as that of a finished run; return its path."""
-    return write_facts(
-        summary.folder, {name: _plain(value) for name, value in asdict(summary).items() if name != "folder"}
-    )
-
-
-def write_facts(folder: Path, facts: Mapping[str, Any]) -> Path:
-    """Write `run.json` whole or not at all; return its path."""
-    path = folder / "run.json"
-    write_whole(path, json.dumps(facts, indent=2) + "\n")
-    return path
-
-
-def read_facts(folder: Path) -> dict[str, Any]:
-    """Return what `run.json` says; ConfigError where it is not what a run wrote."""
-    path = folder / "run.json"
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        facts = None
-    if not isinstance(facts, dict) or not all(isinstance(facts.get(name), kind) for name, kind in _FACTS.items()):
-        raise ConfigError(
-            f"{str(path)!r} is not what a run wrote, as after a full disk: "
-            "remove it, and stacktune run --resume with its folder writes it anew."
-        )
-    return facts
+    facts = {name: _plain(value) for name, value in asdict(summary).items() if name != "folder"}
+    return RunFolder(summary.folder).write_summary(facts)
 
 
 def _plain(value: Any) -> Any:

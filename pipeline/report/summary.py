@@ -18,8 +18,8 @@ from rich.text import Text
 from stacktune.data.read import read_frame
 from stacktune.errors import ConfigError, nearest
 from stacktune.metrics import METRICS
-from stacktune.report.outputs import read_facts
 from stacktune.report.text import brief, clock, number
+from stacktune.storage.run_folder import SUMMARY, RunFolder
 from stacktune.streams import visible
 
 N_TOP = 10
@@ -46,15 +46,16 @@ class Results:
 
 def read_results(folder: Path) -> Results:
     """Read a run's folder, or raise ConfigError when it is none."""
-    if not (folder / "run.json").is_file() or not (folder / "leaderboard.parquet").is_file():
-        near = [path.parent.name for path in folder.parent.glob("*/run.json")] if folder.parent.is_dir() else []
+    places = RunFolder(folder)
+    if not places.is_finished:
+        near = [path.parent.name for path in folder.parent.glob(f"*/{SUMMARY}")] if folder.parent.is_dir() else []
         hint = nearest(folder.name, near) if near else ""
-        raise ConfigError(f"{str(folder)!r} is not the folder of a finished run (it holds no run.json).{hint}")
+        raise ConfigError(f"{str(folder)!r} is not the folder of a finished run (it holds no {SUMMARY}).{hint}")
     return Results(
         folder=folder,
-        facts=read_facts(folder),
-        leaderboard=_leaderboard(folder / "leaderboard.parquet"),
-        members=read_members(folder / "leader"),
+        facts=places.read_summary(),
+        leaderboard=_leaderboard(places.board),
+        members=read_members(places.leader),
     )
 
 

@@ -22,7 +22,7 @@ from stacktune.run.finish import conclude, rehearsing
 from stacktune.run.first import FirstModel, first_trial
 from stacktune.run.mirror import mirrored
 from stacktune.run.pace import Clock, Pace
-from stacktune.run.resume import JOURNAL, SPOOL, TRIALS, Past, write_config
+from stacktune.run.resume import Past, write_config
 from stacktune.run.session import RayStart, Session, TrialListener, claimed, ray_session, search_ends_at, tracked
 from stacktune.run.state import begin_state, new_run, provenance_of, write_state
 from stacktune.run.watch import snapshot, watch
@@ -40,6 +40,7 @@ from stacktune.search.plan import (
 )
 from stacktune.search.replay import replay
 from stacktune.stop import Stopped, StopRequest
+from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.client import load_mlflow
 from stacktune.tracking.spool import claim_spool
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
@@ -84,7 +85,8 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
         made_by = _made_by(past, run_id, folded, dataset, arena)
         folder = past.folder if past else make_folder(folder, config)
         with claimed(folder, ray, clock, past, screen) as journal:
-            earlier = replay(read_journal(folder / JOURNAL), folder / TRIALS, made_by) if past else []
+            places = RunFolder(folder)
+            earlier = replay(read_journal(places.journal), places.trials, made_by) if past else []
             first = _first_model(config, _fitted_to_size(config, families, size)[1], arena, folder, earlier, made_by)
             stop = StopRequest(screen.say)
             until = search_ends_at(clock, pace, arena, test, is_open=True)
@@ -106,7 +108,7 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
                 if not past:
                     write_state(folder, begin_state(made_by, name, config, dataset, test, families, size))
                 journal.began(made_by.run)
-                claim_spool(folder / SPOOL, made_by.run)
+                claim_spool(places.spool, made_by.run)
                 with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
                     session = Session(config, clock, pace, dataset, test, arena, folder, journal, tracker, screen)
                     results = _search(
@@ -159,7 +161,7 @@ def _first_model(
     if config.max_trials is not None and len(earlier) >= config.max_trials:
         return None
     trial = first_trial(families, arena, len(earlier))
-    return FirstModel(trial, arena, folder, folder / TRIALS, made_by) if trial else None
+    return FirstModel(trial, arena, folder, made_by) if trial else None
 
 
 def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> tuple[RunConfig, list[str], list[str]]:
@@ -265,7 +267,7 @@ def _search(
     )
     if plan.room and plan.room.shortage:
         session.screen.say(plan.room.shortage)
-    search = Search(arena, plan, session.folder / TRIALS, listener, session.journal, earlier, made_by)
+    search = Search(arena, plan, RunFolder(session.folder).trials, listener, session.journal, earlier, made_by)
     if first:
         first.tell(search.log)
     search.start()

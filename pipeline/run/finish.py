@@ -20,10 +20,10 @@ from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.text import as_typed
 from stacktune.run.pace import REHEARSAL_S
-from stacktune.run.resume import CONFIG
 from stacktune.run.session import Session
 from stacktune.run.state import model_name
 from stacktune.storage.folders import remove
+from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.promotion import Evidence, alias_said, settle_alias
 from stacktune.tracking.registry import LeaderRecord, keep_model, register_leader
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
@@ -63,7 +63,7 @@ def rehearsing(session: Session, after_models: int = 1) -> Iterator[Future[None]
 def _rehearse(session: Session, is_over: threading.Event, after_models: int) -> None:
     # The tracker's thread imports MLflow; two at once would wait for one another.
     config, name = session.config, model_name(session.config, session.dataset)
-    rehearse_registering(session.tracker, name, session.folder / CONFIG, config.tracking_optional)
+    rehearse_registering(session.tracker, name, RunFolder(session.folder).config, config.tracking_optional)
     waits_until = time.monotonic() + MAX_WAIT_FOR_MODEL_S
     while session.journal.n_models < after_models and time.monotonic() < waits_until:
         if is_over.wait(0.1):

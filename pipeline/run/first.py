@@ -12,6 +12,7 @@ from pathlib import Path
 from stacktune.search.log import SearchLog
 from stacktune.search.space import load_space
 from stacktune.storage.folders import make_anew, remove
+from stacktune.storage.run_folder import RunFolder
 from stacktune.trials.attempt import Attempt, Climb, failed
 from stacktune.trials.climb import Arena, Means, climb
 from stacktune.trials.provenance import NO_RUN, Provenance
@@ -29,7 +30,6 @@ MAX_CELLS = 1_000_000
 MIN_ROWS = 2_000
 # What grows unit by unit grows for so long; a unit a fold is grown however long it takes.
 MAX_GROWING_S = 2.0
-FOLDER = ".first"
 
 Story = tuple[tuple[Progress, ...], TrialResult]
 
@@ -69,9 +69,10 @@ class FirstModel:
     folder: the run's; what the trial leaves lies in its folder of trials once it is complete. made_by: the run.
     """
 
-    def __init__(self, trial: Trial, arena: Arena, folder: Path, trials: Path, made_by: Provenance = NO_RUN):
+    def __init__(self, trial: Trial, arena: Arena, folder: Path, made_by: Provenance = NO_RUN):
         self.trial = trial
-        self._aside, self._trials, self._made_by = folder / FOLDER, trials, made_by
+        self._places, self._made_by = RunFolder(folder), made_by
+        self._aside = self._places.first_model
         self._story: Future[Story] = Future()
         self._is_told = threading.Event()
         self._is_told.set()
@@ -104,10 +105,10 @@ class FirstModel:
         if result.status != COMPLETED:
             remove(self._aside)
             return result
-        place = self._trials / result.trial_id
+        place = self._places.trials / result.trial_id
         result = replace(result, folder=str(place))
         result.save(self._aside, self._made_by)
-        self._trials.mkdir(parents=True, exist_ok=True)
+        self._places.trials.mkdir(parents=True, exist_ok=True)
         remove(place)  # of another run
         self._aside.replace(place)
         return result

@@ -11,20 +11,15 @@ from pathlib import Path
 from stacktune.errors import ConfigError
 from stacktune.report.outputs import DEFAULT_PARENT
 from stacktune.run.copy_place import Place, reading
-from stacktune.run.resume import CONFIG, JOURNAL, SPOOL, TRIALS
-from stacktune.run.state import STATE
 from stacktune.storage.filesystem import first_line
 from stacktune.storage.folders import make_anew, remove
 from stacktune.storage.lease import wait_until_free
 from stacktune.storage.remote import exists, fetch_file, fetch_folder, folders_in, join, publish_file, publish_folder
+from stacktune.storage.run_folder import COPIED, LEADER, STATE, TRIALS
 from stacktune.storage.uris import keep_secret, without_secrets
 
 EVERY_S = 10.0
 N_AT_ONCE = 8
-RESULTS = ("run.json", "leaderboard.parquet", "leaderboard.csv")
-# The journal goes last: what it says of trials is then there.
-FILES = (CONFIG, *RESULTS, SPOOL, STATE, JOURNAL)
-LEADER = "leader"
 
 
 class Mirror(threading.Thread):
@@ -76,7 +71,7 @@ class Mirror(threading.Thread):
         trials = sorted((self._folder / TRIALS).glob("[!.]*"))
         with ThreadPoolExecutor(N_AT_ONCE) as pool:
             list(pool.map(self._copy_folder, [*trials, self._folder / LEADER]))  # raises what one of them raised
-        for name in FILES:
+        for name in COPIED:
             stamp = _stamp(self._folder / name)
             if stamp is not None and self._copied.get(name) != stamp and self._is_held():
                 publish_file(self._folder / name, join(self._uri, name))
@@ -173,7 +168,7 @@ def _refuse_existing(uri: str, folder: Path) -> None:
 def _fetch_into(uri: str, arriving: Path) -> None:
     if not fetch_file(join(uri, STATE), arriving / STATE):
         raise ConfigError(f"there is no run to go on with at {without_secrets(uri)!r} (it holds no {STATE}).")
-    for name in FILES:
+    for name in COPIED:
         fetch_file(join(uri, name), arriving / name)
     folders = [(TRIALS, name) for name in folders_in(join(uri, TRIALS))]
     folders += [(LEADER,)] * exists(join(uri, LEADER))

@@ -10,17 +10,16 @@ from typing import Any
 from stacktune.config import DEMO, URIS, RunConfig, load_config, parse_duration, to_yaml, without_secrets_in
 from stacktune.errors import ConfigError
 from stacktune.places import expanded
-from stacktune.report.outputs import read_facts
 from stacktune.report.text import count
 from stacktune.run.state import FOUND, FREE, RunState, plain, read_state
 from stacktune.search.journal import elapsed_in, is_event, read_journal, runs_in
 from stacktune.search.replay import replay
 from stacktune.storage.lines import unread_lines, write_whole
+from stacktune.storage.run_folder import JOURNAL, SPOOL, RunFolder
 from stacktune.storage.uris import is_masked, masked
 from stacktune.tracking.spool import is_noted
 from stacktune.tracking.store import absolute
 
-CONFIG, JOURNAL, SPOOL, TRIALS = "config.yaml", "journal.jsonl", "tracking.jsonl", "trials"
 # With less left of its budget, a run that has its leader is not gone on with.
 LEAST_LEFT_S = 5.0
 
@@ -37,7 +36,7 @@ class Past:
 
 def write_config(folder: Path, config: RunConfig) -> None:
     """Write the settings, without the secrets in URIs."""
-    write_whole(folder / CONFIG, to_yaml(without_secrets_in(config)))
+    write_whole(RunFolder(folder).config, to_yaml(without_secrets_in(config)))
 
 
 def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Past]:
@@ -55,7 +54,7 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Pa
         flags = {**flags, "tracking_uri": absolute(flags["tracking_uri"])}
     given = {name for name, value in flags.items() if value is not None}
     saved_config(folder)
-    asked = load_config(flags, str(folder / CONFIG))
+    asked = load_config(flags, str(RunFolder(folder).config))
     _refuse_changes(past, asked, flags)
     past = replace(past, notes=(*_notes(folder, asked, given), *damage_notes(folder)))
     config = replace(asked, output=str(folder), experiment=past.state.experiment, register=past.state.model_name)
@@ -74,7 +73,7 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[RunConfig, Pa
 
 def saved_config(folder: Path) -> RunConfig:
     """Return the settings that a run wrote; ConfigError where its file is broken or gone."""
-    path = str(folder / CONFIG)
+    path = str(RunFolder(folder).config)
     try:
         return load_config({}, path)
     except ConfigError as error:
@@ -108,12 +107,12 @@ def _notes(folder: Path, asked: RunConfig, given: set[str]) -> list[str]:
     elsewhere = [f"logs to {asked.tracking_uri}"] if asked.tracking_uri and "tracking_uri" not in given else []
     elsewhere += [f"keeps its copy below {asked.storage}"] if asked.storage and "storage" not in given else []
     if elsewhere:
-        notes.append(f"as {folder / CONFIG} says, the run {masked(' and '.join(elsewhere))}")
+        notes.append(f"as {RunFolder(folder).config} says, the run {masked(' and '.join(elsewhere))}")
     return notes
 
 
 def _refuse_other_journal(past: Past) -> None:
-    others = runs_in(past.folder / JOURNAL) - {past.state.run}
+    others = runs_in(RunFolder(past.folder).journal) - {past.state.run}
     if others:
         raise ConfigError(
             f"{str(past.folder)!r} holds the state of one run and the journal of another: neither can be gone on with. "
@@ -122,9 +121,9 @@ def _refuse_other_journal(past: Past) -> None:
 
 
 def _elapsed_s(folder: Path) -> float:
-    summary = folder / "run.json"
-    in_summary = read_facts(folder)["wall_s"] if summary.exists() else 0.0
-    return max(in_summary, elapsed_in(folder / JOURNAL))
+    places = RunFolder(folder)
+    in_summary = places.read_summary()["wall_s"] if places.summary.exists() else 0.0
+    return max(in_summary, elapsed_in(places.journal))
 
 
 def _refuse_changes(past: Past, asked: RunConfig, flags: Mapping[str, Any]) -> None:
@@ -134,7 +133,7 @@ def _refuse_changes(past: Past, asked: RunConfig, flags: Mapping[str, Any]) -> N
             continue
         flag = name.removeprefix("n_").removesuffix("_us")
         is_typed = flags.get(flag) is not None
-        where = "" if is_typed else f" in {str(past.folder / CONFIG)!r}"
+        where = "" if is_typed else f" in {str(RunFolder(past.folder).config)!r}"
         raise ConfigError(
             f"a resumed run keeps its settings, but --{flag.replace('_', '-')} is {_said(after)}{where} and was "
             f"{_said(before)}. {'Leave it out' if is_typed else 'Put it back'}, or begin a new run."
@@ -171,14 +170,14 @@ def _located(path: str, place: str) -> str:
 
 def _refuse_idle(config: RunConfig, past: Past) -> None:
     """Raise ConfigError where the run has its leader and no time or trials left."""
-    if not (past.folder / "run.json").exists():
+    if not RunFolder(past.folder).summary.exists():
         return
     if config.time_budget_s is not None and config.time_budget_s - past.elapsed_s < LEAST_LEFT_S:
         raise ConfigError(
             f"the run in {str(past.folder)!r} has ended, and its {config.time_budget_s:g} s are used; "
             "--time-budget 10m gives it ten minutes more."
         )
-    entries = replay(read_journal(past.folder / JOURNAL), past.folder / TRIALS, past.state.made_by)
+    entries = replay(read_journal(RunFolder(past.folder).journal), RunFolder(past.folder).trials, past.state.made_by)
     is_done = config.max_trials is not None and len(entries) >= config.max_trials
     if is_done and all(entry.result is not None for entry in entries):
         raise ConfigError(

@@ -25,7 +25,7 @@ from stacktune.report.rewards import rewards_svg
 from stacktune.report.screen import Screen
 from stacktune.report.text import as_typed
 from stacktune.run.pace import MIN_STACKING_S, Clock, Pace, reserved_s
-from stacktune.run.resume import CONFIG, JOURNAL, SPOOL, Past
+from stacktune.run.resume import Past
 from stacktune.search.cluster import give_way, is_private, set_variables, start_ray, stop_ray
 from stacktune.search.engine import Search
 from stacktune.search.joined_ray import may_find_token
@@ -33,6 +33,7 @@ from stacktune.search.journal import Journal
 from stacktune.search.nas_source import ControllerUpdate, Reward
 from stacktune.search.plan import ClusterSize
 from stacktune.stop import last_words
+from stacktune.storage.run_folder import RunFolder
 from stacktune.storage.uris import masked
 from stacktune.streams import visible_lines
 from stacktune.tracking.client import be_quiet
@@ -45,8 +46,6 @@ from stacktune.trials.trial import Trial
 
 # How long Ray is waited for at least at a run's end, however late it is.
 MIN_PATIENCE_S = 0.5
-# All that Ray Tune said when it broke off.
-BROKEN_OFF = "broken-off.txt"
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Session:
     @property
     def scratch(self) -> Path:
         """Where models are put together; removed at the end."""
-        return self.folder / ".scratch"
+        return RunFolder(self.folder).scratch
 
     def show(self, phase: str) -> None:
         """Tell the screen what the run is at."""
@@ -173,7 +172,7 @@ def claimed(folder: Path, ray: RayStart, clock: Clock, past: Past | None, screen
     writes into it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    journal = Journal(folder / JOURNAL, lambda: clock.elapsed_s, screen.say)
+    journal = Journal(RunFolder(folder).journal, lambda: clock.elapsed_s, screen.say)
     has_ended = False
 
     def say_what_is_kept() -> None:
@@ -200,9 +199,15 @@ def tracked(
     """Open the run in MLflow, or go on with it; end it as failed, or as killed by Ctrl-C, when the block raises."""
     experiment = config.experiment or dataset.name
     if config.tracking_uri is None and not sqlite_file(store.uri).exists():
-        forget_store(folder / SPOOL)  # the run has come from another machine, and its store has not
+        forget_store(RunFolder(folder).spool)  # the run has come from another machine, and its store has not
     tracker = Tracker(
-        store.uri, experiment, store.artifacts, folder.name, screen.say, folder / SPOOL, config.tracking_optional
+        store.uri,
+        experiment,
+        store.artifacts,
+        folder.name,
+        screen.say,
+        RunFolder(folder).spool,
+        config.tracking_optional,
     )
     tracker.start()
     if tracker.goes_on:
@@ -212,7 +217,7 @@ def tracked(
         tracker.log_dataset(dataset.name, dataset.source, dataset.digest, profile)
     tracker.log_task(dataset.task.kind, metric, dataset.task.positive)
     params = {name: value for name, value in asdict(without_secrets_in(config)).items() if value not in (None, ())}
-    tracker.log_config((folder / CONFIG).read_text(encoding="utf-8"), params)
+    tracker.log_config(RunFolder(folder).config.read_text(encoding="utf-8"), params)
     status = "FAILED"
     try:
         yield tracker
@@ -254,7 +259,7 @@ class TrialListener:
         self._screen.say(f"{family} is set aside, as {reason}")
 
     def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
-        account = self._folder / BROKEN_OFF
+        account = RunFolder(self._folder).broken_off
         account.write_text(visible_lines(masked(told)), encoding="utf-8")
         what = "goes on with a new one" if goes_on else "ends"
         self._screen.say(f"Ray Tune broke off: {reason}; {as_typed(account)} has all of it, and the search {what}")

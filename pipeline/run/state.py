@@ -18,11 +18,12 @@ from stacktune.errors import ConfigError, DataError
 from stacktune.search.plan import SizePlan
 from stacktune.storage.digests import digest_of, digest_of_arrays
 from stacktune.storage.lines import write_whole
+from stacktune.storage.run_folder import STATE, RunFolder
 from stacktune.storage.uris import masked_uri
 from stacktune.trials.climb import Arena
 from stacktune.trials.provenance import Provenance
 
-STATE, STATE_FORMAT = "state.json", 2
+STATE_FORMAT = 2
 # What a resumed run may be given anew; everything else is as it was, or trials could not be compared. Where tables lie
 # may change, as their content is compared.
 FREE = frozenset(
@@ -143,18 +144,19 @@ def begin_state(
 
 def write_state(folder: Path, state: RunState) -> None:
     """Write what `--resume` reads beside the settings; from then on the run can be gone on with."""
-    write_whole(folder / STATE, json.dumps(asdict(state), indent=2) + "\n")
+    write_whole(RunFolder(folder).state, json.dumps(asdict(state), indent=2) + "\n")
 
 
 def read_state(folder: Path) -> RunState:
     """Return what a run's folder tells of its beginning; ConfigError where it tells nothing."""
-    if not (folder / STATE).is_file():
+    file = RunFolder(folder).state
+    if not file.is_file():
         raise ConfigError(
             f"there is no run to go on with in {str(folder)!r} (it holds no {STATE}). "
             "Name the --output folder of a run, or leave --resume out."
         )
     try:
-        stored = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        stored = json.loads(file.read_text(encoding="utf-8"))
         if (stored.get("model_format"), stored.get("state_format")) != (MODEL_FORMAT, STATE_FORMAT):
             raise ConfigError(
                 f"the run in {str(folder)!r} was begun by another version of stacktune, whose trials this one cannot "
@@ -163,7 +165,7 @@ def read_state(folder: Path) -> RunState:
         lists = {name: tuple(stored[name]) for name in ("columns", "classes", "families", "opening")}
         return _checked(RunState(**{**stored, **lists}))
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ConfigError(f"{str(folder / STATE)!r} is not what a run wrote: the run cannot be gone on with.") from None
+        raise ConfigError(f"{str(file)!r} is not what a run wrote: the run cannot be gone on with.") from None
 
 
 def _checked(state: RunState) -> RunState:

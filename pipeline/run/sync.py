@@ -8,11 +8,11 @@ from typing import Any
 
 from stacktune.config import load_config
 from stacktune.errors import ConfigError
-from stacktune.report.outputs import read_facts, write_facts
 from stacktune.report.summary import read_members
 from stacktune.report.text import as_typed
-from stacktune.run.resume import CONFIG, SPOOL, check_whole, damage_notes, saved_config
+from stacktune.run.resume import check_whole, damage_notes, saved_config
 from stacktune.run.state import read_state
+from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.promotion import alias_said, evidence_from, settle_alias
 from stacktune.tracking.registry import LeaderRecord, publish_leader
 from stacktune.tracking.spool import claim_spool
@@ -35,12 +35,13 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
     saved_config(folder)  # broken settings are named as such
     for note in damage_notes(folder):
         say(note)
-    config = load_config({"tracking_uri": tracking_uri}, str(folder / CONFIG))
+    places = RunFolder(folder)
+    config = load_config({"tracking_uri": tracking_uri}, str(places.config))
     check_whole(folder, "tracking_uri", config.tracking_uri)
     store = store_for(config.tracking_uri, folder)
     check_store(store.uri)
-    claim_spool(folder / SPOOL, state.run)
-    tracker = Tracker(store.uri, state.experiment, store.artifacts, folder.name, say, folder / SPOOL)
+    claim_spool(places.spool, state.run)
+    tracker = Tracker(store.uri, state.experiment, store.artifacts, folder.name, say, places.spool)
     n_waiting = tracker.n_waiting
     tracker.start()
     try:
@@ -56,21 +57,21 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
 
 
 def _register(tracker: Tracker, folder: Path, model_name: str, say: Callable[[str], None]) -> None:
-    summary = folder / "run.json"
-    if not summary.exists():
+    places = RunFolder(folder)
+    if not places.summary.exists():
         say(f"the run has no leader yet: stacktune run --resume {as_typed(folder)} goes on with it")
         return
-    facts = read_facts(folder)
+    facts = places.read_summary()
     if facts.get("registered_version") is None:
-        read_members(folder / "leader")
-        record = publish_leader(tracker, folder / "leader", model_name)
+        read_members(places.leader)
+        record = publish_leader(tracker, places.leader, model_name)
     elif "alias" in facts and facts["alias"] is None:
-        record = LeaderRecord(folder / "leader", facts["registered_name"], facts["registered_version"])
+        record = LeaderRecord(places.leader, facts["registered_name"], facts["registered_version"])
     else:
         return
     record = settle_alias(tracker.uri, record, evidence_from(facts.get("evidence")))
     if record.version is not None:
-        write_facts(folder, facts | _registered(record))
+        places.write_summary(facts | _registered(record))
     if record.problem:
         raise ConfigError(f"the leader could not be registered: {record.problem}.")
     say(f"registered the leader as {record.model_uri}, version {record.version}")

@@ -18,6 +18,7 @@ from stacktune.search.engine import Search
 from stacktune.search.log import SearchLog
 from stacktune.search.plan import SearchPlan
 from stacktune.stop import Stopped, StopRequest
+from stacktune.storage.run_folder import TrialFolder
 from stacktune.trials.result import COMPLETED, TrialResult
 
 LOOK_EVERY_S = 0.25
@@ -127,7 +128,7 @@ def _import_libraries(results: Sequence[TrialResult], imported: set[str], thread
     for result in results:
         if has_models(result) and result.family not in imported:
             imported.add(result.family)
-            thread.submit(get_family(result.family).load, Path(result.folder) / "fold0")
+            thread.submit(get_family(result.family).load, TrialFolder(Path(result.folder)).fold(0))
 
 
 def snapshot(session: Session, log: SearchLog, families: Sequence[str], phase: str) -> Snapshot:

@@ -15,6 +15,7 @@ from stacktune.ensemble.serve import CODE
 from stacktune.errors import ConfigError
 from stacktune.package import copy_package
 from stacktune.storage.digests import digest_of
+from stacktune.storage.run_folder import DEFAULT_PARENT, LEADER_MANIFEST, STORE, RunFolder
 from stacktune.storage.uris import keep_secret, masked_uri
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.contract import LABELS, example_of, signature_of
@@ -73,7 +74,7 @@ def register_leader(
     that lack it.
     """
     check_model_name(name)
-    folder = output / "leader"
+    folder = RunFolder(output).leader
     save_model(folder, leader_folder, example, output_example, with_code)
     return publish_leader(tracker, folder, name)
 
@@ -153,7 +154,7 @@ def _store_of_models(tracking_uri: str | None) -> str:
     keep_secret(given)
     if given:
         return absolute(given)
-    default = Path("stacktune-runs", "mlflow.db").absolute()
+    default = Path(DEFAULT_PARENT, STORE).absolute()
     if not default.exists():
         raise ConfigError(
             f"there is no store to find the model in: MLFLOW_TRACKING_URI is not set and there is no {default}. "
@@ -186,7 +187,7 @@ def save_model(
 
 def _family_modules(leader_folder: Path) -> list[str]:
     """Return the modules of the members' families: only their libraries are needed to predict."""
-    members = json.loads((leader_folder / "leader.json").read_text())["members"]
+    members = json.loads((leader_folder / LEADER_MANIFEST).read_text())["members"]
     return sorted({f"stacktune.families.{member['family']}" for member in members})
 
 

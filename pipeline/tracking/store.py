@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from stacktune.errors import ConfigError
+from stacktune.storage.run_folder import STORE
 from stacktune.storage.uris import masked, masked_uri, without_secrets
 
 # Each database server with the port that it listens on by default.
@@ -39,7 +40,7 @@ def store_for(uri: str | None, output: Path) -> Store:
     Artifacts lie beside a sqlite file, and in the parent of `output` for any other database: MLflow alone would put
     them into `./mlruns` of whatever folder one stands in.
     """
-    uri = absolute(uri or f"sqlite:///{output.absolute().parent / 'mlflow.db'}")
+    uri = absolute(uri or f"sqlite:///{output.absolute().parent / STORE}")
     kind = _kind(uri)
     if kind in SERVERS or kind in MANAGED:
         return Store(uri, None)
@@ -149,7 +150,7 @@ def _check_sqlite(file: Path) -> None:
             f"a sqlite store's path can have no '?' and nothing like '%20' in it, but got {file}. Rename."
         )
     if file.is_dir():
-        raise ConfigError(f"the tracking store {file} is a folder. Name a file in it: sqlite:///{file / 'mlflow.db'}")
+        raise ConfigError(f"the tracking store {file} is a folder. Name a file in it: sqlite:///{file / STORE}")
     folder = next(parent for parent in file.parents if parent.exists())
     for place in (folder, file):
         if place.exists() and not os.access(place, os.W_OK):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stacktune.errors import ConfigError
 from stacktune.metrics import Metric, get_metric, metrics_for
+from stacktune.storage.run_folder import CONFIG
 from stacktune.storage.uris import masked, masked_uri
 from stacktune.tracking.spool import Spool
 from stacktune.tracking.store import check_store
@@ -134,7 +135,7 @@ class Tracker:
     def log_config(self, text: str, params: Mapping[str, Any]) -> None:
         """Keep the resolved configuration as the artifact `config.yaml`, and its settings as params."""
         self._worker.put(Update(params=_texts(params)))
-        self._worker.put(Update(files={"config.yaml": masked(text)}))
+        self._worker.put(Update(files={CONFIG: masked(text)}))
 
     def log_file(self, path: Path) -> None:
         """Keep a text file, as it is now, as an artifact of the parent run under its own name."""

@@ -12,6 +12,7 @@ import yaml
 
 from stacktune.errors import ConfigError
 from stacktune.package import SHIM
+from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder
 from stacktune.storage.uris import has_secret, is_masked, keep_secret
 from stacktune.tracking.store import SERVERS, Store, absolute, check_store, sqlite_file, store_for, without_credentials
 
@@ -47,11 +48,11 @@ def ui_command(folder_or_uri: str) -> list[str]:
 
 def _store(folder_or_uri: str) -> Store:
     if "://" in folder_or_uri:
-        return store_for(absolute(folder_or_uri), Path("stacktune-runs", "ui"))
+        return store_for(absolute(folder_or_uri), Path(DEFAULT_PARENT, "ui"))
     folder = Path(folder_or_uri).absolute()
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}. Name a run's folder, a folder of runs, or an MLflow store.")
-    config = folder / "config.yaml"
+    config = RunFolder(folder).config
     if not config.exists():
         return store_for(None, folder / "run")
     uri = _tracking_uri(config)

@@ -11,6 +11,7 @@ import numpy as np
 
 from stacktune.storage.folders import digest_of_file, digest_of_folder, read_plain
 from stacktune.storage.lines import write_whole
+from stacktune.storage.run_folder import TrialFolder
 from stacktune.trials.stopping import Curve
 from stacktune.trials.trial import lineage_from
 
@@ -89,7 +90,7 @@ def _stored(folder: Path, made_by: str) -> dict[str, Any] | None:
 
 
 def _is_as_written(folder: Path, stored: dict[str, Any]) -> bool:
-    models = [digest_of_folder(folder / f"fold{fold}") for fold in range(len(stored["n_units"]))]
+    models = [digest_of_folder(TrialFolder(folder).fold(fold)) for fold in range(len(stored["n_units"]))]
     return models == stored["models"] and digest_of_file(folder / PREDICTED) == stored[_PREDICTED]
 
 

@@ -23,6 +23,7 @@ from stacktune.families.registry import get_family
 from stacktune.metrics import Metric
 from stacktune.seeds import derive_seed
 from stacktune.storage.folders import digest_of_folder, make_anew
+from stacktune.storage.run_folder import TrialFolder
 from stacktune.trials.checkpoint import Checkpoint, drop_checkpoint, load_checkpoint
 from stacktune.trials.fold_fit import FoldFit
 from stacktune.trials.provenance import NO_RUN, Provenance, keep_state
@@ -147,12 +148,12 @@ class _Climb:
         for fold in range(len(done.n_units), folds.n_folds):
             fit = first if fold == 0 else self._grown_fold(fold, done.looks)
             oof[folds.valid_rows(fold)] = fit.finish()
-            folder = make_anew(self.means.folder / f"fold{fold}")
+            folder = make_anew(TrialFolder(self.means.folder).fold(fold))
             fit.learner.save(folder)
             done = done.with_fold(fit.best_units, self._predict_us(fit), fit.curve, digest_of_folder(folder))
             if self._elapsed() > WORTH_KEEPING_S:
                 done.save(self.means.folder, oof, self.made_by)
-        np.save(self.means.folder / "oof.npy", oof)
+        np.save(TrialFolder(self.means.folder).out_of_fold, oof)
         drop_checkpoint(self.means.folder)
         scores = fold_scores(self.arena.metric, self.arena.task, table, folds, oof)
         self.curve.append(float(np.mean(scores)))
@@ -197,7 +198,7 @@ class _Climb:
         fit = FoldFit(self.family, self._initial_config(), job, metric, parts, earlier)
         if self.means.bank:
             # What another fold's model has learnt, it has learnt from rows that are watched here.
-            fit.learner.inherit([folder / f"fold{fold}" for folder in self.means.bank])
+            fit.learner.inherit([TrialFolder(folder).fold(fold) for folder in self.means.bank])
         return fit
 
     def _initial_config(self) -> Config:

@@ -12,13 +12,13 @@ import numpy as np
 
 from stacktune.storage.folders import digest_of_file, is_folder, read_plain
 from stacktune.storage.lines import write_whole
+from stacktune.storage.run_folder import TrialFolder
 from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.trial import lineage_from
 
 COMPLETED, STOPPED, FAILED = "completed", "stopped", "failed"
 # What `result.json` says beside the result: the run that wrote it, and the digest of the predictions beside it.
 _MADE_BY, _PREDICTED = "made_by", "predicted"
-RESULT, OOF = "result.json", "oof.npy"
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ class TrialResult:
 
     def save(self, folder: Path, made_by: Provenance = NO_RUN) -> None:
         """Write `result.json` into `folder`, which marks what lies there as complete."""
-        said = {_MADE_BY: asdict(made_by), _PREDICTED: digest_of_file(folder / OOF)}
-        write_whole(folder / RESULT, json.dumps(asdict(self) | said))
+        places = TrialFolder(folder)
+        written = {_MADE_BY: asdict(made_by), _PREDICTED: digest_of_file(places.out_of_fold)}
+        write_whole(places.result, json.dumps(asdict(self) | written))
 
 
 def load_result(folder: Path, made_by: Provenance = NO_RUN) -> TrialResult | None:
@@ -74,10 +75,12 @@ def load_result(folder: Path, made_by: Provenance = NO_RUN) -> TrialResult | Non
 
     None unless it is whole, as it was written, and of the run `made_by`.
     """
-    content = read_plain(folder / RESULT) if is_folder(folder) else None
+    places = TrialFolder(folder)
+    content = read_plain(places.result) if is_folder(folder) else None
     try:
         stored = json.loads(content) if content else {}
-        is_written = stored.pop(_MADE_BY) == asdict(made_by) and stored.pop(_PREDICTED) == digest_of_file(folder / OOF)
+        is_ours, digest = stored.pop(_MADE_BY) == asdict(made_by), stored.pop(_PREDICTED)
+        is_written = is_ours and digest == digest_of_file(places.out_of_fold)
         return replace(result_from(stored), folder=str(folder)) if is_written else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -91,4 +94,4 @@ def result_from(stored: Mapping[str, Any]) -> TrialResult:
 
 def load_oof(result: TrialResult) -> np.ndarray:
     """Return a completed trial's out-of-fold predictions, (n_rows, n_outputs) float64."""
-    return np.load(Path(result.folder) / OOF, allow_pickle=False)
+    return np.load(TrialFolder(Path(result.folder)).out_of_fold, allow_pickle=False)

@@ -19,12 +19,12 @@ from stacktune.families.base import Family
 from stacktune.metrics import get_metric
 from stacktune.run import first
 from stacktune.run.first import FirstModel, first_trial, rows_share
-from stacktune.run.resume import TRIALS
 from stacktune.search.journal import Journal, read_journal
 from stacktune.search.log import SearchLog
 from stacktune.search.replay import replay
 from stacktune.search.searcher import TRIAL, FamilySearcher
 from stacktune.search.space import load_space
+from stacktune.storage.run_folder import TRIALS, RunFolder
 from stacktune.trials.climb import Arena
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult, load_oof
 from stacktune.trials.trial import Trial
@@ -40,7 +40,7 @@ def arena(tmp_path_factory) -> Arena:
 
 def ended(trial, arena: Arena, folder: Path) -> TrialResult:
     """Return what becomes of a first model, as a log without a journal hears of it."""
-    log, model = SearchLog(Nobody()), FirstModel(trial, arena, folder, folder / TRIALS)
+    log, model = SearchLog(Nobody()), FirstModel(trial, arena, folder)
     model.tell(log)
     assert model.wait(60)
     (result,) = log.results()
@@ -51,7 +51,7 @@ def test_it_is_a_finished_trial_with_a_prediction_for_every_row_and_a_model_a_fo
     journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0, pytest.fail)
     log = SearchLog(Nobody(), journal)
     trial = first_trial(("mlp", "lightgbm", "linear"), arena)
-    model = FirstModel(trial, arena, tmp_path, tmp_path / TRIALS)
+    model = FirstModel(trial, arena, tmp_path)
     model.tell(log)
     assert model.wait(60)
     (result,) = log.results()
@@ -61,7 +61,7 @@ def test_it_is_a_finished_trial_with_a_prediction_for_every_row_and_a_model_a_fo
     assert result.score > 0.9
     place = tmp_path / TRIALS / "linear-0000"
     assert {path.name for path in place.iterdir()} == {"oof.npy", "result.json", "fold0", "fold1", "fold2"}
-    assert not (tmp_path / first.FOLDER).exists()
+    assert not RunFolder(tmp_path).first_model.exists()
     assert journal.n_models == 1
     # A resumed run takes it from the journal as it takes any trial.
     (entry,) = replay(read_journal(tmp_path / "journal.jsonl"), tmp_path / TRIALS)
@@ -140,7 +140,7 @@ def test_one_that_hangs_is_not_waited_for_and_one_that_fails_has_failed(arena, t
     hangs = Hangs()
     monkeypatch.setattr("stacktune.trials.climb.get_family", lambda name: hangs.family)
     log = SearchLog(Nobody())
-    model = FirstModel(first_trial_of_linear(), arena, tmp_path, tmp_path / TRIALS)
+    model = FirstModel(first_trial_of_linear(), arena, tmp_path)
     model.tell(log)
     assert not model.wait(0.01)
     assert [entry.trial.trial_id for entry in log.entries()] == ["linear-0000"]
@@ -163,7 +163,7 @@ def test_a_disk_that_is_full_fails_it_and_raises_nowhere(arena, tmp_path):
 def test_a_folder_that_cannot_be_made_fails_it_and_raises_nowhere(arena, tmp_path):
     """Its thread ended without a word, so that the run waited for a first model that nobody was fitting."""
     (tmp_path / "run").touch()
-    model = FirstModel(first_trial_of_linear(), arena, tmp_path / "run", tmp_path / TRIALS)
+    model = FirstModel(first_trial_of_linear(), arena, tmp_path / "run")
     log = SearchLog(Nobody(), Journal(tmp_path / "journal.jsonl", lambda: 0.0, pytest.fail))
     model.tell(log)
     assert model.wait(60)

@@ -24,12 +24,11 @@ from whole_runs import STACKTUNE, mixed_table, stacktune
 from stacktune.errors import ConfigError
 from stacktune.run.copy_place import claimed_place
 from stacktune.run.mirror import Mirror, brought_here, fetch_run
-from stacktune.run.resume import JOURNAL, TRIALS
-from stacktune.run.state import STATE
 from stacktune.search.journal import ASKED
 from stacktune.storage import lease as lease_room
 from stacktune.storage.lease import LEASE, Held, write_held
 from stacktune.storage.remote import join, names_in, publish_file
+from stacktune.storage.run_folder import JOURNAL, STATE, TRIALS
 
 BUCKET = "runs"
 

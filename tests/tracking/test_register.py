@@ -22,12 +22,12 @@ from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.serve import _load_pyfunc
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
-from stacktune.report.outputs import write_facts
 from stacktune.run.resume import write_config
 from stacktune.run.state import begin_state, write_state
 from stacktune.run.sync import sync
 from stacktune.search.plan import SizePlan
 from stacktune.search_spaces import lightgbm, linear
+from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking import requirements
 from stacktune.tracking.promotion import Evidence, settle_alias
 from stacktune.tracking.registry import LeaderRecord, publish_leader, register_leader, resolve_model, save_model
@@ -322,7 +322,7 @@ def test_sync_registers_what_missed_the_store_by_the_same_rules(run, tmp_path):
             "alias": None,
             "evidence": asdict(replace(evidence, cv_score=score)),
         }
-        write_facts(folder, facts)
+        RunFolder(folder).write_summary(facts)
         sync(folder, None, said.append)
         facts = json.loads((folder / "run.json").read_text())
         assert facts["alias"] == ("challenger" if number == 2 else "leader")
@@ -345,7 +345,7 @@ def test_sync_gives_the_alias_that_a_run_could_not(run, tmp_path, sqlite_uri):
         "alias": None,
         "evidence": evidence,
     }
-    write_facts(tmp_path, facts)
+    RunFolder(tmp_path).write_summary(facts)
     sync(tmp_path, None, [].append)
     assert json.loads((tmp_path / "run.json").read_text())["alias"] == "leader"
     assert int(MlflowClient(sqlite_uri).get_model_version_by_alias("half", "leader").version) == record.version

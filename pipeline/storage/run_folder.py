@@ -1,0 +1,151 @@
+"""The folder of a run: what is in it, what each file is called, and how the records in it are read and written.
+
+Nothing else spells these names. What the records mean is known to those who make them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stacktune.errors import ConfigError
+from stacktune.storage.lines import write_whole
+
+# The parent of runs that are given no folder, and MLflow's database beside them.
+DEFAULT_PARENT, STORE = "stacktune-runs", "mlflow.db"
+SUMMARY, BOARD, BOARD_AS_TEXT = "run.json", "leaderboard.parquet", "leaderboard.csv"
+CONFIG, STATE, JOURNAL, SPOOL = "config.yaml", "state.json", "journal.jsonl", "tracking.jsonl"
+LEADER, TRIALS = "leader", "trials"
+# In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
+COPIED = (CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, STATE, JOURNAL)
+# The leader itself, inside the MLflow model that brings it along.
+LEADER_MANIFEST = "leader.json"
+_LEADERS = ("", "data/*/", f"{LEADER}/", f"{LEADER}/data/*/")
+# What is read of every summary, also of older versions.
+_FACTS = {"metric": str, "leader": str, "cv_score": int | float, "wall_s": int | float}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """What a run leaves below `path`, and what it goes on from."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Every setting, resolved."""
+        return self.path / CONFIG
+
+    @property
+    def state(self) -> Path:
+        """What may not change while the run goes on."""
+        return self.path / STATE
+
+    @property
+    def journal(self) -> Path:
+        """The events of the search, a line each."""
+        return self.path / JOURNAL
+
+    @property
+    def spool(self) -> Path:
+        """What MLflow has not been told yet."""
+        return self.path / SPOOL
+
+    @property
+    def summary(self) -> Path:
+        """The outcome: it marks a finished run."""
+        return self.path / SUMMARY
+
+    @property
+    def board(self) -> Path:
+        """The leaderboard, for programs."""
+        return self.path / BOARD
+
+    @property
+    def board_as_text(self) -> Path:
+        """The leaderboard, for people."""
+        return self.path / BOARD_AS_TEXT
+
+    @property
+    def leader(self) -> Path:
+        """The leader as an MLflow model."""
+        return self.path / LEADER
+
+    @property
+    def trials(self) -> Path:
+        """A folder for each completed trial."""
+        return self.path / TRIALS
+
+    @property
+    def first_model(self) -> Path:
+        """Where the first model is fitted while Ray starts."""
+        return self.path / ".first"
+
+    @property
+    def scratch(self) -> Path:
+        """Where models are put together; removed at the end."""
+        return self.path / ".scratch"
+
+    @property
+    def broken_off(self) -> Path:
+        """All that Ray Tune said when it broke off."""
+        return self.path / "broken-off.txt"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has ended with its results."""
+        return self.summary.is_file() and self.board.is_file()
+
+    def write_summary(self, facts: Mapping[str, Any]) -> Path:
+        """Write the outcome whole or not at all; return its path."""
+        write_whole(self.summary, json.dumps(facts, indent=2) + "\n")
+        return self.summary
+
+    def read_summary(self) -> dict[str, Any]:
+        """Return the outcome; ConfigError where the file is not what a run wrote."""
+        try:
+            facts = json.loads(self.summary.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            facts = None
+        if not isinstance(facts, dict) or not all(isinstance(facts.get(name), kind) for name, kind in _FACTS.items()):
+            raise ConfigError(
+                f"{str(self.summary)!r} is not what a run wrote, as after a full disk: "
+                "remove it, and stacktune run --resume with its folder writes it anew."
+            )
+        return facts
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """What a trial leaves below `path`."""
+
+    path: Path
+
+    @property
+    def result(self) -> Path:
+        """What became of the trial; it is written last."""
+        return self.path / "result.json"
+
+    @property
+    def out_of_fold(self) -> Path:
+        """Its predictions of all rows, each by a model that has not learnt from the row."""
+        return self.path / "oof.npy"
+
+    def fold(self, number: int) -> Path:
+        """The model that was fitted on all folds but this one."""
+        return self.path / f"fold{number}"
+
+    def folds(self) -> list[Path]:
+        """Return the models that are there."""
+        return sorted(self.path.glob("fold[0-9]*"))
+
+
+def find_leader(root: Path) -> Path | None:
+    """Return the leader's own folder in the folder of a run, of a model or of a leader; None where there is none."""
+    for place in _LEADERS:
+        for manifest in sorted(root.glob(f"{place}{LEADER_MANIFEST}")):
+            return manifest.parent
+    return None
