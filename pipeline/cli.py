@@ -215,7 +215,7 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
     from stacktune.config import load_config
     from stacktune.host import use_cores
     from stacktune.report.screen import Screen
-    from stacktune.search.address import VARIABLE, find_address
+    from stacktune.search.cluster.address import VARIABLE, find_address
 
     past, started_at = None, STARTED_AT
     if resume is None:

@@ -17,7 +17,7 @@ from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.metrics import check_domain, get_metric
-from stacktune.search.plan import ClusterSize, plan_for_size
+from stacktune.search.plan.plan import ClusterSize, plan_for_size
 from stacktune.search.space import load_space
 from stacktune.trials.attempt import Attempt
 from stacktune.trials.climb import Arena, Means, climb

@@ -17,9 +17,9 @@ from stacktune.run.state import RunState, fixed_settings, write_state
 from stacktune.run.sync import sync
 from stacktune.search.journal import Journal, elapsed_in, read_journal
 from stacktune.search.log import SearchLog
-from stacktune.search.plan import ClusterSize, make_plan
+from stacktune.search.plan.plan import ClusterSize, make_plan
 from stacktune.search.replay import finished_since, replay
-from stacktune.search.searcher import FamilySearcher
+from stacktune.search.tune.searcher import FamilySearcher
 from stacktune.tracking.spool import Spool, read_spool
 from stacktune.tracking.ui import ui_command
 from stacktune.tracking.updates import Point, Update

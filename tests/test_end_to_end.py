@@ -258,7 +258,7 @@ def test_a_run_whose_terminal_is_closed_ends_with_the_leader_that_it_has(tmp_pat
 BREAKS_TUNE = """
 import sys
 from stacktune.cli import main
-from stacktune.search.scheduler import FamilyScheduler
+from stacktune.search.tune.scheduler import FamilyScheduler
 
 def breaks(self, controller):
     if len(self._log.results()) >= n_ended:

@@ -26,10 +26,9 @@ from stacktune.run.resume import Past, write_config
 from stacktune.run.session import RayStart, Session, TrialListener, claimed, ray_session, search_ends_at, tracked
 from stacktune.run.state import begin_state, new_run, provenance_of, write_state
 from stacktune.run.watch import snapshot, watch
-from stacktune.search.engine import HOPELESS_S, Search, SharedArena, prepare, share
 from stacktune.search.journal import read_journal
 from stacktune.search.log import Entry, SearchLog
-from stacktune.search.plan import (
+from stacktune.search.plan.plan import (
     ChildLimits,
     ClusterSize,
     Servers,
@@ -39,6 +38,7 @@ from stacktune.search.plan import (
     plan_for_size,
 )
 from stacktune.search.replay import replay
+from stacktune.search.tune.engine import HOPELESS_S, Search, SharedArena, prepare, share
 from stacktune.stop import Stopped, StopRequest
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.client import load_mlflow

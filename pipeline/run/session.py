@@ -26,12 +26,12 @@ from stacktune.report.screen import Screen
 from stacktune.report.text import as_typed
 from stacktune.run.pace import MIN_STACKING_S, Clock, Pace, reserved_s
 from stacktune.run.resume import Past
-from stacktune.search.cluster import give_way, is_private, set_variables, start_ray, stop_ray
-from stacktune.search.engine import Search
-from stacktune.search.joined_ray import may_find_token
+from stacktune.search.cluster.joined_ray import may_find_token
+from stacktune.search.cluster.start import give_way, is_private, set_variables, start_ray, stop_ray
 from stacktune.search.journal import Journal
-from stacktune.search.nas_source import ControllerUpdate, Reward
-from stacktune.search.plan import ClusterSize
+from stacktune.search.nas.source import ControllerUpdate, Reward
+from stacktune.search.plan.plan import ClusterSize
+from stacktune.search.tune.engine import Search
 from stacktune.stop import last_words
 from stacktune.storage.run_folder import RunFolder
 from stacktune.storage.uris import masked

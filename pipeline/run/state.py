@@ -15,7 +15,7 @@ from stacktune.data.dataset import Dataset
 from stacktune.data.table import Table
 from stacktune.ensemble.leader import MODEL_FORMAT
 from stacktune.errors import ConfigError, DataError
-from stacktune.search.plan import SizePlan
+from stacktune.search.plan.plan import SizePlan
 from stacktune.storage.digests import digest_of, digest_of_arrays
 from stacktune.storage.lines import write_whole
 from stacktune.storage.run_folder import STATE, RunFolder

@@ -14,9 +14,9 @@ from stacktune.report.progress import snapshot_of
 from stacktune.report.screen import Snapshot
 from stacktune.report.text import as_typed
 from stacktune.run.session import Session
-from stacktune.search.engine import Search
 from stacktune.search.log import SearchLog
-from stacktune.search.plan import SearchPlan
+from stacktune.search.plan.plan import SearchPlan
+from stacktune.search.tune.engine import Search
 from stacktune.stop import Stopped, StopRequest
 from stacktune.storage.run_folder import TrialFolder
 from stacktune.trials.result import COMPLETED, TrialResult

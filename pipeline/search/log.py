@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from stacktune.search.journal import Journal
-from stacktune.search.nas_source import ControllerUpdate, Reward
+from stacktune.search.nas.source import ControllerUpdate, Reward
 from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.result import STOPPED, TrialResult
 from stacktune.trials.trial import Progress, Trial

@@ -23,7 +23,7 @@ from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 if TYPE_CHECKING:
     import pandas as pd
 
-    from stacktune.search.nas_source import ControllerUpdate, Reward
+    from stacktune.search.nas.source import ControllerUpdate, Reward
 
 MOST_RANKED = 50
 # The nested run of the controller of an architecture search.

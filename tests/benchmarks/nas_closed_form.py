@@ -22,9 +22,9 @@ import pandas as pd
 
 from stacktune.families.architecture import Layer, from_line
 from stacktune.families.registry import get_family
-from stacktune.search.children import READS, ChildSpace, Choice, Decision, child_space, follow, random_child
-from stacktune.search.nas_source import ControllerSource, ControllerUpdate, Reward
-from stacktune.search.plan import Servers
+from stacktune.search.nas.children import READS, ChildSpace, Choice, Decision, child_space, follow, random_child
+from stacktune.search.nas.source import ControllerSource, ControllerUpdate, Reward
+from stacktune.search.plan.plan import Servers
 from stacktune.search.space import load_space
 from stacktune.trials.result import COMPLETED, TrialResult
 

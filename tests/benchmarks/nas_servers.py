@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from stacktune.search.children import child_space
-from stacktune.search.cluster import start_ray, stop_ray
-from stacktune.search.controller import Learnt
-from stacktune.search.parameter_server import RayController
-from stacktune.search.plan import Servers
-from stacktune.search.policy import Lesson, PolicySettings
+from stacktune.search.cluster.start import start_ray, stop_ray
+from stacktune.search.nas.children import child_space
+from stacktune.search.nas.controller import Learnt
+from stacktune.search.nas.parameter_server import RayController
+from stacktune.search.nas.policy import Lesson, PolicySettings
+from stacktune.search.plan.plan import Servers
 from stacktune.search.space import load_space
 
 

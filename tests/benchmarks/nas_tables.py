@@ -29,8 +29,8 @@ from stacktune.data.folds import make_folds
 from stacktune.families.base import Cache, Compute, Job
 from stacktune.families.registry import get_family
 from stacktune.metrics import Metric, get_metric
-from stacktune.search.children import child_space, random_child
-from stacktune.search.nas_source import N_DONORS
+from stacktune.search.nas.children import child_space, random_child
+from stacktune.search.nas.source import N_DONORS
 from stacktune.search.space import load_space
 from stacktune.trials.fold_fit import FoldFit
 from stacktune.trials.scoring import part_score

@@ -34,7 +34,7 @@ from stacktune.families._net_learner import Part, _shape_of, make_part
 from stacktune.families._nets import Shape, forward, initial_weights
 from stacktune.families.architecture import from_line
 from stacktune.families.nas import TRAINING
-from stacktune.search.children import child_space, random_child
+from stacktune.search.nas.children import child_space, random_child
 from stacktune.search.space import load_space
 
 N_ROWS = 256

@@ -19,10 +19,10 @@ from sklearn.datasets import load_breast_cancer
 from stacktune.data.folds import make_folds
 from stacktune.data.table import Table, Task
 from stacktune.metrics import get_metric
-from stacktune.search.cluster import start_ray, stop_ray
-from stacktune.search.engine import Search, share
-from stacktune.search.nas_source import ControllerUpdate, Reward
-from stacktune.search.plan import make_plan
+from stacktune.search.cluster.start import start_ray, stop_ray
+from stacktune.search.nas.source import ControllerUpdate, Reward
+from stacktune.search.plan.plan import make_plan
+from stacktune.search.tune.engine import Search, share
 from stacktune.trials.climb import Arena
 from stacktune.trials.result import TrialResult
 from stacktune.trials.trial import Trial

@@ -20,7 +20,7 @@ import pandas as pd
 # Nothing but the scheduler differs, and it is decided in the driver's process alone.
 RUN = {
     "pbt": "from stacktune.cli import main; main()",
-    "asha": "from stacktune.search.plan import SearchPlan; SearchPlan.uses_pbt = lambda self, family: False; "
+    "asha": "from stacktune.search.plan.plan import SearchPlan; SearchPlan.uses_pbt = lambda self, family: False; "
     "from stacktune.cli import main; main()",
 }
 

@@ -57,8 +57,8 @@ FAMILY = Family("greedy", "fit", lambda config: 1, Learner, load)
 SPACE = "from ray import tune\nSPACE = {'x': tune.uniform(0, 1)}\nPORTFOLIO = ({'x': 0.5},)\n"
 # Half a minute is what a first model is waited for; here five seconds.
 IMPATIENT = """
-import stacktune.search.engine
-stacktune.search.engine.HOPELESS_S = 5.0
+import stacktune.search.tune.engine
+stacktune.search.tune.engine.HOPELESS_S = 5.0
 from stacktune.cli import main
 main()
 """
@@ -85,7 +85,7 @@ def copy(tmp_path_factory) -> Path:
 
 
 BARE_RAY = """
-from stacktune.search.cluster import start_ray, stop_ray
+from stacktune.search.cluster.start import start_ray, stop_ray
 start_ray(None, None, 0)
 stop_ray()
 """

@@ -22,8 +22,8 @@ from stacktune.run.first import FirstModel, first_trial, rows_share
 from stacktune.search.journal import Journal, read_journal
 from stacktune.search.log import SearchLog
 from stacktune.search.replay import replay
-from stacktune.search.searcher import TRIAL, FamilySearcher
 from stacktune.search.space import load_space
+from stacktune.search.tune.searcher import TRIAL, FamilySearcher
 from stacktune.storage.run_folder import TRIALS, RunFolder
 from stacktune.trials.climb import Arena
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult, load_oof

@@ -20,7 +20,7 @@ from stacktune.run.resume import resume_config, write_config
 from stacktune.run.state import FREE, RunState, begin_state, fixed_settings, new_run, provenance_of, write_state
 from stacktune.run.sync import sync
 from stacktune.search.journal import Journal
-from stacktune.search.plan import SizePlan
+from stacktune.search.plan.plan import SizePlan
 from stacktune.trials.climb import Arena
 
 

@@ -12,9 +12,9 @@ from stacktune.data.folds import make_folds
 from stacktune.data.table import Table, Task
 from stacktune.host import Cores
 from stacktune.metrics import get_metric
-from stacktune.search import cluster as cluster_room
-from stacktune.search.cluster import start_ray, stop_ray
-from stacktune.search.plan import ClusterSize
+from stacktune.search.cluster import start as cluster_room
+from stacktune.search.cluster.start import start_ray, stop_ray
+from stacktune.search.plan.plan import ClusterSize
 from stacktune.trials.climb import Arena
 
 

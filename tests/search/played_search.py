@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from stacktune.search.plan import ClusterSize, SearchPlan, make_plan
+from stacktune.search.plan.plan import ClusterSize, SearchPlan, make_plan
 from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Trial
 

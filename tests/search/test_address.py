@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stacktune.errors import SearchError
-from stacktune.search.address import Address, find_address, split_port
+from stacktune.search.cluster.address import Address, find_address, split_port
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from ray.cluster_utils import Cluster
 from test_engine import Heard, outcomes, run_search
 
 from stacktune.data.folds import make_folds
-from stacktune.search.cluster import start_ray, stop_ray
-from stacktune.search.engine import Search, share
-from stacktune.search.plan import make_plan
+from stacktune.search.cluster.start import start_ray, stop_ray
+from stacktune.search.plan.plan import make_plan
+from stacktune.search.tune.engine import Search, share
 from stacktune.trials.climb import Arena
 from stacktune.trials.result import FAILED, TrialResult
 

@@ -29,11 +29,11 @@ from stacktune.data.memory import Memory
 from stacktune.errors import SearchError
 from stacktune.host import cores_here
 from stacktune.package import copy_package, is_this_code
-from stacktune.search.cluster import object_store_bytes, start_ray, stop_ray
+from stacktune.search.cluster.scratch import PREFIX
+from stacktune.search.cluster.start import object_store_bytes, start_ray, stop_ray
+from stacktune.search.cluster.trial_store import open_depot
 from stacktune.search.journal import ENDED, read_journal
-from stacktune.search.plan import ClusterSize, make_plan
-from stacktune.search.scratch import PREFIX
-from stacktune.search.vault import open_depot
+from stacktune.search.plan.plan import ClusterSize, make_plan
 from stacktune.trials.checkpoint import Checkpoint
 from stacktune.trials.climb import Arena
 from stacktune.trials.provenance import Provenance
@@ -113,9 +113,9 @@ def test_workers_of_a_cluster_run_the_drivers_code_and_nothing_of_the_folder_tha
 
     def imported() -> tuple[Path, set[str]]:
         """Return where a worker has our code from, and its paths."""
-        import stacktune.search.trainable
+        import stacktune.search.tune.trainable
 
-        return Path(stacktune.search.trainable.__file__).parents[1], set(map(os.path.realpath, sys.path))
+        return Path(stacktune.search.tune.trainable.__file__).parents[1], set(map(os.path.realpath, sys.path))
 
     monkeypatch.chdir(set_traps(tmp_path / "desk", "stacktune", *OURS, *STANDARD, *LIBRARIES))
     start_ray(two_nodes.address, None, None)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from test_children import SPACE, TINY
 
 from stacktune.families.architecture import from_line
-from stacktune.search.children import MOST_REDRAWS, ChildSpace
-from stacktune.search.controller import (
+from stacktune.search.nas.children import MOST_REDRAWS, ChildSpace
+from stacktune.search.nas.controller import (
     Baseline,
     Learnt,
     LocalController,
@@ -26,7 +26,7 @@ from stacktune.search.controller import (
     first_parameters,
     slices,
 )
-from stacktune.search.policy import Lesson, PolicySettings
+from stacktune.search.nas.policy import Lesson, PolicySettings
 
 SMALL = PolicySettings(hidden=8)
 RNG = np.random.default_rng(0)

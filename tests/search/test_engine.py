@@ -16,12 +16,12 @@ import psutil
 import pytest
 
 from stacktune.data.folds import make_folds
-from stacktune.search import engine
-from stacktune.search.engine import GRACE_S, Search, share
-from stacktune.search.nas_source import ControllerUpdate, Reward
-from stacktune.search.plan import LAG, ClusterSize, SearchPlan, Servers, make_plan
-from stacktune.search.scheduler import FamilyScheduler
+from stacktune.search.nas.source import ControllerUpdate, Reward
+from stacktune.search.plan.plan import LAG, ClusterSize, SearchPlan, Servers, make_plan
 from stacktune.search.space import load_space
+from stacktune.search.tune import engine
+from stacktune.search.tune.engine import GRACE_S, Search, share
+from stacktune.search.tune.scheduler import FamilyScheduler
 from stacktune.trials.climb import Arena
 from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult, load_result

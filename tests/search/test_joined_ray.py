@@ -18,8 +18,8 @@ from ray._private import services
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 
 from stacktune.errors import SearchError
-from stacktune.search.cluster import start_ray
-from stacktune.search.private_ray import read_token_again
+from stacktune.search.cluster.private_ray import read_token_again
+from stacktune.search.cluster.start import start_ray
 
 TOKEN = "0123456789abcdef" * 4
 OURS = {"ray_version": ray.__version__, "python_version": platform.python_version()}

@@ -14,8 +14,8 @@ from played_search import completed, height, plan_of
 from stacktune.families.architecture import from_line
 from stacktune.families.base import Extent
 from stacktune.families.registry import get_family
-from stacktune.search.nas_source import N_DONORS, RANDOM_EVERY, ControllerSource, ControllerUpdate, Reward, keeps_limits
-from stacktune.search.plan import ChildLimits, Servers, child_limits
+from stacktune.search.nas.source import N_DONORS, RANDOM_EVERY, ControllerSource, ControllerUpdate, Reward, keeps_limits
+from stacktune.search.plan.plan import ChildLimits, Servers, child_limits
 from stacktune.search.space import load_space
 from stacktune.trials.attempt import failed
 from stacktune.trials.result import STOPPED, TrialResult
@@ -133,7 +133,7 @@ def kept_by(limits: ChildLimits) -> Callable[[dict], bool]:
 @pytest.fixture
 def few_redraws(monkeypatch) -> None:
     """Twenty draws of a controller take a second of a busy core."""
-    monkeypatch.setattr("stacktune.search.children.MOST_REDRAWS", 2)
+    monkeypatch.setattr("stacktune.search.nas.children.MOST_REDRAWS", 2)
 
 
 @pytest.mark.parametrize(("most", "n_known"), [(200_000, 1), (30_000, 0), (15_000, 0)])
@@ -173,7 +173,7 @@ def test_spares_are_asked_once_each_and_again_after_a_cut(cut, few_redraws):
 def test_spares_are_not_learnt_from(monkeypatch):
     ear = Ear()
     source = source_of(ear, limits=TIGHT)
-    monkeypatch.setattr("stacktune.search.nas_source._Teacher.draw", lambda *_: None)
+    monkeypatch.setattr("stacktune.search.nas.source._Teacher.draw", lambda *_: None)
     play(source, 12)
     assert all(reward.is_random for reward in ear.rewards)
     assert len(ear.rewards) == 12

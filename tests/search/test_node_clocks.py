@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from stacktune.search import vault as module
-from stacktune.search.vault import Depot
+from stacktune.search.cluster import trial_store as module
+from stacktune.search.cluster.trial_store import Depot
 
 
 def depot_at(node: str, monkeypatch) -> Depot:

@@ -10,7 +10,7 @@ import ray
 from neighbours import LIBRARIES, OURS, STANDARD, set_traps, sprung
 
 from stacktune.package import SHIM
-from stacktune.search.cluster import start_ray, stop_ray
+from stacktune.search.cluster.start import start_ray, stop_ray
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,10 +23,10 @@ def test_workers_import_our_code_first_and_nothing_of_the_folder_that_the_comman
         import mlflow  # noqa: F401
         import pandas  # noqa: F401
 
-        import stacktune.search.trainable
+        import stacktune.search.tune.trainable
         import stacktune.search_spaces.mlp
 
-        return stacktune.search.trainable.__file__, stacktune.search_spaces.mlp.__file__, sys.path
+        return stacktune.search.tune.trainable.__file__, stacktune.search_spaces.mlp.__file__, sys.path
 
     users = str(set_traps(tmp_path / "users", "stacktune", *OURS))
     monkeypatch.chdir(set_traps(tmp_path / "desk", "stacktune", *OURS, *STANDARD, *LIBRARIES))
@@ -36,7 +36,7 @@ def test_workers_import_our_code_first_and_nothing_of_the_folder_that_the_comman
         code, spaces, paths = ray.get(ray.remote(imported).remote())
     finally:
         stop_ray()
-    assert (Path(code), Path(spaces)) == (ROOT / "pipeline/search/trainable.py", ROOT / "search_spaces/mlp.py")
+    assert (Path(code), Path(spaces)) == (ROOT / "pipeline/search/tune/trainable.py", ROOT / "search_spaces/mlp.py")
     assert str(tmp_path / "desk") not in paths
     assert paths.index(str(SHIM)) < paths.index(users), "what users put into PYTHONPATH stays, after ours"
     assert os.environ["PYTHONPATH"] == users

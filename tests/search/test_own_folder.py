@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from stacktune.errors import SearchError
-from stacktune.search import own_folder as rooms
-from stacktune.search.own_folder import own_folder, parents_for_files, parents_for_sockets, remove_abandoned
+from stacktune.search.cluster import own_folder as rooms
+from stacktune.search.cluster.own_folder import own_folder, parents_for_files, parents_for_sockets, remove_abandoned
 
 HOLD = """
 import sys
 from pathlib import Path
-from stacktune.search.own_folder import own_folder
+from stacktune.search.cluster.own_folder import own_folder
 with own_folder([Path(sys.argv[1])]) as folder:
     (folder / "session").mkdir()
     print(folder, flush=True)

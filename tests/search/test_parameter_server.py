@@ -15,10 +15,10 @@ import ray
 from test_children import TINY
 from test_controller import some_lessons
 
-from stacktune.search.controller import Controller, Learnt, LocalController, Shard, first_parameters
-from stacktune.search.parameter_server import RayController
-from stacktune.search.plan import Servers
-from stacktune.search.policy import PolicySettings
+from stacktune.search.nas.controller import Controller, Learnt, LocalController, Shard, first_parameters
+from stacktune.search.nas.parameter_server import RayController
+from stacktune.search.nas.policy import PolicySettings
+from stacktune.search.plan.plan import Servers
 
 pytestmark = pytest.mark.usefixtures("cluster")
 

@@ -7,7 +7,15 @@ import pytest
 
 from stacktune.data.table import Table, Task
 from stacktune.families.registry import all_families
-from stacktune.search.plan import ARCHITECTURE_SEARCHES, FORESTS, NETS, ClusterSize, Servers, make_plan, plan_for_size
+from stacktune.search.plan.plan import (
+    ARCHITECTURE_SEARCHES,
+    FORESTS,
+    NETS,
+    ClusterSize,
+    Servers,
+    make_plan,
+    plan_for_size,
+)
 
 BINARY = Task("binary", ("a", "b"))
 

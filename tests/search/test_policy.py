@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from test_children import PLAIN, SPACE, TINY, WIRING, every_child
 
 from stacktune.families.architecture import from_line
-from stacktune.search.children import ChildSpace, Tokens
-from stacktune.search.policy import MOST_GRADIENT, Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
+from stacktune.search.nas.children import ChildSpace, Tokens
+from stacktune.search.nas.policy import MOST_GRADIENT, Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
 
 SMALL = PolicySettings(hidden=6)
 TWO_OF_THREE = ChildSpace({"k": (1, 2, 3)}, (1,), {"kind": ("dense", "glu"), **PLAIN})

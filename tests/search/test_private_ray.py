@@ -17,8 +17,9 @@ from ray._private import services
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 
 from stacktune.errors import SearchError
-from stacktune.search import private_ray
-from stacktune.search.cluster import start_ray, stop_ray
+from stacktune.search.cluster.start import start_ray, stop_ray
+from stacktune.search.ray_patches import startup
+from stacktune.search.ray_patches.startup import patient_start
 
 USERS_TOKEN = "f" * 64
 TOLD = {"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": USERS_TOKEN, "RAY_ADDRESS": ""}
@@ -104,8 +105,8 @@ def test_ray_is_waited_for_longer_than_ray_itself_waits(monkeypatch):
 
     clock = [0.0]
     monkeypatch.setattr(services, "get_node", get_node)
-    monkeypatch.setattr(private_ray, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda _: None))
-    with private_ray.patient_start():
+    monkeypatch.setattr(startup, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda _: None))
+    with patient_start():
         assert services.get_node("127.0.0.1:1", "id") == "the node"
         assert clock[0] > 30
         answers = iter([RuntimeError("it never comes")] * 4000)

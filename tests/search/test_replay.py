@@ -13,10 +13,10 @@ from ray.tune.search import Searcher
 
 from stacktune.search.journal import Journal, elapsed_in, read_journal
 from stacktune.search.log import STATES, Entry, SearchLog
-from stacktune.search.plan import SearchPlan
+from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.replay import finished_since, replay
-from stacktune.search.scheduler import FamilyScheduler
-from stacktune.search.searcher import TRIAL, FamilySearcher
+from stacktune.search.tune.scheduler import FamilyScheduler
+from stacktune.search.tune.searcher import TRIAL, FamilySearcher
 from stacktune.trials.provenance import NO_RUN, Provenance, keep_state
 from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
 from stacktune.trials.trial import Progress, Resume, Trial, trial_from

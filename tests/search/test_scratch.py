@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stacktune.search.scratch import IN_USE, MADE_BY, PREFIX, open_scratch, remove_scratch, sweep
+from stacktune.search.cluster.scratch import IN_USE, MADE_BY, PREFIX, open_scratch, remove_scratch, sweep
 from stacktune.trials.provenance import Provenance
 
 OURS = Provenance("ours", "rows")
@@ -22,7 +22,7 @@ NAME = f"{PREFIX}ours-rows"
 HOLDS = """
 import sys, time
 from pathlib import Path
-from stacktune.search.scratch import open_scratch
+from stacktune.search.cluster.scratch import open_scratch
 from stacktune.trials.provenance import Provenance
 scratch = open_scratch(Provenance(*sys.argv[2:]), Path(sys.argv[1]))
 (scratch.folder / "work").touch()
@@ -149,7 +149,7 @@ def test_folders_of_other_users_and_links_are_not_swept(tmp_path, planted):
 
 
 def test_a_folder_that_is_swept_between_its_making_and_its_locking_is_made_again(tmp_path, monkeypatch):
-    from stacktune.search import scratch as room
+    from stacktune.search.cluster import scratch as room
 
     locked, n_swept = room._locked, []
 

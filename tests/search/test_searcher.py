@@ -13,10 +13,10 @@ from ray.tune.search import Searcher
 
 from stacktune.families.base import Extent
 from stacktune.search.log import SearchLog
-from stacktune.search.plan import LAG, ChildLimits, SearchPlan
-from stacktune.search.searcher import MOST_FAILURES, TRIAL, FamilySearcher
+from stacktune.search.plan.plan import LAG, ChildLimits, SearchPlan
 from stacktune.search.sources import BayesianSource
 from stacktune.search.space import load_space
+from stacktune.search.tune.searcher import MOST_FAILURES, TRIAL, FamilySearcher
 from stacktune.trials.attempt import failed
 from stacktune.trials.trial import Progress, Trial
 
@@ -24,7 +24,7 @@ from stacktune.trials.trial import Progress, Trial
 @pytest.fixture(autouse=True)
 def patience(monkeypatch) -> None:
     """A source's answer is waited for, however slow the machine."""
-    monkeypatch.setattr("stacktune.search.searcher.PATIENCE_S", 60.0)
+    monkeypatch.setattr("stacktune.search.tune.searcher.PATIENCE_S", 60.0)
 
 
 class Desk:
@@ -106,7 +106,7 @@ def test_a_source_that_thinks_keeps_nobody_waiting_and_is_asked_once(monkeypatch
 
     desk = Desk(plan_of(["linear"], max_trials=3))
     first = desk.ask()
-    monkeypatch.setattr("stacktune.search.searcher.PATIENCE_S", 0.01)
+    monkeypatch.setattr("stacktune.search.tune.searcher.PATIENCE_S", 0.01)
     monkeypatch.setattr(BayesianSource, "ask", thinks)
     assert [desk.ask() for _ in range(3)] == [None] * 3
     may_answer.set()

@@ -25,7 +25,7 @@ from stacktune.metrics import get_metric
 from stacktune.run.resume import write_config
 from stacktune.run.state import begin_state, write_state
 from stacktune.run.sync import sync
-from stacktune.search.plan import SizePlan
+from stacktune.search.plan.plan import SizePlan
 from stacktune.search_spaces import lightgbm, linear
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking import requirements

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from stacktune.errors import ConfigError
 from stacktune.metrics import get_metric
-from stacktune.search.nas_source import ControllerUpdate, Reward
+from stacktune.search.nas.source import ControllerUpdate, Reward
 from stacktune.tracking.store import store_for
 from stacktune.tracking.tracker import CONTROLLER, Tracker
 

@@ -14,9 +14,9 @@ from stacktune.data.dataset import load_dataset
 from stacktune.errors import ConfigError
 from stacktune.families.base import Extent
 from stacktune.families.registry import all_families, get_family
-from stacktune.search.nas_source import ControllerSource, keeps_limits
-from stacktune.search.plan import ChildLimits, ClusterSize, Servers, make_plan
-from stacktune.search.room import Node
+from stacktune.search.nas.source import ControllerSource, keeps_limits
+from stacktune.search.plan.memory import Node
+from stacktune.search.plan.plan import ChildLimits, ClusterSize, Servers, make_plan
 from stacktune.search.space import load_space
 from stacktune.trials.result import COMPLETED, TrialResult
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,14 +12,12 @@ from types import TracebackType
 from typing import Any
 
 from stacktune.errors import SearchError
-from stacktune.search.lean_ray import lean_start, patched
-from stacktune.search.own_code import own_code_here, path_to_own_code
-from stacktune.search.own_folder import own_folder, parents_for_files, parents_for_sockets
+from stacktune.search.cluster.own_code import path_to_own_code
+from stacktune.search.cluster.own_folder import own_folder, parents_for_files, parents_for_sockets
+from stacktune.search.ray_patches.startup import lean_start, no_working_folder, on_loopback, patient_start
 
 # Processes get ready for the first trials while Tune does, where there are not many of them.
 MOST_WARMED = 8
-# On two cores with a load of 190, the raylet took above a minute.
-MAX_START_S, NODE_ASKED_EVERY_S = 180.0, 0.1
 # As many as Ray's own token has.
 TOKEN_BYTES = 32
 
@@ -38,7 +35,7 @@ def private_ray(n_cpus: int, n_gpus: int | None, n_bytes: int, object_store_byte
         folder = stack.enter_context(own_folder(parents_for_sockets(os.environ)))
         spills = _folder_for_spills(stack, folder)
         read_token_again()
-        with on_loopback(), patient_start(), own_code_here(), lean_start():
+        with on_loopback(), patient_start(), no_working_folder(), lean_start():
             _init(
                 address="local",  # or Ray joins whatever cluster last ran on this machine
                 num_cpus=n_cpus,
@@ -60,41 +57,8 @@ def private_variables(n_cpus: int) -> dict[str, str | None]:
         "RAY_AUTH_TOKEN": secrets.token_hex(TOKEN_BYTES),
         "RAY_AUTH_TOKEN_PATH": None,
         "PYTHONPATH": path_to_own_code(),
-        "RAY_preload_python_modules": "stacktune.search.warm" if n_cpus <= MOST_WARMED else None,
+        "RAY_preload_python_modules": "stacktune.search.cluster.warm" if n_cpus <= MOST_WARMED else None,
     }
-
-
-@contextmanager
-def patient_start() -> Iterator[None]:
-    """Let `ray.init` wait for its own processes as long as a busy machine takes, where it gives up after 30 s."""
-    from ray._private import services
-
-    get_node = services.get_node
-
-    def get_node_in_time(*of: Any) -> Any:
-        until = time.monotonic() + MAX_START_S
-        while True:
-            try:
-                return get_node(*of)
-            except RuntimeError:  # it has not registered yet
-                if time.monotonic() > until:
-                    raise
-            time.sleep(NODE_ASKED_EVERY_S)
-
-    with patched(services, {"get_node": get_node_in_time}):
-        yield
-
-
-@contextmanager
-def on_loopback() -> Iterator[None]:
-    """Let `ray.init` take this machine's loopback for its address, to which all its servers then bind.
-
-    Ray does so itself on macOS and Windows; an address that it is given as 127.0.0.1 it replaces.
-    """
-    from ray._private import ray_constants
-
-    with patched(ray_constants, {"ENABLE_RAY_CLUSTER": False}):
-        yield
 
 
 def read_token_again() -> None:

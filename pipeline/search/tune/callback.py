@@ -7,7 +7,7 @@ from typing import Any
 from ray.tune import Callback
 
 from stacktune.search.log import SearchLog
-from stacktune.search.searcher import TRIAL
+from stacktune.search.tune.searcher import TRIAL
 
 
 class StartCallback(Callback):

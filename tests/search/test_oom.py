@@ -1,4 +1,4 @@
-"""Tests of pipeline/search/killed.py; tests/test_out_of_memory.py has Ray end a trial's process in a whole run."""
+"""What Tune is told of a process that was ended for its memory; tests/test_out_of_memory.py does it in a whole run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.experiment import Trial
 
-from stacktune.search import killed
-from stacktune.search.killed import death_of, kills_end_trials
+from stacktune.search.ray_patches import oom as killed
+from stacktune.search.ray_patches.oom import death_of, kills_end_trials
 from stacktune.trials.attempt import ran_out_of_memory
 
 SAID = """2 worker(s) were killed due to the node running low on memory.

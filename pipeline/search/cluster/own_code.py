@@ -10,24 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from stacktune.package import SHIM, copy_package
-from stacktune.search.lean_ray import patched
 
 # Inside a job Ray has a working directory for workers already, the submitted one, and refuses another without this.
 OVERRIDE = "RAY_OVERRIDE_JOB_RUNTIME_ENV"
-
-
-@contextmanager
-def own_code_here() -> Iterator[None]:
-    """Let the workers of a Ray that is started meanwhile import the code that runs here, whatever else they could.
-
-    They have this process's environment, with `path_to_own_code`. Ray would put the folder that the command stands in
-    before all other paths of theirs, where a `csv.py` of the user's is imported as Python's own; it does not where it
-    is told of another.
-    """
-    from ray.job_config import JobConfig
-
-    with patched(JobConfig, {"_runtime_env_has_working_dir": lambda _: True}):
-        yield
 
 
 def path_to_own_code() -> str:

@@ -16,9 +16,9 @@ from typing import Any
 
 from stacktune.environment import environment
 from stacktune.errors import SearchError
-from stacktune.search.address import AUTO, VARIABLE, Address, split_port
-from stacktune.search.own_code import OVERRIDE, own_code_carried
-from stacktune.search.private_ray import read_token_again
+from stacktune.search.cluster.address import AUTO, VARIABLE, Address, split_port
+from stacktune.search.cluster.own_code import OVERRIDE, own_code_carried
+from stacktune.search.cluster.private_ray import read_token_again
 
 KNOCK_S = 5.0
 LOOPBACK = ("127.", "[::1]", "localhost:")

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from stacktune.families.base import Config, Family
-from stacktune.search.children import ChildSpace, child_space, random_child, spare_children, within_limits
-from stacktune.search.plan import ChildLimits, Servers
+from stacktune.search.nas.children import ChildSpace, child_space, random_child, spare_children, within_limits
+from stacktune.search.plan.plan import ChildLimits, Servers
 from stacktune.search.space import SearchSpace
 from stacktune.seeds import derive_seed
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
@@ -197,9 +197,9 @@ class _Teacher:
         keeps: Callable[[Config], bool] | None,
         folder: Path | None,
     ):
-        from stacktune.search.controller import Baseline, LocalController
-        from stacktune.search.parameter_server import RayController
-        from stacktune.search.policy import PolicySettings
+        from stacktune.search.nas.controller import Baseline, LocalController
+        from stacktune.search.nas.parameter_server import RayController
+        from stacktune.search.nas.policy import PolicySettings
 
         self._space, self._servers, self._settings = space, servers, PolicySettings()
         # One shard and one replica do in this process what they would do in two of their own.
@@ -217,7 +217,7 @@ class _Teacher:
 
     def learn(self, batch: int, lessons: Sequence[tuple[Config, float]]) -> None:
         """Let the replica that drew a batch learn how its children did."""
-        from stacktune.search.policy import Lesson
+        from stacktune.search.nas.policy import Lesson
 
         rewards, replica = [reward for _, reward in lessons], self._replica(batch)
         advantages = self._baseline.advantages(rewards)

@@ -6,8 +6,8 @@ import pytest
 
 from stacktune.families.base import Extent
 from stacktune.families.registry import all_families
-from stacktune.search.plan import ClusterSize, make_plan
-from stacktune.search.room import ROWS_SHARES, Node, Room, make_room, needed_bytes
+from stacktune.search.plan.memory import ROWS_SHARES, Node, Room, make_room, needed_bytes
+from stacktune.search.plan.plan import ClusterSize, make_plan
 from stacktune.search.space import load_space
 
 FAMILIES = tuple(all_families())

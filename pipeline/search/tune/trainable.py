@@ -18,9 +18,9 @@ from ray import tune
 
 from stacktune.families.base import Cache, Compute
 from stacktune.host import use_cores
+from stacktune.search.cluster.trial_store import Depot
 from stacktune.search.log import STATES
-from stacktune.search.searcher import DEADLINE, TRIAL
-from stacktune.search.vault import Depot
+from stacktune.search.tune.searcher import DEADLINE, TRIAL
 from stacktune.storage.folders import is_folder, make_anew, remove
 from stacktune.trials.attempt import Attempt
 from stacktune.trials.checkpoint import is_made_by

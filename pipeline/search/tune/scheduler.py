@@ -10,13 +10,13 @@ from typing import Any
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import TrialScheduler
 
+from stacktune.search.asha import Rungs, survives
 from stacktune.search.log import Entry, SearchLog
-from stacktune.search.plan import SearchPlan
-from stacktune.search.population import Population, Snapshot
+from stacktune.search.pbt import Population, Snapshot
+from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.replay import finished_since, make_ready
-from stacktune.search.rungs import Rungs, survives
-from stacktune.search.searcher import TRIAL
 from stacktune.search.space import load_space
+from stacktune.search.tune.searcher import TRIAL
 from stacktune.seeds import derive_seed
 from stacktune.trials.attempt import failed, ran_out_of_memory
 from stacktune.trials.climb import N_PBT_INTERVALS

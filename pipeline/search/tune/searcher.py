@@ -16,8 +16,8 @@ from stacktune.families.base import Family
 from stacktune.families.registry import get_family
 from stacktune.search.allocator import Allocator
 from stacktune.search.log import Entry, SearchLog
-from stacktune.search.nas_source import ControllerSource
-from stacktune.search.plan import SearchPlan
+from stacktune.search.nas.source import ControllerSource
+from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.sources import BayesianSource, Source
 from stacktune.search.space import load_space
 from stacktune.seeds import derive_seed

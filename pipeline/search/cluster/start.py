@@ -16,11 +16,11 @@ from stacktune.environment import SET_BY_LIBRARIES, environment, set_defaults
 from stacktune.errors import SearchError
 from stacktune.garbage import imports, no_collection
 from stacktune.host import SHARED_MEMORY, cores_here, shared_memory_free
-from stacktune.search.address import VARIABLE, Address, find_address
-from stacktune.search.joined_ray import VARIABLES, joined_ray
-from stacktune.search.plan import ClusterSize
-from stacktune.search.private_ray import private_ray, private_variables
-from stacktune.search.room import Node
+from stacktune.search.cluster.address import VARIABLE, Address, find_address
+from stacktune.search.cluster.joined_ray import VARIABLES, joined_ray
+from stacktune.search.cluster.private_ray import private_ray, private_variables
+from stacktune.search.plan.memory import Node
+from stacktune.search.plan.plan import ClusterSize
 
 # Read by Ray when it is imported or started; what a user has set stays.
 QUIET = {

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacktune.search.rungs import REDUCTION, Rungs, survives
+from stacktune.search.asha import REDUCTION, Rungs, survives
 
 scores = st.floats(-1e6, 1e6)
 

@@ -19,10 +19,10 @@ from typing import Any
 from stacktune.errors import SearchError
 from stacktune.garbage import imports
 from stacktune.search.journal import Journal
-from stacktune.search.killed import kills_end_trials
-from stacktune.search.lean_ray import in_waiting_processes
 from stacktune.search.log import STATES, Entry, SearchListener, SearchLog
-from stacktune.search.plan import SearchPlan
+from stacktune.search.plan.plan import SearchPlan
+from stacktune.search.ray_patches.oom import kills_end_trials
+from stacktune.search.ray_patches.startup import in_waiting_processes
 from stacktune.search.replay import finished_since, make_ready
 from stacktune.storage.folders import remove
 from stacktune.trials.checkpoint import has_checkpoint
@@ -47,9 +47,9 @@ def prepare() -> None:
     with imports():
         import ray.tune  # noqa: F401
 
-        import stacktune.search.scheduler
-        import stacktune.search.searcher
-        import stacktune.search.trainable  # noqa: F401
+        import stacktune.search.tune.scheduler
+        import stacktune.search.tune.searcher
+        import stacktune.search.tune.trainable  # noqa: F401
 
 
 @dataclass
@@ -207,11 +207,11 @@ class Search:
         from ray import tune
         from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
-        from stacktune.search.callback import StartCallback
-        from stacktune.search.scheduler import FamilyScheduler
-        from stacktune.search.searcher import FamilySearcher
-        from stacktune.search.trainable import Site, TrialTrainable
-        from stacktune.search.vault import open_depot
+        from stacktune.search.cluster.trial_store import open_depot
+        from stacktune.search.tune.callback import StartCallback
+        from stacktune.search.tune.scheduler import FamilyScheduler
+        from stacktune.search.tune.searcher import FamilySearcher
+        from stacktune.search.tune.trainable import Site, TrialTrainable
 
         # With one pending trial, Tune's default, processes would be started one after another.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(self._plan.n_slots, MOST_PENDING))

@@ -17,10 +17,10 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from stacktune.search.children import ChildSpace
-from stacktune.search.controller import Learnt, Pushed, Replica, Shard, first_parameters, slices
-from stacktune.search.plan import Servers
-from stacktune.search.policy import Lesson, PolicySettings
+from stacktune.search.nas.children import ChildSpace
+from stacktune.search.nas.controller import Learnt, Pushed, Replica, Shard, first_parameters, slices
+from stacktune.search.nas.policy import Lesson, PolicySettings
+from stacktune.search.plan.plan import Servers
 from stacktune.storage.folders import remove
 
 

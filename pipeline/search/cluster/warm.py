@@ -4,7 +4,7 @@ from importlib import import_module
 
 from stacktune.garbage import imports
 
-MODULES = ("ray.tune", "stacktune.search.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
+MODULES = ("ray.tune", "stacktune.search.tune.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
 
 with imports():
     for name in MODULES:

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from stacktune.search.children import ChildSpace, within_limits
-from stacktune.search.policy import Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
+from stacktune.search.nas.children import ChildSpace, within_limits
+from stacktune.search.nas.policy import Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
 from stacktune.seeds import derive_seed
 from stacktune.storage.lines import write_whole
 

@@ -12,7 +12,7 @@ from stacktune.data.folds import FEW_OF_A_CLASS, rarer_class, share_to_hold_out
 from stacktune.data.table import Table, Task
 from stacktune.families.base import Extent
 from stacktune.families.registry import get_family
-from stacktune.search.room import Node, Room, make_room
+from stacktune.search.plan.memory import Node, Room, make_room
 
 # Cheap and strong first, so that a short run has seen every kind of model; unknown families follow by name.
 OPENING = ("lightgbm", "linear", "catboost", "xgboost", "extra_trees", "mlp", "random_forest", "nas")

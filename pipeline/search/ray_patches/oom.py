@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from stacktune.cgroups import n_killed
-from stacktune.search.lean_ray import patched
-from stacktune.search.room import PROCESS_BYTES
+from stacktune.search.plan.memory import PROCESS_BYTES
+from stacktune.search.ray_patches.patching import patched
 
 # How Ray names the processes that it ended at once: by their actor, unless it was only starting, and what each took.
 ENDED = re.compile(r"Selected to kill: \((?:Actor\((\w+)\)|Task).*?actual memory used=([\d.]+)GB")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray import tune
 
-from stacktune.search.population import Population, Snapshot
+from stacktune.search.pbt import Population, Snapshot
 from stacktune.search.space import SearchSpace, nudge
 
 SPACE = SearchSpace(

@@ -15,7 +15,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from stacktune.search.scratch import remove_scratch, scratch_here
+from stacktune.search.cluster.scratch import remove_scratch, scratch_here
 from stacktune.storage.archive import pack, unpack
 from stacktune.storage.folders import is_folder, remove
 from stacktune.trials.provenance import Provenance
