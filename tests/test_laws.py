@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from stacktune.families.registry import NO_FAMILIES
-
 ROOT = Path(__file__).parent.parent
 
 # In reading order: a room imports only rooms before it. The table's vocabulary stands first, for all rooms speak it.
@@ -103,7 +101,12 @@ class Module:
     def family(self) -> str | None:
         parts = self.name.split(".")
         is_family = parts[:2] == ["stacktune", "families"] and len(parts) == 3
-        return parts[2] if is_family and parts[2] not in NO_FAMILIES and parts[2][0] != "_" else None
+        return parts[2] if is_family and self._defines_family else None
+
+    @cached_property
+    def _defines_family(self) -> bool:
+        targets = (name for one in self.tree.body if isinstance(one, ast.Assign) for name in one.targets)
+        return any(isinstance(name, ast.Name) and name.id == "FAMILY" for name in targets)
 
     def where(self, line: int) -> str:
         return f"{self.path.relative_to(self.path.parents[len(self.name.split('.')) - 1])}:{line}"
@@ -291,7 +294,10 @@ BREACHES = {
     "law_1_cycles": {"pipeline/data/a.py": "from . import b", "pipeline/data/b.py": "import stacktune.data.a"},
     "law_1_inits": {"pipeline/data/__init__.py": "def f(): ..."},
     "law_2_doors": {"pipeline/report/x.py": "def f():\n    import mlflow.tracking"},
-    "law_2_families": {"pipeline/families/x.py": "from stacktune.families import y", "pipeline/families/y.py": ""},
+    "law_2_families": {
+        "pipeline/families/x.py": "from stacktune.families import y\nFAMILY = 1",
+        "pipeline/families/y.py": "FAMILY = 1",
+    },
     "law_3_clocks": {"pipeline/families/x.py": "from time import monotonic"},
     "law_6_one_boundary": {"pipeline/data/x.py": "try:\n    1\nexcept (OSError, Exception):\n    2"},
 }

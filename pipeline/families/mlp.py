@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from stacktune.families._net_learner import NetLearner, net_bytes
-from stacktune.families._net_predictor import load_predictor
-from stacktune.families.architecture import Layer
 from stacktune.families.base import AdjustableLearner, Config, Extent, Family, Job
 from stacktune.families.losses import ALL_LOSSES
+from stacktune.families.nets.architecture import Layer
+from stacktune.families.nets.learner import NetLearner, net_bytes
+from stacktune.families.nets.predictor import load_predictor
 
 
 def _start(job: Job, config: Config) -> AdjustableLearner:

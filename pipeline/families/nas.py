@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from stacktune.families._layers import n_multiplications
-from stacktune.families._net_inputs import MOST_ONE_HOT
-from stacktune.families._net_learner import NetLearner, net_bytes
-from stacktune.families._net_predictor import load_predictor
-from stacktune.families._nets import n_inputs
-from stacktune.families.architecture import Layer, from_line
 from stacktune.families.base import Config, Extent, Family, HeirLearner, Job
 from stacktune.families.losses import ALL_LOSSES
+from stacktune.families.nets.architecture import Layer, from_line
+from stacktune.families.nets.inputs import MOST_ONE_HOT
+from stacktune.families.nets.layers import n_multiplications
+from stacktune.families.nets.learner import NetLearner, net_bytes
+from stacktune.families.nets.net import n_inputs
+from stacktune.families.nets.predictor import load_predictor
 
 # What children are trained with beside what the controller chooses: the middle of search_spaces/mlp.py, so that their
 # scores differ by their architectures.

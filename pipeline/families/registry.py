@@ -23,7 +23,6 @@ LOSS_NOTES = {
     PERCENTAGE: "models fit squared errors of logarithms, weighed by 1 / |target|, and ensembles shares of the target",
     SQUARED_LOG: "models and ensembles fit squared errors of log(1 + target)",
 }
-NO_FAMILIES = ("architecture", "base", "losses", "registry")
 
 
 @cache
@@ -37,9 +36,11 @@ def known_families() -> dict[str, Family]:
     """Return every family by name, whether or not its library is installed."""
     found = {}
     for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith("_") or module.name in NO_FAMILIES:
+        if module.name.startswith("_") or module.ispkg:
             continue
-        family = importlib.import_module(f"{package.__name__}.{module.name}").FAMILY
+        family = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "FAMILY", None)
+        if family is None:
+            continue
         if family.name != module.name:
             raise ValueError(f"a family is named after its file, but {module.name}.py defines {family.name!r}")
         found[family.name] = with_unseen(family)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from stacktune.families.architecture import COLUMNS, Layer, unread
+from stacktune.families.nets.architecture import COLUMNS, Layer, unread
 from stacktune.report.text import count
 
 # All sizes are in pixels; x is 0 in the middle of the boxes, y is 0 at the top.

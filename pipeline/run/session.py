@@ -15,7 +15,7 @@ from stacktune.data.dataset import Dataset
 from stacktune.data.table import Table
 from stacktune.ensemble.candidates import MOST_CANDIDATES
 from stacktune.ensemble.leaderboard import stacking_s
-from stacktune.families.architecture import from_line
+from stacktune.families.nets.architecture import from_line
 from stacktune.families.registry import get_family
 from stacktune.host import cores_here
 from stacktune.metrics import Metric

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform
 
-from stacktune.families.architecture import from_line, to_line
+from stacktune.families.nets.architecture import from_line, to_line
 from stacktune.search.nas.children import DEPTH, child_space, random_child
 
 # PBT's explore step (Jaderberg et al. 2017, section 4.1): draw anew with this probability, else multiply by one factor.

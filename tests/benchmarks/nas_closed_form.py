@@ -20,7 +20,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from stacktune.families.architecture import Layer, from_line
+from stacktune.families.nets.architecture import Layer, from_line
 from stacktune.families.registry import get_family
 from stacktune.search.nas.children import READS, ChildSpace, Choice, Decision, child_space, follow, random_child
 from stacktune.search.nas.source import ControllerSource, ControllerUpdate, Reward

@@ -29,11 +29,11 @@ import torch.nn.functional as F  # noqa: N812
 from nas_tables import Ground, ground
 from scipy.stats import spearmanr
 
-from stacktune.families._layers import n_multiplications, run_layers
-from stacktune.families._net_learner import Part, _shape_of, make_part
-from stacktune.families._nets import Shape, forward, initial_weights
-from stacktune.families.architecture import from_line
 from stacktune.families.nas import TRAINING
+from stacktune.families.nets.architecture import from_line
+from stacktune.families.nets.layers import n_multiplications, run_layers
+from stacktune.families.nets.learner import Part, _shape_of, make_part
+from stacktune.families.nets.net import Shape, forward, initial_weights
 from stacktune.search.nas.children import child_space, random_child
 from stacktune.search.space import load_space
 

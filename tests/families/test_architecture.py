@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stacktune.families._layers import layer_weights, n_joined, n_multiplications, run_layers
-from stacktune.families.architecture import COLUMNS, Layer, from_line, repaired, to_line, unread, widths
+from stacktune.families.nets.architecture import COLUMNS, Layer, from_line, repaired, to_line, unread, widths
+from stacktune.families.nets.layers import layer_weights, n_joined, n_multiplications, run_layers
 
 KINDS = ("dense", "glu", "residual", "attention", "cross")
 N_ROWS, N_INPUTS = 3, 7

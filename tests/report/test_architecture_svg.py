@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stacktune.families.architecture import Layer, from_line, unread
+from stacktune.families.nets.architecture import Layer, from_line, unread
 from stacktune.report.architecture import BOX_WIDTH, COLOURS, architecture_svg
 from stacktune.search.space import load_space
 

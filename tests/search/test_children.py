@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stacktune.families.architecture import COLUMNS, from_line, to_line
+from stacktune.families.nets.architecture import COLUMNS, from_line, to_line
 from stacktune.search.nas.children import DEPTH, READS, ChildSpace, Choice, Decision, child_space, follow, random_child
 from stacktune.search.space import load_space
 

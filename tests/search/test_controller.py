@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_children import SPACE, TINY
 
-from stacktune.families.architecture import from_line
+from stacktune.families.nets.architecture import from_line
 from stacktune.search.nas.children import MOST_REDRAWS, ChildSpace
 from stacktune.search.nas.controller import (
     Baseline,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from played_search import completed, height, plan_of
 
-from stacktune.families.architecture import from_line
 from stacktune.families.base import Extent
+from stacktune.families.nets.architecture import from_line
 from stacktune.families.registry import get_family
 from stacktune.search.nas.source import N_DONORS, RANDOM_EVERY, ControllerSource, ControllerUpdate, Reward, keeps_limits
 from stacktune.search.plan.plan import ChildLimits, Servers, child_limits

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_children import PLAIN, SPACE, TINY, WIRING, every_child
 
-from stacktune.families.architecture import from_line
+from stacktune.families.nets.architecture import from_line
 from stacktune.search.nas.children import ChildSpace, Tokens
 from stacktune.search.nas.policy import MOST_GRADIENT, Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
 

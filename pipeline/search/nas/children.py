@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.families.architecture import COLUMNS, Layer, from_line, repaired, to_line
+from stacktune.families.nets.architecture import COLUMNS, Layer, from_line, repaired, to_line
 
 # A choice is the place of a value, or the sources that a layer reads.
 Choice = int | tuple[int, ...]

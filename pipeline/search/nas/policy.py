@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from stacktune.families.architecture import COLUMNS
+from stacktune.families.nets.architecture import COLUMNS
 from stacktune.search.nas.children import DEPTH, READS, ChildSpace, Choice, Decision, Tokens, follow
 
 # First weights, Zoph and Le (2017, section 4.1); NASNet and ENAS use 0.1.

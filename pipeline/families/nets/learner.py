@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stacktune.data.table import ABSOLUTE, PERCENTAGE, Table, Task
-from stacktune.families._layers import n_joined, n_multiplications
-from stacktune.families._net_inputs import Encoder, Inputs, fit_encoder
-from stacktune.families._net_predictor import ROWS_AT_ONCE, WEIGHTS, NetPredictor, Outputs
-from stacktune.families._nets import (
+from stacktune.families._output import given_weight_of, output_of
+from stacktune.families.base import Config, Extent, Job
+from stacktune.families.losses import scaled
+from stacktune.families.nets.architecture import Layer
+from stacktune.families.nets.inputs import Encoder, Inputs, fit_encoder
+from stacktune.families.nets.layers import n_joined, n_multiplications
+from stacktune.families.nets.net import (
     FROZEN,
     N_FREQUENCIES,
     N_PIECES,
@@ -28,16 +31,13 @@ from stacktune.families._nets import (
     learning_factor,
     n_inputs,
 )
-from stacktune.families._output import given_weight_of, output_of
-from stacktune.families.architecture import Layer
-from stacktune.families.base import Config, Extent, Job
-from stacktune.families.losses import scaled
+from stacktune.families.nets.predictor import ROWS_AT_ONCE, WEIGHTS, NetPredictor, Outputs
 from stacktune.seeds import derive_seed
 
 if TYPE_CHECKING:
     import torch
 
-    from stacktune.families._nets import Weights
+    from stacktune.families.nets.net import Weights
 
 BETAS = (0.9, 0.95)  # RealMLP-TD: a short memory of squares
 ROWS_OF_FULL_BATCH = 32768

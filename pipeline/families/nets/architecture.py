@@ -14,7 +14,7 @@ _LAYER = re.compile(r"([a-z]+)-(\d+)-([a-z]+)-([a-z]+)-([\d.]+)\(([x\d,]+)\)")
 class Layer:
     """One layer.
 
-    kind: "dense", "glu", "residual", "attention" or "cross", see `_layers.py`. width: its outputs. dropout: a rate.
+    kind: "dense", "glu", "residual", "attention" or "cross", see `layers.py`. width: its outputs. dropout: a rate.
     activation: "relu", "silu" or "selu". norm: "none" or "layer". reads: what feeds it, rising, side by side: COLUMNS
     and numbers of earlier layers.
     """

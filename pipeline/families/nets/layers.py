@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from stacktune.families.architecture import COLUMNS, Layer, unread, widths
+from stacktune.families.nets.architecture import COLUMNS, Layer, unread, widths
 
 if TYPE_CHECKING:
     import torch

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stacktune.families._layers import layer_weights, n_joined, run_layers
-from stacktune.families._net_inputs import Inputs
-from stacktune.families.architecture import Layer
+from stacktune.families.nets.architecture import Layer
+from stacktune.families.nets.inputs import Inputs
+from stacktune.families.nets.layers import layer_weights, n_joined, run_layers
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,16 +12,16 @@ import numpy as np
 
 from stacktune.data.table import SQUARED, Table
 from stacktune.families._checks import first_of, refuse
-from stacktune.families._layers import n_joined
-from stacktune.families._net_inputs import Encoder, Inputs
-from stacktune.families._nets import Shape, forward
-from stacktune.families.architecture import Layer
 from stacktune.families.losses import LOGARITHMIC, unscaled
+from stacktune.families.nets.architecture import Layer
+from stacktune.families.nets.inputs import Encoder, Inputs
+from stacktune.families.nets.layers import n_joined
+from stacktune.families.nets.net import Shape, forward
 
 if TYPE_CHECKING:
     import torch
 
-    from stacktune.families._nets import Weights
+    from stacktune.families.nets.net import Weights
 
 WEIGHTS = "weights.safetensors"
 ROWS_AT_ONCE = 2048  # predicted together; their activations stay in a core's cache
