@@ -1,6 +1,7 @@
 """The budget is kept by runs whose trials hang and whose searcher is slow.
 
-How late a run may be is told in starts of a bare Ray, as this machine makes them beside whatever else it does.
+How late a run may be is told in starts of a bare Ray, as this machine makes them beside whatever else it does. To
+begin, to fit a first model and to end takes a few of them: more than the budget where a machine is busy enough.
 """
 
 from __future__ import annotations
@@ -92,12 +93,12 @@ stop_ray()
 
 
 @pytest.fixture(scope="module")
-def ray_start_s(copy) -> float:
-    """The seconds that a process takes which starts and ends Ray, and nothing else."""
+def most_late_s(copy) -> float:
+    """What a process takes four times that starts and ends Ray, and nothing else."""
     started = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     subprocess.run([sys.executable, "-c", BARE_RAY], cwd=copy, env=environment, check=True, capture_output=True)
-    return time.monotonic() - started
+    return 4 * (time.monotonic() - started)
 
 
 def run(copy: Path, *words: object, program: tuple[str, ...] = ("-m", "stacktune")) -> tuple[float, str, str, int]:
@@ -109,36 +110,36 @@ def run(copy: Path, *words: object, program: tuple[str, ...] = ("-m", "stacktune
     return time.monotonic() - started, ended.stdout, ended.stderr, ended.returncode
 
 
-def test_trials_that_hang_cost_their_cores_and_no_second_more(copy, ray_start_s):
+def test_trials_that_hang_cost_their_cores_and_no_second_more(copy, most_late_s):
     took_s, said, errors, status = run(copy, "--families", "sleeper,linear", "--time-budget", 12, "--output", "one")
     assert (status, errors) == (0, ""), said
-    assert took_s < 12 + ray_start_s
+    assert took_s < 12 + most_late_s
     facts = json.loads((copy / "one" / "run.json").read_text())
     assert facts["n_completed"] > 0
 
 
-def test_trials_that_take_more_threads_than_they_may_slow_the_run_and_cost_no_second_more(copy, ray_start_s):
+def test_trials_that_take_more_threads_than_they_may_slow_the_run_and_cost_no_second_more(copy, most_late_s):
     took_s, said, errors, status = run(copy, "--families", "greedy,lightgbm", "--time-budget", 15, "--output", "four")
     assert (status, errors) == (0, ""), said
-    assert took_s < 15 + ray_start_s
+    assert took_s < 15 + most_late_s
     facts = json.loads((copy / "four" / "run.json").read_text())
     assert facts["n_completed"] > 0
 
 
-def test_where_every_trial_hangs_the_run_says_so_and_ends(copy, ray_start_s):
+def test_where_every_trial_hangs_the_run_says_so_and_ends(copy, most_late_s):
     words = ["--families", "sleeper", "--time-budget", 8, "--output", "two"]
     took_s, _, errors, status = run(copy, *words, program=("-c", IMPATIENT))
     assert status == 2
     assert "no trial could be completed in the time given" in errors
-    assert took_s < 8 + 5 + 4 * ray_start_s
+    assert took_s < 8 + 5 + most_late_s
     assert not (copy / "two").exists()
 
 
-def test_a_searcher_that_takes_ten_seconds_costs_trials_and_not_the_budget(copy, ray_start_s):
+def test_a_searcher_that_takes_ten_seconds_costs_trials_and_not_the_budget(copy, most_late_s):
     words = ["--families", "linear", "--time-budget", 20, "--output", "three"]
     took_s, said, errors, status = run(copy, *words, program=("-c", SLOW_SEARCHER))
     assert (status, errors) == (0, ""), said
-    assert took_s < 20 + ray_start_s
+    assert took_s < 20 + most_late_s
 
 
 # Ray comes up long after the budget is over, as on a machine that has no core to spare for it.
@@ -152,7 +153,7 @@ main()
 """
 
 
-def test_where_ray_is_not_up_in_time_the_first_model_leads(copy, ray_start_s):
+def test_where_ray_is_not_up_in_time_the_first_model_leads(copy, most_late_s):
     """Beside other work six of six runs of 15 to 20 s ended without a model, after 17 to 45 s."""
     words = ["--time-budget", 10, "--test-size", 0.2, "--output", "five"]
     took_s, said, errors, status = run(copy, *words, program=("-c", LATE_RAY))
@@ -162,4 +163,4 @@ def test_where_ray_is_not_up_in_time_the_first_model_leads(copy, ray_start_s):
     assert (facts["n_completed"], facts["leader"]) == (1, "linear-0000")
     assert facts["registered_version"] is not None
     assert facts["test_score"] > 0.9
-    assert took_s < 10 + ray_start_s
+    assert took_s < 10 + most_late_s
