@@ -20,7 +20,7 @@ from stacktune.metrics import check_domain, get_metric
 from stacktune.search.plan.plan import ClusterSize, plan_for_size
 from stacktune.search.space import load_space
 from stacktune.trials.attempt import Attempt
-from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.climb import Arena, TrialResources, climb
 from stacktune.trials.result import COMPLETED, TrialResult, load_oof
 from stacktune.trials.trial import Trial
 
@@ -41,7 +41,7 @@ def completed_trial(family: str, arena: Arena, folder: Path, place: int = 0) -> 
     """Return the completed trial of the portfolio's entry at `place`."""
     trial = Trial(f"{family}-{place:04}", family, load_space(family).portfolio[place])
     (folder / trial.trial_id).mkdir(parents=True)
-    attempt = Attempt(trial, lambda: climb(trial, arena, Means(folder / trial.trial_id, folder / "states")))
+    attempt = Attempt(trial, lambda: climb(trial, arena, TrialResources(folder / trial.trial_id, folder / "states")))
     while not isinstance(outcome := attempt.advance(), TrialResult):
         pass
     assert outcome.status == COMPLETED, outcome.error

@@ -14,7 +14,7 @@ from stacktune.search.space import load_space
 from stacktune.storage.folders import make_anew, remove
 from stacktune.storage.run_folder import RunFolder
 from stacktune.trials.attempt import Attempt, Climb, failed
-from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.climb import Arena, TrialResources, climb
 from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Progress, Trial
@@ -80,7 +80,7 @@ class FirstModel:
 
     def _fit(self, arena: Arena) -> None:
         deadline, seen = time.monotonic() + MAX_GROWING_S, []
-        means = Means(
+        resources = TrialResources(
             self._aside,
             self._aside / "states",
             deadline=deadline,
@@ -90,7 +90,7 @@ class FirstModel:
 
         def begin() -> Climb:
             make_anew(self._aside)  # of a session that was cut off
-            return climb(self.trial, arena, means)
+            return climb(self.trial, arena, resources)
 
         attempt = Attempt(self.trial, begin)
         while isinstance(outcome := attempt.advance(), Progress):

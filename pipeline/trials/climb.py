@@ -53,7 +53,7 @@ class Arena:
 
 
 @dataclass(frozen=True)
-class Means:
+class TrialResources:
     """What one trial may use.
 
     deadline: on `time.monotonic()`'s scale; infinite in reproducible runs.
@@ -74,17 +74,17 @@ class Means:
     made_by: Provenance = NO_RUN
 
 
-def climb(trial: Trial, arena: Arena, means: Means) -> Generator[Progress, None, TrialResult]:
+def climb(trial: Trial, arena: Arena, resources: TrialResources) -> Generator[Progress, None, TrialResult]:
     """Grow one trial; yield its Progress at every rung but the last; return its result."""
-    return (yield from _Climb(trial, arena, means).run())
+    return (yield from _Climb(trial, arena, resources).run())
 
 
 class _Climb:
-    def __init__(self, trial: Trial, arena: Arena, means: Means):
+    def __init__(self, trial: Trial, arena: Arena, resources: TrialResources):
         self.trial = trial
         self.arena = arena
-        self.means = means
-        self.made_by = means.made_by.of(trial)
+        self.resources = resources
+        self.made_by = resources.made_by.of(trial)
         self.family = get_family(trial.family)
         self.lineage = [*(trial.resume.lineage if trial.resume else ())]
         # A trial that has fitted its only fold has nothing left that stopping it could save.
@@ -92,10 +92,10 @@ class _Climb:
         self.n_rungs = (N_PBT_INTERVALS if trial.scheduler == "pbt" else 2) + (not self.is_holdout)
         self.curve: list[float] = []
         self.started_s = time.monotonic()
-        self.cpu_started_s = means.cpu_clock()
+        self.cpu_started_s = resources.cpu_clock()
 
     def run(self) -> Generator[Progress, None, TrialResult]:
-        kept = load_checkpoint(self.means.folder, self.made_by)
+        kept = load_checkpoint(self.resources.folder, self.made_by)
         if kept is not None:
             return self._all_folds(None, *kept)
         first = self._fold_fit(0)
@@ -138,7 +138,7 @@ class _Climb:
             if rung == self.n_rungs:
                 return
             name = f"{self.trial.trial_id}-{rung}"
-            state = keep_state(self.means.states, name, first.learner.save_state, self.means.made_by)
+            state = keep_state(self.resources.states, name, first.learner.save_state, self.resources.made_by)
             yield self._progress(first, self._first_fold_score(first), rung, str(state))
 
     def _all_folds(self, first: FoldFit | None, done: Checkpoint, oof: np.ndarray) -> TrialResult:
@@ -148,13 +148,13 @@ class _Climb:
         for fold in range(len(done.n_units), folds.n_folds):
             fit = first if fold == 0 else self._grown_fold(fold, done.looks)
             oof[folds.valid_rows(fold)] = fit.finish()
-            folder = make_anew(TrialFolder(self.means.folder).fold(fold))
+            folder = make_anew(TrialFolder(self.resources.folder).fold(fold))
             fit.learner.save(folder)
             done = done.with_fold(fit.best_units, self._predict_us(fit), fit.curve, digest_of_folder(folder))
             if self._elapsed() > WORTH_KEEPING_S:
-                done.save(self.means.folder, oof, self.made_by)
-        np.save(TrialFolder(self.means.folder).out_of_fold, oof)
-        drop_checkpoint(self.means.folder)
+                done.save(self.resources.folder, oof, self.made_by)
+        np.save(TrialFolder(self.resources.folder).out_of_fold, oof)
+        drop_checkpoint(self.resources.folder)
         scores = fold_scores(self.arena.metric, self.arena.task, table, folds, oof)
         self.curve.append(float(np.mean(scores)))
         return self._result(
@@ -190,15 +190,15 @@ class _Climb:
             watched=folds.valid_rows(fold),
             part=f"fold{fold}" if rows_share == 1 else f"fold{fold}/{len(rows)} rows",
             seed=derive_seed(arena.seed, "fit", fold),
-            compute=self.means.compute,
-            cache=self.means.cache,
+            compute=self.resources.compute,
+            cache=self.resources.cache,
         )
         metric = stopping_metric(arena.metric, arena.task, arena.table, folds)
         parts = parts_of(arena.table, arena.task, folds, fold, arena.seed)
         fit = FoldFit(self.family, self._initial_config(), job, metric, parts, earlier)
-        if self.means.bank:
+        if self.resources.bank:
             # What another fold's model has learnt, it has learnt from rows that are watched here.
-            fit.learner.inherit([TrialFolder(folder).fold(fold) for folder in self.means.bank])
+            fit.learner.inherit([TrialFolder(folder).fold(fold) for folder in self.resources.bank])
         return fit
 
     def _initial_config(self) -> Config:
@@ -231,25 +231,25 @@ class _Climb:
         return time.monotonic() - self.started_s
 
     def _cpu(self) -> float:
-        return self.means.cpu_clock() - self.cpu_started_s
+        return self.resources.cpu_clock() - self.cpu_started_s
 
     def _fold_deadline(self, fold: int) -> float:
         """Share what time is left equally between the folds that are left, so that a slow trial still has them all."""
         now = time.monotonic()
-        return now + (self.means.deadline - now) / (self.arena.folds.n_folds - fold)
+        return now + (self.resources.deadline - now) / (self.arena.folds.n_folds - fold)
 
     def _can_finish(self, first_fold_s: float) -> bool:
         n_more = self.arena.folds.n_folds - 1
-        left_s = self.means.deadline - time.monotonic()
+        left_s = self.resources.deadline - time.monotonic()
         return n_more == 0 or self.trial.must_complete or left_s >= LEAST_FOLD_SHARE * first_fold_s * n_more
 
     def _predict_us(self, fit: FoldFit) -> float:
         """Return a core's microseconds a row; what a first call sets up is not counted, nor who else is at work."""
         sample = self.arena.table.take(fit.job.watched[:N_TIMED_ROWS])
         fit.learner.predict(sample.take(np.arange(min(N_WARMING_ROWS, sample.n_rows))))
-        started = self.means.cpu_clock()
+        started = self.resources.cpu_clock()
         fit.learner.predict(sample)
-        return (self.means.cpu_clock() - started) * 1e6 / sample.n_rows
+        return (self.resources.cpu_clock() - started) * 1e6 / sample.n_rows
 
     def _result(self, status: str, rungs_reached: int | None = None, **outcome: Any) -> TrialResult:
         return TrialResult(
@@ -265,6 +265,6 @@ class _Climb:
             cpu_s=self._cpu(),
             lineage=tuple(self.lineage),
             rows_share=self.trial.rows_share,
-            folder=str(self.means.folder) if status == COMPLETED else None,
+            folder=str(self.resources.folder) if status == COMPLETED else None,
             **outcome,
         )

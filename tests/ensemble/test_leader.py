@@ -24,7 +24,7 @@ from stacktune.ensemble.member import load_member, predict_members
 from stacktune.errors import DataError, DataWarning
 from stacktune.metrics import get_metric
 from stacktune.storage.digests import digest_of
-from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.climb import Arena, TrialResources, climb
 from stacktune.trials.result import load_oof
 from stacktune.trials.trial import Trial
 
@@ -46,7 +46,7 @@ def _raw(kind, n=240):
 
 def _climbed(arena, family, folder):
     trial = Trial(f"{family}-0001", family, import_module(f"stacktune.search_spaces.{family}").PORTFOLIO[0])
-    life = climb(trial, arena, Means(folder / trial.trial_id, folder / "states"))
+    life = climb(trial, arena, TrialResources(folder / trial.trial_id, folder / "states"))
     while True:
         try:
             next(life)

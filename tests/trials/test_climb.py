@@ -18,7 +18,7 @@ from stacktune.metrics import get_metric
 from stacktune.search.space import load_space
 from stacktune.trials import climb as climb_module
 from stacktune.trials.attempt import Attempt
-from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.climb import Arena, TrialResources, climb
 from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof, load_result
 from stacktune.trials.trial import Progress, Resume, Trial
@@ -42,9 +42,9 @@ def first_trial(family: str, **changes) -> Trial:
     return replace(Trial(f"{family}-0000", family, load_space(family).portfolio[0]), **changes)
 
 
-def means_in(folder: Path, **changes) -> Means:
+def resources_in(folder: Path, **changes) -> TrialResources:
     folder.mkdir(exist_ok=True)
-    return replace(Means(folder=folder, states=folder / "states"), **changes)
+    return replace(TrialResources(folder=folder, states=folder / "states"), **changes)
 
 
 def finish(generator) -> tuple[list[Progress], TrialResult]:
@@ -60,14 +60,14 @@ def finish(generator) -> tuple[list[Progress], TrialResult]:
 def test_a_trial_on_a_holdout_is_not_compared_once_its_only_fold_is_fitted(arena, tmp_path, family, scheduler, n_rungs):
     held_out = replace(arena, folds=make_folds(arena.table, arena.task, 1, 0))
     trial = first_trial(family, scheduler=scheduler)
-    seen, result = finish(climb(trial, held_out, means_in(tmp_path / "x")))
+    seen, result = finish(climb(trial, held_out, resources_in(tmp_path / "x")))
     assert [progress.rung for progress in seen] == list(range(1, n_rungs))
     assert (result.status, result.rungs_reached, result.n_rungs) == (COMPLETED, n_rungs, n_rungs)
 
 
 @pytest.mark.parametrize("family", ["lightgbm", "linear"])
 def test_a_trial_climbs_every_rung_and_owns_its_predictions(arena, tmp_path, family):
-    seen, result = finish(climb(first_trial(family), arena, means_in(tmp_path)))
+    seen, result = finish(climb(first_trial(family), arena, resources_in(tmp_path)))
     assert [progress.rung for progress in seen] == [1, 2]
     assert result.status == COMPLETED
     assert result.rungs_reached == result.n_rungs == 3
@@ -82,7 +82,7 @@ def test_a_trial_climbs_every_rung_and_owns_its_predictions(arena, tmp_path, fam
 @pytest.mark.parametrize("family", ["linear", "lightgbm"])
 def test_the_saved_fold_models_are_close_to_what_made_the_out_of_fold_predictions(arena, tmp_path, family):
     """A part of a fold is predicted at the units that other rows chose, the model keeps those that all rows chose."""
-    _, result = finish(climb(first_trial(family), arena, means_in(tmp_path)))
+    _, result = finish(climb(first_trial(family), arena, resources_in(tmp_path)))
     oof = load_oof(result)
     for fold in range(arena.folds.n_folds):
         rows = arena.folds.valid_rows(fold)
@@ -104,7 +104,7 @@ def test_levels_that_a_fold_has_not_seen_are_judged_as_they_are_predicted(tmp_pa
     table = Table(np.column_stack([rng.normal(size=300), codes]).astype(np.float32), ("x", "c"), (10,), target).sealed()
     task = Task("binary", ("0", "1"))
     arena = Arena(table, task, make_folds(table, task, 3, 0), get_metric(None, "binary"), 0)
-    _, result = finish(climb(first_trial(family), arena, means_in(tmp_path)))
+    _, result = finish(climb(first_trial(family), arena, resources_in(tmp_path)))
     for row in range(6):
         model = get_family(family).load(tmp_path / f"fold{arena.folds.assignment[row]}")
         np.testing.assert_allclose(load_oof(result)[[row]], model.predict(table.take(np.array([row]))), rtol=1e-6)
@@ -119,14 +119,14 @@ def test_the_out_of_fold_score_of_pure_noise_is_chance(tmp_path, family):
         table = Table(rng.normal(size=(400, 5)).astype(np.float32), tuple("abcde"), target=rng.permutation(400) % 2)
         task = Task("binary", ("0", "1"))
         arena = Arena(table.sealed(), task, make_folds(table, task, 4, seed), get_metric("roc_auc", "binary"), seed)
-        _, result = finish(climb(first_trial(family), arena, means_in(tmp_path / str(seed))))
+        _, result = finish(climb(first_trial(family), arena, resources_in(tmp_path / str(seed))))
         scores.append(result.score)
     # The standard error of an area under the curve of 400 rows is .029 (Hanley and McNeil 1982); of six, .012.
     assert abs(np.mean(scores) - 0.5) < 2.5 * 0.012
 
 
 def test_closing_the_generator_stops_the_trial_early(arena, tmp_path):
-    generator = climb(first_trial("lightgbm"), arena, means_in(tmp_path))
+    generator = climb(first_trial("lightgbm"), arena, resources_in(tmp_path))
     next(generator)
     generator.close()
     assert not (tmp_path / "fold1").exists()
@@ -135,13 +135,13 @@ def test_closing_the_generator_stops_the_trial_early(arena, tmp_path):
 
 
 def test_the_first_rung_costs_less_than_the_first_fold(arena, tmp_path):
-    seen, _ = finish(climb(first_trial("lightgbm"), arena, means_in(tmp_path)))
+    seen, _ = finish(climb(first_trial("lightgbm"), arena, resources_in(tmp_path)))
     assert seen[0].n_units <= seen[1].n_units / 2
 
 
 def test_a_trial_out_of_time_stops_before_the_other_folds(arena, tmp_path):
-    means = means_in(tmp_path, deadline=time.monotonic())
-    _, result = finish(climb(first_trial("lightgbm"), arena, means))
+    resources = resources_in(tmp_path, deadline=time.monotonic())
+    _, result = finish(climb(first_trial("lightgbm"), arena, resources))
     assert (result.status, result.rungs_reached) == (STOPPED, 2)
     assert "no time" in result.error
 
@@ -149,7 +149,7 @@ def test_a_trial_out_of_time_stops_before_the_other_folds(arena, tmp_path):
 def test_on_a_holdout_a_trial_out_of_time_is_complete_with_what_it_has(arena, tmp_path):
     """Nets and CatBoost that had used up their time on 330,000 rows were stopped, though nothing was left to fit."""
     holdout = replace(arena, folds=make_folds(arena.table, arena.task, 1, 0))
-    _, result = finish(climb(first_trial("lightgbm"), holdout, means_in(tmp_path, deadline=time.monotonic())))
+    _, result = finish(climb(first_trial("lightgbm"), holdout, resources_in(tmp_path, deadline=time.monotonic())))
     assert result.status == COMPLETED
     assert len(result.n_units) == 1
     assert len(result.fold_scores) == holdout.folds.n_blocks
@@ -158,27 +158,27 @@ def test_on_a_holdout_a_trial_out_of_time_is_complete_with_what_it_has(arena, tm
 
 
 def test_a_trial_that_must_complete_does_so_with_a_little_of_each_fold(arena, tmp_path):
-    means = means_in(tmp_path, deadline=time.monotonic())
-    _, result = finish(climb(first_trial("lightgbm", must_complete=True), arena, means))
+    resources = resources_in(tmp_path, deadline=time.monotonic())
+    _, result = finish(climb(first_trial("lightgbm", must_complete=True), arena, resources))
     assert result.status == COMPLETED
     assert max(result.n_units) <= get_family("lightgbm").chunk
 
 
 def test_same_seed_same_out_of_fold_predictions(arena, tmp_path):
-    runs = [finish(climb(first_trial("lightgbm"), arena, means_in(tmp_path / name)))[1] for name in "ab"]
+    runs = [finish(climb(first_trial("lightgbm"), arena, resources_in(tmp_path / name)))[1] for name in "ab"]
     np.testing.assert_array_equal(load_oof(runs[0]), load_oof(runs[1]))
 
 
 def test_a_decision_metric_is_scored_at_thresholds_from_other_folds(tmp_path):
     arena = arena_of("binary", "f1")
-    _, result = finish(climb(first_trial("linear"), arena, means_in(tmp_path)))
+    _, result = finish(climb(first_trial("linear"), arena, resources_in(tmp_path)))
     assert 0.9 < result.score <= 1
 
 
 def test_regression_has_one_column_of_values(tmp_path):
     arena = arena_of("regression")
     trial = first_trial("linear", config=load_space("linear").portfolio[1])
-    _, result = finish(climb(trial, arena, means_in(tmp_path)))
+    _, result = finish(climb(trial, arena, resources_in(tmp_path)))
     assert load_oof(result).shape == (arena.table.n_rows, 1)
     assert -65 < result.score < -50
     assert result.metrics["r2"] > 0.4
@@ -186,12 +186,12 @@ def test_regression_has_one_column_of_values(tmp_path):
 
 def test_a_member_takes_up_anothers_state_and_replays_its_lineage_on_the_other_folds(arena, tmp_path):
     space = load_space("mlp")
-    donor = climb(first_trial("mlp", scheduler="pbt"), arena, means_in(tmp_path / "donor"))
+    donor = climb(first_trial("mlp", scheduler="pbt"), arena, resources_in(tmp_path / "donor"))
     progress = next(donor)
     config = {**space.portfolio[0], "lr": space.portfolio[0]["lr"] / 2}
     resume = Resume(progress.state, progress.rung, progress.lineage)
     trial = Trial("mlp-0001", "mlp", config, "pbt", resume=resume)
-    seen, result = finish(climb(trial, arena, means_in(tmp_path / "copy")))
+    seen, result = finish(climb(trial, arena, resources_in(tmp_path / "copy")))
     assert [step.rung for step in seen] == [2, 3, 4]
     assert seen[0].n_units > progress.n_units
     assert [unit for unit, _ in result.lineage] == [0, progress.n_units]
@@ -201,7 +201,7 @@ def test_a_member_takes_up_anothers_state_and_replays_its_lineage_on_the_other_f
 
 def test_an_exception_fails_the_trial_and_keeps_the_traceback(arena, tmp_path):
     trial = first_trial("lightgbm", config={"learning_rate": "fast"})
-    outcome = Attempt(trial, lambda: climb(trial, arena, means_in(tmp_path))).advance()
+    outcome = Attempt(trial, lambda: climb(trial, arena, resources_in(tmp_path))).advance()
     assert outcome.status == FAILED
     assert "Traceback" in outcome.error
     assert outcome.trial_id == "lightgbm-0000"
@@ -216,13 +216,13 @@ def test_a_trial_that_fails_says_what_it_took(arena, tmp_path, monkeypatch):
 
     monkeypatch.setattr(climb_module, "FoldFit", breaks)
     trial = first_trial("linear")
-    outcome = Attempt(trial, lambda: climb(trial, arena, means_in(tmp_path))).advance()
+    outcome = Attempt(trial, lambda: climb(trial, arena, resources_in(tmp_path))).advance()
     assert outcome.status == FAILED
     assert min(outcome.fit_s, outcome.cpu_s) > 0
 
 
 def test_a_result_survives_its_file(arena, tmp_path):
-    _, result = finish(climb(first_trial("linear"), arena, means_in(tmp_path)))
+    _, result = finish(climb(first_trial("linear"), arena, resources_in(tmp_path)))
     result.save(tmp_path)
     assert load_result(tmp_path) == result
 
@@ -235,8 +235,8 @@ class PowerCutError(Exception):
 def test_a_trial_that_died_goes_on_after_the_folds_that_it_had_finished(arena, tmp_path, monkeypatch, n_folds_done):
     monkeypatch.setattr(climb_module, "WORTH_KEEPING_S", 0.0)
     trial = first_trial("lightgbm")
-    _, whole = finish(climb(trial, arena, means_in(tmp_path / "whole")))
-    means, started = means_in(tmp_path / "cut"), []
+    _, whole = finish(climb(trial, arena, resources_in(tmp_path / "whole")))
+    resources, started = resources_in(tmp_path / "cut"), []
     fold_fit = climb_module.FoldFit
 
     def dying(*words):
@@ -247,15 +247,15 @@ def test_a_trial_that_died_goes_on_after_the_folds_that_it_had_finished(arena, t
 
     monkeypatch.setattr(climb_module, "FoldFit", dying)
     with pytest.raises(PowerCutError):
-        finish(climb(trial, arena, means))
-    (means.folder / f"fold{n_folds_done}").mkdir()  # half written
+        finish(climb(trial, arena, resources))
+    (resources.folder / f"fold{n_folds_done}").mkdir()  # half written
     monkeypatch.setattr(climb_module, "FoldFit", fold_fit)
-    seen, result = finish(climb(trial, arena, means))
+    seen, result = finish(climb(trial, arena, resources))
     assert seen == []
     timed = {"fit_s": 0, "cpu_s": 0, "predict_us": 0, "folder": None}
     assert replace(result, **timed) == replace(whole, **timed)
     np.testing.assert_array_equal(load_oof(result), load_oof(whole))
-    assert {path.name for path in means.folder.iterdir()} == {"oof.npy", "fold0", "fold1", "fold2"}
+    assert {path.name for path in resources.folder.iterdir()} == {"oof.npy", "fold0", "fold1", "fold2"}
 
 
 @pytest.fixture(scope="module")
@@ -273,12 +273,12 @@ def cut_trial(arena, tmp_path_factory) -> Path:
         patch.setattr(climb_module, "WORTH_KEEPING_S", 0.0)
         patch.setattr(climb_module, "FoldFit", dying)
         with pytest.raises(PowerCutError):
-            finish(climb(first_trial("linear"), arena, means_in(folder, made_by=Provenance("ours", "rows"))))
+            finish(climb(first_trial("linear"), arena, resources_in(folder, made_by=Provenance("ours", "rows"))))
     return folder
 
 
-def n_begun(monkeypatch, trial, arena, means) -> int:
-    """Return how many folds a trial fits that finds `means.folder`."""
+def n_begun(monkeypatch, trial, arena, resources) -> int:
+    """Return how many folds a trial fits that finds `resources.folder`."""
     begun, fold_fit = [], climb_module.FoldFit
 
     def counting(*words):
@@ -286,7 +286,7 @@ def n_begun(monkeypatch, trial, arena, means) -> int:
         return fold_fit(*words)
 
     monkeypatch.setattr(climb_module, "FoldFit", counting)
-    _, result = finish(climb(trial, arena, means))
+    _, result = finish(climb(trial, arena, resources))
     assert result.score < 1
     return len(begun)
 
@@ -326,4 +326,4 @@ def test_only_a_checkpoint_of_the_same_run_and_trial_is_gone_on_from(
         (folder / "checkpoint.json").symlink_to(tmp_path / "checkpoint.json")
     if "checkpoint" in changes:
         (folder / "checkpoint.json").write_text(changes["checkpoint"])
-    assert n_begun(monkeypatch, trial, arena, means_in(folder, made_by=made_by)) == n_fits
+    assert n_begun(monkeypatch, trial, arena, resources_in(folder, made_by=made_by)) == n_fits

@@ -24,7 +24,7 @@ from stacktune.search.tune.searcher import DEADLINE, TRIAL
 from stacktune.storage.folders import is_folder, make_anew, remove
 from stacktune.trials.attempt import Attempt
 from stacktune.trials.checkpoint import is_made_by
-from stacktune.trials.climb import Arena, Means, climb
+from stacktune.trials.climb import Arena, TrialResources, climb
 from stacktune.trials.provenance import is_state
 from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Progress, Trial, trial_from
@@ -69,7 +69,7 @@ class TrialTrainable(tune.Trainable):
         self._folder = self._workplace / f".{trial.trial_id}-{os.getpid()}"
         if not self._take_over(trial):
             make_anew(self._folder)
-        self._attempt = Attempt(trial, lambda: climb(self._provided(trial), self._arena, self._means(trial)))
+        self._attempt = Attempt(trial, lambda: climb(self._provided(trial), self._arena, self._resources(trial)))
 
     def _take_over(self, trial: Trial) -> bool:
         """Go on in the folder of a process that died on this trial, if it had finished a fold; return whether."""
@@ -96,10 +96,10 @@ class TrialTrainable(tune.Trainable):
             raise OSError(f"the state {name} that {trial.trial_id} was to go on from is not as it was written")
         return replace(trial, resume=replace(trial.resume, folder=str(state)))
 
-    def _means(self, trial: Trial) -> Means:
+    def _resources(self, trial: Trial) -> TrialResources:
         left_s = min(self._deadline - time.monotonic(), self._site.longest_trial_s)
         device = "cuda" if self.trial_resources and self.trial_resources.required_resources.get("GPU") else "cpu"
-        return Means(
+        return TrialResources(
             folder=self._folder,
             states=self._workplace / STATES,
             bank=tuple(self._site.depot.borrow(self._workplace / name, name) for name in trial.bank),
