@@ -31,7 +31,7 @@ from stacktune.host import cores_here
 from stacktune.package import copy_package, is_this_code
 from stacktune.search.cluster.scratch import PREFIX
 from stacktune.search.cluster.start import object_store_bytes, start_ray, stop_ray
-from stacktune.search.cluster.trial_store import open_depot
+from stacktune.search.cluster.trial_store import open_trial_store
 from stacktune.search.journal import ENDED, read_journal
 from stacktune.search.plan.plan import ClusterSize, make_plan
 from stacktune.trials.checkpoint import Checkpoint
@@ -198,24 +198,24 @@ def test_a_node_without_the_drivers_disk_hands_its_trials_over(joined, tmp_path)
     """Work done on the second node ends whole on the driver's, members' states included."""
     head, other = (node["NodeID"] for node in ray.nodes() if node["Alive"])
     folder = tmp_path / "trials"
-    depot = open_depot(folder, not joined.is_local, Provenance(secrets.token_hex(16), "rows"))
+    store = open_trial_store(folder, not joined.is_local, Provenance(secrets.token_hex(16), "rows"))
     folder.mkdir()
-    away = other if depot.home == head else head
+    away = other if store.driver_node == head else head
 
     @ray.remote(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(away, soft=False))
     def work() -> tuple[bool, str, bool]:
-        place = depot.workplace()
+        place = store.scratch_dir()
         (place / "made" / "fold0").mkdir(parents=True)
         (place / "made" / "fold0" / "model.txt").write_text("tree")
-        depot.share(place / "made", ".states/a-1")
-        depot.publish(place / "made", "a-0000")
-        borrowed = depot.borrow(place / "lent", ".states/a-1")
-        return depot.is_home(), (borrowed / "fold0" / "model.txt").read_text(), place == folder
+        store.upload(place / "made", ".states/a-1")
+        store.publish(place / "made", "a-0000")
+        fetched = store.fetch(place / "lent", ".states/a-1")
+        return store.is_on_driver(), (fetched / "fold0" / "model.txt").read_text(), place == folder
 
     assert ray.get(work.remote()) == (False, "tree", False)
     assert (folder / "a-0000" / "fold0" / "model.txt").read_text() == "tree"
-    assert depot.clear() == 0
-    assert not list(Path(tempfile.gettempdir()).glob(f"*{depot.made_by.run}*"))
+    assert store.clear() == 0
+    assert not list(Path(tempfile.gettempdir()).glob(f"*{store.made_by.run}*"))
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ CLEARING_S = 10.0
 
 
 @ray.remote(num_cpus=0)
-class Vault:
+class FolderActor:
     """Keeps folders on the driver's node."""
 
     def __init__(self, folder: str):
@@ -58,53 +58,53 @@ def _packed(folder: Path) -> bytes:
 
 
 @dataclass(frozen=True)
-class Depot:
-    """The run's folder of trials as any node sees it: the folder itself on the driver's node, the vault elsewhere.
+class TrialStore:
+    """The run's folder of trials as any node sees it: the folder itself on the driver's node, an actor elsewhere.
 
-    home: the driver's node. made_by: the run. vault: None where there is one node only.
+    driver_node: its id. made_by: the run. actor: on the driver's node; None where there is no other.
     """
 
     folder: str
-    home: str
+    driver_node: str
     made_by: Provenance
-    vault: Any
+    actor: Any
 
-    def is_home(self) -> bool:
-        return ray.get_runtime_context().get_node_id() == self.home
+    def is_on_driver(self) -> bool:
+        return ray.get_runtime_context().get_node_id() == self.driver_node
 
     def deadline_here(self, deadline: float) -> float:
         """Return a time on `time.monotonic()`'s scale of the driver's machine on this one's."""
-        if self.is_home() or math.isinf(deadline):
+        if self.is_on_driver() or math.isinf(deadline):
             return deadline
-        return time.monotonic() + ray.get(self.vault.left_s.remote(deadline))
+        return time.monotonic() + ray.get(self.actor.left_s.remote(deadline))
 
-    def workplace(self) -> Path:
+    def scratch_dir(self) -> Path:
         """Return where trials of this process write: beside the final folders, or on this node's own disk."""
-        return Path(self.folder) if self.is_home() else scratch_here(self.made_by)
+        return Path(self.folder) if self.is_on_driver() else scratch_here(self.made_by)
 
     def publish(self, folder: Path, name: str) -> None:
         """Give the finished `folder` its final `name` on the driver's node, in one step."""
-        if self.is_home():
+        if self.is_on_driver():
             place = Path(self.folder) / name
             if load_result(place, self.made_by) is None:
                 remove(place)  # of another run
                 folder.replace(place)
             remove(folder)  # of a second attempt at the same trial
         else:
-            ray.get(self.vault.put.remote(name, _packed(folder)))
+            ray.get(self.actor.put.remote(name, _packed(folder)))
             remove(folder)
 
-    def share(self, folder: Path, name: str) -> None:
+    def upload(self, folder: Path, name: str) -> None:
         """Let other nodes have `folder` under `name`."""
-        if not self.is_home():
-            ray.get(self.vault.put.remote(name, _packed(folder)))
+        if not self.is_on_driver():
+            ray.get(self.actor.put.remote(name, _packed(folder)))
 
-    def borrow(self, folder: Path, name: str) -> Path:
+    def fetch(self, folder: Path, name: str) -> Path:
         """Return a folder here with what was shared as `name`: `folder` where it is there already."""
         if not is_folder(folder):
             aside = folder.with_name(f".{folder.name}-{os.getpid()}.arriving")
             remove(aside)
-            unpack(io.BytesIO(ray.get(self.vault.get.remote(name))), aside)
+            unpack(io.BytesIO(ray.get(self.actor.get.remote(name))), aside)
             with suppress(OSError):  # another process of this node was first
                 aside.rename(folder)
             remove(aside)
@@ -112,9 +112,9 @@ class Depot:
 
     def clear(self) -> int:
         """Remove what trials wrote on other nodes; return on how many of those that are there it failed."""
-        if self.vault is None:
+        if self.actor is None:
             return 0
-        away = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != self.home]
+        away = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != self.driver_node]
         asked = [_clear_node.options(scheduling_strategy=_on(node)).remote(self.made_by) for node in away]
         answered, late = ray.wait(asked, num_returns=len(asked), timeout=CLEARING_S) if asked else ([], [])
         return len(late) + sum(not _is_cleared(answer) for answer in answered)
@@ -136,11 +136,11 @@ def _on(node: str) -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
-def open_depot(folder: Path, has_many_nodes: bool, made_by: Provenance) -> Depot:
-    """Return the depot of a run whose driver is on this node."""
+def open_trial_store(folder: Path, has_many_nodes: bool, made_by: Provenance) -> TrialStore:
+    """Return the store of a run whose driver is on this node."""
     context = ray.get_runtime_context()
-    home = context.get_node_id()
-    vault = None
+    driver_node = context.get_node_id()
+    actor = None
     if has_many_nodes:
-        vault = Vault.options(scheduling_strategy=_on(home)).remote(str(folder))
-    return Depot(str(folder), home, made_by, vault)
+        actor = FolderActor.options(scheduling_strategy=_on(driver_node)).remote(str(folder))
+    return TrialStore(str(folder), driver_node, made_by, actor)

@@ -92,7 +92,7 @@ class Search:
         self._folder = folder
         self._executor = ThreadPoolExecutor(1, "search")
         self._tune: Future | None = None
-        self._depot: Any = None
+        self._store: Any = None
         self._late: set[str] = set()
         self._is_concluded = False
 
@@ -151,7 +151,7 @@ class Search:
             wait([self._tune], 0.5)
         self.log.forget_actors()
         self._arena.ref = None
-        n_nodes = self._depot.clear() if self._depot is not None else 0
+        n_nodes = self._store.clear() if self._store is not None else 0
         if n_nodes:
             self.log.scratch_left(n_nodes)
         self._executor.shutdown(wait=False)
@@ -207,7 +207,7 @@ class Search:
         from ray import tune
         from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
-        from stacktune.search.cluster.trial_store import open_depot
+        from stacktune.search.cluster.trial_store import open_trial_store
         from stacktune.search.tune.callback import StartCallback
         from stacktune.search.tune.scheduler import FamilyScheduler
         from stacktune.search.tune.searcher import FamilySearcher
@@ -217,8 +217,8 @@ class Search:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(self._plan.n_slots, MOST_PENDING))
         warnings.filterwarnings("ignore", module=r"ray\..*")
         has_many_nodes = not self._plan.is_local
-        self._depot = depot = open_depot(self._folder.absolute(), has_many_nodes, self._made_by)
-        site = Site(self._arena.ref, depot, self._plan.n_threads, self._plan.longest_trial_s)
+        self._store = store = open_trial_store(self._folder.absolute(), has_many_nodes, self._made_by)
+        site = Site(self._arena.ref, store, self._plan.n_threads, self._plan.longest_trial_s)
         trainable = tune.with_parameters(TrialTrainable, site=site)
         return tune.Tuner(
             tune.with_resources(trainable, partial(_resources, self._plan)),

@@ -18,7 +18,7 @@ from ray import tune
 
 from stacktune.families.base import Cache, Compute
 from stacktune.host import use_cores
-from stacktune.search.cluster.trial_store import Depot
+from stacktune.search.cluster.trial_store import TrialStore
 from stacktune.search.log import STATES
 from stacktune.search.tune.searcher import DEADLINE, TRIAL
 from stacktune.storage.folders import is_folder, make_anew, remove
@@ -39,7 +39,7 @@ class Site:
     """Where and with what the trials of a run work. arena: Ray's reference."""
 
     arena: Any
-    depot: Depot
+    store: TrialStore
     n_threads: int
     longest_trial_s: float
 
@@ -63,18 +63,18 @@ class TrialTrainable(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         trial = trial_from(config[TRIAL])
-        self._deadline = self._site.depot.deadline_here(config.get(DEADLINE, math.inf))
+        self._deadline = self._site.store.deadline_here(config.get(DEADLINE, math.inf))
         # Tune may start a trial in two actors and drop one, so each has its own folder until the trial is complete.
-        self._workplace = self._site.depot.workplace()
-        self._folder = self._workplace / f".{trial.trial_id}-{os.getpid()}"
+        self._scratch = self._site.store.scratch_dir()
+        self._folder = self._scratch / f".{trial.trial_id}-{os.getpid()}"
         if not self._take_over(trial):
             make_anew(self._folder)
         self._attempt = Attempt(trial, lambda: climb(self._provided(trial), self._arena, self._resources(trial)))
 
     def _take_over(self, trial: Trial) -> bool:
         """Go on in the folder of a process that died on this trial, if it had finished a fold; return whether."""
-        made_by = self._site.depot.made_by.of(trial)
-        for left in self._workplace.glob(f".{trial.trial_id}-*"):
+        made_by = self._site.store.made_by.of(trial)
+        for left in self._scratch.glob(f".{trial.trial_id}-*"):
             owner = left.name.rpartition("-")[2]
             is_left = owner.isdecimal() and (int(owner) == os.getpid() or not psutil.pid_exists(int(owner)))
             if is_left and is_folder(left) and is_made_by(left, made_by):
@@ -91,8 +91,8 @@ class TrialTrainable(tune.Trainable):
         if trial.resume is None:
             return trial
         name = Path(trial.resume.folder).name
-        state = self._site.depot.borrow(self._workplace / STATES / name, f"{STATES}/{name}")
-        if not is_state(state, self._site.depot.made_by):
+        state = self._site.store.fetch(self._scratch / STATES / name, f"{STATES}/{name}")
+        if not is_state(state, self._site.store.made_by):
             raise OSError(f"the state {name} that {trial.trial_id} was to go on from is not as it was written")
         return replace(trial, resume=replace(trial.resume, folder=str(state)))
 
@@ -101,12 +101,12 @@ class TrialTrainable(tune.Trainable):
         device = "cuda" if self.trial_resources and self.trial_resources.required_resources.get("GPU") else "cpu"
         return TrialResources(
             folder=self._folder,
-            states=self._workplace / STATES,
-            bank=tuple(self._site.depot.borrow(self._workplace / name, name) for name in trial.bank),
+            states=self._scratch / STATES,
+            bank=tuple(self._site.store.fetch(self._scratch / name, name) for name in trial.bank),
             compute=Compute(self._site.n_threads, device),
             deadline=time.monotonic() + left_s if math.isfinite(left_s) else math.inf,
             cache=self._cache,
-            made_by=self._site.depot.made_by,
+            made_by=self._site.store.made_by,
         )
 
     def step(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class TrialTrainable(tune.Trainable):
         outcome = self._attempt.advance()
         if isinstance(outcome, Progress):
             if outcome.state is not None:
-                self._site.depot.share(Path(outcome.state), f"{STATES}/{Path(outcome.state).name}")
+                self._site.store.upload(Path(outcome.state), f"{STATES}/{Path(outcome.state).name}")
             return {"score": outcome.score, "progress": json.dumps(asdict(outcome))}
         return {"score": outcome.score, "result": json.dumps(asdict(self._publish(outcome))), "done": True}
 
@@ -123,9 +123,9 @@ class TrialTrainable(tune.Trainable):
         if result.status != COMPLETED:
             remove(self._folder)
             return result
-        result = replace(result, folder=str(Path(self._site.depot.folder) / result.trial_id))
-        result.save(self._folder, self._site.depot.made_by)
-        self._site.depot.publish(self._folder, result.trial_id)
+        result = replace(result, folder=str(Path(self._site.store.folder) / result.trial_id))
+        result.save(self._folder, self._site.store.made_by)
+        self._site.store.publish(self._folder, result.trial_id)
         return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
