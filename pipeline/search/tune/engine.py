@@ -211,15 +211,15 @@ class Search:
         from stacktune.search.tune.callback import StartCallback
         from stacktune.search.tune.scheduler import FamilyScheduler
         from stacktune.search.tune.searcher import FamilySearcher
-        from stacktune.search.tune.trainable import Site, TrialTrainable
+        from stacktune.search.tune.trainable import TrialTrainable, WorkerContext
 
         # With one pending trial, Tune's default, processes would be started one after another.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(self._plan.n_slots, MOST_PENDING))
         warnings.filterwarnings("ignore", module=r"ray\..*")
         has_many_nodes = not self._plan.is_local
         self._store = store = open_trial_store(self._folder.absolute(), has_many_nodes, self._made_by)
-        site = Site(self._arena.ref, store, self._plan.n_threads, self._plan.longest_trial_s)
-        trainable = tune.with_parameters(TrialTrainable, site=site)
+        context = WorkerContext(self._arena.ref, store, self._plan.n_threads, self._plan.longest_trial_s)
+        trainable = tune.with_parameters(TrialTrainable, context=context)
         return tune.Tuner(
             tune.with_resources(trainable, partial(_resources, self._plan)),
             tune_config=TuneConfig(

@@ -35,7 +35,7 @@ LARGE_TABLE_BYTES, LARGE_TABLE_ENTRIES = 64 * 2**20, 2
 
 
 @dataclass(frozen=True)
-class Site:
+class WorkerContext:
     """Where and with what the trials of a run work. arena: Ray's reference."""
 
     arena: Any
@@ -47,11 +47,11 @@ class Site:
 class TrialTrainable(tune.Trainable):
     """Runs trials one after another in one process, so that its cache of binned data serves them all."""
 
-    def setup(self, config: dict[str, Any], site: Site) -> None:
+    def setup(self, config: dict[str, Any], context: WorkerContext) -> None:
         """Begin the first trial of this process."""
-        use_cores(site.n_threads)
-        self._arena: Arena = ray.get(site.arena)
-        self._site = site
+        use_cores(context.n_threads)
+        self._arena: Arena = ray.get(context.arena)
+        self._context = context
         self._cache = Cache(LARGE_TABLE_ENTRIES) if self._arena.table.features.nbytes > LARGE_TABLE_BYTES else Cache()
         self._begin(config)
 
@@ -63,9 +63,9 @@ class TrialTrainable(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         trial = trial_from(config[TRIAL])
-        self._deadline = self._site.store.deadline_here(config.get(DEADLINE, math.inf))
+        self._deadline = self._context.store.deadline_here(config.get(DEADLINE, math.inf))
         # Tune may start a trial in two actors and drop one, so each has its own folder until the trial is complete.
-        self._scratch = self._site.store.scratch_dir()
+        self._scratch = self._context.store.scratch_dir()
         self._folder = self._scratch / f".{trial.trial_id}-{os.getpid()}"
         if not self._take_over(trial):
             make_anew(self._folder)
@@ -73,7 +73,7 @@ class TrialTrainable(tune.Trainable):
 
     def _take_over(self, trial: Trial) -> bool:
         """Go on in the folder of a process that died on this trial, if it had finished a fold; return whether."""
-        made_by = self._site.store.made_by.of(trial)
+        made_by = self._context.store.made_by.of(trial)
         for left in self._scratch.glob(f".{trial.trial_id}-*"):
             owner = left.name.rpartition("-")[2]
             is_left = owner.isdecimal() and (int(owner) == os.getpid() or not psutil.pid_exists(int(owner)))
@@ -91,22 +91,22 @@ class TrialTrainable(tune.Trainable):
         if trial.resume is None:
             return trial
         name = Path(trial.resume.folder).name
-        state = self._site.store.fetch(self._scratch / STATES / name, f"{STATES}/{name}")
-        if not is_state(state, self._site.store.made_by):
+        state = self._context.store.fetch(self._scratch / STATES / name, f"{STATES}/{name}")
+        if not is_state(state, self._context.store.made_by):
             raise OSError(f"the state {name} that {trial.trial_id} was to go on from is not as it was written")
         return replace(trial, resume=replace(trial.resume, folder=str(state)))
 
     def _resources(self, trial: Trial) -> TrialResources:
-        left_s = min(self._deadline - time.monotonic(), self._site.longest_trial_s)
+        left_s = min(self._deadline - time.monotonic(), self._context.longest_trial_s)
         device = "cuda" if self.trial_resources and self.trial_resources.required_resources.get("GPU") else "cpu"
         return TrialResources(
             folder=self._folder,
             states=self._scratch / STATES,
-            bank=tuple(self._site.store.fetch(self._scratch / name, name) for name in trial.bank),
-            compute=Compute(self._site.n_threads, device),
+            bank=tuple(self._context.store.fetch(self._scratch / name, name) for name in trial.bank),
+            compute=Compute(self._context.n_threads, device),
             deadline=time.monotonic() + left_s if math.isfinite(left_s) else math.inf,
             cache=self._cache,
-            made_by=self._site.store.made_by,
+            made_by=self._context.store.made_by,
         )
 
     def step(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class TrialTrainable(tune.Trainable):
         outcome = self._attempt.advance()
         if isinstance(outcome, Progress):
             if outcome.state is not None:
-                self._site.store.upload(Path(outcome.state), f"{STATES}/{Path(outcome.state).name}")
+                self._context.store.upload(Path(outcome.state), f"{STATES}/{Path(outcome.state).name}")
             return {"score": outcome.score, "progress": json.dumps(asdict(outcome))}
         return {"score": outcome.score, "result": json.dumps(asdict(self._publish(outcome))), "done": True}
 
@@ -123,9 +123,9 @@ class TrialTrainable(tune.Trainable):
         if result.status != COMPLETED:
             remove(self._folder)
             return result
-        result = replace(result, folder=str(Path(self._site.store.folder) / result.trial_id))
-        result.save(self._folder, self._site.store.made_by)
-        self._site.store.publish(self._folder, result.trial_id)
+        result = replace(result, folder=str(Path(self._context.store.folder) / result.trial_id))
+        result.save(self._folder, self._context.store.made_by)
+        self._context.store.publish(self._folder, result.trial_id)
         return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
