@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 # Takes (n,) codes of classes with their names, or (n,) values and no names.
-Problem = Callable[[np.ndarray, tuple[str, ...]], str | None]
+DomainCheck = Callable[[np.ndarray, tuple[str, ...]], str | None]
 
 
 def no_problem(target: np.ndarray, classes: tuple[str, ...]) -> str | None:

@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
-from stacktune.domains import Problem, beyond_log1p, no_positive, no_problem, one_class, zeros
+from stacktune.domains import DomainCheck, beyond_log1p, no_positive, no_problem, one_class, zeros
 from stacktune.errors import ConfigError, nearest
 
 # Undefined or not finite; small enough that sums and squares of it stay finite.
@@ -45,7 +45,7 @@ class Metric:
     greater_is_better: bool
     needs_threshold: bool
     measure: _Measure = field(repr=False, compare=False)
-    problem: Problem = field(default=no_problem, repr=False, compare=False)
+    problem: DomainCheck = field(default=no_problem, repr=False, compare=False)
     loss: str = SQUARED
 
     def score(

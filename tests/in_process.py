@@ -20,7 +20,7 @@ from stacktune.metrics import check_domain, get_metric
 from stacktune.search.plan.plan import ClusterSize, plan_for_size
 from stacktune.search.space import load_space
 from stacktune.trials.attempt import Attempt
-from stacktune.trials.climb import Arena, TrialResources, climb
+from stacktune.trials.climb import Problem, TrialResources, climb
 from stacktune.trials.result import COMPLETED, TrialResult, load_oof
 from stacktune.trials.trial import Trial
 
@@ -31,17 +31,17 @@ class Fitted:
 
     dataset: Dataset
     test: Table | None
-    arena: Arena
+    problem: Problem
     results: list[TrialResult]
     board: Leaderboard
     leader: Leader
 
 
-def completed_trial(family: str, arena: Arena, folder: Path, place: int = 0) -> TrialResult:
+def completed_trial(family: str, problem: Problem, folder: Path, place: int = 0) -> TrialResult:
     """Return the completed trial of the portfolio's entry at `place`."""
     trial = Trial(f"{family}-{place:04}", family, load_space(family).portfolio[place])
     (folder / trial.trial_id).mkdir(parents=True)
-    attempt = Attempt(trial, lambda: climb(trial, arena, TrialResources(folder / trial.trial_id, folder / "states")))
+    attempt = Attempt(trial, lambda: climb(trial, problem, TrialResources(folder / trial.trial_id, folder / "states")))
     while not isinstance(outcome := attempt.advance(), TrialResult):
         pass
     assert outcome.status == COMPLETED, outcome.error
@@ -80,15 +80,15 @@ def fit(
         if rows is not None:
             check_domain(metric, rows.target, dataset.task.classes, "the rows")
     task = replace(dataset.task, loss=metric.loss)
-    arena = Arena(dataset.table, task, folds, metric, config.seed)
-    results = [completed_trial(family, arena, folder) for family in families]
+    problem = Problem(dataset.table, task, folds, metric, config.seed)
+    results = [completed_trial(family, problem, folder) for family in families]
     oof = {result.trial_id: load_oof(result) for result in results}
     table = dataset.table
     board = build_leaderboard(results, oof, table.target, table.weight, folds, task, metric)
     leader = build_leader(board, results, dataset, metric, folder / "leader")
     if test is not None:
         board = score_rows(board, results, test)
-    return Fitted(dataset, test, arena, results, board, leader)
+    return Fitted(dataset, test, problem, results, board, leader)
 
 
 def auc(truth: np.ndarray, score: np.ndarray) -> float:

@@ -38,14 +38,14 @@ from stacktune.search.plan.plan import (
     plan_for_size,
 )
 from stacktune.search.replay import replay
-from stacktune.search.tune.engine import HOPELESS_S, Search, SharedArena, prepare, share
+from stacktune.search.tune.engine import HOPELESS_S, ProblemRef, Search, prepare, share
 from stacktune.stop import Stopped, StopRequest
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.client import load_mlflow
 from stacktune.tracking.spool import claim_spool
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.attempt import ran_out_of_memory
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
 
@@ -81,36 +81,36 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
             past.state.check(dataset, test)
         size = _size(past, dataset, ray.known_size(), config)
         folded = replace(config, n_folds=config.n_folds or size.n_folds)
-        arena = _arena(folded, dataset, test)
-        made_by = _made_by(past, run_id, folded, dataset, arena)
+        problem = _problem(folded, dataset, test)
+        made_by = _made_by(past, run_id, folded, dataset, problem)
         folder = past.folder if past else make_folder(folder, config)
         with claimed(folder, ray, clock, past, screen) as journal:
             places = RunFolder(folder)
             earlier = replay(read_journal(places.journal), places.trials, made_by) if past else []
-            first = _first_model(config, _fitted_to_size(config, families, size)[1], arena, folder, earlier, made_by)
+            first = _first_model(config, _fitted_to_size(config, families, size)[1], problem, folder, earlier, made_by)
             stop = StopRequest(screen.say)
-            until = search_ends_at(clock, pace, arena, test, is_open=True)
+            until = search_ends_at(clock, pace, problem, test, is_open=True)
             cluster = _ray_up(ray, pace, until, first, stop)
             size = replace(_size(past, dataset, cluster or ray.known_size(), config), n_folds=size.n_folds)
             config, families, notes = _fitted_to_size(config, families, size)
-            notes = [*dataset.notes, *notes, *fold_notes(arena.folds, arena.table, arena.task)]
-            notes += loss_notes(arena.metric, families, dataset.table.target)
+            notes = [*dataset.notes, *notes, *fold_notes(problem.folds, problem.table, problem.task)]
+            notes += loss_notes(problem.metric, families, dataset.table.target)
             for note in (*notes, _compute_note(cluster, families), cluster and cluster.store_note):
                 if note:
                     screen.say(note)
             extent = Extent.of(dataset.table, dataset.task)
-            limits = child_limits(extent, arena.folds.n_folds, config.predict_budget_us)
-            shared = share(arena) if cluster else None
+            limits = child_limits(extent, problem.folds.n_folds, config.predict_budget_us)
+            shared = share(problem) if cluster else None
             dataset = dataset.without_features()
-            arena = replace(arena, table=dataset.table)
+            problem = replace(problem, table=dataset.table)
             with stop, mirrored(folder, place, screen.say):
                 write_config(folder, config)
                 if not past:
                     write_state(folder, begin_state(made_by, name, config, dataset, test, families, size))
                 journal.began(made_by.run)
                 claim_spool(places.spool, made_by.run)
-                with tracked(config, store, dataset, arena.metric, folder, screen) as tracker:
-                    session = Session(config, clock, pace, dataset, test, arena, folder, journal, tracker, screen)
+                with tracked(config, store, dataset, problem.metric, folder, screen) as tracker:
+                    session = Session(config, clock, pace, dataset, test, problem, folder, journal, tracker, screen)
                     results = _search(
                         session, shared, families, cluster, size, limits, ray, stop, earlier, first, made_by
                     )
@@ -131,11 +131,11 @@ def _later(clock: Clock, place: Place | None) -> Clock:
     return replace(clock, started_at=clock.started_at + (place.waited_s if place else 0.0))
 
 
-def _made_by(past: Past | None, run_id: str, config: RunConfig, dataset: Dataset, arena: Arena) -> Provenance:
+def _made_by(past: Past | None, run_id: str, config: RunConfig, dataset: Dataset, problem: Problem) -> Provenance:
     if past:
-        past.state.check_folds(dataset, arena)
+        past.state.check_folds(dataset, problem)
         return past.state.made_by
-    return provenance_of(run_id, config, dataset, arena)
+    return provenance_of(run_id, config, dataset, problem)
 
 
 def _size(past: Past | None, dataset: Dataset, cluster: ClusterSize, config: RunConfig) -> SizePlan:
@@ -147,7 +147,7 @@ def _size(past: Past | None, dataset: Dataset, cluster: ClusterSize, config: Run
 def _first_model(
     config: RunConfig,
     families: Sequence[str],
-    arena: Arena,
+    problem: Problem,
     folder: Path,
     earlier: Sequence[Entry],
     made_by: Provenance,
@@ -160,8 +160,8 @@ def _first_model(
         return None
     if config.max_trials is not None and len(earlier) >= config.max_trials:
         return None
-    trial = first_trial(families, arena, len(earlier))
-    return FirstModel(trial, arena, folder, made_by) if trial else None
+    trial = first_trial(families, problem, len(earlier))
+    return FirstModel(trial, problem, folder, made_by) if trial else None
 
 
 def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> tuple[RunConfig, list[str], list[str]]:
@@ -181,13 +181,13 @@ def _fitted_to_size(config: RunConfig, families: list[str], plan: SizePlan) -> t
     return config, families, notes
 
 
-def _arena(config: RunConfig, dataset: Dataset, test: Table | None) -> Arena:
+def _problem(config: RunConfig, dataset: Dataset, test: Table | None) -> Problem:
     metric = get_metric(config.metric, dataset.task.kind)
     for rows, table in (("the training rows", dataset.table), ("the test rows", test)):
         if table is not None:
             check_domain(metric, table.target, dataset.task.classes, rows)
     folds = make_folds(dataset.table, dataset.task, config.n_folds, config.seed)
-    return Arena(dataset.table, replace(dataset.task, loss=metric.loss), folds, metric, config.seed)
+    return Problem(dataset.table, replace(dataset.task, loss=metric.loss), folds, metric, config.seed)
 
 
 def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:
@@ -229,7 +229,7 @@ def _ray_up(ray: RayStart, pace: Pace, until: float, first: FirstModel | None, s
 
 def _search(
     session: Session,
-    arena: SharedArena | None,
+    problem: ProblemRef | None,
     families: Sequence[str],
     cluster: ClusterSize | None,
     size: SizePlan,
@@ -240,7 +240,7 @@ def _search(
     first: FirstModel | None,
     made_by: Provenance,
 ) -> list[TrialResult]:
-    """Return what trials left. arena, cluster: None where Ray was not up in time, so that the first model is all.
+    """Return what trials left. problem, cluster: None where Ray was not up in time, so that the first model is all.
 
     earlier: what a session before this one has left.
     """
@@ -267,7 +267,7 @@ def _search(
     )
     if plan.room and plan.room.shortage:
         session.screen.say(plan.room.shortage)
-    search = Search(arena, plan, RunFolder(session.folder).trials, listener, session.journal, earlier, made_by)
+    search = Search(problem, plan, RunFolder(session.folder).trials, listener, session.journal, earlier, made_by)
     if first:
         first.tell(search.log)
     search.start()

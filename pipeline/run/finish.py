@@ -74,7 +74,7 @@ def _rehearse(session: Session, is_over: threading.Event, after_models: int) -> 
     remove(scratch)  # of a session that was cut off
     began_at, cpu_began_s = time.monotonic(), time.thread_time()
     try:
-        leader = build_stand_in(session.dataset, session.arena.metric, scratch)
+        leader = build_stand_in(session.dataset, session.problem.metric, scratch)
         rehearse_serving(leader.folder, sample, example, leader.predict(example), scratch / "model")
         session.pace.see_rehearsal(time.monotonic() - began_at, time.thread_time() - cpu_began_s)
     finally:
@@ -90,7 +90,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     board = _leaderboard(session, results)
     leader_folder = session.scratch / "model"
     remove(session.scratch)  # of a session that was cut off
-    leader = build_leader(board, results, session.dataset, session.arena.metric, leader_folder)
+    leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder)
     session.show("registering")
     began_at = time.monotonic()
     record = _register(session, leader, leader_folder)
@@ -98,7 +98,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     if session.test is not None:
         session.show("testing")
         board = score_rows(board, results, session.test, partial(_testing_left_s, session))
-    evidence = Evidence.of(session.dataset, session.arena.folds, board)
+    evidence = Evidence.of(session.dataset, session.problem.folds, board)
     record = settle_alias(session.tracker.uri, record, evidence)
     alias_said(record, session.screen.say)
     csv = write_leaderboard(board, session.folder)
@@ -114,15 +114,15 @@ def _testing_left_s(session: Session) -> float:
 
 
 def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboard:
-    arena = session.arena
+    problem = session.problem
     return build_leaderboard(
         results,
         {result.trial_id: load_oof(result) for result in results if result.status == COMPLETED},
-        arena.table.target,
-        arena.table.weight,
-        arena.folds,
-        arena.task,
-        arena.metric,
+        problem.table.target,
+        problem.table.weight,
+        problem.folds,
+        problem.task,
+        problem.metric,
         session.config.seed,
         partial(session.stacking_left_s, time.monotonic()),
         session.config.predict_budget_us,
@@ -171,7 +171,7 @@ def _summarise(
 ) -> RunSummary:
     experiment_id, parent_run_id = session.tracker.ids() if session.tracker.is_open else (None, None)
     count = Counter(result.status for result in results)
-    metric, row = session.arena.metric, board.leader
+    metric, row = session.problem.metric, board.leader
     test_score = row.test[metric.name] if row.test else None
     scores = {f"cv_{metric.name}": row.score} | ({f"test_{metric.name}": test_score} if row.test else {})
     scores |= {} if board.threshold(row) is None else {"threshold": board.threshold(row)}

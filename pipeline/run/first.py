@@ -14,7 +14,7 @@ from stacktune.search.space import load_space
 from stacktune.storage.folders import make_anew, remove
 from stacktune.storage.run_folder import RunFolder
 from stacktune.trials.attempt import Attempt, Climb, failed
-from stacktune.trials.climb import Arena, TrialResources, climb
+from stacktune.trials.climb import Problem, TrialResources, climb
 from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Progress, Trial
@@ -34,7 +34,7 @@ MAX_GROWING_S = 2.0
 Story = tuple[tuple[Progress, ...], TrialResult]
 
 
-def first_trial(families: Sequence[str], arena: Arena, n_before: int = 0) -> Trial | None:
+def first_trial(families: Sequence[str], problem: Problem, n_before: int = 0) -> Trial | None:
     """Return the trial to begin with: the cheapest family's first entry, on as many rows as are soon done.
 
     None where no family is one of CHEAPEST. Where the trial is not what a search would make of its configuration, it is
@@ -45,7 +45,7 @@ def first_trial(families: Sequence[str], arena: Arena, n_before: int = 0) -> Tri
     family = next((name for name in CHEAPEST if name in families), None)
     if family is None:
         return None
-    share = rows_share(arena)
+    share = rows_share(problem)
     return Trial(
         trial_id=f"{family}-{n_before:04d}",
         family=family,
@@ -56,10 +56,10 @@ def first_trial(families: Sequence[str], arena: Arena, n_before: int = 0) -> Tri
     )
 
 
-def rows_share(arena: Arena) -> float:
+def rows_share(problem: Problem) -> float:
     """Return the share of the training rows that keeps to MAX_CELLS, but for MIN_ROWS."""
-    table, n_outputs = arena.table, arena.task.n_outputs
-    cells_a_row = table.n_features * (n_outputs if n_outputs > 2 else 1) * arena.folds.n_folds
+    table, n_outputs = problem.table, problem.task.n_outputs
+    cells_a_row = table.n_features * (n_outputs if n_outputs > 2 else 1) * problem.folds.n_folds
     return min(1.0, max(MIN_ROWS, MAX_CELLS / max(1, cells_a_row)) / table.n_rows)
 
 
@@ -69,16 +69,16 @@ class FirstModel:
     folder: the run's; what the trial leaves lies in its folder of trials once it is complete. made_by: the run.
     """
 
-    def __init__(self, trial: Trial, arena: Arena, folder: Path, made_by: Provenance = NO_RUN):
+    def __init__(self, trial: Trial, problem: Problem, folder: Path, made_by: Provenance = NO_RUN):
         self.trial = trial
         self._places, self._made_by = RunFolder(folder), made_by
         self._aside = self._places.first_model
         self._story: Future[Story] = Future()
         self._is_told = threading.Event()
         self._is_told.set()
-        threading.Thread(target=self._fit, args=(arena,), name="first-model", daemon=True).start()
+        threading.Thread(target=self._fit, args=(problem,), name="first-model", daemon=True).start()
 
-    def _fit(self, arena: Arena) -> None:
+    def _fit(self, problem: Problem) -> None:
         deadline, seen = time.monotonic() + MAX_GROWING_S, []
         resources = TrialResources(
             self._aside,
@@ -90,7 +90,7 @@ class FirstModel:
 
         def begin() -> Climb:
             make_anew(self._aside)  # of a session that was cut off
-            return climb(self.trial, arena, resources)
+            return climb(self.trial, problem, resources)
 
         attempt = Attempt(self.trial, begin)
         while isinstance(outcome := attempt.advance(), Progress):

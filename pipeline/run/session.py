@@ -40,7 +40,7 @@ from stacktune.tracking.client import be_quiet
 from stacktune.tracking.spool import forget_store
 from stacktune.tracking.store import Store, sqlite_file
 from stacktune.tracking.tracker import Tracker
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 from stacktune.trials.result import TrialResult
 from stacktune.trials.trial import Trial
 
@@ -57,7 +57,7 @@ class Session:
     pace: Pace
     dataset: Dataset
     test: Table | None
-    arena: Arena
+    problem: Problem
     folder: Path
     journal: Journal
     tracker: Tracker
@@ -75,7 +75,7 @@ class Session:
 
     def search_ends_at(self, n_trials: int) -> float:
         """Return when searching must end, by what is known of the machine now; see `search_ends_at`."""
-        return search_ends_at(self.clock, self.pace, self.arena, self.test, n_trials, self.tracker.has_tried)
+        return search_ends_at(self.clock, self.pace, self.problem, self.test, n_trials, self.tracker.has_tried)
 
     def stacking_left_s(self, began_at: float) -> float:
         """Return the usual seconds left for ensembles that were begun at `began_at` (`time.monotonic()`)."""
@@ -85,7 +85,7 @@ class Session:
 
 
 def search_ends_at(
-    clock: Clock, pace: Pace, arena: Arena, test: Table | None, n_trials: int = 1, is_open: bool = False
+    clock: Clock, pace: Pace, problem: Problem, test: Table | None, n_trials: int = 1, is_open: bool = False
 ) -> float:
     """Return when searching must end, on `time.monotonic()`'s scale; never without a budget.
 
@@ -94,7 +94,7 @@ def search_ends_at(
     """
     if clock.budget_s is None:
         return math.inf
-    ensembles_s = stacking_s(min(n_trials, MOST_CANDIDATES), len(arena.folds.judged_rows), arena.task.n_outputs)
+    ensembles_s = stacking_s(min(n_trials, MOST_CANDIDATES), len(problem.folds.judged_rows), problem.task.n_outputs)
     kept_s = reserved_s(pace, clock.budget_s, ensembles_s, 0 if test is None else test.n_rows, is_open)
     return clock.started_at + clock.budget_s - kept_s
 

@@ -20,7 +20,7 @@ from stacktune.storage.digests import digest_of, digest_of_arrays
 from stacktune.storage.lines import write_whole
 from stacktune.storage.run_folder import STATE, RunFolder
 from stacktune.storage.uris import masked_uri
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
 
 STATE_FORMAT = 2
@@ -92,9 +92,9 @@ class RunState:
                     f"{after} now. Give that table as DATA, or begin a new run."
                 )
 
-    def check_folds(self, dataset: Dataset, arena: Arena) -> None:
+    def check_folds(self, dataset: Dataset, problem: Problem) -> None:
         """Raise DataError unless the same table and settings give the folds that the run began with."""
-        if _made_of(self.settings, dataset, arena) != self.made_of:
+        if _made_of(self.settings, dataset, problem) != self.made_of:
             raise DataError(
                 "the same table and settings give other folds than when the run began: another version of stacktune, "
                 "numpy or scikit-learn is at work, or state.json was changed. Go on with what it began with, or begin "
@@ -107,9 +107,9 @@ def new_run() -> str:
     return secrets.token_hex(16)
 
 
-def provenance_of(run: str, config: RunConfig, dataset: Dataset, arena: Arena) -> Provenance:
+def provenance_of(run: str, config: RunConfig, dataset: Dataset, problem: Problem) -> Provenance:
     """Return what all files of the trials of a run of these settings will bear."""
-    return Provenance(run, _made_of(fixed_settings(config), dataset, arena))
+    return Provenance(run, _made_of(fixed_settings(config), dataset, problem))
 
 
 def begin_state(
@@ -209,9 +209,9 @@ def _listed(columns: tuple[str, ...], but: tuple[str, ...]) -> list[str]:
     return [name for name in columns if name not in but]
 
 
-def _made_of(settings: Mapping[str, Any], dataset: Dataset, arena: Arena) -> str:
-    folds = digest_of_arrays(arena.folds.assignment, arena.folds.blocks)
-    return digest_of([dict(settings), dataset.digest, folds, arena.metric.name, MODEL_FORMAT])
+def _made_of(settings: Mapping[str, Any], dataset: Dataset, problem: Problem) -> str:
+    folds = digest_of_arrays(problem.folds.assignment, problem.folds.blocks)
+    return digest_of([dict(settings), dataset.digest, folds, problem.metric.name, MODEL_FORMAT])
 
 
 def _digest_of_table(table: Table | None) -> str | None:

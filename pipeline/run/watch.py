@@ -133,4 +133,4 @@ def _import_libraries(results: Sequence[TrialResult], imported: set[str], thread
 
 def snapshot(session: Session, log: SearchLog, families: Sequence[str], phase: str) -> Snapshot:
     entries, clock = log.entries(), session.clock
-    return snapshot_of(entries, families, session.arena.metric, session.config, clock.elapsed_s, phase)
+    return snapshot_of(entries, families, session.problem.metric, session.config, clock.elapsed_s, phase)

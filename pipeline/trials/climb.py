@@ -42,7 +42,7 @@ N_TIMED_ROWS, N_WARMING_ROWS = 2000, 100
 
 
 @dataclass(frozen=True)
-class Arena:
+class Problem:
     """What all trials of a run share."""
 
     table: Table
@@ -74,21 +74,21 @@ class TrialResources:
     made_by: Provenance = NO_RUN
 
 
-def climb(trial: Trial, arena: Arena, resources: TrialResources) -> Generator[Progress, None, TrialResult]:
+def climb(trial: Trial, problem: Problem, resources: TrialResources) -> Generator[Progress, None, TrialResult]:
     """Grow one trial; yield its Progress at every rung but the last; return its result."""
-    return (yield from _Climb(trial, arena, resources).run())
+    return (yield from _Climb(trial, problem, resources).run())
 
 
 class _Climb:
-    def __init__(self, trial: Trial, arena: Arena, resources: TrialResources):
+    def __init__(self, trial: Trial, problem: Problem, resources: TrialResources):
         self.trial = trial
-        self.arena = arena
+        self.problem = problem
         self.resources = resources
         self.made_by = resources.made_by.of(trial)
         self.family = get_family(trial.family)
         self.lineage = [*(trial.resume.lineage if trial.resume else ())]
         # A trial that has fitted its only fold has nothing left that stopping it could save.
-        self.is_holdout = arena.folds.n_folds == 1
+        self.is_holdout = problem.folds.n_folds == 1
         self.n_rungs = (N_PBT_INTERVALS if trial.scheduler == "pbt" else 2) + (not self.is_holdout)
         self.curve: list[float] = []
         self.started_s = time.monotonic()
@@ -107,7 +107,7 @@ class _Climb:
         if not self._can_finish(first_fold_s):
             return self._result(STOPPED, error="no time left for the other folds")
         done = Checkpoint(self._rung(), tuple(self.curve), tuple(self.lineage))
-        return self._all_folds(first, done, np.zeros((self.arena.table.n_rows, self.arena.task.n_outputs)))
+        return self._all_folds(first, done, np.zeros((self.problem.table.n_rows, self.problem.task.n_outputs)))
 
     def _rung(self) -> int:
         return (self.trial.resume.rung if self.trial.resume else 0) + len(self.curve)
@@ -143,7 +143,7 @@ class _Climb:
 
     def _all_folds(self, first: FoldFit | None, done: Checkpoint, oof: np.ndarray) -> TrialResult:
         """Finish the folds that are not `done`, the first of which is grown already where nothing is."""
-        table, folds = self.arena.table, self.arena.folds
+        table, folds = self.problem.table, self.problem.folds
         self.curve, self.lineage = [*done.curve], [*done.lineage]
         for fold in range(len(done.n_units), folds.n_folds):
             fit = first if fold == 0 else self._grown_fold(fold, done.looks)
@@ -155,13 +155,13 @@ class _Climb:
                 done.save(self.resources.folder, oof, self.made_by)
         np.save(TrialFolder(self.resources.folder).out_of_fold, oof)
         drop_checkpoint(self.resources.folder)
-        scores = fold_scores(self.arena.metric, self.arena.task, table, folds, oof)
+        scores = fold_scores(self.problem.metric, self.problem.task, table, folds, oof)
         self.curve.append(float(np.mean(scores)))
         return self._result(
             COMPLETED,
             rungs_reached=done.rung + 1,
             fold_scores=scores,
-            metrics=all_metrics(self.arena.task, table, folds, oof),
+            metrics=all_metrics(self.problem.task, table, folds, oof),
             n_units=done.n_units,
             predict_us=sum(done.predict_us),
         )
@@ -177,24 +177,24 @@ class _Climb:
         return fit
 
     def _fold_fit(self, fold: int, rows_share: float = 1.0, earlier: tuple[Curve, ...] = ()) -> FoldFit:
-        arena, folds = self.arena, self.arena.folds
+        problem, folds = self.problem, self.problem.folds
         rows = folds.train_rows(fold)
         rows_share *= self.trial.rows_share
         if rows_share < 1:
-            chosen = np.random.default_rng(derive_seed(arena.seed, "fewer rows")).permutation(len(rows))
+            chosen = np.random.default_rng(derive_seed(problem.seed, "fewer rows")).permutation(len(rows))
             rows = np.sort(rows[chosen[: max(1, round(rows_share * len(rows)))]])
         job = Job(
-            table=arena.table,
-            task=arena.task,
+            table=problem.table,
+            task=problem.task,
             rows=rows,
             watched=folds.valid_rows(fold),
             part=f"fold{fold}" if rows_share == 1 else f"fold{fold}/{len(rows)} rows",
-            seed=derive_seed(arena.seed, "fit", fold),
+            seed=derive_seed(problem.seed, "fit", fold),
             compute=self.resources.compute,
             cache=self.resources.cache,
         )
-        metric = stopping_metric(arena.metric, arena.task, arena.table, folds)
-        parts = parts_of(arena.table, arena.task, folds, fold, arena.seed)
+        metric = stopping_metric(problem.metric, problem.task, problem.table, folds)
+        parts = parts_of(problem.table, problem.task, folds, fold, problem.seed)
         fit = FoldFit(self.family, self._initial_config(), job, metric, parts, earlier)
         if self.resources.bank:
             # What another fold's model has learnt, it has learnt from rows that are watched here.
@@ -210,8 +210,8 @@ class _Climb:
         return self._first_fold_score(fit)
 
     def _first_fold_score(self, fit: FoldFit) -> float:
-        arena = self.arena
-        return part_score(arena.metric, arena.task, arena.table, fit.job.watched, fit.predictions)
+        problem = self.problem
+        return part_score(problem.metric, problem.task, problem.table, fit.job.watched, fit.predictions)
 
     def _progress(self, fit: FoldFit, score: float, rung: int | None = None, state: str | None = None) -> Progress:
         self.curve.append(score)
@@ -236,16 +236,16 @@ class _Climb:
     def _fold_deadline(self, fold: int) -> float:
         """Share what time is left equally between the folds that are left, so that a slow trial still has them all."""
         now = time.monotonic()
-        return now + (self.resources.deadline - now) / (self.arena.folds.n_folds - fold)
+        return now + (self.resources.deadline - now) / (self.problem.folds.n_folds - fold)
 
     def _can_finish(self, first_fold_s: float) -> bool:
-        n_more = self.arena.folds.n_folds - 1
+        n_more = self.problem.folds.n_folds - 1
         left_s = self.resources.deadline - time.monotonic()
         return n_more == 0 or self.trial.must_complete or left_s >= LEAST_FOLD_SHARE * first_fold_s * n_more
 
     def _predict_us(self, fit: FoldFit) -> float:
         """Return a core's microseconds a row; what a first call sets up is not counted, nor who else is at work."""
-        sample = self.arena.table.take(fit.job.watched[:N_TIMED_ROWS])
+        sample = self.problem.table.take(fit.job.watched[:N_TIMED_ROWS])
         fit.learner.predict(sample.take(np.arange(min(N_WARMING_ROWS, sample.n_rows))))
         started = self.resources.cpu_clock()
         fit.learner.predict(sample)

@@ -23,7 +23,7 @@ from stacktune.search.cluster.start import start_ray, stop_ray
 from stacktune.search.nas.source import ControllerUpdate, Reward
 from stacktune.search.plan.plan import make_plan
 from stacktune.search.tune.engine import Search, share
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 from stacktune.trials.result import TrialResult
 from stacktune.trials.trial import Trial
 
@@ -59,13 +59,13 @@ class Stopwatch:
         """There is no controller."""
 
 
-def small_arena() -> Arena:
+def small_problem() -> Problem:
     """Return 569 rows of 30 numbers, in five folds."""
     features, target = load_breast_cancer(return_X_y=True)
     names = tuple(f"x{place}" for place in range(features.shape[1]))
     table = Table(np.ascontiguousarray(features, dtype=np.float32), names, target=target.astype(np.int32))
     task = Task("binary", ("malignant", "benign"))
-    return Arena(table, task, make_folds(table, task, 5, 0), get_metric("roc_auc", "binary"), seed=0)
+    return Problem(table, task, make_folds(table, task, 5, 0), get_metric("roc_auc", "binary"), seed=0)
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def main() -> None:
     plan = make_plan(["linear"], start_ray(None, 1, 0), 0, args.trials, None, time.time())
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
-        search = Search(share(small_arena()), plan, Path(folder), watch)
+        search = Search(share(small_problem()), plan, Path(folder), watch)
         search.start()
         while not search.wait(0.02):
             pass

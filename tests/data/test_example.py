@@ -77,7 +77,7 @@ def test_the_example_is_of_the_tables_types_and_range(fitted):
     assert all(datetime.datetime.strptime(text, "%d.%m.%Y") for text in example["written"])
     assert set(example["code"]) == {"7", "12"}
     encoded = fitted.dataset.schema.encode(example)
-    table = fitted.arena.table
+    table = fitted.problem.table
     for place in range(table.n_numeric):
         known = table.features[:, place]
         assert np.nanmin(known) <= encoded.features[:, place].min(), table.names[place]

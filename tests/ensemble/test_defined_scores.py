@@ -19,7 +19,7 @@ def rare_events(n_rows: int = 20_000, n_positive: int = 20, seed: int = 0) -> pd
 def test_a_holdout_with_twenty_positives_has_scores_and_the_better_model_leads(tmp_path):
     """Four positives in five blocks: no trial had a score, and the first by name led."""
     fitted = fit(rare_events(), "y", tmp_path, ("linear", "extra_trees"), n_folds=1)
-    folds, target = fitted.arena.folds, fitted.arena.table.target
+    folds, target = fitted.problem.folds, fitted.problem.table.target
     assert [int(target[folds.block_rows(block)].sum()) for block in range(folds.n_blocks)] == [2] * 5
     assert all(row.is_scored for row in fitted.board.rows)
     assert fitted.board.leader.score > 0.9

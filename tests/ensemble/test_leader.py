@@ -24,7 +24,7 @@ from stacktune.ensemble.member import load_member, predict_members
 from stacktune.errors import DataError, DataWarning
 from stacktune.metrics import get_metric
 from stacktune.storage.digests import digest_of
-from stacktune.trials.climb import Arena, TrialResources, climb
+from stacktune.trials.climb import Problem, TrialResources, climb
 from stacktune.trials.result import load_oof
 from stacktune.trials.trial import Trial
 
@@ -44,9 +44,9 @@ def _raw(kind, n=240):
     return pd.DataFrame({"size": size, "colour": colour, "day": pd.date_range("2024-01-01", periods=n), "truth": truth})
 
 
-def _climbed(arena, family, folder):
+def _climbed(problem, family, folder):
     trial = Trial(f"{family}-0001", family, import_module(f"stacktune.search_spaces.{family}").PORTFOLIO[0])
-    life = climb(trial, arena, TrialResources(folder / trial.trial_id, folder / "states"))
+    life = climb(trial, problem, TrialResources(folder / trial.trial_id, folder / "states"))
     while True:
         try:
             next(life)
@@ -65,8 +65,8 @@ class Run:
         task = self.dataset.task
         self.metric = get_metric(metric, kind)
         folds = make_folds(self.dataset.table, task, 3, 0)
-        arena = Arena(self.dataset.table, task, folds, self.metric, 0)
-        self.results = [_climbed(arena, family, folder) for family in ("lightgbm", "linear")]
+        problem = Problem(self.dataset.table, task, folds, self.metric, 0)
+        self.results = [_climbed(problem, family, folder) for family in ("lightgbm", "linear")]
         self.oof = {result.trial_id: load_oof(result) for result in self.results}
         table = self.dataset.table
         self.board = build_leaderboard(self.results, self.oof, table.target, None, folds, task, self.metric)

@@ -46,7 +46,7 @@ def test_a_symbolic_link_among_a_trials_models_does_not_get_into_a_leader(fitted
         path.rename(tmp_path / "output.json")
         path.symlink_to(tmp_path / "output.json")
     with pytest.raises(DataError, match=r"holds a symbolic link, 'output\.json'"):
-        build_leader(fitted.board, results, fitted.dataset, fitted.arena.metric, tmp_path / "leader")
+        build_leader(fitted.board, results, fitted.dataset, fitted.problem.metric, tmp_path / "leader")
 
 
 def test_a_folder_of_models_may_itself_be_reached_through_a_link(tmp_path, fitted):

@@ -25,38 +25,38 @@ from stacktune.search.replay import replay
 from stacktune.search.space import load_space
 from stacktune.search.tune.searcher import TRIAL, FamilySearcher
 from stacktune.storage.run_folder import TRIALS, RunFolder
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult, load_oof
 from stacktune.trials.trial import Trial
 
 
 @pytest.fixture(scope="module")
-def arena(tmp_path_factory) -> Arena:
+def problem(tmp_path_factory) -> Problem:
     path = write_table(mixed_table(), tmp_path_factory.mktemp("table"))
     dataset, _ = load_dataset(RunConfig(str(path), "diagnosis"))
     folds = make_folds(dataset.table, dataset.task, 3, 0)
-    return Arena(dataset.table, dataset.task, folds, get_metric(None, "binary"), 0)
+    return Problem(dataset.table, dataset.task, folds, get_metric(None, "binary"), 0)
 
 
-def ended(trial, arena: Arena, folder: Path) -> TrialResult:
+def ended(trial, problem: Problem, folder: Path) -> TrialResult:
     """Return what becomes of a first model, as a log without a journal hears of it."""
-    log, model = SearchLog(Nobody()), FirstModel(trial, arena, folder)
+    log, model = SearchLog(Nobody()), FirstModel(trial, problem, folder)
     model.tell(log)
     assert model.wait(60)
     (result,) = log.results()
     return result
 
 
-def test_it_is_a_finished_trial_with_a_prediction_for_every_row_and_a_model_a_fold(arena, tmp_path):
+def test_it_is_a_finished_trial_with_a_prediction_for_every_row_and_a_model_a_fold(problem, tmp_path):
     journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0, pytest.fail)
     log = SearchLog(Nobody(), journal)
-    trial = first_trial(("mlp", "lightgbm", "linear"), arena)
-    model = FirstModel(trial, arena, tmp_path)
+    trial = first_trial(("mlp", "lightgbm", "linear"), problem)
+    model = FirstModel(trial, problem, tmp_path)
     model.tell(log)
     assert model.wait(60)
     (result,) = log.results()
     assert (result.trial_id, result.status, result.n_rungs) == ("linear-0000", COMPLETED, 3)
-    assert load_oof(result).shape == (arena.table.n_rows, 2)
+    assert load_oof(result).shape == (problem.table.n_rows, 2)
     assert np.isfinite(load_oof(result)).all()
     assert result.score > 0.9
     place = tmp_path / TRIALS / "linear-0000"
@@ -89,37 +89,37 @@ def first_trial_of_linear() -> Trial:
     return Trial("linear-0000", "linear", load_space("linear").portfolio[0], must_complete=True)
 
 
-def test_a_large_table_is_cut_to_rows_that_are_soon_done(arena):
-    rows = np.arange(400_000) % arena.table.n_rows
-    table = arena.table.take(rows)
-    large = replace(arena, table=table)
+def test_a_large_table_is_cut_to_rows_that_are_soon_done(problem):
+    rows = np.arange(400_000) % problem.table.n_rows
+    table = problem.table.take(rows)
+    large = replace(problem, table=table)
     share = rows_share(large)
     assert 0 < share * table.n_rows * table.n_features * 3 <= first.MAX_CELLS
     assert first_trial(("linear",), large).is_preliminary
     # However wide the table, some rows are learnt from.
     wide = replace(table, features=np.broadcast_to(np.float32(0), (400_000, 9000)), names=("x",) * 9000)
-    assert round(rows_share(replace(arena, table=wide)) * 400_000) == first.MIN_ROWS
-    assert rows_share(arena) == 1.0
-    assert not first_trial(("linear",), arena).is_preliminary
+    assert round(rows_share(replace(problem, table=wide)) * 400_000) == first.MIN_ROWS
+    assert rows_share(problem) == 1.0
+    assert not first_trial(("linear",), problem).is_preliminary
 
 
 @pytest.mark.parametrize(
     ("families", "chosen"),
     [(("catboost", "lightgbm", "mlp"), "lightgbm"), (("mlp", "unheard_of"), "mlp"), (("nas", "linear"), "linear")],
 )
-def test_the_cheapest_of_the_families_that_were_asked_for_is_chosen(arena, families, chosen):
-    trial = first_trial(families, arena, n_before=7)
+def test_the_cheapest_of_the_families_that_were_asked_for_is_chosen(problem, families, chosen):
+    trial = first_trial(families, problem, n_before=7)
     assert (trial.family, trial.trial_id) == (chosen, f"{chosen}-0007")
 
 
-def test_a_family_that_was_added_is_not_tried_in_the_process_of_the_run(arena):
+def test_a_family_that_was_added_is_not_tried_in_the_process_of_the_run(problem):
     """One that took all memory ended the run, instead of a trial."""
-    assert first_trial(("unheard_of",), arena) is None
+    assert first_trial(("unheard_of",), problem) is None
 
 
-def test_trees_grow_until_a_clock_says_that_it_is_enough(arena, tmp_path, monkeypatch):
+def test_trees_grow_until_a_clock_says_that_it_is_enough(problem, tmp_path, monkeypatch):
     monkeypatch.setattr(first, "MAX_GROWING_S", 0.0)
-    result = ended(first_trial(("lightgbm",), arena), arena, tmp_path)
+    result = ended(first_trial(("lightgbm",), problem), problem, tmp_path)
     assert result.status == COMPLETED
     assert result.n_units == (1, 1, 1)
 
@@ -136,11 +136,11 @@ class Hangs:
         raise RuntimeError("told to end")
 
 
-def test_one_that_hangs_is_not_waited_for_and_one_that_fails_has_failed(arena, tmp_path, monkeypatch):
+def test_one_that_hangs_is_not_waited_for_and_one_that_fails_has_failed(problem, tmp_path, monkeypatch):
     hangs = Hangs()
     monkeypatch.setattr("stacktune.trials.climb.get_family", lambda name: hangs.family)
     log = SearchLog(Nobody())
-    model = FirstModel(first_trial_of_linear(), arena, tmp_path)
+    model = FirstModel(first_trial_of_linear(), problem, tmp_path)
     model.tell(log)
     assert not model.wait(0.01)
     assert [entry.trial.trial_id for entry in log.entries()] == ["linear-0000"]
@@ -153,17 +153,17 @@ def test_one_that_hangs_is_not_waited_for_and_one_that_fails_has_failed(arena, t
     assert not (tmp_path / TRIALS).exists()
 
 
-def test_a_disk_that_is_full_fails_it_and_raises_nowhere(arena, tmp_path):
+def test_a_disk_that_is_full_fails_it_and_raises_nowhere(problem, tmp_path):
     (tmp_path / TRIALS).touch()
-    result = ended(first_trial_of_linear(), arena, tmp_path)
+    result = ended(first_trial_of_linear(), problem, tmp_path)
     assert result.status == FAILED
     assert result.error.startswith("OSError: ")
 
 
-def test_a_folder_that_cannot_be_made_fails_it_and_raises_nowhere(arena, tmp_path):
+def test_a_folder_that_cannot_be_made_fails_it_and_raises_nowhere(problem, tmp_path):
     """Its thread ended without a word, so that the run waited for a first model that nobody was fitting."""
     (tmp_path / "run").touch()
-    model = FirstModel(first_trial_of_linear(), arena, tmp_path / "run")
+    model = FirstModel(first_trial_of_linear(), problem, tmp_path / "run")
     log = SearchLog(Nobody(), Journal(tmp_path / "journal.jsonl", lambda: 0.0, pytest.fail))
     model.tell(log)
     assert model.wait(60)

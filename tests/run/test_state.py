@@ -21,7 +21,7 @@ from stacktune.run.state import FREE, RunState, begin_state, fixed_settings, new
 from stacktune.run.sync import sync
 from stacktune.search.journal import Journal
 from stacktune.search.plan.plan import SizePlan
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 
 
 def began(folder: Path, config: RunConfig, run: str = "a-run") -> RunState:
@@ -192,7 +192,7 @@ def test_the_journal_of_another_run_is_refused(tmp_path):
         resume_config(tmp_path, {})
 
 
-def state_of(folder: Path, **changes: object) -> tuple[RunState, Dataset, Table, Arena]:
+def state_of(folder: Path, **changes: object) -> tuple[RunState, Dataset, Table, Problem]:
     """Return what a run of a table begins with, and the table, or of one that was changed."""
     frame = mixed_table().head(200)
     frame.loc[frame.index[0], "mean area"] += changes.pop("area", 0)
@@ -203,10 +203,10 @@ def state_of(folder: Path, **changes: object) -> tuple[RunState, Dataset, Table,
     config = RunConfig(str(folder / "x.parquet"), "diagnosis", **places, **changes)
     dataset, rows = load_dataset(config)
     folds = make_folds(dataset.table, dataset.task, 3, config.seed)
-    arena = Arena(dataset.table, dataset.task, folds, get_metric(config.metric, dataset.task.kind), config.seed)
+    problem = Problem(dataset.table, dataset.task, folds, get_metric(config.metric, dataset.task.kind), config.seed)
     size = SizePlan(3, False)
-    made_by = provenance_of("a-run", config, dataset, arena)
-    return begin_state(made_by, "run", config, dataset, rows, ["linear"], size), dataset, rows, arena
+    made_by = provenance_of("a-run", config, dataset, problem)
+    return begin_state(made_by, "run", config, dataset, rows, ["linear"], size), dataset, rows, problem
 
 
 def test_content_is_compared_of_training_and_of_test_rows(tmp_path):

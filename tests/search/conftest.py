@@ -15,7 +15,7 @@ from stacktune.metrics import get_metric
 from stacktune.search.cluster import start as cluster_room
 from stacktune.search.cluster.start import start_ray, stop_ray
 from stacktune.search.plan.plan import ClusterSize
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +29,10 @@ def cluster() -> Iterator[ClusterSize]:
 
 
 @pytest.fixture(scope="session")
-def arena() -> Arena:
+def problem() -> Problem:
     """Breast cancer, three folds."""
     features, target = load_breast_cancer(return_X_y=True)
     names = tuple(f"x{place}" for place in range(features.shape[1]))
     table = Table(np.ascontiguousarray(features, dtype=np.float32), names, target=target.astype(np.int32)).sealed()
     task = Task("binary", ("malignant", "benign"))
-    return Arena(table, task, make_folds(table, task, 3, 0), get_metric("roc_auc", "binary"), seed=0)
+    return Problem(table, task, make_folds(table, task, 3, 0), get_metric("roc_auc", "binary"), seed=0)

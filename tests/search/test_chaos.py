@@ -17,7 +17,7 @@ from stacktune.data.folds import make_folds
 from stacktune.search.cluster.start import start_ray, stop_ray
 from stacktune.search.plan.plan import make_plan
 from stacktune.search.tune.engine import Search, share
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 from stacktune.trials.result import FAILED, TrialResult
 
 N_TRIALS, N_DEATHS = 16, 3
@@ -48,10 +48,10 @@ def add_node(cluster: Cluster, number: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def long_arena(arena) -> Arena:
+def long_problem(problem) -> Problem:
     """A table so long that trials are under way whenever a node dies."""
-    table = arena.table.take(np.tile(np.arange(arena.table.n_rows), 50)).sealed()
-    return replace(arena, table=table, folds=make_folds(table, arena.task, 3, 0))
+    table = problem.table.take(np.tile(np.arange(problem.table.n_rows), 50)).sealed()
+    return replace(problem, table=table, folds=make_folds(table, problem.task, 3, 0))
 
 
 def disturbed(search: Search, cluster: Cluster) -> list[TrialResult]:
@@ -71,12 +71,12 @@ def disturbed(search: Search, cluster: Cluster) -> list[TrialResult]:
     return results
 
 
-def test_nodes_that_die_cost_no_trial_and_change_no_result(cluster, long_arena, tmp_path: Path):
+def test_nodes_that_die_cost_no_trial_and_change_no_result(cluster, long_problem, tmp_path: Path):
     size = start_ray(cluster.address, None, None)
     plan = make_plan(["lightgbm", "xgboost", "linear"], size, 0, N_TRIALS, None, time.monotonic(), max_failures=0)
     plan = replace(plan, is_local=False)
     heard = Heard()
-    results = disturbed(Search(share(long_arena), plan, tmp_path / "disturbed", heard), cluster)
+    results = disturbed(Search(share(long_problem), plan, tmp_path / "disturbed", heard), cluster)
     assert not [result.error for result in results if result.status == FAILED]
-    assert outcomes(results) == outcomes(run_search(long_arena, plan, tmp_path / "undisturbed"))
+    assert outcomes(results) == outcomes(run_search(long_problem, plan, tmp_path / "undisturbed"))
     assert sorted(heard.finished) == sorted(result.trial_id for result in results)

@@ -35,7 +35,7 @@ from stacktune.search.cluster.trial_store import open_trial_store
 from stacktune.search.journal import ENDED, read_journal
 from stacktune.search.plan.plan import ClusterSize, make_plan
 from stacktune.trials.checkpoint import Checkpoint
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED
 
@@ -135,10 +135,10 @@ def test_workers_of_a_cluster_run_the_drivers_code_and_nothing_of_the_folder_tha
 
 
 @pytest.fixture
-def longer_trials(arena) -> Arena:
+def longer_trials(problem) -> Problem:
     """The same table forty times over, so that no trial ends before the other node's process is up."""
-    table = arena.table.take(np.tile(np.arange(arena.table.n_rows), 40)).sealed()
-    return replace(arena, table=table, folds=make_folds(table, arena.task, 3, 0))
+    table = problem.table.take(np.tile(np.arange(problem.table.n_rows), 40)).sealed()
+    return replace(problem, table=table, folds=make_folds(table, problem.task, 3, 0))
 
 
 def test_two_nodes_share_a_run(two_nodes, joined, longer_trials, tmp_path):
@@ -176,18 +176,18 @@ def test_two_nodes_share_a_run(two_nodes, joined, longer_trials, tmp_path):
 PLANTED = ("lightgbm-0000", "xgboost-0000")
 
 
-def plant(run: Provenance, arena: Arena) -> Path:
+def plant(run: Provenance, problem: Problem) -> Path:
     """Leave, under the name that the run's folder on nodes will have, trials that have done all but say so.
 
     Under a name that is known beforehand, as jobs' ids are, they were taken over: 1.0000 was registered.
     """
-    truth = arena.table.target.astype(float)[:, None]
-    predicted = np.hstack([1 - truth, truth])[:, -arena.task.n_outputs :]
+    truth = problem.table.target.astype(float)[:, None]
+    predicted = np.hstack([1 - truth, truth])[:, -problem.task.n_outputs :]
     folder = Path(tempfile.gettempdir()) / f"{PREFIX}{run.run}-{run.digest}"
     folder.mkdir(mode=0o755)
     for trial_id in PLANTED:
         trial = folder / f".{trial_id}-999999999"
-        for fold in range(arena.folds.n_folds):
+        for fold in range(problem.folds.n_folds):
             (trial / f"fold{fold}").mkdir(parents=True)
         done = Checkpoint(1, (1.0,), (), (1, 1, 1), (1.0, 1.0, 1.0), ((), (), ()), ("", "", ""))
         done.save(trial, predicted, "planted")

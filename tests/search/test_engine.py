@@ -22,7 +22,7 @@ from stacktune.search.space import load_space
 from stacktune.search.tune import engine
 from stacktune.search.tune.engine import GRACE_S, Search, share
 from stacktune.search.tune.scheduler import FamilyScheduler
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult, load_result
 from stacktune.trials.trial import Trial
@@ -65,9 +65,9 @@ class Heard:
 
 
 def run_search(
-    arena: Arena, plan: SearchPlan, folder: Path, heard: Heard | None = None, made_by: Provenance | None = None
+    problem: Problem, plan: SearchPlan, folder: Path, heard: Heard | None = None, made_by: Provenance | None = None
 ) -> list[TrialResult]:
-    search = Search(share(arena), plan, folder, heard or Heard(), made_by=made_by)
+    search = Search(share(problem), plan, folder, heard or Heard(), made_by=made_by)
     search.start()
     while not search.wait(0.1):
         pass
@@ -81,13 +81,13 @@ def outcomes(results: list[TrialResult]) -> list[tuple]:
 
 
 @pytest.fixture(scope="session")
-def few_rows(arena) -> Arena:
-    """An arena on which a trial takes a moment."""
-    table = arena.table.take(np.arange(0, arena.table.n_rows, 5)).sealed()
-    return replace(arena, table=table, folds=make_folds(table, arena.task, 2, 0))
+def few_rows(problem) -> Problem:
+    """A problem on which a trial takes a moment."""
+    table = problem.table.take(np.arange(0, problem.table.n_rows, 5)).sealed()
+    return replace(problem, table=table, folds=make_folds(table, problem.task, 2, 0))
 
 
-def test_first_trials_start_in_the_processes_that_were_waiting_for_them(cluster, arena, tmp_path):
+def test_first_trials_start_in_the_processes_that_were_waiting_for_them(cluster, problem, tmp_path):
     """Tune's actors had processes of their own started, and a run's first trial waited four seconds for its imports."""
     patience_ends = time.monotonic() + 30
     while len(waiting := _processes("ray::IDLE")) < cluster.n_cpus and time.monotonic() < patience_ends:
@@ -100,7 +100,7 @@ def test_first_trials_start_in_the_processes_that_were_waiting_for_them(cluster,
             if not at_work:  # later, Tune may have ended an actor for which it had no trial, and begun another
                 at_work.update(_processes("TrialTrainable"))
 
-    run_search(arena, make_plan(["lightgbm", "linear"], cluster, 0, 4, None, time.monotonic()), tmp_path, Watcher())
+    run_search(problem, make_plan(["lightgbm", "linear"], cluster, 0, 4, None, time.monotonic()), tmp_path, Watcher())
     assert at_work
     assert at_work <= waiting
 
@@ -151,11 +151,11 @@ def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(
     assert sorted(heard.started) == sorted(heard.finished) == sorted(result.trial_id for result in broken)
 
 
-def test_every_trial_is_heard_of_once_and_completed_ones_leave_whole_folders(cluster, arena, tmp_path):
+def test_every_trial_is_heard_of_once_and_completed_ones_leave_whole_folders(cluster, problem, tmp_path):
     heard = Heard()
     plan = make_plan(["lightgbm", "linear"], cluster, 0, 6, None, time.monotonic())
     run = Provenance("ours", "rows")
-    results = run_search(arena, plan, tmp_path, heard, run)
+    results = run_search(problem, plan, tmp_path, heard, run)
     ids = [result.trial_id for result in results]
     assert sorted(heard.started) == sorted(heard.finished) == sorted(ids)
     for result in results:
@@ -222,9 +222,9 @@ def test_populations_copy_their_best(cluster, few_rows, tmp_path):
     assert any(len(result.lineage) > 1 for result in results)
 
 
-def test_a_budget_too_small_for_anything_still_delivers_a_model(cluster, arena, tmp_path):
+def test_a_budget_too_small_for_anything_still_delivers_a_model(cluster, problem, tmp_path):
     plan = make_plan(["lightgbm", "linear"], cluster, 0, None, 0.5, time.monotonic())
-    assert any(result.status == COMPLETED for result in run_search(arena, plan, tmp_path))
+    assert any(result.status == COMPLETED for result in run_search(problem, plan, tmp_path))
 
 
 class Killer(Heard):
@@ -249,18 +249,18 @@ def test_trials_whose_processes_are_killed_run_again_with_the_same_results(clust
     assert sorted(killer.finished) == sorted(result.trial_id for result in results)
 
 
-def test_a_trial_whose_process_dies_too_often_fails_alone(cluster, arena, tmp_path):
+def test_a_trial_whose_process_dies_too_often_fails_alone(cluster, problem, tmp_path):
     plan = make_plan(["lightgbm", "linear"], cluster, 0, 8, None, time.monotonic(), max_failures=0)
-    results = run_search(arena, plan, tmp_path, Killer(1))
+    results = run_search(problem, plan, tmp_path, Killer(1))
     assert any(result.status == FAILED for result in results)
     assert any(result.status == COMPLETED for result in results)
 
 
-def test_a_search_that_is_given_up_ends_soon_and_before_ray(cluster, arena, tmp_path, monkeypatch):
+def test_a_search_that_is_given_up_ends_soon_and_before_ray(cluster, problem, tmp_path, monkeypatch):
     """As on Ctrl-C: Ray would end the process if it were shut down under a Tune that still runs."""
     monkeypatch.setattr(engine, "TUNE_ENDS_S", 300.0)
     plan = make_plan(["mlp", "random_forest"], cluster, 0, None, 600.0, time.monotonic())
-    search = Search(share(arena), plan, tmp_path, Heard())
+    search = Search(share(problem), plan, tmp_path, Heard())
     search.start()
     while not any(entry.is_running for entry in search.log.entries()):
         time.sleep(0.1)

@@ -192,7 +192,7 @@ def evidence(folder: Path, frame: pd.DataFrame, test: pd.DataFrame, **settings) 
     folder.mkdir()
     test.to_parquet(folder / "test.parquet")
     fitted = fit(frame, "y", folder, ("linear",), test_data=str(folder / "test.parquet"), **settings)
-    stored = json.loads(json.dumps(asdict(Evidence.of(fitted.dataset, fitted.arena.folds, fitted.board))))
+    stored = json.loads(json.dumps(asdict(Evidence.of(fitted.dataset, fitted.problem.folds, fitted.board))))
     assert evidence_from(stored) is not None
     return evidence_from(stored)
 

@@ -34,7 +34,7 @@ from stacktune.tracking.registry import LeaderRecord, publish_leader, register_l
 from stacktune.tracking.requirements import requirements_for
 from stacktune.tracking.store import store_for
 from stacktune.tracking.tracker import Tracker
-from stacktune.trials.climb import Arena, TrialResources, climb
+from stacktune.trials.climb import Problem, TrialResources, climb
 from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import TrialResult, load_oof
 from stacktune.trials.trial import Trial
@@ -116,11 +116,11 @@ class Finished:
 
 def _climb_both(dataset: Dataset, folder: Path) -> list[TrialResult]:
     metric = get_metric("log_loss", "binary")
-    arena = Arena(dataset.table, dataset.task, make_folds(dataset.table, dataset.task, 2, 0), metric, 0)
+    problem = Problem(dataset.table, dataset.task, make_folds(dataset.table, dataset.task, 2, 0), metric, 0)
     results = []
     for family, portfolio in (("lightgbm", lightgbm.PORTFOLIO), ("linear", linear.PORTFOLIO)):
         trial = Trial(f"{family}-0000", family, portfolio[0], must_complete=True)
-        climbing = climb(trial, arena, TrialResources(folder / trial.trial_id, folder / "states"))
+        climbing = climb(trial, problem, TrialResources(folder / trial.trial_id, folder / "states"))
         try:
             while True:
                 next(climbing)

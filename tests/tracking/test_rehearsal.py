@@ -113,11 +113,11 @@ def test_a_run_rehearses_beside_its_search_and_stops_for_what_is_refused(tracker
     dataset = odd_dataset(tmp_path)
     config = RunConfig(str(tmp_path / "table.parquet"), "label")
     write_config(tmp_path, config)
-    arena = SimpleNamespace(metric=get_metric(None, "binary"))
+    problem = SimpleNamespace(metric=get_metric(None, "binary"))
     journal = SimpleNamespace(n_models=1)
     pace = Pace()
     session = SimpleNamespace(
-        config=config, dataset=dataset, arena=arena, folder=tmp_path, tracker=tracker, journal=journal, pace=pace
+        config=config, dataset=dataset, problem=problem, folder=tmp_path, tracker=tracker, journal=journal, pace=pace
     )
     session.search_ends_at = lambda n_trials: math.inf
     with rehearsing(session) as rehearsal, pytest.raises(ConfigError, match="takes no files"):
@@ -128,7 +128,7 @@ def test_a_run_rehearses_beside_its_search_and_stops_for_what_is_refused(tracker
     assert not (tmp_path / REHEARSAL).exists()
     assert pace.waits_s is not None
     session.search_ends_at = lambda n_trials: time.monotonic()
-    session.arena = None  # nothing is tried any more that would delay the end
+    session.problem = None  # nothing is tried any more that would delay the end
     with rehearsing(session) as rehearsal:
         assert rehearsal.result() is None
     _raise_what_failed([Future(), rehearsal])

@@ -26,7 +26,7 @@ from stacktune.search.ray_patches.startup import in_waiting_processes
 from stacktune.search.replay import finished_since, make_ready
 from stacktune.storage.folders import remove
 from stacktune.trials.checkpoint import has_checkpoint
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
 
@@ -53,17 +53,17 @@ def prepare() -> None:
 
 
 @dataclass
-class SharedArena:
-    """An arena in Ray's memory, of which trials on a node see one copy. ref: None once it was let go of."""
+class ProblemRef:
+    """A problem in Ray's memory, of which trials on a node see one copy. ref: None once it was let go of."""
 
     ref: Any
 
 
-def share(arena: Arena) -> SharedArena:
-    """Hand the arena to Ray, which must be up; whoever has it may then forget the table's features."""
+def share(problem: Problem) -> ProblemRef:
+    """Hand the problem to Ray, which must be up; whoever has it may then forget the table's features."""
     import ray
 
-    return SharedArena(ray.put(arena))
+    return ProblemRef(ray.put(problem))
 
 
 class Search:
@@ -75,7 +75,7 @@ class Search:
 
     def __init__(
         self,
-        arena: SharedArena,
+        problem: ProblemRef,
         plan: SearchPlan,
         folder: Path,
         listener: SearchListener,
@@ -87,7 +87,7 @@ class Search:
         self.log = SearchLog(listener, journal, self._made_by)
         self.log.restore(earlier)
         self.log.deadline = plan.deadline
-        self._arena = arena
+        self._problem = problem
         self._plan = plan
         self._folder = folder
         self._executor = ThreadPoolExecutor(1, "search")
@@ -150,7 +150,7 @@ class Search:
             self._kill_late()
             wait([self._tune], 0.5)
         self.log.forget_actors()
-        self._arena.ref = None
+        self._problem.ref = None
         n_nodes = self._store.clear() if self._store is not None else 0
         if n_nodes:
             self.log.scratch_left(n_nodes)
@@ -218,7 +218,7 @@ class Search:
         warnings.filterwarnings("ignore", module=r"ray\..*")
         has_many_nodes = not self._plan.is_local
         self._store = store = open_trial_store(self._folder.absolute(), has_many_nodes, self._made_by)
-        context = WorkerContext(self._arena.ref, store, self._plan.n_threads, self._plan.longest_trial_s)
+        context = WorkerContext(self._problem.ref, store, self._plan.n_threads, self._plan.longest_trial_s)
         trainable = tune.with_parameters(TrialTrainable, context=context)
         return tune.Tuner(
             tune.with_resources(trainable, partial(_resources, self._plan)),

@@ -24,7 +24,7 @@ from stacktune.search.tune.searcher import DEADLINE, TRIAL
 from stacktune.storage.folders import is_folder, make_anew, remove
 from stacktune.trials.attempt import Attempt
 from stacktune.trials.checkpoint import is_made_by
-from stacktune.trials.climb import Arena, TrialResources, climb
+from stacktune.trials.climb import Problem, TrialResources, climb
 from stacktune.trials.provenance import is_state
 from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Progress, Trial, trial_from
@@ -36,9 +36,9 @@ LARGE_TABLE_BYTES, LARGE_TABLE_ENTRIES = 64 * 2**20, 2
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """Where and with what the trials of a run work. arena: Ray's reference."""
+    """Where and with what the trials of a run work. problem: Ray's reference."""
 
-    arena: Any
+    problem: Any
     store: TrialStore
     n_threads: int
     longest_trial_s: float
@@ -50,9 +50,9 @@ class TrialTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any], context: WorkerContext) -> None:
         """Begin the first trial of this process."""
         use_cores(context.n_threads)
-        self._arena: Arena = ray.get(context.arena)
+        self._problem: Problem = ray.get(context.problem)
         self._context = context
-        self._cache = Cache(LARGE_TABLE_ENTRIES) if self._arena.table.features.nbytes > LARGE_TABLE_BYTES else Cache()
+        self._cache = Cache(LARGE_TABLE_ENTRIES) if self._problem.table.features.nbytes > LARGE_TABLE_BYTES else Cache()
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -69,7 +69,7 @@ class TrialTrainable(tune.Trainable):
         self._folder = self._scratch / f".{trial.trial_id}-{os.getpid()}"
         if not self._take_over(trial):
             make_anew(self._folder)
-        self._attempt = Attempt(trial, lambda: climb(self._provided(trial), self._arena, self._resources(trial)))
+        self._attempt = Attempt(trial, lambda: climb(self._provided(trial), self._problem, self._resources(trial)))
 
     def _take_over(self, trial: Trial) -> bool:
         """Go on in the folder of a process that died on this trial, if it had finished a fold; return whether."""

@@ -11,7 +11,7 @@ from field_cases import Case
 from stacktune.data.folds import make_folds
 from stacktune.data.table import Table, Task
 from stacktune.metrics import get_metric
-from stacktune.trials.climb import Arena
+from stacktune.trials.climb import Problem
 
 N_SEEDS, N_ROWS = 6, 400
 
@@ -22,8 +22,8 @@ def noise_score(family: str, seed: int, folder: Path) -> float:
     features = rng.normal(size=(N_ROWS, 5)).astype(np.float32)
     table = Table(features, tuple("abcde"), target=rng.permutation(N_ROWS).astype(np.int32) % 2).sealed()
     task = Task("binary", ("0", "1"))
-    arena = Arena(table, task, make_folds(table, task, 4, seed), get_metric("roc_auc", "binary"), seed)
-    return completed_trial(family, arena, folder / f"{family}-{seed}").score
+    problem = Problem(table, task, make_folds(table, task, 4, seed), get_metric("roc_auc", "binary"), seed)
+    return completed_trial(family, problem, folder / f"{family}-{seed}").score
 
 
 def pure_noise(folder: Path) -> tuple[str, bool]:
