@@ -265,8 +265,8 @@ def _search(
         limits,
         limits.extent,
     )
-    if plan.room and plan.room.shortage:
-        session.screen.say(plan.room.shortage)
+    if plan.memory and plan.memory.shortage:
+        session.screen.say(plan.memory.shortage)
     search = Search(problem, plan, RunFolder(session.folder).trials, listener, session.journal, earlier, made_by)
     if first:
         first.tell(search.log)

@@ -29,7 +29,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Room:
+class MemoryRequest:
     """What every trial of a run asks for: the same amount, or Ray would begin a process for each.
 
     extent: of one fold's fit on all of its rows. keeps_rows: whether trials learn from all rows whatever they take.
@@ -64,7 +64,7 @@ class Room:
         n_rows = max(1, round(share * self.extent.n_rows))
         return needed_bytes(family, config, replace(self.extent, n_rows=n_rows))
 
-    def n_held(self, nodes: Sequence[Node], n_threads: int) -> int:
+    def max_concurrent(self, nodes: Sequence[Node], n_threads: int) -> int:
         """Return how many trials of so many threads the nodes hold at once, but at least one."""
         return max(1, sum(min(node.n_cpus // n_threads, node.n_bytes // self.n_bytes) for node in nodes))
 
@@ -74,14 +74,14 @@ def needed_bytes(family: str, config: Config, extent: Extent) -> float:
     return PROCESS_BYTES + get_family(family).n_bytes(config, extent)
 
 
-def make_room(
+def plan_memory(
     families: Sequence[str],
     extent: Extent,
     is_large: bool,
     nodes: Sequence[Node],
     n_threads: int,
     keeps_rows: bool = False,
-) -> Room | None:
+) -> MemoryRequest | None:
     """Return what a trial is to ask for: its share of the smallest node, and enough for each portfolio's entries.
 
     No trial asks for more than the largest node has. None where Ray counts no memory.
@@ -98,7 +98,7 @@ def make_room(
         for config in _configs(load_space(family, is_large), n_drawn)
     )
     n_bytes = int(min(max(ASKED_SHARE * share, wanted), max(node.n_bytes for node in nodes)))
-    return Room(n_bytes, extent, keeps_rows, int(wanted), hungriest)
+    return MemoryRequest(n_bytes, extent, keeps_rows, int(wanted), hungriest)
 
 
 def _configs(space: SearchSpace, n_drawn: int) -> Iterator[Config]:

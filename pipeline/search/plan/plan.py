@@ -12,7 +12,7 @@ from stacktune.data.folds import FEW_OF_A_CLASS, rarer_class, share_to_hold_out
 from stacktune.data.table import Table, Task
 from stacktune.families.base import Extent
 from stacktune.families.registry import get_family
-from stacktune.search.plan.memory import Node, Room, make_room
+from stacktune.search.plan.memory import MemoryRequest, Node, plan_memory
 
 # Cheap and strong first, so that a short run has seen every kind of model; unknown families follow by name.
 OPENING = ("lightgbm", "linear", "catboost", "xgboost", "extra_trees", "mlp", "random_forest", "nas")
@@ -115,7 +115,7 @@ class SearchPlan:
     is_large: see SizePlan.
     max_failures: how often a trial's process may die, other than with its node, before the trial has failed.
     servers, limits: of an architecture search.
-    room: what memory a trial asks for; None where none is counted.
+    memory: that a trial asks for; None where none is counted.
     """
 
     families: tuple[str, ...]
@@ -132,7 +132,7 @@ class SearchPlan:
     max_failures: int = MAX_FAILURES
     servers: Servers = field(default_factory=Servers)
     limits: ChildLimits | None = None
-    room: Room | None = None
+    memory: MemoryRequest | None = None
 
     def uses_pbt(self, family: str) -> bool:
         """PBT needs trials side by side, so a reproducible run, whose decisions wait for nobody, halves instead."""
@@ -241,9 +241,9 @@ def make_plan(
     reproducible = search_s is None
     n_threads = 1 if reproducible else _threads_per_trial(cluster.n_cpus)
     n_slots = max(1, cluster.n_cpus // n_threads)
-    room = make_room(families, extent, size.is_large, cluster.nodes, n_threads, reproducible) if extent else None
-    if room and room.n_held(cluster.nodes, n_threads) < n_slots:
-        n_slots = room.n_held(cluster.nodes, n_threads)
+    memory = plan_memory(families, extent, size.is_large, cluster.nodes, n_threads, reproducible) if extent else None
+    if memory and memory.max_concurrent(cluster.nodes, n_threads) < n_slots:
+        n_slots = memory.max_concurrent(cluster.nodes, n_threads)
         n_threads = n_threads if reproducible else _threads_of_few(n_slots, cluster)
     return SearchPlan(
         families=_in_order(families, size.opening),
@@ -260,7 +260,7 @@ def make_plan(
         max_failures=max_failures,
         servers=servers or _servers(n_slots, reproducible),
         limits=limits,
-        room=room,
+        memory=memory,
     )
 
 

@@ -251,8 +251,8 @@ def _resources(plan: SearchPlan, config: dict[str, Any]) -> Any:
     from ray.tune import PlacementGroupFactory
 
     bundle = {"CPU": float(plan.n_threads)}
-    if plan.room:
-        bundle["memory"] = plan.room.n_bytes
+    if plan.memory:
+        bundle["memory"] = plan.memory.n_bytes
     gpu_share = plan.gpu_share(config["trial"]["family"])
     if gpu_share:
         bundle["GPU"] = gpu_share

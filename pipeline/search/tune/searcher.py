@@ -137,7 +137,7 @@ class FamilySearcher(Searcher):
         return trial
 
     def _rows_share(self, family: str, config: dict[str, Any]) -> float:
-        return self._plan.room.rows_share(family, config) if self._plan.room else 1.0
+        return self._plan.memory.rows_share(family, config) if self._plan.memory else 1.0
 
     def _again(self) -> Trial | None:
         """Return a trial that was cut off; where there is no time for it, all such are over."""
