@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stacktune.families.base import Config, Extent
+from stacktune.families.base import Config, FitSize
 
 # Shrinkage and the number of trees trade off as lr x trees = const (Friedman 2001, section 5). The tuned defaults of
 # pytabkit (Apache-2.0) grow 1000 trees at 0.04 to 0.08 and stop early; 75 leaves slow starters half as much again.
@@ -18,14 +18,14 @@ def max_trees(config: Config) -> int:
     return int(min(max(rounds, FEWEST_TREES), MOST_TREES))
 
 
-def usual_trees(n_rounds: int, extent: Extent) -> float:
+def usual_trees(n_rounds: int, fit_size: FitSize) -> float:
     """Return about how many trees so many rounds at most leave: the more classes, the sooner they stop by themselves.
 
     The root is by measurement: of 1500 rounds, 160 were grown for 100 classes and 80 for 1000.
     """
-    return n_rounds * extent.n_models**0.5
+    return n_rounds * fit_size.n_models**0.5
 
 
-def histogram_bytes(n_nodes: float, extent: Extent, n_bins: int = 256) -> float:
+def histogram_bytes(n_nodes: float, fit_size: FitSize, n_bins: int = 256) -> float:
     """Return what the histograms of a tree take: two doubles a bin, in each node and column."""
-    return 16.0 * min(n_nodes, extent.n_rows) * min(n_bins, extent.n_rows) * extent.n_columns
+    return 16.0 * min(n_nodes, fit_size.n_rows) * min(n_bins, fit_size.n_rows) * fit_size.n_columns

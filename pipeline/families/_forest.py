@@ -16,7 +16,7 @@ from stacktune.families._checks import first_of, is_real, is_whole, is_within
 from stacktune.families._cross import CrossedMeans, Tables, load_crossed, tables_of
 from stacktune.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
 from stacktune.families._output import Output, output_of, weight_of
-from stacktune.families.base import Config, Extent, Job
+from stacktune.families.base import Config, FitSize, Job
 from stacktune.host import n_cores
 
 MAX_TREES = 100
@@ -298,11 +298,11 @@ def leaf_bound(job: Job, config: Config) -> int | None:
     return MOST_LEAVES if len(job.rows) // config["min_samples_leaf"] > MOST_LEAVES else None
 
 
-def n_bytes(config: Config, extent: Extent) -> float:
+def n_bytes(config: Config, fit_size: FitSize) -> float:
     """Return the rows as columns, the sums of predictions, and scikit-learn's nodes with a copy of them."""
-    n_leaves = min(MOST_LEAVES, extent.n_rows / config["min_samples_leaf"])
-    nodes = MAX_TREES * 2 * n_leaves * (2 * NODE_BYTES + 22 * extent.n_outputs)
-    return 10 * extent.n_cells + 24 * extent.n_rows * extent.n_outputs + nodes
+    n_leaves = min(MOST_LEAVES, fit_size.n_rows / config["min_samples_leaf"])
+    nodes = MAX_TREES * 2 * n_leaves * (2 * NODE_BYTES + 22 * fit_size.n_outputs)
+    return 10 * fit_size.n_cells + 24 * fit_size.n_rows * fit_size.n_outputs + nodes
 
 
 def load(folder: Path) -> ForestPredictor:

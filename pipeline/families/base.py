@@ -62,7 +62,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Extent:
+class FitSize:
     """How large one fit is.
 
     n_rows: that it learns from or watches. n_columns, cardinalities: as in the table. n_outputs: see Task.
@@ -74,7 +74,7 @@ class Extent:
     cardinalities: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, table: Table, task: Task) -> Extent:
+    def of(cls, table: Table, task: Task) -> FitSize:
         """Return that of a fit on all rows of the table."""
         return cls(table.n_rows, table.n_features, task.n_outputs, table.cardinalities)
 
@@ -88,9 +88,9 @@ class Extent:
         return self.n_outputs if self.n_outputs > 2 else 1
 
 
-def usual_bytes(config: Config, extent: Extent) -> float:
+def usual_bytes(config: Config, fit_size: FitSize) -> float:
     """Return what a family takes of which nothing is known: two copies of its rows, and four of its predictions."""
-    return 8 * extent.n_cells + 32 * extent.n_rows * extent.n_outputs
+    return 8 * fit_size.n_cells + 32 * fit_size.n_rows * fit_size.n_outputs
 
 
 class Predictor(Protocol):
@@ -182,8 +182,8 @@ class Family:
     losses: frozenset[str] = USUAL_LOSSES
     scheduler: str = "asha"
     searcher: str = "bayesian"
-    n_multiplications: Callable[[Config, Extent], int] | None = None
+    n_multiplications: Callable[[Config, FitSize], int] | None = None
     knows_unseen_beyond: Callable[[Config], float] = lambda config: math.inf
-    n_bytes: Callable[[Config, Extent], float] = usual_bytes
+    n_bytes: Callable[[Config, FitSize], float] = usual_bytes
     uses_gpu: bool = False
     requires: str | None = None

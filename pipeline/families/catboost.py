@@ -13,7 +13,7 @@ from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, 
 from stacktune.families._encode import LEVELS_ENOUGH
 from stacktune.families._output import Output, objective_of, output_of, weight_of
 from stacktune.families._stepped import SteppedFit
-from stacktune.families.base import Config, Extent, Family, Job
+from stacktune.families.base import Config, Family, FitSize, Job
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.host import n_cores
 from stacktune.seeds import derive_seed
@@ -220,13 +220,13 @@ def max_trees(config: Config) -> int:
     return round(LEARNING_RATE_TIMES_TREES / config["learning_rate"])
 
 
-def _n_bytes(config: Config, extent: Extent) -> float:
+def _n_bytes(config: Config, fit_size: FitSize) -> float:
     """Return pools, histograms, approximations with their derivatives, and trees."""
     n_leaves = 2 ** config["depth"]
-    trees = 20 * usual_trees(max_trees(config), extent) * n_leaves
-    approximations = 60 * extent.n_rows * extent.n_outputs
-    histograms = histogram_bytes(n_leaves, extent, config["border_count"]) * extent.n_outputs / 2
-    return 24 * extent.n_cells + histograms + approximations + trees
+    trees = 20 * usual_trees(max_trees(config), fit_size) * n_leaves
+    approximations = 60 * fit_size.n_rows * fit_size.n_outputs
+    histograms = histogram_bytes(n_leaves, fit_size, config["border_count"]) * fit_size.n_outputs / 2
+    return 24 * fit_size.n_cells + histograms + approximations + trees
 
 
 def load(folder: Path) -> CatBoostPredictor:

@@ -13,7 +13,7 @@ from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, 
 from stacktune.families._cross import CrossedMeans, Tables, knows_unseen_beyond, load_crossed, tables_of
 from stacktune.families._output import Output, objective_of, output_of, weight_of
 from stacktune.families._threads import limited
-from stacktune.families.base import Compute, Config, Extent, Family, Job
+from stacktune.families.base import Compute, Config, Family, FitSize, Job
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.seeds import derive_seed
 
@@ -177,11 +177,11 @@ def _said(margins: np.ndarray, kind: str) -> np.ndarray:
     return odds / odds.sum(axis=1, keepdims=True)
 
 
-def _n_bytes(config: Config, extent: Extent) -> float:
+def _n_bytes(config: Config, fit_size: FitSize) -> float:
     """Return rows before and after they are binned, histograms, scores with their derivatives, and trees."""
-    trees = 100 * usual_trees(max_trees(config), extent) * min(config["num_leaves"], extent.n_rows)
-    scores = 40 * extent.n_rows * extent.n_models
-    return 10 * extent.n_cells + histogram_bytes(config["num_leaves"], extent) + scores + trees
+    trees = 100 * usual_trees(max_trees(config), fit_size) * min(config["num_leaves"], fit_size.n_rows)
+    scores = 40 * fit_size.n_rows * fit_size.n_models
+    return 10 * fit_size.n_cells + histogram_bytes(config["num_leaves"], fit_size) + scores + trees
 
 
 def load(folder: Path) -> LightGBMPredictor:

@@ -24,7 +24,7 @@ from stacktune.families._encode import (
 from stacktune.families._output import Output, output_of, weight_of
 from stacktune.families._scale import MOST_PIECES, N_KNOTS, Scaling
 from stacktune.families._threads import limited
-from stacktune.families.base import Config, Extent, Family, Job
+from stacktune.families.base import Config, Family, FitSize, Job
 from stacktune.families.losses import ALL_LOSSES, inverse_size
 from stacktune.seeds import derive_seed
 
@@ -240,13 +240,13 @@ def _solve_logistic(
     return Weights(coefficients, np.concatenate([[0.0], model.intercept_]), seen)
 
 
-def _n_bytes(config: Config, extent: Extent) -> float:
+def _n_bytes(config: Config, fit_size: FitSize) -> float:
     """Return the columns solved for, in single and double precision, and margins with their derivatives."""
-    n_columns = extent.n_columns
+    n_columns = fit_size.n_columns
     if config["scaling"] == "piecewise":
         n_columns = max(n_columns, min(MOST_PIECES, (N_KNOTS - 1) * n_columns))
-    n_cells = min(MOST_CELLS, extent.n_rows * n_columns)
-    return 20 * extent.n_cells + 20 * n_cells + 40 * extent.n_rows * extent.n_outputs
+    n_cells = min(MOST_CELLS, fit_size.n_rows * n_columns)
+    return 20 * fit_size.n_cells + 20 * n_cells + 40 * fit_size.n_rows * fit_size.n_outputs
 
 
 def load(folder: Path) -> LinearPredictor:

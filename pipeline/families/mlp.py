@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stacktune.families.base import AdjustableLearner, Config, Extent, Family, Job
+from stacktune.families.base import AdjustableLearner, Config, Family, FitSize, Job
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.nets.architecture import Layer
 from stacktune.families.nets.learner import NetLearner, net_bytes
@@ -21,8 +21,8 @@ def _layers(config: Config) -> tuple[Layer, ...]:
     )
 
 
-def _n_bytes(config: Config, extent: Extent) -> float:
-    return net_bytes(config, _layers(config), extent)
+def _n_bytes(config: Config, fit_size: FitSize) -> float:
+    return net_bytes(config, _layers(config), fit_size)
 
 
 def _n_epochs(config: Config) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stacktune.families.base import Config, Extent, Family, HeirLearner, Job
+from stacktune.families.base import Config, Family, FitSize, HeirLearner, Job
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.nets.architecture import Layer, from_line
 from stacktune.families.nets.inputs import MOST_ONE_HOT
@@ -25,16 +25,16 @@ def _layers(config: Config) -> tuple[Layer, ...]:
     return from_line(config["architecture"])
 
 
-def _n_multiplications(config: Config, extent: Extent) -> int:
+def _n_multiplications(config: Config, fit_size: FitSize) -> int:
     """Return about how many multiplications all members of a child take for a row, as if all numbers were curved."""
-    few = [cardinality for cardinality in extent.cardinalities if cardinality <= MOST_ONE_HOT]
-    n_numeric = extent.n_columns - len(extent.cardinalities)
-    columns = n_inputs(sum(few), n_numeric, len(extent.cardinalities) - len(few))
+    few = [cardinality for cardinality in fit_size.cardinalities if cardinality <= MOST_ONE_HOT]
+    n_numeric = fit_size.n_columns - len(fit_size.cardinalities)
+    columns = n_inputs(sum(few), n_numeric, len(fit_size.cardinalities) - len(few))
     return config["k"] * n_multiplications(_layers(config), columns)
 
 
-def _n_bytes(config: Config, extent: Extent) -> float:
-    return net_bytes({**TRAINING, **config}, _layers(config), extent)
+def _n_bytes(config: Config, fit_size: FitSize) -> float:
+    return net_bytes({**TRAINING, **config}, _layers(config), fit_size)
 
 
 FAMILY = Family(

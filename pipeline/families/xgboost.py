@@ -11,7 +11,7 @@ from stacktune.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
 from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
 from stacktune.families._cross import CrossedMeans, knows_unseen_beyond, load_crossed, tables_of
 from stacktune.families._output import Output, objective_of, output_of, weight_of
-from stacktune.families.base import Config, Extent, Family, Job
+from stacktune.families.base import Config, Family, FitSize, Job
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.seeds import derive_seed
 
@@ -129,12 +129,12 @@ def _unbinned(job: Job, rows: Table) -> Any:
     )
 
 
-def _n_bytes(config: Config, extent: Extent) -> float:
+def _n_bytes(config: Config, fit_size: FitSize) -> float:
     """Return rows before and after they are binned, histograms, margins with their derivatives, and trees."""
-    n_leaves = min(_most_leaves(config), extent.n_rows / ROWS_A_LEAF)
-    trees = 150 * usual_trees(max_trees(config), extent) * n_leaves
-    margins = 40 * extent.n_rows * extent.n_models
-    return 12 * extent.n_cells + histogram_bytes(2 * n_leaves, extent) + margins + trees
+    n_leaves = min(_most_leaves(config), fit_size.n_rows / ROWS_A_LEAF)
+    trees = 150 * usual_trees(max_trees(config), fit_size) * n_leaves
+    margins = 40 * fit_size.n_rows * fit_size.n_models
+    return 12 * fit_size.n_cells + histogram_bytes(2 * n_leaves, fit_size) + margins + trees
 
 
 def _most_leaves(config: Config) -> int:

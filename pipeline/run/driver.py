@@ -12,7 +12,7 @@ from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.data.folds import fold_notes, make_folds
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError, SearchError
-from stacktune.families.base import Extent
+from stacktune.families.base import FitSize
 from stacktune.families.registry import all_families, get_family, loss_notes
 from stacktune.metrics import check_domain, get_metric
 from stacktune.report.outputs import RunSummary, make_folder, output_folder
@@ -98,8 +98,8 @@ def run(config: RunConfig, started_at: float, screen: Screen, past: Past | None 
             for note in (*notes, _compute_note(cluster, families), cluster and cluster.store_note):
                 if note:
                     screen.say(note)
-            extent = Extent.of(dataset.table, dataset.task)
-            limits = child_limits(extent, problem.folds.n_folds, config.predict_budget_us)
+            fit_size = FitSize.of(dataset.table, dataset.task)
+            limits = child_limits(fit_size, problem.folds.n_folds, config.predict_budget_us)
             shared = share(problem) if cluster else None
             dataset = dataset.without_features()
             problem = replace(problem, table=dataset.table)
@@ -263,7 +263,7 @@ def _search(
         config.max_failures,
         Servers(*config.controller) if config.controller else None,
         limits,
-        limits.extent,
+        limits.fit_size,
     )
     if plan.memory and plan.memory.shortage:
         session.screen.say(plan.memory.shortage)

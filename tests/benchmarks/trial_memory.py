@@ -22,7 +22,7 @@ import pandas as pd
 import psutil
 
 from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
-from stacktune.families.base import Cache, Config, Extent, Job
+from stacktune.families.base import Cache, Config, FitSize, Job
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import get_metric
 from stacktune.search.space import load_space
@@ -64,10 +64,10 @@ def took(family: str, config: Config, size: tuple[int, int, int], seconds: float
     return (peak - before) / 1e9, time.monotonic() - started, n_units
 
 
-def chosen(family: str, extent: Extent) -> list[Config]:
+def chosen(family: str, fit_size: FitSize) -> list[Config]:
     """Return the first and the most demanding entry of a portfolio."""
     portfolio, n_bytes = load_space(family).portfolio, get_family(family).n_bytes
-    most = max(portfolio, key=lambda config: n_bytes(config, extent))
+    most = max(portfolio, key=lambda config: n_bytes(config, fit_size))
     return [portfolio[0]] if most == portfolio[0] else [portfolio[0], most]
 
 
@@ -80,10 +80,10 @@ def main() -> None:
     args = parser.parse_args()
     for text in args.sizes.split(","):
         size = tuple(map(int, text.split("x")))
-        extent = Extent(size[0], size[1], size[2])
+        fit_size = FitSize(size[0], size[1], size[2])
         for family in args.families.split(","):
-            for config in chosen(family, extent):
-                said = get_family(family).n_bytes(config, extent) / 1e9
+            for config in chosen(family, fit_size):
+                said = get_family(family).n_bytes(config, fit_size) / 1e9
                 with ProcessPoolExecutor(1, get_context("spawn")) as alone:
                     gigabytes, fit_s, n_units = alone.submit(took, family, config, size, args.seconds).result()
                 print(

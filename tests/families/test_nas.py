@@ -11,7 +11,7 @@ import pytest
 from family_cases import CLOSE, N_ROWS, assert_is_prediction, default_of, grown, make_job, make_table
 from safetensors.numpy import load_file
 
-from stacktune.families.base import Extent
+from stacktune.families.base import FitSize
 from stacktune.families.nas import FAMILY
 from stacktune.search_spaces.nas import ARCHITECTURE
 
@@ -105,4 +105,4 @@ def test_multiplications_are_those_of_the_matrices_that_a_row_goes_through(tmp_p
     grown("nas", make_job("binary", full), config, units=1).save(tmp_path)
     layers = [weight for name, weight in weights_of(tmp_path).items() if name.startswith("layer")]
     matrices = sum(weight.size for weight in layers if weight.ndim == 2)
-    assert FAMILY.n_multiplications(config, Extent.of(table, make_job("binary").task)) == k * matrices
+    assert FAMILY.n_multiplications(config, FitSize.of(table, make_job("binary").task)) == k * matrices

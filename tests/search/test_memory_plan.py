@@ -4,20 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from stacktune.families.base import Extent
+from stacktune.families.base import FitSize
 from stacktune.families.registry import all_families
 from stacktune.search.plan.memory import ROWS_SHARES, MemoryRequest, Node, needed_bytes, plan_memory
 from stacktune.search.plan.plan import ClusterSize, make_plan
 from stacktune.search.space import load_space
 
 FAMILIES = tuple(all_families())
-SMALL = Extent(10_000, 20, 2)
-LARGE = Extent(2_000_000, 100, 2)
+SMALL = FitSize(10_000, 20, 2)
+LARGE = FitSize(2_000_000, 100, 2)
 GB = 10**9
 
 
-def planned(cluster: ClusterSize, extent: Extent | None = SMALL, search_s: float | None = 60.0, families=FAMILIES):
-    return make_plan(families, cluster, 0, 5, search_s, 0.0, extent=extent)
+def planned(cluster: ClusterSize, fit_size: FitSize | None = SMALL, search_s: float | None = 60.0, families=FAMILIES):
+    return make_plan(families, cluster, 0, 5, search_s, 0.0, fit_size=fit_size)
 
 
 def cluster_of(*nodes: Node) -> ClusterSize:

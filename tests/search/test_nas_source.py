@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from played_search import completed, height, plan_of
 
-from stacktune.families.base import Extent
+from stacktune.families.base import FitSize
 from stacktune.families.nets.architecture import from_line
 from stacktune.families.registry import get_family
 from stacktune.search.nas.source import N_DONORS, RANDOM_EVERY, ControllerSource, ControllerUpdate, Reward, keeps_limits
@@ -139,7 +139,7 @@ def few_redraws(monkeypatch) -> None:
 @pytest.mark.parametrize(("most", "n_known"), [(200_000, 1), (30_000, 0), (15_000, 0)])
 def test_no_child_costs_more_than_it_may(most, n_known, few_redraws):
     """Children beyond the limits were trained after twenty redraws, and those of the portfolio always."""
-    limits = ChildLimits(Extent(1000, 10, 2), most)
+    limits = ChildLimits(FitSize(1000, 10, 2), most)
     source = source_of(limits=limits)
     asked = play(source, 20)
     assert all(map(kept_by(limits), asked))
@@ -148,7 +148,7 @@ def test_no_child_costs_more_than_it_may(most, n_known, few_redraws):
     assert not all(map(kept_by(limits), play(source_of(), 20)))
 
 
-TIGHT = ChildLimits(Extent(1000, 10, 2), 10_000)
+TIGHT = ChildLimits(FitSize(1000, 10, 2), 10_000)
 
 
 @pytest.mark.parametrize("cut", [3, 11])
@@ -181,14 +181,14 @@ def test_spares_are_not_learnt_from(monkeypatch):
 
 
 def test_where_no_child_keeps_the_limits_the_source_is_spent_at_once():
-    assert source_of(limits=ChildLimits(Extent(1000, 10, 2), 1)).is_spent
+    assert source_of(limits=ChildLimits(FitSize(1000, 10, 2), 1)).is_spent
     assert not source_of().is_spent
 
 
 def test_a_budget_for_predictions_limits_children():
-    extent = Extent(5, 2, 2)
-    assert child_limits(extent, 5, 10.0).most_multiplications == 10 * 50_000 / 5
-    assert child_limits(extent, 5, None).most_multiplications > 1e6
+    fit_size = FitSize(5, 2, 2)
+    assert child_limits(fit_size, 5, 10.0).most_multiplications == 10 * 50_000 / 5
+    assert child_limits(fit_size, 5, None).most_multiplications > 1e6
 
 
 def test_a_reproducible_search_has_one_replica_and_a_cluster_more():

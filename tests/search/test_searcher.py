@@ -11,7 +11,7 @@ import pytest
 from played_search import Nobody, completed, height, plan_of
 from ray.tune.search import Searcher
 
-from stacktune.families.base import Extent
+from stacktune.families.base import FitSize
 from stacktune.search.log import SearchLog
 from stacktune.search.plan.plan import LAG, ChildLimits, SearchPlan
 from stacktune.search.sources import BayesianSource
@@ -145,7 +145,7 @@ def test_a_family_that_always_fails_is_set_aside():
 
 
 def test_a_family_that_is_spent_is_set_aside_once_and_the_others_go_on():
-    limits = ChildLimits(Extent(1000, 10, 2), 1)
+    limits = ChildLimits(FitSize(1000, 10, 2), 1)
     desk = Desk(replace(plan_of(["nas", "linear"], max_trials=6), limits=limits))
     heard = []
     desk.log._listener.family_set_aside = lambda *said: heard.append(said)
@@ -158,7 +158,7 @@ def test_a_family_that_is_spent_is_set_aside_once_and_the_others_go_on():
 
 
 def test_where_every_family_is_spent_the_search_ends():
-    limits = ChildLimits(Extent(1000, 10, 2), 1)
+    limits = ChildLimits(FitSize(1000, 10, 2), 1)
     assert Desk(replace(plan_of(["nas"], max_trials=6), limits=limits)).ask() == Searcher.FINISHED
 
 

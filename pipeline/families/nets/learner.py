@@ -14,7 +14,7 @@ import numpy as np
 
 from stacktune.data.table import ABSOLUTE, PERCENTAGE, Table, Task
 from stacktune.families._output import given_weight_of, output_of
-from stacktune.families.base import Config, Extent, Job
+from stacktune.families.base import Config, FitSize, Job
 from stacktune.families.losses import scaled
 from stacktune.families.nets.architecture import Layer
 from stacktune.families.nets.inputs import Encoder, Inputs, fit_encoder
@@ -314,16 +314,16 @@ def _shape_of(part: Part, task: Task, config: Config, layers: tuple[Layer, ...])
     )
 
 
-def net_bytes(config: Config, layers: Sequence[Layer], extent: Extent) -> float:
+def net_bytes(config: Config, layers: Sequence[Layer], fit_size: FitSize) -> float:
     """Return about what a net takes: the rows encoded, one batch's activations, and six copies of its weights.
 
     Those are its weights, their average, the best of these, their gradients and Adam's two moments.
     """
-    n_bins, n_columns = bins(config["n_bins"], extent.n_rows), n_inputs(0, extent.n_columns, 0)
-    of_embeddings = extent.n_columns * (2 * N_FREQUENCIES + 2 * n_bins)
-    of_layers = config["k"] * (n_columns + sum(layer.width for layer in layers) + extent.n_outputs)
-    n_rows = min(max(ROWS_AT_ONCE, 3 * batch_rows(config["batch_size"], extent.n_rows)), extent.n_rows)
+    n_bins, n_columns = bins(config["n_bins"], fit_size.n_rows), n_inputs(0, fit_size.n_columns, 0)
+    of_embeddings = fit_size.n_columns * (2 * N_FREQUENCIES + 2 * n_bins)
+    of_layers = config["k"] * (n_columns + sum(layer.width for layer in layers) + fit_size.n_outputs)
+    n_rows = min(max(ROWS_AT_ONCE, 3 * batch_rows(config["batch_size"], fit_size.n_rows)), fit_size.n_rows)
     activations = n_rows * (of_embeddings + of_layers)
-    n_weights = n_multiplications(layers, n_columns) + config["k"] * extent.n_outputs * n_joined(layers)
-    n_weights += extent.n_columns * N_PIECES * n_bins
-    return 12 * extent.n_cells + 16 * extent.n_rows * extent.n_outputs + 5 * activations + 24 * n_weights
+    n_weights = n_multiplications(layers, n_columns) + config["k"] * fit_size.n_outputs * n_joined(layers)
+    n_weights += fit_size.n_columns * N_PIECES * n_bins
+    return 12 * fit_size.n_cells + 16 * fit_size.n_rows * fit_size.n_outputs + 5 * activations + 24 * n_weights

@@ -253,7 +253,7 @@ def _key(config: Mapping[str, Any]) -> str:
 
 def keeps_limits(n_multiplications: Callable[..., int], limits: ChildLimits, config: Config) -> bool:
     """Return whether a child costs no more than it may."""
-    return n_multiplications(config, limits.extent) <= limits.most_multiplications
+    return n_multiplications(config, limits.fit_size) <= limits.most_multiplications
 
 
 def _beats(curve: Sequence[float], other: Sequence[float]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stacktune.families.base import Config, Extent
+from stacktune.families.base import Config, FitSize
 from stacktune.families.registry import get_family
 from stacktune.search.space import SearchSpace, load_space
 
@@ -32,12 +32,12 @@ class Node:
 class MemoryRequest:
     """What every trial of a run asks for: the same amount, or Ray would begin a process for each.
 
-    extent: of one fold's fit on all of its rows. keeps_rows: whether trials learn from all rows whatever they take.
+    fit_size: of one fold's fit on all of its rows. keeps_rows: whether trials learn from all rows whatever they take.
     most_wanted, hungriest: the bytes that one would take, and its family, as far as is known.
     """
 
     n_bytes: int
-    extent: Extent
+    fit_size: FitSize
     keeps_rows: bool = False
     most_wanted: int = 0
     hungriest: str = ""
@@ -61,22 +61,22 @@ class MemoryRequest:
         return next(fitting, ROWS_SHARES[-1])
 
     def _needed(self, family: str, config: Config, share: float) -> float:
-        n_rows = max(1, round(share * self.extent.n_rows))
-        return needed_bytes(family, config, replace(self.extent, n_rows=n_rows))
+        n_rows = max(1, round(share * self.fit_size.n_rows))
+        return needed_bytes(family, config, replace(self.fit_size, n_rows=n_rows))
 
     def max_concurrent(self, nodes: Sequence[Node], n_threads: int) -> int:
         """Return how many trials of so many threads the nodes hold at once, but at least one."""
         return max(1, sum(min(node.n_cpus // n_threads, node.n_bytes // self.n_bytes) for node in nodes))
 
 
-def needed_bytes(family: str, config: Config, extent: Extent) -> float:
+def needed_bytes(family: str, config: Config, fit_size: FitSize) -> float:
     """Return about what the process of such a trial takes."""
-    return PROCESS_BYTES + get_family(family).n_bytes(config, extent)
+    return PROCESS_BYTES + get_family(family).n_bytes(config, fit_size)
 
 
 def plan_memory(
     families: Sequence[str],
-    extent: Extent,
+    fit_size: FitSize,
     is_large: bool,
     nodes: Sequence[Node],
     n_threads: int,
@@ -93,12 +93,12 @@ def plan_memory(
     share = min(node.n_bytes / max(1, node.n_cpus // n_threads) for node in nodes)
     n_drawn = N_DRAWN if keeps_rows else 0
     wanted, hungriest = max(
-        (needed_bytes(family, config, extent), family)
+        (needed_bytes(family, config, fit_size), family)
         for family in families
         for config in _configs(load_space(family, is_large), n_drawn)
     )
     n_bytes = int(min(max(ASKED_SHARE * share, wanted), max(node.n_bytes for node in nodes)))
-    return MemoryRequest(n_bytes, extent, keeps_rows, int(wanted), hungriest)
+    return MemoryRequest(n_bytes, fit_size, keeps_rows, int(wanted), hungriest)
 
 
 def _configs(space: SearchSpace, n_drawn: int) -> Iterator[Config]:

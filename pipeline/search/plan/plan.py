@@ -10,7 +10,7 @@ import numpy as np
 
 from stacktune.data.folds import FEW_OF_A_CLASS, rarer_class, share_to_hold_out
 from stacktune.data.table import Table, Task
-from stacktune.families.base import Extent
+from stacktune.families.base import FitSize
 from stacktune.families.registry import get_family
 from stacktune.search.plan.memory import MemoryRequest, Node, plan_memory
 
@@ -97,10 +97,10 @@ class Servers:
 class ChildLimits:
     """What a child of an architecture search may cost.
 
-    extent: the table's. most_multiplications: those that one fold's model takes for a row.
+    fit_size: the table's. most_multiplications: those that one fold's model takes for a row.
     """
 
-    extent: Extent
+    fit_size: FitSize
     most_multiplications: float
 
 
@@ -213,12 +213,12 @@ def _pays_to_search_architectures(table: Table, plan: SizePlan, cluster: Cluster
     )
 
 
-def child_limits(extent: Extent, n_folds: int, predict_budget_us: float | None) -> ChildLimits:
+def child_limits(fit_size: FitSize, n_folds: int, predict_budget_us: float | None) -> ChildLimits:
     """Return what a child may cost: what no budget for predictions can pay is not even trained."""
     most = float(MOST_MULTIPLICATIONS)
     if predict_budget_us is not None:
         most = min(most, predict_budget_us * MULTIPLICATIONS_A_US / n_folds)
-    return ChildLimits(extent, most)
+    return ChildLimits(fit_size, most)
 
 
 def make_plan(
@@ -232,16 +232,18 @@ def make_plan(
     max_failures: int = MAX_FAILURES,
     servers: Servers | None = None,
     limits: ChildLimits | None = None,
-    extent: Extent | None = None,
+    fit_size: FitSize | None = None,
 ) -> SearchPlan:
     """Plan a search of `search_s` seconds from `now` (`time.monotonic()`), or without a clock where it is None.
 
-    servers: None leaves them to the plan. extent: of one fold's fit; None asks for no memory.
+    servers: None leaves them to the plan. fit_size: of one fold's fit; None asks for no memory.
     """
     reproducible = search_s is None
     n_threads = 1 if reproducible else _threads_per_trial(cluster.n_cpus)
     n_slots = max(1, cluster.n_cpus // n_threads)
-    memory = plan_memory(families, extent, size.is_large, cluster.nodes, n_threads, reproducible) if extent else None
+    memory = (
+        plan_memory(families, fit_size, size.is_large, cluster.nodes, n_threads, reproducible) if fit_size else None
+    )
     if memory and memory.max_concurrent(cluster.nodes, n_threads) < n_slots:
         n_slots = memory.max_concurrent(cluster.nodes, n_threads)
         n_threads = n_threads if reproducible else _threads_of_few(n_slots, cluster)

@@ -12,7 +12,7 @@ from field_cases import Case
 from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
 from stacktune.errors import ConfigError
-from stacktune.families.base import Extent
+from stacktune.families.base import FitSize
 from stacktune.families.registry import all_families, get_family
 from stacktune.search.nas.source import ControllerSource, keeps_limits
 from stacktune.search.plan.memory import Node
@@ -85,11 +85,11 @@ def twice(folder: Path) -> tuple[str, bool]:
 
 
 def little_memory(folder: Path) -> tuple[str, bool]:
-    extent, families = Extent(5_000_000, 100, 2), tuple(all_families())
+    fit_size, families = FitSize(5_000_000, 100, 2), tuple(all_families())
     shares, slots = [], []
     for gigabytes in (8, 64):
         cluster = ClusterSize(8, 0, False, (Node(8, gigabytes * 10**9),))
-        plan = make_plan(families, cluster, 0, 5, None, 0.0, extent=extent)
+        plan = make_plan(families, cluster, 0, 5, None, 0.0, fit_size=fit_size)
         shares.append(min(plan.room.rows_share(name, load_space(name).portfolio[0]) for name in families))
         slots.append(plan.n_slots)
     gives = f"8 GB: {shares[0]:g} of the rows, {slots[0]} at once; 64 GB: {shares[1]:g}, {slots[1]} at once"
@@ -103,7 +103,7 @@ class Nobody:
 
 
 def dear_children(folder: Path) -> tuple[str, bool]:
-    family, limits = get_family("nas"), ChildLimits(Extent(1_000, 10, 2), 12_000)
+    family, limits = get_family("nas"), ChildLimits(FitSize(1_000, 10, 2), 12_000)
     source = ControllerSource(family, load_space("nas"), 0, Servers(), limits, Nobody())
     dear = []
     for place in range(12):
