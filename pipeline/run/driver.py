@@ -31,7 +31,7 @@ from stacktune.search.log import Entry, SearchLog
 from stacktune.search.plan.plan import (
     ChildLimits,
     ClusterSize,
-    Servers,
+    ControllerTopology,
     SizePlan,
     child_limits,
     make_plan,
@@ -261,7 +261,7 @@ def _search(
         now,
         size,
         config.max_failures,
-        Servers(*config.controller) if config.controller else None,
+        ControllerTopology(*config.controller) if config.controller else None,
         limits,
         limits.fit_size,
     )

@@ -24,7 +24,7 @@ from stacktune.families.nets.architecture import Layer, from_line
 from stacktune.families.registry import get_family
 from stacktune.search.nas.children import READS, ChildSpace, Choice, Decision, child_space, follow, random_child
 from stacktune.search.nas.source import ControllerSource, ControllerUpdate, Reward
-from stacktune.search.plan.plan import Servers
+from stacktune.search.plan.plan import ControllerTopology
 from stacktune.search.space import load_space
 from stacktune.trials.result import COMPLETED, TrialResult
 
@@ -70,7 +70,7 @@ def likeness(best: tuple[Layer, ...], config: dict) -> float:
 def by_controller(score: Score, n_children: int, seed: int) -> list[float]:
     """Return the scores of what the family's own source asks for, without its portfolio."""
     space = replace(load_space("nas"), portfolio=())
-    source, scores = ControllerSource(get_family("nas"), space, seed, Servers(), None, Nobody()), []
+    source, scores = ControllerSource(get_family("nas"), space, seed, ControllerTopology(), None, Nobody()), []
     for number in range(n_children):
         trial_id = f"nas-{number:04d}"
         config = source.ask(trial_id)

@@ -16,14 +16,14 @@ import pandas as pd
 
 from stacktune.search.cluster.start import start_ray, stop_ray
 from stacktune.search.nas.children import child_space
-from stacktune.search.nas.controller import Learnt
+from stacktune.search.nas.controller import UpdateStats
 from stacktune.search.nas.parameter_server import RayController
-from stacktune.search.nas.policy import Lesson, PolicySettings
-from stacktune.search.plan.plan import Servers
+from stacktune.search.nas.policy import Episode, PolicySettings
+from stacktune.search.plan.plan import ControllerTopology
 from stacktune.search.space import load_space
 
 
-def measure(servers: Servers, sleep_s: float, seconds: float) -> dict[str, object]:
+def measure(topology: ControllerTopology, sleep_s: float, seconds: float) -> dict[str, object]:
     """Return the updates a second of a controller, and how stale their gradients were."""
     space, settings = child_space(load_space("nas").domains), PolicySettings()
     n_depths, is_over, learnt = len(space.depths), threading.Event(), []
@@ -32,22 +32,22 @@ def measure(servers: Servers, sleep_s: float, seconds: float) -> dict[str, objec
     def teach(replica: int) -> None:
         number = 0
         while not is_over.is_set():
-            seeds = [(replica * 10_000 + number) * servers.n_children + child for child in range(servers.n_children)]
+            seeds = [(replica * 10_000 + number) * topology.n_children + child for child in range(topology.n_children)]
             children = [controller.draw(replica, seed, n_depths) for seed in seeds]
             time.sleep(sleep_s)
-            lessons = [Lesson(space.tokens(child), float(place % 2)) for place, child in enumerate(children)]
+            episodes = [Episode(space.tokens(child), float(place % 2)) for place, child in enumerate(children)]
             with asking:
-                controller.learn(replica, number, lessons, n_depths)
+                controller.learn(replica, number, episodes, n_depths)
             number += 1
 
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        ThreadPoolExecutor(servers.n_replicas) as pool,
+        ThreadPoolExecutor(topology.n_replicas) as pool,
     ):
-        controller = RayController(space, settings, 0, servers, Path(folder))
-        for replica in range(servers.n_replicas):
+        controller = RayController(space, settings, 0, topology, Path(folder))
+        for replica in range(topology.n_replicas):
             controller.draw(replica, 0, n_depths)
-        teachers = [pool.submit(teach, replica) for replica in range(servers.n_replicas)]
+        teachers = [pool.submit(teach, replica) for replica in range(topology.n_replicas)]
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             time.sleep(0.2)
@@ -56,19 +56,19 @@ def measure(servers: Servers, sleep_s: float, seconds: float) -> dict[str, objec
         is_over.set()
         for teacher in teachers:
             teacher.result()
-        return _row(servers, learnt, seconds, sleep_s)
+        return _row(topology, learnt, seconds, sleep_s)
 
 
-def _row(servers: Servers, learnt: list[Learnt], seconds: float, sleep_s: float) -> dict[str, object]:
+def _row(topology: ControllerTopology, learnt: list[UpdateStats], seconds: float, sleep_s: float) -> dict[str, object]:
     stale = pd.Series([update.staleness for update in learnt])
     return {
-        "shards": servers.n_shards,
-        "replicas": servers.n_replicas,
+        "shards": topology.n_shards,
+        "replicas": topology.n_replicas,
         "updates/s": round(len(learnt) / seconds, 2),
-        "of children alone": round(servers.n_replicas / sleep_s, 2),
+        "of children alone": round(topology.n_replicas / sleep_s, 2),
         "staleness mean": round(stale.mean(), 2),
         "most": stale.max(),
-        "bound": servers.most_stale,
+        "bound": topology.most_stale,
         "refused": sum(update.n_refused for update in learnt),
     }
 
@@ -85,7 +85,7 @@ def main() -> None:
     for n_replicas in map(int, args.replicas.split(",")):
         for n_shards in map(int, args.shards.split(",")):
             start_ray(None, 2, 0)
-            rows.append(measure(Servers(n_shards, n_replicas), args.sleep, args.seconds))
+            rows.append(measure(ControllerTopology(n_shards, n_replicas), args.sleep, args.seconds))
             stop_ray()
             print(rows[-1], flush=True)
     print(pd.DataFrame(rows).to_string(index=False))

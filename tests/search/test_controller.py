@@ -18,27 +18,27 @@ from stacktune.families.nets.architecture import from_line
 from stacktune.search.nas.children import MOST_REDRAWS, ChildSpace
 from stacktune.search.nas.controller import (
     Baseline,
-    Learnt,
     LocalController,
     LocalShards,
     Replica,
     Shard,
+    UpdateStats,
     first_parameters,
     slices,
 )
-from stacktune.search.nas.policy import Lesson, PolicySettings
+from stacktune.search.nas.policy import Episode, PolicySettings
 
 SMALL = PolicySettings(hidden=8)
 RNG = np.random.default_rng(0)
 FIRST, GRADIENTS = RNG.normal(size=5).astype(np.float32), RNG.normal(size=(6, 5)).astype(np.float32)
 
 
-def lessons_of(space: ChildSpace, children: list[dict[str, Any]], advantages: list[float]) -> list[Lesson]:
+def lessons_of(space: ChildSpace, children: list[dict[str, Any]], advantages: list[float]) -> list[Episode]:
     tokens = [space.tokens(child) for child in children]
-    return [Lesson(*pair) for pair in zip(tokens, advantages, strict=True)]
+    return [Episode(*pair) for pair in zip(tokens, advantages, strict=True)]
 
 
-def some_lessons(space: ChildSpace, seed: int) -> list[Lesson]:
+def some_episodes(space: ChildSpace, seed: int) -> list[Episode]:
     """Two children of a controller that has learnt nothing, the first of which did better."""
     drawing = LocalController(space, SMALL, 0)
     return lessons_of(space, [drawing.draw(0, 2 * seed + child, len(space.depths)) for child in range(2)], [1.0, -0.5])
@@ -168,7 +168,7 @@ def test_two_shards_learn_what_one_does():
         shards = [Shard(values[owned], SMALL.lr, 0) for owned in slices(len(values), n_shards)]
         replica = Replica(0, TINY, SMALL, 0, LocalShards(shards))
         for number in range(4):
-            replica.learn(number, some_lessons(TINY, number), 2)
+            replica.learn(number, some_episodes(TINY, number), 2)
         learnt.append(np.concatenate([shard.pull().values for shard in shards]))
     assert np.array_equal(*learnt)
     assert not np.allclose(learnt[0], values)
@@ -196,7 +196,7 @@ def test_what_a_shard_refuses_is_computed_anew_and_pushed_to_that_shard_alone():
     values = first_parameters(TINY, SMALL, 0)
     shards = [Shard(values[owned], SMALL.lr, most_stale=2) for owned in slices(len(values), 2)]
     replica = Replica(0, TINY, SMALL, 0, Rush(shards, [(2, 3), (1, 4), (1, 1)]))
-    learnt = replica.learn(0, some_lessons(TINY, 0), 2)
+    learnt = replica.learn(0, some_episodes(TINY, 0), 2)
     assert (learnt.staleness, learnt.n_refused) == (2, 2)
     assert [shard.pull().version for shard in shards] == [2 + 1 + 1 + 1, 3 + 4 + 1 + 1]
 
@@ -216,7 +216,7 @@ def test_a_child_is_drawn_until_it_keeps_the_limits():
     assert len(seen) == MOST_REDRAWS
 
 
-def play(seed: int, n_batches: int, reward: Callable[[dict[str, Any]], float]) -> tuple[list[float], list[Learnt]]:
+def play(seed: int, n_batches: int, reward: Callable[[dict[str, Any]], float]) -> tuple[list[float], list[UpdateStats]]:
     """Let a controller learn batches of four, and return the children's rewards."""
     controller, baseline = LocalController(SPACE, replace(SMALL, hidden=16), seed), Baseline()
     rewards: list[float] = []
@@ -242,7 +242,7 @@ def test_a_search_follows_its_seed():
 
 def test_updates_are_told_once():
     controller = LocalController(TINY, SMALL, 0)
-    controller.learn(0, 0, some_lessons(TINY, 0), 2)
-    controller.learn(0, 1, some_lessons(TINY, 1), 2)
+    controller.learn(0, 0, some_episodes(TINY, 0), 2)
+    controller.learn(0, 1, some_episodes(TINY, 1), 2)
     assert len(controller.learnt()) == 2
     assert controller.learnt() == []

@@ -17,7 +17,7 @@ import pytest
 
 from stacktune.data.folds import make_folds
 from stacktune.search.nas.source import ControllerUpdate, Reward
-from stacktune.search.plan.plan import LAG, ClusterSize, SearchPlan, Servers, make_plan
+from stacktune.search.plan.plan import LAG, ClusterSize, ControllerTopology, SearchPlan, make_plan
 from stacktune.search.space import load_space
 from stacktune.search.tune import engine
 from stacktune.search.tune.engine import GRACE_S, Search, share
@@ -185,7 +185,7 @@ def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(c
 
 def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_path):
     heard = Heard()
-    plan = make_plan(["nas"], cluster, 0, 8, 60.0, time.monotonic(), servers=Servers(2, 2, 2))
+    plan = make_plan(["nas"], cluster, 0, 8, 60.0, time.monotonic(), topology=ControllerTopology(2, 2, 2))
     results = run_search(few_rows, plan, tmp_path, heard)
     assert len(results) == 8
     assert any(result.status == COMPLETED for result in results)

@@ -14,8 +14,8 @@ from played_search import completed, height, plan_of
 from stacktune.families.base import FitSize
 from stacktune.families.nets.architecture import from_line
 from stacktune.families.registry import get_family
-from stacktune.search.nas.source import N_DONORS, RANDOM_EVERY, ControllerSource, ControllerUpdate, Reward, keeps_limits
-from stacktune.search.plan.plan import ChildLimits, Servers, child_limits
+from stacktune.search.nas.source import N_DONORS, RANDOM_EVERY, ControllerSource, ControllerUpdate, Reward, is_feasible
+from stacktune.search.plan.plan import ChildLimits, ControllerTopology, child_limits
 from stacktune.search.space import load_space
 from stacktune.trials.attempt import failed
 from stacktune.trials.result import STOPPED, TrialResult
@@ -40,7 +40,7 @@ class Ear:
 
 
 def source_of(ear: Ear | None = None, seed: int = 0, limits: ChildLimits | None = None) -> ControllerSource:
-    return ControllerSource(NAS, SPACE, seed, Servers(), limits, ear or Ear())
+    return ControllerSource(NAS, SPACE, seed, ControllerTopology(), limits, ear or Ear())
 
 
 def depth(config: dict) -> float:
@@ -107,7 +107,7 @@ def test_some_children_are_drawn_at_random_and_not_learnt_from():
     ear = Ear()
     play(source_of(ear), N_KNOWN + 3 * RANDOM_EVERY)
     assert [reward.number - N_KNOWN for reward in ear.rewards if reward.is_random] == [7, 15, 23]
-    assert len(ear.updates) == (3 * RANDOM_EVERY - 3) // Servers().n_children
+    assert len(ear.updates) == (3 * RANDOM_EVERY - 3) // ControllerTopology().n_children
 
 
 def test_the_controller_earns_more_than_chance():
@@ -127,7 +127,7 @@ def test_children_inherit_from_the_best_that_are_known():
 
 
 def kept_by(limits: ChildLimits) -> Callable[[dict], bool]:
-    return partial(keeps_limits, NAS.n_multiplications, limits)
+    return partial(is_feasible, NAS.n_multiplications, limits)
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_spares_are_asked_once_each_and_again_after_a_cut(cut, few_redraws):
 def test_spares_are_not_learnt_from(monkeypatch):
     ear = Ear()
     source = source_of(ear, limits=TIGHT)
-    monkeypatch.setattr("stacktune.search.nas.source._Teacher.draw", lambda *_: None)
+    monkeypatch.setattr("stacktune.search.nas.source._ControllerTrainer.draw", lambda *_: None)
     play(source, 12)
     assert all(reward.is_random for reward in ear.rewards)
     assert len(ear.rewards) == 12
@@ -192,5 +192,5 @@ def test_a_budget_for_predictions_limits_children():
 
 
 def test_a_reproducible_search_has_one_replica_and_a_cluster_more():
-    assert plan_of(["nas"]).servers == Servers(1, 1, 4)
-    assert plan_of(["nas"], None, 60.0).servers == Servers(1, 1, 4)
+    assert plan_of(["nas"]).topology == ControllerTopology(1, 1, 4)
+    assert plan_of(["nas"], None, 60.0).topology == ControllerTopology(1, 1, 4)

@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 import ray
 from test_children import TINY
-from test_controller import some_lessons
+from test_controller import some_episodes
 
-from stacktune.search.nas.controller import Controller, Learnt, LocalController, Shard, first_parameters
+from stacktune.search.nas.controller import Controller, LocalController, Shard, UpdateStats, first_parameters
 from stacktune.search.nas.parameter_server import RayController
 from stacktune.search.nas.policy import PolicySettings
-from stacktune.search.plan.plan import Servers
+from stacktune.search.plan.plan import ControllerTopology
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
 # So many parameters that half of them would not travel as an actor's argument, but through the object store.
 WIDE = PolicySettings(hidden=80)
-LESSONS = [some_lessons(TINY, seed) for seed in range(6)]
+EPISODES = [some_episodes(TINY, seed) for seed in range(6)]
 WAIT_S = 60.0
 
 
@@ -51,11 +51,11 @@ def state_of(controller: RayController) -> tuple[list[int], np.ndarray]:
 
 def learn(controller: Controller, numbers: range) -> None:
     for number in numbers:
-        controller.learn(0, number, LESSONS[number], 2)
+        controller.learn(0, number, EPISODES[number], 2)
 
 
-def all_learnt(controller: RayController, n_updates: int) -> list[Learnt]:
-    learnt: list[Learnt] = []
+def all_learnt(controller: RayController, n_updates: int) -> list[UpdateStats]:
+    learnt: list[UpdateStats] = []
     wait_until(lambda: len(learnt.__iadd__(controller.learnt())) >= n_updates)
     assert len(learnt) == n_updates
     return learnt
@@ -84,7 +84,7 @@ def test_one_shard_and_one_replica_do_what_one_process_does_even_if_the_replica_
 
     monkeypatch.chdir(tmp_path)
     leave_state(tmp_path / "state")
-    far = RayController(TINY, WIDE, 0, Servers(), Path("state"), is_short)
+    far = RayController(TINY, WIDE, 0, ControllerTopology(), Path("state"), is_short)
     near = LocalController(TINY, WIDE, 0, is_short)
     for number in range(3):
         children = children_of(far)
@@ -109,7 +109,10 @@ def test_one_shard_and_one_replica_do_what_one_process_does_even_if_the_replica_
 
 
 def test_two_shards_do_what_one_does_and_lose_no_update_when_they_die(tmp_path: Path):
-    controller, near = RayController(TINY, WIDE, 0, Servers(n_shards=2), tmp_path), LocalController(TINY, WIDE, 0)
+    controller, near = (
+        RayController(TINY, WIDE, 0, ControllerTopology(n_shards=2), tmp_path),
+        LocalController(TINY, WIDE, 0),
+    )
     processes = list(map(process_of, controller.shards))
     learn(controller, range(1))
     all_learnt(controller, 1)
@@ -127,17 +130,17 @@ def test_two_shards_do_what_one_does_and_lose_no_update_when_they_die(tmp_path: 
 
 
 def test_replicas_learn_side_by_side_and_none_from_what_is_too_old(tmp_path: Path):
-    servers = Servers(n_shards=1, n_replicas=3)
-    controller = RayController(TINY, WIDE, 0, servers, tmp_path)
+    topology = ControllerTopology(n_shards=1, n_replicas=3)
+    controller = RayController(TINY, WIDE, 0, topology, tmp_path)
     children = [controller.draw(replica, 7, 2) for replica in range(3)]
     assert children[0] == children[1] == children[2]
     for number in range(3):
         for replica in (0, 1):
-            controller.learn(replica, number, LESSONS[number], 2)
+            controller.learn(replica, number, EPISODES[number], 2)
     early = all_learnt(controller, 6)
-    controller.learn(2, 0, LESSONS[0], 2)
+    controller.learn(2, 0, EPISODES[0], 2)
     (late,) = all_learnt(controller, 1)
     assert max(update.staleness for update in early) > 0
-    assert max(update.staleness for update in early) <= servers.most_stale == 4
+    assert max(update.staleness for update in early) <= topology.most_stale == 4
     assert (late.replica, late.staleness, late.n_refused) == (2, 0, 1)
     assert state_of(controller)[0] == [7]

@@ -12,7 +12,7 @@ from stacktune.search.plan.plan import (
     FORESTS,
     NETS,
     ClusterSize,
-    Servers,
+    ControllerTopology,
     make_plan,
     plan_for_size,
 )
@@ -89,8 +89,9 @@ def test_every_family_that_a_controller_searches_is_one_of_them():
 
 
 @pytest.mark.parametrize(
-    ("n_cpus", "servers"), [(2, Servers(1, 1, 4)), (16, Servers(1, 1, 4)), (200, Servers(1, 6, 4))]
+    ("n_cpus", "topology"),
+    [(2, ControllerTopology(1, 1, 4)), (16, ControllerTopology(1, 1, 4)), (200, ControllerTopology(1, 6, 4))],
 )
-def test_a_controller_is_parted_by_how_many_trials_run_at_once(n_cpus, servers):
-    assert make_plan(["nas"], ClusterSize(n_cpus, 0), 0, None, 60.0, 0.0).servers == servers
-    assert make_plan(["nas"], ClusterSize(n_cpus, 0), 0, 9, None, 0.0).servers == Servers(1, 1, 4)
+def test_a_controller_is_parted_by_how_many_trials_run_at_once(n_cpus, topology):
+    assert make_plan(["nas"], ClusterSize(n_cpus, 0), 0, None, 60.0, 0.0).topology == topology
+    assert make_plan(["nas"], ClusterSize(n_cpus, 0), 0, 9, None, 0.0).topology == ControllerTopology(1, 1, 4)

@@ -16,7 +16,7 @@ from test_children import PLAIN, SPACE, TINY, WIRING, every_child
 
 from stacktune.families.nets.architecture import from_line
 from stacktune.search.nas.children import ChildSpace, Tokens
-from stacktune.search.nas.policy import MOST_GRADIENT, Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
+from stacktune.search.nas.policy import MOST_GRADIENT, Episode, Policy, PolicySettings, flat, gradient_of, load_flat
 
 SMALL = PolicySettings(hidden=6)
 TWO_OF_THREE = ChildSpace({"k": (1, 2, 3)}, (1,), {"kind": ("dense", "glu"), **PLAIN})
@@ -62,10 +62,10 @@ def test_the_chances_of_all_children_sum_to_one_and_their_entropies_to_that_of_t
     for n_depths in range(1, len(space.depths) + 1):
         open_children = [child for child in every_child(space) if depth(child) <= space.depths[n_depths - 1]]
         with torch.no_grad():
-            walks = [policy.retrace(space.tokens(child), n_depths) for child in open_children]
-        logs = torch.stack([walk.log_prob for walk in walks])
+            rollouts = [policy.retrace(space.tokens(child), n_depths) for child in open_children]
+        logs = torch.stack([rollout.log_prob for rollout in rollouts])
         assert logs.exp().sum().item() == pytest.approx(1, abs=1e-5)
-        mean = (logs.exp() * torch.stack([walk.entropy for walk in walks])).sum().item()
+        mean = (logs.exp() * torch.stack([rollout.entropy for rollout in rollouts])).sum().item()
         assert mean == pytest.approx(-(logs.exp() * logs).sum().item(), abs=1e-4)
     assert logs.max() - logs.min() > 1
 
@@ -87,7 +87,7 @@ def test_children_are_drawn_as_often_as_they_are_likely(space):
 
 
 def test_a_layer_chooses_by_the_anchors_of_those_that_it_may_read():
-    """The walk to two layers, step by step, by the formula of Zoph and Le (2017, section 3.3)."""
+    """The rollout of two layers, step by step, by the formula of Zoph and Le (2017, section 3.3)."""
     policy = opinionated(WIRING, 2)
     state = None
 
@@ -132,19 +132,19 @@ def test_even_chances_are_counted_by_hand():
     policy = Policy(WIRING, SMALL, 0)
     load_flat(policy, torch.zeros_like(flat(policy)))
     for reads, share in (((0,), 2), ((1,), 1), ((0, 1), 1)):
-        walk = policy.retrace((1, *[0] * 5, *[0] * 5, reads), 3)
-        assert walk.log_prob.item() == pytest.approx(math.log(share / (3 * 4)))
-        assert walk.entropy.item() == pytest.approx(math.log(3) + 1.5 * math.log(2))
+        rollout = policy.retrace((1, *[0] * 5, *[0] * 5, reads), 3)
+        assert rollout.log_prob.item() == pytest.approx(math.log(share / (3 * 4)))
+        assert rollout.entropy.item() == pytest.approx(math.log(3) + 1.5 * math.log(2))
 
 
 def test_reading_costs_nothing_at_the_target_and_its_divergence_elsewhere():
     for target in (0.5, 0.4):
         policy = Policy(WIRING, replace(SMALL, skip_target=target), 0)
         load_flat(policy, torch.zeros_like(flat(policy)))
-        walk = policy.retrace((2, *[0] * 5, *[0] * 5, (0, 1), *[0] * 5, (2,)), 3)
+        rollout = policy.retrace((2, *[0] * 5, *[0] * 5, (0, 1), *[0] * 5, (2,)), 3)
         of_one = 0.5 * math.log(0.5 / target) + 0.5 * math.log(0.5 / (1 - target))
-        assert walk.skip_kl.item() == pytest.approx((2 + 3) / 2 * of_one, abs=1e-6)
-        assert (walk.n_read, walk.n_readable) == (3, 5)
+        assert rollout.skip_kl.item() == pytest.approx((2 + 3) / 2 * of_one, abs=1e-6)
+        assert (rollout.n_read, rollout.n_readable) == (3, 5)
 
 
 @pytest.mark.parametrize("bias", [0.7, 1e4])
@@ -162,10 +162,10 @@ def test_the_gradient_is_that_of_the_objective(doubles, limits):
     """Against central differences along random directions; what stops no gradient in P̂(V) stays where it is."""
     wishes = replace(SMALL, hidden=4, entropy_weight=0.1, skip_weight=0.7)
     policy = opinionated(TINY, 2, wishes)
-    lessons = [Lesson(TINY.tokens(child), 0.3 * place - 0.8) for place, child in enumerate(every_child(TINY)[::6])]
+    episodes = [Episode(TINY.tokens(child), 0.3 * place - 0.8) for place, child in enumerate(every_child(TINY)[::6])]
     assert {depth(every_child(TINY)[place]) for place in range(0, 28, 6)} == {1, 2}
-    objective = objective_of(policy, lessons, limits, seed=5)
-    gradient, here = gradient_of(policy, lessons, 2, limits, seed=5), flat(policy)
+    objective = objective_of(policy, episodes, limits, seed=5)
+    gradient, here = gradient_of(policy, episodes, 2, limits, seed=5), flat(policy)
     assert gradient.values.norm() < MOST_GRADIENT
     assert gradient.loss == pytest.approx(objective(here))
     for seed in range(6):
@@ -175,7 +175,7 @@ def test_the_gradient_is_that_of_the_objective(doubles, limits):
 
 
 def objective_of(
-    policy: Policy, lessons: list[Lesson], limits: Callable[[dict[str, Any]], bool] | None, seed: int
+    policy: Policy, episodes: list[Episode], limits: Callable[[dict[str, Any]], bool] | None, seed: int
 ) -> Callable[[torch.Tensor], float]:
     """Return the documented loss as a function of the parameters."""
     wishes, generator = policy.settings, torch.Generator().manual_seed(seed)
@@ -186,14 +186,14 @@ def objective_of(
     @torch.no_grad()
     def objective(values: torch.Tensor) -> float:
         load_flat(policy, values)
-        walks = [policy.retrace(lesson.tokens, 2) for lesson in lessons]
+        rollouts = [policy.retrace(episode.tokens, 2) for episode in episodes]
         ratios = [(policy.retrace(probe.tokens, 2).log_prob - probe.log_prob).exp().item() for probe in kept]
         log_chance = math.log(sum(ratios) / len(probes)) if kept else 0.0
         terms = [
-            lesson.advantage * (walk.log_prob.item() - log_chance)
-            + wishes.entropy_weight * walk.entropy.item()
-            - wishes.skip_weight * walk.skip_kl.item()
-            for lesson, walk in zip(lessons, walks, strict=True)
+            episode.advantage * (rollout.log_prob.item() - log_chance)
+            + wishes.entropy_weight * rollout.entropy.item()
+            - wishes.skip_weight * rollout.skip_kl.item()
+            for episode, rollout in zip(episodes, rollouts, strict=True)
         ]
         return -sum(terms) / len(terms)
 
@@ -202,36 +202,36 @@ def objective_of(
 
 def test_a_gradient_is_no_longer_than_the_most():
     policy = opinionated(TINY)
-    gradient = gradient_of(policy, [Lesson(TINY.tokens(every_child(TINY)[0]), 1e4)], 2)
+    gradient = gradient_of(policy, [Episode(TINY.tokens(every_child(TINY)[0]), 1e4)], 2)
     assert gradient.values.norm().item() == pytest.approx(MOST_GRADIENT, rel=1e-4)
 
 
 def test_probes_that_keep_no_limit_correct_nothing():
-    policy, lessons = opinionated(TINY), [Lesson(TINY.tokens(every_child(TINY)[0]), 1.0)]
-    plain = gradient_of(policy, lessons, 2).values
-    assert torch.equal(gradient_of(policy, lessons, 2, lambda config: False).values, plain)
-    assert not torch.allclose(gradient_of(policy, lessons, 2, is_thrifty).values, plain)
+    policy, episodes = opinionated(TINY), [Episode(TINY.tokens(every_child(TINY)[0]), 1.0)]
+    plain = gradient_of(policy, episodes, 2).values
+    assert torch.equal(gradient_of(policy, episodes, 2, lambda config: False).values, plain)
+    assert not torch.allclose(gradient_of(policy, episodes, 2, is_thrifty).values, plain)
 
 
 def test_under_limits_the_correction_points_to_what_the_children_that_keep_them_gain():
     """TabNAS, section 3.3: without it, rewards above their average also push towards the limits, and those below away.
 
-    A lesson of the same child as another has the same gradient, so that one with the sum of their advantages will do.
+    A episode of the same child as another has the same gradient, so that one with the sum of their advantages will do.
     """
     policy = opinionated(TWO_OF_THREE, 2, replace(SMALL, entropy_weight=0.0, n_probes=500))
     generator, drawn = torch.Generator().manual_seed(0), Counter[Tokens]()
     while drawn.total() < 300:
-        walk = policy.draw(generator, 1)
-        drawn[walk.tokens] += is_modest(walk.config)
+        rollout = policy.draw(generator, 1)
+        drawn[rollout.tokens] += is_modest(rollout.config)
     kept = [child for child in every_child(TWO_OF_THREE) if is_modest(child)]
     assert {tokens for tokens, n_drawn in drawn.items() if n_drawn} == set(map(TWO_OF_THREE.tokens, kept))
-    lessons = [
-        Lesson(TWO_OF_THREE.tokens(child), advantage_of(child) * drawn[TWO_OF_THREE.tokens(child)] / drawn.total())
+    episodes = [
+        Episode(TWO_OF_THREE.tokens(child), advantage_of(child) * drawn[TWO_OF_THREE.tokens(child)] / drawn.total())
         for child in kept
     ]
     exact = gradient_of_mean(policy, kept)
-    corrected = -gradient_of(policy, lessons, 1, is_modest, seed=1).values
-    uncorrected = -gradient_of(policy, lessons, 1).values
+    corrected = -gradient_of(policy, episodes, 1, is_modest, seed=1).values
+    uncorrected = -gradient_of(policy, episodes, 1).values
     assert torch.cosine_similarity(corrected, exact, dim=0) > 0.95
     assert torch.cosine_similarity(uncorrected, exact, dim=0) < 0.8
 

@@ -92,22 +92,22 @@ def follow(space: ChildSpace, choose: Callable[[Decision], Choice]) -> dict[str,
 
 
 def within_limits(
-    draw: Callable[[], dict[str, Any]], keeps_limits: Callable[[dict[str, Any]], bool] | None
+    draw: Callable[[], dict[str, Any]], is_feasible: Callable[[dict[str, Any]], bool] | None
 ) -> dict[str, Any] | None:
     """Return the first child of `draw` that keeps the limits; None where none of MOST_REDRAWS does. None: no limits."""
-    if keeps_limits is None:
+    if is_feasible is None:
         return draw()
-    return next((child for child in (draw() for _ in range(MOST_REDRAWS)) if keeps_limits(child)), None)
+    return next((child for child in (draw() for _ in range(MOST_REDRAWS)) if is_feasible(child)), None)
 
 
 def spare_children(
-    space: ChildSpace, keeps_limits: Callable[[dict[str, Any]], bool], seed: int
+    space: ChildSpace, is_feasible: Callable[[dict[str, Any]], bool], seed: int
 ) -> tuple[dict[str, Any], ...]:
     """Return up to N_SPARES different random children that keep the limits; fewer where hardly any does."""
     rng, spares = np.random.default_rng(seed), {}
     for _ in range(MAX_SPARE_DRAWS):
         child = random_child(space, rng)
-        if keeps_limits(child):
+        if is_feasible(child):
             spares.setdefault(repr(child), child)
         if len(spares) == N_SPARES:
             break

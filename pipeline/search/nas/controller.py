@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from stacktune.search.nas.children import ChildSpace, within_limits
-from stacktune.search.nas.policy import Lesson, Policy, PolicySettings, flat, gradient_of, load_flat
+from stacktune.search.nas.policy import Episode, Policy, PolicySettings, flat, gradient_of, load_flat
 from stacktune.seeds import derive_seed
 from stacktune.storage.lines import write_whole
 
@@ -60,7 +60,7 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class Pushed:
+class PushReply:
     """A shard's answer. values: its parameters as they are now. staleness: updates since those it was computed on."""
 
     is_taken: bool
@@ -86,23 +86,23 @@ class Shard:
         if file is not None and file.exists():
             self._load()
 
-    def pull(self) -> Pushed:
+    def pull(self) -> PushReply:
         """Return the parameters."""
-        return Pushed(True, self._version, 0, self._values())
+        return PushReply(True, self._version, 0, self._values())
 
-    def push(self, replica: int, number: int, gradient: np.ndarray, version: int) -> Pushed:
+    def push(self, replica: int, number: int, gradient: np.ndarray, version: int) -> PushReply:
         """Apply the replica's `number`-th gradient, computed on `version`, once however often it is pushed."""
         staleness = self._version - version
         if (replica, number) in self._taken:
-            return Pushed(True, self._version, 0, self._values())
+            return PushReply(True, self._version, 0, self._values())
         if staleness > self._most_stale:
-            return Pushed(False, self._version, staleness, self._values())
+            return PushReply(False, self._version, staleness, self._values())
         self._weight.grad = torch.from_numpy(gradient.copy())
         self._adam.step()
         self._version += 1
         self._taken.add((replica, number))
         self._save()
-        return Pushed(True, self._version, staleness, self._values())
+        return PushReply(True, self._version, staleness, self._values())
 
     def _values(self) -> np.ndarray:
         return self._weight.detach().numpy().copy()
@@ -130,9 +130,9 @@ class Shard:
 class Shards(Protocol):
     """All shards, as a replica sees them."""
 
-    def pull(self) -> list[Pushed]: ...
+    def pull(self) -> list[PushReply]: ...
 
-    def push(self, replica: int, number: int, parts: dict[int, tuple[np.ndarray, int]]) -> dict[int, Pushed]:
+    def push(self, replica: int, number: int, parts: dict[int, tuple[np.ndarray, int]]) -> dict[int, PushReply]:
         """Push a gradient and the version that it was computed on to each shard that `parts` names."""
 
 
@@ -142,10 +142,10 @@ class LocalShards:
     def __init__(self, shards: Sequence[Shard]):
         self._shards = shards
 
-    def pull(self) -> list[Pushed]:
+    def pull(self) -> list[PushReply]:
         return [shard.pull() for shard in self._shards]
 
-    def push(self, replica: int, number: int, parts: dict[int, tuple[np.ndarray, int]]) -> dict[int, Pushed]:
+    def push(self, replica: int, number: int, parts: dict[int, tuple[np.ndarray, int]]) -> dict[int, PushReply]:
         return {place: self._shards[place].push(replica, number, *part) for place, part in parts.items()}
 
 
@@ -156,7 +156,7 @@ def slices(n_parameters: int, n_shards: int) -> list[slice]:
 
 
 @dataclass(frozen=True)
-class Learnt:
+class UpdateStats:
     """A replica's `number`-th update.
 
     staleness: the most of any shard. n_refused: gradients that were too stale, and computed anew.
@@ -192,12 +192,12 @@ class Replica:
         settings: PolicySettings,
         seed: int,
         shards: Shards,
-        keeps_limits: Callable[[dict[str, Any]], bool] | None = None,
+        is_feasible: Callable[[dict[str, Any]], bool] | None = None,
     ):
         self._place, self._settings, self._seed = place, settings, seed
-        self._shards, self._keeps_limits = shards, keeps_limits
+        self._shards, self._keeps_limits = shards, is_feasible
         self._policy = Policy(space, settings, seed)
-        self._held: dict[int, Pushed] = {}
+        self._held: dict[int, PushReply] = {}
         self._take(dict(enumerate(shards.pull())))
 
     def draw(self, seed: int, n_depths: int) -> dict[str, Any] | None:
@@ -206,14 +206,14 @@ class Replica:
         with _one_thread(), torch.no_grad():
             return within_limits(lambda: self._policy.draw(generator, n_depths).config, self._keeps_limits)
 
-    def learn(self, number: int, lessons: Sequence[Lesson], n_depths: int) -> Learnt:
+    def learn(self, number: int, episodes: Sequence[Episode], n_depths: int) -> UpdateStats:
         """Compute the gradient of this replica's `number`-th batch, push each shard its slice, and pull."""
         seed = derive_seed(self._seed, "probes", self._place, number)
         left = list(self._held)
         staleness = n_refused = 0
         while left:
             with _one_thread():
-                gradient = gradient_of(self._policy, lessons, n_depths, self._keeps_limits, seed)
+                gradient = gradient_of(self._policy, episodes, n_depths, self._keeps_limits, seed)
             owned = slices(len(gradient.values), len(self._held))
             parts = {place: (gradient.values[owned[place]].numpy(), self._held[place].version) for place in left}
             answers = self._shards.push(self._place, number, parts)
@@ -221,9 +221,11 @@ class Replica:
             staleness = max([staleness, *(answer.staleness for answer in answers.values() if answer.is_taken)])
             n_refused += len(left)
             self._take(answers)
-        return Learnt(self._place, number, gradient.loss, gradient.entropy, gradient.skip_density, staleness, n_refused)
+        return UpdateStats(
+            self._place, number, gradient.loss, gradient.entropy, gradient.skip_density, staleness, n_refused
+        )
 
-    def _take(self, answers: dict[int, Pushed]) -> None:
+    def _take(self, answers: dict[int, PushReply]) -> None:
         """Hold what shards answered last; the first answers come from all of them, in order."""
         self._held |= answers
         load_flat(self._policy, torch.from_numpy(np.concatenate([held.values for held in self._held.values()])))
@@ -240,10 +242,10 @@ class Controller(Protocol):
     def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any] | None:
         """Return a child by a replica's copy of the parameters; None where none that was drawn keeps the limits."""
 
-    def learn(self, replica: int, number: int, lessons: Sequence[Lesson], n_depths: int) -> None:
+    def learn(self, replica: int, number: int, episodes: Sequence[Episode], n_depths: int) -> None:
         """Let a replica learn its `number`-th batch; may return before it has."""
 
-    def learnt(self) -> list[Learnt]:
+    def learnt(self) -> list[UpdateStats]:
         """Return the updates that were made since the last call."""
 
 
@@ -255,18 +257,18 @@ class LocalController:
         space: ChildSpace,
         settings: PolicySettings,
         seed: int,
-        keeps_limits: Callable[[dict[str, Any]], bool] | None = None,
+        is_feasible: Callable[[dict[str, Any]], bool] | None = None,
     ):
         shard = Shard(first_parameters(space, settings, seed), settings.lr, most_stale=0)
-        self._replica = Replica(0, space, settings, seed, LocalShards([shard]), keeps_limits)
-        self._learnt: list[Learnt] = []
+        self._replica = Replica(0, space, settings, seed, LocalShards([shard]), is_feasible)
+        self._learnt: list[UpdateStats] = []
 
     def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any] | None:
         return self._replica.draw(seed, n_depths)
 
-    def learn(self, replica: int, number: int, lessons: Sequence[Lesson], n_depths: int) -> None:
-        self._learnt.append(self._replica.learn(number, lessons, n_depths))
+    def learn(self, replica: int, number: int, episodes: Sequence[Episode], n_depths: int) -> None:
+        self._learnt.append(self._replica.learn(number, episodes, n_depths))
 
-    def learnt(self) -> list[Learnt]:
+    def learnt(self) -> list[UpdateStats]:
         learnt, self._learnt = self._learnt, []
         return learnt

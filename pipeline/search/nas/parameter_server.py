@@ -18,9 +18,9 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from stacktune.search.nas.children import ChildSpace
-from stacktune.search.nas.controller import Learnt, Pushed, Replica, Shard, first_parameters, slices
-from stacktune.search.nas.policy import Lesson, PolicySettings
-from stacktune.search.plan.plan import Servers
+from stacktune.search.nas.controller import PushReply, Replica, Shard, UpdateStats, first_parameters, slices
+from stacktune.search.nas.policy import Episode, PolicySettings
+from stacktune.search.plan.plan import ControllerTopology
 from stacktune.storage.folders import remove
 
 
@@ -32,11 +32,17 @@ class ShardActor(Shard):
     """
 
     def __init__(
-        self, place: int, space: ChildSpace, settings: PolicySettings, seed: int, servers: Servers, file: Path
+        self,
+        place: int,
+        space: ChildSpace,
+        settings: PolicySettings,
+        seed: int,
+        topology: ControllerTopology,
+        file: Path,
     ):
         values = first_parameters(space, settings, seed)
-        owned = slices(len(values), servers.n_shards)[place]
-        super().__init__(values[owned], settings.lr, servers.most_stale, file)
+        owned = slices(len(values), topology.n_shards)[place]
+        super().__init__(values[owned], settings.lr, topology.most_stale, file)
 
 
 class RayShards:
@@ -49,10 +55,10 @@ class RayShards:
     def _actors(self) -> list[Any]:
         return [ray.get_actor(name) for name in self._names]
 
-    def pull(self) -> list[Pushed]:
+    def pull(self) -> list[PushReply]:
         return ray.get([actor.pull.remote() for actor in self._actors])
 
-    def push(self, replica: int, number: int, parts: dict[int, tuple[np.ndarray, int]]) -> dict[int, Pushed]:
+    def push(self, replica: int, number: int, parts: dict[int, tuple[np.ndarray, int]]) -> dict[int, PushReply]:
         asked = [self._actors[place].push.remote(replica, number, *part) for place, part in parts.items()]
         return dict(zip(parts, ray.get(asked), strict=True))
 
@@ -60,7 +66,7 @@ class RayShards:
 class RayController:
     """A controller of Ray actors; `learn` returns at once, and a replica draws with what it was told before.
 
-    folder: where shards keep their state; that of an earlier controller is removed. keeps_limits: see `gradient_of`; it
+    folder: where shards keep their state; that of an earlier controller is removed. is_feasible: see `gradient_of`; it
     goes to every replica and must be small, see `ShardActor`.
     """
 
@@ -69,9 +75,9 @@ class RayController:
         space: ChildSpace,
         settings: PolicySettings,
         seed: int,
-        servers: Servers,
+        topology: ControllerTopology,
         folder: Path,
-        keeps_limits: Callable[[dict[str, Any]], bool] | None = None,
+        is_feasible: Callable[[dict[str, Any]], bool] | None = None,
     ):
         folder = folder.resolve()  # actors may run elsewhere
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,27 +85,27 @@ class RayController:
             remove(left)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
-        names = [f"shard{place}-{uuid4().hex}" for place in range(servers.n_shards)]
+        names = [f"shard{place}-{uuid4().hex}" for place in range(topology.n_shards)]
         # Of a name that was not known before, a file is this controller's.
         files = [folder / f"{name}.safetensors" for name in names]
         self.shards = [
-            ray.remote(ShardActor).options(name=name, **lasting).remote(place, space, settings, seed, servers, file)
+            ray.remote(ShardActor).options(name=name, **lasting).remote(place, space, settings, seed, topology, file)
             for place, (name, file) in enumerate(zip(names, files, strict=True))
         ]
         shards = RayShards(names)
         self.replicas = [
-            ray.remote(Replica).options(**lasting).remote(place, space, settings, seed, shards, keeps_limits)
-            for place in range(servers.n_replicas)
+            ray.remote(Replica).options(**lasting).remote(place, space, settings, seed, shards, is_feasible)
+            for place in range(topology.n_replicas)
         ]
         self._learning: list[Any] = []
 
     def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any] | None:
         return ray.get(self.replicas[replica].draw.remote(seed, n_depths))
 
-    def learn(self, replica: int, number: int, lessons: Sequence[Lesson], n_depths: int) -> None:
-        self._learning.append(self.replicas[replica].learn.remote(number, list(lessons), n_depths))
+    def learn(self, replica: int, number: int, episodes: Sequence[Episode], n_depths: int) -> None:
+        self._learning.append(self.replicas[replica].learn.remote(number, list(episodes), n_depths))
 
-    def learnt(self) -> list[Learnt]:
+    def learnt(self) -> list[UpdateStats]:
         if not self._learning:
             return []
         done, self._learning = ray.wait(self._learning, num_returns=len(self._learning), timeout=0)

@@ -55,7 +55,7 @@ class PolicySettings:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Episode:
     """A child and its advantage: how much better than expected it was, in standard deviations."""
 
     tokens: Tokens
@@ -63,7 +63,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Walk:
+class Rollout:
     """One way through the decisions.
 
     tokens: the choices as they are after repairs. log_prob, entropy: of the child, differentiable sums over decisions.
@@ -108,7 +108,7 @@ class Policy(torch.nn.Module):
             torch.nn.init.uniform_(weight, -FIRST_WEIGHT, FIRST_WEIGHT, generator=generator)
         torch.nn.init.uniform_(self.places.weight, -FIRST_PLACE, FIRST_PLACE, generator=generator)
 
-    def draw(self, generator: torch.Generator, n_depths: int) -> Walk:
+    def draw(self, generator: torch.Generator, n_depths: int) -> Rollout:
         """Draw a child."""
 
         def choose(decision: Decision, logits: torch.Tensor) -> Choice:
@@ -119,21 +119,21 @@ class Policy(torch.nn.Module):
 
         return self._walk(choose, n_depths)
 
-    def retrace(self, tokens: Tokens, n_depths: int) -> Walk:
-        """Walk to a known child."""
+    def retrace(self, tokens: Tokens, n_depths: int) -> Rollout:
+        """Return the rollout that makes a known child."""
         left = iter(tokens)
         return self._walk(lambda decision, logits: next(left), n_depths)
 
-    def _walk(self, choose: Callable[[Decision, torch.Tensor], Choice], n_depths: int) -> Walk:
+    def _walk(self, choose: Callable[[Decision, torch.Tensor], Choice], n_depths: int) -> Rollout:
         stride = _Stride(self, choose, n_depths)
         config = follow(self.space, stride.decide)
         log_prob, entropy = torch.stack(stride.log_probs).sum(), torch.stack(stride.entropies).sum()
         skip_kl = torch.stack(stride.skip_kls).mean() if stride.skip_kls else torch.zeros(())
-        return Walk(config, tuple(stride.tokens), log_prob, entropy, skip_kl, stride.n_read, stride.n_readable)
+        return Rollout(config, tuple(stride.tokens), log_prob, entropy, skip_kl, stride.n_read, stride.n_readable)
 
 
 class _Stride:
-    """The state of one walk."""
+    """The state of one rollout."""
 
     def __init__(self, policy: Policy, choose: Callable[[Decision, torch.Tensor], Choice], n_depths: int):
         self._policy, self._choose, self._n_depths = policy, choose, n_depths
@@ -203,7 +203,7 @@ class _Stride:
 
 @dataclass(frozen=True)
 class Gradient:
-    """What a batch of lessons asks for.
+    """What a batch of episodes asks for.
 
     values: (n_parameters,) float32, of the loss, which falls along −values; no longer than MOST_GRADIENT.
     """
@@ -216,12 +216,12 @@ class Gradient:
 
 def gradient_of(
     policy: Policy,
-    lessons: Sequence[Lesson],
+    episodes: Sequence[Episode],
     n_depths: int,
-    keeps_limits: Callable[[dict[str, Any]], bool] | None = None,
+    is_feasible: Callable[[dict[str, Any]], bool] | None = None,
     seed: int = 0,
 ) -> Gradient:
-    """Return the gradient of −mean(advantage · (log P(child) − log P̂(V)) + w·entropy) + w·KL over the lessons.
+    """Return the gradient of −mean(advantage · (log P(child) − log P̂(V)) + w·entropy) + w·KL over the episodes.
 
     This is REINFORCE (Williams 1992; Zoph and Le 2017, section 3.2), with the entropies differentiated along the way
     that was taken. Under limits, children outside the set V that keeps them were drawn again and never trained, so what
@@ -230,30 +230,30 @@ def gradient_of(
     """
     policy.zero_grad()
     settings = policy.settings
-    walks = [policy.retrace(lesson.tokens, n_depths) for lesson in lessons]
-    advantages = torch.tensor([lesson.advantage for lesson in lessons])
-    log_probs = torch.stack([walk.log_prob for walk in walks])
-    if keeps_limits is not None:
-        log_probs = log_probs - _log_chance(policy, n_depths, keeps_limits, seed)
-    entropy = torch.stack([walk.entropy for walk in walks]).mean()
-    skips = torch.stack([walk.skip_kl for walk in walks]).mean()
+    rollouts = [policy.retrace(episode.tokens, n_depths) for episode in episodes]
+    advantages = torch.tensor([episode.advantage for episode in episodes])
+    log_probs = torch.stack([rollout.log_prob for rollout in rollouts])
+    if is_feasible is not None:
+        log_probs = log_probs - _log_chance(policy, n_depths, is_feasible, seed)
+    entropy = torch.stack([rollout.entropy for rollout in rollouts]).mean()
+    skips = torch.stack([rollout.skip_kl for rollout in rollouts]).mean()
     loss = -(advantages * log_probs).mean() - settings.entropy_weight * entropy + settings.skip_weight * skips
     loss.backward()
     torch.nn.utils.clip_grad_norm_(policy.parameters(), MOST_GRADIENT)
     grads = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in policy.parameters()]
     values = torch.nn.utils.parameters_to_vector(grads)
-    n_readable = sum(walk.n_readable for walk in walks)
-    density = sum(walk.n_read for walk in walks) / n_readable if n_readable else math.nan
+    n_readable = sum(rollout.n_readable for rollout in rollouts)
+    density = sum(rollout.n_read for rollout in rollouts) / n_readable if n_readable else math.nan
     return Gradient(values, loss.item(), entropy.item(), density)
 
 
 def _log_chance(
-    policy: Policy, n_depths: int, keeps_limits: Callable[[dict[str, Any]], bool], seed: int
+    policy: Policy, n_depths: int, is_feasible: Callable[[dict[str, Any]], bool], seed: int
 ) -> torch.Tensor:
     """Return log P̂(V), whose gradient is right and whose value only makes the loss one that is read easily."""
     generator = torch.Generator().manual_seed(seed)
     probes = [policy.draw(generator, n_depths) for _ in range(policy.settings.n_probes)]
-    kept = [probe.log_prob for probe in probes if keeps_limits(probe.config)]
+    kept = [probe.log_prob for probe in probes if is_feasible(probe.config)]
     if not kept:
         return torch.zeros(())
     chance = torch.stack([(log_prob - log_prob.detach()).exp() for log_prob in kept]).sum() / len(probes)

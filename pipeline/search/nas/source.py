@@ -13,7 +13,7 @@ import numpy as np
 
 from stacktune.families.base import Config, Family
 from stacktune.search.nas.children import ChildSpace, child_space, random_child, spare_children, within_limits
-from stacktune.search.plan.plan import ChildLimits, Servers
+from stacktune.search.plan.plan import ChildLimits, ControllerTopology
 from stacktune.search.space import SearchSpace
 from stacktune.seeds import derive_seed
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
@@ -41,7 +41,7 @@ class ControllerUpdate:
     """One update of the controller, and the state that it was made in.
 
     number: from 0. baseline: the moving average of rewards after it; mean_reward: of its batch. The rest is as in
-    `Learnt` of controller.py.
+    `UpdateStats` of controller.py.
     """
 
     number: int
@@ -80,14 +80,14 @@ class ControllerSource:
         family: Family,
         space: SearchSpace,
         seed: int,
-        servers: Servers,
+        topology: ControllerTopology,
         limits: ChildLimits | None,
         listener: ControllerListener,
         folder: Path | None = None,
     ):
         self._children, self._seed = child_space(space.domains), seed
-        self._servers, self._listener, self._folder = servers, listener, folder
-        self._keeps_limits = limits and partial(keeps_limits, family.n_multiplications, limits)
+        self._topology, self._listener, self._folder = topology, listener, folder
+        self._keeps_limits = limits and partial(is_feasible, family.n_multiplications, limits)
         self._portfolio, self._spares = space.portfolio, ()
         if self._keeps_limits:
             self._portfolio = tuple(child for child in space.portfolio if self._keeps_limits(child))
@@ -98,7 +98,7 @@ class ControllerSource:
         self._curves: deque[tuple[float, ...]] = deque(maxlen=N_COMPARED)
         self._batches: dict[int, list[tuple[Config, float] | None]] = defaultdict(list)
         self._completed: list[TrialResult] = []
-        self._teacher: _Teacher | None = None
+        self._teacher: _ControllerTrainer | None = None
 
     def ask(self, trial_id: str) -> dict[str, Any]:
         """Return the next child."""
@@ -157,7 +157,7 @@ class ControllerSource:
         drawn = number - len(self._portfolio)
         if drawn < 0 or drawn % RANDOM_EVERY == RANDOM_EVERY - 1:
             return None
-        return (drawn - drawn // RANDOM_EVERY) // self._servers.n_children
+        return (drawn - drawn // RANDOM_EVERY) // self._topology.n_children
 
     def _reward(self, result: TrialResult) -> float | None:
         """Return the share of earlier children that it beats at the highest rung that both reached.
@@ -175,25 +175,27 @@ class ControllerSource:
 
     def _learn(self, batch: int) -> None:
         """Let the controller learn a batch, once all of its children have ended."""
-        if len(self._batches[batch]) == self._servers.n_children:
-            lessons = [lesson for lesson in self._batches.pop(batch) if lesson is not None]
-            if lessons:
-                self._taught().learn(batch, lessons)
+        if len(self._batches[batch]) == self._topology.n_children:
+            episodes = [episode for episode in self._batches.pop(batch) if episode is not None]
+            if episodes:
+                self._taught().learn(batch, episodes)
 
-    def _taught(self) -> _Teacher:
+    def _taught(self) -> _ControllerTrainer:
         if self._teacher is None:
-            self._teacher = _Teacher(self._children, self._seed, self._servers, self._keeps_limits, self._folder)
+            self._teacher = _ControllerTrainer(
+                self._children, self._seed, self._topology, self._keeps_limits, self._folder
+            )
         return self._teacher
 
 
-class _Teacher:
+class _ControllerTrainer:
     """The controller and its baseline. Torch is imported here: a search without an architecture search pays nothing."""
 
     def __init__(
         self,
         space: ChildSpace,
         seed: int,
-        servers: Servers,
+        topology: ControllerTopology,
         keeps: Callable[[Config], bool] | None,
         folder: Path | None,
     ):
@@ -201,29 +203,29 @@ class _Teacher:
         from stacktune.search.nas.parameter_server import RayController
         from stacktune.search.nas.policy import PolicySettings
 
-        self._space, self._servers, self._settings = space, servers, PolicySettings()
+        self._space, self._topology, self._settings = space, topology, PolicySettings()
         # One shard and one replica do in this process what they would do in two of their own.
-        if servers.is_one_process:
+        if topology.is_one_process:
             self._controller = LocalController(space, self._settings, seed, keeps)
         else:
-            self._controller = RayController(space, self._settings, seed, servers, folder / SHARDS, keeps)
+            self._controller = RayController(space, self._settings, seed, topology, folder / SHARDS, keeps)
         self._baseline = Baseline()
-        self._n_learnt = [0] * servers.n_replicas
+        self._n_learnt = [0] * topology.n_replicas
         self._told: dict[tuple[int, int], tuple[float, float]] = {}
         self._n_updates = 0
 
     def draw(self, batch: int, seed: int) -> dict[str, Any] | None:
         return self._controller.draw(self._replica(batch), seed, self._n_depths(batch))
 
-    def learn(self, batch: int, lessons: Sequence[tuple[Config, float]]) -> None:
+    def learn(self, batch: int, episodes: Sequence[tuple[Config, float]]) -> None:
         """Let the replica that drew a batch learn how its children did."""
-        from stacktune.search.nas.policy import Lesson
+        from stacktune.search.nas.policy import Episode
 
-        rewards, replica = [reward for _, reward in lessons], self._replica(batch)
+        rewards, replica = [reward for _, reward in episodes], self._replica(batch)
         advantages = self._baseline.advantages(rewards)
         taught = [
-            Lesson(self._space.tokens(config), advantage)
-            for (config, _), advantage in zip(lessons, advantages, strict=True)
+            Episode(self._space.tokens(config), advantage)
+            for (config, _), advantage in zip(episodes, advantages, strict=True)
         ]
         number = self._n_learnt[replica]
         self._n_learnt[replica] += 1
@@ -241,17 +243,17 @@ class _Teacher:
         return updates
 
     def _replica(self, batch: int) -> int:
-        return batch % self._servers.n_replicas
+        return batch % self._topology.n_replicas
 
     def _n_depths(self, batch: int) -> int:
-        return self._settings.n_depths(batch * self._servers.n_children)
+        return self._settings.n_depths(batch * self._topology.n_children)
 
 
 def _key(config: Mapping[str, Any]) -> str:
     return repr(sorted(config.items()))
 
 
-def keeps_limits(n_multiplications: Callable[..., int], limits: ChildLimits, config: Config) -> bool:
+def is_feasible(n_multiplications: Callable[..., int], limits: ChildLimits, config: Config) -> bool:
     """Return whether a child costs no more than it may."""
     return n_multiplications(config, limits.fit_size) <= limits.most_multiplications
 

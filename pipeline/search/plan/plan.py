@@ -69,7 +69,7 @@ class ClusterSize:
 
 
 @dataclass(frozen=True)
-class Servers:
+class ControllerTopology:
     """How the controller of an architecture search is parted (Zoph and Le 2017, section 3.2).
 
     n_shards: that own its parameters. n_replicas: that draw children and compute gradients. n_children: of a replica's
@@ -114,7 +114,7 @@ class SearchPlan:
     longest_trial_s: seconds after which a single trial hurries to its end.
     is_large: see SizePlan.
     max_failures: how often a trial's process may die, other than with its node, before the trial has failed.
-    servers, limits: of an architecture search.
+    topology, limits: of an architecture search.
     memory: that a trial asks for; None where none is counted.
     """
 
@@ -130,7 +130,7 @@ class SearchPlan:
     is_local: bool
     is_large: bool = False
     max_failures: int = MAX_FAILURES
-    servers: Servers = field(default_factory=Servers)
+    topology: ControllerTopology = field(default_factory=ControllerTopology)
     limits: ChildLimits | None = None
     memory: MemoryRequest | None = None
 
@@ -230,13 +230,13 @@ def make_plan(
     now: float,
     size: SizePlan = USUAL_SIZE,
     max_failures: int = MAX_FAILURES,
-    servers: Servers | None = None,
+    topology: ControllerTopology | None = None,
     limits: ChildLimits | None = None,
     fit_size: FitSize | None = None,
 ) -> SearchPlan:
     """Plan a search of `search_s` seconds from `now` (`time.monotonic()`), or without a clock where it is None.
 
-    servers: None leaves them to the plan. fit_size: of one fold's fit; None asks for no memory.
+    topology: None leaves them to the plan. fit_size: of one fold's fit; None asks for no memory.
     """
     reproducible = search_s is None
     n_threads = 1 if reproducible else _threads_per_trial(cluster.n_cpus)
@@ -260,16 +260,16 @@ def make_plan(
         is_local=cluster.is_local,
         is_large=size.is_large,
         max_failures=max_failures,
-        servers=servers or _servers(n_slots, reproducible),
+        topology=topology or _topology(n_slots, reproducible),
         limits=limits,
         memory=memory,
     )
 
 
-def _servers(n_slots: int, reproducible: bool) -> Servers:
+def _topology(n_slots: int, reproducible: bool) -> ControllerTopology:
     """One replica for as many trials at once as two of its batches have, and the paper's five replicas to a shard."""
     n_replicas = 1 if reproducible else max(1, n_slots // 8)
-    return Servers(max(1, n_replicas // 5), n_replicas)
+    return ControllerTopology(max(1, n_replicas // 5), n_replicas)
 
 
 def _threads_per_trial(n_cpus: int) -> int:

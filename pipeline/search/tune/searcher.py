@@ -73,7 +73,7 @@ class FamilySearcher(Searcher):
         plan, seed = self._plan, derive_seed(self._plan.seed, "source", family.name)
         space = load_space(family.name, plan.is_large)
         if family.searcher == "controller":
-            return ControllerSource(family, space, seed, plan.servers, plan.limits, self._log, folder)
+            return ControllerSource(family, space, seed, plan.topology, plan.limits, self._log, folder)
         return BayesianSource(space, seed)
 
     def _remember(self, trial: Trial) -> None:
