@@ -16,7 +16,7 @@ from stacktune.data.duplicates import copies_of_raw, digest_of_rows, n_known
 from stacktune.data.example import made_up_rows
 from stacktune.data.expected import Expected
 from stacktune.data.files import find_files
-from stacktune.data.folds import FEWEST_FOLDS, held_out_together
+from stacktune.data.folds import MIN_FOLDS, held_out_together
 from stacktune.data.leaks import leak_notes
 from stacktune.data.memory import check_fits
 from stacktune.data.number_text import DECIMAL_COMMA
@@ -192,7 +192,7 @@ def _encode_training(
 ) -> Dataset:
     frame, weight, weight_notes = weighted_rows(frame, config.weight)
     if kind != REGRESSION and config.n_folds is None:
-        kept, rare_notes = without_rare_classes(frame[config.target], FEWEST_FOLDS)
+        kept, rare_notes = without_rare_classes(frame[config.target], MIN_FOLDS)
         frame, weight = frame[kept].reset_index(drop=True), None if weight is None else weight[kept]
         notes = [*notes, *rare_notes]
     task = make_task(frame[config.target], kind)
@@ -206,7 +206,7 @@ def _encode_training(
     stands_for = frame.get(SAMPLE_WEIGHT)
     task, target, positive_notes = with_positive_class(task, target, config.positive, config.target, stands_for)
     notes = [*notes, *positive_notes, *_naming_notes(task, config.target)]
-    check_class_sizes(target, task, config.n_folds or FEWEST_FOLDS, config.target)
+    check_class_sizes(target, task, config.n_folds or MIN_FOLDS, config.target)
     if not task.is_classification:
         check_magnitude(target, config.target)
     _check_kept(frame, config.keep)

@@ -29,7 +29,7 @@ _TIME = re.compile(
 _DAY_S = 86_400
 _FIRST_DAY = datetime.date(1970, 1, 1).toordinal()
 _EXAMPLE = datetime.date(2020, 12, 31)
-_LEAST_SHARE = 0.95
+_MIN_SHARE = 0.95
 _FIRST_TEXTS = 100
 # Codes such as 12/05/4567 have years of any time, and codes of eight digits are no dates but by chance.
 _LIKELY_YEARS = (1800, 2200)
@@ -72,7 +72,7 @@ def find_format(texts: Sequence[str], counts: np.ndarray) -> DateFormat | None:
     counted = np.where([is_missing(text) for text in texts], 0, counts)
     n_read = {text: int(counted[np.isfinite(seconds)].sum()) for text, seconds in read.items()}
     best = max(n_read, key=n_read.__getitem__)
-    if n_read[best] < _LEAST_SHARE * counted.sum() or not _are_likely(read[best], counted, best):
+    if n_read[best] < _MIN_SHARE * counted.sum() or not _are_likely(read[best], counted, best):
         return None
     twin = best.translate(str.maketrans("dm", "md"))
     is_tied = twin != best and n_read.get(twin) == n_read[best]

@@ -19,9 +19,9 @@ PARTS = ("month", "weekday", "hour")
 _DAY_S = 86_400
 _YEAR_S = 365.2425 * _DAY_S
 # A column of dates holds what lies so many times its own span before its first date, or after its last.
-_SPANS_HELD, _LEAST_HELD_S = 10, 100 * _YEAR_S
+_SPANS_HELD, _MIN_HELD_S = 10, 100 * _YEAR_S
 # Counts of seconds, or of parts of one, that lie further off are no dates of this column.
-_LEAST_NEAR_S = 10 * _YEAR_S
+_MIN_NEAR_S = 10 * _YEAR_S
 _UNITS_A_SECOND = (1.0, 1e3, 1e6, 1e9)
 # Days since 1970, years, and dates as digits (20240229) are within a year of 1970 if they are taken for seconds. Of the
 # years of a column's dates these fill next to nothing: so small a share of them is no chance.
@@ -29,7 +29,7 @@ _DOUBTFUL_S, _NEXT_TO_NOTHING, _NEARLY_ALL = _YEAR_S, 1e-3, 0.95
 _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_800  # the years 1 to 9999
 _NUMBERS = frozenset({"integer", "floating", "decimal", "mixed-integer-float", "boolean"})
 _ISO_DATE = r"\s*\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?\s*"
-_LEAST_SHARE_OF_DATES = 0.95
+_MIN_SHARE_OF_DATES = 0.95
 _COUNT = r"\s*[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?\s*"
 
 
@@ -44,7 +44,7 @@ def iso_dates(texts: Sequence[str], counts: np.ndarray) -> np.ndarray | None:
     counted = np.where([is_missing(text) for text in texts], 0, counts)
     is_date = spelled.str.fullmatch(_ISO_DATE).to_numpy(dtype=bool, copy=True)
     is_date[is_date] = np.isfinite(seconds_of(spelled[is_date]))
-    enough = is_date.any() and counted[is_date].sum() >= _LEAST_SHARE_OF_DATES * counted.sum()
+    enough = is_date.any() and counted[is_date].sum() >= _MIN_SHARE_OF_DATES * counted.sum()
     return is_date if enough else None
 
 
@@ -73,7 +73,7 @@ def range_of_dates(seconds: np.ndarray) -> tuple[float, float]:
 
 def held_range(low: float, high: float) -> tuple[float, float]:
     """Return between which seconds a column holds dates, if its own are from `low` to `high`."""
-    margin = max(_SPANS_HELD * (high - low), _LEAST_HELD_S)
+    margin = max(_SPANS_HELD * (high - low), _MIN_HELD_S)
     return low - margin, high + margin
 
 
@@ -153,7 +153,7 @@ def _in_units_near(counts: np.ndarray, known: Known) -> np.ndarray | None:
         return None
     fits = [_fit(judged / units, known) for units in _UNITS_A_SECOND]
     units = _UNITS_A_SECOND[fits.index(min(fits))]
-    is_near = min(fits)[0] <= max(known.high - known.low, _LEAST_NEAR_S)
+    is_near = min(fits)[0] <= max(known.high - known.low, _MIN_NEAR_S)
     return counts / units if is_near and not _are_other_counts(finite, units, known) else None
 
 
@@ -215,7 +215,7 @@ def counts_near(seconds: np.ndarray, low: float, high: float) -> np.ndarray | No
     distances = []
     for units in _UNITS_A_SECOND:
         distances.append(float(np.median(_distance(known, low / units, high / units))))
-        if distances[-1] <= max((high - low) / units, _LEAST_NEAR_S) and _are_moments(low / units, high / units):
+        if distances[-1] <= max((high - low) / units, _MIN_NEAR_S) and _are_moments(low / units, high / units):
             return seconds * units
     return None
 

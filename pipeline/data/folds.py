@@ -13,17 +13,17 @@ from stacktune.data.table import Table, Task
 from stacktune.errors import DataError
 from stacktune.seeds import derive_seed
 
-FEWEST_FOLDS = 2
+MIN_FOLDS = 2
 # A plain holdout: its share of the rows, and the number of rows that say enough.
-HOLDOUT_SHARE, LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT = 0.2, 0.05, 50_000
+HOLDOUT_SHARE, MIN_HOLDOUT_SHARE, ENOUGH_HELD_OUT = 0.2, 0.05, 50_000
 # Of a rare class so many rows are to be held out, for which half of the rows may be.
 MIN_HELD_OUT_OF_A_CLASS, MAX_HOLDOUT_SHARE = 10, 0.5
 # Of a single row, whatever is decided at a threshold is all or nothing; more rows, and fewer blocks to learn ensembles
 # on, would not make the mean of blocks any surer.
 MIN_IN_A_BLOCK = 2
-N_BLOCKS, FEWEST_BLOCKS = 5, 2
+N_BLOCKS, MIN_BLOCKS = 5, 2
 # A row whose copies fill more than this share of a fold is not a mishap.
-MOST_COPIES_SHARE = 0.1
+MAX_COPIES_SHARE = 0.1
 # With fewer rows of a class the standard error of an AUC of .9 is above .03, which is more than models differ by.
 FEW_OF_A_CLASS = 50
 
@@ -106,7 +106,7 @@ def rarer_class(target: np.ndarray) -> tuple[int, int]:
 
 def share_to_hold_out(target: np.ndarray, task: Task) -> float:
     """Return the share of the rows that a plain holdout takes."""
-    share = min(HOLDOUT_SHARE, max(LEAST_HOLDOUT_SHARE, ENOUGH_HELD_OUT / len(target)))
+    share = min(HOLDOUT_SHARE, max(MIN_HOLDOUT_SHARE, ENOUGH_HELD_OUT / len(target)))
     n_of_class = rarer_class(target)[1] if task.is_classification else len(target)
     return max(share, min(MIN_HELD_OUT_OF_A_CLASS / max(1, n_of_class), MAX_HOLDOUT_SHARE))
 
@@ -170,7 +170,7 @@ def _kept_together(
     Nothing is kept together where a part would have fewer than `n_least` rows of a class, and need not.
     """
     alone = _parted(target, task, np.arange(len(target)), seed, marks)
-    most = MOST_COPIES_SHARE * np.bincount(alone).min()
+    most = MAX_COPIES_SHARE * np.bincount(alone).min()
     first = np.where(np.bincount(copies, minlength=len(target))[copies] > most, np.arange(len(target)), copies)
     if (first == np.arange(len(target))).all():
         return alone
@@ -185,10 +185,10 @@ def _kept_together(
 def _holdout(table: Table, task: Task, seed: int) -> Folds:
     _check_holdout(table.target, task)
     share, seed = share_to_hold_out(table.target, task), derive_seed(seed, "folds")
-    held_out = held_out_together(table.target, task, share, seed, copies_of(table), FEWEST_BLOCKS)
+    held_out = held_out_together(table.target, task, share, seed, copies_of(table), MIN_BLOCKS)
     judged = table.target[held_out]
     n_of_class = rarer_class(judged)[1] if task.is_classification else len(judged)
-    n_blocks = int(np.clip(n_of_class // MIN_IN_A_BLOCK, FEWEST_BLOCKS, N_BLOCKS))
+    n_blocks = int(np.clip(n_of_class // MIN_IN_A_BLOCK, MIN_BLOCKS, N_BLOCKS))
     blocks = np.full(table.n_rows, -1, dtype=np.int8)
     copies, marks = copies_of(table.take(np.flatnonzero(held_out))), partial(_in_turn, n_parts=n_blocks)
     blocks[held_out] = _kept_together(judged, task, copies, derive_seed(seed, "blocks"), marks, MIN_IN_A_BLOCK)
@@ -199,9 +199,9 @@ def _check_holdout(target: np.ndarray, task: Task) -> None:
     if not task.is_classification:
         return
     code, n_of_class = rarer_class(target)
-    if n_of_class < 2 * FEWEST_BLOCKS:
+    if n_of_class < 2 * MIN_BLOCKS:
         raise DataError(
-            f"a holdout needs {2 * FEWEST_BLOCKS} rows of a class, half to learn from and half to be judged on, but "
+            f"a holdout needs {2 * MIN_BLOCKS} rows of a class, half to learn from and half to be judged on, but "
             f"{task.classes[code]!r} has {n_of_class}. Use --folds {max(2, n_of_class)}."
         )
 

@@ -31,7 +31,7 @@ _MIN_ROWS_OF_AN_ID = 100
 _DISTINCT_SHARE_OF_AN_ID = 0.95
 # A row number may be missing, be there twice, or stand a few rows too late, where tables were put together by hand; and
 # files that were read one after the other may each begin anew. Few true amounts are in order to that degree.
-_LEAST_SHARE_IN_ORDER, _LEAST_SHARE_OF_ROW_NUMBERS = 0.95, 0.99
+_MIN_SHARE_IN_ORDER, _MIN_SHARE_OF_ROW_NUMBERS = 0.95, 0.99
 
 ALL_NULL = "without any value"
 CONSTANT = "with one value only"
@@ -112,14 +112,14 @@ def _counts_rows(series: pd.Series) -> bool:
     for some in (series.iloc[:_MIN_ROWS_OF_AN_ID], series):
         values = numbers_of(some)
         known = values[np.isfinite(values)]
-        if len(known) < _LEAST_SHARE_OF_ROW_NUMBERS * len(values) or (known != np.floor(known)).any():
+        if len(known) < _MIN_SHARE_OF_ROW_NUMBERS * len(values) or (known != np.floor(known)).any():
             return False
         rises, falls = known[1:] > known[:-1], known[1:] < known[:-1]
         steps = rises if np.count_nonzero(rises) > np.count_nonzero(falls) else falls
-        if np.count_nonzero(steps) < _LEAST_SHARE_IN_ORDER * (len(known) - 1):
+        if np.count_nonzero(steps) < _MIN_SHARE_IN_ORDER * (len(known) - 1):
             return False
     runs = np.append(0, np.cumsum(~steps)) if _begins_anew(known, steps) else np.zeros(len(known))
-    return len(np.unique(np.column_stack((runs, known)), axis=0)) >= _LEAST_SHARE_OF_ROW_NUMBERS * len(known)
+    return len(np.unique(np.column_stack((runs, known)), axis=0)) >= _MIN_SHARE_OF_ROW_NUMBERS * len(known)
 
 
 def _begins_anew(values: np.ndarray, steps: np.ndarray) -> bool:

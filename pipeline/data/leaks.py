@@ -12,9 +12,9 @@ from stacktune.data.spread import evenly_spread
 from stacktune.data.table import Table, Task
 
 # Fewer rows agree by chance.
-_FEWEST_ROWS = 20
+_MIN_ROWS = 20
 _N_LOOKED_AT = 1_000
-_LEAST_KNOWN_SHARE = 0.5
+_MIN_KNOWN_SHARE = 0.5
 
 
 def leak_notes(table: Table, task: Task, target_name: str) -> list[str]:
@@ -38,7 +38,7 @@ def telling_features(table: Table, task: Task) -> list[str]:
     For classification a feature with about as many values as there are classes, each with rows of one class only; for
     regression one that rises, or falls, whenever the target does.
     """
-    if table.n_rows < _FEWEST_ROWS:
+    if table.n_rows < _MIN_ROWS:
         return []
     tells = _tells_class if task.is_classification else _tells_order
     some = evenly_spread(table.n_rows, _N_LOOKED_AT)
@@ -52,7 +52,7 @@ def telling_features(table: Table, task: Task) -> list[str]:
 
 def _tells_class(values: np.ndarray, target: np.ndarray, task: Task) -> bool:
     known = np.isfinite(values)
-    if known.mean() < _LEAST_KNOWN_SHARE:
+    if known.mean() < _MIN_KNOWN_SHARE:
         return False
     levels, codes = np.unique(values[known], return_inverse=True)
     if not 2 <= len(levels) <= 2 * task.n_outputs:
@@ -63,7 +63,7 @@ def _tells_class(values: np.ndarray, target: np.ndarray, task: Task) -> bool:
 
 def _tells_order(values: np.ndarray, target: np.ndarray, task: Task) -> bool:
     known = np.isfinite(values)
-    if known.mean() < _LEAST_KNOWN_SHARE or values[known].min() == values[known].max():
+    if known.mean() < _MIN_KNOWN_SHARE or values[known].min() == values[known].max():
         return False
     rows, aims = rankdata(values[known], "dense"), rankdata(target[known], "dense")
     return bool((rows == aims).all() or (rows == aims.max() + 1 - aims).all())

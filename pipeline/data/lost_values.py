@@ -14,7 +14,7 @@ from stacktune.data.values import NUMERIC, coded_text, content_of, numbers_of
 
 # Levels never seen may be new by chance, unless nearly all of many are. What is no number, or no date, never is; but a
 # few such values were let pass in training, too.
-_NEARLY_ALL, _LEAST_VALUES = 0.9, 20
+_NEARLY_ALL, _MIN_VALUES = 0.9, 20
 _MORE_THAN_IN_TRAINING = 0.05
 
 
@@ -27,7 +27,7 @@ def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
     lost = np.isnan(encoded)
     if not column.is_coded and (share := _share_of_known(column, series, lost)) > _MORE_THAN_IN_TRAINING:
         return share
-    if len(encoded) < _LEAST_VALUES:
+    if len(encoded) < _MIN_VALUES:
         return 0.0
     if column.is_coded:
         lost |= encoded >= len(column.categories)
@@ -37,7 +37,7 @@ def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
     # Nulls are NaN too, so that most columns are done with here.
     if np.count_nonzero(lost) < _NEARLY_ALL * len(lost):
         return 0.0
-    share = _share_of_known(column, series, lost, _LEAST_VALUES)
+    share = _share_of_known(column, series, lost, _MIN_VALUES)
     return share if share >= _NEARLY_ALL else 0.0
 
 

@@ -23,9 +23,9 @@ _MISSING = frozenset(
         *("#n/a", "#n/a n/a", "#null!", "#div/0!", "#value!", "#ref!", "#num!", "#name?"),
     }
 )
-_LEAST_SHARE = 0.95
+_MIN_SHARE = 0.95
 # A unit that fewer of the values carry is a slip rather than the column's.
-_LEAST_SHARE_OF_A_UNIT = 0.05
+_MIN_SHARE_OF_A_UNIT = 0.05
 _N_LOOKED_AT = 1_000
 _N_EXAMPLES = 3
 # Up to here a loop is faster than what pandas does in bulk.
@@ -206,7 +206,7 @@ def read_numbers(texts: Sequence[str], counts: np.ndarray) -> Reading | None:
         return None
     values = spelling.numbers(texts, strict=True)
     is_number = np.isfinite(values)
-    if counted[is_number].sum() < _LEAST_SHARE * counted.sum() or len(np.unique(values[is_number])) < 2:
+    if counted[is_number].sum() < _MIN_SHARE * counted.sum() or len(np.unique(values[is_number])) < 2:
         return None
     lost = [place for place in np.argsort(-counts, kind="stable") if counts[place] and not is_number[place]]
     spelled = pd.Series([texts[place].strip() for place in np.flatnonzero(is_number)], dtype=object)
@@ -232,13 +232,13 @@ def _find_spelling(texts: Sequence[str], counts: np.ndarray) -> Spelling | None:
     """Return the convention in which most rows are numbers, if nearly all are."""
     read = [(parts, count) for text, count in zip(texts, counts, strict=True) if (parts := _parts(text))]
     total = sum(count for _, count in read)
-    if total == 0 or total < _LEAST_SHARE * counts.sum():
+    if total == 0 or total < _MIN_SHARE * counts.sum():
         return None
     units = Counter()
     for (_, _, unit), count in read:
         units[unit] += count if unit else 0
     unit, n_with = units.most_common(1)[0]
-    unit = unit if n_with >= _LEAST_SHARE_OF_A_UNIT * total else ""
+    unit = unit if n_with >= _MIN_SHARE_OF_A_UNIT * total else ""
     choices = [Spelling(decimal, group, unit) for decimal, group in _CONVENTIONS]
     return max(choices, key=lambda spelling: _evidence(spelling, read))
 

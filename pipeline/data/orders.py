@@ -13,16 +13,16 @@ from stacktune.data.spread import evenly_spread
 from stacktune.data.table import Table, Task
 
 # Of honest features hardly any comes so far alone.
-_LEAST_ORDER = 0.999
+_MIN_ORDER = 0.999
 # A part of the rows is looked at first, where chance may take something away.
-_LEAST_ORDER_OF_SOME = 0.99
+_MIN_ORDER_OF_SOME = 0.99
 _N_LOOKED_AT = 1_000
 # Fewer rows are put in order by chance.
-_FEWEST_ROWS, _FEWEST_OF_A_CLASS = 50, 5
-_MOST_CLASSES = 50
-_LEAST_KNOWN_SHARE = 0.5
+_MIN_ROWS, _MIN_OF_A_CLASS = 50, 5
+_MAX_CLASSES = 50
+_MIN_KNOWN_SHARE = 0.5
 # The mean target of a level says nothing of levels that have one row each.
-_FEWEST_ROWS_A_LEVEL = 50
+_MIN_ROWS_A_LEVEL = 50
 
 Measure = Callable[[np.ndarray, np.ndarray], float]
 
@@ -47,22 +47,22 @@ def ordering_features(table: Table, task: Task) -> list[Order]:
     ones do, is not among them. Categories are ordered by the mean of the target.
     """
     rows = _rows_of_usual_classes(table, task)
-    if len(rows) < _FEWEST_ROWS or (task.is_classification and len(np.unique(table.target[rows])) < 2):
+    if len(rows) < _MIN_ROWS or (task.is_classification and len(np.unique(table.target[rows])) < 2):
         return []
-    if task.n_outputs > _MOST_CLASSES:
+    if task.n_outputs > _MAX_CLASSES:
         return []
     some = _some(rows, table.target, task)
     found = []
     for place, name in enumerate(table.names):
         column, is_coded = table.features[:, place], place >= table.n_numeric
-        if is_coded and table.cardinalities[place - table.n_numeric] > len(rows) / _FEWEST_ROWS_A_LEVEL:
+        if is_coded and table.cardinalities[place - table.n_numeric] > len(rows) / _MIN_ROWS_A_LEVEL:
             continue
         for by_missing in (False, True):
             measure = _measure(task, is_coded, by_missing)
-            if measure is None or measure(column[some], table.target[some]) < _LEAST_ORDER_OF_SOME:
+            if measure is None or measure(column[some], table.target[some]) < _MIN_ORDER_OF_SOME:
                 continue
             degree = measure(column[rows], table.target[rows])
-            if degree >= _LEAST_ORDER:
+            if degree >= _MIN_ORDER:
                 found.append(Order(name, degree, by_missing))
                 break
     return found
@@ -72,7 +72,7 @@ def _rows_of_usual_classes(table: Table, task: Task) -> np.ndarray:
     if not task.is_classification:
         return np.arange(table.n_rows)
     sizes = np.bincount(table.target, minlength=task.n_outputs)
-    return np.flatnonzero(sizes[table.target] >= _FEWEST_OF_A_CLASS)
+    return np.flatnonzero(sizes[table.target] >= _MIN_OF_A_CLASS)
 
 
 def _some(rows: np.ndarray, target: np.ndarray, task: Task) -> np.ndarray:
@@ -94,7 +94,7 @@ def _measure(task: Task, is_coded: bool, by_missing: bool) -> Measure | None:
 
 def _class_order(values: np.ndarray, target: np.ndarray) -> float:
     known = np.isfinite(values)
-    return _least_auc(values[known], target[known]) if known.mean() >= _LEAST_KNOWN_SHARE else 0.0
+    return _least_auc(values[known], target[known]) if known.mean() >= _MIN_KNOWN_SHARE else 0.0
 
 
 def _missing_order(values: np.ndarray, target: np.ndarray) -> float:
@@ -124,7 +124,7 @@ def _level_order(codes: np.ndarray, target: np.ndarray) -> float:
     for code in np.unique(target):
         shares = np.bincount(places, target == code) / np.bincount(places)
         least = min(least, _least_auc(shares[places], (target == code).astype(np.int64)))
-        if least < _LEAST_ORDER_OF_SOME:
+        if least < _MIN_ORDER_OF_SOME:
             break
     return least
 
@@ -138,6 +138,6 @@ def _correlation(values: np.ndarray, target: np.ndarray) -> float:
     """Return Spearman's rank correlation without its sign, of the rows where the value is known."""
     known = np.isfinite(values)
     values, target = values[known], target[known]
-    if known.mean() < _LEAST_KNOWN_SHARE or values.min() == values.max() or target.min() == target.max():
+    if known.mean() < _MIN_KNOWN_SHARE or values.min() == values.max() or target.min() == target.max():
         return 0.0
     return float(abs(np.corrcoef(rankdata(values), rankdata(target))[0, 1]))

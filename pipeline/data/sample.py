@@ -18,8 +18,8 @@ from stacktune.seeds import derive_seed
 
 # A target of more values than this, or of floats, is sampled without regard to them; and one of more whole numbers than
 # make classes of them, unless classes are asked for.
-_MOST_CLASSES = 1_000
-_FEWEST_ROWS_A_CLASS = 10
+_MAX_CLASSES = 1_000
+_MIN_ROWS_A_CLASS = 10
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ def draw_sample(target: pa.ChunkedArray, sample: Sample) -> Drawn:
     task = Task("multiclass", tuple(map(str, range(int(codes.max()) + 1))))
     chosen = held_out_rows(codes, task, share, derive_seed(sample.seed, "sample"))
     sizes, kept = np.bincount(codes), np.bincount(codes[chosen], minlength=len(task.classes))
-    rare = np.flatnonzero(kept < np.minimum(sizes, _FEWEST_ROWS_A_CLASS))
+    rare = np.flatnonzero(kept < np.minimum(sizes, _MIN_ROWS_A_CLASS))
     for code in rare:
         places = np.flatnonzero(codes == code)
         chosen[places] = False
-        chosen[places[evenly_spread(len(places), _FEWEST_ROWS_A_CLASS)]] = True
+        chosen[places[evenly_spread(len(places), _MIN_ROWS_A_CLASS)]] = True
     rows = np.flatnonzero(chosen)
     return Drawn(rows, _weights(codes, rows) if len(rare) else None)
 
@@ -80,7 +80,7 @@ def _codes(target: pa.ChunkedArray, task: str) -> np.ndarray:
     coded = coded if pa.types.is_dictionary(coded.type) else coded.dictionary_encode()
     codes = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
     are_amounts = pa.types.is_integer(target.type) and task in ("auto", REGRESSION)
-    most = MAX_NUMERIC_CLASSES if are_amounts else _MOST_CLASSES
+    most = MAX_NUMERIC_CLASSES if are_amounts else _MAX_CLASSES
     if len(coded.dictionary) > most or _spells_amounts(coded.dictionary, codes, task):
         return np.zeros(len(target), dtype=np.int64)
     return codes

@@ -11,10 +11,10 @@ from stacktune.data.spread import evenly_spread
 
 # Within these, numbers are left as they are: scikit-learn's trees take two for the same that are less than 1e-7 apart
 # (FEATURE_THRESHOLD in its tree/_partitioner.pyx), and sums and squares need room below the end of float32, 3e38.
-_LEAST_MAGNITUDE, _MOST_MAGNITUDE = 1e-3, 1e30
+_MIN_MAGNITUDE, _MAX_MAGNITUDE = 1e-3, 1e30
 _UNDERFLOW = float(np.finfo(np.float32).tiny)
 # Fewer numbers than this share may become zero, as those that are left over from subtractions do.
-_MOST_UNDERFLOW = 0.01
+_MAX_UNDERFLOW = 0.01
 _N_LOOKED_AT = 10_000
 # Of the distinct values, at each end; what stands for "not known" is a few values, if in many rows.
 _SHARE_ASIDE = 0.05
@@ -49,13 +49,10 @@ def scale_of(values: np.ndarray) -> tuple[Scale, int]:
     offset = _offset(known)
     sizes = np.abs(known - offset)
     most = float(sizes.max())
-    if _LEAST_MAGNITUDE <= most <= _MOST_MAGNITUDE or most == 0:
-        factor = 1.0
-    else:
-        factor = math.ldexp(1.0, math.frexp(most)[1] - 1)
+    factor = 1.0 if _MIN_MAGNITUDE <= most <= _MAX_MAGNITUDE or most == 0 else math.ldexp(1.0, math.frexp(most)[1] - 1)
     small = (sizes > 0) & (sizes < _UNDERFLOW * factor)
     n_small = int(np.count_nonzero(small))
-    if n_small > _MOST_UNDERFLOW * np.count_nonzero(sizes):
+    if n_small > _MAX_UNDERFLOW * np.count_nonzero(sizes):
         return Scale(log_from=float(np.abs(known[known != 0]).min())), 0
     return Scale(offset, factor), n_small
 

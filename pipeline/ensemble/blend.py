@@ -14,7 +14,7 @@ from stacktune.families.losses import scaled, unscaled
 SINGLE, AVERAGE, STACK = "single", "average", "stack"
 # A forest says 0 where no leaf has seen the class. Unclipped, one such member would outvote all others; at one in a
 # million a logit is 13.8, still beyond what a few hundred thousand rows can tell from certainty.
-SMALLEST_PROBABILITY = 1e-6
+MIN_PROBABILITY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Blend:
 
 
 def log_probabilities(prediction: np.ndarray) -> np.ndarray:
-    """Return the logarithms of (…, n_outputs) probabilities, clipped to SMALLEST_PROBABILITY."""
-    return np.log(np.clip(prediction, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY))
+    """Return the logarithms of (…, n_outputs) probabilities, clipped to MIN_PROBABILITY."""
+    return np.log(np.clip(prediction, MIN_PROBABILITY, 1 - MIN_PROBABILITY))
 
 
 def softmax(margins: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from stacktune.metrics import WORST
 from stacktune.trials.result import COMPLETED, TrialResult
 
-MOST_CANDIDATES = 15
+MAX_CANDIDATES = 15
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,17 @@ import numpy as np
 from stacktune.data.folds import Folds
 from stacktune.data.table import Task
 from stacktune.ensemble.blend import SINGLE, Blend
-from stacktune.ensemble.candidates import MOST_CANDIDATES, Costs, affordable_us, eligible, nested_candidates
+from stacktune.ensemble.candidates import MAX_CANDIDATES, Costs, affordable_us, eligible, nested_candidates
 from stacktune.ensemble.nested import Evidence, gather, greedy, nested_scores, stacked, thresholds_of
 from stacktune.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
-from stacktune.ensemble.subsample import MOST_ROWS
+from stacktune.ensemble.subsample import MAX_ROWS
 from stacktune.ensemble.thinning import cost_us, deal_folds, enough_models
 from stacktune.host import n_cores
 from stacktune.metrics import WORST, Metric, is_defined, metrics_for
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
 # The numbers of candidates to choose from, by the time that is left.
-_N_CANDIDATES = (MOST_CANDIDATES, 10, 6, 4, 2)
+_N_CANDIDATES = (MAX_CANDIDATES, 10, 6, 4, 2)
 _LAST_MOMENT_S = 0.2
 METHODS = ("greedy", "stack")
 
@@ -62,7 +62,7 @@ class _Contest:
 
 def stacking_s(n_candidates: int, n_rows: int, n_outputs: int) -> float:
     """Return about how many seconds the ensembles of so many candidates take, measured on two cores."""
-    return 0.5 + 2e-6 * n_candidates * min(n_rows, MOST_ROWS) * n_outputs
+    return 0.5 + 2e-6 * n_candidates * min(n_rows, MAX_ROWS) * n_outputs
 
 
 def build_leaderboard(

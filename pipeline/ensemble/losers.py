@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from stacktune.ensemble.candidates import MOST_CANDIDATES, eligible
+from stacktune.ensemble.candidates import MAX_CANDIDATES, eligible
 from stacktune.families.registry import get_family
 from stacktune.storage.run_folder import TrialFolder
 from stacktune.trials.result import TrialResult
 
 # Candidates are chosen without one fold or another too, which moves a trial by some places, never by so many.
-N_KEPT, N_KEPT_A_FAMILY = 2 * MOST_CANDIDATES, 3
+N_KEPT, N_KEPT_A_FAMILY = 2 * MAX_CANDIDATES, 3
 
 
 def losers(results: Sequence[TrialResult]) -> list[TrialResult]:

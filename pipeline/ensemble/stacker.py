@@ -17,7 +17,7 @@ SPREAD = 0.3
 _BIAS_SPREAD = 1.0
 # Absolute errors are fitted by least squares so many times over at most, each with other weights of rows, or until the
 # members' weights rest. Errors below this share of the usual one weigh alike.
-_N_REWEIGHTINGS, _AT_REST, _LEAST_GAP = 20, 1e-3, 0.01
+_N_REWEIGHTINGS, _AT_REST, _MIN_GAP = 20, 1e-3, 0.01
 
 
 def fit_stack(predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | None, loss: str = SQUARED) -> Blend:
@@ -92,7 +92,7 @@ def _least_absolute(predictions: np.ndarray, target: np.ndarray, share: np.ndarr
     for _ in range(_N_REWEIGHTINGS):
         gap = target - (weights[:, None] * values).sum(axis=0) - bias
         before = weights
-        weights, bias = _solve(values, target, share * inverse_size(gap, _LEAST_GAP * noise), noise)
+        weights, bias = _solve(values, target, share * inverse_size(gap, _MIN_GAP * noise), noise)
         if np.abs(weights - before).max() < _AT_REST:
             break
     return weights, bias

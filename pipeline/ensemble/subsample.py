@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 # Weights of fifteen members are known to a hair from so many rows, if each class has its share of them.
-MOST_ROWS = 24_000
+MAX_ROWS = 24_000
 ENOUGH_OF_A_CLASS = 3_000
 
 
 def rows_to_learn_on(
-    target: np.ndarray, probability: np.ndarray | None, seed: int, most: int = MOST_ROWS
+    target: np.ndarray, probability: np.ndarray | None, seed: int, most: int = MAX_ROWS
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return (ascending positions of about `most` rows, what each stands for or None where all count alike).
 

@@ -25,7 +25,7 @@ from stacktune.families._encode import (
 from stacktune.families.base import Job
 
 MANY_LEVELS = 30  # pairs are worth it where one column has more; trees find those of few levels by themselves
-MOST_PAIRS = 36  # all pairs of nine columns
+MAX_PAIRS = 36  # all pairs of nine columns
 CROSSED_FILE = "crossed.npz"
 SMOOTH = 10.0
 
@@ -50,7 +50,7 @@ class Crossing:
         """Cross the columns of the training rows, those of most levels first."""
         count = np.array(table.cardinalities, dtype=np.int64)
         ranked = sorted(combinations(range(len(count)), 2), key=lambda pair: -max(count[list(pair)]))
-        chosen = [pair for pair in ranked if max(count[list(pair)]) > MANY_LEVELS][:MOST_PAIRS]
+        chosen = [pair for pair in ranked if max(count[list(pair)]) > MANY_LEVELS][:MAX_PAIRS]
         pairs = np.array(chosen, dtype=np.int64).reshape(-1, 2)
         strides = count[pairs[:, 1]] + N_OTHER
         keys = [np.unique(key) for key in _keys(table.codes, count, pairs, strides)]

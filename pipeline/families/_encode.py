@@ -22,7 +22,7 @@ N_OTHER = 2  # levels that every column has beside its own: never seen, and miss
 # know what those are worth. CatBoost gave a level never seen .41 and .39 in columns of 12 and 40 levels, where known
 # levels had .27 and missing values .98; in one of 300, .26.
 LEVELS_ENOUGH = 100
-MOST_SIGNALS = 8  # columns that target encoding makes of one categorical column
+MAX_SIGNALS = 8  # columns that target encoding makes of one categorical column
 
 
 def write_parts(path: Path, parts: dict[str, Any]) -> None:
@@ -84,7 +84,7 @@ def target_signals(table: Table, task: Task) -> np.ndarray:
         return ((target - target.mean()) / (spread if spread > 0 else 1.0)).reshape(-1, 1)
     if task.kind == BINARY:
         return (target == 1).astype(np.float64).reshape(-1, 1)
-    frequent = np.argsort(-np.bincount(target, minlength=task.n_outputs), kind="stable")[:MOST_SIGNALS]
+    frequent = np.argsort(-np.bincount(target, minlength=task.n_outputs), kind="stable")[:MAX_SIGNALS]
     return (target[:, None] == np.sort(frequent)).astype(np.float64)
 
 

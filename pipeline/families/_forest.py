@@ -20,7 +20,7 @@ from stacktune.families.base import Config, FitSize, Job
 from stacktune.host import n_cores
 
 MAX_TREES = 100
-MOST_LEAVES = 8000  # twice as many nodes still count in int16
+MAX_LEAVES = 8000  # twice as many nodes still count in int16
 FEW_LEVELS = 4  # a column of more levels is target encoded
 SMOOTH = 10.0
 ROWS_A_THREAD = 2000
@@ -295,12 +295,12 @@ def leaf_bound(job: Job, config: Config) -> int | None:
 
     scikit-learn grows best-first under a bound, which takes longer.
     """
-    return MOST_LEAVES if len(job.rows) // config["min_samples_leaf"] > MOST_LEAVES else None
+    return MAX_LEAVES if len(job.rows) // config["min_samples_leaf"] > MAX_LEAVES else None
 
 
 def n_bytes(config: Config, fit_size: FitSize) -> float:
     """Return the rows as columns, the sums of predictions, and scikit-learn's nodes with a copy of them."""
-    n_leaves = min(MOST_LEAVES, fit_size.n_rows / config["min_samples_leaf"])
+    n_leaves = min(MAX_LEAVES, fit_size.n_rows / config["min_samples_leaf"])
     nodes = MAX_TREES * 2 * n_leaves * (2 * NODE_BYTES + 22 * fit_size.n_outputs)
     return 10 * fit_size.n_cells + 24 * fit_size.n_rows * fit_size.n_outputs + nodes
 

@@ -10,8 +10,8 @@ import numpy as np
 from stacktune.families._checks import is_real, is_whole, is_within
 
 SQUASHED_BEYOND = 3.0  # the smooth clip of RealMLP (arXiv 2407.04491, appendix A): x / sqrt(1 + (x / 3)^2)
-N_KNOTS, N_LEAST_KNOTS = 17, 3
-MOST_PIECES = 400  # columns that all numeric columns together may become
+N_KNOTS, MIN_KNOTS = 17, 3
+MAX_PIECES = 400  # columns that all numeric columns together may become
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Scaling:
     def fit(cls, numeric: np.ndarray, how: str) -> Scaling:
         """Learn from `numeric` (n_rows, n_numeric), where NaN is missing; `how` is "squash" or "piecewise"."""
         n_numeric = numeric.shape[1]
-        n_knots = int(np.clip(MOST_PIECES // max(n_numeric, 1), 2, N_KNOTS - 1)) + 1 if how == "piecewise" else 5
+        n_knots = int(np.clip(MAX_PIECES // max(n_numeric, 1), 2, N_KNOTS - 1)) + 1 if how == "piecewise" else 5
         missing = np.isnan(numeric)
         knots = np.zeros((n_knots, n_numeric))
         for index in range(n_numeric):
@@ -46,11 +46,7 @@ class Scaling:
 
     def faults(self) -> Iterator[str]:
         """Yield what cannot be."""
-        if (
-            str(self.how) not in ("squash", "piecewise")
-            or not is_real(self.knots, 2)
-            or len(self.knots) < N_LEAST_KNOTS
-        ):
+        if str(self.how) not in ("squash", "piecewise") or not is_real(self.knots, 2) or len(self.knots) < MIN_KNOTS:
             yield "its numeric columns have no scale"
             return
         n_knots, n_numeric = self.knots.shape

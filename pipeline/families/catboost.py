@@ -32,7 +32,7 @@ LEARNING_RATE_TIMES_TREES = 100
 # More trees than are ever asked for: the fit ends when it is told to.
 NEVER_REACHED = 100_000
 # CatBoost refuses a sample that happens to be empty.
-FEWEST_SAMPLED_ROWS = 50
+MIN_SAMPLED_ROWS = 50
 
 
 class CatBoostPredictor:
@@ -139,7 +139,7 @@ def _parameters(job: Job, config: Config) -> dict[str, Any]:
     if job.task.kind != MULTICLASS:
         # Multiclass fits cannot; for binary ones it is not the default.
         fixed["boost_from_average"] = True
-    if len(job.rows) < FEWEST_SAMPLED_ROWS:
+    if len(job.rows) < MIN_SAMPLED_ROWS:
         fixed["bootstrap_type"] = "No"
         config = {name: value for name, value in config.items() if name != "subsample"}
     return {**config, **fixed, **_named_classes(job)}

@@ -22,7 +22,7 @@ from stacktune.families._encode import (
     write_parts,
 )
 from stacktune.families._output import Output, output_of, weight_of
-from stacktune.families._scale import MOST_PIECES, N_KNOTS, Scaling
+from stacktune.families._scale import MAX_PIECES, N_KNOTS, Scaling
 from stacktune.families._threads import limited
 from stacktune.families.base import Config, Family, FitSize, Job
 from stacktune.families.losses import ALL_LOSSES, inverse_size
@@ -30,14 +30,14 @@ from stacktune.seeds import derive_seed
 
 FEW_LEVELS = 16  # columns with more levels may be target encoded instead of one-hot
 SMOOTH = 10.0
-WIDEST_DENSE = 600  # wider designs stay sparse
-MOST_NEWTON_COLUMNS = 300  # a Newton step costs n_rows * columns^2; beyond this L-BFGS is quicker
+MAX_DENSE_COLUMNS = 600  # wider designs stay sparse
+MAX_NEWTON_COLUMNS = 300  # a Newton step costs n_rows * columns^2; beyond this L-BFGS is quicker
 N_ITERATIONS = 150
 # Absolute errors are fitted by ridge regression this many times over, each with other weights of rows; gaps below this
 # share of the spread weigh alike.
-N_REWEIGHTINGS, LEAST_GAP = 8, 0.02
+N_REWEIGHTINGS, MIN_GAP = 8, 0.02
 # Rows times columns that are solved for: 400 weights are known well from 50,000 rows, and a million would take 4.7 GB.
-MOST_CELLS = 20_000_000
+MAX_CELLS = 20_000_000
 MODEL_FILE = "linear.npz"
 
 
@@ -62,7 +62,7 @@ class Design:
 
         dense = np.hstack([self.scaling.transform(table.numeric), self.encoding_scaling.transform(means)])
         indicators = self.one_hot.transform(table.codes)
-        if dense.shape[1] + indicators.shape[1] <= WIDEST_DENSE:
+        if dense.shape[1] + indicators.shape[1] <= MAX_DENSE_COLUMNS:
             return np.hstack([dense, indicators.toarray()])
         return hstack([csr_array(dense), indicators], format="csr")
 
@@ -160,10 +160,10 @@ class LinearLearner(LinearPredictor):
 
 
 def _thinned(job: Job, scaling: str) -> Job:
-    """Return the job on as many of its rows as keep the columns that numeric ones become within MOST_CELLS."""
+    """Return the job on as many of its rows as keep the columns that numeric ones become within MAX_CELLS."""
     n_numeric = max(1, job.table.n_numeric)
-    n_columns = min(MOST_PIECES, (N_KNOTS - 1) * n_numeric) if scaling == "piecewise" else n_numeric
-    n_most = MOST_CELLS // n_columns
+    n_columns = min(MAX_PIECES, (N_KNOTS - 1) * n_numeric) if scaling == "piecewise" else n_numeric
+    n_most = MAX_CELLS // n_columns
     if len(job.rows) <= n_most:
         return job
     order = np.random.default_rng(derive_seed(job.seed, "linear rows")).permutation(len(job.rows))
@@ -205,7 +205,7 @@ def _solve_values(columns: Any, label: np.ndarray, weight: np.ndarray | None, st
     found = _solve_ridge(columns, label, weight, strength)
     for _ in range(N_REWEIGHTINGS if loss == ABSOLUTE else 0):
         said = columns @ found.coefficients[:, 0] + found.intercepts[0]
-        nearness = inverse_size(said - label, LEAST_GAP).astype(np.float32)
+        nearness = inverse_size(said - label, MIN_GAP).astype(np.float32)
         found = _solve_ridge(columns, label, nearness if weight is None else nearness * weight, strength)
     return found
 
@@ -225,7 +225,7 @@ def _solve_logistic(
     from sklearn.linear_model import LogisticRegression
 
     n_solved = columns.shape[1] * (1 if len(seen) == 2 else len(seen))
-    newton = isinstance(columns, np.ndarray) and n_solved <= MOST_NEWTON_COLUMNS
+    newton = isinstance(columns, np.ndarray) and n_solved <= MAX_NEWTON_COLUMNS
     if newton:
         columns = columns.astype(np.float64)  # a Hessian of nearly collinear indicators is singular in float32
     model = LogisticRegression(C=strength, solver="newton-cholesky" if newton else "lbfgs", max_iter=N_ITERATIONS)
@@ -244,8 +244,8 @@ def _n_bytes(config: Config, fit_size: FitSize) -> float:
     """Return the columns solved for, in single and double precision, and margins with their derivatives."""
     n_columns = fit_size.n_columns
     if config["scaling"] == "piecewise":
-        n_columns = max(n_columns, min(MOST_PIECES, (N_KNOTS - 1) * n_columns))
-    n_cells = min(MOST_CELLS, fit_size.n_rows * n_columns)
+        n_columns = max(n_columns, min(MAX_PIECES, (N_KNOTS - 1) * n_columns))
+    n_cells = min(MAX_CELLS, fit_size.n_rows * n_columns)
     return 20 * fit_size.n_cells + 20 * n_cells + 40 * fit_size.n_rows * fit_size.n_outputs
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 
 # A target of zero would outweigh all others by far: what is below this share of the median size counts as if it were.
-SMALLEST_SHARE = 0.01
+MIN_SHARE = 0.01
 # What learners fit that know of squares only, by the scale of their labels and the weights of rows.
 USUAL_LOSSES = frozenset({SQUARED, PERCENTAGE, SQUARED_LOG})
 ALL_LOSSES = USUAL_LOSSES | {ABSOLUTE}
@@ -27,7 +27,7 @@ _BELOW_ALL = np.nextafter(-1.0, 0.0)
 def unit_of(target: np.ndarray, loss: str) -> float:
     """Return the size below which shares of a target are taken as if it were that large; 1 for other losses."""
     sizes = np.abs(target[target != 0])
-    return SMALLEST_SHARE * float(np.median(sizes)) if loss == PERCENTAGE and len(sizes) else 1.0
+    return MIN_SHARE * float(np.median(sizes)) if loss == PERCENTAGE and len(sizes) else 1.0
 
 
 def scaled(values: np.ndarray, loss: str, unit: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stacktune.families.base import Config, Family, FitSize, HeirLearner, Job
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.nets.architecture import Layer, from_line
-from stacktune.families.nets.inputs import MOST_ONE_HOT
+from stacktune.families.nets.inputs import MAX_ONE_HOT
 from stacktune.families.nets.layers import n_multiplications
 from stacktune.families.nets.learner import NetLearner, net_bytes
 from stacktune.families.nets.net import n_inputs
@@ -27,7 +27,7 @@ def _layers(config: Config) -> tuple[Layer, ...]:
 
 def _n_multiplications(config: Config, fit_size: FitSize) -> int:
     """Return about how many multiplications all members of a child take for a row, as if all numbers were curved."""
-    few = [cardinality for cardinality in fit_size.cardinalities if cardinality <= MOST_ONE_HOT]
+    few = [cardinality for cardinality in fit_size.cardinalities if cardinality <= MAX_ONE_HOT]
     n_numeric = fit_size.n_columns - len(fit_size.cardinalities)
     columns = n_inputs(sum(few), n_numeric, len(fit_size.cardinalities) - len(few))
     return config["k"] * n_multiplications(_layers(config), columns)

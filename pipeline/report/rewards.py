@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 N_AVERAGED = 20
 SIZE = (7.2, 3.8)  # inches
 INK, QUIET_INK, GRID = "#1f2933", "#52606d", "#e4e7eb"
-LEAST_CHILDREN = 10  # on the axis, however few there are
+MIN_CHILDREN = 10  # on the axis, however few there are
 
 
 class _Look(NamedTuple):
@@ -69,7 +69,7 @@ def rewards_svg(controller: Points, random: Points) -> str:
 def _draw_frame(axes: Axes, last: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.set(xlabel="child", xlim=(0, max(last, LEAST_CHILDREN)))
+    axes.set(xlabel="child", xlim=(0, max(last, MIN_CHILDREN)))
     axes.set(ylabel="share of earlier children beaten", ylim=(-0.03, 1.03), yticks=(0, 0.25, 0.5, 0.75, 1))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right", "left"]].set_visible(False)

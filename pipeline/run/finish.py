@@ -39,7 +39,7 @@ REHEARSAL, MAX_WAIT_FOR_MODEL_S = ".rehearsal", 15.0
 # It is begun only where so many times what it takes is left, lest it delays the end.
 REHEARSAL_SHARE = 2.0
 # How long a store that is away is waited for at the end.
-LEAST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 20.0
+MIN_PATIENCE_S, MAX_PATIENCE_S = 3.0, 20.0
 
 
 @contextmanager
@@ -209,7 +209,7 @@ def _summarise(
         versions=library_versions(),
     )
     session.tracker.log_file(write_summary(summary))
-    patience_s = max(LEAST_PATIENCE_S, min(session.clock.left_s(), MOST_PATIENCE_S))
+    patience_s = max(MIN_PATIENCE_S, min(session.clock.left_s(), MAX_PATIENCE_S))
     if not session.tracker.finish("FINISHED", scores, {"leader": row.name} | _alias_tags(record), patience_s):
         session.screen.say(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")
     return summary

@@ -13,7 +13,7 @@ from pathlib import Path
 from stacktune.config import RunConfig, without_secrets_in
 from stacktune.data.dataset import Dataset
 from stacktune.data.table import Table
-from stacktune.ensemble.candidates import MOST_CANDIDATES
+from stacktune.ensemble.candidates import MAX_CANDIDATES
 from stacktune.ensemble.leaderboard import stacking_s
 from stacktune.families.nets.architecture import from_line
 from stacktune.families.registry import get_family
@@ -94,7 +94,7 @@ def search_ends_at(
     """
     if clock.budget_s is None:
         return math.inf
-    ensembles_s = stacking_s(min(n_trials, MOST_CANDIDATES), len(problem.folds.judged_rows), problem.task.n_outputs)
+    ensembles_s = stacking_s(min(n_trials, MAX_CANDIDATES), len(problem.folds.judged_rows), problem.task.n_outputs)
     kept_s = reserved_s(pace, clock.budget_s, ensembles_s, 0 if test is None else test.n_rows, is_open)
     return clock.started_at + clock.budget_s - kept_s
 

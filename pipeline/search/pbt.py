@@ -18,7 +18,7 @@ from stacktune.seeds import derive_seed
 # The worst quarter copies the best (Jaderberg et al. 2017 use 20 %, Ray 25 %).
 QUANTILE = 0.25
 # Fewer members than this at an interval say nothing about quantiles.
-LEAST_MEMBERS = 3
+MIN_MEMBERS = 3
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Population:
         peers = self._snapshots[interval]
         peers[snapshot.trial_id] = snapshot
         ranked = sorted(peers.values(), key=lambda other: -math.inf if math.isnan(other.score) else other.score)
-        n_copying = math.floor(QUANTILE * len(ranked)) or (1 if len(ranked) >= LEAST_MEMBERS else 0)
+        n_copying = math.floor(QUANTILE * len(ranked)) or (1 if len(ranked) >= MIN_MEMBERS else 0)
         is_behind = any(other.trial_id == snapshot.trial_id for other in ranked[:n_copying])
         return ranked[-1] if is_behind else None
 

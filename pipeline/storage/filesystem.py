@@ -11,7 +11,7 @@ from stacktune.storage.uris import keep_secret, masked, without_secrets
 # Google's client would try for fifteen minutes; to S3 a small file goes by one request instead of three.
 _GCS_OPTION, _S3_OPTION = "retry_limit_seconds=10", "allow_delayed_open=true"
 _OPTIONS = {"gs": _GCS_OPTION, "gcs": _GCS_OPTION, "s3": _S3_OPTION}
-_LONGEST_REASON = 240
+_MAX_REASON_CHARS = 240
 
 
 def resolve(uri: str) -> tuple[fs.FileSystem, str]:
@@ -37,4 +37,4 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
 def first_line(error: Exception) -> str:
     """Return what an error of pyarrow says: one short line without its final stop, and without secrets."""
     said = (masked(error).strip().splitlines() or [type(error).__name__])[0]
-    return said.rstrip(".") if len(said) <= _LONGEST_REASON else said[:_LONGEST_REASON].rpartition(" ")[0] + " …"
+    return said.rstrip(".") if len(said) <= _MAX_REASON_CHARS else said[:_MAX_REASON_CHARS].rpartition(" ")[0] + " …"

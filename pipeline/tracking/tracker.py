@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from stacktune.search.nas.source import ControllerUpdate, Reward
 
-MOST_RANKED = 50
+MAX_RANKED = 50
 # The nested run of the controller of an architecture search.
 CONTROLLER = "controller"
 # A store that has not answered by then will not.
@@ -218,10 +218,10 @@ class Tracker:
     def log_leaderboard(self, frame: pd.DataFrame, csv: Path) -> None:
         """Keep the leaderboard as an artifact, rank the best trials' runs and give each ensemble a run of its own.
 
-        frame: `Leaderboard.to_frame()`, a trial's row being named by its id. Only the first MOST_RANKED trials are
+        frame: `Leaderboard.to_frame()`, a trial's row being named by its id. Only the first MAX_RANKED trials are
         ranked in MLflow: a call for each of hundreds would outlast a budget.
         """
-        for row in frame[(frame["rank"] <= MOST_RANKED) | (frame["kind"] == "ensemble")].to_dict("records"):
+        for row in frame[(frame["rank"] <= MAX_RANKED) | (frame["kind"] == "ensemble")].to_dict("records"):
             tags = {"rank": str(row["rank"]), "kind": str(row["kind"]), "status": str(row["status"])}
             points = [(f"test_{self._metric.name}", row.get("test_score"), 0), ("threshold", row.get("threshold"), 0)]
             if row["kind"] != "ensemble":

@@ -19,7 +19,7 @@ from stacktune.tracking.updates import Update
 from stacktune.tracking.writer import Writer
 
 _GATHER_S = 1.5
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S, _FLUSH_PAUSE_S = 1.0, 15.0, 1.0
+_FIRST_PAUSE_S, _MAX_PAUSE_S, _FLUSH_PAUSE_S = 1.0, 15.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Worker(threading.Thread):
             self._gather()
 
     def _wait_longer(self) -> None:
-        self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+        self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _MAX_PAUSE_S)
 
     def _gather(self) -> None:
         """Take in news until it is time to write: after a while, or at once when someone waits for it."""

@@ -35,7 +35,7 @@ from stacktune.trials.trial import Progress, Trial
 # A trial of a PBT family is compared this often on the first fold, the last time at its end.
 N_PBT_INTERVALS = 4
 # A trial goes on to the other folds only if each can have at least this share of the first fold's time.
-LEAST_FOLD_SHARE = 0.4
+MIN_FOLD_SHARE = 0.4
 # A trial that took less begins anew sooner than its folds are written and read.
 WORTH_KEEPING_S = 2.0
 N_TIMED_ROWS, N_WARMING_ROWS = 2000, 100
@@ -241,7 +241,7 @@ class _Climb:
     def _can_finish(self, first_fold_s: float) -> bool:
         n_more = self.problem.folds.n_folds - 1
         left_s = self.resources.deadline - time.monotonic()
-        return n_more == 0 or self.trial.must_complete or left_s >= LEAST_FOLD_SHARE * first_fold_s * n_more
+        return n_more == 0 or self.trial.must_complete or left_s >= MIN_FOLD_SHARE * first_fold_s * n_more
 
     def _predict_us(self, fit: FoldFit) -> float:
         """Return a core's microseconds a row; what a first call sets up is not counted, nor who else is at work."""

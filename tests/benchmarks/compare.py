@@ -41,7 +41,7 @@ MORE_IS_BETTER = {"auc", "average_precision", "accuracy", "r2", "f1_at_half"}
 # What the index says of a table's task begins with one of these.
 TASKS = ("binary", "regression")
 # A system that is still running after this many budgets, and as long again to load and end, has failed.
-PATIENCE, LEAST_PATIENCE_S = 4.0, 240.0
+PATIENCE, MIN_PATIENCE_S = 4.0, 240.0
 TIE = 1e-4  # relative
 
 
@@ -74,7 +74,7 @@ def split(case: Case, seed: int, args: argparse.Namespace) -> Path:
     folder = args.work / "splits" / f"{case.name}-{seed}"
     if not (folder / "test.parquet").exists():
         command = [args.peers / "split.py", args.data / f"{case.name}.parquet", "--target", case.target]
-        _run([sys.executable, *command, "--out", folder, "--seed", seed], LEAST_PATIENCE_S, Memory())
+        _run([sys.executable, *command, "--out", folder, "--seed", seed], MIN_PATIENCE_S, Memory())
     return folder
 
 
@@ -131,11 +131,11 @@ def run_peer(
 
 
 def _patience_s(seconds: float) -> float:
-    return PATIENCE * seconds + LEAST_PATIENCE_S
+    return PATIENCE * seconds + MIN_PATIENCE_S
 
 
 def _json_of(command: list[object]) -> dict[str, float]:
-    return json.loads(_run([sys.executable, *command], LEAST_PATIENCE_S, Memory()).strip().splitlines()[-1])
+    return json.loads(_run([sys.executable, *command], MIN_PATIENCE_S, Memory()).strip().splitlines()[-1])
 
 
 def _run(command: list[object], patience_s: float, memory: Memory) -> str:

@@ -39,7 +39,7 @@ from conftest import Server
 from whole_runs import STACKTUNE, mixed_table
 
 FAMILIES = "lightgbm,xgboost,linear"
-MOST_SESSIONS = 12
+MAX_SESSIONS = 12
 SESSION_S = 600
 
 
@@ -143,7 +143,7 @@ def kill_worker(command: subprocess.Popen, chance: random.Random) -> bool:
 def disturb(place: Place, strike: Strike, chance: random.Random, n_most: int) -> tuple[int, int]:
     """Run to the end, struck at random moments `n_most` times at most; return (strikes, sessions)."""
     n_strikes = 0
-    for session in range(1, MOST_SESSIONS + 1):
+    for session in range(1, MAX_SESSIONS + 1):
         command, began = place.start(), time.monotonic()
         while command.poll() is None and time.monotonic() - began < SESSION_S:
             with suppress(subprocess.TimeoutExpired):
@@ -154,7 +154,7 @@ def disturb(place: Place, strike: Strike, chance: random.Random, n_most: int) ->
         command.wait()
         if place.has_leader:
             return n_strikes, session
-    return n_strikes, MOST_SESSIONS
+    return n_strikes, MAX_SESSIONS
 
 
 class Faults:

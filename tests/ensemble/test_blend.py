@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from stacktune.ensemble.blend import SMALLEST_PROBABILITY, Blend
+from stacktune.ensemble.blend import MIN_PROBABILITY, Blend
 
 EVEN, SURE = np.array([[0.5, 0.5]]), np.array([[0.0, 1.0]])
 
@@ -29,7 +29,7 @@ def test_a_stack_of_values_is_linear():
 
 def test_one_member_that_is_certain_does_not_outvote_all():
     stacked = Blend("stack", (0.5, 0.5), (0.0, 0.0)).combine([np.array([[0.999, 0.001]]), SURE])
-    assert 0.5 < stacked[0, 1] < 1 - SMALLEST_PROBABILITY
+    assert 0.5 < stacked[0, 1] < 1 - MIN_PROBABILITY
 
 
 def test_members_that_weigh_nothing_are_neither_asked_nor_kept():

@@ -18,7 +18,7 @@ def test_of_very_many_rows_a_sample_is_solved_for(monkeypatch, entry):
     table = Table(features, ("a", "b", "c"), target=target)
     job = Job(table, Task("binary", ("no", "yes")), np.arange(3000), np.arange(3000, 4000), "fold0")
     config = load_space("linear").portfolio[entry]
-    monkeypatch.setattr(linear, "MOST_CELLS", 500 * 48)
+    monkeypatch.setattr(linear, "MAX_CELLS", 500 * 48)
     seen = []
     solve = linear._solve
     monkeypatch.setattr(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_children import SPACE, TINY
 
 from stacktune.families.nets.architecture import from_line
-from stacktune.search.nas.children import MOST_REDRAWS, ChildSpace
+from stacktune.search.nas.children import MAX_REDRAWS, ChildSpace
 from stacktune.search.nas.controller import (
     Baseline,
     LocalController,
@@ -213,7 +213,7 @@ def test_a_child_is_drawn_until_it_keeps_the_limits():
     assert len(seen) > 20
     seen.clear()
     assert LocalController(TINY, SMALL, 0, lambda child: bool(seen.append(child))).draw(0, 0, 1) is None
-    assert len(seen) == MOST_REDRAWS
+    assert len(seen) == MAX_REDRAWS
 
 
 def play(seed: int, n_batches: int, reward: Callable[[dict[str, Any]], float]) -> tuple[list[float], list[UpdateStats]]:

@@ -133,7 +133,7 @@ def kept_by(limits: ChildLimits) -> Callable[[dict], bool]:
 @pytest.fixture
 def few_redraws(monkeypatch) -> None:
     """Twenty draws of a controller take a second of a busy core."""
-    monkeypatch.setattr("stacktune.search.nas.children.MOST_REDRAWS", 2)
+    monkeypatch.setattr("stacktune.search.nas.children.MAX_REDRAWS", 2)
 
 
 @pytest.mark.parametrize(("most", "n_known"), [(200_000, 1), (30_000, 0), (15_000, 0)])

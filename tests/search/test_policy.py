@@ -16,7 +16,7 @@ from test_children import PLAIN, SPACE, TINY, WIRING, every_child
 
 from stacktune.families.nets.architecture import from_line
 from stacktune.search.nas.children import ChildSpace, Tokens
-from stacktune.search.nas.policy import MOST_GRADIENT, Episode, Policy, PolicySettings, flat, gradient_of, load_flat
+from stacktune.search.nas.policy import MAX_GRADIENT, Episode, Policy, PolicySettings, flat, gradient_of, load_flat
 
 SMALL = PolicySettings(hidden=6)
 TWO_OF_THREE = ChildSpace({"k": (1, 2, 3)}, (1,), {"kind": ("dense", "glu"), **PLAIN})
@@ -166,7 +166,7 @@ def test_the_gradient_is_that_of_the_objective(doubles, limits):
     assert {depth(every_child(TINY)[place]) for place in range(0, 28, 6)} == {1, 2}
     objective = objective_of(policy, episodes, limits, seed=5)
     gradient, here = gradient_of(policy, episodes, 2, limits, seed=5), flat(policy)
-    assert gradient.values.norm() < MOST_GRADIENT
+    assert gradient.values.norm() < MAX_GRADIENT
     assert gradient.loss == pytest.approx(objective(here))
     for seed in range(6):
         step = 1e-5 * torch.randn(len(here), generator=torch.Generator().manual_seed(seed))
@@ -203,7 +203,7 @@ def objective_of(
 def test_a_gradient_is_no_longer_than_the_most():
     policy = opinionated(TINY)
     gradient = gradient_of(policy, [Episode(TINY.tokens(every_child(TINY)[0]), 1e4)], 2)
-    assert gradient.values.norm().item() == pytest.approx(MOST_GRADIENT, rel=1e-4)
+    assert gradient.values.norm().item() == pytest.approx(MAX_GRADIENT, rel=1e-4)
 
 
 def test_probes_that_keep_no_limit_correct_nothing():

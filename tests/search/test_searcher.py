@@ -16,7 +16,7 @@ from stacktune.search.log import SearchLog
 from stacktune.search.plan.plan import LAG, ChildLimits, SearchPlan
 from stacktune.search.sources import BayesianSource
 from stacktune.search.space import load_space
-from stacktune.search.tune.searcher import MOST_FAILURES, TRIAL, FamilySearcher
+from stacktune.search.tune.searcher import MAX_FAILURES_BEFORE_SET_ASIDE, TRIAL, FamilySearcher
 from stacktune.trials.attempt import failed
 from stacktune.trials.trial import Progress, Trial
 
@@ -141,7 +141,7 @@ def test_a_family_that_always_fails_is_set_aside():
         trial = desk.ask()
         asked[trial.family] += 1
         desk.log.ended(failed(trial, "boom") if trial.family == "linear" else completed(trial, 0.5))
-    assert 1 <= asked["linear"] <= MOST_FAILURES
+    assert 1 <= asked["linear"] <= MAX_FAILURES_BEFORE_SET_ASIDE
 
 
 def test_a_family_that_is_spent_is_set_aside_once_and_the_others_go_on():
@@ -164,7 +164,7 @@ def test_where_every_family_is_spent_the_search_ends():
 
 def test_when_every_family_always_fails_the_search_ends():
     desk = Desk(plan_of(["lightgbm", "linear"], max_trials=None, search_s=60.0))
-    for _ in range(2 * MOST_FAILURES):
+    for _ in range(2 * MAX_FAILURES_BEFORE_SET_ASIDE):
         desk.log.ended(failed(desk.ask(), "boom"))
     assert desk.ask() == Searcher.FINISHED
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Drop = Callable[[torch.Tensor], torch.Tensor]
 
 # Squeeze and excitation squeezes to a sixteenth (Hu et al. 2018, section 6.4.1); inputs here are few.
-SQUEEZE, LEAST_SQUEEZED = 8, 8
+SQUEEZE, MIN_SQUEEZED = 8, 8
 # Kinds that bend by themselves begin with straight outputs, which they may learn to bend.
 BENDING = ("dense", "attention")
 
@@ -59,7 +59,7 @@ def _sizes(layer: Layer, n_read: int, n_columns: int) -> dict[str, tuple[int, ..
     if layer.kind == "residual":
         return project | {"inner.weight": (width, width), "inner.bias": (width,), "weight": (width, width)}
     if layer.kind == "attention":
-        squeezed = max(LEAST_SQUEEZED, n_read // SQUEEZE)
+        squeezed = max(MIN_SQUEEZED, n_read // SQUEEZE)
         squeeze = {"squeeze.weight": (squeezed, n_read), "excite.weight": (n_read, squeezed)}
         return squeeze | {"weight": (width, n_read), "bias": (width,)}
     if layer.kind == "cross":

@@ -17,7 +17,7 @@ from stacktune.search.cluster.own_folder import own_folder, parents_for_files, p
 from stacktune.search.ray_patches.startup import lean_start, no_working_folder, on_loopback, patient_start
 
 # Processes get ready for the first trials while Tune does, where there are not many of them.
-MOST_WARMED = 8
+MAX_WARMED = 8
 # As many as Ray's own token has.
 TOKEN_BYTES = 32
 
@@ -57,7 +57,7 @@ def private_variables(n_cpus: int) -> dict[str, str | None]:
         "RAY_AUTH_TOKEN": secrets.token_hex(TOKEN_BYTES),
         "RAY_AUTH_TOKEN_PATH": None,
         "PYTHONPATH": path_to_own_code(),
-        "RAY_preload_python_modules": "stacktune.search.cluster.warm" if n_cpus <= MOST_WARMED else None,
+        "RAY_preload_python_modules": "stacktune.search.cluster.warm" if n_cpus <= MAX_WARMED else None,
     }
 
 

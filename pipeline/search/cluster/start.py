@@ -44,7 +44,7 @@ SHARED_MEMORY_SHARE = 0.95
 # What the driver takes of the memory of a machine that it shares with the trials, but never more than half.
 DRIVER_BYTES = 800_000_000
 FIRST_WORKER_S = 300.0
-LEAST_PRIORITY = 19
+MIN_PRIORITY = 19
 
 # What is let go of when this process leaves Ray, which a process has once.
 _held = ExitStack()
@@ -99,7 +99,7 @@ def give_way() -> None:
 
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            process.nice(LEAST_PRIORITY)
+            process.nice(MIN_PRIORITY)
 
 
 def stop_ray() -> None:

@@ -16,7 +16,7 @@ Tokens = tuple[Choice, ...]
 
 DEPTH, READS = "n_layers", "reads"
 # Draws beyond the limits of what a child may cost before a spare one is taken.
-MOST_REDRAWS = 20
+MAX_REDRAWS = 20
 # Spares, and how many random children are drawn for them: of a space of which a hundredth keeps the limits, enough.
 N_SPARES, MAX_SPARE_DRAWS = 64, 5_000
 
@@ -94,10 +94,10 @@ def follow(space: ChildSpace, choose: Callable[[Decision], Choice]) -> dict[str,
 def within_limits(
     draw: Callable[[], dict[str, Any]], is_feasible: Callable[[dict[str, Any]], bool] | None
 ) -> dict[str, Any] | None:
-    """Return the first child of `draw` that keeps the limits; None where none of MOST_REDRAWS does. None: no limits."""
+    """Return the first child of `draw` that keeps the limits; None where none of MAX_REDRAWS does. None: no limits."""
     if is_feasible is None:
         return draw()
-    return next((child for child in (draw() for _ in range(MOST_REDRAWS)) if is_feasible(child)), None)
+    return next((child for child in (draw() for _ in range(MAX_REDRAWS)) if is_feasible(child)), None)
 
 
 def spare_children(

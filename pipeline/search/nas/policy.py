@@ -22,7 +22,7 @@ from stacktune.search.nas.children import DEPTH, READS, ChildSpace, Choice, Deci
 FIRST_WEIGHT = 0.08
 # What tells layers apart begins larger: with the others' weights a policy chose much the same for all layers.
 FIRST_PLACE = 1.0
-MOST_GRADIENT = 5.0
+MAX_GRADIENT = 5.0
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class _Stride:
 class Gradient:
     """What a batch of episodes asks for.
 
-    values: (n_parameters,) float32, of the loss, which falls along −values; no longer than MOST_GRADIENT.
+    values: (n_parameters,) float32, of the loss, which falls along −values; no longer than MAX_GRADIENT.
     """
 
     values: torch.Tensor
@@ -239,7 +239,7 @@ def gradient_of(
     skips = torch.stack([rollout.skip_kl for rollout in rollouts]).mean()
     loss = -(advantages * log_probs).mean() - settings.entropy_weight * entropy + settings.skip_weight * skips
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(policy.parameters(), MOST_GRADIENT)
+    torch.nn.utils.clip_grad_norm_(policy.parameters(), MAX_GRADIENT)
     grads = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in policy.parameters()]
     values = torch.nn.utils.parameters_to_vector(grads)
     n_readable = sum(rollout.n_readable for rollout in rollouts)

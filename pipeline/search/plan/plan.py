@@ -22,7 +22,7 @@ OPENING_FOR_MANY_CLASSES = ("linear", "extra_trees", "mlp", "random_forest", "li
 # In a reproducible run, what is decided about a trial rests on trials at least this far before it.
 LAG = 8
 # No trial may take more of the search than this, so that a huge table still sees several families.
-LONGEST_TRIAL_SHARE = 0.35
+MAX_TRIAL_SHARE = 0.35
 GPU_SHARE = 0.25
 MAX_FAILURES = 3
 # Up to so many rows, training on 7/8 of them instead of 4/5 pays for the longer trials.
@@ -32,7 +32,7 @@ MANY_CELLS_A_CORE_SECOND = 8_000
 FEW_CLASSES = 10
 MANY_ROWS = 1_000_000
 # A holdout of fewer rows than a fifth of these says too little; wide tables of few rows keep some folds.
-LEAST_ROWS_TO_HOLD_OUT = 20_000
+MIN_ROWS_TO_HOLD_OUT = 20_000
 # Instead of a holdout that says too little, for the little time that there is.
 N_FOLDS_OF_LARGE_TABLES = 3
 # On large tables trees that are boosted beat those that are not by more than an ensemble gains from both.
@@ -45,9 +45,9 @@ ARCHITECTURE_SEARCHES = frozenset({"nas"})
 # An architecture search wants dozens of nets: core-seconds, of which GPUs make more, and cells for each of them.
 SECONDS_TO_SEARCH_ARCHITECTURES, GPU_SPEED = 3600.0, 4.0
 ROWS_TO_SEARCH_ARCHITECTURES = 2_000
-MOST_CELLS_TO_SEARCH_ARCHITECTURES = 400
+MAX_CELLS_TO_SEARCH_ARCHITECTURES = 400
 # Beyond so many multiplications a row, a net of one fold is slower than any ensemble wants of a member.
-MOST_MULTIPLICATIONS = 1_500_000
+MAX_MULTIPLICATIONS = 1_500_000
 # No core multiplies more float32 numbers in a microsecond: nets that even then are over what a prediction may take.
 MULTIPLICATIONS_A_US = 50_000
 
@@ -173,7 +173,7 @@ def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: floa
     """
     cells = table.n_rows * table.n_features * max(1.0, task.n_outputs / FEW_CLASSES)
     if budget_s is not None and cells > MANY_CELLS_A_CORE_SECOND * cluster.n_cpus * budget_s:
-        n_folds = 1 if table.n_rows >= LEAST_ROWS_TO_HOLD_OUT else N_FOLDS_OF_LARGE_TABLES
+        n_folds = 1 if table.n_rows >= MIN_ROWS_TO_HOLD_OUT else N_FOLDS_OF_LARGE_TABLES
         too_many = not cluster.n_gpus and table.n_rows * table.n_features > MANY_CELLS_A_SECOND_FOR_NETS * budget_s
         plan = SizePlan(n_folds, True, FORESTS | NETS if too_many else FORESTS, "the table is large for this budget")
     elif budget_s is None and table.n_rows > MANY_ROWS:
@@ -209,13 +209,13 @@ def _pays_to_search_architectures(table: Table, plan: SizePlan, cluster: Cluster
         plan.n_folds > 1
         and table.n_rows >= ROWS_TO_SEARCH_ARCHITECTURES
         and cluster.n_cpus * budget_s >= enough_s
-        and cells_a_core_s <= MOST_CELLS_TO_SEARCH_ARCHITECTURES
+        and cells_a_core_s <= MAX_CELLS_TO_SEARCH_ARCHITECTURES
     )
 
 
 def child_limits(fit_size: FitSize, n_folds: int, predict_budget_us: float | None) -> ChildLimits:
     """Return what a child may cost: what no budget for predictions can pay is not even trained."""
-    most = float(MOST_MULTIPLICATIONS)
+    most = float(MAX_MULTIPLICATIONS)
     if predict_budget_us is not None:
         most = min(most, predict_budget_us * MULTIPLICATIONS_A_US / n_folds)
     return ChildLimits(fit_size, most)
@@ -256,7 +256,7 @@ def make_plan(
         max_trials=max_trials,
         lag=LAG if reproducible else None,
         deadline=math.inf if reproducible else now + search_s,
-        longest_trial_s=math.inf if reproducible else LONGEST_TRIAL_SHARE * search_s,
+        longest_trial_s=math.inf if reproducible else MAX_TRIAL_SHARE * search_s,
         is_local=cluster.is_local,
         is_large=size.is_large,
         max_failures=max_failures,

@@ -36,9 +36,9 @@ GRACE_S = 1.0
 HOPELESS_S = 30.0
 # Tune gives its actors 15 s to end.
 TUNE_ENDS_S = 20.0
-MOST_PENDING = 8
+MAX_PENDING = 8
 # Tune is begun so often: what breaks it is most often gone by then, and what is not breaks it at once.
-MOST_BEGINNINGS = 3
+MAX_BEGINNINGS = 3
 TUNE_FOLDER = ".tune"
 
 
@@ -173,7 +173,7 @@ class Search:
 
     def _run(self) -> None:
         with kills_end_trials(), in_waiting_processes() if self._plan.is_local else nullcontext():
-            for n_left in reversed(range(MOST_BEGINNINGS)):
+            for n_left in reversed(range(MAX_BEGINNINGS)):
                 told = self._fit()
                 if told is None:
                     return
@@ -214,7 +214,7 @@ class Search:
         from stacktune.search.tune.trainable import TrialTrainable, WorkerContext
 
         # With one pending trial, Tune's default, processes would be started one after another.
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(self._plan.n_slots, MOST_PENDING))
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(self._plan.n_slots, MAX_PENDING))
         warnings.filterwarnings("ignore", module=r"ray\..*")
         has_many_nodes = not self._plan.is_local
         self._store = store = open_trial_store(self._folder.absolute(), has_many_nodes, self._made_by)

@@ -26,7 +26,7 @@ from stacktune.trials.trial import Progress, Resume, progress_from
 # How Ray says that an actor did not die by itself, or that nobody knows.
 NODE_DIED = ("node has died", "temporarily unavailable")
 # A trial that is cut off more often than this, for whatever reason, is not begun again.
-MOST_LOSSES = 20
+MAX_LOSSES = 20
 # Of its rows, what a trial for which there was no memory begins again with.
 LEFT_SHARE = 0.5
 
@@ -124,7 +124,7 @@ class FamilyScheduler(TrialScheduler):
             return
         entry.n_losses += 1
         entry.n_deaths += not is_preempted
-        if entry.n_deaths > self._plan.max_failures or entry.n_losses > MOST_LOSSES:
+        if entry.n_deaths > self._plan.max_failures or entry.n_losses > MAX_LOSSES:
             entry.leave_state()
             self._log.ended(failed(entry.trial, error.splitlines()[-1]))
         else:

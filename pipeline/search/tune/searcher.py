@@ -27,9 +27,9 @@ from stacktune.trials.trial import Trial
 # The keys of a Tune configuration that hold our Trial and, in a budgeted run, when it must end: on the scale of
 # `time.monotonic()` of the driver's machine.
 TRIAL, DEADLINE = "trial", "deadline"
-MOST_FAILURES = 3
+MAX_FAILURES_BEFORE_SET_ASIDE = 3
 # A trial is begun only if this share of what the family's cheapest one took is left; with less it could not complete.
-LEAST_TRIAL_SHARE = 0.7
+MIN_TRIAL_SHARE = 0.7
 # How long Tune's event loop waits for a source's answer while it has trials to look after.
 PATIENCE_S = 0.2
 
@@ -165,7 +165,7 @@ class FamilySearcher(Searcher):
         if (left_s <= 0 and self._n_asked) or self._log.is_closed.is_set():
             return []
         working = [name for name in self._plan.families if self._works(name)]
-        return [name for name in working if self._allocator.cheapest_s(name) * LEAST_TRIAL_SHARE <= left_s]
+        return [name for name in working if self._allocator.cheapest_s(name) * MIN_TRIAL_SHARE <= left_s]
 
     def _works(self, family: str) -> bool:
         """Whether a family is worth asking: it is set aside when it is spent, or its first trials have all failed."""
@@ -173,7 +173,7 @@ class FamilySearcher(Searcher):
             self._log.set_aside(family, "nothing more of it keeps to what a prediction may cost")
             return False
         results = [entry.result for entry in self._known() if entry.result and entry.trial.family == family]
-        if len(results) < MOST_FAILURES or any(result.status != FAILED for result in results):
+        if len(results) < MAX_FAILURES_BEFORE_SET_ASIDE or any(result.status != FAILED for result in results):
             return True
         reason = (results[-1].error or "").strip().splitlines()
         self._log.set_aside(family, f"all its trials failed: {reason[0] if reason else 'no reason given'}")
