@@ -135,5 +135,16 @@ def test_every_link_and_every_file_of_the_layout_exists():
     assert not [name for name in named if not (ROOT / (name if name in inside else f"pipeline/{name}")).exists()]
 
 
+def test_every_test_that_the_table_of_faults_names_exists():
+    named = re.findall(r"`((?:\w+/)*test_\w+\.py)(?:::(\w+))?…?`", (ROOT / "tests" / "README.md").read_text())
+    assert len(named) > 40
+    gone = [
+        (file, name)
+        for file, name in named
+        if not (found := ROOT / "tests" / file).exists() or f"def {name}" not in found.read_text()
+    ]
+    assert gone == []
+
+
 def test_the_readme_is_short():
     assert len(README.encode()) <= MAX_README_BYTES
