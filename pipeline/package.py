@@ -23,7 +23,7 @@ def copy_package(into: Path) -> Path:
     """Copy the package into `into`/stacktune; return that folder."""
     package = into / "stacktune"
     for source, target in ((_HERE, package), (SEARCH_SPACES, package / "search_spaces")):
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.md"), dirs_exist_ok=True)
     return package
 
 

@@ -115,7 +115,7 @@ def test_workers_of_a_cluster_run_the_drivers_code_and_nothing_of_the_folder_tha
         """Return where a worker has our code from, and its paths."""
         import stacktune.search.tune.trainable
 
-        return Path(stacktune.search.tune.trainable.__file__).parents[1], set(map(os.path.realpath, sys.path))
+        return Path(stacktune.search.tune.trainable.__file__).parents[2], set(map(os.path.realpath, sys.path))
 
     monkeypatch.chdir(set_traps(tmp_path / "desk", "stacktune", *OURS, *STANDARD, *LIBRARIES))
     start_ray(two_nodes.address, None, None)
