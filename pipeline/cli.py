@@ -233,10 +233,8 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
     with interruptible(), Screen(console, is_live, started_at) as screen:
         for note in past.notes if past else ():
             screen.say(note)
-        with imports():
-            from stacktune.run import (
-                driver,  # with all its libraries: seconds, in which the clock is already to be seen
-            )
+        with imports():  # of all libraries: seconds, in which the clock is already to be seen
+            from stacktune.run import driver
 
         summary = driver.run(config, started_at, screen, past)
     from stacktune.report.summary import read_results, show_results

@@ -1,16 +1,16 @@
-"""Environment variables, which threads may replace and take away, but not add.
+"""Environment variables, all set before a run has threads.
 
 The problem: C code reads variables whenever it likes (`getenv`: Arrow, OpenMP, the C library itself), without Python's
 lock. glibc moves its list of them when a name is added, and frees the old one: the process dies of a segmentation
 fault if another thread is reading there. A run starts Ray on a thread while the main one reads the table, and both Ray
 and we set variables; of some thousand runs one died so.
 
-What did not work: a lock, which C code does not ask for; making room in the list beforehand, as glibc makes it as long
-as it must be each time.
+What would not help: a lock, which C code does not ask for; or making room in the list beforehand, as glibc makes it as
+long as it must be each time.
 
-So: whatever a run's threads are known to set, libraries' own included, has a value before the first of them begins.
-Then they replace values, which moves nothing, and the old text stays where it is. What cannot be known so early, e.g.
-what a plugin of the user's sets, is theirs.
+So threads replace variables and take them away, which moves nothing, but add none. Whatever a run's threads are known
+to set, libraries' own included, has a value before the first of them begins. What cannot be known so early, e.g. what a
+plugin of the user's sets, is theirs.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ SET_BY_LIBRARIES = {
 
 
 def set_defaults(values: Mapping[str, str]) -> None:
-    """Set variables; those that a user has set stay."""
+    """Set those variables that are not set yet."""
     for name, value in values.items():
         os.environ.setdefault(name, value)
 
 
 @contextmanager
 def environment(values: Mapping[str, str | None]) -> Iterator[None]:
-    """Set variables, and unset those that are None, meanwhile; other threads may set and read others."""
+    """Set variables meanwhile, and unset those that are None."""
     before = {name: os.environ.get(name) for name in values}
     _set(values)
     try:

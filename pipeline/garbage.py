@@ -1,4 +1,4 @@
-"""Python's garbage collector, kept from going through what is no garbage, and from freeing what Ray would miss.
+"""Pausing Python's garbage collector, while libraries are imported and Ray ends.
 
 Importing Ray, MLflow and torch makes a million objects that stay. Python goes through all of them whenever their number
 has grown by a quarter: 1.0 s of the 4.8 s of processor that the imports of a run take, in each of its processes.
@@ -18,7 +18,10 @@ _is_wanted = True
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Collect nothing meanwhile; several threads may ask for that at once."""
+    """Pause the collector meanwhile.
+
+    Several threads may do so at once; it goes on when the last has ended, if it was on before the first.
+    """
     global _n_at_work, _is_wanted
     with _lock:
         if not _n_at_work:
@@ -36,7 +39,10 @@ def no_collection() -> Iterator[None]:
 
 @contextmanager
 def imports() -> Iterator[None]:
-    """Collect nothing while something large is imported, and never go through it later."""
+    """Pause the collector while something large is imported.
+
+    What exists at the end is left out of all later collections.
+    """
     with no_collection():
         yield
         gc.freeze()

@@ -267,7 +267,7 @@ def _search(
     )
     if plan.memory and plan.memory.shortage:
         session.screen.say(plan.memory.shortage)
-    search = Search(problem, plan, RunFolder(session.folder).trials, listener, session.journal, earlier, made_by)
+    search = Search(problem, plan, session.places.trials, listener, session.journal, earlier, made_by)
     if first:
         first.tell(search.log)
     search.start()

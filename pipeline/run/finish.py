@@ -23,7 +23,6 @@ from stacktune.run.pace import REHEARSAL_S
 from stacktune.run.session import Session
 from stacktune.run.state import model_name
 from stacktune.storage.folders import remove
-from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.promotion import Evidence, alias_said, settle_alias
 from stacktune.tracking.registry import LeaderRecord, keep_model, register_leader
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
@@ -63,7 +62,7 @@ def rehearsing(session: Session, after_models: int = 1) -> Iterator[Future[None]
 def _rehearse(session: Session, is_over: threading.Event, after_models: int) -> None:
     # The tracker's thread imports MLflow; two at once would wait for one another.
     config, name = session.config, model_name(session.config, session.dataset)
-    rehearse_registering(session.tracker, name, RunFolder(session.folder).config, config.tracking_optional)
+    rehearse_registering(session.tracker, name, session.places.config, config.tracking_optional)
     waits_until = time.monotonic() + MAX_WAIT_FOR_MODEL_S
     while session.journal.n_models < after_models and time.monotonic() < waits_until:
         if is_over.wait(0.1):
@@ -88,8 +87,8 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
         SearchError: no trial was completed.
     """
     board = _leaderboard(session, results)
-    leader_folder = session.scratch / "model"
-    remove(session.scratch)  # of a session that was cut off
+    leader_folder = session.places.scratch / "model"
+    remove(session.places.scratch)  # of a session that was cut off
     leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder)
     session.show("registering")
     began_at = time.monotonic()
@@ -104,7 +103,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board, registering_s)
-    shutil.rmtree(session.scratch)
+    shutil.rmtree(session.places.scratch)
     return _summarise(session, results, board, record, evidence)
 
 
@@ -154,7 +153,7 @@ def _keep_top_trials(
         if session.clock.left_s() < ending_s + keeping_s:
             return
         began_at = time.monotonic()
-        folder = session.scratch / row.name
+        folder = session.places.scratch / row.name
         alone = build_leader(replace(board, rows=(row,)), results, session.dataset, board.metric, folder)
         prediction = alone.predict(example)
         if keep_model(session.tracker, row.name, folder, example, prediction, not session.config.no_code):

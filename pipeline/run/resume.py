@@ -33,6 +33,11 @@ class Past:
     elapsed_s: float
     notes: tuple[str, ...] = ()
 
+    @property
+    def places(self) -> RunFolder:
+        """The files in the run's folder."""
+        return RunFolder(self.folder)
+
 
 def write_config(folder: Path, config: RunConfig) -> None:
     """Write the settings, without the secrets in URIs."""
@@ -112,7 +117,7 @@ def _notes(folder: Path, asked: RunConfig, given: set[str]) -> list[str]:
 
 
 def _refuse_other_journal(past: Past) -> None:
-    others = runs_in(RunFolder(past.folder).journal) - {past.state.run}
+    others = runs_in(past.places.journal) - {past.state.run}
     if others:
         raise ConfigError(
             f"{str(past.folder)!r} holds the state of one run and the journal of another: neither can be gone on with. "
@@ -133,7 +138,7 @@ def _refuse_changes(past: Past, asked: RunConfig, flags: Mapping[str, Any]) -> N
             continue
         flag = name.removeprefix("n_").removesuffix("_us")
         is_typed = flags.get(flag) is not None
-        where = "" if is_typed else f" in {str(RunFolder(past.folder).config)!r}"
+        where = "" if is_typed else f" in {str(past.places.config)!r}"
         raise ConfigError(
             f"a resumed run keeps its settings, but --{flag.replace('_', '-')} is {_said(after)}{where} and was "
             f"{_said(before)}. {'Leave it out' if is_typed else 'Put it back'}, or begin a new run."
@@ -170,14 +175,14 @@ def _located(path: str, place: str) -> str:
 
 def _refuse_idle(config: RunConfig, past: Past) -> None:
     """Raise ConfigError where the run has its leader and no time or trials left."""
-    if not RunFolder(past.folder).summary.exists():
+    if not past.places.summary.exists():
         return
     if config.time_budget_s is not None and config.time_budget_s - past.elapsed_s < MIN_LEFT_S:
         raise ConfigError(
             f"the run in {str(past.folder)!r} has ended, and its {config.time_budget_s:g} s are used; "
             "--time-budget 10m gives it ten minutes more."
         )
-    entries = replay(read_journal(RunFolder(past.folder).journal), RunFolder(past.folder).trials, past.state.made_by)
+    entries = replay(read_journal(past.places.journal), past.places.trials, past.state.made_by)
     is_done = config.max_trials is not None and len(entries) >= config.max_trials
     if is_done and all(entry.result is not None for entry in entries):
         raise ConfigError(

@@ -64,9 +64,9 @@ class Session:
     screen: Screen
 
     @property
-    def scratch(self) -> Path:
-        """Where models are put together; removed at the end."""
-        return RunFolder(self.folder).scratch
+    def places(self) -> RunFolder:
+        """The files in the run's folder."""
+        return RunFolder(self.folder)
 
     def show(self, phase: str) -> None:
         """Tell the screen what the run is at."""

@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, what each file is called, and how the records in it are read and written.
+"""The folder of a run, and the names of all files in it.
 
 Nothing else spells these names. What the records mean is known to those who make them.
 """
@@ -30,7 +30,7 @@ _FACTS = {"metric": str, "leader": str, "cv_score": int | float, "wall_s": int |
 
 @dataclass(frozen=True)
 class RunFolder:
-    """What a run leaves below `path`, and what it goes on from."""
+    """The files of the run at `path`."""
 
     path: Path
 
@@ -144,7 +144,10 @@ class TrialFolder:
 
 
 def find_leader(root: Path) -> Path | None:
-    """Return the leader's own folder in the folder of a run, of a model or of a leader; None where there is none."""
+    """Return the folder with the leader's manifest, or None.
+
+    root: the folder of a run, of an MLflow model, or of a leader.
+    """
     for place in _LEADERS:
         for manifest in sorted(root.glob(f"{place}{LEADER_MANIFEST}")):
             return manifest.parent

@@ -59,7 +59,10 @@ def load_mlflow() -> None:
 
 
 def be_quiet() -> None:
-    """Keep MLflow off the screen and the network; from the main thread, before there are others."""
+    """Keep MLflow off the screen and the network.
+
+    The main thread calls it before a run has others (see `stacktune.environment`); later calls change nothing.
+    """
     os.environ.update(quiet_environment())
     for name in _LOUD_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -23,6 +23,7 @@ from stacktune.run.finish import REHEARSAL, rehearsing
 from stacktune.run.pace import Pace
 from stacktune.run.resume import write_config
 from stacktune.run.watch import _raise_what_failed
+from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
 from stacktune.tracking.store import store_for
 from stacktune.tracking.tracker import Tracker
@@ -117,7 +118,14 @@ def test_a_run_rehearses_beside_its_search_and_stops_for_what_is_refused(tracker
     journal = SimpleNamespace(n_models=1)
     pace = Pace()
     session = SimpleNamespace(
-        config=config, dataset=dataset, problem=problem, folder=tmp_path, tracker=tracker, journal=journal, pace=pace
+        config=config,
+        dataset=dataset,
+        problem=problem,
+        folder=tmp_path,
+        places=RunFolder(tmp_path),
+        tracker=tracker,
+        journal=journal,
+        pace=pace,
     )
     session.search_ends_at = lambda n_trials: math.inf
     with rehearsing(session) as rehearsal, pytest.raises(ConfigError, match="takes no files"):

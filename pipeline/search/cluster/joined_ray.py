@@ -11,11 +11,11 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 from stacktune.environment import environment
 from stacktune.errors import SearchError
+from stacktune.places import expanded
 from stacktune.search.cluster.address import AUTO, VARIABLE, Address, split_port
 from stacktune.search.cluster.own_code import OVERRIDE, own_code_carried
 from stacktune.search.cluster.private_ray import read_token_again
@@ -117,8 +117,11 @@ def _ask(address: Address, place: str) -> Mapping[str, Any]:
 
 
 def may_find_token() -> bool:
-    """Whether Ray may decide, by a token that it finds, to set RAY_AUTH_MODE (see `environment`)."""
-    file = Path("~/.ray/auth_token").expanduser()
+    """Whether Ray may set RAY_AUTH_MODE by itself.
+
+    It does where it finds a token, and would do so on a thread (see `stacktune.environment`).
+    """
+    file = expanded("~/.ray/auth_token")
     return "RAY_AUTH_MODE" not in os.environ and bool(TOKENS & os.environ.keys() or file.exists())
 
 

@@ -50,7 +50,10 @@ def private_ray(n_cpus: int, n_gpus: int | None, n_bytes: int, object_store_byte
 
 
 def private_variables(n_cpus: int) -> dict[str, str | None]:
-    """Return the environment of a private Ray: a token of its own, our code, and what its processes import early."""
+    """Return the environment variables of a private Ray.
+
+    They hold a token of its own, the path to our code, and what its processes import early.
+    """
     return {
         # A user's own token is for clusters, and their files are left as they are.
         "RAY_AUTH_MODE": "token",

@@ -79,7 +79,9 @@ def is_private(address: str | None) -> bool:
 
 
 def set_variables(address: str | None, n_cpus: int | None) -> None:
-    """Set what Ray reads, until `stop_ray`; from the main thread, before a run has others (see `environment`).
+    """Set what Ray reads, until `stop_ray`; once.
+
+    The main thread calls it, before a run has others (see `stacktune.environment`).
 
     Raises:
         SearchError: no cluster can be at `address`.

@@ -1,4 +1,7 @@
-"""Changing names of Ray's for a while, and leaving alone what another Ray does not have: it does as it pleases."""
+"""Patching private names of Ray for a while.
+
+A name that another Ray does not have is left alone, and noted.
+"""
 
 from __future__ import annotations
 

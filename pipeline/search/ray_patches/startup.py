@@ -1,4 +1,4 @@
-"""How a private Ray is started otherwise than `ray.init` starts one: sooner, in private, and with patience.
+"""Patches that start a private Ray sooner, privately and patiently.
 
 Each patch says what breaks, or is slower, without it. A name that another Ray does not have is left alone.
 """
