@@ -6,17 +6,18 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from whole_runs import mixed_table, stacktune
+from forked_commands import stacktune
+from whole_runs import mixed_table
 
 from stacktune.data.write import write_frame
 from stacktune.errors import disk_trouble
+from stacktune.run import finish
 from stacktune.storage.lines import write_whole
 
 # Room for a run of few trials with its model, not for much more.
@@ -73,29 +74,21 @@ def test_other_errors_are_no_trouble_of_a_disk():
     assert disk_trouble(OSError("[Errno 111] Connection refused")) is None
 
 
-# The command, with a disk that is full when the leader is to be made.
-FILLS = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from pathlib import Path
-from test_disk_full import fill
-import stacktune.run.finish as closing
-from stacktune.cli import main
+def fill_before_the_leader() -> None:
+    """Fill the disk when the leader is to be made."""
+    build_leader = finish.build_leader
 
-def build_on_a_full_disk(*those):
-    fill(Path.cwd())
-    return build_leader(*those)
+    def build_on_a_full_disk(*those: object) -> object:
+        fill(Path.cwd())
+        return build_leader(*those)
 
-build_leader, closing.build_leader = closing.build_leader, build_on_a_full_disk
-main()
-"""
+    finish.build_leader = build_on_a_full_disk
 
 
 def test_a_disk_that_is_full_at_the_very_end_costs_nothing_but_the_wait_for_room(disk):
     mixed_table().to_parquet(disk / "table.parquet")
     words = ["run", "table.parquet", "--target", "diagnosis", "--families", "linear", "--max-trials", "2"]
-    line = [sys.executable, "-c", FILLS, *words, "--cpus", "1", "--output", "runs/one"]
-    ended = subprocess.run(line, cwd=disk, capture_output=True, text=True, timeout=300)
+    ended = stacktune(*words, "--cpus", 1, "--output", "runs/one", cwd=disk, prepare=fill_before_the_leader)
     assert ended.returncode == 2, ended.stdout + ended.stderr
     (error,) = ended.stderr.splitlines()
     assert error.startswith("Error: ")

@@ -12,17 +12,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from forked_commands import Ended, several, stacktune
 from mlflow.tracking import MlflowClient
-from several_commands import Ended, several
 from sklearn.datasets import load_diabetes, load_wine
-from whole_runs import STACKTUNE, mixed_table, rays, stacktune
+from whole_runs import STACKTUNE, mixed_table, rays
 
-ROOT = Path(__file__).parent.parent
+from stacktune.search.tune.scheduler import FamilyScheduler
+
 KEYS = {
     *("task", "target", "metric", "leader", "cv_score", "test_score", "n_completed", "n_stopped", "n_failed"),
     *("wall_s", "budget_s", "fit_cpu_s", "experiment_id", "parent_run_id", "model_uri", "registered_name"),
@@ -254,28 +256,21 @@ def test_a_run_whose_terminal_is_closed_ends_with_the_leader_that_it_has(tmp_pat
     assert json.loads((tmp_path / "runs/one/run.json").read_text())["n_completed"] > 0
 
 
-# The command, with a scheduler that breaks Tune once so many trials have ended.
-BREAKS_TUNE = """
-import sys
-from stacktune.cli import main
-from stacktune.search.tune.scheduler import FamilyScheduler
+def break_tune(n_ended: int) -> None:
+    """Let the scheduler break Tune once so many trials have ended."""
+    chooses = FamilyScheduler.choose_trial_to_run
 
-def breaks(self, controller):
-    if len(self._log.results()) >= n_ended:
-        raise LookupError("no such rung")
-    return chooses(self, controller)
+    def breaks(self: FamilyScheduler, controller: object) -> object:
+        if len(self._log.results()) >= n_ended:
+            raise LookupError("no such rung")
+        return chooses(self, controller)
 
-n_ended = int(sys.argv.pop(1))
-chooses, FamilyScheduler.choose_trial_to_run = FamilyScheduler.choose_trial_to_run, breaks
-main()
-"""
+    FamilyScheduler.choose_trial_to_run = breaks
 
 
 def broken(folder: Path, n_ended: int) -> subprocess.CompletedProcess:
     words = ["table.parquet", "--target", "diagnosis", "--families", "linear", "--max-trials", "4", "--cpus", "1"]
-    command = [sys.executable, "-c", BREAKS_TUNE, str(n_ended), "run", *words, "--output", "runs/one"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
+    return stacktune("run", *words, "--output", "runs/one", cwd=folder, prepare=partial(break_tune, n_ended))
 
 
 def test_a_search_that_ray_tune_breaks_off_ends_with_the_leader_that_it_has_and_can_go_on(tmp_path):

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import uuid
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import psutil
 from sklearn.datasets import load_breast_cancer
 
+# As a user starts it; `forked_commands` starts it sooner.
 STACKTUNE = [sys.executable, "-m", "stacktune"]
-
-
-def stacktune(*words: object, cwd: Path, timeout_s: float = 240) -> subprocess.CompletedProcess:
-    """Run the command as a user would."""
-    return subprocess.run([*STACKTUNE, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=timeout_s)
 
 
 def mixed_table() -> pd.DataFrame:

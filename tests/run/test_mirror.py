@@ -6,7 +6,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import threading
 import time
 import urllib.request
@@ -18,8 +17,9 @@ import boto3
 import pandas as pd
 import psutil
 import pytest
+from forked_commands import begun, stacktune
 from moto.server import ThreadedMotoServer
-from whole_runs import STACKTUNE, mixed_table, stacktune
+from whole_runs import mixed_table
 
 from stacktune.errors import ConfigError
 from stacktune.run.copy_place import claimed_place
@@ -283,7 +283,7 @@ def test_a_run_whose_machine_is_lost_goes_on_on_another(store, tmp_path):
     mixed_table().to_parquet(tmp_path / "tumours.parquet")
     words = ["run", str(tmp_path / "tumours.parquet"), "--target", "diagnosis", "--families", "linear,lightgbm"]
     words += ["--time-budget", "10m", "--folds", "3", "--cpus", "1", "--output", "run", "--storage", uri_of(store)]
-    with subprocess.Popen([*STACKTUNE, *words], cwd=here, stdout=subprocess.DEVNULL) as command:
+    with begun(*words, cwd=here) as command:
         client, seen = boto3.client("s3", endpoint_url=f"http://{store.endpoint}"), []
         while not any(name.endswith(JOURNAL) for name in seen) and command.poll() is None:
             time.sleep(0.3)

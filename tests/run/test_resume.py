@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from forked_commands import Command, Ended, begun, several, stacktune
 from mlflow.tracking import MlflowClient
-from several_commands import Ended, several
-from whole_runs import STACKTUNE, mixed_table, rays, stacktune
+from whole_runs import mixed_table, rays
 
+from stacktune.run import watch
 from stacktune.storage.lines import read_lines
 
 FAMILIES = "lightgbm,xgboost,linear,extra_trees"
@@ -29,7 +31,7 @@ def n_events(folder: Path) -> int:
     return sum(1 for _ in read_lines(folder / "journal.jsonl"))
 
 
-def wait_for_events(command: subprocess.Popen, folder: Path, n_events_noted: int) -> None:
+def wait_for_events(command: Command, folder: Path, n_events_noted: int) -> None:
     patience_ends = time.monotonic() + 120
     while n_events(folder) < n_events_noted:
         assert command.poll() is None
@@ -50,22 +52,17 @@ def trials_of(folder: Path) -> dict[str, list[tuple[str, list[int]]]]:
     }
 
 
-# The command, which looks at its search only when that is over, and notes what other threads add to the environment.
-PATIENT = """
-import os, sys, threading
+def be_patient() -> None:
+    """Look at a search only when that is over, and note what other threads add to the environment."""
 
-def note(event, args):
-    is_new = event == "os.putenv" and args[0] not in os.environb
-    if is_new and threading.current_thread() is not threading.main_thread():
-        os.write(added, args[0] + b"\\n")
+    def note(event: str, args: tuple) -> None:
+        is_new = event == "os.putenv" and args[0] not in os.environb
+        if is_new and threading.current_thread() is not threading.main_thread():
+            os.write(added, args[0] + b"\n")
 
-added = os.open("added.txt", os.O_WRONLY | os.O_CREAT)
-sys.addaudithook(note)
-import stacktune.run.watch
-stacktune.run.watch.LOOK_EVERY_S = 200
-from stacktune.cli import main
-main()
-"""
+    added = os.open("added.txt", os.O_WRONLY | os.O_CREAT)
+    sys.addaudithook(note)
+    watch.LOOK_EVERY_S = 200
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +70,8 @@ def desk(tmp_path_factory) -> Path:
     """A folder with a table and a finished run of it."""
     desk = tmp_path_factory.mktemp("desk")
     mixed_table().to_parquet(desk / "tumours.parquet")
-    command = [sys.executable, "-c", PATIENT, "run", "tumours.parquet", "--target", "diagnosis", *TRIALS]
-    ended = subprocess.run([*command, "--output", "one"], cwd=desk, capture_output=True, text=True, timeout=300)
+    words = ["run", "tumours.parquet", "--target", "diagnosis", *TRIALS, "--output", "one"]
+    ended = stacktune(*words, cwd=desk, prepare=be_patient)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return desk
 
@@ -97,18 +94,17 @@ def test_a_run_killed_twice_ends_as_if_it_had_not_been_on_fewer_cores_too(desk, 
     shutil.copy(desk / "tumours.parquet", tmp_path)
     folder, chance, ours = tmp_path / "cut" / "run", random.Random(0), rays()
     words = ["run", "tumours.parquet", "--config", str(desk / "one" / "config.yaml"), "--output", "cut/run"]
-    with subprocess.Popen([*STACKTUNE, *words, "--cpus", "1"], cwd=tmp_path, stdout=subprocess.DEVNULL) as command:
+    with begun(*words, "--cpus", 1, cwd=tmp_path) as command:
         wait_for_events(command, folder, chance.randint(4, 12))
         command.send_signal(signal.SIGSTOP)  # so that it does not end meanwhile
         refused = stacktune("run", "--resume", "cut/run", cwd=tmp_path)
         command.kill()
     assert refused.returncode == 2
     assert "a run is at work in" in refused.stderr
-    with subprocess.Popen(
-        [*STACKTUNE, "run", "--resume", "cut/run"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    ) as command:
-        while "registering" not in command.stdout.readline():
+    with begun("run", "--resume", "cut/run", cwd=tmp_path) as command:
+        while "registering" not in command.stdout:
             assert command.poll() is None
+            time.sleep(0.02)
         command.kill()
     ended = stacktune("run", "--resume", "cut/run", cwd=tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr

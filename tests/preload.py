@@ -1,0 +1,29 @@
+"""What the process imports that commands are forked off: all that a run imports, under the variables that it sets."""
+
+from __future__ import annotations
+
+import gc
+
+from stacktune.environment import SET_BY_LIBRARIES, set_defaults
+from stacktune.search.cluster.start import QUIET
+from stacktune.tracking.client import be_quiet, load_mlflow
+
+set_defaults(QUIET | SET_BY_LIBRARIES)
+be_quiet()
+load_mlflow()
+
+import alembic.command  # noqa: E402, F401
+import catboost  # noqa: E402, F401
+import fastapi  # noqa: E402, F401
+import lightgbm  # noqa: E402, F401
+import mlflow.tracking  # noqa: E402, F401
+import optuna  # noqa: E402, F401
+import ray.tune  # noqa: E402, F401
+import sklearn.linear_model  # noqa: E402, F401
+import xgboost  # noqa: E402, F401
+
+import stacktune.cli  # noqa: E402
+import stacktune.report.summary  # noqa: E402
+import stacktune.run.driver  # noqa: E402, F401
+
+gc.freeze()
