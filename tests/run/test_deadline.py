@@ -14,9 +14,12 @@ import time
 from pathlib import Path
 
 import pytest
+from forked_commands import stacktune
 from whole_runs import mixed_table
 
 from stacktune.package import copy_package
+from stacktune.run import session
+from stacktune.search.sources import BayesianSource
 
 # A family whose every fit sleeps for ever, as one that waits for a lock would.
 SLEEPER = """
@@ -60,14 +63,6 @@ SPACE = "from ray import tune\nSPACE = {'x': tune.uniform(0, 1)}\nPORTFOLIO = ({
 IMPATIENT = """
 import stacktune.search.tune.engine
 stacktune.search.tune.engine.HOPELESS_S = 5.0
-from stacktune.cli import main
-main()
-"""
-SLOW_SEARCHER = """
-import time
-from stacktune.search.sources import BayesianSource
-ask = BayesianSource.ask
-BayesianSource.ask = lambda source, trial_id: time.sleep(10) or ask(source, trial_id)
 from stacktune.cli import main
 main()
 """
@@ -135,32 +130,35 @@ def test_where_every_trial_hangs_the_run_says_so_and_ends(copy, most_late_s):
     assert not (copy / "two").exists()
 
 
+def search_slowly() -> None:
+    """Let a search be asked for ten seconds before each answer."""
+    ask = BayesianSource.ask
+    BayesianSource.ask = lambda source, trial_id: time.sleep(10) or ask(source, trial_id)
+
+
 def test_a_searcher_that_takes_ten_seconds_costs_trials_and_not_the_budget(copy, most_late_s):
-    words = ["--families", "linear", "--time-budget", 20, "--output", "three"]
-    took_s, said, errors, status = run(copy, *words, program=("-c", SLOW_SEARCHER))
-    assert (status, errors) == (0, ""), said
-    assert took_s < 20 + most_late_s
+    words = ["run", "table.parquet", "--target", "diagnosis", "--families", "linear", "--time-budget", 20]
+    started = time.monotonic()
+    ended = stacktune(*words, "--output", "three", cwd=copy, prepare=search_slowly)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+    assert time.monotonic() - started < 20 + most_late_s
 
 
-# Ray comes up long after the budget is over, as on a machine that has no core to spare for it.
-LATE_RAY = """
-import time
-from stacktune.run import session
-start = session.start_ray
-session.start_ray = lambda *asked: time.sleep(20) or start(*asked)
-from stacktune.cli import main
-main()
-"""
+def start_ray_late() -> None:
+    """Let Ray come up after the budget is over, as on a machine that has no core to spare for it."""
+    start = session.start_ray
+    session.start_ray = lambda *asked: time.sleep(20) or start(*asked)
 
 
 def test_where_ray_is_not_up_in_time_the_first_model_leads(copy, most_late_s):
     """Beside other work six of six runs of 15 to 20 s ended without a model, after 17 to 45 s."""
-    words = ["--time-budget", 10, "--test-size", 0.2, "--output", "five"]
-    took_s, said, errors, status = run(copy, *words, program=("-c", LATE_RAY))
-    assert (status, errors) == (0, ""), said
-    assert "Ray was not up in time to search" in said
+    words = ["run", "table.parquet", "--target", "diagnosis", "--time-budget", 10, "--test-size", 0.2]
+    started = time.monotonic()
+    ended = stacktune(*words, "--output", "five", cwd=copy, prepare=start_ray_late)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+    assert "Ray was not up in time to search" in ended.stdout
     facts = json.loads((copy / "five" / "run.json").read_text())
     assert (facts["n_completed"], facts["leader"]) == (1, "linear-0000")
     assert facts["registered_version"] is not None
     assert facts["test_score"] > 0.9
-    assert took_s < 10 + most_late_s
+    assert time.monotonic() - started < 10 + most_late_s
