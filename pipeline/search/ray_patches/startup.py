@@ -21,10 +21,18 @@ MAX_START_S, NODE_ASKED_EVERY_S = 180.0, 0.1
 
 @contextmanager
 def lean_start() -> Iterator[None]:
-    """Let `ray.init` start nothing that a private Ray can do without."""
+    """Let `ray.init` start nothing that a private Ray can do without.
+
+    It imports 200 modules only to see whether the dashboard could run here: as where it could not, none are.
+    """
+    from ray._private import utils
     from ray._private.node import Node
 
-    with patched(Node, {name: lambda *_, **__: None for name in NEEDLESS}):
+    no_dashboard = ImportError("a private Ray has no dashboard")
+    with (
+        patched(Node, {name: lambda *_, **__: None for name in NEEDLESS}),
+        patched(utils, {"get_dashboard_dependency_error": lambda: no_dashboard}),
+    ):
         yield
 
 
