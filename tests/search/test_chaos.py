@@ -20,7 +20,7 @@ from stacktune.search.tune.engine import Search, share
 from stacktune.trials.climb import Problem
 from stacktune.trials.result import FAILED, TrialResult
 
-N_TRIALS, N_DEATHS = 16, 3
+N_TRIALS, N_DEATHS = 14, 3
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 # Ray believes a node dead after five misses, three seconds apart; of a killed one every miss is a refused connection.
 SOON_BELIEVED_DEAD = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
@@ -50,7 +50,7 @@ def add_node(cluster: Cluster, number: int) -> None:
 @pytest.fixture(scope="module")
 def long_problem(problem) -> Problem:
     """A table so long that trials are under way whenever a node dies."""
-    table = problem.table.take(np.tile(np.arange(problem.table.n_rows), 50)).sealed()
+    table = problem.table.take(np.tile(np.arange(problem.table.n_rows), 40)).sealed()
     return replace(problem, table=table, folds=make_folds(table, problem.task, 3, 0))
 
 
@@ -59,7 +59,7 @@ def disturbed(search: Search, cluster: Cluster) -> list[TrialResult]:
     chance, n_deaths = random.Random(0), 0
     search.start()
     while not search.wait(0.1):
-        if n_deaths < N_DEATHS and len(search.log.results()) >= 2 + 4 * n_deaths:
+        if n_deaths < N_DEATHS and len(search.log.results()) >= 2 + 3 * n_deaths:
             n_deaths += 1
             time.sleep(chance.uniform(0, 1))
             cluster.remove_node(chance.choice(cluster.list_all_nodes()[1:]), allow_graceful=False)

@@ -116,7 +116,7 @@ def _processes(title: str) -> set[int]:
 
 
 def twelve_trials(cluster: ClusterSize) -> SearchPlan:
-    return make_plan(["lightgbm", "linear", "mlp"], cluster, 1, 12, None, time.monotonic())
+    return make_plan(["lightgbm", "linear", "xgboost"], cluster, 1, 12, None, time.monotonic())
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_a_private_ray_has_no_process_that_only_clusters_use(cluster):
 
 
 def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(cluster, few_rows, tmp_path):
-    plan = make_plan(["nas"], cluster, 0, 12, None, time.monotonic())
+    plan = make_plan(["nas"], cluster, 0, 10, None, time.monotonic())
     heard = Heard()
     both = run_search(few_rows, plan, tmp_path / "two", heard)
     one = run_search(few_rows, replace(plan, n_slots=1), tmp_path / "one")
@@ -180,7 +180,7 @@ def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(c
     assert [update.number for update in heard.updates] == list(range(len(heard.updates)))
     assert heard.updates
     # The rewards of the last children too, which teach no later one.
-    assert [reward.number for reward in heard.rewards] == list(range(len(load_space("nas").portfolio), 12))
+    assert [reward.number for reward in heard.rewards] == list(range(len(load_space("nas").portfolio), 10))
 
 
 def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_path):
@@ -215,7 +215,7 @@ def test_a_budget_is_kept_whoever_sets_the_clock(cluster, few_rows, tmp_path, mo
 
 
 def test_populations_copy_their_best(cluster, few_rows, tmp_path):
-    results = run_search(few_rows, make_plan(["mlp"], cluster, 0, 16, 600.0, time.monotonic()), tmp_path)
+    results = run_search(few_rows, make_plan(["mlp"], cluster, 0, 12, 600.0, time.monotonic()), tmp_path)
     assert {result.scheduler for result in results} == {"pbt"}
     assert any(result.status == COMPLETED for result in results)
     # Of (first unit, configuration) pairs, a member that took up another's state has that one's beside its own.
