@@ -28,7 +28,7 @@ from stacktune.search.tune.scheduler import FamilyScheduler
 KEYS = {
     *("task", "target", "metric", "leader", "cv_score", "test_score", "n_completed", "n_stopped", "n_failed"),
     *("wall_s", "budget_s", "fit_cpu_s", "experiment_id", "parent_run_id", "model_uri", "registered_name"),
-    *("positive", "threshold", "thresholds", "registered_version", "versions", "trial_handicap", "phase_began_s"),
+    *("positive", "threshold", "thresholds", "registered_version", "versions", "selection_penalty", "phase_began_s"),
     *("predict_us", "predict_budget_us", "n_too_dear", "alias", "alias_reason", "promote", "evidence"),
 }
 
@@ -85,8 +85,8 @@ def test_the_summary_has_its_keys_and_they_agree_with_the_leaderboard(run):
 
 def test_the_leaderboard_is_sorted_and_shows_ensembles_and_every_metric(run):
     completed = run.leaderboard[run.leaderboard["status"] == "completed"]
-    handicap = run.facts["trial_handicap"] * (completed["kind"] == "trial")
-    assert (completed["score"] - handicap).is_monotonic_decreasing
+    selection_penalty = run.facts["selection_penalty"] * (completed["kind"] == "trial")
+    assert (completed["score"] - selection_penalty).is_monotonic_decreasing
     assert {"greedy_all", "stack_all"} <= set(completed["name"])
     assert {"roc_auc", "log_loss", "average_precision", "accuracy", "balanced_accuracy", "mcc"} <= set(completed)
     assert completed["test_score"].notna().all()

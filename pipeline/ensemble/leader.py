@@ -15,8 +15,8 @@ from stacktune.data.schema import Schema
 from stacktune.data.table import Table, Task
 from stacktune.ensemble.blend import Blend
 from stacktune.ensemble.digests import check_digests, digests_of, refuse_links
-from stacktune.ensemble.losers import has_models
 from stacktune.ensemble.member import Member, load_member, predict_members
+from stacktune.ensemble.retention import has_models
 from stacktune.ensemble.rows import Leaderboard, LeaderboardRow
 from stacktune.errors import DataError
 from stacktune.metrics import Metric, decide, metrics_for

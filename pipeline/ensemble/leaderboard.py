@@ -13,10 +13,10 @@ from stacktune.data.folds import Folds
 from stacktune.data.table import Task
 from stacktune.ensemble.blend import SINGLE, Blend
 from stacktune.ensemble.candidates import MAX_CANDIDATES, Costs, affordable_us, eligible, nested_candidates
-from stacktune.ensemble.nested import Evidence, gather, greedy, nested_scores, stacked, thresholds_of
+from stacktune.ensemble.fold_pruning import choose_fold_models, cost_us, target_effective_models
+from stacktune.ensemble.nested import OutOfFold, gather, greedy, nested_scores, stacked, thresholds_of
 from stacktune.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
 from stacktune.ensemble.subsample import MAX_ROWS
-from stacktune.ensemble.thinning import cost_us, deal_folds, enough_models
 from stacktune.host import n_cores
 from stacktune.metrics import WORST, Metric, is_defined, metrics_for
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
@@ -28,7 +28,7 @@ METHODS = ("greedy", "stack")
 
 
 @dataclass(frozen=True)
-class _Contest:
+class _Scoring:
     """What all rows have in common.
 
     target, weight: (n_rows,). limit_us: what a prediction of an encoded row may cost. encode_us: see build_leaderboard.
@@ -50,11 +50,11 @@ class _Contest:
         """Return the microseconds a row of one of a trial's fold models."""
         return trial.predict_us / self.folds.n_folds
 
-    def asking(self, row: LeaderboardRow, blend: Blend, members: Sequence[TrialResult]) -> LeaderboardRow:
+    def with_fold_models(self, row: LeaderboardRow, blend: Blend, members: Sequence[TrialResult]) -> LeaderboardRow:
         """Return the row with the models that it asks, and what they cost."""
         model_us = [self.model_us(member) for member in members]
-        enough = enough_models(len(self.target))
-        folds = deal_folds(self.folds.n_folds, blend.weights, model_us, self.limit_us, enough)
+        enough = target_effective_models(len(self.target))
+        folds = choose_fold_models(self.folds.n_folds, blend.weights, model_us, self.limit_us, enough)
         predict_us = cost_us([len(of_member) for of_member in folds], model_us) + self.encode_us
         names = tuple(member.trial_id for member in members)
         return replace(row, members=names, folds=folds, blend=blend, predict_us=predict_us)
@@ -90,16 +90,16 @@ def build_leaderboard(
     model_budget_us = None if predict_budget_us is None else predict_budget_us - encode_us
     limit_us = affordable_us([trial.predict_us / folds.n_folds for trial in eligible(results)], model_budget_us)
     with ThreadPoolExecutor(n_cores()) as pool:
-        contest = _Contest(oof, target, weight, folds, task, metric, seed, time_left, pool, limit_us, encode_us)
-        trials = [trial for trial in eligible(results) if contest.model_us(trial) <= limit_us]
-        rows = list(pool.map(lambda result: _trial_row(result, contest), results))
-        rows += _ensemble_rows(trials, contest)
-    handicap = _handicap([trial.fold_scores for trial in trials], rows)
-    ranked = sorted(rows, key=lambda row: _place(row, metric, handicap, limit_us + encode_us))
-    return Leaderboard(tuple(ranked), metric, task, handicap, predict_budget_us)
+        scoring = _Scoring(oof, target, weight, folds, task, metric, seed, time_left, pool, limit_us, encode_us)
+        trials = [trial for trial in eligible(results) if scoring.model_us(trial) <= limit_us]
+        rows = list(pool.map(lambda result: _trial_row(result, scoring), results))
+        rows += _ensemble_rows(trials, scoring)
+    selection_penalty = _selection_penalty([trial.fold_scores for trial in trials], rows)
+    ranked = sorted(rows, key=lambda row: _place(row, metric, selection_penalty, limit_us + encode_us))
+    return Leaderboard(tuple(ranked), metric, task, selection_penalty, predict_budget_us)
 
 
-def picked_scores(fold_scores: Sequence[Sequence[float]]) -> np.ndarray:
+def nested_best_trial_scores(fold_scores: Sequence[Sequence[float]]) -> np.ndarray:
     """Return the (n_folds,) honest scores of "take the best trial": picked on all folds but one, scored on that one.
 
     fold_scores: (n_folds,) a trial, higher is better. The best trial's own mean is higher, by what it was picked for.
@@ -109,7 +109,7 @@ def picked_scores(fold_scores: Sequence[Sequence[float]]) -> np.ndarray:
     return scores[picked, np.arange(scores.shape[1])]
 
 
-def _handicap(trials: Sequence[Sequence[float]], rows: Sequence[LeaderboardRow]) -> float:
+def _selection_penalty(trials: Sequence[Sequence[float]], rows: Sequence[LeaderboardRow]) -> float:
     """Return what trials' scores are lowered by beside ensembles, which are scored on what they have not seen.
 
     First what picking flatters them by; then the standard error of the difference to the best ensemble, as the steadier
@@ -118,17 +118,17 @@ def _handicap(trials: Sequence[Sequence[float]], rows: Sequence[LeaderboardRow])
     ensembles = [row.fold_scores for row in rows if row.kind == ENSEMBLE and row.is_scored]
     if not ensembles:
         return 0.0
-    honest = picked_scores(trials)
+    honest = nested_best_trial_scores(trials)
     optimism = max(0.0, float(np.mean(trials, axis=1).max() - honest.mean()))
     return optimism + _standard_error(honest - max(ensembles, key=np.mean))
 
 
 def _place(
-    row: LeaderboardRow, metric: Metric, handicap: float, limit_us: float
+    row: LeaderboardRow, metric: Metric, selection_penalty: float, limit_us: float
 ) -> tuple[int, bool, bool, float, int, str]:
     score = row.score if metric.greater_is_better else -row.score
     if row.kind == TRIAL:
-        score -= handicap
+        score -= selection_penalty
     # Equal to ten digits is equal: then fewer members lead.
     rounded = float(f"{score:.10g}") if row.is_scored else -np.inf
     is_dear = row.status == COMPLETED and row.predict_us > limit_us
@@ -142,14 +142,14 @@ def _standard_error(scores: Sequence[float]) -> float:
     return float(np.std(scores, ddof=1) / np.sqrt(len(scores)))
 
 
-def _trial_row(result: TrialResult, contest: _Contest) -> LeaderboardRow:
-    suiting = metrics_for(contest.task.kind) if result.metrics else ()
+def _trial_row(result: TrialResult, scoring: _Scoring) -> LeaderboardRow:
+    suiting = metrics_for(scoring.task.kind) if result.metrics else ()
     row = LeaderboardRow(
         name=result.trial_id,
         family=result.family,
         kind=TRIAL,
         status=result.status,
-        score=contest.metric.shown(result.score),
+        score=scoring.metric.shown(result.score),
         score_se=_standard_error(result.fold_scores),
         fold_scores=result.fold_scores,
         metrics={metric.name: metric.shown(result.metrics[metric.name]) for metric in suiting},
@@ -158,29 +158,29 @@ def _trial_row(result: TrialResult, contest: _Contest) -> LeaderboardRow:
         scheduler=result.scheduler,
         rungs_reached=result.rungs_reached,
         n_rungs=result.n_rungs,
-        error=result.error or _why_unscored(result, contest),
+        error=result.error or _why_unscored(result, scoring),
     )
     if result.status != COMPLETED:
         return row
-    judged = contest.folds.judged_rows
-    weight = None if contest.weight is None else contest.weight[judged]
-    thresholds = thresholds_of(contest.task, contest.target[judged], contest.oof[result.trial_id][judged], weight)
-    return contest.asking(replace(row, thresholds=thresholds), Blend(SINGLE, (1.0,)), [result])
+    judged = scoring.folds.judged_rows
+    weight = None if scoring.weight is None else scoring.weight[judged]
+    thresholds = thresholds_of(scoring.task, scoring.target[judged], scoring.oof[result.trial_id][judged], weight)
+    return scoring.with_fold_models(replace(row, thresholds=thresholds), Blend(SINGLE, (1.0,)), [result])
 
 
-def _why_unscored(result: TrialResult, contest: _Contest) -> str | None:
+def _why_unscored(result: TrialResult, scoring: _Scoring) -> str | None:
     """Return why a completed trial has no score: a mean over the folds that have one would flatter it."""
     undefined = [fold for fold, score in enumerate(result.fold_scores) if not is_defined(score)]
     if not undefined:
         return None
-    bad = ~np.isfinite(contest.oof[result.trial_id][contest.folds.judged_rows]).all(axis=1)
+    bad = ~np.isfinite(scoring.oof[result.trial_id][scoring.folds.judged_rows]).all(axis=1)
     why = f"{bad.sum():,} of {len(bad):,} predictions are not finite" if bad.any() else "its errors are beyond floats"
-    return f"{contest.metric.name} is undefined in {len(undefined)} of {len(result.fold_scores)} parts: {why}"
+    return f"{scoring.metric.name} is undefined in {len(undefined)} of {len(result.fold_scores)} parts: {why}"
 
 
-def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[LeaderboardRow]:
+def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[LeaderboardRow]:
     """Return up to four rows; none for fewer than two trials, and no best-of-family ones for a single family."""
-    n_most = _affordable(contest)
+    n_most = _affordable(scoring)
     if len(trials) < 2 or n_most == 0:
         return []
     entries = {
@@ -189,57 +189,57 @@ def _ensemble_rows(trials: Sequence[TrialResult], contest: _Contest) -> list[Lea
     }
     drawn = np.flatnonzero(entries["all"].any(axis=0) | entries["best_of_family"].any(axis=0))
     trials = [trials[position] for position in drawn]
-    predictions = [contest.oof[trial.trial_id] for trial in trials]
-    evidence = gather(predictions, contest.target, contest.weight, contest.folds)
-    learnt = evidence.learnt_on(contest.task, contest.seed)
-    costs = Costs(np.array([contest.model_us(trial) for trial in trials]), contest.limit_us)
+    predictions = [scoring.oof[trial.trial_id] for trial in trials]
+    held_out = gather(predictions, scoring.target, scoring.weight, scoring.folds)
+    learnt = held_out.learnt_on(scoring.task, scoring.seed)
+    costs = Costs(np.array([scoring.model_us(trial) for trial in trials]), scoring.limit_us)
     rows, took_s = [], dict.fromkeys(METHODS, _LAST_MOMENT_S)
     for entry, allowed in entries.items():
         for method in METHODS:
-            began_s = contest.time_left()
+            began_s = scoring.time_left()
             if allowed[-1].sum() > 1 and began_s > took_s[method]:
-                blends = _learn(method, learnt, allowed[:, drawn], costs, contest)
+                blends = _learn(method, learnt, allowed[:, drawn], costs, scoring)
                 # Of no member where the stacker found that none of them tells it anything.
                 if blends[-1].n_members:
-                    rows.append(_ensemble_row(f"{method}_{entry}", trials, blends, evidence, contest))
+                    rows.append(_ensemble_row(f"{method}_{entry}", trials, blends, held_out, scoring))
                 if math.isfinite(began_s):
-                    took_s[method] = max(_LAST_MOMENT_S, began_s - contest.time_left())
+                    took_s[method] = max(_LAST_MOMENT_S, began_s - scoring.time_left())
     return rows
 
 
-def _affordable(contest: _Contest) -> int:
+def _affordable(scoring: _Scoring) -> int:
     """Return how many candidates the time that is left is enough for; 0 where it is too short for any ensemble."""
-    size = (len(contest.folds.judged_rows), contest.task.n_outputs)
-    return next((most for most in _N_CANDIDATES if stacking_s(most, *size) <= contest.time_left()), 0)
+    size = (len(scoring.folds.judged_rows), scoring.task.n_outputs)
+    return next((most for most in _N_CANDIDATES if stacking_s(most, *size) <= scoring.time_left()), 0)
 
 
-def _learn(method: str, learnt: Evidence, allowed: np.ndarray, costs: Costs, contest: _Contest) -> list[Blend]:
+def _learn(method: str, learnt: OutOfFold, allowed: np.ndarray, costs: Costs, scoring: _Scoring) -> list[Blend]:
     if method == "stack":
-        return stacked(learnt, allowed, costs, contest.pool, contest.task.loss)
+        return stacked(learnt, allowed, costs, scoring.pool, scoring.task.loss)
     # Half of what is left, so that a long walk leaves time for the stacks; half of infinity is as much.
-    kept_s = max(_LAST_MOMENT_S, contest.time_left() / 2)
-    return greedy(learnt, contest.metric, allowed, costs, lambda: contest.time_left() >= kept_s)
+    kept_s = max(_LAST_MOMENT_S, scoring.time_left() / 2)
+    return greedy(learnt, scoring.metric, allowed, costs, lambda: scoring.time_left() >= kept_s)
 
 
 def _ensemble_row(
-    name: str, trials: Sequence[TrialResult], blends: Sequence[Blend], evidence: Evidence, contest: _Contest
+    name: str, trials: Sequence[TrialResult], blends: Sequence[Blend], held_out: OutOfFold, scoring: _Scoring
 ) -> LeaderboardRow:
-    by_metric = nested_scores(evidence, contest.task, blends, contest.pool)
-    fold_scores = by_metric[contest.metric.name]
+    by_metric = nested_scores(held_out, scoring.task, blends, scoring.pool)
+    fold_scores = by_metric[scoring.metric.name]
     kept, blend = blends[-1].compact()
     members = [trials[position] for position in kept]
-    in_use = blend.combine([evidence.predictions[position] for position in kept])
-    suiting = metrics_for(contest.task.kind)
+    in_use = blend.combine([held_out.predictions[position] for position in kept])
+    suiting = metrics_for(scoring.task.kind)
     row = LeaderboardRow(
         name=name,
         family=ENSEMBLE,
         kind=ENSEMBLE,
         status=COMPLETED,
-        score=contest.metric.shown(float(np.mean(fold_scores))),
+        score=scoring.metric.shown(float(np.mean(fold_scores))),
         score_se=_standard_error(fold_scores),
         fold_scores=fold_scores,
         metrics={metric.name: metric.shown(float(np.mean(by_metric[metric.name]))) for metric in suiting},
-        thresholds=thresholds_of(contest.task, evidence.target, in_use, evidence.weight),
+        thresholds=thresholds_of(scoring.task, held_out.target, in_use, held_out.weight),
         fit_s=sum(member.fit_s for member in members),
     )
-    return contest.asking(row, blend, members)
+    return scoring.with_fold_models(row, blend, members)

@@ -16,7 +16,7 @@ from stacktune.data.folds import Folds
 from stacktune.data.table import BINARY, SQUARED, Task
 from stacktune.ensemble.blend import AVERAGE, Blend
 from stacktune.ensemble.candidates import Costs
-from stacktune.ensemble.selection import Block, Judge, select_nested
+from stacktune.ensemble.selection import BlendScorer, Block, select_nested
 from stacktune.ensemble.stacker import fit_stack
 from stacktune.ensemble.subsample import rows_to_learn_on
 from stacktune.metrics import Metric, best_threshold, metrics_for, threshold_counts
@@ -24,8 +24,8 @@ from stacktune.seeds import derive_seed
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What is known of some trials: out-of-fold predictions and the truth, rows sorted by fold.
+class OutOfFold:
+    """Out-of-fold predictions of some trials beside the truth, rows sorted by fold.
 
     predictions: (m, n, n_outputs). target: (n,). weight: (n,) or None. edges: (n_folds + 1,) where each fold begins.
     """
@@ -48,86 +48,86 @@ class Evidence:
         rows = np.arange(len(self.target))
         return rows if fold == self.n_folds else np.delete(rows, self.fold(fold))
 
-    def take(self, rows: np.ndarray, stands_for: np.ndarray | None) -> Evidence:
+    def take(self, rows: np.ndarray, stands_for: np.ndarray | None) -> OutOfFold:
         """Return a copy of ascending `rows`, their weights multiplied by what each stands for."""
         weight = None if self.weight is None else self.weight[rows]
         if stands_for is not None:
             weight = stands_for if weight is None else weight * stands_for
-        return Evidence(self.predictions[:, rows], self.target[rows], weight, np.searchsorted(rows, self.edges))
+        return OutOfFold(self.predictions[:, rows], self.target[rows], weight, np.searchsorted(rows, self.edges))
 
-    def learnt_on(self, task: Task, seed: int) -> Evidence:
+    def learnt_on(self, task: Task, seed: int) -> OutOfFold:
         """Return the part of the rows that ensembles are learnt on."""
         middle = self.predictions[:, :, 1].mean(axis=0) if task.kind == BINARY else None
         rows, stands_for = rows_to_learn_on(self.target, middle, derive_seed(seed, "ensemble rows"))
         return self if len(rows) == len(self.target) else self.take(rows, stands_for)
 
 
-def gather(oof: Sequence[np.ndarray], target: np.ndarray, weight: np.ndarray | None, folds: Folds) -> Evidence:
-    """Return the evidence from each trial's (n, n_outputs) held-out predictions in table order."""
+def gather(oof: Sequence[np.ndarray], target: np.ndarray, weight: np.ndarray | None, folds: Folds) -> OutOfFold:
+    """Sort out-of-fold predictions, (n, n_outputs) a trial in table order, by fold."""
     order = folds.judged_rows[np.argsort(folds.blocks[folds.judged_rows], kind="stable")]
     edges = np.searchsorted(folds.blocks[order], np.arange(folds.n_blocks + 1))
     predictions = np.stack([prediction[order] for prediction in oof])
-    return Evidence(predictions, target[order], None if weight is None else weight[order], edges)
+    return OutOfFold(predictions, target[order], None if weight is None else weight[order], edges)
 
 
 def greedy(
-    evidence: Evidence, metric: Metric, allowed: np.ndarray, costs: Costs, go_on: Callable[[], bool]
+    held_out: OutOfFold, metric: Metric, allowed: np.ndarray, costs: Costs, go_on: Callable[[], bool]
 ) -> list[Blend]:
     """Return the averages that greedy selection finds without each fold and, last, on all."""
-    parts = [evidence.fold(fold) for fold in range(evidence.n_folds)]
-    weight = evidence.weight
-    blocks = tuple(Block(part, evidence.target[part], None if weight is None else weight[part]) for part in parts)
-    shares = select_nested(evidence.predictions, Judge(metric, blocks), allowed, go_on=go_on, fits=costs.fit)
+    parts = [held_out.fold(fold) for fold in range(held_out.n_folds)]
+    weight = held_out.weight
+    blocks = tuple(Block(part, held_out.target[part], None if weight is None else weight[part]) for part in parts)
+    shares = select_nested(held_out.predictions, BlendScorer(metric, blocks), allowed, go_on=go_on, fits=costs.fit)
     return [Blend(AVERAGE, tuple(row.tolist())) for row in shares]
 
 
 def stacked(
-    evidence: Evidence, allowed: np.ndarray, costs: Costs, pool: ThreadPoolExecutor, loss: str = SQUARED
+    held_out: OutOfFold, allowed: np.ndarray, costs: Costs, pool: ThreadPoolExecutor, loss: str = SQUARED
 ) -> list[Blend]:
     """Return the stacks fitted without each fold and, last, on all; loss: of values, see Task."""
 
     def fit(fold: int) -> Blend:
-        rows = evidence.other_rows(fold)
-        stack = _stack_of(evidence, loss, rows, np.flatnonzero(allowed[fold]))
+        rows = held_out.other_rows(fold)
+        stack = _stack_of(held_out, loss, rows, np.flatnonzero(allowed[fold]))
         if costs.fit(stack.weights):
             return stack
-        return _stack_of(evidence, loss, rows, costs.worthiest(np.array(stack.weights)))
+        return _stack_of(held_out, loss, rows, costs.worthiest(np.array(stack.weights)))
 
     return list(pool.map(fit, range(len(allowed))))
 
 
-def _stack_of(evidence: Evidence, loss: str, rows: np.ndarray, models: np.ndarray) -> Blend:
+def _stack_of(held_out: OutOfFold, loss: str, rows: np.ndarray, models: np.ndarray) -> Blend:
     """Return the stack of some models fitted on some rows; the others weigh nothing."""
-    weight = None if evidence.weight is None else evidence.weight[rows]
-    stack = fit_stack(evidence.predictions[np.ix_(models, rows)], evidence.target[rows], weight, loss)
-    weights = np.zeros(len(evidence.predictions))
+    weight = None if held_out.weight is None else held_out.weight[rows]
+    stack = fit_stack(held_out.predictions[np.ix_(models, rows)], held_out.target[rows], weight, loss)
+    weights = np.zeros(len(held_out.predictions))
     weights[models] = stack.weights
     return replace(stack, weights=tuple(weights.tolist()))
 
 
 def nested_scores(
-    evidence: Evidence, task: Task, blends: Sequence[Blend], pool: ThreadPoolExecutor
+    held_out: OutOfFold, task: Task, blends: Sequence[Blend], pool: ThreadPoolExecutor
 ) -> dict[str, tuple[float, ...]]:
     """Return (n_folds,) scores, higher better, by metric; each fold by the blend and thresholds learnt without it."""
     metrics = metrics_for(task.kind)
 
     def score(fold: int) -> list[float]:
-        prediction = blends[fold].combine(evidence.predictions)
-        thresholds = _thresholds(evidence, task, fold, prediction)
-        part = evidence.fold(fold)
-        weight = None if evidence.weight is None else evidence.weight[part]
-        target, part_prediction = evidence.target[part], prediction[part]
+        prediction = blends[fold].combine(held_out.predictions)
+        thresholds = _thresholds(held_out, task, fold, prediction)
+        part = held_out.fold(fold)
+        weight = None if held_out.weight is None else held_out.weight[part]
+        target, part_prediction = held_out.target[part], prediction[part]
         return [m.score(target, part_prediction, weight, thresholds.get(m.name, 0.5)) for m in metrics]
 
-    by_fold = list(pool.map(score, range(evidence.n_folds)))
+    by_fold = list(pool.map(score, range(held_out.n_folds)))
     columns = zip(*by_fold, strict=True)
     return {metric.name: scores for metric, scores in zip(metrics, columns, strict=True)}
 
 
-def _thresholds(evidence: Evidence, task: Task, fold: int, prediction: np.ndarray) -> dict[str, float]:
-    rows = evidence.other_rows(fold)
-    weight = None if evidence.weight is None else evidence.weight[rows]
-    return thresholds_of(task, evidence.target[rows], prediction[rows], weight)
+def _thresholds(held_out: OutOfFold, task: Task, fold: int, prediction: np.ndarray) -> dict[str, float]:
+    rows = held_out.other_rows(fold)
+    weight = None if held_out.weight is None else held_out.weight[rows]
+    return thresholds_of(task, held_out.target[rows], prediction[rows], weight)
 
 
 def thresholds_of(

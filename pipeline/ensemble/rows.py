@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stacktune.data.table import BINARY, Task
 from stacktune.ensemble.blend import Blend
-from stacktune.ensemble.thinning import Deal
+from stacktune.ensemble.fold_pruning import FoldSubsets
 from stacktune.errors import SearchError
 from stacktune.metrics import Metric, metrics_for
 from stacktune.trials.result import COMPLETED
@@ -47,7 +47,7 @@ class LeaderboardRow:
     metrics: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     members: tuple[str, ...] = ()
-    folds: Deal = ()
+    folds: FoldSubsets = ()
     blend: Blend | None = None
     fit_s: float = 0.0
     predict_us: float = 0.0
@@ -74,14 +74,14 @@ class Leaderboard:
 
     rows: completed ones from the best on, those without a score last, then stopped, then failed ones.
     metric: the chosen one.
-    handicap: what trials' scores are lowered by to be ranked beside ensembles, see leaderboard.py.
+    selection_penalty: what trials' scores are lowered by to be ranked beside ensembles, see leaderboard.py.
     predict_budget_us: what a prediction was to cost a row at most, if a limit was set.
     """
 
     rows: tuple[LeaderboardRow, ...]
     metric: Metric
     task: Task
-    handicap: float = 0.0
+    selection_penalty: float = 0.0
     predict_budget_us: float | None = None
 
     @property

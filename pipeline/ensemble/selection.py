@@ -35,7 +35,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Judge:
+class BlendScorer:
     """Scores a blend of out-of-fold predictions on each fold apart.
 
     Folds are never pooled: their models are calibrated differently, and a pooled rank metric would reward members for
@@ -108,14 +108,14 @@ def select(
 
     predictions: (m, n, n_outputs). The walk is cut at the first iteration that reaches its best score.
     """
-    judge = Judge(metric, (Block(slice(None), target, weight),))
+    scorer = BlendScorer(metric, (Block(slice(None), target, weight),))
     allowed = np.ones((1, len(predictions)), dtype=bool)
-    return select_nested(predictions, judge, allowed, n_iterations)[-1]
+    return select_nested(predictions, scorer, allowed, n_iterations)[-1]
 
 
 def select_nested(
     predictions: np.ndarray,
-    judge: Judge,
+    scorer: BlendScorer,
     allowed: np.ndarray,
     n_iterations: int = 25,
     go_on: Callable[[], bool] = lambda: True,
@@ -123,13 +123,13 @@ def select_nested(
 ) -> np.ndarray:
     """Return one row of (m,) weights for each row of `allowed`, each summing to one.
 
-    predictions: (m, n, n_outputs) with the rows sorted as the judge's blocks.
+    predictions: (m, n, n_outputs) with the rows sorted as the scorer's blocks.
     allowed: (w, m) bool, the models that each walk may take. The last walk sees every fold, walk k all but fold k.
     go_on: asked before each further step; the walks end where they are when it says no.
     fits: whether models may be used together; each of them may be alone.
     """
     start = (0,) * len(predictions)
-    seen = [_seen(judge, walk, len(allowed)) for walk in range(len(allowed))]
+    seen = [_seen(scorer, walk, len(allowed)) for walk in range(len(allowed))]
     walks = [_Walk(folds, np.flatnonzero(mask), start, fits) for folds, mask in zip(seen, allowed, strict=True)]
     # Outputs first: a blend's column of second-class probabilities is then contiguous.
     by_output = np.ascontiguousarray(predictions.transpose(0, 2, 1))
@@ -141,7 +141,7 @@ def select_nested(
                 break
             moves = {counts: (walk.counts, model) for walk in under_way for counts, model in walk.moves()}
             totals = [(sums[parent], by_output[model], size) for parent, model in moves.values()]
-            scores = dict(zip(moves, pool.map(judge.scores_of_sum, totals), strict=True))
+            scores = dict(zip(moves, pool.map(scorer.scores_of_sum, totals), strict=True))
             for walk in under_way:
                 walk.step(scores)
             steps = {walk.counts: moves[walk.counts] for walk in under_way}
@@ -149,8 +149,8 @@ def select_nested(
     return np.array([_shares(walk.best_counts) for walk in walks])
 
 
-def _seen(judge: Judge, walk: int, n_walks: int) -> np.ndarray:
-    folds = np.arange(len(judge.blocks))
+def _seen(scorer: BlendScorer, walk: int, n_walks: int) -> np.ndarray:
+    folds = np.arange(len(scorer.blocks))
     return folds if walk == n_walks - 1 else folds[folds != walk]
 
 

@@ -33,7 +33,7 @@ class RunSummary:
     phase_began_s: when each phase began, in seconds since the command did.
     fit_cpu_s: processor seconds that all trials spent fitting and scoring, whatever became of them; of a process that
         was ended between rungs, the seconds since its last one.
-    trial_handicap: what single trials' scores were lowered by to rank them beside ensembles.
+    selection_penalty: what single trials' scores were lowered by to rank them beside ensembles.
     predict_us: microseconds that the leader takes for a raw row, encoding included.
     predict_budget_us: what it was to take at most, or None;
         n_too_dear: trials and ensembles that take more and rank below it.
@@ -53,7 +53,7 @@ class RunSummary:
     thresholds: Mapping[str, float]
     leader: str
     cv_score: float
-    trial_handicap: float
+    selection_penalty: float
     predict_us: float
     predict_budget_us: float | None
     n_too_dear: int

@@ -180,8 +180,8 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
         yield Padding(_member_table(results.members), (0, 0, 0, 2), expand=False)
     if facts.get("positive") is not None:
         yield Text(f"  {_decision_line(facts)}", "bright_black")
-    if facts.get("trial_handicap"):
-        lowered = number(facts["trial_handicap"], like=facts["cv_score"])
+    if facts.get("selection_penalty"):
+        lowered = number(facts["selection_penalty"], like=facts["cv_score"])
         yield Text(f"  single trials rank {lowered} lower than they score: the best of many flatters", "bright_black")
     if facts.get("predict_budget_us"):
         yield Text(f"  {_predict_line(facts)}", "bright_black")

@@ -184,7 +184,7 @@ def _summarise(
         thresholds=row.thresholds,
         leader=row.name,
         cv_score=row.score,
-        trial_handicap=board.handicap,
+        selection_penalty=board.selection_penalty,
         predict_us=row.predict_us,
         predict_budget_us=board.predict_budget_us,
         n_too_dear=board.n_too_dear,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from stacktune.ensemble.losers import drop_models, has_models
+from stacktune.ensemble.retention import drop_models, has_models
 from stacktune.errors import SearchError
 from stacktune.families.registry import get_family
 from stacktune.report.progress import snapshot_of

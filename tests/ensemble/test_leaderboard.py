@@ -8,7 +8,7 @@ import pytest
 from closed_form import closed, predictions
 
 from stacktune.ensemble.candidates import Costs, nested_candidates
-from stacktune.ensemble.leaderboard import build_leaderboard, picked_scores, stacking_s
+from stacktune.ensemble.leaderboard import build_leaderboard, nested_best_trial_scores, stacking_s
 from stacktune.ensemble.nested import gather, greedy, stacked
 from stacktune.errors import SearchError
 from stacktune.metrics import WORST, metrics_for
@@ -56,7 +56,9 @@ def test_ensembles_of_independent_models_lead(kind, metric, weighted):
     assert set(board.leader.metrics) == {m.name for m in metrics_for(kind)}
     assert board.leader.metrics[metric] == board.leader.score
     internal = [row.score if world.metric.greater_is_better else -row.score for row in board.rows]
-    ranked = [score - board.handicap * (row.kind == "trial") for score, row in zip(internal, board.rows, strict=True)]
+    ranked = [
+        score - board.selection_penalty * (row.kind == "trial") for score, row in zip(internal, board.rows, strict=True)
+    ]
     assert ranked == sorted(ranked, reverse=True)
 
 
@@ -75,13 +77,13 @@ def test_the_best_of_many_pays_for_having_been_picked():
     random = np.random.default_rng(0)
     scores = 0.5 + 0.1 * random.standard_normal((200, 20, 5))
     best = scores.mean(axis=2).max(axis=1)
-    honest = [picked_scores(trials).mean() for trials in scores]
+    honest = [nested_best_trial_scores(trials).mean() for trials in scores]
     assert best.mean() > 0.56
     assert np.mean(honest) == pytest.approx(0.5, abs=0.02)
 
 
 def test_a_trial_that_is_best_everywhere_pays_nothing():
-    assert picked_scores([(0.9, 0.8, 0.7), (0.8, 0.7, 0.6)]).tolist() == [0.9, 0.8, 0.7]
+    assert nested_best_trial_scores([(0.9, 0.8, 0.7), (0.8, 0.7, 0.6)]).tolist() == [0.9, 0.8, 0.7]
 
 
 def test_of_equals_the_ensemble_leads_and_a_clearly_better_trial_does():
@@ -241,12 +243,12 @@ def test_encoding_a_row_is_part_of_what_a_prediction_costs():
 def test_what_is_learnt_without_a_fold_keeps_to_the_budget_too():
     world = _costly_world([10.0, 11.0, 12.0, 13.0, 14.0, 15.0])
     trials, table = world.results, world.table
-    evidence = gather([world.oof[trial.trial_id] for trial in trials], table.target, None, world.folds)
+    held_out = gather([world.oof[trial.trial_id] for trial in trials], table.target, None, world.folds)
     costs = Costs(np.array([trial.predict_us for trial in trials]), 30.0)
     allowed = np.ones((6, len(trials)), dtype=bool)
     with ThreadPoolExecutor(1) as pool:
-        stacks = stacked(evidence, allowed, costs, pool)
-    for blend in [*stacks, *greedy(evidence, world.metric, allowed, costs, lambda: True)]:
+        stacks = stacked(held_out, allowed, costs, pool)
+    for blend in [*stacks, *greedy(held_out, world.metric, allowed, costs, lambda: True)]:
         spent = costs.each[np.array(blend.weights) > 0]
         assert spent.sum() <= 30
         assert len(spent) == 2

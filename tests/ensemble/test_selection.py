@@ -98,8 +98,8 @@ def test_only_allowed_models_are_taken():
 
 def test_a_walk_that_is_told_to_stop_has_what_it_found():
     world = closed("binary", "roc_auc")
-    evidence = gather(predictions(world, 4), world.table.target, None, world.folds)
-    for blend in greedy(evidence, world.metric, np.ones((6, 4), dtype=bool), FREE, lambda: False):
+    held_out = gather(predictions(world, 4), world.table.target, None, world.folds)
+    for blend in greedy(held_out, world.metric, np.ones((6, 4), dtype=bool), FREE, lambda: False):
         assert sorted(blend.weights) == [0, 0, 0, 1]
 
 
@@ -109,5 +109,5 @@ def test_negligible_weights_are_given_to_the_others():
 
 
 def _shares(world, models, allowed):
-    evidence = gather(models, world.table.target, None, world.folds)
-    return [blend.weights for blend in greedy(evidence, world.metric, allowed, FREE, lambda: True)]
+    held_out = gather(models, world.table.target, None, world.folds)
+    return [blend.weights for blend in greedy(held_out, world.metric, allowed, FREE, lambda: True)]

@@ -12,26 +12,26 @@ from stacktune.ensemble.candidates import total_us
 
 # An ensemble as steady as so many equal models is not seen to gain from more (tests/benchmarks/README.md). On few rows
 # models differ more: on 700 of credit_g ten cost .0002 of the area under the curve, thirty nothing.
-ENOUGH_MODELS, ENOUGH_ON_FEW_ROWS = 10.0, 30.0
+EFFECTIVE_MODELS, EFFECTIVE_MODELS_ON_FEW_ROWS = 10.0, 30.0
 FEW_ROWS = 5_000
 _ROUNDING = 1e-9
 
-Deal = tuple[tuple[int, ...], ...]
+FoldSubsets = tuple[tuple[int, ...], ...]
 
 
-def enough_models(n_rows: int) -> float:
+def target_effective_models(n_rows: int) -> float:
     """Return how many equal models an ensemble is to be as steady as."""
-    return ENOUGH_ON_FEW_ROWS if n_rows <= FEW_ROWS else ENOUGH_MODELS
+    return EFFECTIVE_MODELS_ON_FEW_ROWS if n_rows <= FEW_ROWS else EFFECTIVE_MODELS
 
 
-def deal_folds(
-    n_folds: int, weights: Sequence[float], model_us: Sequence[float], limit_us: float, enough: float = ENOUGH_MODELS
-) -> Deal:
+def choose_fold_models(
+    n_folds: int, weights: Sequence[float], model_us: Sequence[float], limit_us: float, enough: float = EFFECTIVE_MODELS
+) -> FoldSubsets:
     """Return, for each member, the folds whose models are asked; at least one each.
 
     weights: the members' in the blend, all above zero. model_us: microseconds a row of one of their models.
     limit_us: what all that are asked may cost together; exceeded only where one model of each costs more already.
-    enough: see `enough_models`.
+    enough: see `target_effective_models`.
 
     A member of weight w that is the mean of n models adds w²/n to the blend's variance, in units of one model's. So the
     next model is always one of the member for which that falls most, until the whole is as steady as `enough` equal

@@ -15,7 +15,7 @@ from stacktune.trials.result import TrialResult
 N_KEPT, N_KEPT_A_FAMILY = 2 * MAX_CANDIDATES, 3
 
 
-def losers(results: Sequence[TrialResult]) -> list[TrialResult]:
+def prunable(results: Sequence[TrialResult]) -> list[TrialResult]:
     """Return the completed trials that are neither among the best nor among the best of their family.
 
     Children of an architecture search are never among them: others may still inherit from them.
@@ -23,15 +23,15 @@ def losers(results: Sequence[TrialResult]) -> list[TrialResult]:
     ranked, n_seen, lost = eligible(results), {}, []
     for place, result in enumerate(ranked):
         n_seen[result.family] = n_seen.get(result.family, 0) + 1
-        has_heirs = get_family(result.family).searcher == "controller"
-        if not has_heirs and place >= N_KEPT and n_seen[result.family] > N_KEPT_A_FAMILY:
+        can_be_donor = get_family(result.family).searcher == "controller"
+        if not can_be_donor and place >= N_KEPT and n_seen[result.family] > N_KEPT_A_FAMILY:
             lost.append(result)
     return lost
 
 
 def drop_models(results: Sequence[TrialResult]) -> None:
-    """Delete the fold models of losers; what they predicted out of fold stays."""
-    for result in losers(results):
+    """Delete the fold models of prunable trials; what they predicted out of fold stays."""
+    for result in prunable(results):
         for models in TrialFolder(Path(result.folder)).folds():
             shutil.rmtree(models, ignore_errors=True)
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stacktune.ensemble.losers import N_KEPT, drop_models, has_models, losers
+from stacktune.ensemble.retention import N_KEPT, drop_models, has_models, prunable
 from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
 
 FAMILIES = ("lightgbm", "linear", "mlp")
@@ -22,8 +22,8 @@ def result(number: int, family: str, score: float, status: str = COMPLETED, fold
 @given(st.lists(st.tuples(st.sampled_from(FAMILIES), st.floats(0, 1)), max_size=120), st.integers(0, 120))
 def test_who_has_lost_has_lost_for_good_and_the_best_never_do(drawn, n_first):
     results = [result(number, family, score) for number, (family, score) in enumerate(drawn)]
-    lost = {one.trial_id for one in losers(results)}
-    assert {one.trial_id for one in losers(results[:n_first])} <= lost
+    lost = {one.trial_id for one in prunable(results)}
+    assert {one.trial_id for one in prunable(results[:n_first])} <= lost
     ranked = sorted(results, key=lambda one: (-one.score, one.trial_id))
     assert not lost & {one.trial_id for one in ranked[:N_KEPT]}
     for family in FAMILIES:
