@@ -64,8 +64,8 @@ class Blend:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` reads, fit for JSON."""
-        said = {"kind": self.kind, "weights": list(self.weights), "bias": list(self.bias)}
-        return said | {"is_log": True} if self.is_log else said
+        record = {"kind": self.kind, "weights": list(self.weights), "bias": list(self.bias)}
+        return record | {"is_log": True} if self.is_log else record
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Blend:

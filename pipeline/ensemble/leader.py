@@ -103,29 +103,29 @@ class Leader:
                 f"{folder} is no leader: it has no {LEADER_MANIFEST}. Give a run's folder or its leader/ folder."
             )
         refuse_links(folder)
-        said = _read_manifest(folder)
-        if said["format"] != MODEL_FORMAT:
+        manifest = _read_manifest(folder)
+        if manifest["format"] != MODEL_FORMAT:
             raise DataError(
-                f"the model in {str(folder)!r} has format {said['format']}, and this stacktune reads {MODEL_FORMAT}: "
-                "predict with the version that made it (run.json names it), or make the model anew."
+                f"the model in {str(folder)!r} has format {manifest['format']}, and this stacktune reads "
+                f"{MODEL_FORMAT}: predict with the version that made it (run.json names it), or make the model anew."
             )
-        check_digests(folder / _MEMBERS, said["files"])
-        return cls._read(said, folder)
+        check_digests(folder / _MEMBERS, manifest["files"])
+        return cls._read(manifest, folder)
 
     @classmethod
-    def _read(cls, said: Mapping[str, Any], folder: Path) -> Leader:
-        names = [(member["trial_id"], member["family"]) for member in said["members"]]
+    def _read(cls, manifest: Mapping[str, Any], folder: Path) -> Leader:
+        names = [(member["trial_id"], member["family"]) for member in manifest["members"]]
         for name, _ in names:
             if Path(name).name != name:
                 raise DataError(f"the model in {str(folder)!r} names a member {name!r}, which is no folder in it.")
         members = tuple(load_member(folder / _MEMBERS / name, name, family) for name, family in names)
         return cls(
-            schema=Schema.from_dict(said["schema"]),
-            task=Task(said["task"], tuple(said["classes"]), tuple(said["labels"])),
-            target_name=said["target"],
-            metric_name=said["metric"],
-            threshold=said["threshold"],
-            blend=Blend.from_dict(said["blend"]),
+            schema=Schema.from_dict(manifest["schema"]),
+            task=Task(manifest["task"], tuple(manifest["classes"]), tuple(manifest["labels"])),
+            target_name=manifest["target"],
+            metric_name=manifest["metric"],
+            threshold=manifest["threshold"],
+            blend=Blend.from_dict(manifest["blend"]),
             members=members,
             folder=folder,
         )
@@ -146,7 +146,7 @@ def build_leader(
             model = TrialFolder(Path(trials[name].folder)).fold(fold)
             refuse_links(model)
             shutil.copytree(model, TrialFolder(folder / _MEMBERS / name).fold(fold))
-    said = {
+    manifest = {
         "format": MODEL_FORMAT,
         "name": row.name,
         "task": dataset.task.kind,
@@ -160,16 +160,16 @@ def build_leader(
         "schema": dataset.schema.to_dict(),
         "files": digests_of(folder / _MEMBERS),
     }
-    said = json.loads(json.dumps(said))
+    manifest = json.loads(json.dumps(manifest))
     # Last, so that a folder with a manifest is complete.
-    (folder / LEADER_MANIFEST).write_text(json.dumps(said | {"digest": digest_of(said)}, indent=1))
-    return Leader._read(said, folder)
+    (folder / LEADER_MANIFEST).write_text(json.dumps(manifest | {"digest": digest_of(manifest)}, indent=1))
+    return Leader._read(manifest, folder)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
-        said = json.loads((folder / LEADER_MANIFEST).read_text(encoding="utf-8"))
-        is_whole = isinstance(said, dict) and said.pop("digest") == digest_of(said)
+        manifest = json.loads((folder / LEADER_MANIFEST).read_text(encoding="utf-8"))
+        is_whole = isinstance(manifest, dict) and manifest.pop("digest") == digest_of(manifest)
     except (ValueError, KeyError):
         is_whole = False
     if not is_whole:
@@ -177,7 +177,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"the model in {str(folder)!r} is not as it was written: {LEADER_MANIFEST} was changed. "
             "Take it from where it came from once more; it is not loaded."
         )
-    return said
+    return manifest
 
 
 def score_rows(

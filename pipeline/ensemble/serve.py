@@ -79,8 +79,8 @@ def _check_code(model: Path) -> None:
     about, code = model / "MLmodel", model / "code"
     if not about.is_file() or not code.is_dir():
         return
-    said = (yaml.safe_load(about.read_text(encoding="utf-8")) or {}).get("metadata") or {}
-    if CODE in said and said[CODE] != digest_of(digests_of(code)):
+    metadata = (yaml.safe_load(about.read_text(encoding="utf-8")) or {}).get("metadata") or {}
+    if CODE in metadata and metadata[CODE] != digest_of(digests_of(code)):
         raise DataError(
             f"the code in {str(code)!r} is not as it was written. Take the model from where it came from once more."
         )

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 
-def digest_of(said: Any) -> str:
+def digest_of(value: Any) -> str:
     """Return the digest of what goes through JSON, whatever the order of keys."""
-    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def digest_of_arrays(*arrays: np.ndarray | None, salt: bytes = b"") -> str:
