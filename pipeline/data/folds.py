@@ -1,4 +1,19 @@
-"""Which rows are trained on and which are validated, fold by fold."""
+"""Which rows are trained on and which are validated, fold by fold.
+
+The problem: scores on held-out rows decide everything, and the dealing decides what they are worth. A fold without a
+row of a class has no AUC. Copies of a row on both sides are learnt by heart; yet in tables of few distinct rows, copies
+are what new rows will be like, too.
+
+What does not work well: random dealing leaves a class of 20 rows out of some fold. To keep all copies together makes
+folds lopsided where a third of the rows are alike, and a class of one kind of row lands in one of them.
+
+The solution: rows are dealt like cards, class after class, with copies as one card. Where a row has so many copies that
+they fill a share of a fold (MAX_COPIES_SHARE), rows repeat by nature, and they are dealt one by one. A holdout is as
+large as its rarest class needs, and parted into blocks on which ensembles are learnt and scored in turn.
+
+What is guaranteed: folds differ by one row, in all and of each class, but for copies. The same table, seed and number
+give the same folds everywhere. What a class of few rows does to scores is said (`fold_notes`).
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,19 @@
 """How long a run may search: its clock, and what ending well takes here and now, by what was seen of the machine.
 
-Costs are told in usual seconds: those of the machine on which they were measured, two cores with nothing else to do.
-What a usual second takes here follows from the processor seconds that starting took, and from the share of a core that
-this run gets beside whatever else is at work: its start first, then its trials.
+The problem: a budget is for the whole command, and its last seconds (ensembles, the leader, MLflow, Ray's end) come
+after the search, which has to stop in time for them. How long they take depends on the machine and on its neighbours.
+
+What did not work: seconds measured on one machine. On a slower one, and beside other work, runs of 15 to 20 s reached
+their deadline without a single completed trial, and ended after 17 to 45 s.
+
+The solution: costs are told in usual seconds, those of the machine on which they were measured, two cores with nothing
+else to do. What a usual second takes here follows from the processor seconds that starting took, and from the share of
+a core that this run gets beside whatever else is at work: its start first, then its trials. What has been done once in
+this run, the rehearsal of its end, is planned by what it took.
+
+What is guaranteed: no more than MAX_RESERVED_SHARE of the budget is kept from the search, and ensembles have
+MIN_STACKING_S. What is not: that the budget is kept, as no plan knows what a neighbour begins next
+(tests/benchmarks/hosts.py measures it).
 """
 
 from __future__ import annotations

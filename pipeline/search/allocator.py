@@ -1,4 +1,15 @@
-"""Which family is asked next: each once, then the one whose next trial promises most improvement a second."""
+"""Which family is asked next: each once, then the one whose next trial promises most improvement a second.
+
+The problem: families differ a hundredfold in what a trial takes, and nobody knows beforehand which suits the table. An
+ensemble wants several of them, the best more often.
+
+What does not work well: turns give most of the time to the slowest family. To follow the best score so far gives all of
+it to whichever was lucky first, and an ensemble of one family gains little.
+
+The solution: expected improvement on the best score over the mean cost of a trial, read off a family's best few trials
+in place of a model of all; and no family below FLOOR_SHARE of the trials. In a reproducible run costs do not count,
+since seconds are another machine's there.
+"""
 
 from __future__ import annotations
 

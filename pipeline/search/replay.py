@@ -1,4 +1,19 @@
-"""The trials of a search that was cut off, as its journal and its folder tell of them."""
+"""The trials of a search that was cut off, as its journal and its folder tell of them.
+
+The problem: a run that is killed, by whatever and whenever, goes on as if it had not been. That asks for the state of
+the searcher, of rungs and populations, of an architecture search's controller, and of each trial under way.
+
+What does not work well: to write that state as it is. Tune's snapshots hold pickled objects of every library involved,
+which another version does not read; they are as old as the last one, and each costs its event loop the more the longer
+the run is.
+
+The solution: all of that state follows from what was asked and what came of it, in order. So only that is written, a
+line an event (`journal`), and everything is computed anew from it: sources are told what they were told before, and
+answer as they did. What cannot be computed, models and members' states, lies in folders that say whose they are.
+
+What is guaranteed: a reproducible run that was killed any number of times has the leaderboard that it would have had.
+Nothing is taken from a disk that this run did not leave there, with the data that it has now.
+"""
 
 from __future__ import annotations
 

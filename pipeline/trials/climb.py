@@ -1,8 +1,20 @@
 """One trial's life as a generator: it yields its score at each rung and is closed to be stopped.
 
-The rungs of a trial are: a first share of the first fold (or, for PBT families, equal intervals of it), the whole
-first fold, and all folds; on a holdout the last two are one. What reaches the last rung owns out-of-fold predictions
-and one model a fold.
+The problem: a trial is stopped where others are better, cut off where the time is up or its machine is gone, gone on
+with on another machine, and copied by other members of a population. What it leaves must not depend on which of these
+befell it, and a model family should know of none of them.
+
+What does not work well: to grow all folds side by side asks K times the work before anything can be stopped. To judge a
+trial on one fold, and fit the best anew on all rows, leaves ensembles without predictions to learn from.
+
+The solution: one fold first, then the others. The rungs of a trial are a first share of the first fold (or, for PBT
+families, equal intervals of it), the whole first fold, and all folds; on a holdout the last two are one. Whoever steps
+the generator decides at each rung; nothing is asked of it inside a library's call. Each finished fold of a trial that
+takes long is kept on disk, from which the same trial goes on.
+
+What is guaranteed: what reaches the last rung owns one model a fold, and for every row that is held out a prediction by
+a model that has not learnt from it. In a reproducible run it is the same for the same configuration, problem and seed,
+in one go or in several.
 """
 
 from __future__ import annotations

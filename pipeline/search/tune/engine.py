@@ -1,4 +1,19 @@
-"""The Tune experiment of a run: all families in one, on whatever cluster Ray has joined."""
+"""The Tune experiment of a run: all families in one, on whatever cluster Ray has joined.
+
+The problem: a run has a deadline, and Tune has none that holds. It waits for a trial that hangs inside a library, for
+an actor that does not come up, for a searcher that thinks, and at its end 15 s for actors to go. An exception anywhere
+in it ends the whole experiment, though most trials are well.
+
+What does not work well: Tune's time limit is looked at between events only. To kill Ray at the deadline loses what
+trials have on the way to disk, and Ray ends a process that lets go of a handle meanwhile.
+
+The solution: Tune runs on a thread of its own, and the run never waits for it but for the log, which hears of every
+trial. What Tune breaks off over is written down, its trials are made ready as after a crash, and it is begun again.
+Ending is in order (trials, then Tune, then Ray) and beside the rest of the run.
+
+What is guaranteed: a search is over GRACE_S after its deadline, or, as long as nothing is completed, HOPELESS_S after
+it. Every trial that began has a result, and no unfinished folder stays.
+"""
 
 from __future__ import annotations
 

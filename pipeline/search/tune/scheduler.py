@@ -1,4 +1,20 @@
-"""The one scheduler of the Tune experiment: halving at rungs for most families, populations for those that ask."""
+"""The one scheduler of the Tune experiment: halving at rungs for most families, populations for those that ask.
+
+The problem: all families share one experiment, some of them halved (ASHA), some trained as a population (PBT). A run
+with a number of trials and a seed must stop the same trials on one core and on sixty-four. And trials lose their
+processes: to the kernel, to Ray's memory monitor, to a node that dies.
+
+What does not work well: Tune takes one scheduler an experiment, so its own two could not run side by side. Its ASHA
+compares a trial with whatever has arrived by then, which depends on the machine; its PBT compares members whatever
+their age (see `pbt`). Its retries begin a trial from nothing, and count the death of a node as the trial's fault.
+
+The solution: the decisions are plain objects (`asha`, `pbt`), and this class is the little of Tune around them. With a
+lag a trial is compared only with trials that many places before it, all of which have passed the rung by then. A trial
+that was cut off is made ready from what it has kept, and queued again.
+
+What is guaranteed: with a lag no decision depends on the order in which results arrive. Each trial that was asked for
+has one result, whatever becomes of its processes, after at most MAX_LOSSES losses.
+"""
 
 from __future__ import annotations
 
