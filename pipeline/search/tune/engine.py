@@ -12,7 +12,7 @@ trial. What Tune breaks off over is written down, its trials are made ready as a
 Ending is in order (trials, then Tune, then Ray) and beside the rest of the run.
 
 What is guaranteed: a search is over GRACE_S after its deadline, or, as long as nothing is completed, HOPELESS_S after
-it. Every trial that began has a result, and no unfinished folder stays.
+it. Every trial that began has a result then, and nothing unfinished stays but what a run that was cut off goes on from.
 """
 
 from __future__ import annotations
