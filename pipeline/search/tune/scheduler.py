@@ -6,7 +6,7 @@ processes: to the kernel, to Ray's memory monitor, to a node that dies.
 
 What does not work well: Tune takes one scheduler an experiment, so its own two could not run side by side. Its ASHA
 compares a trial with whatever has arrived by then, which depends on the machine; its PBT compares members whatever
-their age (see `pbt`). Its retries go on from checkpoints of its own making, which would be a second copy of what trials keep.
+their age (see `pbt`). Its retries go on from checkpoints of its own making, a second copy of what trials keep.
 
 The solution: the decisions are plain objects (`asha`, `pbt`), and this class is the little of Tune around them. With a
 lag a trial is compared only with trials that many places before it, all of which have passed the rung by then. A trial
