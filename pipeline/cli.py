@@ -232,11 +232,11 @@ def _search(flags: Mapping[str, Any], config_file: str | None, resume: str | Non
     is_live = console.is_terminal and not console.is_dumb_terminal
     with interruptible(), Screen(console, is_live, started_at) as screen:
         for note in past.notes if past else ():
-            screen.say(note)
+            screen.note(note)
         with imports():  # of all libraries: seconds, in which the clock is already to be seen
             from stacktune.run import driver
 
-        summary = driver.run(config, started_at, screen, past)
+        summary = driver.run(config, [screen], started_at, past)
     from stacktune.report.summary import read_results, show_results
     from stacktune.report.text import as_typed
 

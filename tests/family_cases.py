@@ -133,7 +133,7 @@ def assert_is_prediction(predicted: np.ndarray, n_rows: int, task: Task) -> None
 
 
 def extremes(domain: Any) -> list[Any]:
-    from stacktune.search.space import Architectures
+    from stacktune.search.nas.domain import Architectures
 
     if isinstance(domain, Architectures):
         return [domain.sample(random_state=seed) for seed in range(3)]

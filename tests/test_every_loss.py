@@ -32,7 +32,7 @@ from stacktune.data.table import ABSOLUTE, PERCENTAGE, REGRESSION, SQUARED_LOG, 
 from stacktune.families.base import Job
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import METRICS
-from stacktune.run.driver import _problem
+from stacktune.run.begin import problem_of
 
 METRIC_OF = {ABSOLUTE: "mae", PERCENTAGE: "mape", SQUARED_LOG: "rmsle"}
 FITTING = [name for name in sorted(all_families()) if REGRESSION in get_family(name).tasks]
@@ -168,4 +168,4 @@ def test_a_run_fits_what_its_metric_asks_for(metric: str, name: str) -> None:
 @pytest.mark.parametrize(("metric", "loss"), [("mae", ABSOLUTE), ("rmse", "squared"), ("rmsle", SQUARED_LOG)])
 def test_the_command_hands_the_loss_to_its_trials(metric: str, loss: str, tmp_path: Path) -> None:
     config = RunConfig(str(write_table(skewed_frame(), tmp_path)), "y", metric=metric, n_folds=3)
-    assert _problem(config, *load_dataset(config)).task.loss == loss
+    assert problem_of(config, *load_dataset(config)).task.loss == loss

@@ -42,6 +42,7 @@ ROOMS = (
         "families",
         "trials",
         "search",
+        "observers",
         "ensemble",
     ),
     *(

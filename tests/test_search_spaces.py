@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stacktune.families.registry import all_families
-from stacktune.search.space import Architectures, load_space
+from stacktune.search.nas.domain import Architectures
+from stacktune.search.space import load_space
 
 NAMES = sorted(all_families())
 every_space = pytest.mark.parametrize("name", NAMES)

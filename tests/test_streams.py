@@ -51,7 +51,7 @@ def test_notes_are_one_line_each_whatever_columns_are_called(tmp_path):
     def say(console: Console) -> None:
         with Screen(console, live=False) as screen:
             for note in dataset.notes:
-                screen.say(note)
+                screen.note(note)
 
     said = plain(say)
     assert NASTY.splitlines()[0][:4] not in said

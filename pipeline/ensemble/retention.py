@@ -18,13 +18,12 @@ N_KEPT, N_KEPT_A_FAMILY = 2 * MAX_CANDIDATES, 3
 def prunable(results: Sequence[TrialResult]) -> list[TrialResult]:
     """Return the completed trials that are neither among the best nor among the best of their family.
 
-    Children of an architecture search are never among them: others may still inherit from them.
+    Those that others may still inherit from are never among them.
     """
     ranked, n_seen, lost = eligible(results), {}, []
     for place, result in enumerate(ranked):
         n_seen[result.family] = n_seen.get(result.family, 0) + 1
-        can_be_donor = get_family(result.family).searcher == "controller"
-        if not can_be_donor and place >= N_KEPT and n_seen[result.family] > N_KEPT_A_FAMILY:
+        if not get_family(result.family).can_be_donor and place >= N_KEPT and n_seen[result.family] > N_KEPT_A_FAMILY:
             lost.append(result)
     return lost
 

@@ -187,3 +187,8 @@ class Family:
     n_bytes: Callable[[Config, FitSize], float] = usual_bytes
     uses_gpu: bool = False
     requires: str | None = None
+
+    @property
+    def can_be_donor(self) -> bool:
+        """Whether trials begin with the weights of completed ones, which must be kept for them."""
+        return self.searcher == "controller"

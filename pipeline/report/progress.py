@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stacktune.config import RunConfig
 from stacktune.metrics import Metric
-from stacktune.report.screen import FamilyCount, Snapshot
+from stacktune.observers import FamilyCount, Snapshot
 from stacktune.search.log import Entry
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED
 

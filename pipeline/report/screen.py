@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from stacktune.observers import Observer, Snapshot
 from stacktune.report.text import clock, count, number
 from stacktune.storage.uris import masked
 from stacktune.streams import visible
@@ -25,57 +26,7 @@ BEST_EVERY_S = 5.0
 NEWS_EVERY_S = 60.0
 
 
-@dataclass(frozen=True)
-class FamilyCount:
-    """How far one family is. `best` is its best score as people read it, None before the first."""
-
-    name: str
-    n_running: int = 0
-    n_completed: int = 0
-    n_stopped: int = 0
-    n_failed: int = 0
-    best: float | None = None
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The state of a run at one moment.
-
-    elapsed_s: since the command began. budget_s, max_trials: the limits, None where there is none.
-    best: the best score so far as people read it; best_name: the trial that has it.
-    """
-
-    elapsed_s: float
-    phase: str
-    budget_s: float | None = None
-    max_trials: int | None = None
-    families: tuple[FamilyCount, ...] = ()
-    best: float | None = None
-    best_name: str | None = None
-    metric_name: str = "score"
-
-    @property
-    def n_running(self) -> int:
-        return sum(family.n_running for family in self.families)
-
-    @property
-    def n_completed(self) -> int:
-        return sum(family.n_completed for family in self.families)
-
-    @property
-    def n_stopped(self) -> int:
-        return sum(family.n_stopped for family in self.families)
-
-    @property
-    def n_failed(self) -> int:
-        return sum(family.n_failed for family in self.families)
-
-    @property
-    def n_ended(self) -> int:
-        return self.n_completed + self.n_stopped + self.n_failed
-
-
-class Screen:
+class Screen(Observer):
     """Shows snapshots; a context manager, so that the terminal is left as it was found."""
 
     def __init__(
@@ -95,7 +46,6 @@ class Screen:
             else None
         )
         self._lines = PlainLines()
-        self.began_s: dict[str, float] = {}  # each phase, and the seconds since the start at which it began
 
     def __enter__(self) -> Screen:
         if self._live:
@@ -108,19 +58,14 @@ class Screen:
         if self._live:
             self._live.stop()
 
-    def update(self, snapshot: Snapshot) -> None:
+    def snapshot(self, snapshot: Snapshot) -> None:
         """Take the newest state; cheap enough to be called at every event."""
-        self.began_s.setdefault(snapshot.phase, round(self._now() - self._started_at, 2))
         self._snapshot = snapshot
         if not self._live:
             for line in self._lines.news(snapshot):
                 self._write(line)
 
-    def begin(self, phase: str) -> None:
-        """Say what the run is at from now on; all else stays as it was."""
-        self.update(replace(self._snapshot, phase=phase, elapsed_s=self._now() - self._started_at))
-
-    def say(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Write one line above the live view."""
         self._write(text)
 

@@ -90,16 +90,16 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     leader_folder = session.places.scratch / "model"
     remove(session.places.scratch)  # of a session that was cut off
     leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder)
-    session.show("registering")
+    session.begin("registering")
     began_at = time.monotonic()
     record = _register(session, leader, leader_folder)
     registering_s = time.monotonic() - began_at
     if session.test is not None:
-        session.show("testing")
+        session.begin("testing")
         board = score_rows(board, results, session.test, partial(_testing_left_s, session))
     evidence = Evidence.of(session.dataset, session.problem.folds, board)
     record = settle_alias(session.tracker.uri, record, evidence)
-    alias_said(record, session.screen.say)
+    alias_said(record, session.note)
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board, registering_s)
@@ -135,7 +135,7 @@ def _register(session: Session, leader: Leader, leader_folder: Path) -> LeaderRe
     prediction, with_code = leader.predict(example), not session.config.no_code
     record = register_leader(session.tracker, leader_folder, example, prediction, name, session.folder, with_code)
     if record.problem:
-        session.screen.say(f"the leader is not registered: {record.problem}")
+        session.note(f"the leader is not registered: {record.problem}")
     return record
 
 
@@ -194,7 +194,7 @@ def _summarise(
         n_failed=count[FAILED],
         wall_s=round(session.clock.elapsed_s, 3),
         budget_s=session.clock.budget_s,
-        phase_began_s=session.screen.began_s,
+        phase_began_s=session.observers.began_s,
         fit_cpu_s=round(sum(result.cpu_s for result in results), 3),
         experiment_id=experiment_id,
         parent_run_id=parent_run_id,
@@ -210,5 +210,5 @@ def _summarise(
     session.tracker.log_file(write_summary(summary))
     patience_s = max(MIN_PATIENCE_S, min(session.clock.left_s(), MAX_PATIENCE_S))
     if not session.tracker.finish("FINISHED", scores, {"leader": row.name} | _alias_tags(record), patience_s):
-        session.screen.say(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")
+        session.note(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")
     return summary

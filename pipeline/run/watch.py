@@ -10,8 +10,8 @@ from pathlib import Path
 from stacktune.ensemble.retention import drop_models, has_models
 from stacktune.errors import SearchError
 from stacktune.families.registry import get_family
+from stacktune.observers import Snapshot
 from stacktune.report.progress import snapshot_of
-from stacktune.report.screen import Snapshot
 from stacktune.report.text import as_typed
 from stacktune.run.session import Session
 from stacktune.search.log import SearchLog
@@ -45,7 +45,7 @@ def watch(
     imports = ThreadPoolExecutor(1, "imports")
     with ThreadPoolExecutor(1, "chores") as background:
         while not (why_over := _why_over(session, search, stop)):
-            session.screen.update(snapshot(session, search.log, plan.families, "searching"))
+            session.observers.snapshot(snapshot(session, search.log, plan.families, "searching"))
             session.journal.beat()
             _raise_what_failed(begun)
             now = time.monotonic()
@@ -101,14 +101,14 @@ def _why_over(session: Session, search: Search, stop: StopRequest) -> str | None
         models = _models_said(search)
         if models is None:
             raise
-        session.screen.say(f"{models}; stacktune run --resume {as_typed(session.folder)} goes on with the rest")
+        session.note(f"{models}; stacktune run --resume {as_typed(session.folder)} goes on with the rest")
         return "Ray Tune broke off"
     if not stop.is_made:
         return None
     models = _models_said(search)
     if models is None:
         raise Stopped(stop.number)
-    session.screen.say(f"stopping as asked: {models}")
+    session.note(f"stopping as asked: {models}")
     return "the run was stopped"
 
 

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from stacktune.search.events import Event
 from stacktune.search.journal import Journal
-from stacktune.search.nas.source import ControllerUpdate, Reward
 from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.result import STOPPED, TrialResult
 from stacktune.trials.trial import Progress, Trial
@@ -37,9 +37,7 @@ class SearchListener(Protocol):
 
     def scratch_left(self, n_nodes: int) -> None: ...
 
-    def child_rewarded(self, reward: Reward) -> None: ...
-
-    def controller_learnt(self, update: ControllerUpdate) -> None: ...
+    def event(self, event: Event) -> None: ...
 
 
 @dataclass
@@ -252,11 +250,9 @@ class SearchLog:
             self._set_aside.add(family)
             self._listener.family_set_aside(family, reason)
 
-    def child_rewarded(self, reward: Reward) -> None:
-        self._listener.child_rewarded(reward)
-
-    def controller_learnt(self, update: ControllerUpdate) -> None:
-        self._listener.controller_learnt(update)
+    def event(self, event: Event) -> None:
+        """Pass on what a source tells."""
+        self._listener.event(event)
 
     def forget_actors(self) -> None:
         """Let go of Ray's handles: one that is freed while Ray ends takes the process with it."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
+from stacktune.families.base import Family
+from stacktune.search.events import Drawing, Event
+from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.space import SearchSpace
 from stacktune.seeds import derive_seed
 from stacktune.trials.result import COMPLETED, TrialResult
@@ -30,6 +35,35 @@ class Source(Protocol):
     @property
     def is_spent(self) -> bool:
         """Whether it has nothing more to ask for."""
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """What a source is made for.
+
+    tell: hears its events. folder: that of the trials, in which it may keep what its own processes need.
+    """
+
+    family: Family
+    space: SearchSpace
+    seed: int
+    plan: SearchPlan
+    tell: Callable[[Event], None]
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """A way to search a family's space.
+
+    make: makes a source. series: the names of the events that it tells.
+    describe: draws a configuration. summarise: draws all events of a series.
+    """
+
+    make: Callable[[SourceRequest], Source]
+    series: tuple[str, ...] = ()
+    describe: Callable[[Mapping[str, Any]], tuple[Drawing, ...]] = lambda config: ()
+    summarise: Callable[[Sequence[Event]], tuple[Drawing, ...]] = lambda events: ()
 
 
 class BayesianSource:
@@ -125,3 +159,6 @@ class _Model:
             self._study.tell(trial, result.score)
         else:
             self._study.tell(trial, state=TrialState.PRUNED if result.curve else TrialState.FAIL)
+
+
+BAYESIAN = SourceKind(lambda request: BayesianSource(request.space, request.seed))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from stacktune.errors import ConfigError
 from stacktune.metrics import Metric, get_metric, metrics_for
+from stacktune.observers import Observer
+from stacktune.search.events import Drawing, Event
 from stacktune.storage.run_folder import CONFIG
 from stacktune.storage.uris import masked, masked_uri
 from stacktune.tracking.spool import Spool
@@ -19,21 +21,18 @@ from stacktune.tracking.updates import Input, Point, Update, as_text, now_ms
 from stacktune.tracking.worker import Worker
 from stacktune.tracking.writer import RUNNING, Writer
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
+from stacktune.trials.trial import Trial
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from stacktune.search.nas.source import ControllerUpdate, Reward
-
 MAX_RANKED = 50
-# The nested run of the controller of an architecture search.
-CONTROLLER = "controller"
 # A store that has not answered by then will not.
 OPENING_S = 60.0
 _ENDS = {COMPLETED: "FINISHED", STOPPED: "FINISHED", FAILED: "FAILED"}
 
 
-class Tracker:
+class Tracker(Observer):
     """One parent run and its nested runs. Call `start`, then `ids` before the search: it raises what is wrong.
 
     uri: a store's absolute address, as `store_for` gives it. artifact_location: where a new experiment keeps files.
@@ -61,7 +60,8 @@ class Tracker:
         self._worker = Worker(writer, uri, on_notice, self._spool, is_optional)
         self._lock = threading.Lock()
         self._put = {run: set(points) for run, points in self._spool.past.points.items()}
-        self._open: set[str] = set()
+        self._open: set[str] = set()  # trials
+        self._series: set[str] = set()  # names of events
         self._task_kind = ""
         self._metric: Metric | None = None
 
@@ -141,19 +141,20 @@ class Tracker:
         """Keep a text file, as it is now, as an artifact of the parent run under its own name."""
         self._worker.put(Update(files={path.name: masked(path.read_text(encoding="utf-8"))}))
 
-    def trial_started(self, trial_id: str, family: str, scheduler: str, params: Mapping[str, Any]) -> None:
-        """Open a nested run called `trial_id`."""
+    def trial_started(self, trial: Trial) -> None:
+        """Open a nested run that has the trial's name."""
+        name = trial.trial_id
         with self._lock:
-            self._open.add(trial_id)
-        tags = {"kind": "trial", "family": family, "scheduler": scheduler, "status": "running"}
-        status = RUNNING if trial_id in self._spool.past.runs else None
-        self._worker.put(Update(trial_id, params=_texts(params), tags=tags, status=status))
+            self._open.add(name)
+        tags = {"kind": "trial", "family": trial.family, "scheduler": trial.scheduler, "status": "running"}
+        status = RUNNING if name in self._spool.past.runs else None
+        self._worker.put(Update(name, params=_texts(trial.config), tags=tags, status=status))
 
-    def trial_progress(self, trial_id: str, step: int, score: float) -> None:
-        """Log the score (higher better) at rung `step`, the first rung being 1; once, also if the trial runs again."""
-        values = self._not_put(trial_id, [(self._metric.name, self._metric.shown(score), step)])
+    def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
+        """Log the score (higher better) at a rung, the first being 1; once, also if the trial runs again."""
+        values = self._not_put(trial.trial_id, [(self._metric.name, self._metric.shown(score), rung)])
         if values:
-            self._worker.put(Update(trial_id, points=_points(values)))
+            self._worker.put(Update(trial.trial_id, points=_points(values)))
 
     def trial_finished(self, result: TrialResult) -> None:
         """Log all of a trial's outcome and end its run; rungs that `trial_progress` did not log are added."""
@@ -176,36 +177,19 @@ class Tracker:
             )
         )
 
-    def log_drawing(self, trial_id: str, name: str, drawing: str) -> None:
-        """Keep a drawing, as SVG, with a trial's run."""
-        self._worker.put(Update(trial_id, files={name: drawing}))
-
-    def child_rewarded(self, reward: Reward) -> None:
-        """Log with the controller's run what a child earned, by the child's number."""
-        name = "reward_of_random" if reward.is_random else "reward"
-        self._put_controller([(name, reward.value, reward.number)])
-
-    def controller_learnt(self, update: ControllerUpdate) -> None:
-        """Log an update of the controller with its run, by the update's number."""
-        values = {name: value for name, value in vars(update).items() if name != "number"}
-        self._put_controller([(name, value, update.number) for name, value in values.items()])
-
-    def controller_finished(self, drawing: str) -> None:
-        """End the controller's run. drawing: its rewards beside those of children drawn at random, as SVG."""
+    def event(self, event: Event) -> None:
+        """Log the values of an event with a nested run of its name, by their step; once, also if it is told again."""
         with self._lock:
-            self._open.discard(CONTROLLER)
-        ended = {"status": "FINISHED", "ended_ms": now_ms()}
-        self._worker.put(Update(CONTROLLER, files={"rewards.svg": drawing}, **ended))
-
-    def _put_controller(self, values: list[tuple[str, float, int]]) -> None:
-        """Log what is new: a search that goes on teaches its controller anew, from the first child on."""
-        with self._lock:
-            is_new = CONTROLLER not in self._open
-            self._open.add(CONTROLLER)
-        values = self._not_put(CONTROLLER, values)
-        status = RUNNING if is_new and CONTROLLER in self._spool.past.runs else None
+            is_new = event.name not in self._series
+            self._series.add(event.name)
+        values = self._not_put(event.name, [(name, value, event.step) for name, value in event.values.items()])
+        status = RUNNING if is_new and event.name in self._spool.past.runs else None
         if values or is_new:
-            self._worker.put(Update(CONTROLLER, tags={"kind": CONTROLLER}, points=_points(values), status=status))
+            self._worker.put(Update(event.name, tags={"kind": event.name}, points=_points(values), status=status))
+
+    def drawing(self, of: str, drawing: Drawing) -> None:
+        """Keep a drawing with the run of a trial, or of a series of events."""
+        self._worker.put(Update(of, files={drawing.name: drawing.svg}))
 
     def _not_put(self, run: str, values: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:
         """Return the (name, value, step) of `values` whose name and step were not logged with a run; they are now."""
@@ -240,14 +224,21 @@ class Tracker:
     def finish(
         self, status: str, metrics: Mapping[str, float], tags: Mapping[str, str], timeout_s: float = 20.0
     ) -> bool:
-        """End the parent run, and as killed the trials that never finished; write all, stop, say if it was too late.
+        """End the parent run and those inside it; write all, stop, say if it was too late.
 
+        Trials that never finished end as killed; series of events too, unless the run has finished.
         status: "FINISHED", "FAILED" or "KILLED". metrics: as people read them. Returns whether everything is written.
         """
         with self._lock:
-            left, self._open = sorted(self._open), set()
-        for trial_id in left:
-            self._worker.put(Update(trial_id, tags={"status": STOPPED}, status="KILLED", ended_ms=now_ms()))
+            left, series = sorted(self._open), sorted(self._series)
+            self._open, self._series = set(), set()
+        if status == "FINISHED":
+            for name in series:
+                self._worker.put(Update(name, status=status, ended_ms=now_ms()))
+        else:
+            left += series
+        for name in left:
+            self._worker.put(Update(name, tags={"status": STOPPED}, status="KILLED", ended_ms=now_ms()))
         points = _points((name, value, 0) for name, value in metrics.items())
         self._worker.put(Update(tags=_texts(tags), points=points, status=status, ended_ms=now_ms()))
         done = self.flush(timeout_s)

@@ -23,8 +23,8 @@ import pandas as pd
 from stacktune.families.nets.architecture import Layer, from_line
 from stacktune.families.registry import get_family
 from stacktune.search.nas.children import READS, ChildSpace, Choice, Decision, child_space, follow, random_child
-from stacktune.search.nas.source import ControllerSource, ControllerUpdate, Reward
-from stacktune.search.plan.plan import ControllerTopology
+from stacktune.search.nas.settings import ControllerTopology
+from stacktune.search.nas.source import ControllerSource
 from stacktune.search.space import load_space
 from stacktune.trials.result import COMPLETED, TrialResult
 
@@ -33,16 +33,6 @@ N_LAST = 100
 N_ALIVE, N_SAMPLED = 50, 10
 VALUES = ("kind", "width", "activation", "norm", "dropout")
 Score = Callable[[dict], float]
-
-
-class Nobody:
-    """A listener that does not listen."""
-
-    def child_rewarded(self, reward: Reward) -> None:
-        """Only scores count here."""
-
-    def controller_learnt(self, update: ControllerUpdate) -> None:
-        """Only scores count here."""
 
 
 def hidden(space: ChildSpace, seed: int) -> tuple[Layer, ...]:
@@ -70,7 +60,10 @@ def likeness(best: tuple[Layer, ...], config: dict) -> float:
 def by_controller(score: Score, n_children: int, seed: int) -> list[float]:
     """Return the scores of what the family's own source asks for, without its portfolio."""
     space = replace(load_space("nas"), portfolio=())
-    source, scores = ControllerSource(get_family("nas"), space, seed, ControllerTopology(), None, Nobody()), []
+    source, scores = (
+        ControllerSource(get_family("nas"), space, seed, ControllerTopology(), None, lambda event: None),
+        [],
+    )
     for number in range(n_children):
         trial_id = f"nas-{number:04d}"
         config = source.ask(trial_id)

@@ -19,7 +19,7 @@ from stacktune.search.nas.children import child_space
 from stacktune.search.nas.controller import UpdateStats
 from stacktune.search.nas.parameter_server import RayController
 from stacktune.search.nas.policy import Episode, PolicySettings
-from stacktune.search.plan.plan import ControllerTopology
+from stacktune.search.nas.settings import ControllerTopology
 from stacktune.search.space import load_space
 
 

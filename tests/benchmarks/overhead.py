@@ -20,7 +20,7 @@ from stacktune.data.folds import make_folds
 from stacktune.data.table import Table, Task
 from stacktune.metrics import get_metric
 from stacktune.search.cluster.start import start_ray, stop_ray
-from stacktune.search.nas.source import ControllerUpdate, Reward
+from stacktune.search.events import Event
 from stacktune.search.plan.plan import make_plan
 from stacktune.search.tune.engine import Search, share
 from stacktune.trials.climb import Problem
@@ -52,11 +52,8 @@ class Stopwatch:
         """The times would not count then."""
         raise RuntimeError(told)
 
-    def child_rewarded(self, reward: Reward) -> None:
-        """There are no children."""
-
-    def controller_learnt(self, update: ControllerUpdate) -> None:
-        """There is no controller."""
+    def event(self, event: Event) -> None:
+        """None of the families tells any."""
 
 
 def small_problem() -> Problem:

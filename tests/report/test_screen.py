@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from stacktune.report.screen import WIDTH, FamilyCount, PlainLines, Screen, Snapshot, view
+from stacktune.observers import FamilyCount, Snapshot
+from stacktune.report.screen import WIDTH, PlainLines, Screen, view
 
 FAMILIES = tuple(
     FamilyCount(name, n_running=1, n_completed=1234 - i, n_stopped=i, n_failed=i // 5, best=0.9312 - i / 100)
@@ -101,8 +102,8 @@ def test_plain_lines_give_a_sign_of_life_each_minute():
 def test_a_pipe_gets_plain_lines_and_no_control_characters():
     console = console_of()
     with Screen(console, live=False) as screen:
-        screen.update(SNAPSHOT)
-        screen.say("No GPU: [torch] runs on the CPU. " + "x" * 100)
+        screen.snapshot(SNAPSHOT)
+        screen.note("No GPU: [torch] runs on the CPU. " + "x" * 100)
     first, second = console.file.getvalue().splitlines()
     assert first.startswith("   0:47  searching: 7,389 done")
     assert second.startswith("No GPU: [torch] runs"), "square brackets are text, not markup"
@@ -113,8 +114,8 @@ def test_a_terminal_gets_the_view_and_the_clock_goes_on_by_itself():
     times = iter([100.0, 100.0, *[130.0] * 50])
     console = console_of(terminal=True)
     with Screen(console, live=True, now=lambda: next(times)) as screen:
-        screen.update(replace(SNAPSHOT, elapsed_s=1.0))
-        screen.say("a line above")
+        screen.snapshot(replace(SNAPSHOT, elapsed_s=1.0))
+        screen.note("a line above")
     shown = console.file.getvalue()
     assert "a line above" in shown
     assert "0:30 of 2:00" in shown

@@ -18,7 +18,7 @@ from forked_commands import stacktune
 from whole_runs import mixed_table
 
 from stacktune.package import copy_package
-from stacktune.run import session
+from stacktune.run import ray_session
 from stacktune.search.sources import BayesianSource
 
 # A family whose every fit sleeps for ever, as one that waits for a lock would.
@@ -146,8 +146,8 @@ def test_a_searcher_that_takes_ten_seconds_costs_trials_and_not_the_budget(copy,
 
 def start_ray_late() -> None:
     """Let Ray come up after the budget is over, as on a machine that has no core to spare for it."""
-    start = session.start_ray
-    session.start_ray = lambda *asked: time.sleep(20) or start(*asked)
+    start = ray_session.start_ray
+    ray_session.start_ray = lambda *asked: time.sleep(20) or start(*asked)
 
 
 def test_where_ray_is_not_up_in_time_the_first_model_leads(copy, most_late_s):

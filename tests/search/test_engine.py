@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from stacktune.data.folds import make_folds
-from stacktune.search.nas.source import ControllerUpdate, Reward
-from stacktune.search.plan.plan import LAG, ClusterSize, ControllerTopology, SearchPlan, make_plan
+from stacktune.search.events import Event
+from stacktune.search.nas.told import REWARD, REWARD_OF_RANDOM
+from stacktune.search.plan.plan import LAG, ClusterSize, SearchPlan, SourceOptions, make_plan
 from stacktune.search.space import load_space
 from stacktune.search.tune import engine
 from stacktune.search.tune.engine import GRACE_S, Search, share
@@ -36,8 +37,8 @@ class Heard:
     progressed: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
     set_aside: list[str] = field(default_factory=list)
-    rewards: list[Reward] = field(default_factory=list)
-    updates: list[ControllerUpdate] = field(default_factory=list)
+    rewards: list[Event] = field(default_factory=list)
+    updates: list[Event] = field(default_factory=list)
     broke_off: list[tuple[str, bool]] = field(default_factory=list)
 
     def trial_started(self, trial: Trial) -> None:
@@ -57,11 +58,9 @@ class Heard:
     def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
         self.broke_off.append((reason, goes_on))
 
-    def child_rewarded(self, reward: Reward) -> None:
-        self.rewards.append(reward)
-
-    def controller_learnt(self, update: ControllerUpdate) -> None:
-        self.updates.append(update)
+    def event(self, event: Event) -> None:
+        is_reward = {REWARD, REWARD_OF_RANDOM} & event.values.keys()
+        (self.rewards if is_reward else self.updates).append(event)
 
 
 def run_search(
@@ -177,15 +176,15 @@ def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(c
     both = run_search(few_rows, plan, tmp_path / "two", heard)
     one = run_search(few_rows, replace(plan, n_slots=1), tmp_path / "one")
     assert outcomes(one) == outcomes(both)
-    assert [update.number for update in heard.updates] == list(range(len(heard.updates)))
+    assert [update.step for update in heard.updates] == list(range(len(heard.updates)))
     assert heard.updates
     # The rewards of the last children too, which teach no later one.
-    assert [reward.number for reward in heard.rewards] == list(range(len(load_space("nas").portfolio), 10))
+    assert [reward.step for reward in heard.rewards] == list(range(len(load_space("nas").portfolio), 10))
 
 
 def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_path):
     heard = Heard()
-    plan = make_plan(["nas"], cluster, 0, 8, 60.0, time.monotonic(), topology=ControllerTopology(2, 2, 2))
+    plan = make_plan(["nas"], cluster, 0, 8, 60.0, time.monotonic(), options=SourceOptions(controller=(2, 2, 2)))
     results = run_search(few_rows, plan, tmp_path, heard)
     assert len(results) == 8
     assert any(result.status == COMPLETED for result in results)

@@ -14,8 +14,11 @@ from played_search import completed, height, plan_of
 from stacktune.families.base import FitSize
 from stacktune.families.nets.architecture import from_line
 from stacktune.families.registry import get_family
-from stacktune.search.nas.source import N_DONORS, RANDOM_EVERY, ControllerSource, ControllerUpdate, Reward, is_feasible
-from stacktune.search.plan.plan import ChildLimits, ControllerTopology, child_limits
+from stacktune.search.events import Event
+from stacktune.search.nas.settings import ChildLimits, ControllerTopology, limits_of, topology_of
+from stacktune.search.nas.source import N_DONORS, RANDOM_EVERY, ControllerSource, is_feasible
+from stacktune.search.nas.told import REWARD_OF_RANDOM, ControllerUpdate, Reward
+from stacktune.search.plan.plan import SourceOptions
 from stacktune.search.space import load_space
 from stacktune.trials.attempt import failed
 from stacktune.trials.result import STOPPED, TrialResult
@@ -32,15 +35,16 @@ class Ear:
         self.rewards: list[Reward] = []
         self.updates: list[ControllerUpdate] = []
 
-    def child_rewarded(self, reward: Reward) -> None:
-        self.rewards.append(reward)
-
-    def controller_learnt(self, update: ControllerUpdate) -> None:
-        self.updates.append(update)
+    def event(self, event: Event) -> None:
+        if "loss" in event.values:
+            self.updates.append(ControllerUpdate(event.step, **event.values))
+        for name, value in event.values.items():
+            if name.startswith("reward"):
+                self.rewards.append(Reward(event.step, value, name == REWARD_OF_RANDOM))
 
 
 def source_of(ear: Ear | None = None, seed: int = 0, limits: ChildLimits | None = None) -> ControllerSource:
-    return ControllerSource(NAS, SPACE, seed, ControllerTopology(), limits, ear or Ear())
+    return ControllerSource(NAS, SPACE, seed, ControllerTopology(), limits, (ear or Ear()).event)
 
 
 def depth(config: dict) -> float:
@@ -187,10 +191,11 @@ def test_where_no_child_keeps_the_limits_the_source_is_spent_at_once():
 
 def test_a_budget_for_predictions_limits_children():
     fit_size = FitSize(5, 2, 2)
-    assert child_limits(fit_size, 5, 10.0).most_multiplications == 10 * 50_000 / 5
-    assert child_limits(fit_size, 5, None).most_multiplications > 1e6
+    assert limits_of(SourceOptions(fit_size, 5, 10.0)).most_multiplications == 10 * 50_000 / 5
+    assert limits_of(SourceOptions(fit_size, 5)).most_multiplications > 1e6
+    assert limits_of(SourceOptions()) is None
 
 
 def test_a_reproducible_search_has_one_replica_and_a_cluster_more():
-    assert plan_of(["nas"]).topology == ControllerTopology(1, 1, 4)
-    assert plan_of(["nas"], None, 60.0).topology == ControllerTopology(1, 1, 4)
+    assert topology_of(plan_of(["nas"])) == ControllerTopology(1, 1, 4)
+    assert topology_of(plan_of(["nas"], None, 60.0)) == ControllerTopology(1, 1, 4)

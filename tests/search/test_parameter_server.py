@@ -18,7 +18,7 @@ from test_controller import some_episodes
 from stacktune.search.nas.controller import Controller, LocalController, Shard, UpdateStats, first_parameters
 from stacktune.search.nas.parameter_server import RayController
 from stacktune.search.nas.policy import PolicySettings
-from stacktune.search.plan.plan import ControllerTopology
+from stacktune.search.nas.settings import ControllerTopology
 
 pytestmark = pytest.mark.usefixtures("cluster")
 

@@ -7,12 +7,12 @@ import pytest
 
 from stacktune.data.table import Table, Task
 from stacktune.families.registry import all_families
+from stacktune.search.nas.settings import ControllerTopology, topology_of
 from stacktune.search.plan.plan import (
     ARCHITECTURE_SEARCHES,
     FORESTS,
     NETS,
     ClusterSize,
-    ControllerTopology,
     make_plan,
     plan_for_size,
 )
@@ -93,5 +93,5 @@ def test_every_family_that_a_controller_searches_is_one_of_them():
     [(2, ControllerTopology(1, 1, 4)), (16, ControllerTopology(1, 1, 4)), (200, ControllerTopology(1, 6, 4))],
 )
 def test_a_controller_is_parted_by_how_many_trials_run_at_once(n_cpus, topology):
-    assert make_plan(["nas"], ClusterSize(n_cpus, 0), 0, None, 60.0, 0.0).topology == topology
-    assert make_plan(["nas"], ClusterSize(n_cpus, 0), 0, 9, None, 0.0).topology == ControllerTopology(1, 1, 4)
+    assert topology_of(make_plan(["nas"], ClusterSize(n_cpus, 0), 0, None, 60.0, 0.0)) == topology
+    assert topology_of(make_plan(["nas"], ClusterSize(n_cpus, 0), 0, 9, None, 0.0)) == ControllerTopology(1, 1, 4)

@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 
 from stacktune.families.base import FitSize
 from stacktune.search.log import SearchLog
-from stacktune.search.plan.plan import LAG, ChildLimits, SearchPlan
+from stacktune.search.plan.plan import LAG, SearchPlan, SourceOptions
 from stacktune.search.sources import BayesianSource
 from stacktune.search.space import load_space
 from stacktune.search.tune.searcher import MAX_FAILURES_BEFORE_SET_ASIDE, TRIAL, FamilySearcher
@@ -145,8 +145,8 @@ def test_a_family_that_always_fails_is_set_aside():
 
 
 def test_a_family_that_is_spent_is_set_aside_once_and_the_others_go_on():
-    limits = ChildLimits(FitSize(1000, 10, 2), 1)
-    desk = Desk(replace(plan_of(["nas", "linear"], max_trials=6), limits=limits))
+    options = SourceOptions(FitSize(1000, 10, 2), predict_budget_us=1e-9)
+    desk = Desk(replace(plan_of(["nas", "linear"], max_trials=6), options=options))
     heard = []
     desk.log._listener.family_set_aside = lambda *said: heard.append(said)
     for _ in range(6):
@@ -158,8 +158,8 @@ def test_a_family_that_is_spent_is_set_aside_once_and_the_others_go_on():
 
 
 def test_where_every_family_is_spent_the_search_ends():
-    limits = ChildLimits(FitSize(1000, 10, 2), 1)
-    assert Desk(replace(plan_of(["nas"], max_trials=6), limits=limits)).ask() == Searcher.FINISHED
+    options = SourceOptions(FitSize(1000, 10, 2), predict_budget_us=1e-9)
+    assert Desk(replace(plan_of(["nas"], max_trials=6), options=options)).ask() == Searcher.FINISHED
 
 
 def test_when_every_family_always_fails_the_search_ends():

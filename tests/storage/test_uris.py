@@ -186,7 +186,7 @@ def test_what_is_kept_for_mlflow_and_what_is_shown_has_no_secret(tmp_path):
     assert not leaks((tmp_path / "tracking.jsonl").read_text())
     console = Console(record=True, width=200)
     with Screen(console, live=False, started_at=0.0) as screen:
-        screen.say(f"cannot reach {uri}")
+        screen.note(f"cannot reach {uri}")
     assert "postgresql://***@host/db" in (said := console.export_text())
     assert not leaks(said)
 

@@ -10,6 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from stacktune.metrics import get_metric
 from stacktune.tracking.tracker import Tracker
+from stacktune.trials.trial import Trial
 
 # On any machine less than MLflow itself tries for, with a pause before each of seven times: minutes.
 IMPATIENT_S = 30.0
@@ -42,7 +43,7 @@ def test_a_server_that_goes_away_delays_logging_and_loses_nothing(server, finish
     tracker = Tracker(server.uri, "away and back", None, "first run", said.append)
     tracker.start()
     tracker.log_task("binary", get_metric("roc_auc", "binary"))
-    tracker.trial_started("lightgbm-0000", "lightgbm", "asha", {"n_leaves": 31})
+    tracker.trial_started(Trial("lightgbm-0000", "lightgbm", {"n_leaves": 31}))
     assert tracker.flush()
 
     server.stop()
@@ -100,8 +101,8 @@ def test_ten_random_outages_lose_and_double_nothing(proxy, finished, tmp_path):
     for outage in range(N_OUTAGES):
         proxy.mode = chance.choice(OUTAGES)
         for name in names[outage::N_OUTAGES]:
-            tracker.trial_started(name, "lightgbm", "asha", {"n_leaves": 31})
-            tracker.trial_progress(name, 1, 0.7)
+            tracker.trial_started(Trial(name, "lightgbm", {"n_leaves": 31}))
+            tracker.trial_progress(Trial(name, "lightgbm", {}), 1, 0.7)
             time.sleep(chance.uniform(0, 0.4))
             tracker.trial_finished(finished(name))
         proxy.mode = "open"

@@ -12,6 +12,7 @@ from pathlib import Path
 from stacktune.metrics import get_metric
 from stacktune.tracking.store import store_for
 from stacktune.tracking.tracker import Tracker
+from stacktune.trials.trial import Trial
 
 store = store_for(sys.argv[1] or None, Path("runs/one"))
 tracker = Tracker(store.uri, "quiet", store.artifacts, "first run")
@@ -19,8 +20,8 @@ tracker.check()
 assert "mlflow" not in sys.modules
 tracker.start()
 tracker.log_task("binary", get_metric("roc_auc", "binary"))
-tracker.trial_started("linear-0000", "linear", "asha", {"C": 1.0})
-tracker.trial_progress("linear-0000", 1, 0.5)
+tracker.trial_started(Trial("linear-0000", "linear", {"C": 1.0}))
+tracker.trial_progress(Trial("linear-0000", "linear", {}), 1, 0.5)
 tracker.log_config("a: 1", {"a": 1})
 assert tracker.finish("FINISHED", {}, {}, timeout_s=60)
 """

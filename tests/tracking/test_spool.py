@@ -15,6 +15,7 @@ from stacktune.metrics import get_metric
 from stacktune.tracking.spool import Spool, claim_spool, forget_store, read_spool
 from stacktune.tracking.tracker import Tracker
 from stacktune.tracking.updates import Input, Point, Update
+from stacktune.trials.trial import Trial
 
 N_TRIALS = 6
 # Logs trials, the last of which is still running, and is killed some time later.
@@ -24,6 +25,7 @@ from pathlib import Path
 from stacktune.metrics import get_metric
 from stacktune.tracking.tracker import Tracker
 from stacktune.trials.result import COMPLETED, TrialResult
+from stacktune.trials.trial import Trial
 
 uri, spool, n_trials, wait_s = sys.argv[1:]
 tracker = Tracker(uri, Path(spool).parent.name, None, "a run", spool=Path(spool))
@@ -31,9 +33,9 @@ tracker.start()
 tracker.log_task("binary", get_metric("roc_auc", "binary"))
 for number in range(int(n_trials)):
     name = f"lightgbm-{number:04}"
-    tracker.trial_started(name, "lightgbm", "asha", {"n_leaves": number})
-    tracker.trial_progress(name, 1, 0.7)
-    tracker.trial_progress(name, 2, 0.8)
+    tracker.trial_started(Trial(name, "lightgbm", {"n_leaves": number}))
+    tracker.trial_progress(Trial(name, "lightgbm", {}), 1, 0.7)
+    tracker.trial_progress(Trial(name, "lightgbm", {}), 2, 0.8)
     if number < int(n_trials) - 1:
         config = {"n_leaves": number}
         result = TrialResult(name, "lightgbm", config, "asha", COMPLETED, 3, 3, (0.7, 0.8, 0.9), (0.9, 0.9))
@@ -76,9 +78,9 @@ def test_a_killed_process_costs_mlflow_nothing(sqlite_uri, tmp_path, wait_s):
     tracker.run_again()
     tracker.log_task("binary", get_metric("roc_auc", "binary"))
     last = f"lightgbm-{N_TRIALS - 1:04}"
-    tracker.trial_started(last, "lightgbm", "asha", {"n_leaves": N_TRIALS - 1})
+    tracker.trial_started(Trial(last, "lightgbm", {"n_leaves": N_TRIALS - 1}))
     for rung, score in ((1, 0.71), (2, 0.81), (3, 0.9)):
-        tracker.trial_progress(last, rung, score)
+        tracker.trial_progress(Trial(last, "lightgbm", {}), rung, score)
     assert tracker.finish("FINISHED", {}, {}, timeout_s=60)
 
     client = MlflowClient(sqlite_uri)
@@ -99,7 +101,7 @@ def test_a_store_that_is_lost_is_filled_again_from_the_spool(tmp_path, finished)
         tracker.start()
         tracker.log_task("binary", get_metric("roc_auc", "binary"))
         if "first" in uri:
-            tracker.trial_started("lightgbm-0000", "lightgbm", "asha", {"n_leaves": 31})
+            tracker.trial_started(Trial("lightgbm-0000", "lightgbm", {"n_leaves": 31}))
             tracker.trial_finished(finished("lightgbm-0000"))
         assert tracker.finish("FINISHED", {}, {}, timeout_s=60)
         forget_store(tmp_path / "tracking.jsonl")

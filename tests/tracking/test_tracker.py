@@ -12,9 +12,11 @@ from mlflow.tracking import MlflowClient
 
 from stacktune.errors import ConfigError
 from stacktune.metrics import get_metric
-from stacktune.search.nas.source import ControllerUpdate, Reward
+from stacktune.search.events import Drawing
+from stacktune.search.nas.told import CONTROLLER, ControllerUpdate, Reward
 from stacktune.tracking.store import store_for
-from stacktune.tracking.tracker import CONTROLLER, Tracker
+from stacktune.tracking.tracker import Tracker
+from stacktune.trials.trial import Trial
 
 
 @pytest.fixture
@@ -42,9 +44,9 @@ def runs_of(tracker: Tracker, uri: str) -> tuple[MlflowClient, dict]:
 
 def test_trials_are_nested_runs_with_their_params_curves_costs_and_tags(make_tracker, sqlite_uri, finished):
     tracker = make_tracker()
-    tracker.trial_started("lightgbm-0000", "lightgbm", "asha", {"learning_rate": 0.05, "n_leaves": 31})
-    tracker.trial_progress("lightgbm-0000", 1, 0.7)
-    tracker.trial_progress("lightgbm-0000", 2, 0.75)
+    tracker.trial_started(Trial("lightgbm-0000", "lightgbm", {"learning_rate": 0.05, "n_leaves": 31}))
+    tracker.trial_progress(Trial("lightgbm-0000", "lightgbm", {}), 1, 0.7)
+    tracker.trial_progress(Trial("lightgbm-0000", "lightgbm", {}), 2, 0.75)
     tracker.trial_finished(finished("lightgbm-0000"))
     assert tracker.finish("FINISHED", {"cv_score": 0.8}, {"leader": "lightgbm-0000"})
 
@@ -70,7 +72,7 @@ def test_trials_are_nested_runs_with_their_params_curves_costs_and_tags(make_tra
 
 def test_scores_are_logged_as_people_read_them(make_tracker, sqlite_uri, finished):
     tracker = make_tracker("rmse", "regression")
-    tracker.trial_progress("linear-0000", 1, -3.5)
+    tracker.trial_progress(Trial("linear-0000", "linear", {}), 1, -3.5)
     result = finished("linear-0000", curve=(-3.5, -3.0), fold_scores=(-3.0,), metrics={"rmse": -3.0, "r2": 0.5})
     tracker.trial_finished(result)
     assert tracker.finish("FINISHED", {}, {})
@@ -85,7 +87,7 @@ def test_stopped_failed_and_abandoned_trials_end_as_what_they_are(make_tracker, 
     tracker = make_tracker()
     tracker.trial_finished(finished("xgboost-0000", "stopped"))
     tracker.trial_finished(finished("xgboost-0001", "failed", curve=(), error="Traceback …\nValueError: no"))
-    tracker.trial_started("xgboost-0002", "xgboost", "asha", {"eta": 0.3})
+    tracker.trial_started(Trial("xgboost-0002", "xgboost", {"eta": 0.3}))
     assert tracker.finish("KILLED", {}, {})
     _, runs = runs_of(tracker, sqlite_uri)
     ends = {name: (run.info.status, run.data.tags.get("status")) for name, run in runs.items()}
@@ -102,7 +104,7 @@ def test_stopped_failed_and_abandoned_trials_end_as_what_they_are(make_tracker, 
 def test_what_pbt_changed_is_a_metric_by_unit_and_params_keep_the_beginning(make_tracker, sqlite_uri, finished):
     tracker = make_tracker()
     first, second = {"lr": 0.1, "width": 8}, {"lr": 0.2, "width": 8}
-    tracker.trial_started("mlp-0000", "mlp", "pbt", first)
+    tracker.trial_started(Trial("mlp-0000", "mlp", first, "pbt"))
     assert tracker.flush()
     tracker.trial_finished(finished("mlp-0000", config=second, lineage=((0, first), (5, second))))
     assert tracker.finish("FINISHED", {}, {})
@@ -116,13 +118,13 @@ def test_what_pbt_changed_is_a_metric_by_unit_and_params_keep_the_beginning(make
 
 def test_the_controller_has_a_run_of_its_own_and_what_it_learns_anew_is_not_logged_twice(make_tracker, sqlite_uri):
     tracker = make_tracker()
-    tracker.log_drawing("nas-0003", "architecture.svg", "<svg/>")
+    tracker.drawing("nas-0003", Drawing("architecture.svg", "<svg/>"))
     update = ControllerUpdate(0, 0.4, 0.5, 1.25, 9.0, 0.3, 2, 1)
     for _ in range(2):
-        tracker.child_rewarded(Reward(3, 0.75, is_random=False))
-        tracker.child_rewarded(Reward(7, 0.5, is_random=True))
-        tracker.controller_learnt(update)
-    tracker.controller_finished("<svg/>")
+        tracker.event(Reward(3, 0.75, is_random=False).as_event())
+        tracker.event(Reward(7, 0.5, is_random=True).as_event())
+        tracker.event(update.as_event())
+    tracker.drawing(CONTROLLER, Drawing("rewards.svg", "<svg/>"))
     assert tracker.finish("FINISHED", {}, {})
     client, runs = runs_of(tracker, sqlite_uri)
     run = runs[CONTROLLER]
@@ -138,7 +140,7 @@ def test_the_controller_has_a_run_of_its_own_and_what_it_learns_anew_is_not_logg
 
 def test_a_controller_that_was_cut_off_is_ended_with_the_run(make_tracker, sqlite_uri):
     tracker = make_tracker()
-    tracker.child_rewarded(Reward(3, 0.75, is_random=False))
+    tracker.event(Reward(3, 0.75, is_random=False).as_event())
     assert tracker.finish("KILLED", {}, {})
     assert runs_of(tracker, sqlite_uri)[1][CONTROLLER].info.status == "KILLED"
 
@@ -217,7 +219,7 @@ def test_a_second_run_joins_the_experiment_and_a_deleted_one_is_restored(make_tr
 
 def test_hundreds_of_params_and_long_values_are_taken(make_tracker, sqlite_uri):
     tracker = make_tracker()
-    tracker.trial_started("linear-0000", "linear", "asha", {f"p{i}": "x" * 9000 for i in range(250)})
+    tracker.trial_started(Trial("linear-0000", "linear", {f"p{i}": "x" * 9000 for i in range(250)}))
     assert tracker.finish("FINISHED", {}, {})
     _, runs = runs_of(tracker, sqlite_uri)
     assert len(runs["linear-0000"].data.params) == 250
@@ -228,8 +230,8 @@ def test_a_value_that_mlflow_refuses_is_said_and_the_rest_is_logged(sqlite_uri, 
     tracker = Tracker(sqlite_uri, "refused", store_for(sqlite_uri, tmp_path).artifacts, "first run", said.append)
     tracker.start()
     tracker.log_task("binary", get_metric("roc_auc", "binary"))
-    tracker.trial_started("bad-0000", "bad", "asha", {"what?*": 1})
-    tracker.trial_started("good-0000", "good", "asha", {"what": 1})
+    tracker.trial_started(Trial("bad-0000", "bad", {"what?*": 1}))
+    tracker.trial_started(Trial("good-0000", "good", {"what": 1}))
     assert tracker.finish("FINISHED", {}, {})
     _, runs = runs_of(tracker, sqlite_uri)
     assert runs["good-0000"].data.params == {"what": "1"}
@@ -263,7 +265,7 @@ def test_ids_of_a_tracker_that_cannot_start_say_why(tmp_path):
     tracker.start()
     with pytest.raises(ConfigError, match=r"cannot keep runs in postgresql://\*\*\*@127\.0\.0\.1:9/none"):
         tracker.ids()
-    tracker.trial_started("linear-0000", "linear", "asha", {})
+    tracker.trial_started(Trial("linear-0000", "linear", {}))
     assert not tracker.finish("FAILED", {}, {}, timeout_s=5)
 
 

@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from stacktune.search.nas.children import ChildSpace
 from stacktune.search.nas.controller import PushReply, Replica, Shard, UpdateStats, first_parameters, slices
 from stacktune.search.nas.policy import Episode, PolicySettings
-from stacktune.search.plan.plan import ControllerTopology
+from stacktune.search.nas.settings import ControllerTopology
 from stacktune.storage.folders import remove
 
 

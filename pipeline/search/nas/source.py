@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from stacktune.families.base import Config, Family
+from stacktune.search.events import Event
 from stacktune.search.nas.children import ChildSpace, child_space, random_child, spare_children, within_limits
-from stacktune.search.plan.plan import ChildLimits, ControllerTopology
+from stacktune.search.nas.settings import ChildLimits, ControllerTopology
+from stacktune.search.nas.told import ControllerUpdate, Reward
 from stacktune.search.space import SearchSpace
 from stacktune.seeds import derive_seed
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
@@ -27,41 +28,6 @@ N_DONORS = 3
 SHARDS = ".controller"
 
 
-@dataclass(frozen=True)
-class Reward:
-    """What a child earned: the share of the children before it that it beats. number: the child's, from 0."""
-
-    number: int
-    value: float
-    is_random: bool
-
-
-@dataclass(frozen=True)
-class ControllerUpdate:
-    """One update of the controller, and the state that it was made in.
-
-    number: from 0. baseline: the moving average of rewards after it; mean_reward: of its batch. The rest is as in
-    `UpdateStats` of controller.py.
-    """
-
-    number: int
-    mean_reward: float
-    baseline: float
-    loss: float
-    entropy: float
-    skip_density: float
-    staleness: int
-    n_refused: int
-
-
-class ControllerListener(Protocol):
-    """Hears of the controller; called on Tune's event loop."""
-
-    def child_rewarded(self, reward: Reward) -> None: ...
-
-    def controller_learnt(self, update: ControllerUpdate) -> None: ...
-
-
 class ControllerSource:
     """A family's portfolio in order, then children of the controller, and now and then one at random beside them.
 
@@ -72,6 +38,7 @@ class ControllerSource:
     No child costs more than the limits allow. Where neither the controller nor chance draws one that keeps them, a
     spare one is trained, which was drawn at random at the start; once all of these are, the source is spent.
 
+    tell: hears of rewards and updates, on the thread that `tell` of the source is called on.
     folder: where shards that are Ray actors keep their state.
     """
 
@@ -82,11 +49,11 @@ class ControllerSource:
         seed: int,
         topology: ControllerTopology,
         limits: ChildLimits | None,
-        listener: ControllerListener,
+        tell: Callable[[Event], None],
         folder: Path | None = None,
     ):
         self._children, self._seed = child_space(space.domains), seed
-        self._topology, self._listener, self._folder = topology, listener, folder
+        self._topology, self._tell_event, self._folder = topology, tell, folder
         self._keeps_limits = limits and partial(is_feasible, family.n_multiplications, limits)
         self._portfolio, self._spares = space.portfolio, ()
         if self._keeps_limits:
@@ -135,7 +102,7 @@ class ControllerSource:
         batch, reward = self._batch_of(number), self._reward(result)
         is_random = batch is None or config in self._spares
         if reward is not None and number >= len(self._portfolio):
-            self._listener.child_rewarded(Reward(number, reward, is_random))
+            self._tell_event(Reward(number, reward, is_random).as_event())
         if result.curve:
             self._curves.append(result.curve)
         if result.status == COMPLETED:
@@ -145,7 +112,7 @@ class ControllerSource:
             self._learn(batch)
         if self._teacher is not None:
             for update in self._teacher.updates():
-                self._listener.controller_learnt(update)
+                self._tell_event(update.as_event())
 
     def bank(self) -> tuple[str, ...]:
         """Return the ids of the trials that the next child may inherit from, best first."""

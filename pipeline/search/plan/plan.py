@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,10 +46,6 @@ ARCHITECTURE_SEARCHES = frozenset({"nas"})
 SECONDS_TO_SEARCH_ARCHITECTURES, GPU_SPEED = 3600.0, 4.0
 ROWS_TO_SEARCH_ARCHITECTURES = 2_000
 MAX_CELLS_TO_SEARCH_ARCHITECTURES = 400
-# Beyond so many multiplications a row, a net of one fold is slower than any ensemble wants of a member.
-MAX_MULTIPLICATIONS = 1_500_000
-# No core multiplies more float32 numbers in a microsecond: nets that even then are over what a prediction may take.
-MULTIPLICATIONS_A_US = 50_000
 
 
 @dataclass(frozen=True)
@@ -69,39 +65,17 @@ class ClusterSize:
 
 
 @dataclass(frozen=True)
-class ControllerTopology:
-    """How the controller of an architecture search is parted (Zoph and Le 2017, section 3.2).
+class SourceOptions:
+    """What sources of suggestions may go by beside the plan.
 
-    n_shards: that own its parameters. n_replicas: that draw children and compute gradients. n_children: of a replica's
-        batch. The paper has 20, 100 and 8, for 800 GPUs.
+    fit_size: of one fold's fit; None where nothing is known of the table. n_folds: the models of a trial.
+    predict_budget_us: what a prediction may take. controller: the topology that was asked for, see search/nas.
     """
 
-    n_shards: int = 1
-    n_replicas: int = 1
-    n_children: int = 4
-
-    @property
-    def is_one_process(self) -> bool:
-        return self.n_shards == self.n_replicas == 1
-
-    @property
-    def most_stale(self) -> int:
-        """How many updates older than a shard's the parameters of a gradient may be.
-
-        Twice as many as the other replicas make while one is at its batch, if all are as fast.
-        """
-        return 2 * (self.n_replicas - 1)
-
-
-@dataclass(frozen=True)
-class ChildLimits:
-    """What a child of an architecture search may cost.
-
-    fit_size: the table's. most_multiplications: those that one fold's model takes for a row.
-    """
-
-    fit_size: FitSize
-    most_multiplications: float
+    fit_size: FitSize | None = None
+    n_folds: int = 1
+    predict_budget_us: float | None = None
+    controller: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +88,7 @@ class SearchPlan:
     longest_trial_s: seconds after which a single trial hurries to its end.
     is_large: see SizePlan.
     max_failures: how often a trial's process may die, other than with its node, before the trial has failed.
-    topology, limits: of an architecture search.
+    options: what sources of suggestions go by.
     memory: that a trial asks for; None where none is counted.
     """
 
@@ -130,8 +104,7 @@ class SearchPlan:
     is_local: bool
     is_large: bool = False
     max_failures: int = MAX_FAILURES
-    topology: ControllerTopology = field(default_factory=ControllerTopology)
-    limits: ChildLimits | None = None
+    options: SourceOptions = SourceOptions()
     memory: MemoryRequest | None = None
 
     def uses_pbt(self, family: str) -> bool:
@@ -213,14 +186,6 @@ def _pays_to_search_architectures(table: Table, plan: SizePlan, cluster: Cluster
     )
 
 
-def child_limits(fit_size: FitSize, n_folds: int, predict_budget_us: float | None) -> ChildLimits:
-    """Return what a child may cost: what no budget for predictions can pay is not even trained."""
-    most = float(MAX_MULTIPLICATIONS)
-    if predict_budget_us is not None:
-        most = min(most, predict_budget_us * MULTIPLICATIONS_A_US / n_folds)
-    return ChildLimits(fit_size, most)
-
-
 def make_plan(
     families: Sequence[str],
     cluster: ClusterSize,
@@ -230,15 +195,13 @@ def make_plan(
     now: float,
     size: SizePlan = USUAL_SIZE,
     max_failures: int = MAX_FAILURES,
-    topology: ControllerTopology | None = None,
-    limits: ChildLimits | None = None,
-    fit_size: FitSize | None = None,
+    options: SourceOptions = SourceOptions(),
 ) -> SearchPlan:
     """Plan a search of `search_s` seconds from `now` (`time.monotonic()`), or without a clock where it is None.
 
-    topology: None leaves them to the plan. fit_size: of one fold's fit; None asks for no memory.
+    options: without the size of a fit no memory is asked for.
     """
-    reproducible = search_s is None
+    reproducible, fit_size = search_s is None, options.fit_size
     n_threads = 1 if reproducible else _threads_per_trial(cluster.n_cpus)
     n_slots = max(1, cluster.n_cpus // n_threads)
     memory = (
@@ -260,16 +223,9 @@ def make_plan(
         is_local=cluster.is_local,
         is_large=size.is_large,
         max_failures=max_failures,
-        topology=topology or _topology(n_slots, reproducible),
-        limits=limits,
+        options=options,
         memory=memory,
     )
-
-
-def _topology(n_slots: int, reproducible: bool) -> ControllerTopology:
-    """One replica for as many trials at once as two of its batches have, and the paper's five replicas to a shard."""
-    n_replicas = 1 if reproducible else max(1, n_slots // 8)
-    return ControllerTopology(max(1, n_replicas // 5), n_replicas)
 
 
 def _threads_per_trial(n_cpus: int) -> int:

@@ -16,9 +16,9 @@ from stacktune.families.base import Family
 from stacktune.families.registry import get_family
 from stacktune.search.allocator import Allocator
 from stacktune.search.log import Entry, SearchLog
-from stacktune.search.nas.source import ControllerSource
 from stacktune.search.plan.plan import SearchPlan
-from stacktune.search.sources import BayesianSource, Source
+from stacktune.search.source_kinds import kind_of
+from stacktune.search.sources import Source, SourceRequest
 from stacktune.search.space import load_space
 from stacktune.seeds import derive_seed
 from stacktune.trials.result import COMPLETED, FAILED
@@ -50,7 +50,7 @@ class FamilySearcher(Searcher):
     In a reproducible run a trial is asked for only when every trial at least `plan.lag` before it has ended, and what
     is decided about it rests on those alone: so neither timing nor the number of cores can change it.
 
-    folder: that of the trials, where an architecture search keeps what its controller's processes need.
+    folder: that of the trials, where a source keeps what its own processes need.
     """
 
     def __init__(self, plan: SearchPlan, log: SearchLog, folder: Path | None = None):
@@ -70,11 +70,8 @@ class FamilySearcher(Searcher):
         return min(self._plan.deadline, self._log.deadline)
 
     def _source(self, family: Family, folder: Path | None) -> Source:
-        plan, seed = self._plan, derive_seed(self._plan.seed, "source", family.name)
-        space = load_space(family.name, plan.is_large)
-        if family.searcher == "controller":
-            return ControllerSource(family, space, seed, plan.topology, plan.limits, self._log, folder)
-        return BayesianSource(space, seed)
+        seed, space = derive_seed(self._plan.seed, "source", family.name), load_space(family.name, self._plan.is_large)
+        return kind_of(family.name).make(SourceRequest(family, space, seed, self._plan, self._log.event, folder))
 
     def _remember(self, trial: Trial) -> None:
         """Count a trial that was begun before this search, or in an earlier session, as asked for."""

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from stacktune.report.rewards import rewards_svg
+from stacktune.search.nas.rewards_svg import rewards_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

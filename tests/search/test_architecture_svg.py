@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stacktune.families.nets.architecture import Layer, from_line, unread
-from stacktune.report.architecture import BOX_WIDTH, COLOURS, architecture_svg
+from stacktune.search.nas.architecture_svg import BOX_WIDTH, COLOURS, architecture_svg
 from stacktune.search.space import load_space
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -164,5 +164,5 @@ def test_every_kind_of_layer_has_a_colour_of_its_own():
 
 def test_nothing_heavy_is_imported():
     heavy = "{'matplotlib', 'numpy', 'pandas', 'ray', 'rich', 'torch'}"
-    code = f"import sys, stacktune.report.architecture; print({heavy} & set(sys.modules))"
+    code = f"import sys, stacktune.search.nas.architecture_svg; print({heavy} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

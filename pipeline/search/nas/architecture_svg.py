@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from html import escape
 
 from stacktune.families.nets.architecture import COLUMNS, Layer, unread
-from stacktune.report.text import count
 
 # All sizes are in pixels; x is 0 in the middle of the boxes, y is 0 at the top.
 BOX_WIDTH, LAYER_HEIGHT, END_HEIGHT = 228, 54, 36
@@ -68,7 +67,7 @@ def architecture_svg(layers: Sequence[Layer]) -> str:
     straight = [wire for wire in wires if wire[1] - wire[0] == 1]
     left, right = (_extent([skip for skip in skips if skip.side == side]) for side in (-1, 1))
     width, height = left + right, boxes[-1].bottom + MARGIN
-    title = f"Architecture of {count(len(layers), 'layer')}"
+    title = f"Architecture of {len(layers)} layer{'' if len(layers) == 1 else 's'}"
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '

@@ -1,0 +1,207 @@
+"""What a run is before its search: its settings and its place, the table that was read, the problem that it poses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stacktune.config import RunConfig
+from stacktune.data.dataset import Dataset, load_dataset
+from stacktune.data.folds import fold_notes, make_folds
+from stacktune.data.table import Table
+from stacktune.errors import ConfigError
+from stacktune.families.registry import all_families, get_family, loss_notes
+from stacktune.metrics import check_domain, get_metric
+from stacktune.observers import Observers, Snapshot
+from stacktune.report.outputs import make_folder, output_folder
+from stacktune.run.copy_place import Place
+from stacktune.run.first import FirstModel, first_trial
+from stacktune.run.pace import Clock, Pace
+from stacktune.run.resume import Past
+from stacktune.run.state import new_run, provenance_of
+from stacktune.search.log import Entry
+from stacktune.search.plan.plan import ClusterSize, SizePlan, plan_for_size
+from stacktune.tracking.store import Store, check_model_name, check_store, store_for
+from stacktune.trials.climb import Problem
+from stacktune.trials.provenance import Provenance
+from stacktune.trials.result import COMPLETED
+
+
+@dataclass(frozen=True)
+class Start:
+    """A run of which nothing is read yet.
+
+    families: that were asked for, or all. store: where MLflow keeps it. run: its id; name: see RunState. past: what an
+    earlier session left.
+    """
+
+    config: RunConfig
+    families: list[str]
+    clock: Clock
+    pace: Pace
+    observers: Observers
+    store: Store
+    run: str
+    name: str
+    folder: Path
+    past: Past | None
+
+    def after_waiting(self, place: Place | None) -> Start:
+        """Return the start without what it was waited for the place of the copy."""
+        waited_s = place.waited_s if place else 0.0
+        return replace(self, clock=replace(self.clock, started_at=self.clock.started_at + waited_s))
+
+    def in_folder(self) -> Start:
+        """Make the folder, which may have to have another name; return the start with it."""
+        return self if self.past else replace(self, folder=make_folder(self.folder, self.config))
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run is about. families: that can do it. size: what the table asks for, by what was known of the cores."""
+
+    dataset: Dataset
+    test: Table | None
+    problem: Problem
+    made_by: Provenance
+    families: list[str]
+    size: SizePlan
+
+    def without_features(self) -> Material:
+        """Return it without the largest part, which trials have."""
+        dataset = self.dataset.without_features()
+        return replace(self, dataset=dataset, problem=replace(self.problem, table=dataset.table))
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The settings and families that suit the size, which leave alone what was asked for; and what is to be said."""
+
+    config: RunConfig
+    families: list[str]
+    size: SizePlan
+    notes: list[str]
+
+
+def begin(config: RunConfig, observers: Observers, started_at: float | None, past: Past | None) -> Start:
+    """Check what can be checked before anything is read; see `driver.run`.
+
+    Raises:
+        ConfigError: nothing can be kept where it is to be.
+    """
+    elapsed_before_s = past.elapsed_s if past else 0.0
+    clock = Clock(time.monotonic() - elapsed_before_s if started_at is None else started_at, config.time_budget_s)
+    # A program's processor seconds say nothing of what this machine takes to start the command.
+    pace = Pace() if started_at is None else Pace.of_start(clock.elapsed_s - elapsed_before_s, time.process_time())
+    names = past.state.families if past else config.families
+    families = [get_family(name).name for name in names] or list(all_families())
+    folder = past.folder if past else output_folder(config)
+    store = store_for(config.tracking_uri, folder)
+    run, name = (past.state.run, past.state.name) if past else (new_run(), folder.name)
+    return Start(_checked(config, store), families, clock, pace, observers, store, run, name, folder, past)
+
+
+def _checked(config: RunConfig, store: Store) -> RunConfig:
+    """Return the settings with the store's absolute address; ConfigError for places where nothing can be kept."""
+    if not config.tracking_optional:
+        check_store(store.uri)
+    if config.register:
+        check_model_name(config.register)
+    return replace(config, tracking_uri=store.uri) if config.tracking_uri else config
+
+
+def read(start: Start, cluster: ClusterSize) -> Material:
+    """Read the table and pose the problem. cluster: what is known of it yet."""
+    config, clock, past = start.config, start.clock, start.past
+    start.observers.snapshot(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
+    dataset, test = load_dataset(config)
+    families = _serving(start.families, dataset)
+    if past:
+        past.state.check(dataset, test)
+    size = _size(start, dataset, cluster)
+    folded = replace(config, n_folds=config.n_folds or size.n_folds)
+    problem = problem_of(folded, dataset, test)
+    if past:
+        past.state.check_folds(dataset, problem)
+    made_by = past.state.made_by if past else provenance_of(start.run, folded, dataset, problem)
+    return Material(dataset, test, problem, made_by, families, size)
+
+
+def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
+    if start.past:
+        return start.past.state.size
+    return plan_for_size(dataset.table, dataset.task, cluster, start.config.time_budget_s)
+
+
+def problem_of(config: RunConfig, dataset: Dataset, test: Table | None) -> Problem:
+    """Return what trials are to solve; DataError where the metric does not fit the rows."""
+    metric = get_metric(config.metric, dataset.task.kind)
+    for rows, table in (("the training rows", dataset.table), ("the test rows", test)):
+        if table is not None:
+            check_domain(metric, table.target, dataset.task.classes, rows)
+    folds = make_folds(dataset.table, dataset.task, config.n_folds, config.seed)
+    return Problem(dataset.table, replace(dataset.task, loss=metric.loss), folds, metric, config.seed)
+
+
+def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:
+    serving = [name for name in families if dataset.task.kind in get_family(name).tasks]
+    if not serving:
+        raise ConfigError(f"none of the families {', '.join(families)} can do {dataset.task.kind}.")
+    return serving
+
+
+def scope_of(start: Start, material: Material, cluster: ClusterSize | None = None) -> Scope:
+    """Return the settings and families that suit a cluster; the folds stay. None: what is known of it is in `size`."""
+    size, config, families, notes = material.size, start.config, material.families, []
+    if cluster is not None:
+        size = replace(_size(start, material.dataset, cluster), n_folds=size.n_folds)
+    if not config.families:
+        families = [name for name in families if name not in size.silently_left_out]
+    if config.n_folds is None:
+        config = replace(config, n_folds=size.n_folds)
+        if size.reason:
+            what = f"{size.n_folds} folds" if size.n_folds > 1 else "held-out rows instead of folds"
+            notes.append(f"{what}, as {size.reason}; --folds overrides this")
+    left_out = size.left_out.intersection(families)
+    if left_out and not config.families and left_out != set(families):
+        families = [name for name in families if name not in left_out]
+        notes.append(f"without {' and '.join(sorted(left_out))}, as {size.reason}; --families overrides this")
+    return Scope(config, families, size, notes)
+
+
+def beginning_notes(material: Material, scope: Scope, cluster: ClusterSize | None) -> list[str]:
+    """Return what is to be said before the search. cluster: None where Ray is not up."""
+    dataset, problem = material.dataset, material.problem
+    notes = [*dataset.notes, *scope.notes, *fold_notes(problem.folds, problem.table, problem.task)]
+    notes += loss_notes(problem.metric, scope.families, dataset.table.target)
+    notes.append(_compute_note(cluster, scope.families))
+    if cluster and cluster.store_note:
+        notes.append(cluster.store_note)
+    return notes
+
+
+def _compute_note(cluster: ClusterSize | None, families: Sequence[str]) -> str:
+    if cluster is None:
+        return "one core: Ray is not up yet"
+    cores = f"{cluster.n_cpus} core{'s' if cluster.n_cpus != 1 else ''}{cluster.limits}"
+    able = [name for name in families if get_family(name).uses_gpu]
+    if cluster.n_gpus and able:
+        return f"{cores}; {cluster.n_gpus} GPU for {', '.join(able)}"
+    reason = "Ray offers none" if not cluster.n_gpus else "no chosen family uses one"
+    return f"{cores}; no GPU is used: {reason}"
+
+
+def first_model(start: Start, material: Material, earlier: Sequence[Entry]) -> FirstModel | None:
+    """Begin with a first model where there is a clock to beat and no earlier session has left one.
+
+    A run without a budget goes on until its trials are through, and they are to be the same everywhere.
+    """
+    config = start.config
+    if config.reproducible or any(entry.result and entry.result.status == COMPLETED for entry in earlier):
+        return None
+    if config.max_trials is not None and len(earlier) >= config.max_trials:
+        return None
+    trial = first_trial(scope_of(start, material).families, material.problem, len(earlier))
+    return FirstModel(trial, material.problem, start.folder, material.made_by) if trial else None

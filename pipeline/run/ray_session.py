@@ -1,0 +1,94 @@
+"""Ray for as long as a run lasts: on its way up while the table is read, and let go of whatever happens."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+
+from stacktune.config import RunConfig
+from stacktune.host import cores_here
+from stacktune.run.pace import Clock
+from stacktune.search.cluster.joined_ray import may_find_token
+from stacktune.search.cluster.start import give_way, is_private, set_variables, start_ray, stop_ray
+from stacktune.search.plan.plan import ClusterSize
+from stacktune.search.tune.engine import Search
+from stacktune.tracking.client import be_quiet
+
+# How long Ray is waited for at least at a run's end, however late it is.
+MIN_PATIENCE_S = 0.5
+
+
+class RayStart:
+    """Ray on its way up, while the table is read.
+
+    is_command: whether the process ends with the run, so that Ray need not be waited for, and all children are Ray's.
+    """
+
+    def __init__(self, config: RunConfig, is_command: bool = True):
+        self._executor = ThreadPoolExecutor(1, "ray")
+        self._is_closed = False
+        self._end: Future | None = None
+        self._n_cpus, self._is_private = config.n_cpus, is_private(config.address)
+        self._is_command = is_command
+        # What the tracker and Ray would set on threads of their own.
+        be_quiet()
+        set_variables(config.address, config.n_cpus)
+        self._start = self._executor.submit(start_ray, config.address, config.n_cpus, config.n_gpus)
+        if not self._is_private and may_find_token():
+            wait([self._start])
+
+    def known_size(self) -> ClusterSize:
+        """Return what is known of the size before Ray is up: this machine's cores; of a cluster, which is, all."""
+        if self._is_private:
+            return ClusterSize(cores_here().at_most(self._n_cpus).n, 0)
+        return self.size()
+
+    def size(self, until: float = math.inf) -> ClusterSize | None:
+        """Wait until Ray is up; SearchError when it has not what was asked for.
+
+        until: on `time.monotonic()`'s scale; None is returned where Ray is not up by then.
+        """
+        try:
+            return self._start.result(None if math.isinf(until) else max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            if self._start.done():
+                raise
+            return None
+
+    def give_way(self) -> None:
+        """Let Ray start on, for there is no way back, but behind this process: it was too late."""
+        if self._is_private and self._is_command:
+            give_way()
+
+    def leave(self, search: Search) -> None:
+        """Let Tune end and let go of Ray, without waiting for either."""
+        self._executor.submit(search.close)
+        self._end = self._executor.submit(stop_ray)
+
+    def close(self, patience_s: float = math.inf) -> None:
+        """Let go of Ray, and wait until it is gone, or so long: what is private then ends with this process."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._end is None:
+            self._end = self._executor.submit(stop_ray)
+        wait([self._end], None if math.isinf(patience_s) else patience_s)
+        self._executor.shutdown(wait=math.isinf(patience_s))
+
+
+@contextmanager
+def ray_session(config: RunConfig, clock: Clock, is_command: bool = True) -> Iterator[RayStart]:
+    """Start or join Ray in the background, and leave it at the end: in order, as far as there is time for that.
+
+    is_command: whether the process ends with the run; a program is given Ray's end, however long that takes.
+    """
+    ray, patience_s = RayStart(config, is_command), math.inf
+    try:
+        yield ray
+        if is_command:
+            patience_s = max(MIN_PATIENCE_S, clock.left_s())
+    finally:
+        ray.close(patience_s)

@@ -1,0 +1,62 @@
+"""A run's MLflow: open while the run lasts, and told how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from stacktune.config import RunConfig, without_secrets_in
+from stacktune.data.dataset import Dataset
+from stacktune.metrics import Metric
+from stacktune.observers import Observers
+from stacktune.storage.run_folder import RunFolder
+from stacktune.tracking.spool import forget_store
+from stacktune.tracking.store import Store, sqlite_file
+from stacktune.tracking.tracker import Tracker
+
+
+@contextmanager
+def tracked(
+    config: RunConfig, store: Store, dataset: Dataset, metric: Metric, folder: Path, observers: Observers
+) -> Iterator[Tracker]:
+    """Open the run in MLflow, or go on with it, and let its tracker observe it.
+
+    It ends as failed, or as killed by Ctrl-C, when the block raises.
+    """
+    tracker = _tracker(config, store, dataset, folder, observers)
+    tracker.start()
+    _describe(tracker, config, dataset, metric, folder)
+    observers.add(tracker)
+    status = "FAILED"
+    try:
+        yield tracker
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        if status != "FINISHED":
+            tracker.finish(status, {}, {})
+
+
+def _tracker(config: RunConfig, store: Store, dataset: Dataset, folder: Path, observers: Observers) -> Tracker:
+    spool = RunFolder(folder).spool
+    if config.tracking_uri is None and not sqlite_file(store.uri).exists():
+        forget_store(spool)  # the run has come from another machine, and its store has not
+    experiment = config.experiment or dataset.name
+    optional = config.tracking_optional
+    return Tracker(store.uri, experiment, store.artifacts, folder.name, observers.note, spool, optional)
+
+
+def _describe(tracker: Tracker, config: RunConfig, dataset: Dataset, metric: Metric, folder: Path) -> None:
+    """Log what the run is about; of one that goes on, the data are known."""
+    if tracker.goes_on:
+        tracker.run_again()
+    else:
+        profile = {"n_rows": dataset.table.n_rows, "n_features": len(dataset.schema.feature_names)}
+        tracker.log_dataset(dataset.name, dataset.source, dataset.digest, profile)
+    tracker.log_task(dataset.task.kind, metric, dataset.task.positive)
+    params = {name: value for name, value in asdict(without_secrets_in(config)).items() if value not in (None, ())}
+    tracker.log_config(RunFolder(folder).config.read_text(encoding="utf-8"), params)
