@@ -23,7 +23,6 @@ from contextlib import contextmanager
 SET_BY_LIBRARIES = {
     "KMP_INIT_AT_FORK": "FALSE",  # scikit-learn, to this
     "PYTHONBREAKPOINT": "",  # Ray
-    "TUNE_MAX_PENDING_TRIALS_PG": "auto",  # the search, when it knows how many slots there are
 }
 
 

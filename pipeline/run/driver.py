@@ -15,6 +15,7 @@ from stacktune.run.copy_place import Place, claimed_place
 from stacktune.run.deadline import search_ends_at
 from stacktune.run.finish import conclude
 from stacktune.run.first import FirstModel
+from stacktune.run.guest import left_as_found, only_run
 from stacktune.run.mirror import mirrored
 from stacktune.run.ray_session import RayStart, ray_session
 from stacktune.run.resume import Past, write_config
@@ -40,6 +41,9 @@ def run(
 ) -> RunSummary:
     """Run a search from table to registered leader; return what `run.json` says.
 
+    Any thread of a program may call it, one at a time. It hears no signals, and what it sets for libraries is set back.
+    A Ray that the process has already is used and left running; only one that was begun here is ended.
+
     observers: hear what happens, beside MLflow.
     started_at: of the command alone, whose process ends with the run: when it began, on `time.monotonic()`'s scale; of
         a run that goes on, as much earlier as it had taken by then. Such a process waits for nothing beyond its budget.
@@ -49,7 +53,7 @@ def run(
         ConfigError, DataError, SearchError: the user's mistakes; nothing is left behind then, and nothing lost.
     """
     is_command = started_at is not None
-    with nullcontext():
+    with only_run(), nullcontext() if is_command else left_as_found():
         start = begin(config, Observers(observers), started_at, past)
         place_of_copy = claimed_place(config.storage, start.name, start.folder, start.run, start.observers.note)
         with place_of_copy as place:

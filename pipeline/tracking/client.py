@@ -32,7 +32,7 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-_LOUD_LOGGERS = ("mlflow", "alembic", "sqlalchemy", "urllib3", "huey")
+LOUD_LOGGERS = ("mlflow", "alembic", "sqlalchemy", "urllib3", "huey")
 # What MLflow answers when it has understood and refuses: asking again changes nothing.
 _REFUSALS = frozenset(
     {
@@ -64,7 +64,7 @@ def be_quiet() -> None:
     The main thread calls it before a run has others (see `stacktune.environment`); later calls change nothing.
     """
     os.environ.update(quiet_environment())
-    for name in _LOUD_LOGGERS:
+    for name in LOUD_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

@@ -13,6 +13,7 @@ import pytest
 import stacktune
 from stacktune.search.ray_patches import patching
 from stacktune.search.ray_patches.oom import kills_end_trials
+from stacktune.search.ray_patches.parameters import parameters_let_go
 from stacktune.search.ray_patches.patching import patched
 from stacktune.search.ray_patches.startup import (
     in_waiting_processes,
@@ -22,7 +23,15 @@ from stacktune.search.ray_patches.startup import (
     patient_start,
 )
 
-PATCHES = [in_waiting_processes, lean_start, no_working_folder, on_loopback, patient_start, kills_end_trials]
+PATCHES = [
+    in_waiting_processes,
+    lean_start,
+    no_working_folder,
+    on_loopback,
+    patient_start,
+    kills_end_trials,
+    parameters_let_go,
+]
 
 
 @pytest.mark.parametrize("patch", PATCHES)

@@ -19,6 +19,7 @@ from stacktune.host import SHARED_MEMORY, cores_here, shared_memory_free
 from stacktune.search.cluster.address import VARIABLE, Address, find_address
 from stacktune.search.cluster.joined_ray import VARIABLES, joined_ray
 from stacktune.search.cluster.private_ray import private_ray, private_variables
+from stacktune.search.cluster.ray_here import WHOSE, check_usable, is_up_here
 from stacktune.search.plan.memory import Node
 from stacktune.search.plan.plan import ClusterSize
 
@@ -36,6 +37,8 @@ QUIET = {
     "RAY_worker_niceness": "0",
     # The run keeps its own state; Tune's snapshots of all trials would cost the event loop for nothing.
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    # The search sets it when it knows how many slots there are.
+    "TUNE_MAX_PENDING_TRIALS_PG": "auto",
 }
 # Room for the shared table; Ray's own default claims 30 % of the memory, and less than so many bytes it refuses.
 OBJECT_STORE_BYTES, OBJECT_STORE_SHARE, MIN_OBJECT_STORE_BYTES = 2 * 1024**3, 0.2, 75 * 1024**2
@@ -43,16 +46,21 @@ OBJECT_STORE_BYTES, OBJECT_STORE_SHARE, MIN_OBJECT_STORE_BYTES = 2 * 1024**3, 0.
 SHARED_MEMORY_SHARE = 0.95
 # What the driver takes of the memory of a machine that it shares with the trials, but never more than half.
 DRIVER_BYTES = 800_000_000
+LOGGERS = ("ray", "ray.tune", "ray.train", "ray.data")
 FIRST_WORKER_S = 300.0
 MIN_PRIORITY = 19
 
 # What is let go of when this process leaves Ray, which a process has once.
 _held = ExitStack()
 _are_set: list[bool] = []
+# Whether Ray was there before, and stays.
+_is_borrowed: list[bool] = []
 
 
 def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     """Join the cluster at `address`, or start Ray here; return what the run may use.
+
+    Where this process has a Ray already, that is used, and `stop_ray` leaves it running.
 
     address: HOST:PORT, "auto" for this machine's cluster, or "local"; None leaves it to RAY_ADDRESS. Inside a job of a
         Ray cluster the job's own cluster is joined.
@@ -63,8 +71,10 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
     set_variables(address, n_cpus)
     with imports():
         import ray  # noqa: F401
-    cluster = find_address(address, os.environ.get(VARIABLE))
     try:
+        if is_up_here():
+            return _use(address, n_cpus, n_gpus)
+        cluster = find_address(address, os.environ.get(VARIABLE))
         if cluster is None:
             return _start_here(n_cpus, n_gpus)
         return _join(cluster, n_cpus, n_gpus)
@@ -74,8 +84,13 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
 
 
 def is_private(address: str | None) -> bool:
-    """Whether Ray is started for this run alone, and no cluster is joined."""
-    return find_address(address, os.environ.get(VARIABLE)) is None
+    """Whether Ray is started for this run alone: none is here, and no cluster is joined."""
+    return not is_up_here() and find_address(address, os.environ.get(VARIABLE)) is None
+
+
+def quiet_variables() -> dict[str, str]:
+    """Return the variables that a run wants Ray to read, where they are not set already."""
+    return {name: value for name, value in QUIET.items() if name not in os.environ}
 
 
 def set_variables(address: str | None, n_cpus: int | None) -> None:
@@ -89,6 +104,8 @@ def set_variables(address: str | None, n_cpus: int | None) -> None:
     if _are_set:
         return
     set_defaults(QUIET | SET_BY_LIBRARIES)
+    if is_up_here():
+        return
     values = private_variables(cores_here().at_most(n_cpus).n) if is_private(address) else VARIABLES
     _held.enter_context(environment(values))
     _are_set.append(True)
@@ -105,7 +122,7 @@ def give_way() -> None:
 
 
 def stop_ray() -> None:
-    """Leave the cluster; end it where this process started it.
+    """Leave the cluster; end it where this process started it, but not where the Ray was here before the run.
 
     Handles and references that Tune left in cycles are freed before, and none meanwhile: Ray ends the process, with
     status 1, when one is freed by another thread while it shuts down.
@@ -114,8 +131,9 @@ def stop_ray() -> None:
 
     gc.collect()
     try:
-        with no_collection():
-            ray.shutdown()
+        if not _is_borrowed:
+            with no_collection():
+                ray.shutdown()
     finally:
         _held.close()
 
@@ -150,11 +168,25 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
 def _join(cluster: Address, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     _held.enter_context(joined_ray(cluster))
     _silence()
+    return _size_of_others(f"the cluster at {cluster}", n_cpus, n_gpus)
+
+
+def _use(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
+    """Use the Ray of this process."""
+    _is_borrowed.append(True)
+    _held.callback(_is_borrowed.clear)
+    check_usable(address)
+    _silence()
+    return _size_of_others(WHOSE, n_cpus, n_gpus)
+
+
+def _size_of_others(whose: str, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
+    """Return what a run may use of a Ray that others started."""
     resources = _resources_of_cluster()
     for name, wanted in (("CPU", n_cpus or 1), ("GPU", n_gpus)):
         if wanted and wanted > resources.get(name, 0):
             raise SearchError(
-                f"--{name.lower()}s {wanted} asks for more than the cluster at {cluster} has "
+                f"--{name.lower()}s {wanted} asks for more than {whose} has "
                 f"({resources.get(name, 0):g}); Ray would wait for ever. Ask for less, or add nodes."
             )
     return replace(_size(resources, n_cpus, n_gpus), is_local=False)
@@ -207,5 +239,5 @@ def _store_note(store_bytes: int, shared_free: int | None) -> str | None:
 
 
 def _silence() -> None:
-    for name in ("ray", "ray.tune", "ray.train", "ray.data"):
+    for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)

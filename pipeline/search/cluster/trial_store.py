@@ -111,12 +111,13 @@ class TrialStore:
         return folder
 
     def clear(self) -> int:
-        """Remove what trials wrote on other nodes; return on how many of those that are there it failed."""
+        """Remove what trials wrote on other nodes, and end the actor; return on how many of the nodes it failed."""
         if self.actor is None:
             return 0
         away = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != self.driver_node]
         asked = [_clear_node.options(scheduling_strategy=_on(node)).remote(self.made_by) for node in away]
         answered, late = ray.wait(asked, num_returns=len(asked), timeout=CLEARING_S) if asked else ([], [])
+        ray.kill(self.actor)
         return len(late) + sum(not _is_cleared(answer) for answer in answered)
 
 

@@ -37,6 +37,7 @@ from stacktune.search.journal import Journal
 from stacktune.search.log import STATES, Entry, SearchListener, SearchLog
 from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.ray_patches.oom import kills_end_trials
+from stacktune.search.ray_patches.parameters import parameters_let_go
 from stacktune.search.ray_patches.startup import in_waiting_processes
 from stacktune.search.replay import finished_since, make_ready
 from stacktune.storage.folders import remove
@@ -187,7 +188,8 @@ class Search:
                 entry.actor = None
 
     def _run(self) -> None:
-        with kills_end_trials(), in_waiting_processes() if self._plan.is_local else nullcontext():
+        waiting = in_waiting_processes() if self._plan.is_local else nullcontext()
+        with parameters_let_go(), kills_end_trials(), waiting:
             for n_left in reversed(range(MAX_BEGINNINGS)):
                 told = self._fit()
                 if told is None:

@@ -1,0 +1,50 @@
+"""A run in a process that goes on after it: one at a time, and all that it sets for its libraries is set back."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Lock
+
+from stacktune.environment import environment
+from stacktune.errors import ConfigError
+from stacktune.garbage import thawed
+from stacktune.search.cluster.start import LOGGERS, quiet_variables
+from stacktune.tracking.client import LOUD_LOGGERS, quiet_environment
+
+_at_work = Lock()
+
+
+@contextmanager
+def only_run() -> Iterator[None]:
+    """Keep other runs out of this process meanwhile: it can have one Ray, and patches of it are for the whole process.
+
+    Raises:
+        ConfigError: another run is at work.
+    """
+    if not _at_work.acquire(blocking=False):
+        raise ConfigError(
+            "another run is at work in this process: wait for its end, or begin this one in a process of its own."
+        )
+    try:
+        yield
+    finally:
+        _at_work.release()
+
+
+@contextmanager
+def left_as_found() -> Iterator[None]:
+    """Set back at the end what libraries read: variables, levels of loggers, filters of warnings, frozen garbage."""
+    names = (*LOGGERS, *LOUD_LOGGERS, "optuna")
+    levels = {name: logging.getLogger(name).level for name in names}
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        stack.enter_context(thawed())
+        stack.enter_context(environment(quiet_variables() | quiet_environment()))
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
