@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +39,16 @@ REHEARSAL, MAX_WAIT_FOR_MODEL_S = ".rehearsal", 15.0
 REHEARSAL_SHARE = 2.0
 # How long a store that is away is waited for at the end.
 MIN_PATIENCE_S, MAX_PATIENCE_S = 3.0, 20.0
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a run has come to."""
+
+    results: Sequence[TrialResult]
+    board: Leaderboard
+    record: LeaderRecord
+    evidence: Evidence
 
 
 @contextmanager
@@ -104,7 +114,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board, registering_s)
     shutil.rmtree(session.places.scratch)
-    return _summarise(session, results, board, record, evidence)
+    return _summarise(session, _Outcome(results, board, record, evidence))
 
 
 def _testing_left_s(session: Session) -> float:
@@ -165,16 +175,26 @@ def _alias_tags(record: LeaderRecord) -> dict[str, str]:
     return {} if record.alias is None else {"alias": record.alias, "alias_reason": record.alias_reason}
 
 
-def _summarise(
-    session: Session, results: Sequence[TrialResult], board: Leaderboard, record: LeaderRecord, evidence: Evidence
-) -> RunSummary:
+def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
+    """Write `run.json`, and end the run in MLflow by what it says."""
+    summary = _summary(session, outcome)
+    session.tracker.log_file(write_summary(summary))
+    row = outcome.board.leader
+    scores = {f"cv_{summary.metric}": row.score} | ({f"test_{summary.metric}": summary.test_score} if row.test else {})
+    scores |= {} if summary.threshold is None else {"threshold": summary.threshold}
+    patience_s = max(MIN_PATIENCE_S, min(session.clock.left_s(), MAX_PATIENCE_S))
+    tags = {"leader": row.name} | _alias_tags(outcome.record)
+    if not session.tracker.finish("FINISHED", scores, tags, patience_s):
+        session.note(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")
+    return summary
+
+
+def _summary(session: Session, outcome: _Outcome) -> RunSummary:
     experiment_id, parent_run_id = session.tracker.ids() if session.tracker.is_open else (None, None)
-    count = Counter(result.status for result in results)
-    metric, row = session.problem.metric, board.leader
-    test_score = row.test[metric.name] if row.test else None
-    scores = {f"cv_{metric.name}": row.score} | ({f"test_{metric.name}": test_score} if row.test else {})
-    scores |= {} if board.threshold(row) is None else {"threshold": board.threshold(row)}
-    summary = RunSummary(
+    count = Counter(result.status for result in outcome.results)
+    metric, board, record = session.problem.metric, outcome.board, outcome.record
+    row = board.leader
+    return RunSummary(
         folder=session.folder,
         task=session.dataset.task.kind,
         target=session.dataset.target_name,
@@ -188,14 +208,14 @@ def _summarise(
         predict_us=row.predict_us,
         predict_budget_us=board.predict_budget_us,
         n_too_dear=board.n_too_dear,
-        test_score=test_score,
+        test_score=row.test[metric.name] if row.test else None,
         n_completed=count[COMPLETED],
         n_stopped=count[STOPPED],
         n_failed=count[FAILED],
         wall_s=round(session.clock.elapsed_s, 3),
         budget_s=session.clock.budget_s,
         phase_began_s=session.observers.began_s,
-        fit_cpu_s=round(sum(result.cpu_s for result in results), 3),
+        fit_cpu_s=round(sum(result.cpu_s for result in outcome.results), 3),
         experiment_id=experiment_id,
         parent_run_id=parent_run_id,
         model_uri=record.model_uri,
@@ -204,11 +224,6 @@ def _summarise(
         alias=record.alias,
         alias_reason=record.alias_reason,
         promote=record.promote,
-        evidence=asdict(evidence),
+        evidence=asdict(outcome.evidence),
         versions=library_versions(),
     )
-    session.tracker.log_file(write_summary(summary))
-    patience_s = max(MIN_PATIENCE_S, min(session.clock.left_s(), MAX_PATIENCE_S))
-    if not session.tracker.finish("FINISHED", scores, {"leader": row.name} | _alias_tags(record), patience_s):
-        session.note(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")
-    return summary

@@ -11,7 +11,7 @@ from threading import Lock
 from stacktune.environment import environment
 from stacktune.errors import ConfigError
 from stacktune.garbage import thawed
-from stacktune.search.cluster.start import LOGGERS, quiet_variables
+from stacktune.search.cluster.start import LOGGERS, variables_of_run
 from stacktune.tracking.client import LOUD_LOGGERS, quiet_environment
 
 _at_work = Lock()
@@ -42,7 +42,7 @@ def left_as_found() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(thawed())
-        stack.enter_context(environment(quiet_variables() | quiet_environment()))
+        stack.enter_context(environment(variables_of_run() | quiet_environment()))
         try:
             yield
         finally:

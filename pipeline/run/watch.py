@@ -44,7 +44,7 @@ def watch(
     cpu_started_s, imported = time.process_time(), set()
     imports = ThreadPoolExecutor(1, "imports")
     with ThreadPoolExecutor(1, "chores") as background:
-        while not (why_over := _why_over(session, search, stop)):
+        while not (why_over := _end_if_over(session, search, stop)):
             session.observers.snapshot(snapshot(session, search.log, plan.families, "searching"))
             session.journal.beat()
             _raise_what_failed(begun)
@@ -92,8 +92,8 @@ def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:
         drop_models(results)
 
 
-def _why_over(session: Session, search: Search, stop: StopRequest) -> str | None:
-    """Return why the search is over, once it is."""
+def _end_if_over(session: Session, search: Search, stop: StopRequest) -> str | None:
+    """Wait for a moment; where the search is over, say so and return why, or raise what there is no leader for."""
     try:
         if search.wait(LOOK_EVERY_S):
             return "the time was up"

@@ -16,7 +16,6 @@ from stacktune.search.events import Drawing, Event
 from stacktune.storage.run_folder import CONFIG
 from stacktune.storage.uris import masked, masked_uri
 from stacktune.tracking.spool import Spool
-from stacktune.tracking.store import check_store
 from stacktune.tracking.updates import Input, Point, Update, as_text, now_ms
 from stacktune.tracking.worker import Worker
 from stacktune.tracking.writer import RUNNING, Writer
@@ -64,10 +63,6 @@ class Tracker(Observer):
         self._series: set[str] = set()  # names of events
         self._task_kind = ""
         self._metric: Metric | None = None
-
-    def check(self) -> None:
-        """Raise ConfigError unless the store can be reached (see `check_store`)."""
-        check_store(self.uri)
 
     @property
     def n_waiting(self) -> int:

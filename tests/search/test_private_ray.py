@@ -14,6 +14,7 @@ import psutil
 import pytest
 import ray
 from ray._private import services
+from ray._raylet import AuthenticationTokenLoader
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 
 from stacktune.errors import SearchError
@@ -89,6 +90,8 @@ def test_a_runs_own_ray_is_nobody_elses(tmp_path, monkeypatch):
     assert list(long.iterdir()) == []
     assert not (tmp_path / ".ray").exists()
     assert {name: os.environ[name] for name in TOLD} == TOLD
+    kept = AuthenticationTokenLoader.instance().get_raw_token(ignore_auth_mode=True)
+    assert kept == USERS_TOKEN, "a later Ray of this process would be begun with the run's token"
     assert not Path(tempfile.gettempdir(), "ray", folder.name).exists()
 
 

@@ -9,6 +9,7 @@ import time
 from mlflow.tracking import MlflowClient
 
 from stacktune.metrics import get_metric
+from stacktune.tracking.store import check_store
 from stacktune.tracking.tracker import Tracker
 from stacktune.trials.trial import Trial
 
@@ -19,7 +20,7 @@ IMPATIENT_S = 30.0
 def test_a_server_is_written_like_a_database(server, finished, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tracker = Tracker(server.uri, "over http", None, "first run")
-    tracker.check()
+    check_store(server.uri)
     tracker.start()
     tracker.log_task("binary", get_metric("roc_auc", "binary"))
     tracker.log_dataset("wine", "/data/wine.parquet", "abc", {"n_rows": 178})

@@ -10,13 +10,13 @@ RUN = """
 import sys
 from pathlib import Path
 from stacktune.metrics import get_metric
-from stacktune.tracking.store import store_for
+from stacktune.tracking.store import check_store, store_for
 from stacktune.tracking.tracker import Tracker
 from stacktune.trials.trial import Trial
 
 store = store_for(sys.argv[1] or None, Path("runs/one"))
 tracker = Tracker(store.uri, "quiet", store.artifacts, "first run")
-tracker.check()
+check_store(store.uri)
 assert "mlflow" not in sys.modules
 tracker.start()
 tracker.log_task("binary", get_metric("roc_auc", "binary"))

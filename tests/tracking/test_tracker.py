@@ -14,7 +14,7 @@ from stacktune.errors import ConfigError
 from stacktune.metrics import get_metric
 from stacktune.search.events import Drawing
 from stacktune.search.nas.told import CONTROLLER, ControllerUpdate, Reward
-from stacktune.tracking.store import store_for
+from stacktune.tracking.store import check_store, store_for
 from stacktune.tracking.tracker import Tracker
 from stacktune.trials.trial import Trial
 
@@ -241,7 +241,7 @@ def test_a_value_that_mlflow_refuses_is_said_and_the_rest_is_logged(sqlite_uri, 
 
 def test_a_store_of_another_schema_is_a_mistake_to_mend(tmp_path):
     uri = f"sqlite:///{tmp_path}/old.db"
-    Tracker(uri, "x", None).check()
+    check_store(uri)
     tracker = Tracker(uri, "x", (tmp_path / "artifacts").as_uri())
     tracker.start()
     tracker.ids()
@@ -273,7 +273,7 @@ def test_a_folder_with_any_name_can_hold_the_store(tmp_path):
     output = tmp_path / "a b#c % & é" / "one"
     store = store_for(None, output)
     tracker = Tracker(store.uri, "odd", store.artifacts, "first run")
-    tracker.check()
+    check_store(store.uri)
     tracker.start()
     tracker.log_config("a: 1\n", {"a": 1})
     assert tracker.finish("FINISHED", {}, {})

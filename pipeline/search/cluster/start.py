@@ -18,11 +18,13 @@ from stacktune.garbage import imports, no_collection
 from stacktune.host import SHARED_MEMORY, cores_here, shared_memory_free
 from stacktune.search.cluster.address import VARIABLE, Address, find_address
 from stacktune.search.cluster.joined_ray import VARIABLES, joined_ray
-from stacktune.search.cluster.private_ray import private_ray, private_variables
+from stacktune.search.cluster.private_ray import private_ray, private_variables, read_token_again
 from stacktune.search.cluster.ray_here import WHOSE, check_usable, is_up_here
 from stacktune.search.plan.memory import Node
 from stacktune.search.plan.plan import ClusterSize
 
+# What the search sets when it knows how many slots there are, whatever it was.
+PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 # Read by Ray when it is imported or started; what a user has set stays.
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -37,8 +39,7 @@ QUIET = {
     "RAY_worker_niceness": "0",
     # The run keeps its own state; Tune's snapshots of all trials would cost the event loop for nothing.
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
-    # The search sets it when it knows how many slots there are.
-    "TUNE_MAX_PENDING_TRIALS_PG": "auto",
+    PENDING: "auto",
 }
 # Room for the shared table; Ray's own default claims 30 % of the memory, and less than so many bytes it refuses.
 OBJECT_STORE_BYTES, OBJECT_STORE_SHARE, MIN_OBJECT_STORE_BYTES = 2 * 1024**3, 0.2, 75 * 1024**2
@@ -88,9 +89,9 @@ def is_private(address: str | None) -> bool:
     return not is_up_here() and find_address(address, os.environ.get(VARIABLE)) is None
 
 
-def quiet_variables() -> dict[str, str]:
-    """Return the variables that a run wants Ray to read, where they are not set already."""
-    return {name: value for name, value in QUIET.items() if name not in os.environ}
+def variables_of_run() -> dict[str, str]:
+    """Return the variables that a run sets for Ray, or replaces, each with what it begins with."""
+    return {name: value for name, value in QUIET.items() if name not in os.environ or name == PENDING}
 
 
 def set_variables(address: str | None, n_cpus: int | None) -> None:
@@ -106,6 +107,7 @@ def set_variables(address: str | None, n_cpus: int | None) -> None:
     set_defaults(QUIET | SET_BY_LIBRARIES)
     if is_up_here():
         return
+    _held.callback(read_token_again)  # when the token that is set below is gone
     values = private_variables(cores_here().at_most(n_cpus).n) if is_private(address) else VARIABLES
     _held.enter_context(environment(values))
     _are_set.append(True)

@@ -224,6 +224,7 @@ class Search:
         from ray import tune
         from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
+        from stacktune.search.cluster.start import PENDING
         from stacktune.search.cluster.trial_store import open_trial_store
         from stacktune.search.tune.callback import StartCallback
         from stacktune.search.tune.scheduler import FamilyScheduler
@@ -231,7 +232,7 @@ class Search:
         from stacktune.search.tune.trainable import TrialTrainable, WorkerContext
 
         # With one pending trial, Tune's default, processes would be started one after another.
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(self._plan.n_slots, MAX_PENDING))
+        os.environ[PENDING] = str(min(self._plan.n_slots, MAX_PENDING))
         warnings.filterwarnings("ignore", module=r"ray\..*")
         has_many_nodes = not self._plan.is_local
         self._store = store = open_trial_store(self._folder.absolute(), has_many_nodes, self._made_by)
