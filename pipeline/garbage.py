@@ -50,7 +50,10 @@ def imports() -> Iterator[None]:
 
 @contextmanager
 def thawed() -> Iterator[None]:
-    """Let the collector have back at the end what `imports` left out meanwhile; not where others had done so before."""
+    """Give the collector back what `imports` froze meanwhile.
+
+    Where something was frozen before, that is another's, and all stays frozen.
+    """
     is_own = not gc.get_freeze_count()
     try:
         yield

@@ -1,4 +1,7 @@
-"""Observers of a run: the screen, MLflow, and whatever a program that starts a run wants to hear of it."""
+"""Observers of a run hear what happens in it.
+
+The screen and MLflow are two; a program that starts a run may bring others.
+"""
 
 from __future__ import annotations
 
@@ -61,39 +64,52 @@ class Snapshot:
 
 
 class Observer:
-    """Hears what happens in a run; a subclass writes the methods that it needs.
+    """Hears what happens in a run.
 
+    A subclass writes the methods that it needs: here, none does anything.
     They are called on several threads of the run, `trial_…` on the one that serves all trials: each must return at once
     and never raise.
     """
 
     def phase(self, name: str) -> None:
-        """Hear that a phase begins: reading, searching, stacking, registering, testing. Its snapshot came before."""
+        """Hear that a phase begins, after its first snapshot.
+
+        name: reading, searching, stacking, registering or testing.
+        """
 
     def note(self, text: str) -> None:
         """Hear a sentence that the user should read."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Hear the newest state, several times a second while the run searches."""
+        """Hear the newest state; while searching, each quarter second."""
 
     def trial_started(self, trial: Trial) -> None:
-        """Hear that a trial begins to run, once in a session."""
+        """Hear that a trial begins, once a session."""
 
     def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
-        """Hear a trial's score, higher being better, at a rung, the first being 1."""
+        """Hear a trial's score at a rung.
+
+        rung: the first is 1. score: higher is better.
+        """
 
     def trial_finished(self, result: TrialResult) -> None:
         """Hear what became of a trial."""
 
     def event(self, event: Event) -> None:
-        """Hear what a source of suggestions tells of itself; a run that goes on tells it from the first event on."""
+        """Hear what a source of suggestions tells of itself.
+
+        A run that goes on tells it again from the first event on.
+        """
 
     def drawing(self, of: str, drawing: Drawing) -> None:
-        """Hear of a drawing. of: a trial's id, or the name of the events that it shows."""
+        """Hear of a drawing.
+
+        of: the id of a trial, or the name of the events that it shows.
+        """
 
 
 class Observers(Observer):
-    """Tells several observers everything, and remembers when each phase began.
+    """Tells several observers everything.
 
     began_s: phases in their order, each with the seconds since the command began.
     """
@@ -108,7 +124,7 @@ class Observers(Observer):
         self._observers.append(observer)
 
     def begin(self, phase: str, elapsed_s: float) -> None:
-        """Say what the run is at from now on; all else stays as it was."""
+        """Begin a phase; the rest of the snapshot stays."""
         self.snapshot(replace(self._snapshot, phase=phase, elapsed_s=elapsed_s))
 
     def snapshot(self, snapshot: Snapshot) -> None:

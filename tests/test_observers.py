@@ -1,4 +1,4 @@
-"""Who observes a run hears all of it, each thing once, and needs no method that it has no use for."""
+"""Observers hear all of a run, and a program keeps its own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from stacktune.config import RunConfig
 from stacktune.errors import ConfigError
 from stacktune.observers import Observer, Observers, Snapshot
 from stacktune.run.begin import begin
-from stacktune.run.guest import left_as_found, only_run
+from stacktune.run.isolation import left_as_found, only_run
 from stacktune.run.news import SearchNews
 from stacktune.search.cluster.start import PENDING, QUIET
 from stacktune.search.events import Event
-from stacktune.search.nas.told import Reward
+from stacktune.search.nas.events import Reward
 from stacktune.search.space import load_space
 from stacktune.trials.attempt import failed
 from stacktune.trials.trial import Trial

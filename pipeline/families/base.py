@@ -190,5 +190,5 @@ class Family:
 
     @property
     def can_be_donor(self) -> bool:
-        """Whether trials begin with the weights of completed ones, which must be kept for them."""
+        """Whether later trials may begin with a trial's weights."""
         return self.searcher == "controller"

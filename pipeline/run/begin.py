@@ -1,4 +1,4 @@
-"""What a run is before its search: its settings and its place, the table that was read, the problem that it poses."""
+"""A run before its search: checked, read, and posed as a problem."""
 
 from __future__ import annotations
 
@@ -49,18 +49,21 @@ class Start:
     past: Past | None
 
     def after_waiting(self, place: Place | None) -> Start:
-        """Return the start without what it was waited for the place of the copy."""
+        """Return the start with the wait for the place left out."""
         waited_s = place.waited_s if place else 0.0
         return replace(self, clock=replace(self.clock, started_at=self.clock.started_at + waited_s))
 
     def in_folder(self) -> Start:
-        """Make the folder, which may have to have another name; return the start with it."""
+        """Make the folder, under another name where that is taken."""
         return self if self.past else replace(self, folder=make_folder(self.folder, self.config))
 
 
 @dataclass(frozen=True)
-class Material:
-    """What a run is about. families: that can do it. size: what the table asks for, by what was known of the cores."""
+class RunData:
+    """What a run is about.
+
+    families: that can do the task. size: what the table asks for, by what is known of the cores.
+    """
 
     dataset: Dataset
     test: Table | None
@@ -69,7 +72,7 @@ class Material:
     families: list[str]
     size: SizePlan
 
-    def without_features(self) -> Material:
+    def without_features(self) -> RunData:
         """Return it without the largest part, which trials have."""
         dataset = self.dataset.without_features()
         return replace(self, dataset=dataset, problem=replace(self.problem, table=dataset.table))
@@ -77,7 +80,10 @@ class Material:
 
 @dataclass(frozen=True)
 class Scope:
-    """The settings and families that suit the size, which leave alone what was asked for; and what is to be said."""
+    """The settings and families that suit the size.
+
+    What the user asked for stays. notes: what is to be said of the rest.
+    """
 
     config: RunConfig
     families: list[str]
@@ -86,7 +92,7 @@ class Scope:
 
 
 def begin(config: RunConfig, observers: Observers, started_at: float | None, past: Past | None) -> Start:
-    """Check what can be checked before anything is read; see `driver.run`.
+    """Check all that needs no table; see `driver.run`.
 
     Raises:
         ConfigError: nothing can be kept where it is to be.
@@ -112,8 +118,11 @@ def _checked(config: RunConfig, store: Store) -> RunConfig:
     return replace(config, tracking_uri=store.uri) if config.tracking_uri else config
 
 
-def read(start: Start, cluster: ClusterSize) -> Material:
-    """Read the table and pose the problem. cluster: what is known of it yet."""
+def read(start: Start, cluster: ClusterSize) -> RunData:
+    """Read the table and pose the problem.
+
+    cluster: what is known of it by now.
+    """
     config, clock, past = start.config, start.clock, start.past
     start.observers.snapshot(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
     dataset, test = load_dataset(config)
@@ -126,7 +135,7 @@ def read(start: Start, cluster: ClusterSize) -> Material:
     if past:
         past.state.check_folds(dataset, problem)
     made_by = past.state.made_by if past else provenance_of(start.run, folded, dataset, problem)
-    return Material(dataset, test, problem, made_by, families, size)
+    return RunData(dataset, test, problem, made_by, families, size)
 
 
 def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
@@ -136,7 +145,11 @@ def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
 
 
 def problem_of(config: RunConfig, dataset: Dataset, test: Table | None) -> Problem:
-    """Return what trials are to solve; DataError where the metric does not fit the rows."""
+    """Return what trials are to solve.
+
+    Raises:
+        DataError: the metric is not defined for the rows.
+    """
     metric = get_metric(config.metric, dataset.task.kind)
     for rows, table in (("the training rows", dataset.table), ("the test rows", test)):
         if table is not None:
@@ -152,11 +165,14 @@ def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:
     return serving
 
 
-def scope_of(start: Start, material: Material, cluster: ClusterSize | None = None) -> Scope:
-    """Return the settings and families that suit a cluster; the folds stay. None: what is known of it is in `size`."""
-    size, config, families, notes = material.size, start.config, material.families, []
+def scope_of(start: Start, data: RunData, cluster: ClusterSize | None = None) -> Scope:
+    """Return the settings and families that suit a cluster.
+
+    cluster: where it is given, families are chosen anew by it; the folds stay.
+    """
+    size, config, families, notes = data.size, start.config, data.families, []
     if cluster is not None:
-        size = replace(_size(start, material.dataset, cluster), n_folds=size.n_folds)
+        size = replace(_size(start, data.dataset, cluster), n_folds=size.n_folds)
     if not config.families:
         families = [name for name in families if name not in size.silently_left_out]
     if config.n_folds is None:
@@ -171,9 +187,12 @@ def scope_of(start: Start, material: Material, cluster: ClusterSize | None = Non
     return Scope(config, families, size, notes)
 
 
-def beginning_notes(material: Material, scope: Scope, cluster: ClusterSize | None) -> list[str]:
-    """Return what is to be said before the search. cluster: None where Ray is not up."""
-    dataset, problem = material.dataset, material.problem
+def beginning_notes(data: RunData, scope: Scope, cluster: ClusterSize | None) -> list[str]:
+    """Return what is to be said before the search.
+
+    cluster: None where Ray is not up.
+    """
+    dataset, problem = data.dataset, data.problem
     notes = [*dataset.notes, *scope.notes, *fold_notes(problem.folds, problem.table, problem.task)]
     notes += loss_notes(problem.metric, scope.families, dataset.table.target)
     notes.append(_compute_note(cluster, scope.families))
@@ -193,7 +212,7 @@ def _compute_note(cluster: ClusterSize | None, families: Sequence[str]) -> str:
     return f"{cores}; no GPU is used: {reason}"
 
 
-def first_model(start: Start, material: Material, earlier: Sequence[Entry]) -> FirstModel | None:
+def first_model(start: Start, data: RunData, earlier: Sequence[Entry]) -> FirstModel | None:
     """Begin with a first model where there is a clock to beat and no earlier session has left one.
 
     A run without a budget goes on until its trials are through, and they are to be the same everywhere.
@@ -203,5 +222,5 @@ def first_model(start: Start, material: Material, earlier: Sequence[Entry]) -> F
         return None
     if config.max_trials is not None and len(earlier) >= config.max_trials:
         return None
-    trial = first_trial(scope_of(start, material).families, material.problem, len(earlier))
-    return FirstModel(trial, material.problem, start.folder, material.made_by) if trial else None
+    trial = first_trial(scope_of(start, data).families, data.problem, len(earlier))
+    return FirstModel(trial, data.problem, start.folder, data.made_by) if trial else None

@@ -1,4 +1,4 @@
-"""When a search must end, so that what comes after it fits into the run's budget."""
+"""When a search must end for its run to end."""
 
 from __future__ import annotations
 

@@ -9,17 +9,17 @@ from contextlib import contextmanager, nullcontext
 from stacktune.config import RunConfig
 from stacktune.observers import Observer, Observers
 from stacktune.report.outputs import RunSummary
-from stacktune.run.begin import Material, Scope, Start, begin, beginning_notes, first_model, read, scope_of
+from stacktune.run.begin import RunData, Scope, Start, begin, beginning_notes, first_model, read, scope_of
 from stacktune.run.claim import claimed
 from stacktune.run.copy_place import Place, claimed_place
 from stacktune.run.deadline import search_ends_at
 from stacktune.run.finish import conclude
 from stacktune.run.first import FirstModel
-from stacktune.run.guest import left_as_found, only_run
+from stacktune.run.isolation import left_as_found, only_run
 from stacktune.run.mirror import mirrored
 from stacktune.run.ray_session import RayStart, ray_session
 from stacktune.run.resume import Past, write_config
-from stacktune.run.searching import Searching, search, source_options
+from stacktune.run.searching import SearchInputs, search, source_options
 from stacktune.run.session import Session
 from stacktune.run.state import begin_state, write_state
 from stacktune.run.tracked import tracked
@@ -59,40 +59,42 @@ def run(
         with place_of_copy as place:
             start = start.after_waiting(place)
             with ray_session(config, start.clock, is_command) as ray:
-                material = read(start, ray.known_size())
-                start = start.in_folder()
-                with claimed(start, ray) as journal:
-                    return _searched(start, material, ray, place, journal)
+                return _run(start, ray, place)
 
 
-def _searched(start: Start, material: Material, ray: RayStart, place: Place | None, journal: Journal) -> RunSummary:
-    """Search in the run's folder, and conclude. place: where a copy of it is kept."""
-    places, observers = RunFolder(start.folder), start.observers
-    earlier = replay(read_journal(places.journal), places.trials, material.made_by) if start.past else []
-    first = first_model(start, material, earlier)
-    stop = StopRequest(observers.note)
-    cluster = _ray_up(start, material, ray, first, stop)
-    scope = scope_of(start, material, cluster or ray.known_size())
-    for note in beginning_notes(material, scope, cluster):
-        observers.note(note)
-    options = source_options(scope.config, material)
-    shared = share(material.problem) if cluster else None
-    searching = Searching(shared, cluster, scope, options, ray, stop, earlier, first)
-    material = material.without_features()
-    with stop, mirrored(start.folder, place, observers.note):
-        _write_beginning(start, material, scope, journal)
-        with _session(start, material, scope, journal) as session:
-            return conclude(session, search(session, searching))
+def _run(start: Start, ray: RayStart, place: Place | None) -> RunSummary:
+    """Read the table, search in the run's folder, and conclude.
+
+    place: where a copy of the folder is kept, if anywhere.
+    """
+    data, note = read(start, ray.known_size()), start.observers.note
+    start = start.in_folder()
+    with claimed(start, ray) as journal:
+        places = RunFolder(start.folder)
+        earlier = replay(read_journal(places.journal), places.trials, data.made_by) if start.past else []
+        first = first_model(start, data, earlier)
+        stop = StopRequest(note)
+        cluster = _ray_up(start, data, ray, first, stop)
+        scope = scope_of(start, data, cluster or ray.known_size())
+        for one in beginning_notes(data, scope, cluster):
+            note(one)
+        shared = share(data.problem) if cluster else None
+        inputs = SearchInputs(shared, cluster, scope, source_options(scope.config, data), ray, stop, earlier, first)
+        data = data.without_features()  # of which nothing else may hold the others: Ray has them
+        with stop, mirrored(start.folder, place, note):
+            _write_beginning(start, data, scope, journal)
+            with _session(start, data, scope, journal) as session:
+                return conclude(session, search(session, inputs))
 
 
 def _ray_up(
-    start: Start, material: Material, ray: RayStart, first: FirstModel | None, stop: StopRequest
+    start: Start, data: RunData, ray: RayStart, first: FirstModel | None, stop: StopRequest
 ) -> ClusterSize | None:
     """Return what Ray offers; None where it is not up in time, or a run with its first model was asked to end.
 
     Where Ray is slow, MLflow is loaded meanwhile, which the end of the run then need not wait for.
     """
-    until = search_ends_at(start.clock, start.pace, material.problem, material.test, is_open=True)
+    until = search_ends_at(start.clock, start.pace, data.problem, data.test, is_open=True)
     try:
         prepare()
         cluster = ray.size(min(until, time.monotonic() + USUAL_RAY_S * start.pace.usual_s))
@@ -107,37 +109,37 @@ def _ray_up(
         return None
 
 
-def _write_beginning(start: Start, material: Material, scope: Scope, journal: Journal) -> None:
-    """Write what the run can be gone on with from now on."""
+def _write_beginning(start: Start, data: RunData, scope: Scope, journal: Journal) -> None:
+    """Write what a resumed run begins with."""
     write_config(start.folder, scope.config)
     if not start.past:
         state = begin_state(
-            material.made_by,
+            data.made_by,
             start.name,
             scope.config,
-            material.dataset,
-            material.test,
+            data.dataset,
+            data.test,
             scope.families,
             scope.size,
         )
         write_state(start.folder, state)
-    journal.began(material.made_by.run)
-    claim_spool(RunFolder(start.folder).spool, material.made_by.run)
+    journal.began(data.made_by.run)
+    claim_spool(RunFolder(start.folder).spool, data.made_by.run)
 
 
 @contextmanager
-def _session(start: Start, material: Material, scope: Scope, journal: Journal) -> Iterator[Session]:
+def _session(start: Start, data: RunData, scope: Scope, journal: Journal) -> Iterator[Session]:
     """Open the run in MLflow."""
-    dataset, problem = material.dataset, material.problem
+    dataset, problem = data.dataset, data.problem
     with tracked(scope.config, start.store, dataset, problem.metric, start.folder, start.observers) as tracker:
         yield Session(
             scope.config,
             start.clock,
             start.pace,
             dataset,
-            material.test,
+            data.test,
             problem,
-            material.made_by,
+            data.made_by,
             start.folder,
             journal,
             tracker,

@@ -176,7 +176,7 @@ def _alias_tags(record: LeaderRecord) -> dict[str, str]:
 
 
 def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
-    """Write `run.json`, and end the run in MLflow by what it says."""
+    """Write `run.json`, and end the run in MLflow."""
     summary = _summary(session, outcome)
     session.tracker.log_file(write_summary(summary))
     row = outcome.board.leader

@@ -1,4 +1,4 @@
-"""What a search tells its run, handed on to whoever observes that."""
+"""What a search tells, handed on to observers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from stacktune.trials.trial import Trial
 
 
 class SearchNews:
-    """Listens to the search of the run in `folder`: what its user should know becomes a note."""
+    """Listens to the search of a run, for its observers.
+
+    What the user should know becomes a note. folder: the run's.
+    """
 
     def __init__(self, observer: Observer, folder: Path):
         self._observer, self._folder = observer, folder

@@ -1,4 +1,4 @@
-"""Ray for as long as a run lasts: on its way up while the table is read, and let go of whatever happens."""
+"""Ray, held for as long as a run lasts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search of a run: planned, watched, and what it leaves; or what there is without one."""
+"""The search of a run, or what there is without one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from stacktune.config import RunConfig
 from stacktune.errors import SearchError
 from stacktune.families.base import FitSize
-from stacktune.run.begin import Material, Scope
+from stacktune.run.begin import RunData, Scope
 from stacktune.run.finish import rehearsing
 from stacktune.run.first import FirstModel
 from stacktune.run.news import SearchNews
@@ -28,7 +28,7 @@ MIN_SEARCH_S = 1.0
 
 
 @dataclass(frozen=True)
-class Searching:
+class SearchInputs:
     """What a search begins with, beside its session.
 
     problem, cluster: None where Ray was not up in time, so that the first model is all.
@@ -45,17 +45,17 @@ class Searching:
     first: FirstModel | None
 
 
-def source_options(config: RunConfig, material: Material) -> SourceOptions:
-    """Return what sources of suggestions go by; the table must have its features yet."""
+def source_options(config: RunConfig, data: RunData) -> SourceOptions:
+    """Return what sources go by, of a table with features."""
     return SourceOptions(
-        FitSize.of(material.dataset.table, material.dataset.task),
-        material.problem.folds.n_folds,
+        FitSize.of(data.dataset.table, data.dataset.task),
+        data.problem.folds.n_folds,
         config.predict_budget_us,
         config.controller,
     )
 
 
-def search(session: Session, of: Searching) -> list[TrialResult]:
+def search(session: Session, of: SearchInputs) -> list[TrialResult]:
     """Return what trials left.
 
     Raises:
@@ -86,7 +86,7 @@ def search(session: Session, of: Searching) -> list[TrialResult]:
     return results
 
 
-def _plan(session: Session, of: Searching) -> SearchPlan:
+def _plan(session: Session, of: SearchInputs) -> SearchPlan:
     config, now = session.config, time.monotonic()
     left_s = None if config.reproducible else max(MIN_SEARCH_S, session.search_ends_at(of.cluster.n_cpus) - now)
     return make_plan(
@@ -102,7 +102,7 @@ def _plan(session: Session, of: Searching) -> SearchPlan:
     )
 
 
-def _watched(session: Session, of: Searching, search: Search, plan: SearchPlan) -> list[TrialResult]:
+def _watched(session: Session, of: SearchInputs, search: Search, plan: SearchPlan) -> list[TrialResult]:
     with rehearsing(session, after_models=2 if of.first else 1) as rehearsal:
         if not session.config.tracking_optional:
             session.tracker.ids()
@@ -112,7 +112,7 @@ def _watched(session: Session, of: Searching, search: Search, plan: SearchPlan) 
         return results
 
 
-def _without_search(session: Session, of: Searching, news: SearchNews) -> list[TrialResult]:
+def _without_search(session: Session, of: SearchInputs, news: SearchNews) -> list[TrialResult]:
     """Return the first model, and what an earlier session has left; say why there is no more."""
     log = SearchLog(news, session.journal, session.made_by)
     log.restore(of.earlier)

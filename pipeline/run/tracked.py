@@ -1,4 +1,4 @@
-"""A run's MLflow: open while the run lasts, and told how it ended."""
+"""MLflow, open for as long as a run lasts."""
 
 from __future__ import annotations
 

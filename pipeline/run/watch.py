@@ -93,7 +93,10 @@ def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:
 
 
 def _end_if_over(session: Session, search: Search, stop: StopRequest) -> str | None:
-    """Wait for a moment; where the search is over, say so and return why, or raise what there is no leader for."""
+    """Wait a moment; return why the search is over.
+
+    None: it goes on. Raises where it is over and there is nothing to make a leader of.
+    """
     try:
         if search.wait(LOOK_EVERY_S):
             return "the time was up"

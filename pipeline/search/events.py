@@ -1,4 +1,4 @@
-"""What a source of suggestions tells of itself and of trials, in words that fit any source."""
+"""What a source of suggestions tells, whatever its kind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture. name: that of its file, e.g. "architecture.svg"; svg: its text."""
+    """A picture.
+
+    name: of its file, e.g. "architecture.svg". svg: its text.
+    """
 
     name: str
     svg: str

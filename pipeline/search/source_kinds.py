@@ -1,4 +1,4 @@
-"""The kinds of sources, by what a family's record calls its `searcher`."""
+"""The kinds of sources, by a family's `searcher`."""
 
 from __future__ import annotations
 

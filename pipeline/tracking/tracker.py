@@ -173,7 +173,10 @@ class Tracker(Observer):
         )
 
     def event(self, event: Event) -> None:
-        """Log the values of an event with a nested run of its name, by their step; once, also if it is told again."""
+        """Log an event with a nested run of its name.
+
+        Once, also if it is told again.
+        """
         with self._lock:
             is_new = event.name not in self._series
             self._series.add(event.name)
@@ -183,7 +186,7 @@ class Tracker(Observer):
             self._worker.put(Update(event.name, tags={"kind": event.name}, points=_points(values), status=status))
 
     def drawing(self, of: str, drawing: Drawing) -> None:
-        """Keep a drawing with the run of a trial, or of a series of events."""
+        """Keep a drawing with a nested run."""
         self._worker.put(Update(of, files={drawing.name: drawing.svg}))
 
     def _not_put(self, run: str, values: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:

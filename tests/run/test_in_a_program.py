@@ -1,4 +1,4 @@
-"""A run on a thread of a program that has a Ray: its observer hears everything, and what it had is left."""
+"""A program runs a search on a thread beside its Ray."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from stacktune.errors import ConfigError, SearchError
 from stacktune.observers import Observer
 from stacktune.report.outputs import RunSummary
 from stacktune.run.driver import run
+from stacktune.search.cluster.private_ray import read_token_again
 from stacktune.search.cluster.start import start_ray, stop_ray
 from stacktune.search.ray_patches.startup import patient_start
 
@@ -115,11 +116,15 @@ class Program:
 
 @pytest.fixture(scope="module")
 def rays_own() -> Iterator[None]:
-    """The program's Ray."""
-    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder, patient_start():
-        ray.init(num_cpus=N_CPUS, include_dashboard=False, log_to_driver=False, _temp_dir=folder)
+    """The program's Ray, which makes no token in anybody's home."""
+    folder = tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True)
+    with folder as place, patient_start(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        read_token_again()
+        ray.init(num_cpus=N_CPUS, include_dashboard=False, log_to_driver=False, _temp_dir=place)
         yield
         ray.shutdown()
+    read_token_again()
 
 
 @pytest.fixture(scope="module")

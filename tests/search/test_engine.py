@@ -17,7 +17,7 @@ import pytest
 
 from stacktune.data.folds import make_folds
 from stacktune.search.events import Event
-from stacktune.search.nas.told import REWARD, REWARD_OF_RANDOM
+from stacktune.search.nas.events import REWARD, REWARD_OF_RANDOM
 from stacktune.search.plan.plan import LAG, ClusterSize, SearchPlan, SourceOptions, make_plan
 from stacktune.search.space import load_space
 from stacktune.search.tune import engine

@@ -10,14 +10,15 @@ from functools import partial
 import numpy as np
 import pytest
 from played_search import completed, height, plan_of
+from test_laws import ROOT, House
 
 from stacktune.families.base import FitSize
 from stacktune.families.nets.architecture import from_line
 from stacktune.families.registry import get_family
 from stacktune.search.events import Event
+from stacktune.search.nas.events import REWARD_OF_RANDOM, ControllerUpdate, Reward
 from stacktune.search.nas.settings import ChildLimits, ControllerTopology, limits_of, topology_of
 from stacktune.search.nas.source import N_DONORS, RANDOM_EVERY, ControllerSource, is_feasible
-from stacktune.search.nas.told import REWARD_OF_RANDOM, ControllerUpdate, Reward
 from stacktune.search.plan.plan import SourceOptions
 from stacktune.search.space import load_space
 from stacktune.trials.attempt import failed
@@ -199,3 +200,11 @@ def test_a_budget_for_predictions_limits_children():
 def test_a_reproducible_search_has_one_replica_and_a_cluster_more():
     assert topology_of(plan_of(["nas"])) == ControllerTopology(1, 1, 4)
     assert topology_of(plan_of(["nas"], None, 60.0)) == ControllerTopology(1, 1, 4)
+
+
+def test_the_rest_of_the_code_knows_two_modules_of_the_architecture_search_alone():
+    """Fourteen files outside it knew of rewards, topologies and drawings of children."""
+    house, room = House(ROOT), "stacktune.search.nas"
+    others = [module for name, module in house.modules.items() if not name.startswith(room)]
+    used = {one.target for module in others for one in house.imports(module) if one.target.startswith(room)}
+    assert used == {f"{room}.kind", f"{room}.domain"}

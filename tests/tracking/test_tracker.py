@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 from stacktune.errors import ConfigError
 from stacktune.metrics import get_metric
 from stacktune.search.events import Drawing
-from stacktune.search.nas.told import CONTROLLER, ControllerUpdate, Reward
+from stacktune.search.nas.events import CONTROLLER, ControllerUpdate, Reward
 from stacktune.tracking.store import check_store, store_for
 from stacktune.tracking.tracker import Tracker
 from stacktune.trials.trial import Trial

@@ -1,4 +1,4 @@
-"""A Ray that the program has in this process already: the run uses it, and leaves it running."""
+"""A Ray that this process has already, which runs use and leave running."""
 
 from __future__ import annotations
 

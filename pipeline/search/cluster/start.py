@@ -85,12 +85,12 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
 
 
 def is_private(address: str | None) -> bool:
-    """Whether Ray is started for this run alone: none is here, and no cluster is joined."""
+    """Whether Ray is started for this run alone."""
     return not is_up_here() and find_address(address, os.environ.get(VARIABLE)) is None
 
 
 def variables_of_run() -> dict[str, str]:
-    """Return the variables that a run sets for Ray, or replaces, each with what it begins with."""
+    """Return the variables that a run sets, as it begins."""
     return {name: value for name, value in QUIET.items() if name not in os.environ or name == PENDING}
 
 
@@ -124,7 +124,9 @@ def give_way() -> None:
 
 
 def stop_ray() -> None:
-    """Leave the cluster; end it where this process started it, but not where the Ray was here before the run.
+    """Leave the cluster; end it where this process started it.
+
+    A Ray that was here before the run stays.
 
     Handles and references that Tune left in cycles are freed before, and none meanwhile: Ray ends the process, with
     status 1, when one is freed by another thread while it shuts down.

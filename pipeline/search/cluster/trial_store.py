@@ -111,7 +111,10 @@ class TrialStore:
         return folder
 
     def clear(self) -> int:
-        """Remove what trials wrote on other nodes, and end the actor; return on how many of the nodes it failed."""
+        """Remove what trials wrote on other nodes, and end the actor.
+
+        Returns on how many of the nodes that are there it failed.
+        """
         if self.actor is None:
             return 0
         away = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != self.driver_node]

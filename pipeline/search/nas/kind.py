@@ -1,10 +1,13 @@
-"""The door of the architecture search: the one thing of it that the rest of the search uses, beside its domain."""
+"""The door of the architecture search.
+
+The rest of the code uses this, and the domain of architectures in domain.py.
+"""
 
 from __future__ import annotations
 
+from stacktune.search.nas.events import CONTROLLER, draw_child, draw_rewards
 from stacktune.search.nas.settings import limits_of, topology_of
 from stacktune.search.nas.source import ControllerSource
-from stacktune.search.nas.told import CONTROLLER, draw_child, draw_rewards
 from stacktune.search.sources import SourceKind, SourceRequest
 
 

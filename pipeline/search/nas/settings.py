@@ -1,4 +1,4 @@
-"""How an architecture search is set up: how its controller is parted, and what a child may cost."""
+"""How a controller is parted, and what children may cost."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ChildLimits:
 
 
 def topology_of(plan: SearchPlan) -> ControllerTopology:
-    """Return the topology that the user asked for, else one for the plan's slots.
+    """Return what was asked for, else what suits the slots.
 
     One replica for as many trials at once as two of its batches have, and the paper's five replicas to a shard.
     """

@@ -13,8 +13,8 @@ import numpy as np
 from stacktune.families.base import Config, Family
 from stacktune.search.events import Event
 from stacktune.search.nas.children import ChildSpace, child_space, random_child, spare_children, within_limits
+from stacktune.search.nas.events import ControllerUpdate, Reward
 from stacktune.search.nas.settings import ChildLimits, ControllerTopology
-from stacktune.search.nas.told import ControllerUpdate, Reward
 from stacktune.search.space import SearchSpace
 from stacktune.seeds import derive_seed
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult

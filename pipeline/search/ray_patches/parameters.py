@@ -1,4 +1,4 @@
-"""What a search hands to its trials by way of Tune, and lets go of when it is over."""
+"""What Tune keeps of a search's parameters, let go of."""
 
 from __future__ import annotations
 

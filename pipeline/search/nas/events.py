@@ -1,4 +1,4 @@
-"""What the controller tells, as events, and the drawings of a child and of all that children earned."""
+"""What the controller tells, and what is drawn of it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def draw_child(config: Mapping[str, Any]) -> tuple[Drawing, ...]:
 
 
 def draw_rewards(events: Sequence[Event]) -> tuple[Drawing, ...]:
-    """Return the drawing of the controller's rewards beside those of children drawn at random; none without any."""
+    """Return the drawing of all rewards, if there are any."""
     earned = {name: _earned(events, name) for name in (REWARD, REWARD_OF_RANDOM)}
     if not any(earned.values()):
         return ()

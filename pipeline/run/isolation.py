@@ -1,4 +1,4 @@
-"""A run in a process that goes on after it: one at a time, and all that it sets for its libraries is set back."""
+"""A run leaves the program that it is part of as it was."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _at_work = Lock()
 
 @contextmanager
 def only_run() -> Iterator[None]:
-    """Keep other runs out of this process meanwhile: it can have one Ray, and patches of it are for the whole process.
+    """Keep other runs out of this process meanwhile.
+
+    A process can have one Ray, and patches of it hold for all threads.
 
     Raises:
         ConfigError: another run is at work.
@@ -36,7 +38,10 @@ def only_run() -> Iterator[None]:
 
 @contextmanager
 def left_as_found() -> Iterator[None]:
-    """Set back at the end what libraries read: variables, levels of loggers, filters of warnings, frozen garbage."""
+    """Set back at the end what libraries go by.
+
+    That is variables, levels of loggers, filters of warnings, and what the garbage collector leaves out.
+    """
     names = (*LOGGERS, *LOUD_LOGGERS, "optuna")
     levels = {name: logging.getLogger(name).level for name in names}
     with ExitStack() as stack:
