@@ -69,6 +69,7 @@ def _run(start: Start, ray: RayStart, place: Place | None) -> RunSummary:
     """
     data, note = read(start, ray.known_size()), start.observers.note
     start = start.in_folder()
+    ray.table_is_read()
     with claimed(start, ray) as journal:
         places = RunFolder(start.folder)
         earlier = replay(read_journal(places.journal), places.trials, data.made_by) if start.past else []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 from stacktune.config import RunConfig
+from stacktune.errors import SearchError
 from stacktune.host import cores_here
 from stacktune.run.pace import Clock
 from stacktune.search.cluster.joined_ray import may_find_token
@@ -19,10 +21,13 @@ from stacktune.tracking.client import be_quiet
 
 # How long Ray is waited for at least at a run's end, however late it is.
 MIN_PATIENCE_S = 0.5
+# A mistake that shows in the table is told sooner where no Ray has to come up first, only to be ended. Small tables are
+# read by then; to read large ones takes longer than to start Ray.
+HEAD_START_S = 1.0
 
 
 class RayStart:
-    """Ray on its way up, while the table is read.
+    """Ray on its way up, while the table is read; a private one lets the table begin.
 
     is_command: whether the process ends with the run, so that Ray need not be waited for, and all children are Ray's.
     """
@@ -30,15 +35,27 @@ class RayStart:
     def __init__(self, config: RunConfig, is_command: bool = True):
         self._executor = ThreadPoolExecutor(1, "ray")
         self._is_closed = False
+        self._is_read = threading.Event()
         self._end: Future | None = None
         self._n_cpus, self._is_private = config.n_cpus, is_private(config.address)
         self._is_command = is_command
         # What the tracker and Ray would set on threads of their own.
         be_quiet()
         set_variables(config.address, config.n_cpus)
-        self._start = self._executor.submit(start_ray, config.address, config.n_cpus, config.n_gpus)
+        self._start = self._executor.submit(self._begin, config)
         if not self._is_private and may_find_token():
             wait([self._start])
+
+    def _begin(self, config: RunConfig) -> ClusterSize:
+        if self._is_private:
+            self._is_read.wait(HEAD_START_S)
+        if self._is_closed:
+            raise SearchError("the run was over before Ray began")
+        return start_ray(config.address, config.n_cpus, config.n_gpus)
+
+    def table_is_read(self) -> None:
+        """Begin, if nothing has begun yet."""
+        self._is_read.set()
 
     def known_size(self) -> ClusterSize:
         """Return what is known of the size before Ray is up: this machine's cores; of a cluster, which is, all."""
@@ -73,6 +90,7 @@ class RayStart:
         if self._is_closed:
             return
         self._is_closed = True
+        self._is_read.set()
         if self._end is None:
             self._end = self._executor.submit(stop_ray)
         wait([self._end], None if math.isinf(patience_s) else patience_s)
