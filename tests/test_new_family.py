@@ -48,6 +48,43 @@ def test_the_contract_of_families_finds_it_and_it_keeps_it(copy):
     assert " passed" in closing.splitlines()[-1]
 
 
+# Prints what the plan makes of a table of so many rows, and whether a run that names the family keeps it.
+ASK_PLAN = """
+import json, sys
+import numpy as np
+from stacktune.config import RunConfig
+from stacktune.data.table import Table, Task
+from stacktune.families.registry import all_families
+from stacktune.run.begin import fitted_to_size
+from stacktune.search.plan.plan import ClusterSize, make_plan, plan_for_size
+
+n_rows, budget_s, asked = int(sys.argv[1]), json.loads(sys.argv[2]), tuple(sys.argv[3:])
+table = Table(np.zeros((n_rows, 2), dtype=np.float32), ("x", "y"), target=np.arange(n_rows, dtype=np.int32) % 2)
+size = plan_for_size(table, Task("binary", ("no", "yes")), ClusterSize(2, 0), budget_s)
+scope = fitted_to_size(RunConfig("t", "y", families=asked), asked or tuple(all_families()), size)
+print(json.dumps([make_plan(scope.families, ClusterSize(2, 0), 0, 9, budget_s, 0.0, size).families, scope.notes]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "budget_s", "asked", "is_in"),
+    [
+        (10_000, None, (), True),
+        (10_001, None, (), False),
+        (10_001, 600, (), False),
+        (10_001, None, ("linear", "naive_bayes"), True),
+    ],
+)
+def test_it_is_left_out_with_its_reason_where_it_says_that_it_does_not_pay(copy, n_rows, budget_s, asked, is_in):
+    words = [str(n_rows), json.dumps(budget_s), *asked]
+    families, notes = json.loads(python(copy, "-c", ASK_PLAN, *words))
+    assert ("naive_bayes" in families) == is_in
+    reason = "without naive_bayes, as naive Bayes learns nothing more from over 10,000 rows; --families overrides this"
+    assert (reason in notes) != is_in
+    if not asked and is_in:
+        assert families[:3] == ["lightgbm", "naive_bayes", "linear"], "its turn comes where its record says"
+
+
 def test_a_run_tries_it_and_its_leader_predicts(copy):
     frame = load_iris(as_frame=True).frame
     frame.to_parquet(copy / "iris.parquet", index=False)

@@ -13,6 +13,7 @@ import numpy as np
 
 from stacktune.data.table import Table, Task
 from stacktune.families.losses import USUAL_LOSSES
+from stacktune.families.suitability import LAST, SearchConditions, Turn, Unsuited, always_suits
 
 Config = Mapping[str, Any]
 
@@ -167,6 +168,9 @@ class Family:
         row has (such a code is the cardinality); in other columns it is never asked about one, see _unseen.py.
     n_bytes: about how much memory a fit takes at its peak beside the table that all share.
     uses_gpu: whether the learner runs faster where `Compute.device` is "cuda".
+    suits: says of a search that the family does not pay there, and why; None where it does. Families that a user asks
+        for by name are tried all the same.
+    turn: when it is first tried.
     requires: the optional library without which there is no such family; the extra that installs it has its name.
     """
 
@@ -186,6 +190,8 @@ class Family:
     knows_unseen_beyond: Callable[[Config], float] = lambda config: math.inf
     n_bytes: Callable[[Config, FitSize], float] = usual_bytes
     uses_gpu: bool = False
+    suits: Callable[[SearchConditions], Unsuited | None] = always_suits
+    turn: Turn = LAST
     requires: str | None = None
 
     @property

@@ -15,6 +15,7 @@ from stacktune.families._output import Output, objective_of, output_of, weight_o
 from stacktune.families._stepped import SteppedFit
 from stacktune.families.base import Config, Family, FitSize, Job
 from stacktune.families.losses import ALL_LOSSES
+from stacktune.families.suitability import Turn
 from stacktune.host import n_cores
 from stacktune.seeds import derive_seed
 
@@ -248,5 +249,6 @@ FAMILY = Family(
     first_rung=FIRST_RUNG,
     patience=PATIENCE,
     chunk=10,
+    turn=Turn(usual=30, many_classes=70, first_model=60),
     requires="catboost",
 )

@@ -6,6 +6,7 @@ from stacktune.families._encode import LEVELS_ENOUGH
 from stacktune.families._forest import MAX_TREES, ForestLearner, leaf_bound, load, n_bytes
 from stacktune.families.base import Config, Family, Job
 from stacktune.families.losses import ALL_LOSSES
+from stacktune.families.suitability import Turn, suits_unless_large
 from stacktune.seeds import derive_seed
 
 
@@ -35,4 +36,6 @@ FAMILY = Family(
     first_rung=0.2,
     patience=0.3,
     chunk=10,
+    suits=suits_unless_large,
+    turn=Turn(usual=50, many_classes=20, first_model=40),
 )

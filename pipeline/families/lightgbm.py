@@ -15,6 +15,7 @@ from stacktune.families._output import Output, objective_of, output_of, weight_o
 from stacktune.families._threads import limited
 from stacktune.families.base import Compute, Config, Family, FitSize, Job
 from stacktune.families.losses import ALL_LOSSES
+from stacktune.families.suitability import Turn
 from stacktune.seeds import derive_seed
 
 OBJECTIVES = {
@@ -205,4 +206,5 @@ FAMILY = Family(
     first_rung=FIRST_RUNG,
     patience=PATIENCE,
     chunk=10,
+    turn=Turn(usual=10, many_classes=50, first_model=20),
 )

@@ -26,6 +26,7 @@ from stacktune.families._scale import MAX_PIECES, N_KNOTS, Scaling
 from stacktune.families._threads import limited
 from stacktune.families.base import Config, Family, FitSize, Job
 from stacktune.families.losses import ALL_LOSSES, inverse_size
+from stacktune.families.suitability import Turn
 from stacktune.seeds import derive_seed
 
 FEW_LEVELS = 16  # columns with more levels may be target encoded instead of one-hot
@@ -266,4 +267,5 @@ FAMILY = Family(
     n_bytes=_n_bytes,
     patience=1.0,
     chunk=1,
+    turn=Turn(usual=20, many_classes=10, first_model=10),
 )

@@ -16,6 +16,7 @@ from stacktune.errors import ConfigError, nearest
 from stacktune.families._unseen import with_unseen
 from stacktune.families.base import Family
 from stacktune.families.losses import unit_of
+from stacktune.families.suitability import SearchConditions, Unsuited
 from stacktune.metrics import Metric
 
 LOSS_NOTES = {
@@ -63,6 +64,19 @@ def get_family(name: str) -> Family:
             f'install it with: pip install "stacktune[{name}]"'
         )
     return families[name]
+
+
+def unsuited_families(conditions: SearchConditions) -> dict[str, Unsuited]:
+    """Return the families that do not pay in such a search, by name."""
+    answers = {name: family.suits(conditions) for name, family in all_families().items()}
+    return {name: answer for name, answer in answers.items() if answer is not None}
+
+
+def in_order(has_many_classes: bool = False) -> tuple[str, ...]:
+    """Return the names of all families, installed or not, in the order in which they are first tried."""
+    turns = {name: family.turn for name, family in known_families().items()}
+    place = {name: turn.many_classes if has_many_classes else turn.usual for name, turn in turns.items()}
+    return tuple(sorted(place, key=lambda name: (place[name], name)))
 
 
 def loss_notes(metric: Metric, names: Iterable[str], target: np.ndarray) -> list[str]:

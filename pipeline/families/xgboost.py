@@ -13,6 +13,7 @@ from stacktune.families._cross import CrossedMeans, knows_unseen_beyond, load_cr
 from stacktune.families._output import Output, objective_of, output_of, weight_of
 from stacktune.families.base import Config, Family, FitSize, Job
 from stacktune.families.losses import ALL_LOSSES
+from stacktune.families.suitability import Turn
 from stacktune.seeds import derive_seed
 
 OBJECTIVES = {
@@ -162,4 +163,5 @@ FAMILY = Family(
     patience=PATIENCE,
     chunk=10,
     uses_gpu=True,
+    turn=Turn(usual=40, many_classes=60, first_model=30),
 )

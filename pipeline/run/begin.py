@@ -22,7 +22,7 @@ from stacktune.run.pace import Clock, Pace
 from stacktune.run.resume import Past
 from stacktune.run.state import new_run, provenance_of
 from stacktune.search.log import Entry
-from stacktune.search.plan.plan import ClusterSize, SizePlan, plan_for_size
+from stacktune.search.plan.plan import ClusterSize, SizePlan, left_out_notes, plan_for_size
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
@@ -166,13 +166,16 @@ def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:
 
 
 def scope_of(start: Start, data: RunData, cluster: ClusterSize | None = None) -> Scope:
-    """Return the settings and families that suit a cluster.
-
-    cluster: where it is given, families are chosen anew by it; the folds stay.
-    """
-    size, config, families, notes = data.size, start.config, data.families, []
+    """Return the settings and families that suit a cluster; the folds stay. None: what is known of it is in `size`."""
+    size = data.size
     if cluster is not None:
         size = replace(_size(start, data.dataset, cluster), n_folds=size.n_folds)
+    return fitted_to_size(start.config, data.families, size)
+
+
+def fitted_to_size(config: RunConfig, families: Sequence[str], size: SizePlan) -> Scope:
+    """Return the settings and families that suit a size, which leave alone what was asked for."""
+    families, notes = list(families), []
     if not config.families:
         families = [name for name in families if name not in size.silently_left_out]
     if config.n_folds is None:
@@ -180,10 +183,10 @@ def scope_of(start: Start, data: RunData, cluster: ClusterSize | None = None) ->
         if size.reason:
             what = f"{size.n_folds} folds" if size.n_folds > 1 else "held-out rows instead of folds"
             notes.append(f"{what}, as {size.reason}; --folds overrides this")
-    left_out = size.left_out.intersection(families)
-    if left_out and not config.families and left_out != set(families):
+    left_out = {name: reason for name, reason in size.left_out.items() if name in families}
+    if left_out and not config.families and set(left_out) != set(families):
         families = [name for name in families if name not in left_out]
-        notes.append(f"without {' and '.join(sorted(left_out))}, as {size.reason}; --families overrides this")
+        notes += left_out_notes(left_out)
     return Scope(config, families, size, notes)
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
+from stacktune.families.registry import all_families, get_family
 from stacktune.search.log import SearchLog
 from stacktune.search.space import load_space
 from stacktune.storage.folders import make_anew, remove
@@ -19,11 +20,6 @@ from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Progress, Trial
 
-# From the one whose fit to a share of the rows is the least work. A family that was added is fitted in trials alone:
-# what takes this process's memory, or ends it, would end the run.
-CHEAPEST = ("linear", "lightgbm", "xgboost", "extra_trees", "random_forest", "catboost", "mlp", "nas")
-# One whose units are that few needs no clock: what it costs depends on rows and columns alone.
-FULL_FAMILY = "linear"
 # Rows times columns times outputs times folds: a linear model on so many takes a core a second or two.
 MAX_CELLS = 1_000_000
 # Fewer rows than this cost nothing, and say too little.
@@ -37,23 +33,30 @@ Story = tuple[tuple[Progress, ...], TrialResult]
 def first_trial(families: Sequence[str], problem: Problem, n_before: int = 0) -> Trial | None:
     """Return the trial to begin with: the cheapest family's first entry, on as many rows as are soon done.
 
-    None where no family is one of CHEAPEST. Where the trial is not what a search would make of its configuration, it is
-    preliminary, and the search tries that configuration once more.
+    None where no family may be fitted in this process (see `Turn.first_model`). Where the trial is not what a search
+    would make of its configuration, it is preliminary, and the search tries that configuration once more.
 
     n_before: trials that the run has asked for already.
     """
-    family = next((name for name in CHEAPEST if name in families), None)
+    family = _cheapest(families)
     if family is None:
         return None
-    share = rows_share(problem)
+    share, config = rows_share(problem), load_space(family).portfolio[0]
+    # One unit needs no clock: what it costs depends on rows and columns alone.
+    grows_by_clock = get_family(family).max_units(config) > 1
     return Trial(
         trial_id=f"{family}-{n_before:04d}",
         family=family,
-        config=load_space(family).portfolio[0],
+        config=config,
         must_complete=True,
         rows_share=share,
-        is_preliminary=share < 1 or family != FULL_FAMILY,
+        is_preliminary=share < 1 or grows_by_clock,
     )
+
+
+def _cheapest(families: Sequence[str]) -> str | None:
+    turns = {name: family.turn.first_model for name, family in all_families().items() if name in families}
+    return min((name for name in turns if turns[name] is not None), key=turns.__getitem__, default=None)
 
 
 def rows_share(problem: Problem) -> float:

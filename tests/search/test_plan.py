@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 
 from stacktune.data.table import Table, Task
-from stacktune.families.registry import all_families
+from stacktune.families.registry import all_families, in_order
 from stacktune.search.nas.settings import ControllerTopology, topology_of
 from stacktune.search.plan.plan import (
-    ARCHITECTURE_SEARCHES,
-    FORESTS,
-    NETS,
     ClusterSize,
+    left_out_notes,
     make_plan,
     plan_for_size,
 )
 
 BINARY = Task("binary", ("a", "b"))
+FORESTS, NETS = {"extra_trees", "random_forest"}, {"mlp"}
 
 
 def labelled(n_rows, n_features=1, n_rare=None):
@@ -48,15 +47,15 @@ def labelled(n_rows, n_features=1, n_rare=None):
 def test_folds_are_chosen_by_size(table, budget_s, n_folds, reason):
     plan = plan_for_size(table, BINARY, ClusterSize(2, 0), budget_s)
     assert (plan.n_folds, plan.reason) == (n_folds, reason)
-    assert plan.left_out - NETS == (FORESTS if plan.is_large and budget_s else frozenset())
+    assert set(plan.left_out) - NETS == (FORESTS if plan.is_large and budget_s else set())
 
 
 def test_nets_are_left_out_where_they_could_not_see_the_rows_a_few_times():
     """An epoch on a million rows of 50 columns took 95 s of a core: a whole run of 60 s went into it."""
     table, cpus, gpu = labelled(1_000_000, 50), ClusterSize(2, 0), ClusterSize(2, 1)
-    assert plan_for_size(table, BINARY, cpus, 60).left_out == FORESTS | NETS
-    assert plan_for_size(table, BINARY, gpu, 60).left_out == FORESTS
-    assert plan_for_size(labelled(330_000, 16), BINARY, cpus, 120).left_out == FORESTS
+    assert set(plan_for_size(table, BINARY, cpus, 60).left_out) == FORESTS | NETS
+    assert set(plan_for_size(table, BINARY, gpu, 60).left_out) == FORESTS
+    assert set(plan_for_size(labelled(330_000, 16), BINARY, cpus, 120).left_out) == FORESTS
 
 
 def test_of_many_classes_families_that_fit_all_at_once_come_first():
@@ -84,8 +83,29 @@ def test_architectures_are_searched_where_rows_and_seconds_are_enough(table, clu
     assert "nas" not in plan.left_out
 
 
-def test_every_family_that_a_controller_searches_is_one_of_them():
-    assert {name for name, family in all_families().items() if family.searcher == "controller"} == ARCHITECTURE_SEARCHES
+def test_every_family_that_a_controller_searches_is_left_out_of_reproducible_runs():
+    searched = {name for name, family in all_families().items() if family.searcher == "controller"}
+    assert plan_for_size(labelled(20_000, 10), BINARY, ClusterSize(2, 0), None).silently_left_out == searched
+
+
+def test_families_are_first_tried_in_the_order_that_their_records_give():
+    usual = ("lightgbm", "linear", "catboost", "xgboost", "extra_trees", "mlp", "random_forest", "nas")
+    many = ("linear", "extra_trees", "mlp", "random_forest", "lightgbm", "xgboost", "catboost", "nas")
+    assert (in_order(), in_order(has_many_classes=True)) == (usual, many)
+
+
+def test_a_family_is_left_out_for_a_reason_of_its_own_whatever_the_folds_are_chosen_for():
+    plan = plan_for_size(labelled(330_000, 16, 2), BINARY, ClusterSize(2, 0), 120)
+    assert plan.reason == "a class has no more rows"
+    assert set(plan.left_out.values()) == {"the table is large for this budget"}
+
+
+def test_families_are_left_out_with_a_sentence_for_each_reason():
+    reason = "naive Bayes learns nothing more from so many rows"
+    assert left_out_notes({"xgboost": "it rains", "naive_bayes": reason, "catboost": "it rains"}) == [
+        "without catboost and xgboost, as it rains; --families overrides this",
+        f"without naive_bayes, as {reason}; --families overrides this",
+    ]
 
 
 @pytest.mark.parametrize(

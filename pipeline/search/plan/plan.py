@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from stacktune.data.folds import FEW_OF_A_CLASS, rarer_class, share_to_hold_out
 from stacktune.data.table import Table, Task
 from stacktune.families.base import FitSize
-from stacktune.families.registry import get_family
+from stacktune.families.registry import get_family, in_order, unsuited_families
+from stacktune.families.suitability import SearchConditions
 from stacktune.search.plan.memory import MemoryRequest, Node, plan_memory
 
-# Cheap and strong first, so that a short run has seen every kind of model; unknown families follow by name.
-OPENING = ("lightgbm", "linear", "catboost", "xgboost", "extra_trees", "mlp", "random_forest", "nas")
-# Boosting grows a tree a class, these fit all classes at once.
+# From so many on, boosting, which grows a tree a class, comes after families that fit all classes at once.
 MANY_CLASSES = 25
-OPENING_FOR_MANY_CLASSES = ("linear", "extra_trees", "mlp", "random_forest", "lightgbm", "xgboost", "catboost", "nas")
 # In a reproducible run, what is decided about a trial rests on trials at least this far before it.
 LAG = 8
 # No trial may take more of the search than this, so that a huge table still sees several families.
@@ -35,17 +33,6 @@ MANY_ROWS = 1_000_000
 MIN_ROWS_TO_HOLD_OUT = 20_000
 # Instead of a holdout that says too little, for the little time that there is.
 N_FOLDS_OF_LARGE_TABLES = 3
-# On large tables trees that are boosted beat those that are not by more than an ensemble gains from both.
-FORESTS = frozenset({"extra_trees", "random_forest"})
-# On a CPU nets take a million rows of 50 columns in at 0.5 million cells a second. What they cannot go through four
-# times within the longest trial, they are not worth beginning on.
-NETS = frozenset({"mlp"})
-MANY_CELLS_A_SECOND_FOR_NETS = 45_000
-ARCHITECTURE_SEARCHES = frozenset({"nas"})
-# An architecture search wants dozens of nets: core-seconds, of which GPUs make more, and cells for each of them.
-SECONDS_TO_SEARCH_ARCHITECTURES, GPU_SPEED = 3600.0, 4.0
-ROWS_TO_SEARCH_ARCHITECTURES = 2_000
-MAX_CELLS_TO_SEARCH_ARCHITECTURES = 400
 
 
 @dataclass(frozen=True)
@@ -123,16 +110,17 @@ class SearchPlan:
 class SizePlan:
     """What a table's size asks for.
 
-    n_folds: 1 is a holdout. left_out: families that are not worth their time here. reason: "" where all is as usual.
-    is_large: whether portfolios begin with what large tables want. opening: the families' order of first trials.
-    silently_left_out: families that only some tables and budgets are for, which is no news where they are not.
+    n_folds: 1 is a holdout. reason: why so many; "" where all is as usual.
+    is_large: whether portfolios begin with what large tables want.
+    left_out: families that do not pay here, each with its reason. silently_left_out: those of which that is no news.
+    opening: the order of families' first trials, or () for the usual one.
     """
 
     n_folds: int = 5
     is_large: bool = False
-    left_out: frozenset[str] = frozenset()
+    left_out: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
-    opening: tuple[str, ...] = OPENING
+    opening: tuple[str, ...] = ()
     silently_left_out: frozenset[str] = frozenset()
 
 
@@ -147,22 +135,48 @@ def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: floa
     cells = table.n_rows * table.n_features * max(1.0, task.n_outputs / FEW_CLASSES)
     if budget_s is not None and cells > MANY_CELLS_A_CORE_SECOND * cluster.n_cpus * budget_s:
         n_folds = 1 if table.n_rows >= MIN_ROWS_TO_HOLD_OUT else N_FOLDS_OF_LARGE_TABLES
-        too_many = not cluster.n_gpus and table.n_rows * table.n_features > MANY_CELLS_A_SECOND_FOR_NETS * budget_s
-        plan = SizePlan(n_folds, True, FORESTS | NETS if too_many else FORESTS, "the table is large for this budget")
+        plan = SizePlan(n_folds, True, reason="the table is large for this budget")
     elif budget_s is None and table.n_rows > MANY_ROWS:
         plan = SizePlan(1, True, reason="rows are very many")
     elif table.n_rows <= FEW_ROWS:
         plan = SizePlan(8, reason="rows are few")
     else:
         plan = USUAL_SIZE
-    if task.n_outputs >= MANY_CLASSES:
-        plan = replace(plan, opening=OPENING_FOR_MANY_CLASSES)
-    if budget_s is None or not _pays_to_search_architectures(table, plan, cluster, budget_s):
-        plan = replace(plan, silently_left_out=ARCHITECTURE_SEARCHES)
+    plan = _with_families(plan, table, task, cluster, budget_s)
     if plan.n_folds == 1 and task.is_classification:
         plan = _with_enough_judged(plan, table, task)
     smallest = int(np.bincount(table.target).min()) if task.is_classification else table.n_rows
     return plan if plan.n_folds <= smallest else replace(plan, n_folds=smallest, reason="a class has no more rows")
+
+
+def _with_families(plan: SizePlan, table: Table, task: Task, cluster: ClusterSize, budget_s: float | None) -> SizePlan:
+    """Return the plan with what families say of such a search, and in their order."""
+    conditions = SearchConditions(
+        n_rows=table.n_rows,
+        n_columns=table.n_features,
+        n_outputs=task.n_outputs,
+        n_cpus=cluster.n_cpus,
+        n_gpus=cluster.n_gpus,
+        budget_s=budget_s,
+        is_large=plan.is_large,
+        is_held_out=plan.n_folds == 1,
+    )
+    unsuited = unsuited_families(conditions)
+    return replace(
+        plan,
+        left_out={name: answer.reason for name, answer in unsuited.items() if answer.is_shown},
+        silently_left_out=frozenset(name for name, answer in unsuited.items() if not answer.is_shown),
+        opening=in_order(task.n_outputs >= MANY_CLASSES),
+    )
+
+
+def left_out_notes(left_out: Mapping[str, str]) -> list[str]:
+    """Return what is to be said of families that are left out: a sentence for each reason."""
+    return [
+        f"without {' and '.join(sorted(name for name in left_out if left_out[name] == reason))}, as {reason}; "
+        "--families overrides this"
+        for reason in dict.fromkeys(left_out.values())
+    ]
 
 
 def _with_enough_judged(plan: SizePlan, table: Table, task: Task) -> SizePlan:
@@ -172,18 +186,6 @@ def _with_enough_judged(plan: SizePlan, table: Table, task: Task) -> SizePlan:
         return plan
     reason = f"{plan.reason} and class {task.classes[code]} has {n_of_class:,} rows only"
     return replace(plan, n_folds=N_FOLDS_OF_LARGE_TABLES, reason=reason)
-
-
-def _pays_to_search_architectures(table: Table, plan: SizePlan, cluster: ClusterSize, budget_s: float) -> bool:
-    """Return whether rows are enough to tell nets apart, and seconds to train dozens of them."""
-    enough_s = SECONDS_TO_SEARCH_ARCHITECTURES / (GPU_SPEED if cluster.n_gpus else 1)
-    cells_a_core_s = table.n_rows * table.n_features / (cluster.n_cpus * budget_s)
-    return (
-        plan.n_folds > 1
-        and table.n_rows >= ROWS_TO_SEARCH_ARCHITECTURES
-        and cluster.n_cpus * budget_s >= enough_s
-        and cells_a_core_s <= MAX_CELLS_TO_SEARCH_ARCHITECTURES
-    )
 
 
 def make_plan(
@@ -211,7 +213,7 @@ def make_plan(
         n_slots = memory.max_concurrent(cluster.nodes, n_threads)
         n_threads = n_threads if reproducible else _threads_of_few(n_slots, cluster)
     return SearchPlan(
-        families=_in_order(families, size.opening),
+        families=_in_order(families, size.opening or in_order()),
         seed=seed,
         n_threads=n_threads,
         n_slots=min(n_slots, LAG) if reproducible else n_slots,

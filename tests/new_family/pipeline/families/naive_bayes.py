@@ -9,6 +9,9 @@ import numpy as np
 
 from stacktune.data.table import Table
 from stacktune.families.base import Config, Family, Job
+from stacktune.families.suitability import SearchConditions, Turn, Unsuited
+
+MAX_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,12 @@ def _fit(table: Table, n_outputs: int, smoothing: float) -> NaiveBayes:
     return NaiveBayes(means, variances + smoothing * overall, priors)
 
 
+def _suits(conditions: SearchConditions) -> Unsuited | None:
+    if conditions.n_rows <= MAX_ROWS:
+        return None
+    return Unsuited(f"naive Bayes learns nothing more from over {MAX_ROWS:,} rows")
+
+
 FAMILY = Family(
     name="naive_bayes",
     unit="fit",
@@ -88,4 +97,6 @@ FAMILY = Family(
     start=NaiveBayesLearner,
     load=load,
     tasks=frozenset({"binary", "multiclass"}),
+    suits=_suits,
+    turn=Turn(usual=15, many_classes=5),
 )
