@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,18 @@ import numpy as np
 from stacktune.data.table import ABSOLUTE, REGRESSION, Table
 from stacktune.families._checks import first_of, is_real, is_whole, is_within
 from stacktune.families._cross import CrossedMeans, Tables, load_crossed, tables_of
-from stacktune.families._encode import TargetEncoding, encode_target, read_parts, target_signals, write_parts
+from stacktune.families._encode import (
+    LEVELS_ENOUGH,
+    TargetEncoding,
+    encode_target,
+    read_parts,
+    target_signals,
+    write_parts,
+)
 from stacktune.families._output import Output, output_of, weight_of
-from stacktune.families.base import Config, FitSize, Job
+from stacktune.families.base import Config, Family, FitSize, Job
+from stacktune.families.losses import ALL_LOSSES
+from stacktune.families.suitability import Turn, suits_unless_large
 from stacktune.host import n_cores
 
 MAX_TREES = 100
@@ -322,3 +331,22 @@ def _faults(outline: Outline, encoding: TargetEncoding, trees: Trees, output: Ou
         yield f"its leaves have {trees.values.shape[1]} values instead of {n_values}"
     if output.kind != REGRESSION and not is_within(outline.classes, 0, output.n_outputs):
         yield f"a class is none of its {output.n_outputs}"
+
+
+def forest_family(name: str, start: Callable[[Job, Config], ForestLearner], turn: Turn) -> Family:
+    """Return the record of a family of forests, which differ in how their trees are drawn alone."""
+    return Family(
+        name=name,
+        unit="tree",
+        max_units=lambda config: MAX_TREES,
+        start=start,
+        load=load,
+        knows_unseen_beyond=lambda config: LEVELS_ENOUGH,
+        losses=ALL_LOSSES,
+        n_bytes=n_bytes,
+        first_rung=0.2,
+        patience=0.3,
+        chunk=10,
+        suits=suits_unless_large,
+        turn=turn,
+    )

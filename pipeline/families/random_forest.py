@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from stacktune.families._encode import LEVELS_ENOUGH
-from stacktune.families._forest import MAX_TREES, ForestLearner, leaf_bound, load, n_bytes
-from stacktune.families.base import Config, Family, Job
-from stacktune.families.losses import ALL_LOSSES
-from stacktune.families.suitability import Turn, suits_unless_large
+from stacktune.families._forest import ForestLearner, forest_family, leaf_bound
+from stacktune.families.base import Config, Job
+from stacktune.families.suitability import Turn
 from stacktune.seeds import derive_seed
 
 
@@ -27,18 +25,4 @@ def start(job: Job, config: Config) -> ForestLearner:
     return ForestLearner(job, forest, config["cross_levels"])
 
 
-FAMILY = Family(
-    name="random_forest",
-    unit="tree",
-    max_units=lambda config: MAX_TREES,
-    start=start,
-    load=load,
-    knows_unseen_beyond=lambda config: LEVELS_ENOUGH,
-    losses=ALL_LOSSES,
-    n_bytes=n_bytes,
-    first_rung=0.2,
-    patience=0.3,
-    chunk=10,
-    suits=suits_unless_large,
-    turn=Turn(usual=70, many_classes=40, first_model=50),
-)
+FAMILY = forest_family("random_forest", start, Turn(usual=70, many_classes=40, first_model=50))
