@@ -28,7 +28,7 @@ from stacktune.observers import Observer
 from stacktune.report.outputs import RunSummary
 from stacktune.run.driver import run
 from stacktune.search.cluster.private_ray import read_token_again
-from stacktune.search.cluster.start import start_ray, stop_ray
+from stacktune.search.cluster.start import set_variables, start_ray, stop_ray
 from stacktune.search.ray_patches.startup import patient_start
 
 N_TRIALS, N_CPUS = 5, 1
@@ -201,6 +201,12 @@ def test_an_observer_hears_what_a_source_tells_and_draws_and_mlflow_keeps_the_sa
     told = [(event.step, event.values["reward"]) for event in events if "reward" in event.values]
     assert [(point.step, point.value) for point in points] == told != []
     assert [file.path for file in client.list_artifacts(kept.info.run_id)] == ["rewards.svg"]
+
+
+def test_a_run_that_is_over_before_it_has_looked_at_ray_leaves_it_running(rays_own):
+    set_variables(None, None)
+    stop_ray()
+    assert ray.is_initialized()
 
 
 @pytest.mark.parametrize(

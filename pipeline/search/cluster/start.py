@@ -73,7 +73,7 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
     with imports():
         import ray  # noqa: F401
     try:
-        if is_up_here():
+        if _is_borrowed:
             return _use(address, n_cpus, n_gpus)
         cluster = find_address(address, os.environ.get(VARIABLE))
         if cluster is None:
@@ -106,6 +106,8 @@ def set_variables(address: str | None, n_cpus: int | None) -> None:
         return
     set_defaults(QUIET | SET_BY_LIBRARIES)
     if is_up_here():
+        _is_borrowed.append(True)
+        _held.callback(_is_borrowed.clear)
         return
     _held.callback(read_token_again)  # when the token that is set below is gone
     values = private_variables(cores_here().at_most(n_cpus).n) if is_private(address) else VARIABLES
@@ -177,8 +179,6 @@ def _join(cluster: Address, n_cpus: int | None, n_gpus: int | None) -> ClusterSi
 
 def _use(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     """Use the Ray of this process."""
-    _is_borrowed.append(True)
-    _held.callback(_is_borrowed.clear)
     check_usable(address)
     _silence()
     return _size_of_others(WHOSE, n_cpus, n_gpus)
