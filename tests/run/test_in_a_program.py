@@ -33,7 +33,7 @@ from stacktune.search.ray_patches.startup import patient_start
 
 N_TRIALS, N_CPUS = 5, 1
 # Which libraries set for themselves when they are first imported, and what means the same as nothing.
-OF_LIBRARIES = {"KMP_INIT_AT_FORK", "PYTHONBREAKPOINT", "TORCHINDUCTOR_CACHE_DIR"}
+OF_LIBRARIES = {"KMP_INIT_AT_FORK", "KMP_DUPLICATE_LIB_OK", "PYTHONBREAKPOINT", "TORCHINDUCTOR_CACHE_DIR"}
 
 
 @ray.remote(num_cpus=0)
