@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from stacktune.job import heed_job, leave_status, outlive_job
-from stacktune.stop import Stopped, hear, listen
+from stacktune.stop import Stopped, hear, listen, unlisten
 from stacktune.streams import lost, steady_streams
 
 # Python and the imports of the command, on a usual machine and on one that is slow.
@@ -50,6 +52,13 @@ def begin() -> None:
     outlive_job()
     listen(_leave)
     heed_job(hear)
+
+
+def become(command: Sequence[str]) -> NoReturn:
+    """Replace this process by a command, which hears signals as ever."""
+    sys.stdout.flush()
+    unlisten()
+    os.execvp(command[0], command)
 
 
 def end(status: int) -> None:

@@ -132,13 +132,14 @@ def _become(
     words: list[str], cwd: str, out: Path, err: Path, environment: Mapping[str, str], prepare: Callable[[], None] | None
 ) -> None:
     from stacktune import cli
+    from stacktune.run import command
 
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
-    sys.argv, cli.STARTED_AT = ["stacktune", *words], time.monotonic()
+    sys.argv, command.STARTED_AT = ["stacktune", *words], time.monotonic()
     try:
         if prepare:
             prepare()

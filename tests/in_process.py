@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.data.folds import make_folds
 from stacktune.data.table import Table
@@ -19,6 +18,7 @@ from stacktune.ensemble.rows import Leaderboard
 from stacktune.metrics import check_domain, get_metric
 from stacktune.search.plan.plan import ClusterSize, plan_for_size
 from stacktune.search.space import load_space
+from stacktune.settings.groups import Settings
 from stacktune.trials.attempt import Attempt
 from stacktune.trials.climb import Problem, TrialResources, climb
 from stacktune.trials.result import COMPLETED, TrialResult, load_oof
@@ -67,11 +67,11 @@ def fit(
 ) -> Fitted:
     """Fit the first portfolio entry of each family and build the leader.
 
-    data: a frame is written as Parquet first. settings: of RunConfig, e.g. metric="f1", test_size=0.25.
+    data: a frame is written as Parquet first. settings: of Settings, e.g. metric="f1", test_size=0.25.
     Raises what the command would refuse with.
     """
     path = write_table(data, folder) if isinstance(data, pd.DataFrame) else data
-    config = RunConfig(str(path), target, **settings)
+    config = Settings(str(path), target, **settings)
     dataset, test = load_dataset(config)
     plan = plan_for_size(dataset.table, dataset.task, ClusterSize(2, 0), 60.0)
     folds = make_folds(dataset.table, dataset.task, config.n_folds or plan.n_folds, config.seed)

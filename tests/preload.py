@@ -31,6 +31,7 @@ import xgboost  # noqa: E402, F401
 
 import stacktune.cli  # noqa: E402
 import stacktune.report.summary  # noqa: E402
+import stacktune.run.command  # noqa: E402
 import stacktune.run.driver  # noqa: E402, F401
 
 with TemporaryDirectory() as scratch:

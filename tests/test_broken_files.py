@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from stacktune.config import RunConfig
 from stacktune.errors import UserError
 from stacktune.report.outputs import make_folder, output_folder
 from stacktune.report.summary import read_results
 from stacktune.run.resume import resume_config, write_config
-from stacktune.run.state import RunState, fixed_settings, write_state
+from stacktune.run.state import RunState, write_state
 from stacktune.run.sync import sync
 from stacktune.search.journal import Journal, elapsed_in, read_journal
 from stacktune.search.log import SearchLog
 from stacktune.search.plan.plan import ClusterSize, make_plan
 from stacktune.search.replay import finished_since, replay
 from stacktune.search.tune.searcher import FamilySearcher
+from stacktune.settings.groups import Settings
+from stacktune.settings.resuming import kept_settings
 from stacktune.tracking.spool import Spool, read_spool
 from stacktune.tracking.ui import ui_command
 from stacktune.tracking.updates import Point, Update
@@ -29,9 +30,9 @@ from stacktune.trials.trial import Trial
 sys.path.insert(0, str(Path(__file__).parent / "report"))
 from finished_run import write_run
 
-CONFIG = RunConfig("x.parquet", "y", max_trials=5)
+CONFIG = Settings("x.parquet", "y", max_trials=5)
 TABLE = ("d", 10, ("x",), (), None)
-STATE = RunState("a-run", "run", "/desk", *TABLE, fixed_settings(CONFIG), "m", "x", "x", ("linear",), 5, False, ())
+STATE = RunState("a-run", "run", "/desk", *TABLE, kept_settings(CONFIG), "m", "x", "x", ("linear",), 5, False, ())
 # What may be found where text was: nothing, a part, the zeros of a crash, another file's bytes, JSON and YAML of
 # another kind.
 DAMAGES = {
@@ -172,7 +173,7 @@ def test_broken_lines_of_what_mlflow_is_to_have_are_passed_over(tmp_path):
 def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("stacktune.report.outputs.strftime", lambda pattern: "20260101-000000")
-    config = RunConfig("table.parquet", "y")
+    config = Settings("table.parquet", "y")
     first, second = output_folder(config), output_folder(config)
     assert first == second, "neither is made while its table is read"
     made = [make_folder(first, config), make_folder(second, config), make_folder(output_folder(config), config)]
@@ -181,5 +182,5 @@ def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_was_named_is_never_another(tmp_path):
-    config = RunConfig("table.parquet", "y", output=str(tmp_path / "one"))
+    config = Settings("table.parquet", "y", output=str(tmp_path / "one"))
     assert make_folder(output_folder(config), config) == make_folder(output_folder(config), config) == tmp_path / "one"

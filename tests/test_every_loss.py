@@ -26,13 +26,13 @@ from family_cases import (
 )
 from in_process import fit, write_table
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
 from stacktune.data.table import ABSOLUTE, PERCENTAGE, REGRESSION, SQUARED_LOG, Table
 from stacktune.families.base import Job
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import METRICS
 from stacktune.run.begin import problem_of
+from stacktune.settings.groups import Settings
 
 METRIC_OF = {ABSOLUTE: "mae", PERCENTAGE: "mape", SQUARED_LOG: "rmsle"}
 FITTING = [name for name in sorted(all_families()) if REGRESSION in get_family(name).tasks]
@@ -167,5 +167,5 @@ def test_a_run_fits_what_its_metric_asks_for(metric: str, name: str) -> None:
 
 @pytest.mark.parametrize(("metric", "loss"), [("mae", ABSOLUTE), ("rmse", "squared"), ("rmsle", SQUARED_LOG)])
 def test_the_command_hands_the_loss_to_its_trials(metric: str, loss: str, tmp_path: Path) -> None:
-    config = RunConfig(str(write_table(skewed_frame(), tmp_path)), "y", metric=metric, n_folds=3)
+    config = Settings(str(write_table(skewed_frame(), tmp_path)), "y", metric=metric, n_folds=3)
     assert problem_of(config, *load_dataset(config)).task.loss == loss

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = (
     *(
         "search_spaces",
+        "lazy",
         "errors",
         "streams",
         "stop",
@@ -37,7 +38,7 @@ ROOMS = (
         "data.table",
         "domains",
         "metrics",
-        "config",
+        "settings",
         "data",
         "families",
         "trials",
@@ -283,7 +284,7 @@ def test_the_walk_sees_the_house():
     seen = {"stacktune.cli", "stacktune.data.table", "stacktune.families.base", "stacktune.search_spaces.mlp"}
     assert seen <= set(house.modules)
     targets = {found.target for found in house.imports(house.modules["stacktune.cli"])}
-    assert {"stacktune.errors", "stacktune.config", "typer.main"} <= targets
+    assert {"stacktune.process", "stacktune.settings.groups", "typer.main"} <= targets
 
 
 BREACHES = {

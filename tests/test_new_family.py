@@ -52,7 +52,7 @@ def test_the_contract_of_families_finds_it_and_it_keeps_it(copy):
 ASK_PLAN = """
 import json, sys
 import numpy as np
-from stacktune.config import RunConfig
+from stacktune.settings.groups import Settings
 from stacktune.data.table import Table, Task
 from stacktune.families.registry import all_families
 from stacktune.run.begin import fitted_to_size
@@ -61,7 +61,7 @@ from stacktune.search.plan.plan import ClusterSize, make_plan, plan_for_size
 n_rows, budget_s, asked = int(sys.argv[1]), json.loads(sys.argv[2]), tuple(sys.argv[3:])
 table = Table(np.zeros((n_rows, 2), dtype=np.float32), ("x", "y"), target=np.arange(n_rows, dtype=np.int32) % 2)
 size = plan_for_size(table, Task("binary", ("no", "yes")), ClusterSize(2, 0), budget_s)
-scope = fitted_to_size(RunConfig("t", "y", families=asked), asked or tuple(all_families()), size)
+scope = fitted_to_size(Settings("t", "y", families=asked), asked or tuple(all_families()), size)
 print(json.dumps([make_plan(scope.families, ClusterSize(2, 0), 0, 9, budget_s, 0.0, size).families, scope.notes]))
 """
 

@@ -9,7 +9,6 @@ from contextlib import suppress
 
 import pytest
 
-from stacktune.config import RunConfig
 from stacktune.errors import ConfigError
 from stacktune.observers import Observer, Observers, Snapshot
 from stacktune.run.begin import begin
@@ -19,6 +18,7 @@ from stacktune.search.cluster.start import PENDING, QUIET
 from stacktune.search.events import Event
 from stacktune.search.nas.events import Reward
 from stacktune.search.space import load_space
+from stacktune.settings.groups import Settings
 from stacktune.trials.attempt import failed
 from stacktune.trials.trial import Trial
 
@@ -142,7 +142,7 @@ def test_what_a_run_sets_in_a_program_is_set_back_and_what_the_program_set_stays
 def test_the_processor_seconds_of_a_program_say_nothing_of_its_machine(tmp_path, monkeypatch):
     """One that had computed for an hour would keep half of any budget for the end."""
     monkeypatch.setattr("time.process_time", lambda: 3600.0)
-    config = RunConfig(str(tmp_path / "t.parquet"), "y", output=str(tmp_path / "runs" / "one"), time_budget_s=60.0)
+    config = Settings(str(tmp_path / "t.parquet"), "y", output=str(tmp_path / "runs" / "one"), time_budget_s=60.0)
     start = begin(config, Observers(), None, None)
     assert start.pace.usual_s == 1.0
     assert 0 <= start.clock.elapsed_s < start.clock.budget_s

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
 from stacktune.report.screen import Screen
 from stacktune.report.summary import leaderboard_table, read_results, show_results
+from stacktune.settings.groups import Settings
 from stacktune.streams import visible, visible_lines
 
 sys.path.insert(0, str(Path(__file__).parent / "report"))
@@ -46,7 +46,7 @@ def plain(paint) -> str:
 def test_notes_are_one_line_each_whatever_columns_are_called(tmp_path):
     frame = pd.DataFrame({NASTY: [7] * 60, "x": [1.5, 2.5, 0.5] * 20, "y": ["a", NASTY] * 30})
     frame.to_parquet(tmp_path / "table.parquet")
-    dataset, _ = load_dataset(RunConfig(str(tmp_path / "table.parquet"), "y"))
+    dataset, _ = load_dataset(Settings(str(tmp_path / "table.parquet"), "y"))
 
     def say(console: Console) -> None:
         with Screen(console, live=False) as screen:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from stacktune.config import DEMO, DEMO_TARGET, RunConfig
 from stacktune.data.duplicates import copies_of_raw, digest_of_rows, n_known
 from stacktune.data.example import made_up_rows
 from stacktune.data.expected import Expected
@@ -39,6 +38,7 @@ from stacktune.data.target import (
 from stacktune.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
 from stacktune.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
 from stacktune.errors import DataError, nearest
+from stacktune.settings.groups import DEMO, DEMO_TARGET, DataSettings, Settings
 from stacktune.storage.digests import digest_of_arrays
 from stacktune.storage.uris import without_secrets
 
@@ -89,7 +89,7 @@ def demo_frame() -> tuple[pd.DataFrame, str]:
     return bunch.data.assign(**{DEMO_TARGET: names[bunch.target.to_numpy()]}), DEMO_TARGET
 
 
-def load_dataset(config: RunConfig) -> tuple[Dataset, Table | None]:
+def load_dataset(config: Settings) -> tuple[Dataset, Table | None]:
     """Return the training data, and the labelled test table of `test_data` or `test_size`, if either is set.
 
     Test rows leave before anything is learnt from the table: types, categories and classes are those of the rest.
@@ -102,7 +102,7 @@ def load_dataset(config: RunConfig) -> tuple[Dataset, Table | None]:
         release_memory()
 
 
-def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
+def _load(config: Settings) -> tuple[Dataset, Table | None]:
     source = _read_training(config)
     frame, writing, text_notes = with_numbers(source.frame, config.target, config.task)
     frame, notes = labelled_rows(frame, config.target)
@@ -123,7 +123,7 @@ def _load(config: RunConfig) -> tuple[Dataset, Table | None]:
     return replace(dataset, notes=dataset.notes + tuple(test_notes), test_digest=digest), table
 
 
-def _read_training(config: RunConfig) -> Source:
+def _read_training(config: Settings) -> Source:
     source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config)
     for role, name in (("target", config.target), ("weight", config.weight)):
         if name in source.left_out:
@@ -135,7 +135,7 @@ def _read_training(config: RunConfig) -> Source:
     return with_sample_weight(source)
 
 
-def _read_within_memory(config: RunConfig) -> Source:
+def _read_within_memory(config: Settings) -> Source:
     size = size_of(config.data)
     if size is not None:
         check_fits(without_secrets(config.data), *size, config.sample_rows)
@@ -145,7 +145,7 @@ def _read_within_memory(config: RunConfig) -> Source:
 
 
 def _read_test(
-    config: RunConfig, dataset: Dataset, commas: Collection[str], writing: Writing | None
+    config: Settings, dataset: Dataset, commas: Collection[str], writing: Writing | None
 ) -> tuple[pd.DataFrame, list[str]]:
     """Read the test table as the training table was read, whose types CSV does not say.
 
@@ -166,7 +166,7 @@ def _read_test(
     return frame, [f"test data: {note}" for note in (*text_notes, *notes)]
 
 
-def _split(frame: pd.DataFrame, config: RunConfig, task: Task) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
+def _split(frame: pd.DataFrame, config: Settings, task: Task) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
     """Return training rows, test rows if any are asked for, and what is to be said of copies, which stay together."""
     if config.test_size is None:
         return frame, None, []
@@ -188,7 +188,7 @@ def _split(frame: pd.DataFrame, config: RunConfig, task: Task) -> tuple[pd.DataF
 
 
 def _encode_training(
-    frame: pd.DataFrame, config: RunConfig, kind: str, notes: list[str], commas: Collection[str]
+    frame: pd.DataFrame, config: Settings, kind: str, notes: list[str], commas: Collection[str]
 ) -> Dataset:
     frame, weight, weight_notes = weighted_rows(frame, config.weight)
     if kind != REGRESSION and config.n_folds is None:
@@ -241,7 +241,7 @@ def _naming_notes(task: Task, target_name: str) -> list[str]:
     return [f"{target_name} has a class 'prediction', so predictions name the decided class {task.prediction_name!r}"]
 
 
-def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: RunConfig) -> tuple[Table, str, list[str]]:
+def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: DataSettings) -> tuple[Table, str, list[str]]:
     held = frame[config.target]
     notes = respelled_notes(held, dataset.task)
     target = encode_target(held, dataset.task)
@@ -283,7 +283,7 @@ def _check_kept(frame: pd.DataFrame, keep: tuple[str, ...]) -> None:
             raise DataError(f"--keep names {name!r}, but the table has no such column.{nearest(name, names)}")
 
 
-def _no_features(config: RunConfig) -> set[str]:
+def _no_features(config: DataSettings) -> set[str]:
     return {name for name in (config.target, config.weight, SAMPLE_WEIGHT) if name is not None}
 
 

@@ -15,10 +15,10 @@ from shutil import rmtree
 from time import strftime
 from typing import Any
 
-from stacktune.config import RunConfig
 from stacktune.data.write import write_frame
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
+from stacktune.settings.groups import OutputSettings, Settings
 from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder
 from stacktune.storage.uris import without_secrets
 from stacktune.streams import visible
@@ -77,7 +77,7 @@ class RunSummary:
     versions: Mapping[str, str]
 
 
-def output_folder(config: RunConfig) -> Path:
+def output_folder(config: Settings) -> Path:
     """Return the run's folder, not made yet.
 
     Raises:
@@ -112,7 +112,7 @@ def _names(folder: Path) -> Iterator[Path]:
     yield from (folder.with_name(f"{folder.name}-{number}") for number in count(2))
 
 
-def make_folder(folder: Path, config: RunConfig) -> Path:
+def make_folder(folder: Path, config: OutputSettings) -> Path:
     """Make the run's folder and return it: under another name where it was not named, and another run was faster."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     for place in _names(folder):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stacktune.config import RunConfig
 from stacktune.metrics import Metric
 from stacktune.observers import FamilyCount, Snapshot
 from stacktune.search.log import Entry
+from stacktune.settings.groups import SearchSettings
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED
 
 
 def snapshot_of(
-    entries: Sequence[Entry], families: Sequence[str], metric: Metric, config: RunConfig, elapsed_s: float, phase: str
+    entries: Sequence[Entry],
+    families: Sequence[str],
+    metric: Metric,
+    config: SearchSettings,
+    elapsed_s: float,
+    phase: str,
 ) -> Snapshot:
     """Return the state of a search; the best score is that of completed trials, as people read it."""
     completed = [entry.result for entry in entries if entry.result and entry.result.status == COMPLETED]

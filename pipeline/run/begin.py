@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.data.folds import fold_notes, make_folds
 from stacktune.data.table import Table
@@ -23,6 +22,7 @@ from stacktune.run.resume import Past
 from stacktune.run.state import new_run, provenance_of
 from stacktune.search.log import Entry
 from stacktune.search.plan.plan import ClusterSize, SizePlan, left_out_notes, plan_for_size
+from stacktune.settings.groups import Settings
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
@@ -37,7 +37,7 @@ class Start:
     earlier session left.
     """
 
-    config: RunConfig
+    config: Settings
     families: list[str]
     clock: Clock
     pace: Pace
@@ -85,13 +85,13 @@ class Scope:
     What the user asked for stays. notes: what is to be said of the rest.
     """
 
-    config: RunConfig
+    config: Settings
     families: list[str]
     size: SizePlan
     notes: list[str]
 
 
-def begin(config: RunConfig, observers: Observers, started_at: float | None, past: Past | None) -> Start:
+def begin(config: Settings, observers: Observers, started_at: float | None, past: Past | None) -> Start:
     """Check all that needs no table; see `driver.run`.
 
     Raises:
@@ -109,7 +109,7 @@ def begin(config: RunConfig, observers: Observers, started_at: float | None, pas
     return Start(_checked(config, store), families, clock, pace, observers, store, run, name, folder, past)
 
 
-def _checked(config: RunConfig, store: Store) -> RunConfig:
+def _checked(config: Settings, store: Store) -> Settings:
     """Return the settings with the store's absolute address; ConfigError for places where nothing can be kept."""
     if not config.tracking_optional:
         check_store(store.uri)
@@ -144,7 +144,7 @@ def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
     return plan_for_size(dataset.table, dataset.task, cluster, start.config.time_budget_s)
 
 
-def problem_of(config: RunConfig, dataset: Dataset, test: Table | None) -> Problem:
+def problem_of(config: Settings, dataset: Dataset, test: Table | None) -> Problem:
     """Return what trials are to solve.
 
     Raises:
@@ -173,7 +173,7 @@ def scope_of(start: Start, data: RunData, cluster: ClusterSize | None = None) ->
     return fitted_to_size(start.config, data.families, size)
 
 
-def fitted_to_size(config: RunConfig, families: Sequence[str], size: SizePlan) -> Scope:
+def fitted_to_size(config: Settings, families: Sequence[str], size: SizePlan) -> Scope:
     """Return the settings and families that suit a size, which leave alone what was asked for."""
     families, notes = list(families), []
     if not config.families:

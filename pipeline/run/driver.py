@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
-from stacktune.config import RunConfig
 from stacktune.observers import Observer, Observers
 from stacktune.report.outputs import RunSummary
 from stacktune.run.begin import RunData, Scope, Start, begin, beginning_notes, first_model, read, scope_of
@@ -27,6 +26,7 @@ from stacktune.search.journal import Journal, read_journal
 from stacktune.search.plan.plan import ClusterSize
 from stacktune.search.replay import replay
 from stacktune.search.tune.engine import prepare, share
+from stacktune.settings.groups import Settings
 from stacktune.stop import Stopped, StopRequest
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.client import load_mlflow
@@ -37,7 +37,7 @@ USUAL_RAY_S = 2.5
 
 
 def run(
-    config: RunConfig, observers: Iterable[Observer] = (), started_at: float | None = None, past: Past | None = None
+    config: Settings, observers: Iterable[Observer] = (), started_at: float | None = None, past: Past | None = None
 ) -> RunSummary:
     """Run a search from table to registered leader; return what `run.json` says.
 

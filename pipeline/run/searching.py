@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stacktune.config import RunConfig
 from stacktune.errors import SearchError
 from stacktune.families.base import FitSize
 from stacktune.run.begin import RunData, Scope
@@ -19,6 +18,7 @@ from stacktune.run.watch import snapshot, watch
 from stacktune.search.log import Entry, SearchLog
 from stacktune.search.plan.plan import ClusterSize, SearchPlan, SourceOptions, make_plan
 from stacktune.search.tune.engine import HOPELESS_S, ProblemRef, Search
+from stacktune.settings.groups import Settings
 from stacktune.stop import StopRequest
 from stacktune.trials.attempt import ran_out_of_memory
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
@@ -45,7 +45,7 @@ class SearchInputs:
     first: FirstModel | None
 
 
-def source_options(config: RunConfig, data: RunData) -> SourceOptions:
+def source_options(config: Settings, data: RunData) -> SourceOptions:
     """Return what sources go by, of a table with features."""
     return SourceOptions(
         FitSize.of(data.dataset.table, data.dataset.task),

@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import Dataset
 from stacktune.data.table import Table
 from stacktune.observers import Observers
 from stacktune.run.deadline import search_ends_at
 from stacktune.run.pace import MIN_STACKING_S, Clock, Pace
 from stacktune.search.journal import Journal
+from stacktune.settings.groups import Settings
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.tracker import Tracker
 from stacktune.trials.climb import Problem
@@ -23,7 +23,7 @@ from stacktune.trials.provenance import Provenance
 class Session:
     """One run, from the table read to the leader registered. made_by: what all files of its trials bear."""
 
-    config: RunConfig
+    config: Settings
     clock: Clock
     pace: Pace
     dataset: Dataset

@@ -6,34 +6,24 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import Dataset
 from stacktune.data.table import Table
 from stacktune.ensemble.leader import MODEL_FORMAT
 from stacktune.errors import ConfigError, DataError
 from stacktune.search.plan.plan import SizePlan
+from stacktune.settings.groups import Settings, TrackingSettings
+from stacktune.settings.resuming import kept_settings
 from stacktune.storage.digests import digest_of, digest_of_arrays
 from stacktune.storage.lines import write_whole
 from stacktune.storage.run_folder import STATE, RunFolder
-from stacktune.storage.uris import masked_uri
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
 
 STATE_FORMAT = 2
-# What a resumed run may be given anew; everything else is as it was, or trials could not be compared. Where tables lie
-# may change, as their content is compared.
-FREE = frozenset(
-    {
-        *("data", "test_data", "time_budget_s", "max_trials", "max_failures", "n_cpus", "n_gpus", "address"),
-        *("output", "storage", "tracking_optional"),
-    }
-)
-# What stands in the state once more, as it was found; the settings may leave it out.
-FOUND = {"experiment": "experiment", "register": "model_name"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +56,11 @@ class RunState:
     opening: tuple[str, ...]
     model_format: int = MODEL_FORMAT
     state_format: int = STATE_FORMAT
+
+    @property
+    def found(self) -> dict[str, str]:
+        """The settings that may be left out, as the run found them to be: see `Resume.FOUND`."""
+        return {"experiment": self.experiment, "register": self.model_name}
 
     @property
     def size(self) -> SizePlan:
@@ -107,15 +102,15 @@ def new_run() -> str:
     return secrets.token_hex(16)
 
 
-def provenance_of(run: str, config: RunConfig, dataset: Dataset, problem: Problem) -> Provenance:
+def provenance_of(run: str, config: Settings, dataset: Dataset, problem: Problem) -> Provenance:
     """Return what all files of the trials of a run of these settings will bear."""
-    return Provenance(run, _made_of(fixed_settings(config), dataset, problem))
+    return Provenance(run, _made_of(kept_settings(config), dataset, problem))
 
 
 def begin_state(
     made_by: Provenance,
     name: str,
-    config: RunConfig,
+    config: Settings,
     dataset: Dataset,
     test: Table | None,
     families: list[str],
@@ -131,7 +126,7 @@ def begin_state(
         columns=_columns(dataset),
         classes=tuple(map(str, dataset.task.classes)),
         test_digest=_digest_of_table(test),
-        settings=fixed_settings(config),
+        settings=kept_settings(config),
         made_of=made_by.digest,
         experiment=config.experiment or dataset.name,
         model_name=model_name(config, dataset),
@@ -180,23 +175,7 @@ def _checked(state: RunState) -> RunState:
     return state
 
 
-def fixed_settings(config: RunConfig) -> dict[str, Any]:
-    """Return the settings that may not change on resume, as plain values without passwords."""
-    return {
-        field.name: plain(getattr(config, field.name))
-        for field in fields(RunConfig)
-        if field.name not in FREE and field.name not in FOUND
-    }
-
-
-def plain(value: Any) -> Any:
-    """Return a setting as it is kept: a list for names, and text without passwords."""
-    if isinstance(value, tuple):
-        return list(value)
-    return masked_uri(value) if isinstance(value, str) else value
-
-
-def model_name(config: RunConfig, dataset: Dataset) -> str:
+def model_name(config: TrackingSettings, dataset: Dataset) -> str:
     """Return the registered model's name: what was asked for, else the data's."""
     return config.register or re.sub(r"[^\w.-]+", "-", dataset.name) or "leader"
 

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stacktune.config import load_config
 from stacktune.errors import ConfigError
 from stacktune.report.summary import read_members
 from stacktune.report.text import as_typed
-from stacktune.run.resume import check_whole, damage_notes, saved_config
+from stacktune.run.resume import damage_notes, saved_config
 from stacktune.run.state import read_state
+from stacktune.settings.groups import BY_KEY
+from stacktune.settings.read import load_settings
+from stacktune.settings.resuming import check_whole
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.promotion import alias_said, evidence_from, settle_alias
 from stacktune.tracking.registry import LeaderRecord, publish_leader
@@ -36,8 +38,8 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
     for note in damage_notes(folder):
         say(note)
     places = RunFolder(folder)
-    config = load_config({"tracking_uri": tracking_uri}, str(places.config))
-    check_whole(folder, "tracking_uri", config.tracking_uri)
+    config = load_settings({"tracking_uri": tracking_uri}, str(places.config))
+    check_whole(BY_KEY["tracking_uri"], config.tracking_uri, folder)
     store = store_for(config.tracking_uri, folder)
     check_store(store.uri)
     claim_spool(places.spool, state.run)

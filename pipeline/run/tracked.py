@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from stacktune.config import RunConfig, without_secrets_in
 from stacktune.data.dataset import Dataset
 from stacktune.metrics import Metric
 from stacktune.observers import Observers
+from stacktune.settings.groups import Settings
+from stacktune.settings.read import without_secrets_in
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.spool import forget_store
 from stacktune.tracking.store import Store, sqlite_file
@@ -19,7 +20,7 @@ from stacktune.tracking.tracker import Tracker
 
 @contextmanager
 def tracked(
-    config: RunConfig, store: Store, dataset: Dataset, metric: Metric, folder: Path, observers: Observers
+    config: Settings, store: Store, dataset: Dataset, metric: Metric, folder: Path, observers: Observers
 ) -> Iterator[Tracker]:
     """Open the run in MLflow, or go on with it, and let its tracker observe it.
 
@@ -41,7 +42,7 @@ def tracked(
             tracker.finish(status, {}, {})
 
 
-def _tracker(config: RunConfig, store: Store, dataset: Dataset, folder: Path, observers: Observers) -> Tracker:
+def _tracker(config: Settings, store: Store, dataset: Dataset, folder: Path, observers: Observers) -> Tracker:
     spool = RunFolder(folder).spool
     if config.tracking_uri is None and not sqlite_file(store.uri).exists():
         forget_store(spool)  # the run has come from another machine, and its store has not
@@ -50,7 +51,7 @@ def _tracker(config: RunConfig, store: Store, dataset: Dataset, folder: Path, ob
     return Tracker(store.uri, experiment, store.artifacts, folder.name, observers.note, spool, optional)
 
 
-def _describe(tracker: Tracker, config: RunConfig, dataset: Dataset, metric: Metric, folder: Path) -> None:
+def _describe(tracker: Tracker, config: Settings, dataset: Dataset, metric: Metric, folder: Path) -> None:
     """Log what the run is about; of one that goes on, the data are known."""
     if tracker.goes_on:
         tracker.run_again()

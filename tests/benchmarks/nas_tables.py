@@ -23,7 +23,6 @@ import pandas as pd
 from nas_closed_form import Score, at_random, by_controller
 from scipy.stats import spearmanr
 
-from stacktune.config import load_config
 from stacktune.data.dataset import load_dataset
 from stacktune.data.folds import make_folds
 from stacktune.families.base import Cache, Compute, Job
@@ -32,6 +31,7 @@ from stacktune.metrics import Metric, get_metric
 from stacktune.search.nas.children import child_space, random_child
 from stacktune.search.nas.source import N_DONORS
 from stacktune.search.space import load_space
+from stacktune.settings.read import load_settings
 from stacktune.trials.fold_fit import FoldFit
 from stacktune.trials.scoring import part_score
 
@@ -61,7 +61,7 @@ class Ground:
 
 def ground(path: str, target: str, n_rows: int, seed: int) -> Ground:
     """Read a table."""
-    dataset, _ = load_dataset(load_config({"data": path, "target": target, "sample_rows": n_rows, "seed": seed}))
+    dataset, _ = load_dataset(load_settings({"data": path, "target": target, "sample_rows": n_rows, "seed": seed}))
     folds = make_folds(dataset.table, dataset.task, 5, seed)
     rows, watched = folds.train_rows(0), folds.valid_rows(0)
     job = Job(dataset.table, dataset.task, rows, watched, "fold0", seed=seed, compute=Compute(1), cache=Cache())

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stacktune.config import RunConfig
 from stacktune.data.arrow_types import is_plain, to_frame
 from stacktune.data.column import Column
 from stacktune.data.dataset import load_dataset
 from stacktune.data.read import read_frame, read_source
 from stacktune.data.schema import infer_schema
 from stacktune.errors import DataError
+from stacktune.settings.groups import Settings
 
 DAY = datetime.date(2020, 1, 1)
 NOON = datetime.datetime(2020, 1, 1, 12)
@@ -174,7 +174,7 @@ def test_a_table_of_lists_alone_is_refused(tmp_path):
 
 def test_a_target_of_lists_is_refused_by_name(written):
     with pytest.raises(DataError, match=r"the target column 'x' holds lists, records or the like"):
-        load_dataset(RunConfig(written(LEFT_OUT["struct"]), "x"))
+        load_dataset(Settings(written(LEFT_OUT["struct"]), "x"))
 
 
 def test_a_column_without_any_value_is_read(written):

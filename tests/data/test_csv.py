@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
-from stacktune.config import RunConfig
 from stacktune.data.csv_dialect import find_separator
 from stacktune.data.dataset import load_dataset
 from stacktune.data.read import read_for, read_frame, read_source
 from stacktune.data.schema import infer_schema
 from stacktune.errors import DataError, DataWarning
+from stacktune.settings.groups import Settings
 
 
 @pytest.fixture
@@ -287,7 +287,7 @@ def test_any_rows_of_european_csv_are_the_numbers_that_they_were_in_training(tmp
     lines = [f"{_german(whole)};{_german(part)};{place % 2}" for place, (whole, part) in enumerate(rows)]
     (folder / "train.csv").write_text("\n".join(["whole;part;y", *lines, ""]))
     (folder / "new.csv").write_text("\n".join(["whole;part;y", *(lines[place % len(lines)] for place in picked), ""]))
-    dataset, _ = load_dataset(RunConfig(str(folder / "train.csv"), "y", n_folds=2))
+    dataset, _ = load_dataset(Settings(str(folder / "train.csv"), "y", n_folds=2))
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataWarning)
         again = dataset.schema.encode(read_for(dataset.schema, str(folder / "new.csv")))
@@ -299,7 +299,7 @@ def test_a_table_with_points_is_read_so_after_training_on_commas(tmp_path):
     """Of what was written anew with decimal points, values of three decimals became a thousand times larger."""
     train = pd.DataFrame({"x": np.arange(40) / 7, "y": np.arange(40.0)}).round(3)
     train.to_csv(tmp_path / "eu.csv", sep=";", decimal=",", index=False)
-    dataset, _ = load_dataset(RunConfig(str(tmp_path / "eu.csv"), "y"))
+    dataset, _ = load_dataset(Settings(str(tmp_path / "eu.csv"), "y"))
     pd.DataFrame({"x": [1.234, 0.5, 12.75, 3.125]}).to_csv(tmp_path / "us.csv", index=False)
     points = dataset.schema.encode(read_for(dataset.schema, str(tmp_path / "us.csv")))
     expected = dataset.schema.encode(pd.DataFrame({"x": [1.234, 0.5, 12.75, 3.125]}))
@@ -309,13 +309,13 @@ def test_a_table_with_points_is_read_so_after_training_on_commas(tmp_path):
 def test_a_test_target_keeps_the_decimal_comma_of_training(tmp_path):
     (tmp_path / "train.csv").write_text("x;y\n" + "".join(f"{place},5;1.{place:03},5\n" for place in range(40)))
     (tmp_path / "test.csv").write_text("x;y\n1,5;1.234\n2,5;1.235\n")
-    _, test = load_dataset(RunConfig(str(tmp_path / "train.csv"), "y", test_data=str(tmp_path / "test.csv")))
+    _, test = load_dataset(Settings(str(tmp_path / "train.csv"), "y", test_data=str(tmp_path / "test.csv")))
     assert test.target.tolist() == [1234, 1235]
 
 
 def test_the_files_of_a_folder_may_each_number_their_rows(tmp_path):
     for name in "ab":
         pd.DataFrame({"x": np.arange(30) / 2, "y": np.arange(30.0)}).to_csv(tmp_path / f"{name}.csv")
-    assert load_dataset(RunConfig(str(tmp_path), "y"))[0].schema.column_names == ["x"]
-    kept = load_dataset(RunConfig(str(tmp_path), "y", keep=("Unnamed: 0",)))[0]
+    assert load_dataset(Settings(str(tmp_path), "y"))[0].schema.column_names == ["x"]
+    kept = load_dataset(Settings(str(tmp_path), "y", keep=("Unnamed: 0",)))[0]
     assert kept.schema.column_names == ["Unnamed: 0", "x"]

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stacktune.config import load_config
 from stacktune.data.dataset import demo_frame, infer_task, load_dataset
 from stacktune.errors import DataError
+from stacktune.settings.read import load_settings
 
 
 def make_frame(n_rows=60, **columns):
@@ -30,7 +30,7 @@ def load(tmp_path):
         if test is not None:
             test.to_parquet(tmp_path / "test.parquet")
             flags["test_data"] = str(tmp_path / "test.parquet")
-        return load_dataset(load_config({"data": str(tmp_path / "table.parquet"), "target": "y", **flags}))
+        return load_dataset(load_settings({"data": str(tmp_path / "table.parquet"), "target": "y", **flags}))
 
     return load
 
@@ -324,7 +324,7 @@ def test_a_boolean_target_may_be_numbers_in_the_test_data(load):
 def test_a_csv_table_says_so_and_is_called_by_its_file(tmp_path):
     path = tmp_path / "my.table.csv.gz"
     make_frame().to_csv(path, index=False)
-    dataset, _ = load_dataset(load_config({"data": str(path), "target": "y"}))
+    dataset, _ = load_dataset(load_settings({"data": str(path), "target": "y"}))
     assert dataset.name == "my.table"
     assert dataset.notes[0].startswith("CSV is slower to read than Parquet")
 
@@ -333,12 +333,12 @@ def test_two_columns_called_like_the_target_are_refused(tmp_path):
     table = pa.Table.from_arrays([pa.array([0, 1]), pa.array([0, 1])], names=["y", "y"])
     pq.write_table(table, tmp_path / "t.parquet")
     with pytest.raises(DataError, match=r"must be unique, but .* has 2 columns 'y'"):
-        load_dataset(load_config({"data": str(tmp_path / "t.parquet"), "target": "y"}))
+        load_dataset(load_settings({"data": str(tmp_path / "t.parquet"), "target": "y"}))
 
 
 def test_the_demo_ships_with_scikit_learn():
     frame, target = demo_frame()
-    dataset, test = load_dataset(load_config({"data": "demo", "test_size": 0.25}))
+    dataset, test = load_dataset(load_settings({"data": "demo", "test_size": 0.25}))
     assert (dataset.name, dataset.source, dataset.target_name) == ("breast_cancer", "demo", target)
     assert dataset.task.classes == ("benign", "malignant")
     assert dataset.table.n_rows + test.n_rows == len(frame) == 569

@@ -13,8 +13,8 @@ import pytest
 from in_process import fit
 from mlflow.models.utils import convert_input_example_to_serving_input
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
+from stacktune.settings.groups import Settings
 from stacktune.tracking.contract import example_of
 
 N = 400
@@ -95,7 +95,7 @@ def test_the_example_is_predicted_without_a_warning_as_it_is_and_as_json(fitted)
 
 def test_real_rows_are_there_for_those_who_ask_for_them(tmp_path):
     patients().to_parquet(tmp_path / "table.parquet")
-    dataset, _ = load_dataset(RunConfig(str(tmp_path / "table.parquet"), "ill", input_example="real"))
+    dataset, _ = load_dataset(Settings(str(tmp_path / "table.parquet"), "ill", input_example="real"))
     pd.testing.assert_frame_equal(dataset.example, dataset.sample)
     assert dataset.example["income"].tolist() == patients()["income"].head(5).tolist()
 

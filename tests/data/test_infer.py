@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from in_process import auc, fit
 
-from stacktune.config import RunConfig, load_config
 from stacktune.data.dataset import load_dataset
 from stacktune.data.schema import infer_schema
 from stacktune.errors import DataError
+from stacktune.settings.groups import Settings
+from stacktune.settings.read import load_settings
 
 RANDOM = np.random.default_rng(0)
 N = 400
@@ -105,8 +106,8 @@ def test_a_table_sorted_by_class_with_row_numbers_is_not_learnt_from_them(tmp_pa
 def test_the_setting_is_a_list_of_columns(tmp_path):
     frame = pd.DataFrame({"id": np.arange(N), "x": RANDOM.normal(size=N), "y": RANDOM.random(N) < 0.5})
     frame.to_parquet(tmp_path / "t.parquet")
-    config = load_config({"data": str(tmp_path / "t.parquet"), "target": "y", "keep": "id"})
+    config = load_settings({"data": str(tmp_path / "t.parquet"), "target": "y", "keep": "id"})
     assert config.keep == ("id",)
     assert load_dataset(config)[0].schema.column_names == ["id", "x"]
     with pytest.raises(DataError, match=r"--keep names 'ids', but the table has no such column\. Did you mean 'id'\?"):
-        load_dataset(RunConfig(str(tmp_path / "t.parquet"), "y", keep=("ids",)))
+        load_dataset(Settings(str(tmp_path / "t.parquet"), "y", keep=("ids",)))

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from stacktune.cgroups import MemoryGroup
-from stacktune.config import RunConfig
 from stacktune.data import memory
 from stacktune.data.dataset import load_dataset
 from stacktune.data.memory import BYTES_A_CELL, BYTES_ANYHOW, Memory, bytes_for, check_fits, memory_here
 from stacktune.errors import DataError
+from stacktune.settings.groups import Settings
 
 Machine = namedtuple("Machine", "total available")
 
@@ -43,8 +43,8 @@ def test_a_table_that_does_not_fit_is_not_read(monkeypatch, tmp_path):
     frame.to_parquet(tmp_path / "t.parquet")
     free(monkeypatch, bytes_for(100, 2))
     with pytest.raises(DataError, match=r"5,000 rows of 2 columns"):
-        load_dataset(RunConfig(str(tmp_path / "t.parquet"), "y"))
-    dataset, _ = load_dataset(RunConfig(str(tmp_path / "t.parquet"), "y", sample_rows=100))
+        load_dataset(Settings(str(tmp_path / "t.parquet"), "y"))
+    dataset, _ = load_dataset(Settings(str(tmp_path / "t.parquet"), "y", sample_rows=100))
     assert dataset.table.n_rows == 100
 
 

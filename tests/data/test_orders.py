@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
 from stacktune.data.orders import ordering_features
 from stacktune.data.table import Table, Task
+from stacktune.settings.groups import Settings
 
 BINARY, CLASSES, VALUES = Task("binary", ("a", "b")), Task("multiclass", ("a", "b", "c")), Task("regression")
 RANDOM = np.random.default_rng(0)
@@ -82,7 +82,7 @@ def test_it_is_said_with_its_degree(tmp_path):
     y = np.arange(2000) % 2
     frame = pd.DataFrame({"score": y + np.where(np.arange(2000) == 7, -0.9, 0.2 * RANDOM.random(2000)), "y": y})
     frame.assign(x=RANDOM.normal(size=2000)).to_parquet(tmp_path / "t.parquet")
-    notes = load_dataset(RunConfig(str(tmp_path / "t.parquet"), "y"))[0].notes
+    notes = load_dataset(Settings(str(tmp_path / "t.parquet"), "y"))[0].notes
     assert (
         "score alone orders y nearly without error (ROC AUC 0.9995): leave it out if it is not known when predicting"
         in notes

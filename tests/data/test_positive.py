@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacktune.config import RunConfig, load_config
 from stacktune.data.dataset import load_dataset
 from stacktune.data.positive import with_positive_class
 from stacktune.data.table import Task
 from stacktune.data.target import encode_target, make_task
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
+from stacktune.settings.groups import Settings
+from stacktune.settings.read import load_settings
 
 
 def _decided(values, asked=None):
@@ -89,22 +90,22 @@ def write(tmp_path):
 )
 def test_what_cannot_be_positive_is_refused(write, target, asked, message):
     with pytest.raises(DataError, match=message):
-        load_dataset(RunConfig(write(target), "y", positive=asked))
+        load_dataset(Settings(write(target), "y", positive=asked))
 
 
 def test_a_settings_file_may_say_yes_without_quotes(tmp_path):
     (tmp_path / "run.yaml").write_text("data: table.csv\ntarget: y\npositive: yes\n")
-    assert load_config({}, str(tmp_path / "run.yaml")).positive == "True"
+    assert load_settings({}, str(tmp_path / "run.yaml")).positive == "True"
     (tmp_path / "run.yaml").write_text("data: table.csv\ntarget: y\npositive: 1\n")
-    assert load_config({}, str(tmp_path / "run.yaml")).positive == "1"
+    assert load_settings({}, str(tmp_path / "run.yaml")).positive == "1"
     with pytest.raises(ConfigError, match="--positive must be text"):
-        load_config({"data": "table.csv", "target": "y", "positive": ""})
+        load_settings({"data": "table.csv", "target": "y", "positive": ""})
 
 
 def test_the_training_table_decides_for_the_test_table_too(write):
     """In the test table the other class is the rarer."""
     test = write(["fraud"] * 9 + ["legit"], "test.parquet")
-    dataset, table = load_dataset(RunConfig(write(["fraud"] * 20 + ["legit"] * 80), "y", test_data=test))
+    dataset, table = load_dataset(Settings(write(["fraud"] * 20 + ["legit"] * 80), "y", test_data=test))
     assert (dataset.task.positive, dataset.task.classes) == ("fraud", ("legit", "fraud"))
     assert dataset.table.target.sum() == 20
     assert table.target.tolist() == [1] * 9 + [0]
@@ -112,27 +113,27 @@ def test_the_training_table_decides_for_the_test_table_too(write):
 
 def test_a_sample_has_the_same_positive_class(write):
     target = np.where(np.arange(5000) % 100 == 0, "fraud", "legit")
-    dataset, _ = load_dataset(RunConfig(write(target), "y", sample_rows=100))
+    dataset, _ = load_dataset(Settings(write(target), "y", sample_rows=100))
     assert dataset.task.positive == "fraud"
 
 
 def test_rows_that_are_held_out_are_the_same_whichever_class_is_positive(write):
     path = write(["fraud"] * 20 + ["legit"] * 80)
     (one, test_one), (other, test_other) = (
-        load_dataset(RunConfig(path, "y", test_size=0.25, positive=name)) for name in ("fraud", "legit")
+        load_dataset(Settings(path, "y", test_size=0.25, positive=name)) for name in ("fraud", "legit")
     )
     assert np.array_equal(one.table.features, other.table.features)
     assert np.array_equal(test_one.target, 1 - test_other.target)
 
 
 def test_classes_that_are_left_when_rare_ones_are_dropped_have_a_positive_one(write):
-    dataset, _ = load_dataset(RunConfig(write(["a"] * 30 + ["b"] * 60 + ["c"]), "y"))
+    dataset, _ = load_dataset(Settings(write(["a"] * 30 + ["b"] * 60 + ["c"]), "y"))
     assert (dataset.task.kind, dataset.task.positive) == ("binary", "a")
 
 
 def test_random_scores_have_the_average_precision_of_the_rarer_class(write):
     target = np.where(np.arange(2000) % 50 == 0, "fraud", "legit")
-    dataset, _ = load_dataset(RunConfig(write(target), "y"))
+    dataset, _ = load_dataset(Settings(write(target), "y"))
     chance = np.random.default_rng(1).random(2000)
     score = get_metric("average_precision", "binary").score(dataset.table.target, np.column_stack([1 - chance, chance]))
     assert score < 0.1

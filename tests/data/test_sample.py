@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
 from stacktune.data.read import read_source
 from stacktune.data.sample import Sample, draw_sample
 from stacktune.errors import DataError
 from stacktune.metrics import get_metric
+from stacktune.settings.groups import Settings
 
 
 @given(st.integers(1, 400), st.integers(1, 500), st.integers(1, 6), st.integers(0, 3))
@@ -115,7 +115,7 @@ def _positive_share(table, task):
 def test_a_sample_keeps_the_base_rate(rare):
     """A base rate of .00003 became .001: ten rows of a rare class are kept, and weighed as if they were all."""
     path, frame = rare
-    dataset, test = load_dataset(RunConfig(path, "y", sample_rows=2_000, n_folds=2))
+    dataset, test = load_dataset(Settings(path, "y", sample_rows=2_000, n_folds=2))
     assert test is None
     assert 2_005 <= dataset.table.n_rows <= 2_012
     assert dataset.table.names == ("x", "w")
@@ -132,7 +132,7 @@ def test_a_sample_keeps_the_base_rate(rare):
 
 def test_weights_of_a_sample_multiply_with_those_of_a_column_and_reach_the_test_rows(rare):
     path, frame = rare
-    dataset, test = load_dataset(RunConfig(path, "y", sample_rows=2_000, weight="w", test_size=0.3, n_folds=2))
+    dataset, test = load_dataset(Settings(path, "y", sample_rows=2_000, weight="w", test_size=0.3, n_folds=2))
     rate = frame["w"][frame["y"] == "fraud"].sum() / frame["w"].sum()
     both = [_positive_share(table, dataset.task) for table in (dataset.table, test)]
     assert np.average(both, weights=[0.7, 0.3]) == pytest.approx(rate, rel=0.3)  # of ten rows with weights 1 to 3
@@ -142,7 +142,7 @@ def test_weights_of_a_sample_multiply_with_those_of_a_column_and_reach_the_test_
 
 def test_a_sample_without_rare_classes_has_no_weights(rare):
     path, _ = rare
-    dataset, _ = load_dataset(RunConfig(path, "x", sample_rows=2_000))
+    dataset, _ = load_dataset(Settings(path, "x", sample_rows=2_000))
     assert dataset.table.weight is None
     assert not any("rare values" in note for note in dataset.notes)
 
@@ -151,4 +151,4 @@ def test_a_column_that_is_called_like_the_weights_is_refused_before_it_is_overwr
     _, frame = rare
     frame.head(20_000).assign(__sample_weight__=1.0).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(DataError, match=r"has a column '__sample_weight__', a name that .* needs\. Rename it"):
-        load_dataset(RunConfig(str(tmp_path / "t.parquet"), "y", sample_rows=200))
+        load_dataset(Settings(str(tmp_path / "t.parquet"), "y", sample_rows=200))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacktune.config import RunConfig
 from stacktune.data.class_text import respelled
 from stacktune.data.dataset import load_dataset
 from stacktune.errors import DataError
+from stacktune.settings.groups import Settings
 
 N = 600
 X = np.random.default_rng(0).normal(size=N)
@@ -41,7 +41,7 @@ def load(tmp_path):
     def load(target, test=None, ending="parquet", **settings):
         if test is not None:
             settings["test_data"] = write(test, f"test.{ending}")
-        return load_dataset(RunConfig(write(target, f"table.{ending}"), "y", **settings))
+        return load_dataset(Settings(write(target, f"table.{ending}"), "y", **settings))
 
     return load
 

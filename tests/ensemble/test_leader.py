@@ -14,7 +14,6 @@ import pytest
 from in_process import fit
 from threadpoolctl import ThreadpoolController
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
 from stacktune.data.folds import make_folds
 from stacktune.data.write import write_frame
@@ -23,6 +22,7 @@ from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.member import load_member, predict_members
 from stacktune.errors import DataError, DataWarning
 from stacktune.metrics import get_metric
+from stacktune.settings.groups import Settings
 from stacktune.storage.digests import digest_of
 from stacktune.trials.climb import Problem, TrialResources, climb
 from stacktune.trials.result import load_oof
@@ -60,7 +60,7 @@ class Run:
     def __init__(self, kind, folder, metric=None):
         self.raw = _raw(kind)
         write_frame(self.raw, str(folder / "train.parquet"))
-        config = RunConfig(str(folder / "train.parquet"), "truth", test_size=0.25, n_folds=3)
+        config = Settings(str(folder / "train.parquet"), "truth", test_size=0.25, n_folds=3)
         self.dataset, self.test = load_dataset(config)
         task = self.dataset.task
         self.metric = get_metric(metric, kind)

@@ -12,7 +12,6 @@ from in_process import write_table
 from search.played_search import Nobody, completed, plan_of
 from whole_runs import mixed_table
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
 from stacktune.data.folds import make_folds
 from stacktune.families.base import Family
@@ -24,6 +23,7 @@ from stacktune.search.log import SearchLog
 from stacktune.search.replay import replay
 from stacktune.search.space import load_space
 from stacktune.search.tune.searcher import TRIAL, FamilySearcher
+from stacktune.settings.groups import Settings
 from stacktune.storage.run_folder import TRIALS, RunFolder
 from stacktune.trials.climb import Problem
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult, load_oof
@@ -33,7 +33,7 @@ from stacktune.trials.trial import Trial
 @pytest.fixture(scope="module")
 def problem(tmp_path_factory) -> Problem:
     path = write_table(mixed_table(), tmp_path_factory.mktemp("table"))
-    dataset, _ = load_dataset(RunConfig(str(path), "diagnosis"))
+    dataset, _ = load_dataset(Settings(str(path), "diagnosis"))
     folds = make_folds(dataset.table, dataset.task, 3, 0)
     return Problem(dataset.table, dataset.task, folds, get_metric(None, "binary"), 0)
 

@@ -22,7 +22,6 @@ from ray._private import worker
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.tune.experiment import Trial as TuneTrial
 
-from stacktune.config import RunConfig
 from stacktune.errors import ConfigError, SearchError
 from stacktune.observers import Observer
 from stacktune.report.outputs import RunSummary
@@ -30,6 +29,7 @@ from stacktune.run.driver import run
 from stacktune.search.cluster.private_ray import read_token_again
 from stacktune.search.cluster.start import set_variables, start_ray, stop_ray
 from stacktune.search.ray_patches.startup import patient_start
+from stacktune.settings.groups import Settings
 
 N_TRIALS, N_CPUS = 5, 1
 # Which libraries set for themselves when they are first imported, and what means the same as nothing.
@@ -52,7 +52,7 @@ class Counter:
 class Everything(Observer):
     """Remembers what it hears, and tries to begin another run meanwhile."""
 
-    config: RunConfig
+    config: Settings
     heard: list[tuple[str, Any]] = field(default_factory=list)
     refused: str = ""
 
@@ -133,7 +133,7 @@ def program(rays_own, tmp_path_factory) -> Program:
     desk, random = tmp_path_factory.mktemp("desk"), np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(160, 3)), columns=["a", "b", "c"])
     frame.assign(y=np.where(frame["a"] + frame["b"] > 0, "yes", "no")).to_parquet(desk / "table.parquet")
-    config = RunConfig(
+    config = Settings(
         str(desk / "table.parquet"),
         "y",
         families=("nas",),

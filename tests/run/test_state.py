@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 from whole_runs import mixed_table
 
-from stacktune.config import URIS, RunConfig, load_config
 from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.data.folds import make_folds
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
 from stacktune.run.resume import resume_config, write_config
-from stacktune.run.state import FREE, RunState, begin_state, fixed_settings, new_run, provenance_of, write_state
+from stacktune.run.state import RunState, begin_state, new_run, provenance_of, write_state
 from stacktune.run.sync import sync
 from stacktune.search.journal import Journal
 from stacktune.search.plan.plan import SizePlan
+from stacktune.settings.groups import SETTINGS, URIS, Settings
+from stacktune.settings.read import load_settings
+from stacktune.settings.resuming import kept_settings
+from stacktune.settings.setting import Resume
 from stacktune.trials.climb import Problem
 
 
-def began(folder: Path, config: RunConfig, run: str = "a-run") -> RunState:
+def began(folder: Path, config: Settings, run: str = "a-run") -> RunState:
     """Write what a run with these settings leaves at its beginning."""
     write_config(folder, config)
-    settings = fixed_settings(config)
+    settings = kept_settings(config)
     table = ("d", 10, ("x",), (), None)
     state = RunState(run, "run", "/desk", *table, settings, "m", "x", "x", ("linear",), 5, False, ())
     write_state(folder, state)
@@ -36,7 +38,7 @@ def began(folder: Path, config: RunConfig, run: str = "a-run") -> RunState:
 
 def test_passwords_are_not_kept_and_asked_for_again(tmp_path):
     tracking_uri = "postgresql://me:very-secret@db/mlflow"
-    state = began(tmp_path, RunConfig("s3://key:very-secret@bucket/x.parquet", "y", tracking_uri=tracking_uri))
+    state = began(tmp_path, Settings("s3://key:very-secret@bucket/x.parquet", "y", tracking_uri=tracking_uri))
     assert not any(b"very-secret" in path.read_bytes() for path in tmp_path.iterdir())
     with pytest.raises(ConfigError, match=r"password of 'postgresql://\*{3}@db/mlflow' was not kept .* --tracking-uri"):
         resume_config(tmp_path, {})
@@ -55,7 +57,7 @@ def test_passwords_are_not_kept_and_asked_for_again(tmp_path):
 def test_each_setting_whose_password_was_left_out_is_asked_for_again(name, tmp_path):
     """`--storage` and `--test-data` went on with stars for a password; one with quotes and blanks was kept."""
     uri = "s3://key:very 'secret'/x@bucket/x.parquet?secret_key=secret"
-    began(tmp_path, RunConfig(**{"data": "x.parquet", "target": "y", name: uri}))
+    began(tmp_path, Settings(**{"data": "x.parquet", "target": "y", name: uri}))
     assert not any(b"secret'" in path.read_bytes() for path in tmp_path.iterdir())
     flag = "DATA" if name == "data" else f"--{name.replace('_', '-')}"
     with pytest.raises(ConfigError, match=rf"password of 's3://\*{{3}}@bucket/.*' was not kept .* give {flag} again"):
@@ -68,7 +70,7 @@ def test_each_setting_whose_password_was_left_out_is_asked_for_again(name, tmp_p
 
 
 def test_sync_asks_for_a_password_that_was_not_kept(tmp_path):
-    began(tmp_path, RunConfig("x.parquet", "y", tracking_uri="postgresql://me:a/b c@db/mlflow"))
+    began(tmp_path, Settings("x.parquet", "y", tracking_uri="postgresql://me:a/b c@db/mlflow"))
     with pytest.raises(ConfigError, match=r"password of 'postgresql://\*{3}@db/mlflow' .* give --tracking-uri again"):
         sync(tmp_path, None, pytest.fail)
 
@@ -81,7 +83,7 @@ def test_a_state_that_no_run_wrote_is_refused(tmp_path):
 
 @pytest.mark.parametrize("older", ["{}", None], ids=["unknown", "without a run's id"])
 def test_a_run_that_another_version_began_is_refused(tmp_path, older):
-    began(tmp_path, RunConfig("x.parquet", "y", max_trials=5))
+    began(tmp_path, Settings("x.parquet", "y", max_trials=5))
     state = json.loads((tmp_path / "state.json").read_text())
     kept = {name: value for name, value in state.items() if name not in ("run", "settings", "state_format")}
     (tmp_path / "state.json").write_text(older or json.dumps(kept))
@@ -117,7 +119,7 @@ def edited_run(tmp_path) -> Path:
     """A folder whose config.yaml says all of `EDITED`."""
     settings = {key: said for key, (said, _, _) in EDITED.items()} | {"data": "x.parquet", "max_trials": 5}
     (tmp_path / "given.yaml").write_text(yaml.safe_dump(settings))
-    began(tmp_path, load_config({}, str(tmp_path / "given.yaml")))
+    began(tmp_path, load_settings({}, str(tmp_path / "given.yaml")))
     assert resume_config(tmp_path, {})[0].seed == 3
     return tmp_path
 
@@ -145,9 +147,8 @@ def test_a_setting_that_was_taken_out_is_refused(edited_run, key):
 
 
 def test_every_setting_may_change_or_is_tried_here():
-    fields_of_keys = {"folds": "n_folds", "predict_budget": "predict_budget_us"}
-    tried = {fields_of_keys.get(key, key) for key in EDITED}
-    assert {field.name for field in fields(RunConfig)} == tried | FREE
+    free = {one.key for one in SETTINGS if one.spec.resume in (Resume.FREE, Resume.TYPED)}
+    assert {one.key for one in SETTINGS} == EDITED.keys() | free
 
 
 def test_comments_order_and_what_may_change_are_taken_from_an_edited_file(edited_run):
@@ -172,7 +173,7 @@ def test_a_cluster_is_joined_only_if_the_command_says_so_and_elsewhere_is_said(e
 
 @pytest.mark.parametrize("flag", ["storage", "test_data"])
 def test_passwords_of_places_are_asked_for_again(tmp_path, flag):
-    began(tmp_path, RunConfig("x.parquet", "y", max_trials=5, **{flag: "s3://key:very-secret@bucket/x"}))
+    began(tmp_path, Settings("x.parquet", "y", max_trials=5, **{flag: "s3://key:very-secret@bucket/x"}))
     option = f"--{flag.replace('_', '-')}"
     with pytest.raises(ConfigError, match=rf"password of 's3://\*{{3}}@bucket/x' was not kept .* give {option} again"):
         resume_config(tmp_path, {})
@@ -181,7 +182,7 @@ def test_passwords_of_places_are_asked_for_again(tmp_path, flag):
 
 
 def test_the_journal_of_another_run_is_refused(tmp_path):
-    began(tmp_path, RunConfig("x.parquet", "y", max_trials=5))
+    began(tmp_path, Settings("x.parquet", "y", max_trials=5))
     for run in ("a-run", "another"):
         journal = Journal(tmp_path / "journal.jsonl", lambda: 0.0, print)
         journal.began(run)
@@ -200,7 +201,7 @@ def state_of(folder: Path, **changes: object) -> tuple[RunState, Dataset, Table,
     frame.head(180).to_parquet(folder / "x.parquet")
     test.to_parquet(folder / "test.parquet")
     places = {"test_data": str(folder / "test.parquet"), "weight": "weight", "n_folds": 3}
-    config = RunConfig(str(folder / "x.parquet"), "diagnosis", **places, **changes)
+    config = Settings(str(folder / "x.parquet"), "diagnosis", **places, **changes)
     dataset, rows = load_dataset(config)
     folds = make_folds(dataset.table, dataset.task, 3, config.seed)
     problem = Problem(dataset.table, dataset.task, folds, get_metric(config.metric, dataset.task.kind), config.seed)
@@ -233,7 +234,7 @@ def test_what_trials_bear_differs_by_run_rows_settings_and_folds(tmp_path):
 
 
 def test_a_time_budget_is_time_on_top_of_what_was_taken(tmp_path):
-    began(tmp_path, RunConfig("x.parquet", "y", max_trials=5))
+    began(tmp_path, Settings("x.parquet", "y", max_trials=5))
     (tmp_path / "journal.jsonl").write_text(json.dumps({"event": "alive", "elapsed_s": 40.0, "what": {}}) + "\n")
     config, past = resume_config(tmp_path, {"time_budget": "2m"})
     assert (config.time_budget_s, config.max_trials, past.elapsed_s) == (160.0, None, 40.0)

@@ -14,10 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from stacktune.config import URIS, RunConfig, load_config, to_yaml, without_secrets_in
 from stacktune.errors import ConfigError
 from stacktune.report.outputs import output_folder
 from stacktune.report.screen import Screen
+from stacktune.settings.groups import URIS, Settings
+from stacktune.settings.read import load_settings, to_yaml, without_secrets_in
 from stacktune.storage import uris
 from stacktune.storage.uris import has_secret, is_masked, keep_secret, masked, masked_uri, without_secrets
 from stacktune.tracking.spool import Spool
@@ -98,11 +99,11 @@ def test_a_secret_of_the_run_is_in_no_text_whatever_quotes_it(text, case):
 @given(uris_with_secrets())
 def test_settings_are_written_without_secrets_and_parse(case):
     uri, _ = case
-    config = without_secrets_in(RunConfig(uri, "y", test_data=uri, storage=uri, tracking_uri=uri))
+    config = without_secrets_in(Settings(uri, "y", test_data=uri, storage=uri, tracking_uri=uri))
     text = to_yaml(config)
     assert not leaks(text)
     assert {yaml.safe_load(text)[name] for name in URIS} == {masked_uri(uri)}
-    assert not leaks(str(output_folder(RunConfig(uri, "y"))))
+    assert not leaks(str(output_folder(Settings(uri, "y"))))
 
 
 @given(uris_with_secrets())
@@ -113,7 +114,7 @@ def test_no_refusal_shows_a_secret(case):
     address = uri.removesuffix("?region=eu") if uri.endswith("?region=eu") else uri.partition("?")[0]
     uris._known.clear()
     with pytest.raises(ConfigError) as refused:
-        load_config({"data": "x", "target": "y", "test_data": uri, "test_size": 0.2})
+        load_settings({"data": "x", "target": "y", "test_data": uri, "test_size": 0.2})
     assert not leaks(masked(refused.value))
     try:
         said = without_credentials(address)

@@ -14,7 +14,6 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from stacktune.config import RunConfig, load_config
 from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.data.folds import make_folds
 from stacktune.ensemble.leader import Leader, build_leader
@@ -27,6 +26,8 @@ from stacktune.run.state import begin_state, write_state
 from stacktune.run.sync import sync
 from stacktune.search.plan.plan import SizePlan
 from stacktune.search_spaces import lightgbm, linear
+from stacktune.settings.groups import Settings
+from stacktune.settings.read import load_settings
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking import requirements
 from stacktune.tracking.promotion import Evidence, settle_alias
@@ -103,7 +104,7 @@ class Finished:
 
     def __init__(self, folder: Path):
         raw_frame().to_parquet(folder / "table.parquet")
-        config = load_config({"data": str(folder / "table.parquet"), "target": "late", "max_trials": 2}, None)
+        config = load_settings({"data": str(folder / "table.parquet"), "target": "late", "max_trials": 2}, None)
         self.dataset, _ = load_dataset(config)
         self.results = _climb_both(self.dataset, folder)
         self.leader_folder, self.table = folder / "leader", folder / "table.parquet"
@@ -299,7 +300,7 @@ def test_a_model_with_a_link_in_it_is_not_sent_to_the_store(run, sqlite_uri, tmp
         publish_leader(tracker, record.folder, "linked")
 
 
-def began(folder: Path, config: RunConfig, dataset: Dataset) -> None:
+def began(folder: Path, config: Settings, dataset: Dataset) -> None:
     """Write what a run of these settings leaves at its beginning."""
     made_by, size = Provenance("a-run", "a-digest"), SizePlan(2, False, opening=())
     write_state(folder, begin_state(made_by, folder.name, config, dataset, None, ["linear"], size))
@@ -314,7 +315,7 @@ def test_sync_registers_what_missed_the_store_by_the_same_rules(run, tmp_path):
         folder = tmp_path / f"run{number}"
         example = run.dataset.example
         save_model(folder / "leader", run.leader_folder, example, run.leader.predict(example), with_code=False)
-        config = RunConfig("x.parquet", "late", tracking_uri=store)
+        config = Settings("x.parquet", "late", tracking_uri=store)
         write_config(folder, config)
         began(folder, replace(config, n_folds=2, register="late"), run.dataset)
         facts = FACTS | {
@@ -336,7 +337,7 @@ def test_sync_gives_the_alias_that_a_run_could_not(run, tmp_path, sqlite_uri):
     """The store went away between the registration and the alias."""
     _, record = register(run, sqlite_uri, tmp_path / "out", "half")
     MlflowClient(sqlite_uri).delete_registered_model_alias("half", "leader")
-    write_config(tmp_path, config := RunConfig("x.parquet", "late", tracking_uri=sqlite_uri))
+    write_config(tmp_path, config := Settings("x.parquet", "late", tracking_uri=sqlite_uri))
     began(tmp_path, replace(config, n_folds=2), run.dataset)
     evidence = asdict(Evidence.of(run.dataset, run.folds, run.board))
     facts = FACTS | {

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 from in_process import write_table
 
-from stacktune.config import RunConfig
 from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.errors import ConfigError, DataError
@@ -23,6 +22,7 @@ from stacktune.run.finish import REHEARSAL, rehearsing
 from stacktune.run.pace import Pace
 from stacktune.run.resume import write_config
 from stacktune.run.watch import _raise_what_failed
+from stacktune.settings.groups import Settings
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
 from stacktune.tracking.store import store_for
@@ -44,7 +44,7 @@ def odd_dataset(folder: Path, kind: str = "binary") -> Dataset:
             "label": random.normal(size=60) if kind == "regression" else random.choice(CLASSES[kind], 60),
         }
     )
-    return load_dataset(RunConfig(str(write_table(frame, folder)), "label"))[0]
+    return load_dataset(Settings(str(write_table(frame, folder)), "label"))[0]
 
 
 def stand_in(dataset: Dataset, folder: Path):
@@ -112,7 +112,7 @@ def test_a_store_that_takes_no_files_is_said_before_the_search(tracker, tmp_path
 
 def test_a_run_rehearses_beside_its_search_and_stops_for_what_is_refused(tracker, tmp_path):
     dataset = odd_dataset(tmp_path)
-    config = RunConfig(str(tmp_path / "table.parquet"), "label")
+    config = Settings(str(tmp_path / "table.parquet"), "label")
     write_config(tmp_path, config)
     problem = SimpleNamespace(metric=get_metric(None, "binary"))
     journal = SimpleNamespace(n_models=1)

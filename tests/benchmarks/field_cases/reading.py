@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 from in_process import auc, fit
 
 from field_cases import Case
-from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
 from stacktune.data.read import read_for, read_frame, read_source
 from stacktune.data.schema import infer_schema
 from stacktune.errors import DataError
+from stacktune.settings.groups import Settings
 
 
 def _base_rate_of_a_sample(folder: Path) -> tuple[str, bool]:
@@ -25,7 +25,7 @@ def _base_rate_of_a_sample(folder: Path) -> tuple[str, bool]:
     y = np.where(np.arange(n_rows) % (n_rows // n_positive) == 7, "fraud", "legit")
     frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=n_rows), "y": y})
     frame.to_parquet(folder / "t.parquet")
-    dataset, _ = load_dataset(RunConfig(str(folder / "t.parquet"), "y", sample_rows=9_000, n_folds=2))
+    dataset, _ = load_dataset(Settings(str(folder / "t.parquet"), "y", sample_rows=9_000, n_folds=2))
     weight = np.ones(dataset.table.n_rows) if dataset.table.weight is None else dataset.table.weight
     rate = np.average(dataset.table.target == dataset.task.classes.index("fraud"), weights=weight)
     return f"{rate:.6f}", bool(abs(rate - n_positive / n_rows) < 1e-6)

@@ -9,7 +9,6 @@ import pandas as pd
 from in_process import Fitted, auc, fit
 
 from field_cases import Case
-from stacktune.config import RunConfig
 from stacktune.data.dataset import load_dataset
 from stacktune.errors import ConfigError
 from stacktune.families.base import FitSize
@@ -18,6 +17,7 @@ from stacktune.search.nas.source import ControllerSource, keeps_limits
 from stacktune.search.plan.memory import Node
 from stacktune.search.plan.plan import ChildLimits, ClusterSize, Servers, make_plan
 from stacktune.search.space import load_space
+from stacktune.settings.groups import Settings
 from stacktune.trials.result import COMPLETED, TrialResult
 
 
@@ -78,7 +78,7 @@ def repeated_by_nature(folder: Path) -> tuple[str, bool]:
 def twice(folder: Path) -> tuple[str, bool]:
     frame = pd.concat([rare_events(1_000, 500)] * 2, ignore_index=True).assign(id=np.arange(2_000))
     frame.to_parquet(folder / "table.parquet")
-    dataset, test = load_dataset(RunConfig(str(folder / "table.parquet"), "y", test_size=0.2))
+    dataset, test = load_dataset(Settings(str(folder / "table.parquet"), "y", test_size=0.2))
     place = dataset.table.names.index("signal")
     share = float(np.isin(test.features[:, place], dataset.table.features[:, place]).mean())
     return f"{share:.0%} of test rows have their copy in training", share == 0

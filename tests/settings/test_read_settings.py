@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacktune.config import DEMO_TARGET, RunConfig, load_config, parse_duration, to_yaml
 from stacktune.errors import ConfigError
+from stacktune.settings.groups import DEMO_TARGET, Settings
+from stacktune.settings.kinds import parse_duration
+from stacktune.settings.read import load_settings, to_yaml
 
 TABLE = {"data": "table.parquet", "target": "y"}
 
@@ -47,39 +49,39 @@ def test_hours_minutes_and_seconds_add_up(hours, minutes, seconds):
 
 
 def test_without_a_limit_a_run_takes_ten_minutes():
-    config = load_config(TABLE)
+    config = load_settings(TABLE)
     assert config.time_budget_s == 600
     assert not config.reproducible
 
 
 def test_a_number_of_trials_without_a_budget_is_reproducible():
-    assert load_config({**TABLE, "max_trials": 3}).reproducible
-    assert not load_config({**TABLE, "max_trials": 3, "time_budget": "1m"}).reproducible
+    assert load_settings({**TABLE, "max_trials": 3}).reproducible
+    assert not load_settings({**TABLE, "max_trials": 3, "time_budget": "1m"}).reproducible
 
 
 def test_flags_win_over_the_file_and_none_is_no_flag(tmp_path):
     file = write(tmp_path, "data: other.parquet\ntarget: y\nfolds: 3\ntime_budget: 2m\nfamilies: [linear, mlp]\n")
-    config = load_config({"data": "table.parquet", "folds": None, "seed": 7}, file)
-    assert config == RunConfig("table.parquet", "y", n_folds=3, time_budget_s=120, families=("linear", "mlp"), seed=7)
+    config = load_settings({"data": "table.parquet", "folds": None, "seed": 7}, file)
+    assert config == Settings("table.parquet", "y", n_folds=3, time_budget_s=120, families=("linear", "mlp"), seed=7)
 
 
 def test_a_flag_for_test_data_replaces_the_files_test_size(tmp_path):
-    config = load_config({**TABLE, "test_data": "test.parquet"}, write(tmp_path, "test_size: 0.2\n"))
+    config = load_settings({**TABLE, "test_data": "test.parquet"}, write(tmp_path, "test_size: 0.2\n"))
     assert (config.test_data, config.test_size) == ("test.parquet", None)
 
 
 @pytest.mark.parametrize("given_families", ["xgboost, linear,,linear", ["xgboost", "linear"], ("xgboost", "linear")])
 def test_families_are_a_list_or_names_with_commas(given_families):
-    assert load_config({**TABLE, "families": given_families}).families == ("xgboost", "linear")
+    assert load_settings({**TABLE, "families": given_families}).families == ("xgboost", "linear")
 
 
 def test_numbers_may_come_as_text_and_a_column_may_be_called_by_a_number(tmp_path):
-    config = load_config({"data": "t.csv", "folds": "4", "test_size": "0.25"}, write(tmp_path, "target: 2024\n"))
+    config = load_settings({"data": "t.csv", "folds": "4", "test_size": "0.25"}, write(tmp_path, "target: 2024\n"))
     assert (config.target, config.n_folds, config.test_size) == ("2024", 4, 0.25)
 
 
 def test_the_demo_knows_its_target():
-    assert load_config({"data": "demo"}).target == DEMO_TARGET
+    assert load_settings({"data": "demo"}).target == DEMO_TARGET
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_the_demo_knows_its_target():
 )
 def test_a_setting_out_of_its_range_is_refused_in_one_sentence(flags, message):
     with pytest.raises(ConfigError, match=message) as caught:
-        load_config({**TABLE, **flags})
+        load_settings({**TABLE, **flags})
     assert "\n" not in str(caught.value)
     assert "pydantic" not in str(caught.value)
 
@@ -123,7 +125,7 @@ def test_a_setting_out_of_its_range_is_refused_in_one_sentence(flags, message):
 @pytest.mark.parametrize(("missing", "message"), [("data", "no table is given"), ("target", "--target is missing")])
 def test_a_table_and_a_target_are_needed(missing, message):
     with pytest.raises(ConfigError, match=message):
-        load_config({key: value for key, value in TABLE.items() if key != missing})
+        load_settings({key: value for key, value in TABLE.items() if key != missing})
 
 
 @pytest.mark.parametrize(
@@ -138,19 +140,19 @@ def test_a_table_and_a_target_are_needed(missing, message):
 )
 def test_a_bad_settings_file_is_refused(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message):
-        load_config(TABLE, write(tmp_path, text))
+        load_settings(TABLE, write(tmp_path, text))
 
 
 def test_a_settings_file_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot be read: no such file"):
-        load_config(TABLE, str(tmp_path / "none.yaml"))
+        load_settings(TABLE, str(tmp_path / "none.yaml"))
     (tmp_path / "bytes.yaml").write_bytes(b"data: \xff\xfe")
     with pytest.raises(ConfigError, match=r"cannot be read: it is not UTF-8 text"):
-        load_config(TABLE, str(tmp_path / "bytes.yaml"))
+        load_settings(TABLE, str(tmp_path / "bytes.yaml"))
 
 
 def test_an_empty_settings_file_changes_nothing(tmp_path):
-    assert load_config(TABLE, write(tmp_path, "")) == load_config(TABLE)
+    assert load_settings(TABLE, write(tmp_path, "")) == load_settings(TABLE)
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
@@ -159,7 +161,7 @@ NAMES = st.text("abcdefghijk_", min_size=1)
 
 @given(
     st.builds(
-        RunConfig,
+        Settings,
         data=TEXT,
         target=TEXT,
         task=st.sampled_from(["auto", "binary", "multiclass", "regression"]),
@@ -180,9 +182,9 @@ NAMES = st.text("abcdefghijk_", min_size=1)
 )
 def test_settings_written_and_read_again_are_the_same(tmp_path_factory, config):
     file = write(tmp_path_factory.getbasetemp(), to_yaml(config))
-    assert load_config({}, file) == config
+    assert load_settings({}, file) == config
 
 
 def test_the_reproducible_mode_survives_the_file(tmp_path):
-    config = load_config({**TABLE, "max_trials": 20, "register": "champion"})
-    assert load_config({}, write(tmp_path, to_yaml(config))) == config
+    config = load_settings({**TABLE, "max_trials": 20, "register": "champion"})
+    assert load_settings({}, write(tmp_path, to_yaml(config))) == config

@@ -1,0 +1,25 @@
+"""Names that a package offers and does not import until somebody asks for one.
+
+What the package's modules import of one another then makes no circle through it, and a command that shows its help does
+not pay for pandas.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def attach(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return `__getattr__` and `__dir__` of a package. homes: the module below it that each name comes from."""
+
+    def found(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+
+    def listed() -> list[str]:
+        return sorted((*homes, "__version__"))
+
+    return found, listed

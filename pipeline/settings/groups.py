@@ -1,0 +1,257 @@
+"""Every setting of a run, declared once: the command line, files, refusals, help and resuming are made from this.
+
+To add one, add a field here: its type, its default, and a `Spec` that says the rest. Nothing else needs to change but
+what reads it. A field is read as `settings.NAME`, whatever its group: `Settings` extends the groups, so that a function
+that needs one group alone names it in its signature, is handed the settings as they are, and is held to that by a type
+checker. So no two groups may have fields of the same name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from stacktune.settings.kinds import (
+    CLASS,
+    DURATION,
+    NAMES,
+    SHARE,
+    TABLE,
+    TEXT,
+    TRUTH,
+    above_zero,
+    counts,
+    one_of,
+    whole,
+)
+from stacktune.settings.setting import Resume, Spec, declared_in
+
+FREE, FOUND, TYPED = Resume.FREE, Resume.FOUND, Resume.TYPED
+DEMO = "demo"
+DEMO_TARGET = "diagnosis"
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """The table, and what of it is learnt from.
+
+    data: may be "demo", a table that comes with stacktune; its target is then known.
+    """
+
+    data: Annotated[
+        str,
+        Spec(
+            TABLE,
+            "DATA",
+            "A Parquet file, a folder of them, or a URI (s3://, gs://, file://). CSV is read too, but slower.",
+            missing="no table is given: name a Parquet file or folder.",
+            is_argument=True,
+            may_hold_secret=True,
+            resume=FREE,  # tables may be moved: their content is compared
+        ),
+    ]
+    target: Annotated[
+        str, Spec(TEXT, "COLUMN", "The column to predict.", missing="--target is missing: name a column.")
+    ]
+    task: Annotated[
+        str,
+        Spec(one_of("auto", "binary", "multiclass", "regression"), "TASK", "auto, binary, multiclass or regression."),
+    ] = "auto"
+    positive: Annotated[
+        str | None,
+        Spec(CLASS, "CLASS", "Of two classes, the one that f1 is about.", without="True, yes, the larger or the rarer"),
+    ] = None
+    weight: Annotated[str | None, Spec(TEXT, "COLUMN", "The column of sample weights.")] = None
+    keep: Annotated[
+        tuple[str, ...],
+        Spec(NAMES, "COLUMN,…", "Learn from these even if they look like row numbers or identifiers."),
+    ] = ()
+    sample_rows: Annotated[
+        int | None,
+        Spec(whole(1), "N", "Read a sample of so many rows, with the share that each class has.", without="all"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """How models are judged.
+
+    n_folds: 1 for rows that are held out once; None leaves it to the plan.
+    """
+
+    metric: Annotated[
+        str | None,
+        Spec(TEXT, "NAME", "What is optimised.", without="roc_auc, log_loss or rmse, by the task"),
+    ] = None
+    n_folds: Annotated[
+        int | None, Spec(whole(1, 100), "N", "Folds; 1 holds rows out once.", without="by size", key="folds")
+    ] = None
+    test_data: Annotated[
+        str | None,
+        Spec(
+            TABLE,
+            "PATH",
+            "Labelled rows on which the finished models are judged, once.",
+            may_hold_secret=True,
+            resume=FREE,
+        ),
+    ] = None
+    test_size: Annotated[
+        float | None, Spec(SHARE, "SHARE", "Split this share of the rows off first and judge on it, e.g. 0.2.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What is tried, and for how long.
+
+    predict_budget_us: trials are timed, so even a reproducible search may then choose another leader among the same
+        trials. families: in the order given; empty means all.
+    """
+
+    time_budget_s: Annotated[
+        float | None,
+        Spec(
+            DURATION,
+            "TIME",
+            "Wall clock of the whole run: 90, 90s, 10m, 2h.",
+            without="10m unless --max-trials",
+            key="time_budget",
+            resume=FREE,
+        ),
+    ] = None
+    max_trials: Annotated[
+        int | None,
+        Spec(
+            whole(1),
+            "N",
+            "Trials at most. Without --time-budget the run is reproducible: a seed, a result.",
+            resume=FREE,
+        ),
+    ] = None
+    max_failures: Annotated[
+        int, Spec(whole(0), "N", "How often a trial may lose its process before it has failed.", resume=FREE)
+    ] = 3
+    families: Annotated[
+        tuple[str, ...], Spec(NAMES, "NAME,…", "Model families to try, e.g. lightgbm,xgboost.", without="all")
+    ] = ()
+    predict_budget_us: Annotated[
+        float | None,
+        Spec(
+            above_zero("microseconds"),
+            "US",
+            "Microseconds of one core that the leader may take for a row.",
+            without="any",
+            key="predict_budget",
+        ),
+    ] = None
+    controller: Annotated[
+        tuple[int, int, int] | None,
+        Spec(
+            counts("shards", "replicas", "children a batch"),
+            "S,K,M",
+            "Shards, replicas and children a batch of an architecture search.",
+            without="by cores",
+        ),
+    ] = None
+    seed: Annotated[int, Spec(whole(0), "N", "Root of every random choice.")] = 0
+
+    @property
+    def reproducible(self) -> bool:
+        """Whether no decision may depend on timing: a number of trials is set and a budget is not."""
+        return self.max_trials is not None and self.time_budget_s is None
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """Where results go, and which rows travel with them.
+
+    input_example: rows that are made up have the table's types; real ones are five of the table's.
+    """
+
+    output: Annotated[
+        str | None,
+        Spec(TEXT, "FOLDER", "Where results go.", without="stacktune-runs/<time>-<data name>", resume=FREE),
+    ] = None
+    storage: Annotated[
+        str | None,
+        Spec(
+            TEXT,
+            "URI",
+            "Keep a copy of the folder below it (s3://, gs://, a shared disk).",
+            may_hold_secret=True,
+            resume=FREE,
+        ),
+    ] = None
+    input_example: Annotated[
+        str, Spec(one_of("made-up", "real"), "made-up|real", "Rows that travel with the model.")
+    ] = "made-up"
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    """What MLflow is told, and where it keeps that."""
+
+    tracking_uri: Annotated[
+        str | None,
+        Spec(
+            TEXT,
+            "URI",
+            "MLflow store.",
+            without="sqlite:///…/mlflow.db beside the output",
+            may_hold_secret=True,
+        ),
+    ] = None
+    tracking_optional: Annotated[
+        bool, Spec(TRUTH, "", "Go on where the store cannot be used, and keep what it misses.", resume=FREE)
+    ] = False
+    experiment: Annotated[
+        str | None, Spec(TEXT, "NAME", "MLflow experiment.", without="the data's name", resume=FOUND)
+    ] = None
+    register: Annotated[
+        str | None, Spec(TEXT, "NAME", "Name of the registered model.", without="the data's name", resume=FOUND)
+    ] = None
+    no_code: Annotated[
+        bool, Spec(TRUTH, "", "Leave our code out of the model: only for servers with stacktune installed.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """What of which machines may be used."""
+
+    n_cpus: Annotated[int | None, Spec(whole(1), "N", "CPU cores to use.", without="all", key="cpus", resume=FREE)] = (
+        None
+    )
+    n_gpus: Annotated[int | None, Spec(whole(0), "N", "GPUs to use.", without="all", key="gpus", resume=FREE)] = None
+    address: Annotated[
+        str | None,
+        Spec(
+            TEXT,
+            "auto|local|HOST:PORT",
+            "A running Ray cluster.",
+            without="RAY_ADDRESS, or this machine alone",
+            resume=TYPED,
+        ),
+    ] = None
+
+
+# Dataclasses take their fields from the last base first: those of the table come first.
+@dataclass(frozen=True)
+class Settings(ClusterSettings, TrackingSettings, OutputSettings, SearchSettings, ValidationSettings, DataSettings):
+    """One run's settings: parsed once from flags and a YAML file, checked, and never changed afterwards."""
+
+
+# The groups in the order of the help, by their titles there.
+GROUPS = {
+    "Data": DataSettings,
+    "Validation": ValidationSettings,
+    "Search": SearchSettings,
+    "Output": OutputSettings,
+    "Tracking": TrackingSettings,
+    "Cluster": ClusterSettings,
+}
+SETTINGS = tuple(setting for title, group in GROUPS.items() for setting in declared_in(group, title))
+BY_KEY = {setting.key: setting for setting in SETTINGS}
+# Those that may hold a user, a password or a token, which are written nowhere.
+URIS = tuple(setting.name for setting in SETTINGS if setting.spec.may_hold_secret)

@@ -1,0 +1,154 @@
+"""What values of settings are: the words of the rule, and how a flag's or a file's value is read by it.
+
+The words and the check are made from the same bounds, so that they cannot differ. Both are plain functions, not a
+library's: the help of a command needs the words, and pydantic takes half as long to import as the whole help.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stacktune.errors import ConfigError
+
+_UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+_DURATION = re.compile(rf"(?:(?P<h>{_NUMBER})h)?(?:(?P<m>{_NUMBER})m)?(?:(?P<s>{_NUMBER})s?)?")
+
+
+class MisfitError(ValueError):
+    """A value breaks its setting's rule. value: the part of it that does."""
+
+    def __init__(self, value: object):
+        super().__init__(value)
+        self.value = value
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a setting's values are.
+
+    rule: the words behind "must be". read: returns the value that was meant, or raises MisfitError.
+    flag_type: what the command line hands on: a number is refused there already.
+    """
+
+    rule: str
+    read: Callable[[Any], Any]
+    flag_type: type = str
+
+
+def parse_duration(text: str | float) -> float:
+    """Return the seconds that "90", "90s", "10m", "2h" or "1h30m" spell; ConfigError unless more than zero."""
+    spelled = re.sub(r"\s+", "", str(text)).lower()
+    match = _DURATION.fullmatch(spelled)
+    seconds = sum(float(match[unit]) * _UNITS_S[unit] for unit in _UNITS_S if match[unit]) if match else math.nan
+    if not 0 < seconds < math.inf:
+        raise ConfigError(
+            f"a time budget must be a duration above zero, not {str(text)!r}. Give e.g. 90, 90s, 10m, 2h or 1h30m."
+        )
+    return seconds
+
+
+def whole(least: int, most: int | None = None) -> Kind:
+    """Return the kind of whole numbers within bounds, which belong to it."""
+    words = f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
+    return Kind(words, lambda value: _whole(value, least, most), int)
+
+
+def above_zero(unit: str) -> Kind:
+    """Return the kind of finite numbers above zero. unit: of what, as in "microseconds"."""
+    return Kind(f"a number of {unit} above 0", lambda value: _between(value, 0.0, math.inf), float)
+
+
+def counts(*names: str) -> Kind:
+    """Return the kind of as many whole numbers of at least 1 as there are names, with commas between them."""
+    words = f"{_SPELLED[len(names)]} whole numbers of at least 1 with commas between them ({', '.join(names)})"
+    return Kind(words, lambda value: _counts(value, len(names)))
+
+
+def one_of(*values: str) -> Kind:
+    """Return the kind of a few words."""
+    words = f"{', '.join(values[:-1])} or {values[-1]}"
+    return Kind(words, lambda value: _member(value, values))
+
+
+def _text(value: object) -> str:
+    """Return a text, or a number as text: a column may be called 2024."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
+        raise MisfitError(value)
+    return str(value)
+
+
+def _class_text(value: object) -> str:
+    """Take what YAML makes of `true` and `yes` for the text of a class."""
+    return str(value) if isinstance(value, bool) else _text(value)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise MisfitError(value)
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise MisfitError(value)
+    return value
+
+
+def _member(value: object, values: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in values:
+        raise MisfitError(value)
+    return value
+
+
+def _counts(value: object, n_counts: int) -> tuple[int, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    is_whole = isinstance(parts, list | tuple) and len(parts) == n_counts
+    if not is_whole or any(isinstance(part, bool | float) for part in parts):
+        raise MisfitError(value)
+    return tuple(_whole(part, 1) for part in parts)
+
+
+def _whole(value: object, least: int, most: int | None = None) -> int:
+    number = _number(value)
+    if not math.isfinite(number) or number % 1 or number < least or (most is not None and number > most):
+        raise MisfitError(value)
+    return int(number)
+
+
+def _between(value: object, low: float, high: float) -> float:
+    """Return a number between two bounds, which do not belong to it."""
+    number = float(_number(value))
+    if not low < number < high:
+        raise MisfitError(value)
+    return number
+
+
+def _number(value: object) -> int | float:
+    """Return the number that a value is or spells; a truth value is none, though Python counts it among them."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise MisfitError(value)
+    if not isinstance(value, str):
+        return value
+    for read in (int, float):
+        try:
+            return read(value)
+        except ValueError:
+            continue
+    raise MisfitError(value)
+
+
+_SPELLED = {2: "two", 3: "three", 4: "four"}
+
+TEXT = Kind("text that is not empty (in a file, put it in quotes)", _text)
+CLASS = Kind(TEXT.rule, _class_text)
+TABLE = Kind("a path or a URI", _text)
+NAMES = Kind("names with commas between them, or a list of names", _names)
+TRUTH = Kind("true or false", _truth, bool)
+SHARE = Kind("a share above 0 and below 1", lambda value: _between(value, 0.0, 1.0), float)
+DURATION = Kind("a duration, e.g. 90, 90s, 10m, 2h or 1h30m", parse_duration)

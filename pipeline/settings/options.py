@@ -1,0 +1,67 @@
+"""The options of a command, made from the declarations of settings."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter, Signature
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from stacktune.settings.setting import Setting
+
+Command = Callable[..., None]
+
+
+class InSections(TyperCommand):
+    """A command whose help lists its options in sections, one for each group of settings."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(param, "rich_help_panel", None) or "Other", []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def takes(settings: Sequence[Setting]) -> Callable[[Command], Command]:
+    """Give a command an option for each of these settings; their values by key are its first argument.
+
+    Those that were not typed are None, so that a file or the default may say them. The command's other parameters are
+    options of its own.
+    """
+
+    def decorated(command: Command) -> Command:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        keys = [setting.key for setting in settings]
+
+        @functools.wraps(command)
+        def called(**typed: Any) -> None:
+            flags: Mapping[str, Any] = {key: typed.pop(key) for key in keys}
+            command(flags, **typed)
+
+        parameters = [*map(_parameter, settings), *(one.replace(kind=Parameter.KEYWORD_ONLY) for one in own)]
+        called.__signature__ = Signature(parameters)
+        called.__annotations__ = {one.name: one.annotation for one in parameters}
+        return called
+
+    return decorated
+
+
+def _parameter(setting: Setting) -> Parameter:
+    spec = setting.spec
+    said = {"help": setting.help, "rich_help_panel": setting.group, "show_default": False}
+    if spec.is_argument:
+        option = typer.Argument(metavar=spec.metavar, **said)
+    elif setting.is_switch:
+        option = typer.Option(setting.flag, **said)
+    else:
+        option = typer.Option(setting.flag, metavar=spec.metavar, **said)
+    annotation = Annotated[spec.kind.flag_type | None, option]
+    return Parameter(setting.key, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -1,0 +1,124 @@
+"""Read a run's settings from flags and a YAML file, refuse what breaks a rule, and write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stacktune.errors import ConfigError, nearest
+from stacktune.settings.groups import BY_KEY, DEMO, DEMO_TARGET, SETTINGS, URIS, Settings
+from stacktune.settings.kinds import MisfitError
+from stacktune.settings.setting import Setting
+from stacktune.storage.uris import keep_secret, masked, masked_uri
+
+DEFAULT_BUDGET_S = 600.0
+# A flag for one of them takes the place of what a file says of the other.
+_EXCLUSIVE = ("test_data", "test_size")
+
+
+def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings:
+    """Return the settings of a file overridden by the flags that are not None.
+
+    flags: values by key, as typed or as a program gives them.
+
+    Raises:
+        ConfigError: the file cannot be read, a key does not exist, or a value is out of its range.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    written = _read(file) if file else {}
+    _refuse_unknown(given, "option")
+    for name in URIS:
+        for source in (written, given):
+            keep_secret(str(source[name]) if name in source else None)
+    if any(key in given for key in _EXCLUSIVE):
+        written = {key: value for key, value in written.items() if key not in _EXCLUSIVE}
+    settings = _checked(_with_defaults({**written, **given}))
+    _check_together(settings)
+    return settings
+
+
+def without_secrets_in(settings: Settings) -> Settings:
+    """Return the settings as they may be written: with stars for the secrets in URIs."""
+    given = {name: value for name in URIS if (value := getattr(settings, name)) is not None}
+    return replace(settings, **{name: masked_uri(value) for name, value in given.items()})
+
+
+def to_yaml(settings: Settings) -> str:
+    """Return the resolved settings as YAML that `load_settings` reads back to the same."""
+    said = {setting.key: getattr(settings, setting.name) for setting in SETTINGS}
+    given = {key: value for key, value in said.items() if value not in (None, ())}
+    lists = {key: list(value) for key, value in given.items() if isinstance(value, tuple)}
+    return yaml.safe_dump({**given, **lists}, sort_keys=False, allow_unicode=True)
+
+
+def _read(file: str) -> dict[str, Any]:
+    try:
+        said = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the settings file {file!r} cannot be read: {_reason(error)}.") from None
+    except yaml.YAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
+        raise ConfigError(f"the settings file {file!r}{where} is not YAML. Write one `key: value` a line.") from None
+    if said is None:
+        return {}
+    if not isinstance(said, dict):
+        raise ConfigError(f"the settings file {file!r} must hold `key: value` lines, not {masked(repr(said)):.60}.")
+    _refuse_unknown(said, f"setting in {file!r}")
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _refuse_unknown(said: Mapping[str, Any], what: str) -> None:
+    for key in said:
+        if key not in BY_KEY:
+            raise ConfigError(f"there is no {what} called {str(key)!r}.{nearest(str(key), BY_KEY)}")
+
+
+def _with_defaults(said: dict[str, Any]) -> dict[str, Any]:
+    """Return what was said, with the defaults that depend on other settings."""
+    if said.get("data") == DEMO:
+        said = {"target": DEMO_TARGET, **said}
+    if "time_budget" not in said and "max_trials" not in said:
+        said = {**said, "time_budget": DEFAULT_BUDGET_S}
+    return said
+
+
+def _checked(said: Mapping[str, Any]) -> Settings:
+    for setting in SETTINGS:
+        if setting.default is MISSING and setting.key not in said:
+            raise ConfigError(setting.spec.missing)
+    return Settings(**{one.name: _value_of(one, said[one.key]) for one in SETTINGS if one.key in said})
+
+
+def _value_of(setting: Setting, value: object) -> Any:
+    try:
+        return setting.spec.kind.read(value)
+    except MisfitError as misfit:
+        what = "the table" if setting.spec.is_argument else setting.flag
+        raise ConfigError(f"{what} must be {setting.spec.kind.rule}, not {masked(repr(misfit.value))}.") from None
+
+
+def _check_together(settings: Settings) -> None:
+    """Refuse values that go with no value of another setting."""
+    if settings.test_data is not None and settings.test_size is not None:
+        raise ConfigError(
+            f"--test-data {masked_uri(settings.test_data)!r} and --test-size {settings.test_size:g} exclude each "
+            "other: give one."
+        )
+    if settings.weight == settings.target:
+        raise ConfigError(f"--weight and --target must be two columns, but both are {settings.target!r}.")
+    if settings.controller is not None and settings.controller[:2] != (1, 1) and settings.reproducible:
+        n_shards, n_replicas, n_children = settings.controller
+        raise ConfigError(
+            f"--controller {n_shards},{n_replicas},{n_children} learns asynchronously, but --max-trials without "
+            f"--time-budget promises the same result each time: give --controller 1,1,{n_children}, or a --time-budget."
+        )
