@@ -29,6 +29,8 @@ RENEW_S = 10.0
 # In periods: a holder that could not renew for so long writes no more, and one that was not heard of for so long is
 # taken for dead. What lies between them is for an upload that was under way.
 MAX_SILENT, MIN_WATCHED = 2.0, 3.5
+# How long a renewal that is under way is waited for at the end, however short the periods are.
+MIN_CLOSING_S = 5.0
 N_LOOKS_A_PERIOD = 4
 
 
@@ -85,8 +87,15 @@ class Lease(threading.Thread):
     def close(self) -> bool:
         """Let others have the place; return whether it was held to the end."""
         self._is_closing.set()
-        if self.is_alive():
-            self.join(self._held.renew_s)
+        # A renewal under way would say afterwards that the place is held.
+        if not self._lock.acquire(timeout=max(self._held.renew_s, MIN_CLOSING_S)):
+            return False
+        try:
+            return self._let_go()
+        finally:
+            self._lock.release()
+
+    def _let_go(self) -> bool:
         if not self.may_write():  # also where the store is away: the next one waits for a sign of life
             return False
         with suppress(OSError):
@@ -98,7 +107,7 @@ class Lease(threading.Thread):
     def _renew(self) -> bool:
         """Count on; return whether the place is still held, or the store is away."""
         with self._lock:
-            if not self._is_lost:
+            if not self._is_lost and not self._is_closing.is_set():
                 with suppress(OSError):  # the store is away
                     self._count_on()
         return not self._is_lost

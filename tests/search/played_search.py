@@ -6,27 +6,14 @@ import time
 
 import numpy as np
 
+from stacktune.search.log import SearchListener
 from stacktune.search.plan.plan import ClusterSize, SearchPlan, make_plan
 from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Trial
 
 
-class Nobody:
+class Nobody(SearchListener):
     """A listener that does not listen."""
-
-    def trial_started(self, trial): ...
-
-    def trial_progress(self, trial, rung, score): ...
-
-    def trial_finished(self, result): ...
-
-    def trial_thinned(self, trial): ...
-
-    def family_set_aside(self, family, reason): ...
-
-    def tune_broke_off(self, reason, told, *, goes_on): ...
-
-    def event(self, event): ...
 
 
 def completed(trial: Trial, score: float, fit_s: float = 1.0) -> TrialResult:

@@ -33,6 +33,7 @@ from stacktune.search.cluster.scratch import PREFIX
 from stacktune.search.cluster.start import object_store_bytes, start_ray, stop_ray
 from stacktune.search.cluster.trial_store import open_trial_store
 from stacktune.search.journal import ENDED, read_journal
+from stacktune.search.log import SearchListener
 from stacktune.search.plan.plan import ClusterSize, make_plan
 from stacktune.trials.checkpoint import Checkpoint
 from stacktune.trials.climb import Problem
@@ -145,19 +146,13 @@ def test_two_nodes_share_a_run(two_nodes, joined, longer_trials, tmp_path):
     assert joined.n_cpus == 2
     nodes = set()
 
-    class Where:
+    class Where(SearchListener):
         """Notes on which nodes actors are alive while trials run."""
-
-        def trial_started(self, trial):
-            pass
 
         def trial_progress(self, trial, rung, score):
             from ray.util.state import list_actors
 
             nodes.update(actor.node_id for actor in list_actors(address=two_nodes.address) if actor.state == "ALIVE")
-
-        def trial_finished(self, result):
-            pass
 
     plan = make_plan(["lightgbm", "xgboost"], joined, 0, 6, None, time.monotonic())
     run = Provenance(secrets.token_hex(16), "rows")

@@ -17,6 +17,7 @@ import pytest
 
 from stacktune.data.folds import make_folds
 from stacktune.search.events import Event
+from stacktune.search.log import SearchListener
 from stacktune.search.nas.events import REWARD, REWARD_OF_RANDOM
 from stacktune.search.plan.plan import LAG, ClusterSize, SearchPlan, SourceOptions, make_plan
 from stacktune.search.space import load_space
@@ -30,7 +31,7 @@ from stacktune.trials.trial import Trial
 
 
 @dataclass
-class Heard:
+class Heard(SearchListener):
     """A listener that remembers."""
 
     started: list[str] = field(default_factory=list)
@@ -49,8 +50,6 @@ class Heard:
 
     def trial_finished(self, result: TrialResult) -> None:
         self.finished.append(result.trial_id)
-
-    def trial_thinned(self, trial: Trial) -> None: ...
 
     def family_set_aside(self, family: str, reason: str) -> None:
         self.set_aside.append(family)
