@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 import pandas as pd
 
 from stacktune.errors import ConfigError, DataError
+from stacktune.storage.atomic import replacing
 
 ENDINGS = (".parquet", ".csv")
 
@@ -30,14 +30,11 @@ def check_writable(path: str) -> Path:
 def write_frame(frame: pd.DataFrame, path: str) -> None:
     """Write `frame` without its index; the file appears whole or not at all. Raises as `check_writable` does."""
     file = check_writable(path)
-    aside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
     try:
-        if file.suffix.lower() == ".csv":
-            frame.to_csv(aside, index=False)
-        else:
-            frame.to_parquet(aside, index=False, engine="pyarrow", compression="zstd")
-        aside.replace(file)
+        with replacing(file) as aside:
+            if file.suffix.lower() == ".csv":
+                frame.to_csv(aside, index=False)
+            else:
+                frame.to_parquet(aside, index=False, engine="pyarrow", compression="zstd")
     except PermissionError:
         raise DataError(f"no permission to write {path!r}.") from None
-    finally:
-        aside.unlink(missing_ok=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from stacktune.errors import ConfigError
 from stacktune.report.outputs import DEFAULT_PARENT
 from stacktune.run.copy_place import Place, reading
+from stacktune.storage.atomic import making, remove_asides
 from stacktune.storage.filesystem import first_line
-from stacktune.storage.folders import make_anew, remove
 from stacktune.storage.lease import wait_until_free
 from stacktune.storage.remote import exists, fetch_file, fetch_folder, folders_in, join, publish_file, publish_folder
 from stacktune.storage.run_folder import COPIED, LEADER, STATE, TRIALS
@@ -148,14 +148,11 @@ def fetch_run(uri: str, folder: Path) -> None:
         ConfigError: there is no run at `uri`, it cannot be read, or `folder` is there.
     """
     _refuse_existing(uri, folder)
-    arriving = make_anew(folder.with_name(f".{folder.name}.arriving"))
-    (arriving / TRIALS).mkdir()
-    try:
-        with reading(uri):
-            _fetch_into(uri, arriving)
-            arriving.rename(folder)
-    finally:
-        remove(arriving)
+    remove_asides(folder)  # of a command that was killed
+    with reading(uri), making(folder) as arriving:
+        (arriving / TRIALS).mkdir(parents=True)
+        _fetch_into(uri, arriving)
+        _refuse_existing(uri, folder)  # which came meanwhile
 
 
 def _refuse_existing(uri: str, folder: Path) -> None:

@@ -34,7 +34,7 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
         ) from None
 
 
-def first_line(error: Exception) -> str:
-    """Return what an error of pyarrow says: one short line without its final stop, and without secrets."""
+def first_line(error: object) -> str:
+    """Return what an error says: one short line without its final stop, and without secrets."""
     said = (masked(error).strip().splitlines() or [type(error).__name__])[0]
     return said.rstrip(".") if len(said) <= _MAX_REASON_CHARS else said[:_MAX_REASON_CHARS].rpartition(" ")[0] + " …"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stacktune.errors import ConfigError
+from stacktune.storage.atomic import replacing
+from stacktune.storage.locked_folders import take_lock
 
 _NONE = object()
 
@@ -31,14 +32,11 @@ class LineFile:
         self._on_trouble, self._had_trouble = on_trouble, False
         self._lock = threading.Lock()
         self._file = path.open("ab", buffering=0)
-        self.is_locked = True
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        is_ours = take_lock(self._file.fileno())
+        if is_ours is False:
             self._file.close()
-            raise ConfigError(f"a run is at work in {str(path.parent)!r}; wait for it, or stop it first.") from None
-        except OSError:  # NFS without its lock service, Lustre without the option, some of FUSE
-            self.is_locked = False
+            raise ConfigError(f"a run is at work in {str(path.parent)!r}; wait for it, or stop it first.")
+        self.is_locked = is_ours is not None  # NFS without its lock service, Lustre without the option, some of FUSE
         self._length = path.read_bytes().rfind(b"\n") + 1
         self._file.truncate(self._length)
 
@@ -100,6 +98,5 @@ def _value(line: bytes) -> Any:
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file that is there as it was, or as it is to be, at any moment."""
-    aside = path.with_name(f".{path.name}")
-    aside.write_bytes(content.encode() if isinstance(content, str) else content)
-    aside.replace(path)
+    with replacing(path) as aside:
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)

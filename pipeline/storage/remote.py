@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import tempfile
 import uuid
@@ -14,6 +12,7 @@ from pyarrow import fs
 
 from stacktune.errors import ConfigError
 from stacktune.storage.archive import pack, unpack
+from stacktune.storage.atomic import replacing
 from stacktune.storage.filesystem import first_line, resolve
 from stacktune.storage.uris import without_secrets
 
@@ -45,16 +44,8 @@ def _publish_in_store(local: Path, filesystem: fs.FileSystem, path: str) -> None
 
 def _publish_here(local: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    aside = place.with_name(f".{place.name}.{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
+    with replacing(place) as aside:
         shutil.copytree(local, aside)
-        if place.exists():
-            shutil.rmtree(place)
-        aside.rename(place)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(aside)
 
 
 def fetch_folder(uri: str, local: Path) -> None:
@@ -79,12 +70,11 @@ def _fetch_from_store(filesystem: fs.FileSystem, path: str, local: Path) -> None
 def publish_file(local: Path, uri: str) -> None:
     """Copy a file to `uri`, where it appears whole; OSError when the place cannot be written."""
     filesystem, path = resolve(uri)
-    parent = path.rpartition("/")[0]
     if isinstance(filesystem, fs.LocalFileSystem):
-        Path(parent).mkdir(parents=True, exist_ok=True)
-        aside = Path(parent) / f".{Path(path).name}.{os.getpid()}"
-        shutil.copyfile(local, aside)
-        aside.replace(path)
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(place) as aside:
+            shutil.copyfile(local, aside)
         return
     with local.open("rb") as file, filesystem.open_output_stream(path) as stream:
         shutil.copyfileobj(file, stream, _BLOCK)

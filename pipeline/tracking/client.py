@@ -6,12 +6,12 @@ import logging
 import os
 import shutil
 import tempfile
-import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from stacktune.garbage import imports
+from stacktune.storage.atomic import making
 from stacktune.storage.uris import masked
 from stacktune.tracking.store import sqlite_file
 
@@ -86,23 +86,8 @@ def _make_sqlite(file: Path, client: type[MlflowClient]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch, file.name)
         client(f"sqlite:///{made}").search_experiments(max_results=1)
-        aside = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-        shutil.copyfile(made, aside)
-    try:
-        _move_to_new(aside, file)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _move_to_new(source: Path, target: Path) -> None:
-    """Give a file its name unless another run has given it to one of its own in between."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links, such as that of a memory stick or of some shares
-        if not target.exists():
-            source.rename(target)
+        with making(file) as aside:  # another run may be first
+            shutil.copyfile(made, aside)
 
 
 class Attempt:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stacktune.storage.atomic import move_to_new
 from stacktune.storage.digests import digest_of
 from stacktune.storage.folders import digest_of_folder, make_anew, remove
 from stacktune.trials.trial import Trial
@@ -45,8 +45,7 @@ def keep_state(states: Path, name: str, save: Callable[[Path], None], made_by: P
     kept = states / f"{name}-{_digest_of_state(aside, made_by)}"
     if not is_state(kept, made_by):
         remove(kept)
-        with suppress(OSError):  # another process of the same trial was first
-            aside.rename(kept)
+        move_to_new(aside, kept)  # unless another process of the same trial was first
     remove(aside)
     return kept
 

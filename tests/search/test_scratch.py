@@ -151,7 +151,7 @@ def test_folders_of_other_users_and_links_are_not_swept(tmp_path, planted):
 def test_a_folder_that_is_swept_between_its_making_and_its_locking_is_made_again(tmp_path, monkeypatch):
     from stacktune.search.cluster import scratch as room
 
-    locked, n_swept = room._locked, []
+    locked, n_swept = room.take_lock, []
 
     def sweeps_first(descriptor: int, kind: int) -> bool | None:
         if not n_swept:
@@ -159,7 +159,7 @@ def test_a_folder_that_is_swept_between_its_making_and_its_locking_is_made_again
             sweep(tmp_path)
         return locked(descriptor, kind)
 
-    monkeypatch.setattr(room, "_locked", sweeps_first)
+    monkeypatch.setattr(room, "take_lock", sweeps_first)
     scratch = open_scratch(OURS, tmp_path)
     assert n_swept
     assert (scratch.folder / IN_USE).exists()

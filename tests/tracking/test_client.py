@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 import subprocess
@@ -12,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from stacktune.errors import ConfigError
-from stacktune.tracking.client import Attempt, _move_to_new, connect
+from stacktune.tracking.client import Attempt, connect
 
 
 @pytest.mark.parametrize(
@@ -65,28 +64,3 @@ def test_a_new_database_is_made_whole_or_not_at_all(tmp_path):
     assert list((tmp_path / "kept").iterdir()) == []
     assert [one.name for one in connect(f"sqlite:///{tmp_path}/kept/x.db").search_experiments()] == ["Default"]
     assert [file.name for file in (tmp_path / "kept").iterdir()] == ["x.db"]
-
-
-@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK])
-def test_a_new_database_is_made_where_there_are_no_hard_links(code, tmp_path, monkeypatch):
-    """Such as on a memory stick, on some shares and in some containers."""
-
-    def refuse(*_):
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(os, "link", refuse)
-    source, target = tmp_path / "aside", tmp_path / "x.db"
-    source.write_text("new")
-    _move_to_new(source, target)
-    assert target.read_text() == "new"
-    source.write_text("later")
-    _move_to_new(source, target)
-    assert target.read_text() == "new"  # another run has made it in between
-
-
-def test_a_database_that_another_run_made_in_between_stays(tmp_path):
-    source, target = tmp_path / "aside", tmp_path / "x.db"
-    source.write_text("mine")
-    target.write_text("theirs")
-    _move_to_new(source, target)
-    assert target.read_text() == "theirs"

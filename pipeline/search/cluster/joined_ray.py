@@ -19,6 +19,7 @@ from stacktune.places import expanded
 from stacktune.search.cluster.address import AUTO, VARIABLE, Address, split_port
 from stacktune.search.cluster.own_code import OVERRIDE, own_code_carried
 from stacktune.search.cluster.private_ray import read_token_again
+from stacktune.storage.filesystem import first_line
 
 KNOCK_S = 5.0
 LOOPBACK = ("127.", "[::1]", "localhost:")
@@ -54,7 +55,7 @@ def joined_ray(address: Address) -> Iterator[None]:
                 ray.init(address=place, runtime_env=carried, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, RuntimeError, ValueError, SystemExit) as error:
             ray.shutdown()
-            raise _nobody_at(address, _first_line(error)) from error
+            raise _nobody_at(address, first_line(error)) from error
         yield
 
 
@@ -112,7 +113,7 @@ def _ask(address: Address, place: str) -> Mapping[str, Any]:
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
                 raise TokenWantedError from None
-            raise _nobody_at(address, _first_line(error.details())) from None
+            raise _nobody_at(address, first_line(error.details())) from None
     return json.loads(answer.value or b"{}")
 
 
@@ -159,7 +160,3 @@ def _locked_out(address: Address) -> SearchError:
         f"the Ray cluster at {address} lets nobody in without its token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN "
         "or RAY_AUTH_TOKEN_PATH to the token that it was started with."
     )
-
-
-def _first_line(error: object) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

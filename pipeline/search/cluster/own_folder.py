@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import socket
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stacktune.errors import SearchError
-from stacktune.storage.folders import is_private
+from stacktune.storage.locked_folders import open_lock, sweep, take_lock
 
 PREFIX, UNCLAIMED = "stacktune-ray-", "stacktune-new-"
 LOCK = "lock"
@@ -67,28 +66,8 @@ def parents_for_sockets(environment: Mapping[str, str]) -> list[Path]:
 
 def remove_abandoned(parent: Path) -> None:
     """Remove the folders in `parent` that runs of this user made and did not live to remove."""
-    try:
-        found = [parent / name for name in os.listdir(parent) if name.startswith(PREFIX)]
-    except OSError:
-        return
-    for folder in found:
-        _remove_if_abandoned(folder)
-
-
-def _remove_if_abandoned(folder: Path) -> None:
-    if not is_private(folder):
-        return
-    try:
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
-    except OSError:
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove(folder)
-    except OSError:  # its run is alive, or nobody can tell
-        pass
-    finally:
-        os.close(lock)
+    # One without the file may be of a run that lives where there are no locks.
+    sweep(parent, PREFIX, LOCK, _remove, make=False)
 
 
 def _remove(folder: Path) -> None:
@@ -132,11 +111,9 @@ def _try_socket(folder: Path) -> None:
 
 def _claim(folder: Path) -> int | None:
     """Lock the folder; None where its file system has no locks, and then no other run removes it."""
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        (folder / LOCK).unlink()
-        return None
-    return lock
+    lock = open_lock(folder / LOCK)
+    if lock is None or take_lock(lock):
+        return lock
+    os.close(lock)
+    (folder / LOCK).unlink()
+    return None

@@ -16,8 +16,10 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from stacktune.storage import locked_folders
 from stacktune.storage.folders import is_private, read_plain, remove
 from stacktune.storage.lines import write_whole
+from stacktune.storage.locked_folders import open_lock, take_lock
 from stacktune.trials.provenance import Provenance
 
 PREFIX = "stacktune-scratch-"
@@ -66,10 +68,10 @@ def open_scratch(made_by: Provenance, parent: Path) -> Scratch:
 
 def _entered(folder: Path, made_by: Provenance) -> Scratch | None:
     """Return the folder, in use by this process; None where it is another run's, or being removed."""
-    descriptor = _opened(folder / IN_USE)
+    descriptor = open_lock(folder / IN_USE)
     if descriptor is None:
         return None
-    is_in_use = _locked(descriptor, fcntl.LOCK_SH) is not False and _is_still(folder / IN_USE, descriptor)
+    is_in_use = take_lock(descriptor, fcntl.LOCK_SH) is not False and _is_still(folder / IN_USE, descriptor)
     if is_in_use and _is_of(folder, made_by):
         return Scratch(folder, descriptor)
     os.close(descriptor)
@@ -85,14 +87,7 @@ def _is_of(folder: Path, made_by: Provenance) -> bool:
 
 def sweep(parent: Path) -> None:
     """Remove this user's folders that no process has in use: their runs were killed."""
-    for folder in parent.glob(f"{PREFIX}*"):
-        if not is_private(folder):
-            continue
-        descriptor = _opened(folder / IN_USE)
-        if descriptor is not None:
-            if _locked(descriptor, fcntl.LOCK_EX):
-                _remove(folder)
-            os.close(descriptor)
+    locked_folders.sweep(parent, PREFIX, IN_USE, _remove, make=True)
 
 
 def remove_scratch(made_by: Provenance, parent: Path | None = None) -> int:
@@ -114,24 +109,6 @@ def _remove(folder: Path) -> None:
     with suppress(OSError):  # another process was first
         folder.rename(gone)
         remove(gone)
-
-
-def _opened(path: Path) -> int | None:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return None
-
-
-def _locked(descriptor: int, kind: int) -> bool | None:
-    """Lock without waiting; return whether that succeeded, None on a disk that has no locks."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
 
 
 def _is_still(path: Path, descriptor: int) -> bool:

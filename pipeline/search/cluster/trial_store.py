@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from stacktune.search.cluster.scratch import remove_scratch, scratch_here
 from stacktune.storage.archive import pack, unpack
+from stacktune.storage.atomic import making, replacing
 from stacktune.storage.folders import is_folder, remove
 from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import load_result
@@ -34,13 +33,10 @@ class FolderActor:
 
     def put(self, name: str, packed: bytes) -> None:
         """Make the folder `name` of what `get` returns; it appears whole or not at all."""
-        aside = self._folder / f".{name.replace('/', '-')}.arriving"
-        remove(aside)
-        unpack(io.BytesIO(packed), aside)
         place = self._folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        remove(place)
-        aside.rename(place)
+        with replacing(place) as aside:
+            unpack(io.BytesIO(packed), aside)
 
     def get(self, name: str) -> bytes:
         """Return the folder `name`, packed."""
@@ -102,12 +98,8 @@ class TrialStore:
     def fetch(self, folder: Path, name: str) -> Path:
         """Return a folder here with what was shared as `name`: `folder` where it is there already."""
         if not is_folder(folder):
-            aside = folder.with_name(f".{folder.name}-{os.getpid()}.arriving")
-            remove(aside)
-            unpack(io.BytesIO(ray.get(self.actor.get.remote(name))), aside)
-            with suppress(OSError):  # another process of this node was first
-                aside.rename(folder)
-            remove(aside)
+            with making(folder) as aside:  # another process of this node may be first
+                unpack(io.BytesIO(ray.get(self.actor.get.remote(name))), aside)
         return folder
 
     def clear(self) -> int:

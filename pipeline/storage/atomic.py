@@ -1,0 +1,89 @@
+"""Files and folders that appear whole or not at all: written beside their place, then renamed.
+
+What is written so outlives its process. Nothing waits for the disk, so a loss of power may take it.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stacktune.storage.folders import is_folder, remove
+
+_ENDING = ".arriving"
+# A name has at most 255 bytes, and a character of it four: with more of a long one, the name beside it would not fit.
+_MAX_STEM = 50
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a name beside `path`; what the block writes there takes its place.
+
+    If the block raises, `path` stays as it was.
+    """
+    with _aside(path) as aside:
+        yield aside
+        if is_folder(aside):
+            remove(path)  # a folder can be renamed over an empty one alone
+        aside.replace(path)
+
+
+@contextmanager
+def making(path: Path) -> Iterator[Path]:
+    """Yield a name beside `path`; what the block writes there gets that name, unless it is taken by then.
+
+    Of several processes that make the same, the first wins.
+    """
+    with _aside(path) as aside:
+        yield aside
+        move_to_new(aside, path)
+
+
+def move_to_new(aside: Path, path: Path) -> bool:
+    """Give a file or folder another name on the same disk; return False where something has it already."""
+    if is_folder(aside):
+        return _move_folder(aside, path)
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links, such as that of a memory stick or of some shares
+        if path.exists():
+            return False
+        aside.rename(path)
+        return True
+    aside.unlink()
+    return True
+
+
+def _move_folder(aside: Path, path: Path) -> bool:
+    try:
+        aside.rename(path)
+    except OSError:
+        if not os.path.lexists(path):
+            raise
+        return False
+    return True
+
+
+def remove_asides(path: Path) -> None:
+    """Remove what killed writers of `path` have left beside it; nobody else may be writing it now."""
+    for aside in path.parent.glob(f"{glob.escape(_stem(path))}*{_ENDING}"):
+        remove(aside)
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    aside = path.with_name(f"{_stem(path)}{secrets.token_hex(4)}{_ENDING}")
+    try:
+        yield aside
+    finally:
+        remove(aside)
+
+
+def _stem(path: Path) -> str:
+    return f".{path.name[:_MAX_STEM]}."
