@@ -1,6 +1,11 @@
 """stacktune: distributed AutoML for tables on Ray Tune, tracked in MLflow."""
 
+import logging
+
 from .lazy import attach  # relative: `python -m pipeline` comes here before there is a `stacktune`
+
+# Whoever uses this as a library decides whether its log is shown.
+logging.getLogger("stacktune").addHandler(logging.NullHandler())
 
 __version__ = "0.1.0"
 

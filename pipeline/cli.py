@@ -28,6 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show what goes into run.log, too.")]
 
 
 def _print_version(asked: bool) -> None:
@@ -47,11 +48,11 @@ def stacktune(
 
 @app.command()
 @takes([BY_KEY[key] for key in ("time_budget", "max_trials", "seed", "output", "cpus")])
-def demo(flags: Mapping[str, Any]) -> None:
+def demo(flags: Mapping[str, Any], verbose: Verbose = False) -> None:
     """Try it: a real table, half a minute."""
     from stacktune.run.command import search_demo
 
-    search_demo(flags)
+    search_demo(flags, verbose)
 
 
 @app.command(cls=InSections)
@@ -67,11 +68,12 @@ def run(
             metavar="FOLDER|URI", help="Go on with the run there; --time-budget and --max-trials may give it more."
         ),
     ] = None,
+    verbose: Verbose = False,
 ) -> None:
     """Find and register the best model of a table."""
     from stacktune.run.command import search
 
-    search(flags, config, resume)
+    search(flags, config, resume, verbose)
 
 
 @app.command()

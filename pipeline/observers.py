@@ -5,12 +5,15 @@ The screen and MLflow are two; a program that starts a run may bring others.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from stacktune.search.events import Drawing, Event
 from stacktune.trials.result import TrialResult
 from stacktune.trials.trial import Trial
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -136,10 +139,12 @@ class Observers(Observer):
             self.phase(snapshot.phase)
 
     def phase(self, name: str) -> None:
+        _logger.info("%s", name)
         for one in self._observers:
             one.phase(name)
 
     def note(self, text: str) -> None:
+        _logger.info("%s", text)
         for one in self._observers:
             one.note(text)
 

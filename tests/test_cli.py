@@ -25,7 +25,7 @@ RUN_FLAGS = [
     *("time-budget", "max-trials", "max-failures", "families", "predict-budget", "controller", "seed"),
     *("output", "storage", "input-example"),
     *("tracking-uri", "tracking-optional", "experiment", "register", "no-code"),
-    *("cpus", "gpus", "address", "config", "resume"),
+    *("cpus", "gpus", "address", "config", "resume", "verbose"),
 ]
 
 sys.path.insert(0, str(Path(__file__).parent / "report"))

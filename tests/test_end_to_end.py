@@ -122,6 +122,18 @@ def test_every_trial_is_a_nested_run_with_its_curve_parameters_and_tags(run):
         assert len(client.get_metric_history(trial.info.run_id, "f1")) == reached
 
 
+def test_the_log_has_every_trial_under_its_name_and_what_libraries_said(run):
+    lines = (run.folder / "run.log").read_text().splitlines()
+    assert {line[:2] for line in lines} <= {"20", "  "}
+    for name, status in run.leaderboard[run.leaderboard["kind"] == "trial"][["name", "status"]].itertuples(index=False):
+        assert sum(f" {name} " in line and f": {status}: " in line for line in lines) == 1
+    for heard in ("ray._private.worker: Started a local Ray", "mlflow.", "stacktune.observers: stacking"):
+        assert any(heard in line for line in lines)
+        assert heard not in run.said
+    assert f"{run.facts['leader']} leads with f1" in lines[-2]
+    assert "the run has ended after" in lines[-1]
+
+
 def test_predictions_equal_the_registered_models_whatever_the_columns_look_like(run, tmp_path):
     shuffled = run.frame.drop(columns=["diagnosis", "weight"]).sample(frac=1, axis=1, random_state=0)
     shuffled = shuffled.assign(extra=1.0)
@@ -286,6 +298,9 @@ def test_a_search_that_ray_tune_breaks_off_ends_with_the_leader_that_it_has_and_
     resumed = stacktune("run", "--resume", "runs/one", "--cpus", 1, cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert json.loads((tmp_path / "runs/one/run.json").read_text())["n_completed"] == 4
+    log = (tmp_path / "runs/one/run.log").read_text()
+    assert (log.count(" begins in "), log.count(" goes on in ")) == (1, 1)
+    assert "    LookupError: no such rung" in log
 
 
 def test_a_search_that_ray_tune_breaks_off_at_once_says_why(tmp_path):
@@ -308,6 +323,7 @@ def test_ctrl_c_twice_keeps_what_is_done_and_leaves_no_ray(tmp_path):
     assert command.returncode == 130
     assert said.strip() == "Stopped by Ctrl-C."
     assert "what is done is kept: stacktune run --resume runs/one goes on with it" in told
+    assert "what happened is in runs/one/run.log" in told
     assert rays() <= ours
     ended = stacktune("run", "--resume", "runs/one", "--time-budget", 6, "--cpus", 1, cwd=tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr

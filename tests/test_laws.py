@@ -27,6 +27,7 @@ ROOMS = (
         "process",
         "places",
         "storage",
+        "logs",
         "terminal",
         "package",
         "shim",
@@ -68,8 +69,8 @@ ENTRIES = {
     "pyproject.toml", "search_spaces", "tests",
 }  # fmt: skip
 UNTRACKED = {
-    ".git", ".hypothesis", ".pytest_cache", ".ruff_cache", ".venv", "build", "mlartifacts", "mlflow.db", "mlruns",
-    "pytest.log", "stacktune-runs", "stacktune.egg-info", "shared", "__pycache__",
+    ".git", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", "build", "mlartifacts", "mlflow.db",
+    "mlruns", "pytest.log", "stacktune-runs", "stacktune.egg-info", "shared", "__pycache__",
 }  # fmt: skip
 
 

@@ -63,13 +63,14 @@ class Screen(Observer):
         self._snapshot = snapshot
         if not self._live:
             for line in self._lines.news(snapshot):
-                self._write(line)
+                self.write(line)
 
     def note(self, text: str) -> None:
         """Write one line above the live view."""
-        self._write(text)
+        self.write(text)
 
-    def _write(self, text: str) -> None:
+    def write(self, text: str) -> None:
+        """Write one line above the live view, or one of the log."""
         self._console.print(Text(visible(masked(text))), soft_wrap=not self._live)
 
     def _view(self) -> RenderableType:

@@ -29,6 +29,7 @@ def claimed(start: Start, ray: RayStart) -> Iterator[Journal]:
     def say_what_is_kept() -> None:
         if start.past or journal.n_models:
             note(f"what is done is kept: stacktune run --resume {as_typed(folder)} goes on with it")
+            note(f"what happened is in {as_typed(RunFolder(folder).log)}")
 
     try:
         with last_words(say_what_is_kept):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from stacktune.errors import ConfigError
 from stacktune.garbage import imports
+from stacktune.logs import shown
 from stacktune.places import check_working_folder
 from stacktune.process import STARTED_AT
 from stacktune.settings.groups import DEMO
@@ -19,16 +21,17 @@ from stacktune.terminal import say
 DEMO_BUDGET = "30s"
 
 
-def search_demo(flags: Mapping[str, Any]) -> None:
+def search_demo(flags: Mapping[str, Any], is_verbose: bool = False) -> None:
     """Run a search of the table that comes with stacktune: half a minute, unless the flags say how long."""
     budget = flags["time_budget"] or (None if flags["max_trials"] else DEMO_BUDGET)
-    search({**flags, "time_budget": budget, "data": DEMO}, file=None)
+    search({**flags, "time_budget": budget, "data": DEMO}, file=None, is_verbose=is_verbose)
 
 
-def search(flags: Mapping[str, Any], file: str | None, resume: str | None = None) -> None:
+def search(flags: Mapping[str, Any], file: str | None, resume: str | None = None, is_verbose: bool = False) -> None:
     """Run one search on the screen, or go on with one, and close with its results.
 
     flags: settings by key, None where they were not typed. file: of settings. resume: the folder of a run, or its URI.
+    is_verbose: whether the run's log is shown, too.
 
     Raises:
         ConfigError, DataError, SearchError: the user's mistakes.
@@ -56,7 +59,9 @@ def search(flags: Mapping[str, Any], file: str | None, resume: str | None = None
     use_cores(None if find_address(settings.address, os.environ.get(VARIABLE)) else settings.n_cpus)
     console = Console()
     is_live = console.is_terminal and not console.is_dumb_terminal
-    with interruptible(), Screen(console, is_live, started_at) as screen:
+    with interruptible(), Screen(console, is_live, started_at) as screen, ExitStack() as stack:
+        if is_verbose:
+            stack.enter_context(shown(screen.write))
         for note in past.notes if past else ():
             screen.note(note)
         with imports():  # of all libraries: seconds, in which the clock is already to be seen

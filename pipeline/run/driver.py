@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
+from stacktune.logs import RunLog
 from stacktune.observers import Observer, Observers
 from stacktune.report.outputs import RunSummary
 from stacktune.run.begin import RunData, Scope, Start, begin, beginning_notes, first_model, read, scope_of
@@ -15,6 +16,7 @@ from stacktune.run.deadline import search_ends_at
 from stacktune.run.finish import conclude
 from stacktune.run.first import FirstModel
 from stacktune.run.isolation import left_as_found, only_run
+from stacktune.run.log_ends import log_beginning, log_ending
 from stacktune.run.mirror import mirrored
 from stacktune.run.ray_session import RayStart, ray_session
 from stacktune.run.resume import Past, write_config
@@ -56,22 +58,24 @@ def run(
     with only_run(), nullcontext() if is_command else left_as_found():
         start = begin(config, Observers(observers), started_at, past)
         place_of_copy = claimed_place(config.storage, start.name, start.folder, start.run, start.observers.note)
-        with place_of_copy as place:
+        with RunLog(start.observers.note) as log, place_of_copy as place:
+            log_beginning(start.config, start.run, start.folder, past.notes if past else None)
             start = start.after_waiting(place)
             with ray_session(config, start.clock, is_command) as ray:
-                return _run(start, ray, place)
+                return _run(start, ray, place, log)
 
 
-def _run(start: Start, ray: RayStart, place: Place | None) -> RunSummary:
+def _run(start: Start, ray: RayStart, place: Place | None, log: RunLog) -> RunSummary:
     """Read the table, search in the run's folder, and conclude.
 
-    place: where a copy of the folder is kept, if anywhere.
+    place: where a copy of the folder is kept, if anywhere. log: is written as soon as there is a folder.
     """
     data, note = read(start, ray.known_size()), start.observers.note
     start = start.in_folder()
     ray.table_is_read()
     with claimed(start, ray) as journal:
         places = RunFolder(start.folder)
+        log.open(places.log, places.older_log)
         earlier = replay(read_journal(places.journal), places.trials, data.made_by) if start.past else []
         first = first_model(start, data, earlier)
         stop = StopRequest(note)
@@ -85,7 +89,9 @@ def _run(start: Start, ray: RayStart, place: Place | None) -> RunSummary:
         with stop, mirrored(start.folder, place, note):
             _write_beginning(start, data, scope, journal)
             with _session(start, data, scope, journal) as session:
-                return conclude(session, search(session, inputs))
+                summary = conclude(session, search(session, inputs))
+                log_ending(summary)
+                return summary
 
 
 def _ray_up(

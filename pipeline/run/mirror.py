@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from stacktune.storage.remote import exists, fetch_file, fetch_folder, folders_i
 from stacktune.storage.run_folder import COPIED, LEADER, STATE, TRIALS
 from stacktune.storage.uris import keep_secret, without_secrets
 
+_logger = logging.getLogger(__name__)
 EVERY_S = 10.0
 N_AT_ONCE = 8
 
@@ -57,6 +59,7 @@ class Mirror(threading.Thread):
         try:
             self._copy_news()
         except OSError as error:
+            _logger.warning("nothing was copied: %s", error)
             if not self._is_away:
                 self._is_away = True
                 self._on_notice(

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from stacktune.search.events import Event
 from stacktune.search.journal import Journal
+from stacktune.search.trial_log import log_again, log_broken, log_end, log_rung, log_start
 from stacktune.trials.provenance import NO_RUN, Provenance
 from stacktune.trials.result import STOPPED, TrialResult
 from stacktune.trials.trial import Progress, Trial
@@ -149,6 +150,7 @@ class SearchLog:
 
     def broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
         """Say that Tune broke off, and all that it told; where the search goes on, what was open is to run again."""
+        log_broken(told)
         self._listener.tune_broke_off(reason, told, goes_on=goes_on)
         if goes_on:
             self.is_exhausted.clear()
@@ -193,12 +195,14 @@ class SearchLog:
             entry.heard_at = time.monotonic()
             if not entry.is_told:
                 entry.is_told = True
+                log_start(entry.trial)
                 self._listener.trial_started(entry.trial)
 
     def progressed(self, trial_id: str, progress: Progress) -> None:
         entry = self._entries[trial_id]
         entry.heard_at = time.monotonic()
         entry.reached(progress)
+        log_rung(entry.trial, progress)
         if self._journal:
             self._journal.progressed(trial_id, progress)
         self._listener.trial_progress(entry.trial, progress.rung, progress.score)
@@ -208,6 +212,7 @@ class SearchLog:
         entry.trial = trial
         if self._journal:
             self._journal.took_up(trial)
+        log_again(trial, f"ran out of memory, begins again on {trial.rows_share:.3g} of its rows")
         self._listener.trial_thinned(trial)
 
     def took_up(self, trial_id: str, trial: Trial) -> None:
@@ -216,6 +221,7 @@ class SearchLog:
         entry.leave_state()
         entry.heard_at = None
         entry.trial = trial
+        log_again(trial, "goes on from another member's state")
         if self._journal:
             self._journal.took_up(trial)
 
@@ -237,6 +243,7 @@ class SearchLog:
     def _end(self, entry: Entry, result: TrialResult) -> None:
         entry.result = entry.with_all_costs(result)
         entry.is_running, entry.heard_at = False, None
+        log_end(entry.result)
         self._listener.trial_finished(entry.result)
 
     def exhausted(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stacktune.families.base import Family
+from stacktune.logs import hear
 from stacktune.search.events import Drawing, Event
 from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.space import SearchSpace
@@ -131,8 +131,7 @@ class _Model:
         import optuna
         from ray.tune.search.optuna import OptunaSearch
 
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        hear("optuna")
         self._distributions = OptunaSearch.convert_search_space(dict(space.domains))
         self._seed = seed
         self._new_sampler = partial(

@@ -19,8 +19,10 @@ DEFAULT_PARENT, STORE = "stacktune-runs", "mlflow.db"
 SUMMARY, BOARD, BOARD_AS_TEXT = "run.json", "leaderboard.parquet", "leaderboard.csv"
 CONFIG, STATE, JOURNAL, SPOOL = "config.yaml", "state.json", "journal.jsonl", "tracking.jsonl"
 LEADER, TRIALS = "leader", "trials"
+# What the run and its libraries said, and the part before it of a long one.
+LOG, OLDER_LOG = "run.log", "run.log.1"
 # In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
-COPIED = (CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, STATE, JOURNAL)
+COPIED = (OLDER_LOG, LOG, CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, STATE, JOURNAL)
 # The leader itself, inside the MLflow model that brings it along.
 LEADER_MANIFEST = "leader.json"
 _LEADERS = ("", "data/*/", f"{LEADER}/", f"{LEADER}/data/*/")
@@ -78,6 +80,16 @@ class RunFolder:
     def trials(self) -> Path:
         """A folder for each completed trial."""
         return self.path / TRIALS
+
+    @property
+    def log(self) -> Path:
+        """What the run and its libraries said."""
+        return self.path / LOG
+
+    @property
+    def older_log(self) -> Path:
+        """What was said before, in a run that says much."""
+        return self.path / OLDER_LOG
 
     @property
     def first_model(self) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from stacktune.garbage import imports
+from stacktune.logs import hear
 from stacktune.storage.atomic import making
 from stacktune.storage.uris import masked
 from stacktune.tracking.store import sqlite_file
@@ -32,7 +32,7 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-LOUD_LOGGERS = ("mlflow", "alembic", "sqlalchemy", "urllib3", "huey")
+LOUD_LOGGERS = ("mlflow", "alembic", "sqlalchemy", "sqlalchemy.engine", "urllib3", "huey")
 # What MLflow answers when it has understood and refuses: asking again changes nothing.
 _REFUSALS = frozenset(
     {
@@ -56,6 +56,7 @@ def load_mlflow() -> None:
     with imports():
         import mlflow.pyfunc
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+    hear(*LOUD_LOGGERS)  # once more, as MLflow has set up its loggers
 
 
 def be_quiet() -> None:
@@ -64,8 +65,7 @@ def be_quiet() -> None:
     The main thread calls it before a run has others (see `stacktune.environment`); later calls change nothing.
     """
     os.environ.update(quiet_environment())
-    for name in LOUD_LOGGERS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    hear(*LOUD_LOGGERS)
 
 
 def connect(uri: str) -> MlflowClient:
@@ -73,7 +73,7 @@ def connect(uri: str) -> MlflowClient:
     be_quiet()
     with imports():
         from mlflow.tracking import MlflowClient
-
+    hear(*LOUD_LOGGERS)  # once more, as MLflow has set up its loggers
     file = sqlite_file(uri)
     if file is not None and not file.exists():
         _make_sqlite(file, MlflowClient)

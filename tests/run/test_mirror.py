@@ -28,7 +28,7 @@ from stacktune.search.journal import ASKED
 from stacktune.storage import lease as lease_room
 from stacktune.storage.lease import LEASE, Held, write_held
 from stacktune.storage.remote import join, names_in, publish_file
-from stacktune.storage.run_folder import JOURNAL, STATE, TRIALS
+from stacktune.storage.run_folder import JOURNAL, LOG, STATE, TRIALS
 
 BUCKET = "runs"
 
@@ -87,6 +87,7 @@ def folder(tmp_path) -> Path:
     (folder / TRIALS / ".unfinished").mkdir()
     (folder / STATE).write_text('{"run": "ours"}')
     (folder / JOURNAL).write_text("one\n")
+    (folder / LOG).write_text("what happened\n")
     return folder
 
 

@@ -52,7 +52,7 @@ def joined_ray(address: Address) -> Iterator[None]:
         _check_versions(address, _metadata(stack, address, place))
         try:
             with own_code_carried() as carried:
-                ray.init(address=place, runtime_env=carried, log_to_driver=False, logging_level=logging.ERROR)
+                ray.init(address=place, runtime_env=carried, log_to_driver=False, logging_level=logging.INFO)
         except (OSError, RuntimeError, ValueError, SystemExit) as error:
             ray.shutdown()
             raise _nobody_at(address, first_line(error)) from error

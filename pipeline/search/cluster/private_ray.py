@@ -16,6 +16,7 @@ from stacktune.search.cluster.own_code import path_to_own_code
 from stacktune.search.cluster.own_folder import own_folder, parents_for_files, parents_for_sockets
 from stacktune.search.ray_patches.startup import lean_start, no_working_folder, on_loopback, patient_start
 
+_logger = logging.getLogger(__name__)
 # Processes get ready for the first trials while Tune does, where there are not many of them.
 MAX_WARMED = 8
 # As many as Ray's own token has.
@@ -84,7 +85,7 @@ def _init(**settings: Any) -> None:
     import ray
 
     with _Starting():
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)
+        ray.init(log_to_driver=False, logging_level=logging.INFO, **settings)
 
 
 class _Starting:
@@ -99,6 +100,7 @@ class _Starting:
     def __exit__(self, kind: type | None, error: BaseException | None, _trace: TracebackType | None) -> None:
         if kind is Exception or isinstance(error, OSError | SystemExit):
             told = f"it gave up with status {error}" if isinstance(error, SystemExit) else str(error)
+            _logger.error("Ray did not start: %s", told)
             reason = (told.strip().splitlines() or ["it does not say why"])[0]
             raise SearchError(
                 f"Ray does not start on this machine ({reason.rstrip('.')}). Try again when less else is at work, or "

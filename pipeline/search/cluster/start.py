@@ -16,6 +16,7 @@ from stacktune.environment import SET_BY_LIBRARIES, environment, set_defaults
 from stacktune.errors import SearchError
 from stacktune.garbage import imports, no_collection
 from stacktune.host import SHARED_MEMORY, cores_here, shared_memory_free
+from stacktune.logs import hear
 from stacktune.search.cluster.address import VARIABLE, Address, find_address
 from stacktune.search.cluster.joined_ray import VARIABLES, joined_ray
 from stacktune.search.cluster.private_ray import private_ray, private_variables, read_token_again
@@ -23,6 +24,7 @@ from stacktune.search.cluster.ray_here import WHOSE, check_usable, is_up_here
 from stacktune.search.plan.memory import Node
 from stacktune.search.plan.plan import ClusterSize
 
+_logger = logging.getLogger(__name__)
 # What the search sets when it knows how many slots there are, whatever it was.
 PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 # Read by Ray when it is imported or started; what a user has set stays.
@@ -47,8 +49,9 @@ OBJECT_STORE_BYTES, OBJECT_STORE_SHARE, MIN_OBJECT_STORE_BYTES = 2 * 1024**3, 0.
 SHARED_MEMORY_SHARE = 0.95
 # What the driver takes of the memory of a machine that it shares with the trials, but never more than half.
 DRIVER_BYTES = 800_000_000
-LOGGERS = ("ray", "ray.tune", "ray.train", "ray.data")
 FIRST_WORKER_S = 300.0
+# Those of Ray to which parts of it may give handlers of their own.
+LOGGERS = ("ray", "ray.tune", "ray.tune.analysis.experiment_analysis", "ray.train", "ray.data")
 MIN_PRIORITY = 19
 
 # What is let go of when this process leaves Ray, which a process has once.
@@ -72,6 +75,7 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
     set_variables(address, n_cpus)
     with imports():
         import ray  # noqa: F401
+    hear(*LOGGERS)
     try:
         if _is_borrowed:
             return _use(address, n_cpus, n_gpus)
@@ -163,8 +167,9 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     store_bytes = object_store_bytes(memory, shared_free)
     # Ray looks at the topmost control group alone, which is not always the one that this process is in.
     n_bytes = max(memory.n_free - store_bytes, memory.n_free // 2)
+    began_at = time.monotonic()
     _held.enter_context(private_ray(n_cpus, n_gpus, n_bytes, store_bytes))
-    _silence()
+    _heard(began_at)
     size = _size(ray.cluster_resources(), n_cpus, n_gpus)
     shared = [replace(node, n_bytes=max(node.n_bytes - DRIVER_BYTES, node.n_bytes // 2)) for node in size.nodes]
     limits = (cores.note, f", {memory.note}" if memory.note else "")
@@ -172,15 +177,17 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
 
 
 def _join(cluster: Address, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
+    began_at = time.monotonic()
     _held.enter_context(joined_ray(cluster))
-    _silence()
+    _heard(began_at)
     return _size_of_others(f"the cluster at {cluster}", n_cpus, n_gpus)
 
 
 def _use(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     """Use the Ray of this process."""
+    began_at = time.monotonic()
     check_usable(address)
-    _silence()
+    _heard(began_at)
     return _size_of_others(WHOSE, n_cpus, n_gpus)
 
 
@@ -242,6 +249,9 @@ def _store_note(store_bytes: int, shared_free: int | None) -> str | None:
     )
 
 
-def _silence() -> None:
-    for name in LOGGERS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+def _heard(began_at: float) -> None:
+    """Take Ray off the screen once more, as it has set up its loggers, and note how long it took."""
+    import ray
+
+    hear(*LOGGERS)
+    _logger.info("Ray is up after %.1f s, with %s", time.monotonic() - began_at, ray.cluster_resources())

@@ -22,7 +22,6 @@ import re
 import secrets
 import time
 import traceback
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
@@ -233,7 +232,6 @@ class Search:
 
         # With one pending trial, Tune's default, processes would be started one after another.
         os.environ[PENDING] = str(min(self._plan.n_slots, MAX_PENDING))
-        warnings.filterwarnings("ignore", module=r"ray\..*")
         has_many_nodes = not self._plan.is_local
         self._store = store = open_trial_store(self._folder.absolute(), has_many_nodes, self._made_by)
         context = WorkerContext(self._problem.ref, store, self._plan.n_threads, self._plan.longest_trial_s)

@@ -21,6 +21,7 @@ from stacktune.search.source_kinds import kind_of
 from stacktune.search.sources import Source, SourceRequest
 from stacktune.search.space import load_space
 from stacktune.seeds import derive_seed
+from stacktune.storage.run_folder import LOG
 from stacktune.trials.result import COMPLETED, FAILED
 from stacktune.trials.trial import Trial
 
@@ -173,7 +174,9 @@ class FamilySearcher(Searcher):
         if len(results) < MAX_FAILURES_BEFORE_SET_ASIDE or any(result.status != FAILED for result in results):
             return True
         reason = (results[-1].error or "").strip().splitlines()
-        self._log.set_aside(family, f"all its trials failed: {reason[0] if reason else 'no reason given'}")
+        self._log.set_aside(
+            family, f"all its trials failed ({LOG} tells where): {reason[0] if reason else 'no reason given'}"
+        )
         return False
 
     def _must_wait(self) -> bool:
