@@ -105,7 +105,7 @@ class _Line(logging.Formatter):
     Lines of a text after its first are indented, so that none can be taken for a record.
     """
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
     default_time_format, default_msec_format = "%Y-%m-%dT%H:%M:%S", "%s.%03dZ"
 
     def __init__(self, layout: str = "%(asctime)s %(levelname)-7s %(trial)s %(name)s: %(message)s"):
@@ -176,7 +176,8 @@ class RunLog:
         ours = logging.getLogger(OURS)
         self._level = ours.level
         ours.setLevel(logging.INFO)
-        self._usual_warning, warnings.showwarning = warnings.showwarning, self._warned
+        self._usual_warning = warnings.showwarning
+        warnings.showwarning = self._warned  # type: ignore[assignment]  # all that follows the line goes on as it came
         _open.append(self)
         return self
 

@@ -38,7 +38,7 @@ class Ears:
 
     def __init__(self, leave: Callable[[Stopped], None]):
         self._n_heard = 0
-        self._last = signal.SIGINT
+        self._last: int = signal.SIGINT
         self._leave = leave
         self._answer: Callable[[int], None] = lambda number: leave(Stopped(number))
         self.last_words: list[Callable[[], None]] = []
@@ -75,7 +75,7 @@ class Ears:
 
     def interrupt(self, _number: int) -> None:
         """Raise Stopped in the main thread, which waits or works."""
-        signal.pthread_kill(threading.main_thread().ident, WAKE)
+        signal.pthread_kill(threading.main_thread().ident or 0, WAKE)
 
     def _listen(self) -> None:
         while True:

@@ -76,7 +76,7 @@ class AnyText(io.TextIOWrapper):
     """Text that is shown somehow, also where the encoding is ASCII."""
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed has it as what can be set, which Python refuses
         """What libraries are told: one that sees ASCII writes past this stream, in an encoding of its own choice."""
         told = super().encoding
         return "utf-8" if codecs.lookup(told).name == "ascii" else told

@@ -23,7 +23,7 @@ from stacktune.streams import visible
 class Commands(TyperGroup):
     """The one place where a user's mistake and Ctrl-C become a line on stderr and an exit status."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
@@ -66,7 +66,7 @@ def data_warnings_as_notes() -> Iterator[None]:
             else:
                 usual(message, category, *where)
 
-        warnings.showwarning = show
+        warnings.showwarning = show  # type: ignore[assignment]  # what follows the line goes on as it came
         warnings.simplefilter("always", DataWarning)
         yield
 

@@ -33,7 +33,8 @@ def respelled(texts: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
         keys = {name: key(name) for name in classes}
         n_times = Counter(keys.values())
         class_of = {value: name for name, value in keys.items() if value is not None and n_times[value] == 1}
-        found |= {text: class_of[key(text)] for text in odd - found.keys() if key(text) in class_of}
+        keyed = {text: key(text) for text in odd - found.keys()}
+        found |= {text: class_of[value] for text, value in keyed.items() if value is not None and value in class_of}
     return found
 
 

@@ -74,7 +74,7 @@ def _evenness(widths: list[int]) -> tuple[float, int]:
 
 def _records(text: str, separator: str, is_whole: bool) -> list[list[str]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    records = []
+    records: list[list[str]] = []
     try:
         records += islice((record for record in reader if record), _MAX_RECORDS)
     except csv.Error:  # a field of more than 131,072 characters: what comes before it says enough

@@ -139,8 +139,10 @@ def _read_within_memory(config: Settings) -> Source:
     size = size_of(config.data)
     if size is not None:
         check_fits(without_secrets(config.data), *size, config.sample_rows)
-    is_sampled = config.sample_rows is not None and (size is None or config.sample_rows < size[0])
-    sample = Sample(config.sample_rows, config.target, config.seed, config.task) if is_sampled else None
+    n_rows = config.sample_rows
+    if n_rows is not None and size is not None and n_rows >= size[0]:
+        n_rows = None
+    sample = Sample(n_rows, config.target, config.seed, config.task) if n_rows is not None else None
     return read_source(config.data, sample=sample, keep=config.keep)
 
 
@@ -155,10 +157,11 @@ def _read_test(
     classes = dataset.task.classes if dataset.task.is_classification else None
     others = {config.target: classes} | ({config.weight: None} if config.weight else {})
     expected = Expected.by(dataset.schema, others, commas, [config.target] if writing else [])
-    source = read_source(config.test_data, expected=expected)
+    place = config.test_data or ""
+    source = read_source(place, expected=expected)
     if config.target not in source.frame.columns:
         raise DataError(
-            f"the test table {without_secrets(config.test_data)!r} has no target column {config.target!r}."
+            f"the test table {without_secrets(place)!r} has no target column {config.target!r}."
             + nearest(config.target, map(str, source.frame.columns))
         )
     frame, text_notes = with_same_numbers(source.frame, config.target, dataset.task, writing)

@@ -51,7 +51,7 @@ def digest_of_rows(frame: pd.DataFrame, weight: np.ndarray | None) -> str:
         # Each column turns what the earlier ones left, so that values that change places do not cancel out.
         keys = keys * np.uint64(0x9E3779B97F4A7C15) + _hashed(series).astype(np.uint64)
     digest = hashlib.blake2b(json.dumps(list(map(str, frame.columns))).encode(), digest_size=8)
-    digest.update(np.sort(keys))
+    digest.update(np.sort(keys).data)
     return digest.hexdigest()
 
 

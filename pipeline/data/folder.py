@@ -92,7 +92,7 @@ def _hive_fields(files: Files, taken: list[str]) -> pa.Schema:
     """Return a field for each key of the folders' names that is no column of the files, whole numbers as int64."""
     values: dict[str, set[str]] = {}
     for path in files.paths:
-        for part in path[len(files.base) :].split("/")[:-1]:
+        for part in path[len(files.base or "") :].split("/")[:-1]:
             key, equals, value = part.partition("=")
             if equals and unquote(key) not in taken:
                 values.setdefault(unquote(key), set()).add(unquote(value))

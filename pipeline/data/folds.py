@@ -105,7 +105,7 @@ def make_folds(table: Table, task: Task, n_folds: int, seed: int) -> Folds:
     if n_folds == 1:
         return _holdout(table, task, seed)
     marks = partial(_in_turn, n_parts=n_folds)
-    assignment = _kept_together(table.target, task, copies_of(table), derive_seed(seed, "folds"), marks, 1)
+    assignment = _kept_together(table.labels, task, copies_of(table), derive_seed(seed, "folds"), marks, 1)
     return Folds(assignment, n_folds, assignment, n_folds)
 
 
@@ -130,11 +130,11 @@ def fold_notes(folds: Folds, table: Table, task: Task) -> list[str]:
     """Return what is to be said of folds: that they are not as usual, or that a class has few rows in them."""
     if not task.is_classification:
         return []
-    notes, judged = [], table.target[folds.judged_rows]
-    code, n_of_class = rarer_class(table.target)
+    notes, judged = [], table.labels[folds.judged_rows]
+    code, n_of_class = rarer_class(table.labels)
     n_judged, name = int((judged == code).sum()), task.classes[code]
     share = len(judged) / table.n_rows
-    if folds.n_folds == 1 and share_to_hold_out(table.target, task) > HOLDOUT_SHARE:
+    if folds.n_folds == 1 and share_to_hold_out(table.labels, task) > HOLDOUT_SHARE:
         notes.append(f"held out {share:.0%} of the rows, as class {name} has {n_of_class} only; --folds 5 judges all")
     if n_judged < FEW_OF_A_CLASS:
         notes.append(
@@ -198,10 +198,10 @@ def _kept_together(
 
 
 def _holdout(table: Table, task: Task, seed: int) -> Folds:
-    _check_holdout(table.target, task)
-    share, seed = share_to_hold_out(table.target, task), derive_seed(seed, "folds")
-    held_out = held_out_together(table.target, task, share, seed, copies_of(table), MIN_BLOCKS)
-    judged = table.target[held_out]
+    _check_holdout(table.labels, task)
+    share, seed = share_to_hold_out(table.labels, task), derive_seed(seed, "folds")
+    held_out = held_out_together(table.labels, task, share, seed, copies_of(table), MIN_BLOCKS)
+    judged = table.labels[held_out]
     n_of_class = rarer_class(judged)[1] if task.is_classification else len(judged)
     n_blocks = int(np.clip(n_of_class // MIN_IN_A_BLOCK, MIN_BLOCKS, N_BLOCKS))
     blocks = np.full(table.n_rows, -1, dtype=np.int8)

@@ -45,8 +45,8 @@ def telling_features(table: Table, task: Task) -> list[str]:
     return [
         name
         for place, name in enumerate(table.names)
-        if tells(table.features[some, place], table.target[some], task)
-        and tells(table.features[:, place], table.target, task)
+        if tells(table.features[some, place], table.labels[some], task)
+        and tells(table.features[:, place], table.labels, task)
     ]
 
 

@@ -100,7 +100,7 @@ class Spelling:
         values = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(dtype=np.float64, copy=True)
         if strict and self.unit in ("%", "‰"):
             values[:] = np.nan
-        for place in np.flatnonzero(np.isnan(values)):
+        for place in np.flatnonzero(np.isnan(values)).tolist():
             values[place] = self.number(texts[place], strict)
         values[np.isinf(values)] = np.nan
         return values
@@ -209,7 +209,7 @@ def read_numbers(texts: Sequence[str], counts: np.ndarray) -> Reading | None:
     if counted[is_number].sum() < _MIN_SHARE * counted.sum() or len(np.unique(values[is_number])) < 2:
         return None
     lost = [place for place in np.argsort(-counts, kind="stable") if counts[place] and not is_number[place]]
-    spelled = pd.Series([texts[place].strip() for place in np.flatnonzero(is_number)], dtype=object)
+    spelled = pd.Series([texts[place].strip() for place in np.flatnonzero(is_number).tolist()], dtype=object)
     is_whole = spelling == PLAIN and bool(spelled.str.fullmatch("[+-]?[0-9]+").all())
     has_leading_zeros = is_whole and bool(spelled.str.fullmatch("0[0-9]+").any())
     return Reading(
@@ -234,7 +234,7 @@ def _find_spelling(texts: Sequence[str], counts: np.ndarray) -> Spelling | None:
     total = sum(count for _, count in read)
     if total == 0 or total < _MIN_SHARE * counts.sum():
         return None
-    units = Counter()
+    units: Counter[str] = Counter()
     for (_, _, unit), count in read:
         units[unit] += count if unit else 0
     unit, n_with = units.most_common(1)[0]

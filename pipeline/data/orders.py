@@ -47,11 +47,11 @@ def ordering_features(table: Table, task: Task) -> list[Order]:
     ones do, is not among them. Categories are ordered by the mean of the target.
     """
     rows = _rows_of_usual_classes(table, task)
-    if len(rows) < _MIN_ROWS or (task.is_classification and len(np.unique(table.target[rows])) < 2):
+    if len(rows) < _MIN_ROWS or (task.is_classification and len(np.unique(table.labels[rows])) < 2):
         return []
     if task.n_outputs > _MAX_CLASSES:
         return []
-    some = _some(rows, table.target, task)
+    some = _some(rows, table.labels, task)
     found = []
     for place, name in enumerate(table.names):
         column, is_coded = table.features[:, place], place >= table.n_numeric
@@ -59,9 +59,9 @@ def ordering_features(table: Table, task: Task) -> list[Order]:
             continue
         for by_missing in (False, True):
             measure = _measure(task, is_coded, by_missing)
-            if measure is None or measure(column[some], table.target[some]) < _MIN_ORDER_OF_SOME:
+            if measure is None or measure(column[some], table.labels[some]) < _MIN_ORDER_OF_SOME:
                 continue
-            degree = measure(column[rows], table.target[rows])
+            degree = measure(column[rows], table.labels[rows])
             if degree >= _MIN_ORDER:
                 found.append(Order(name, degree, by_missing))
                 break
@@ -71,8 +71,8 @@ def ordering_features(table: Table, task: Task) -> list[Order]:
 def _rows_of_usual_classes(table: Table, task: Task) -> np.ndarray:
     if not task.is_classification:
         return np.arange(table.n_rows)
-    sizes = np.bincount(table.target, minlength=task.n_outputs)
-    return np.flatnonzero(sizes[table.target] >= _MIN_OF_A_CLASS)
+    sizes = np.bincount(table.labels, minlength=task.n_outputs)
+    return np.flatnonzero(sizes[table.labels] >= _MIN_OF_A_CLASS)
 
 
 def _some(rows: np.ndarray, target: np.ndarray, task: Task) -> np.ndarray:

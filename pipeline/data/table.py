@@ -74,6 +74,13 @@ class Table:
         return self.features.shape[0]
 
     @property
+    def labels(self) -> np.ndarray:
+        """The target of a table that is learnt from or judged on."""
+        if self.target is None:
+            raise TypeError("a table to predict has no target")
+        return self.target
+
+    @property
     def n_features(self) -> int:
         return self.features.shape[1]
 

@@ -81,7 +81,7 @@ def with_same_numbers(
 def _counted_text(target: pd.Series) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Return for each row a place among the distinct texts that rows hold, -1 where null, these, and their counts."""
     codes, texts = coded_text(target)
-    spelled = np.append(np.array(texts, dtype=object), None)[codes]
+    spelled = np.array([*texts, None], dtype=object)[codes]
     rows, distinct = pd.factorize(spelled, use_na_sentinel=True)
     return rows, list(distinct), np.bincount(rows[rows >= 0], minlength=len(distinct))
 

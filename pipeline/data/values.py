@@ -78,8 +78,10 @@ def text_of(value: Any) -> str:
     if isinstance(value, decimal.Decimal) and value.is_finite():
         value = value.normalize()
         return format(abs(value) if value == 0 else value, "f")
-    if isinstance(value, numbers.Real) and math.isfinite(value) and value == int(value) and abs(value) < _EXACT_FLOAT:
-        return str(int(value))
+    if isinstance(value, numbers.Real) and math.isfinite(value):
+        whole = int(value)  # type: ignore[call-overload]  # NumPy's numbers are Real, and all can be turned into an int
+        if value == whole and abs(whole) < _EXACT_FLOAT:
+            return str(whole)
     return str(value)
 
 

@@ -38,7 +38,7 @@ class Blend:
         """Members whose predictions are needed."""
         return sum(weight > 0 for weight in self.weights)
 
-    def combine(self, predictions: Sequence[np.ndarray]) -> np.ndarray:
+    def combine(self, predictions: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """Return (n, n_outputs) from one (n, n_outputs) a member; members that weigh nothing are not looked at."""
         if self.kind != STACK:
             return self._weighted(predictions, lambda prediction: prediction)
@@ -49,7 +49,7 @@ class Blend:
             return self._weighted(predictions, lambda prediction: prediction) + self.bias[0]
         return softmax(self._weighted(predictions, log_probabilities) + np.array(self.bias))
 
-    def _weighted(self, predictions: Sequence[np.ndarray], view: Any) -> np.ndarray:
+    def _weighted(self, predictions: np.ndarray | Sequence[np.ndarray], view: Any) -> np.ndarray:
         total = np.zeros_like(predictions[0], dtype=np.float64)
         for weight, prediction in zip(self.weights, predictions, strict=True):
             if weight > 0:

@@ -25,7 +25,7 @@ class Costs:
     each: np.ndarray
     limit: float
 
-    def fit(self, weights: Sequence[float]) -> bool:
+    def fit(self, weights: np.ndarray | Sequence[float]) -> bool:
         """Whether the candidates that weigh something cost no more together than the limit."""
         return total_us(self.each[np.asarray(weights) > 0]) <= self.limit
 

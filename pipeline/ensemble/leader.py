@@ -143,7 +143,7 @@ def build_leader(
     trials = {result.trial_id: result for result in results}
     for name, folds in zip(row.members, row.folds, strict=True):
         for fold in folds:
-            model = TrialFolder(Path(trials[name].folder)).fold(fold)
+            model = TrialFolder(trials[name].place).fold(fold)
             refuse_links(model)
             shutil.copytree(model, TrialFolder(folder / _MEMBERS / name).fold(fold))
     manifest = {
@@ -155,7 +155,7 @@ def build_leader(
         "target": dataset.target_name,
         "metric": metric.name,
         "threshold": row.thresholds.get(metric.name, 0.5),
-        "blend": row.blend.to_dict(),
+        "blend": row.how.to_dict(),
         "members": [{"trial_id": name, "family": trials[name].family} for name in row.members],
         "schema": dataset.schema.to_dict(),
         "files": digests_of(folder / _MEMBERS),
@@ -203,13 +203,13 @@ def score_rows(
         cost_s = row.predict_us * len(fresh) / len(asked) * test.n_rows / 1e6
         if position > 0 and time_left() <= cost_s:
             continue
-        models = [load_member(Path(trials[name].folder), name, trials[name].family, (fold,)) for name, fold in fresh]
+        models = [load_member(trials[name].place, name, trials[name].family, (fold,)) for name, fold in fresh]
         predictions |= zip(fresh, predict_members(models, test), strict=True)
         of_members = [
             np.mean([predictions[name, fold] for fold in folds], axis=0)
             for name, folds in zip(row.members, row.folds, strict=True)
         ]
-        combined = row.blend.combine(of_members)
+        combined = row.how.combine(of_members)
         rows[position] = replace(row, test=_shown_metrics(row, leaderboard.task, test, combined))
     return replace(leaderboard, rows=tuple(rows))
 
@@ -218,5 +218,5 @@ def _shown_metrics(row: LeaderboardRow, task: Task, test: Table, prediction: np.
     shown = {}
     for metric in metrics_for(task.kind):
         threshold = row.thresholds.get(metric.name, 0.5)
-        shown[metric.name] = metric.shown(metric.score(test.target, prediction, test.weight, threshold))
+        shown[metric.name] = metric.shown(metric.score(test.labels, prediction, test.weight, threshold))
     return shown

@@ -136,14 +136,15 @@ def _place(
     return status, not row.is_scored, is_dear, -rounded, len(row.members), row.name
 
 
-def _standard_error(scores: Sequence[float]) -> float:
+def _standard_error(scores: np.ndarray | Sequence[float]) -> float:
     if len(scores) < 2 or min(scores) <= WORST:
         return float("nan")
     return float(np.std(scores, ddof=1) / np.sqrt(len(scores)))
 
 
 def _trial_row(result: TrialResult, scoring: _Scoring) -> LeaderboardRow:
-    suiting = metrics_for(scoring.task.kind) if result.metrics else ()
+    known = result.metrics or {}
+    suiting = metrics_for(scoring.task.kind) if known else ()
     row = LeaderboardRow(
         name=result.trial_id,
         family=result.family,
@@ -152,7 +153,7 @@ def _trial_row(result: TrialResult, scoring: _Scoring) -> LeaderboardRow:
         score=scoring.metric.shown(result.score),
         score_se=_standard_error(result.fold_scores),
         fold_scores=result.fold_scores,
-        metrics={metric.name: metric.shown(result.metrics[metric.name]) for metric in suiting},
+        metrics={metric.name: metric.shown(known[metric.name]) for metric in suiting},
         fit_s=result.fit_s,
         predict_us=result.predict_us,
         scheduler=result.scheduler,
@@ -188,7 +189,7 @@ def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[Lea
         "best_of_family": nested_candidates(trials, n_most, best_of_family=True),
     }
     drawn = np.flatnonzero(entries["all"].any(axis=0) | entries["best_of_family"].any(axis=0))
-    trials = [trials[position] for position in drawn]
+    trials = [trials[position] for position in drawn.tolist()]
     predictions = [scoring.oof[trial.trial_id] for trial in trials]
     held_out = gather(predictions, scoring.target, scoring.weight, scoring.folds)
     learnt = held_out.learnt_on(scoring.task, scoring.seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,9 +21,10 @@ def prunable(results: Sequence[TrialResult]) -> list[TrialResult]:
 
     Those that others may still inherit from are never among them.
     """
-    ranked, n_seen, lost = eligible(results), {}, []
-    for place, result in enumerate(ranked):
-        n_seen[result.family] = n_seen.get(result.family, 0) + 1
+    n_seen: Counter[str] = Counter()
+    lost = []
+    for place, result in enumerate(eligible(results)):
+        n_seen[result.family] += 1
         if not get_family(result.family).can_be_donor and place >= N_KEPT and n_seen[result.family] > N_KEPT_A_FAMILY:
             lost.append(result)
     return lost
@@ -31,7 +33,7 @@ def prunable(results: Sequence[TrialResult]) -> list[TrialResult]:
 def drop_models(results: Sequence[TrialResult]) -> None:
     """Delete the fold models of prunable trials; what they predicted out of fold stays."""
     for result in prunable(results):
-        for models in TrialFolder(Path(result.folder)).folds():
+        for models in TrialFolder(result.place).folds():
             shutil.rmtree(models, ignore_errors=True)
 
 

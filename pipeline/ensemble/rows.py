@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stacktune.data.table import BINARY, Task
 from stacktune.ensemble.blend import Blend
@@ -56,6 +56,13 @@ class LeaderboardRow:
     n_rungs: int = 0
     test: Mapping[str, float] | None = None
     error: str | None = None
+
+    @property
+    def how(self) -> Blend:
+        """The blend of a row that can predict."""
+        if self.blend is None:
+            raise TypeError(f"{self.name} was not completed and cannot predict")
+        return self.blend
 
     @property
     def is_scored(self) -> bool:
@@ -121,7 +128,7 @@ class Leaderboard:
         import pandas as pd
 
         absent = float("nan")
-        columns = {"rank": range(1, len(self.rows) + 1)}
+        columns: dict[str, Sequence[Any]] = {"rank": range(1, len(self.rows) + 1)}
         columns |= self._attributes("name", "family", "kind", "status", "score", "score_se")
         for other in metrics_for(self.task.kind):
             if other.name != self.metric.name:

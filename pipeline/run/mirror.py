@@ -170,7 +170,7 @@ def _fetch_into(uri: str, arriving: Path) -> None:
         raise ConfigError(f"there is no run to go on with at {without_secrets(uri)!r} (it holds no {STATE}).")
     for name in COPIED:
         fetch_file(join(uri, name), arriving / name)
-    folders = [(TRIALS, name) for name in folders_in(join(uri, TRIALS))]
+    folders: list[tuple[str, ...]] = [(TRIALS, name) for name in folders_in(join(uri, TRIALS))]
     folders += [(LEADER,)] * exists(join(uri, LEADER))
     with ThreadPoolExecutor(N_AT_ONCE) as pool:
         list(pool.map(lambda names: fetch_folder(join(uri, *names), arriving.joinpath(*names)), folders))

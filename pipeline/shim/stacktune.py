@@ -11,6 +11,8 @@ from pathlib import Path
 def _load(name: str, folder: Path) -> None:
     """Import the package in `folder` as `name`."""
     spec = spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"there is no package in {folder}")
     sys.modules[name] = module_from_spec(spec)
     spec.loader.exec_module(sys.modules[name])
 
@@ -21,7 +23,7 @@ def _load_all() -> None:
     from stacktune.package import SEARCH_SPACES
 
     _load("stacktune.search_spaces", SEARCH_SPACES)
-    sys.modules["stacktune"].search_spaces = sys.modules["stacktune.search_spaces"]
+    setattr(sys.modules["stacktune"], "search_spaces", sys.modules["stacktune.search_spaces"])  # noqa: B010 — as a type
 
 
 _load_all()

@@ -19,5 +19,5 @@ def digest_of_arrays(*arrays: np.ndarray | None, salt: bytes = b"") -> str:
     digest = hashlib.blake2b(salt, digest_size=8)
     for array in arrays:
         if array is not None:
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

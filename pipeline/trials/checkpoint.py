@@ -33,9 +33,9 @@ class Checkpoint:
     n_units: tuple[int, ...] = ()
     predict_us: tuple[float, ...] = ()
     looks: tuple[Curve, ...] = ()
-    models: tuple[str, ...] = ()
+    models: tuple[str | None, ...] = ()
 
-    def with_fold(self, n_units: int, predict_us: float, looks: Curve, models: str) -> Checkpoint:
+    def with_fold(self, n_units: int, predict_us: float, looks: Curve, models: str | None) -> Checkpoint:
         """Return the checkpoint with one finished fold more."""
         return replace(
             self,

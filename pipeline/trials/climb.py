@@ -24,13 +24,13 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from stacktune.data.folds import Folds
 from stacktune.data.table import Table, Task
-from stacktune.families.base import Cache, Compute, Config, Job
+from stacktune.families.base import AdjustableLearner, Cache, Compute, Config, HeirLearner, Job
 from stacktune.families.registry import get_family
 from stacktune.metrics import Metric
 from stacktune.seeds import derive_seed
@@ -140,7 +140,7 @@ class _Climb:
         start_rung = 0
         if self.trial.resume:
             first.take_up(Path(self.trial.resume.folder))
-            first.learner.adjust(self.trial.config)
+            cast(AdjustableLearner, first.learner).adjust(self.trial.config)
             start_rung = self.trial.resume.rung
         config = dict(self.trial.config)
         if not self.lineage or self.lineage[-1][1] != config:
@@ -150,7 +150,8 @@ class _Climb:
             if rung == self.n_rungs:
                 return
             name = f"{self.trial.trial_id}-{rung}"
-            state = keep_state(self.resources.states, name, first.learner.save_state, self.resources.made_by)
+            save = cast(AdjustableLearner, first.learner).save_state
+            state = keep_state(self.resources.states, name, save, self.resources.made_by)
             yield self._progress(first, self._first_fold_score(first), rung, str(state))
 
     def _all_folds(self, first: FoldFit | None, done: Checkpoint, oof: np.ndarray) -> TrialResult:
@@ -158,7 +159,7 @@ class _Climb:
         table, folds = self.problem.table, self.problem.folds
         self.curve, self.lineage = [*done.curve], [*done.lineage]
         for fold in range(len(done.n_units), folds.n_folds):
-            fit = first if fold == 0 else self._grown_fold(fold, done.looks)
+            fit = first if fold == 0 and first else self._grown_fold(fold, done.looks)
             oof[folds.valid_rows(fold)] = fit.finish()
             folder = make_anew(TrialFolder(self.resources.folder).fold(fold))
             fit.learner.save(folder)
@@ -183,7 +184,7 @@ class _Climb:
         deadline = self._fold_deadline(fold)
         for position, (_, config) in enumerate(self.lineage):
             until = self.lineage[position + 1][0] if position + 1 < len(self.lineage) else fit.max_units
-            fit.learner.adjust(config)
+            cast(AdjustableLearner, fit.learner).adjust(config)
             fit.grow_to(until, deadline)
         fit.grow_to(fit.max_units, deadline)
         return fit
@@ -210,7 +211,7 @@ class _Climb:
         fit = FoldFit(self.family, self._initial_config(), job, metric, parts, earlier)
         if self.resources.bank:
             # What another fold's model has learnt, it has learnt from rows that are watched here.
-            fit.learner.inherit([TrialFolder(folder).fold(fold) for folder in self.resources.bank])
+            cast(HeirLearner, fit.learner).inherit([TrialFolder(folder).fold(fold) for folder in self.resources.bank])
         return fit
 
     def _initial_config(self) -> Config:

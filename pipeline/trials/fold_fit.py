@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
-from stacktune.families.base import Config, Family, Job, Learner
+from stacktune.families.base import AdjustableLearner, Config, Family, Job, Learner
 from stacktune.metrics import Metric
 from stacktune.trials.stopping import Curve, Held, Stopping
 
@@ -34,7 +35,7 @@ class FoldFit:
         self.max_units = family.max_units(config)
         self.learner: Learner = family.start(job, config)
         weight = None if job.table.weight is None else job.table.weight[job.watched]
-        self._stopping = Stopping(metric, Held(job.table.target[job.watched], weight, parts, earlier))
+        self._stopping = Stopping(metric, Held(job.table.labels[job.watched], weight, parts, earlier))
         self._unit_s: float | None = None
 
     @property
@@ -43,9 +44,11 @@ class FoldFit:
         return self._stopping.best_units
 
     @property
-    def predictions(self) -> np.ndarray | None:
+    def predictions(self) -> np.ndarray:
         """(n_watched, n_outputs) predictions whose number of units their own rows did not choose."""
-        return self._stopping.predictions
+        if (found := self._stopping.predictions) is None:
+            raise TypeError("nothing has been grown")
+        return found
 
     @property
     def curve(self) -> Curve:
@@ -61,7 +64,7 @@ class FoldFit:
 
     def take_up(self, state: Path) -> None:
         """Go on from the state that another learner of the same family wrote; it is the best one known from here on."""
-        self.learner.load_state(state)
+        cast(AdjustableLearner, self.learner).load_state(state)
         self._look()
 
     def grow_to(self, units: int, deadline: float = math.inf) -> None:

@@ -57,6 +57,13 @@ class TrialResult:
     folder: str | None = None
 
     @property
+    def place(self) -> Path:
+        """The folder of a completed trial."""
+        if self.folder is None:
+            raise TypeError(f"{self.trial_id} was not completed and has no folder")
+        return Path(self.folder)
+
+    @property
     def score(self) -> float:
         """The mean over folds of a completed trial, the last rung's of any other, the worst if there is none."""
         if self.fold_scores:
@@ -94,4 +101,5 @@ def result_from(stored: Mapping[str, Any]) -> TrialResult:
 
 def load_oof(result: TrialResult) -> np.ndarray:
     """Return a completed trial's out-of-fold predictions, (n_rows, n_outputs) float64."""
-    return np.load(TrialFolder(Path(result.folder)).out_of_fold, allow_pickle=False)
+    predictions: np.ndarray = np.load(TrialFolder(result.place).out_of_fold, allow_pickle=False)
+    return predictions

@@ -11,7 +11,7 @@ from stacktune.metrics import Metric, choose_threshold, metrics_for
 
 def part_score(metric: Metric, task: Task, table: Table, rows: np.ndarray, predictions: np.ndarray) -> float:
     """Score predictions (n_rows, n_outputs) of some `rows`; a threshold is chosen on these very rows, alike for all."""
-    target = table.target[rows]
+    target = table.labels[rows]
     weight = None if table.weight is None else table.weight[rows]
     if metric.needs_threshold and task.kind == BINARY:
         threshold = choose_threshold(metric, target, predictions, weight)
@@ -28,8 +28,8 @@ def fold_scores(metric: Metric, task: Task, table: Table, folds: Folds, oof: np.
         threshold = 0.5
         if metric.needs_threshold and task.kind == BINARY:
             other_weight = None if table.weight is None else table.weight[others]
-            threshold = choose_threshold(metric, table.target[others], oof[others], other_weight)
-        scores.append(metric.score(table.target[rows], oof[rows], weight, threshold))
+            threshold = choose_threshold(metric, table.labels[others], oof[others], other_weight)
+        scores.append(metric.score(table.labels[rows], oof[rows], weight, threshold))
     return tuple(scores)
 
 

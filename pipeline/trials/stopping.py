@@ -47,7 +47,7 @@ def stopping_metric(metric: Metric, task: Task, table: Table, folds: Folds) -> M
     """
     if not task.is_classification:
         return metric
-    rarest = np.bincount(table.target[folds.judged_rows], minlength=task.n_outputs).min() / folds.n_folds
+    rarest = np.bincount(table.labels[folds.judged_rows], minlength=task.n_outputs).min() / folds.n_folds
     return METRICS["log_loss"] if metric.needs_threshold or rarest < MIN_ROWS_OF_A_CLASS else metric
 
 
@@ -61,7 +61,7 @@ def parts_of(table: Table, task: Task, folds: Folds, fold: int, seed: int) -> np
     if folds.n_folds == 1:
         return folds.blocks[rows]
     seed, copies = derive_seed(seed, "stopping", fold), copies_of(table.take(rows))
-    return deal(table.target[rows], task, min(N_PARTS, len(rows)), seed, copies)
+    return deal(table.labels[rows], task, min(N_PARTS, len(rows)), seed, copies)
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,11 @@ class Stopping:
         self._metric = metric
         self._held = held
         self._everywhere = np.ones(len(held.target), dtype=bool)
-        parts = [] if held.parts is None else np.unique(held.parts)
-        inside = [held.parts == part for part in parts] if len(parts) > 1 else [self._everywhere]
-        self._parts = [_Best(rows, ~rows if len(parts) > 1 else rows) for rows in inside]
+        inside = [] if held.parts is None else [np.asarray(held.parts == part) for part in np.unique(held.parts)]
+        if len(inside) > 1:
+            self._parts = [_Best(rows, ~rows) for rows in inside]
+        else:
+            self._parts = [_Best(self._everywhere, self._everywhere)]
         self._whole = _Best(~self._everywhere, self._everywhere)
         self._curve: list[tuple[int, float]] = []
 
@@ -103,7 +105,7 @@ class Stopping:
     @property
     def predictions(self) -> np.ndarray | None:
         """(n, n_outputs) predictions, each part's at the units that other rows chose; None before the first look."""
-        if not self.best_units:
+        if self._whole.predictions is None:
             return None
         chosen = np.empty((len(self._everywhere), self._whole.predictions.shape[1]))
         for part in self._parts:

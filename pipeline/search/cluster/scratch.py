@@ -63,7 +63,10 @@ def open_scratch(made_by: Provenance, parent: Path) -> Scratch:
         scratch = _entered(folder, made_by)
         if scratch is not None:
             return scratch
-    return _entered(Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=parent)), made_by)
+    scratch = _entered(Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=parent)), made_by)
+    if scratch is None:
+        raise OSError(f"a folder that was just made in {str(parent)!r} cannot be written, or was taken away")
+    return scratch
 
 
 def _entered(folder: Path, made_by: Provenance) -> Scratch | None:
