@@ -1,0 +1,60 @@
+"""What runs elsewhere is read here: workflows are whole, name what is there, and versions stand in one place."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_there_are_workflows_for_changes_for_old_versions_and_for_a_ray_to_come():
+    assert [path.stem for path in WORKFLOWS] == ["ci", "minimum", "ray-nightly"]
+    jobs = {path.stem: set(yaml.safe_load(path.read_text())["jobs"]) for path in WORKFLOWS}
+    assert jobs["ci"] == {"lint", "unit", "ray"}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_a_workflow_is_whole_and_names_what_is_there(path):
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow[True]  # YAML 1.1 takes `on` for a truth value
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 45
+        assert job["steps"][0]["uses"].startswith("actions/checkout@")
+        for command in (step["run"] for step in job["steps"] if "run" in step):
+            words = shlex.split(command)
+            named = [word for word in words if re.match(r"tests/|\.ci/", word)]
+            assert all((ROOT / word).exists() for word in named), command
+
+
+def test_scripts_can_be_run_and_find_the_versions_that_are_pinned_for_commits_too():
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    lint = (ROOT / ".ci/lint").read_text()
+    patterns = re.findall(r"sed -n 's/(\S.*)/\\1/p'", lint)
+    assert len(patterns) == 2
+    for pattern in patterns:
+        found = re.findall(pattern.replace("\\(", "(").replace("\\)", ")"), hooks, re.MULTILINE)
+        assert len(found) == 1
+        assert re.fullmatch(r"\d+\.\d+(\.\d+)?", found[0])
+    assert all(os.access(ROOT / ".ci" / name, os.X_OK) for name in ("run", "lint", "types"))
+    yaml.safe_load(hooks)
+
+
+def test_what_mypy_or_ruff_passes_over_is_there():
+    """A name in the list that is gone would hide that nothing is checked under the new one."""
+    unchecked = next(one for one in SETTINGS["tool"]["mypy"]["overrides"] if one.get("ignore_errors"))
+    for name in unchecked["module"]:
+        assert (ROOT / "pipeline" / name.removeprefix("stacktune.").replace(".", "/")).with_suffix(".py").is_file(), (
+            name
+        )
+    for name in SETTINGS["tool"]["ruff"]["lint"]["per-file-ignores"]:
+        assert (ROOT / name.removesuffix("/*")).exists()
