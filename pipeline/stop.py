@@ -21,6 +21,7 @@ class Stopped(KeyboardInterrupt):
     """Raised in the main thread where a signal ends the command; with the status that a shell would give it."""
 
     def __init__(self, number: int):
+        self.number = number
         self.by = NAMES[signal.Signals(number)]
         super().__init__(f"Stopped by {self.by}.")
         self.status = 128 + number
