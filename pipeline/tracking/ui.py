@@ -13,7 +13,7 @@ import yaml
 from stacktune.errors import ConfigError
 from stacktune.package import SHIM
 from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder
-from stacktune.storage.uris import has_secret, is_masked, keep_secret
+from stacktune.storage.uris import has_secret, is_masked, keep_secret, masked_uri
 from stacktune.tracking.store import SERVERS, Store, absolute, check_store, sqlite_file, store_for, without_credentials
 
 _QUIET = ("MLFLOW_DISABLE_TELEMETRY=true", "DO_NOT_TRACK=true", "MLFLOW_DISABLE_AGENT_HINT=1")
@@ -35,6 +35,10 @@ def ui_command(folder_or_uri: str) -> list[str]:
     check_store(store.uri)
     if urlsplit(store.uri).scheme in SERVERS:
         return [sys.executable, "-P", "-m", "webbrowser", without_credentials(store.uri)]
+    if store.artifacts is None:
+        raise ConfigError(
+            f"{masked_uri(store.uri)!r} is a service that shows its runs itself. Open its page in a browser."
+        )
     file = sqlite_file(store.uri)
     if file and not file.exists():
         raise ConfigError(f"there is no MLflow store {file}. Run `stacktune run` first, or name the store's URI.")

@@ -116,3 +116,8 @@ def _fetched(page: str, serving: subprocess.Popen) -> str:
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     raise AssertionError(f"no page at {page}")
+
+
+def test_a_service_with_a_page_of_its_own_is_refused_in_a_sentence():
+    with pytest.raises(ConfigError, match="'databricks://work' is a service that shows its runs itself"):
+        ui_command("databricks://work")
