@@ -58,7 +58,7 @@ def become(command: Sequence[str]) -> NoReturn:
     """Replace this process by a command, which hears signals as ever."""
     sys.stdout.flush()
     unlisten()
-    os.execvp(command[0], command)
+    os.execvp(command[0], list(command))
 
 
 def end(status: int) -> None:

@@ -108,8 +108,9 @@ def _member(value: object, values: tuple[str, ...]) -> str:
 
 def _counts(value: object, n_counts: int) -> tuple[int, ...]:
     parts = value.split(",") if isinstance(value, str) else value
-    is_whole = isinstance(parts, list | tuple) and len(parts) == n_counts
-    if not is_whole or any(isinstance(part, bool | float) for part in parts):
+    if not isinstance(parts, list | tuple) or len(parts) != n_counts:
+        raise MisfitError(value)
+    if any(isinstance(part, bool | float) for part in parts):
         raise MisfitError(value)
     return tuple(_whole(part, 1) for part in parts)
 

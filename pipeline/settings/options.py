@@ -47,7 +47,7 @@ def takes(settings: Sequence[Setting]) -> Callable[[Command], Command]:
             command(flags, **typed)
 
         parameters = [*map(_parameter, settings), *(one.replace(kind=Parameter.KEYWORD_ONLY) for one in own)]
-        called.__signature__ = Signature(parameters)
+        called.__dict__["__signature__"] = Signature(parameters)
         called.__annotations__ = {one.name: one.annotation for one in parameters}
         return called
 
@@ -56,12 +56,12 @@ def takes(settings: Sequence[Setting]) -> Callable[[Command], Command]:
 
 def _parameter(setting: Setting) -> Parameter:
     spec = setting.spec
-    said = {"help": setting.help, "rich_help_panel": setting.group, "show_default": False}
+    said: dict[str, Any] = {"help": setting.help, "rich_help_panel": setting.group, "show_default": False}
     if spec.is_argument:
         option = typer.Argument(metavar=spec.metavar, **said)
     elif setting.is_switch:
         option = typer.Option(setting.flag, **said)
     else:
         option = typer.Option(setting.flag, metavar=spec.metavar, **said)
-    annotation = Annotated[spec.kind.flag_type | None, option]
-    return Parameter(setting.key, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    value = spec.kind.flag_type | None
+    return Parameter(setting.key, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[value, option])

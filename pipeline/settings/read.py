@@ -44,7 +44,8 @@ def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings
 def without_secrets_in(settings: Settings) -> Settings:
     """Return the settings as they may be written: with stars for the secrets in URIs."""
     given = {name: value for name in URIS if (value := getattr(settings, name)) is not None}
-    return replace(settings, **{name: masked_uri(value) for name, value in given.items()})
+    changes: dict[str, Any] = {name: masked_uri(value) for name, value in given.items()}
+    return replace(settings, **changes)
 
 
 def to_yaml(settings: Settings) -> str:
