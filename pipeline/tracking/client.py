@@ -113,9 +113,16 @@ class Attempt:
         return True
 
     @property
+    def met(self) -> Exception:
+        """The error, for whoever knows that there was one."""
+        if self.error is None:
+            raise RuntimeError("the store made no error")
+        return self.error
+
+    @property
     def refused(self) -> bool:
         """Whether the store understood and said no, or can never be written from here."""
-        if hasattr(self.error, "error_code"):
+        if self.error is not None and hasattr(self.error, "error_code"):
             return self.error.error_code in _REFUSALS
         return isinstance(self.error, ImportError | PermissionError)
 

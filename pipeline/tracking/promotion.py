@@ -112,10 +112,13 @@ def settle_alias(uri: str, record: LeaderRecord, evidence: Evidence | None) -> L
 
     evidence: None of a run that an earlier stacktune ended. A store that is away costs the alias alone.
     """
-    if record.version is None:
+    name, version = record.name, record.version
+    if name is None or version is None:
         return record
     with Attempt() as attempt:
-        return _settled(connect(uri), record, evidence, uri)
+        alias, reason = _settled(connect(uri), name, version, evidence)
+        promote = None if alias == LEADER else promoting_command(uri, name, version)
+        return replace(record, alias=alias, alias_reason=reason, promote=promote)
     return replace(record, problem=attempt.reason)
 
 
@@ -126,28 +129,26 @@ def promoting_command(uri: str, name: str, version: int) -> str:
     return f"python -c {shlex.quote(f'import mlflow; mlflow.MlflowClient({store}).{call}')}"
 
 
-def _settled(client: MlflowClient, record: LeaderRecord, evidence: Evidence | None, uri: str) -> LeaderRecord:
-    name, version = record.name, record.version
+def _settled(client: MlflowClient, name: str, version: int, evidence: Evidence | None) -> tuple[str, str]:
+    """Give a version its alias; return the alias and why it has it."""
     if evidence:
         client.set_model_version_tag(name, str(version), EVIDENCE_TAG, json.dumps(asdict(evidence)))
     holder = _holder(client, name)
-    if holder in (None, version):
+    if holder is None or holder == version:
         is_leader, reason = True, "it is the first"
     else:
         before = _evidence_in(client.get_model_version(name, str(holder)).tags)
         verdict = compared(evidence, before, holder) if evidence else _UNKNOWN
         is_leader, reason = verdict.is_no_worse, verdict.reason
     if is_leader:
-        _tag(client, record, LEADER, reason)
+        _tag(client, name, version, LEADER, reason)
         last = _take_lead(client, name, version, holder)
         if last != version:
             is_leader, reason = False, f"version {last} ended at the same time, and goes before it"
     if not is_leader:
-        _tag(client, record, CHALLENGER, reason)
+        _tag(client, name, version, CHALLENGER, reason)
         client.set_registered_model_alias(name, CHALLENGER, str(version))
-    alias = LEADER if is_leader else CHALLENGER
-    promote = None if is_leader else promoting_command(uri, name, version)
-    return replace(record, alias=alias, alias_reason=reason, promote=promote)
+    return (LEADER if is_leader else CHALLENGER), reason
 
 
 _UNKNOWN = Verdict(False, "it does not say what it was scored on")
@@ -158,9 +159,9 @@ def _holder(client: MlflowClient, name: str) -> int | None:
     return None if version is None else int(version)
 
 
-def _tag(client: MlflowClient, record: LeaderRecord, alias: str, reason: str) -> None:
+def _tag(client: MlflowClient, name: str, version: int, alias: str, reason: str) -> None:
     for key, value in ((ALIAS_TAG, alias), (REASON_TAG, reason)):
-        client.set_model_version_tag(record.name, str(record.version), key, value)
+        client.set_model_version_tag(name, str(version), key, value)
 
 
 def _take_lead(client: MlflowClient, name: str, version: int, holder: int | None) -> int:

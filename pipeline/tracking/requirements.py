@@ -24,7 +24,7 @@ def requirements_for(modules: Iterable[str]) -> list[str]:
     The project's own modules that they import are walked too, imports inside functions included. mlflow is always in.
     """
     pinned = {_pinned(module) for module in _imported(modules) | {"mlflow"}}
-    return sorted(pinned - {None})
+    return sorted(requirement for requirement in pinned if requirement is not None)
 
 
 def _imported(modules: Iterable[str]) -> set[str]:

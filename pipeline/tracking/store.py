@@ -83,11 +83,11 @@ def check_store(uri: str) -> None:
 
     Managed services are only met when the first run is opened.
     """
-    kind = _kind(uri)
+    kind, file = _kind(uri), sqlite_file(uri)
     if kind in SERVERS:
         _check_server(uri)
-    elif kind == "sqlite":
-        _check_sqlite(sqlite_file(uri))
+    elif file is not None:
+        _check_sqlite(file)
     elif kind in DATABASES:
         _check_database(uri, DATABASES[kind])
     elif kind not in MANAGED:

@@ -147,7 +147,7 @@ class Tracker(Observer):
 
     def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
         """Log the score (higher better) at a rung, the first being 1; once, also if the trial runs again."""
-        values = self._not_put(trial.trial_id, [(self._metric.name, self._metric.shown(score), rung)])
+        values = self._not_put(trial.trial_id, [(self._judge.name, self._judge.shown(score), rung)])
         if values:
             self._worker.put(Update(trial.trial_id, points=_points(values)))
 
@@ -205,14 +205,16 @@ class Tracker(Observer):
         """
         for row in frame[(frame["rank"] <= MAX_RANKED) | (frame["kind"] == "ensemble")].to_dict("records"):
             tags = {"rank": str(row["rank"]), "kind": str(row["kind"]), "status": str(row["status"])}
-            points = [(f"test_{self._metric.name}", row.get("test_score"), 0), ("threshold", row.get("threshold"), 0)]
+            points = [(f"test_{self._judge.name}", row.get("test_score"), 0), ("threshold", row.get("threshold"), 0)]
             if row["kind"] != "ensemble":
                 self._worker.put(Update(row["name"], tags=tags, points=_points(points)))
                 continue
             points += [(f"cv_{metric.name}", row.get(metric.name), 0) for metric in metrics_for(self._task_kind)]
-            points += [(f"cv_{self._metric.name}", row["score"], 0), ("predict_us", row.get("predict_us"), 0)]
-            ended = {"status": "FINISHED", "ended_ms": now_ms()}
-            self._worker.put(Update(row["name"], tags={**tags, "family": "ensemble"}, points=_points(points), **ended))
+            points += [(f"cv_{self._judge.name}", row["score"], 0), ("predict_us", row.get("predict_us"), 0)]
+            tags["family"] = "ensemble"
+            ended_ms = now_ms()
+            update = Update(row["name"], tags=tags, points=_points(points), status="FINISHED", ended_ms=ended_ms)
+            self._worker.put(update)
         self.log_file(csv)
 
     def flush(self, timeout_s: float = 20.0) -> bool:
@@ -251,12 +253,18 @@ class Tracker(Observer):
         self._worker.stop()
         self._spool.close()
 
+    @property
+    def _judge(self) -> Metric:
+        if self._metric is None:
+            raise RuntimeError("log_task must come before the first score")
+        return self._metric
+
     def _scores(self, result: TrialResult, known: set[tuple[str, int]]) -> Iterable[tuple[str, float, int]]:
-        shown = self._metric.shown
+        shown = self._judge.shown
         first_rung = result.rungs_reached - len(result.curve) + 1
         for rung, score in enumerate(result.curve, start=first_rung):
-            if (self._metric.name, rung) not in known:
-                yield self._metric.name, shown(score), rung
+            if (self._judge.name, rung) not in known:
+                yield self._judge.name, shown(score), rung
         for fold, score in enumerate(result.fold_scores):
             yield "fold_score", shown(score), fold
         for name, score in (result.metrics or {}).items():

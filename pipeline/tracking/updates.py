@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
     from mlflow.tracking import MlflowClient
 
 # Limits of one log_batch call and of one value, mlflow/utils/validation.py.
@@ -90,15 +91,16 @@ def write_values(client: MlflowClient, run_id: str, update: Update) -> None:
         client.log_inputs(run_id, datasets=[_dataset_input(one) for one in update.inputs])
 
 
-def in_batches(metrics: Sequence, params: Sequence, tags: Sequence) -> Iterator[tuple[Sequence, ...]]:
+def in_batches(metrics: Sequence, params: Sequence, tags: Sequence) -> Iterator[tuple[Sequence, Sequence, Sequence]]:
     """Yield (metrics, params, tags) that each fit one call of log_batch; nothing when all are empty."""
     limited = ((metrics, _N_METRICS), (params, _N_PARAMS), (tags, _N_PARAMS))
     n_batches = max(math.ceil(len(items) / limit) for items, limit in limited)
     for batch in range(n_batches):
-        yield tuple(items[batch * limit : (batch + 1) * limit] for items, limit in limited)
+        of_metrics, of_params, of_tags = (items[batch * limit : (batch + 1) * limit] for items, limit in limited)
+        yield of_metrics, of_params, of_tags
 
 
-def _dataset_input(one: Input) -> object:
+def _dataset_input(one: Input) -> DatasetInput:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     local = "://" not in one.source or one.source.startswith("file://")

@@ -65,19 +65,25 @@ class Writer:
         # MLflow refuses a whole batch for one param with a new value; PBT's changes are logged as metrics.
         known = self._params.setdefault(update.run, set())
         params = {name: value for name, value in update.params.items() if name not in known}
-        write_values(self._client, run_id, replace(update, params=params))
+        write_values(self._store, run_id, replace(update, params=params))
         known.update(params)
         for name, text in update.files.items():
-            self._client.log_text(run_id, text, name)
+            self._store.log_text(run_id, text, name)
         if update.status == RUNNING:
-            self._client.update_run(run_id, RUNNING)
+            self._store.update_run(run_id, RUNNING)
         elif update.status:
-            self._client.set_terminated(run_id, update.status, update.ended_ms)
+            self._store.set_terminated(run_id, update.status, update.ended_ms)
+
+    @property
+    def _store(self) -> MlflowClient:
+        if self._client is None:
+            raise RuntimeError("a writer must be opened before it writes")
+        return self._client
 
     def _find_or_create(self, update: Update) -> str:
         # A creation whose answer was lost may have taken place.
         if update.run in self._doubtful:
-            found = self._client.search_runs([self.experiment_id], self._query(update.run), max_results=1)
+            found = self._store.search_runs([self.experiment_id], self._query(update.run), max_results=1)
             if found:
                 return found[0].info.run_id
         self._doubtful.add(update.run)
@@ -94,7 +100,7 @@ class Writer:
             tags[_KEY_TAG] = self._spool.key
         else:
             tags[_PARENT_TAG] = self._run_ids[PARENT]
-        run = self._client.create_run(self.experiment_id, update.started_ms, tags, name or self._run_name)
+        run = self._store.create_run(self.experiment_id, update.started_ms, tags, name or self._run_name)
         return run.info.run_id
 
 
@@ -106,7 +112,7 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
         # Another run may have created it in between.
         found = client.get_experiment_by_name(name)
         if found is None:
-            raise attempt.error
+            raise attempt.met
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return found.experiment_id
