@@ -115,7 +115,9 @@ def _names(folder: Path) -> Iterator[Path]:
 def make_folder(folder: Path, config: OutputSettings) -> Path:
     """Make the run's folder and return it: under another name where it was not named, and another run was faster."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for place in _names(folder):
+    places = _names(folder)
+    while True:
+        place = next(places)
         try:
             place.mkdir(exist_ok=config.output is not None)
         except FileExistsError:

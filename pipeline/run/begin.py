@@ -153,7 +153,9 @@ def problem_of(config: Settings, dataset: Dataset, test: Table | None) -> Proble
     metric = get_metric(config.metric, dataset.task.kind)
     for rows, table in (("the training rows", dataset.table), ("the test rows", test)):
         if table is not None:
-            check_domain(metric, table.target, dataset.task.classes, rows)
+            check_domain(metric, table.labels, dataset.task.classes, rows)
+    if config.n_folds is None:
+        raise TypeError("the number of folds must be settled before a problem is posed")
     folds = make_folds(dataset.table, dataset.task, config.n_folds, config.seed)
     return Problem(dataset.table, replace(dataset.task, loss=metric.loss), folds, metric, config.seed)
 
@@ -197,7 +199,7 @@ def beginning_notes(data: RunData, scope: Scope, cluster: ClusterSize | None) ->
     """
     dataset, problem = data.dataset, data.problem
     notes = [*dataset.notes, *scope.notes, *fold_notes(problem.folds, problem.table, problem.task)]
-    notes += loss_notes(problem.metric, scope.families, dataset.table.target)
+    notes += loss_notes(problem.metric, scope.families, dataset.table.labels)
     notes.append(_compute_note(cluster, scope.families))
     if cluster and cluster.store_note:
         notes.append(cluster.store_note)

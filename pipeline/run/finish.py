@@ -127,7 +127,7 @@ def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboar
     return build_leaderboard(
         results,
         {result.trial_id: load_oof(result) for result in results if result.status == COMPLETED},
-        problem.table.target,
+        problem.table.labels,
         problem.table.weight,
         problem.folds,
         problem.task,
@@ -172,7 +172,9 @@ def _keep_top_trials(
 
 
 def _alias_tags(record: LeaderRecord) -> dict[str, str]:
-    return {} if record.alias is None else {"alias": record.alias, "alias_reason": record.alias_reason}
+    if record.alias is None or record.alias_reason is None:
+        return {}
+    return {"alias": record.alias, "alias_reason": record.alias_reason}
 
 
 def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
@@ -180,8 +182,11 @@ def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
     summary = _summary(session, outcome)
     session.tracker.log_file(write_summary(summary))
     row = outcome.board.leader
-    scores = {f"cv_{summary.metric}": row.score} | ({f"test_{summary.metric}": summary.test_score} if row.test else {})
-    scores |= {} if summary.threshold is None else {"threshold": summary.threshold}
+    scores = {f"cv_{summary.metric}": row.score}
+    if summary.test_score is not None:
+        scores[f"test_{summary.metric}"] = summary.test_score
+    if summary.threshold is not None:
+        scores["threshold"] = summary.threshold
     patience_s = max(MIN_PATIENCE_S, min(session.clock.left_s(), MAX_PATIENCE_S))
     tags = {"leader": row.name} | _alias_tags(outcome.record)
     if not session.tracker.finish("FINISHED", scores, tags, patience_s):

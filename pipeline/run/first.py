@@ -56,7 +56,8 @@ def first_trial(families: Sequence[str], problem: Problem, n_before: int = 0) ->
 
 def _cheapest(families: Sequence[str]) -> str | None:
     turns = {name: family.turn.first_model for name, family in all_families().items() if name in families}
-    return min((name for name in turns if turns[name] is not None), key=turns.__getitem__, default=None)
+    known = {name: turn for name, turn in turns.items() if turn is not None}
+    return min(known, key=known.__getitem__, default=None)
 
 
 def rows_share(problem: Problem) -> float:

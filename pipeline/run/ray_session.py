@@ -61,7 +61,7 @@ class RayStart:
         """Return what is known of the size before Ray is up: this machine's cores; of a cluster, which is, all."""
         if self._is_private:
             return ClusterSize(cores_here().at_most(self._n_cpus).n, 0)
-        return self.size()
+        return self._start.result()
 
     def size(self, until: float = math.inf) -> ClusterSize | None:
         """Wait until Ray is up; SearchError when it has not what was asked for.

@@ -70,7 +70,8 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[Settings, Pas
         config = replace(config, time_budget_s=total_s, max_trials=asked.max_trials if "max_trials" in given else None)
     for table in (one for one in SETTINGS if one.spec.kind is TABLE and getattr(config, one.name) is not None):
         place = str(Path.cwd()) if table.key in given else past.state.place
-        config = replace(config, **{table.name: _located(getattr(config, table.name), place)})
+        change: dict[str, Any] = {table.name: _located(getattr(config, table.name), place)}
+        config = replace(config, **change)
     _refuse_idle(config, past)
     return config, past
 

@@ -64,10 +64,10 @@ def search(session: Session, of: SearchInputs) -> list[TrialResult]:
     news = SearchNews(session.observers, session.folder)
     if said := _lost_note(of.earlier):
         session.note(said)
-    if of.cluster is None:
+    if of.cluster is None or of.problem is None:
         of.ray.give_way()
         return _without_search(session, of, news)
-    plan = _plan(session, of)
+    plan = _plan(session, of, of.cluster)
     if plan.memory and plan.memory.shortage:
         session.note(plan.memory.shortage)
     search = Search(of.problem, plan, session.places.trials, news, session.journal, of.earlier, session.made_by)
@@ -86,12 +86,12 @@ def search(session: Session, of: SearchInputs) -> list[TrialResult]:
     return results
 
 
-def _plan(session: Session, of: SearchInputs) -> SearchPlan:
+def _plan(session: Session, of: SearchInputs, cluster: ClusterSize) -> SearchPlan:
     config, now = session.config, time.monotonic()
-    left_s = None if config.reproducible else max(MIN_SEARCH_S, session.search_ends_at(of.cluster.n_cpus) - now)
+    left_s = None if config.reproducible else max(MIN_SEARCH_S, session.search_ends_at(cluster.n_cpus) - now)
     return make_plan(
         of.scope.families,
-        of.cluster,
+        cluster,
         config.seed,
         config.max_trials,
         left_s,

@@ -131,7 +131,7 @@ def begin_state(
         experiment=config.experiment or dataset.name,
         model_name=model_name(config, dataset),
         families=tuple(families),
-        n_folds=config.n_folds,
+        n_folds=config.n_folds or size.n_folds,
         is_large=size.is_large,
         opening=size.opening,
     )

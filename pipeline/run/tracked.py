@@ -44,7 +44,8 @@ def tracked(
 
 def _tracker(config: Settings, store: Store, dataset: Dataset, folder: Path, observers: Observers) -> Tracker:
     spool = RunFolder(folder).spool
-    if config.tracking_uri is None and not sqlite_file(store.uri).exists():
+    file = sqlite_file(store.uri)
+    if config.tracking_uri is None and file is not None and not file.exists():
         forget_store(spool)  # the run has come from another machine, and its store has not
     experiment = config.experiment or dataset.name
     optional = config.tracking_optional

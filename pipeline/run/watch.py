@@ -39,9 +39,10 @@ def watch(
     Raises:
         Stopped, SearchError: it ended before its time, and nothing is there to make a leader of.
     """
-    chores: list[Future] = []
+    chores: list[Future[None]] = []
+    imported: set[str] = set()
     started = dropped_at = time.monotonic()
-    cpu_started_s, imported = time.process_time(), set()
+    cpu_started_s = time.process_time()
     imports = ThreadPoolExecutor(1, "imports")
     with ThreadPoolExecutor(1, "chores") as background:
         while not (why_over := _end_if_over(session, search, stop)):
@@ -106,7 +107,7 @@ def _end_if_over(session: Session, search: Search, stop: StopRequest) -> str | N
             raise
         session.note(f"{models}; stacktune run --resume {as_typed(session.folder)} goes on with the rest")
         return "Ray Tune broke off"
-    if not stop.is_made:
+    if stop.number is None:
         return None
     models = _models_said(search)
     if models is None:
@@ -129,11 +130,12 @@ def _models_said(search: Search) -> str | None:
 def _import_libraries(results: Sequence[TrialResult], imported: set[str], thread: ThreadPoolExecutor) -> None:
     """Load a model of each family that the leader may be made of: so its library is imported before time is short."""
     for result in results:
-        if has_models(result) and result.family not in imported:
+        if result.folder is not None and has_models(result) and result.family not in imported:
             imported.add(result.family)
             thread.submit(get_family(result.family).load, TrialFolder(Path(result.folder)).fold(0))
 
 
 def snapshot(session: Session, log: SearchLog, families: Sequence[str], phase: str) -> Snapshot:
+    """Return what observers see of the run in `phase`."""
     entries, clock = log.entries(), session.clock
     return snapshot_of(entries, families, session.problem.metric, session.config, clock.elapsed_s, phase)
