@@ -10,20 +10,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
-from family_cases import (
-    CLOSE,
-    N_ROWS,
-    TASKS,
-    any_differs,
-    assert_is_prediction,
-    default_of,
-    domains_of,
-    draw,
-    extremes,
-    few,
-    grown,
-    make_job,
-)
 from in_process import fit, write_table
 
 from stacktune.data.dataset import load_dataset
@@ -33,6 +19,18 @@ from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import METRICS
 from stacktune.run.begin import problem_of
 from stacktune.settings.groups import Settings
+from stacktune.testing.learners import (
+    CLOSE,
+    any_differs,
+    assert_is_prediction,
+    draw,
+    extremes,
+    few_units,
+    grown,
+    make_job,
+)
+from stacktune.testing.subject import subject_of
+from stacktune.testing.tables import N_ROWS, TASKS
 
 METRIC_OF = {ABSOLUTE: "mae", PERCENTAGE: "mape", SQUARED_LOG: "rmsle"}
 FITTING = [name for name in sorted(all_families()) if REGRESSION in get_family(name).tasks]
@@ -59,10 +57,10 @@ def job_for(loss: str, table: Table | None = None, n_trained: int = 600) -> Job:
 def test_its_metric_is_better_than_under_squared_errors(name: str, loss: str) -> None:
     metric, scores = METRICS[METRIC_OF[loss]], []
     family = get_family(name)
-    units = min(12 if family.unit == "epoch" else 60, family.max_units(default_of(name)))
+    units = min(12 if family.unit == "epoch" else 60, family.max_units(subject_of(name).default))
     for fitted in (TASKS[REGRESSION].loss, loss):
         job = job_for(fitted)
-        learner = grown(name, job, units=units)
+        learner = grown(subject_of(name), job, units=units)
         scores.append(-metric.score(job.table.target[job.watched], learner.watch()))
     assert scores[1] < 0.97 * scores[0]
 
@@ -70,10 +68,10 @@ def test_its_metric_is_better_than_under_squared_errors(name: str, loss: str) ->
 @every_case
 def test_it_predicts_and_remembers_as_the_contract_says(name: str, loss: str, tmp_path: Path) -> None:
     job = job_for(loss)
-    learner = grown(name, job)
+    learner = grown(subject_of(name), job)
     assert_is_prediction(learner.predict(job.table), job.table.n_rows, job.task)
     np.testing.assert_allclose(learner.watch(), learner.predict(job.table.take(job.watched)), **CLOSE)
-    np.testing.assert_array_equal(learner.watch(), grown(name, job_for(loss)).watch())
+    np.testing.assert_array_equal(learner.watch(), grown(subject_of(name), job_for(loss)).watch())
     learner.save(tmp_path)
     loaded = get_family(name).load(tmp_path)
     np.testing.assert_allclose(loaded.predict(job.table), learner.predict(job.table), rtol=1e-6, atol=1e-7)
@@ -83,14 +81,14 @@ def test_it_predicts_and_remembers_as_the_contract_says(name: str, loss: str, tm
 
 @pytest.mark.parametrize("name", [name for name, loss in CASES if loss == ABSOLUTE])
 def test_growing_in_two_steps_is_growing_in_one(name: str) -> None:
-    units = few(get_family(name), default_of(name))
+    units = few_units(subject_of(name), subject_of(name).default)
     if units == 1:
         pytest.skip("one unit cannot be parted")
     job = job_for(ABSOLUTE, make_job(REGRESSION).table, n_trained=280)
-    parted = grown(name, job, units=units // 3)
+    parted = grown(subject_of(name), job, units=units // 3)
     parted.watch()
     parted.advance(units - units // 3)
-    np.testing.assert_allclose(parted.watch(), grown(name, job, units=units).watch(), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(parted.watch(), grown(subject_of(name), job, units=units).watch(), rtol=1e-6, atol=1e-7)
 
 
 HARD_TARGETS = {
@@ -110,7 +108,9 @@ def test_hard_targets_have_finite_predictions(name: str, loss: str, target: str)
     rng = np.random.default_rng(1)
     weight = rng.integers(1, 5, N_ROWS).astype(np.float32)
     job = job_for(loss, replace(table, target=HARD_TARGETS[target](rng), weight=weight).sealed(), n_trained=280)
-    predicted = grown(name, job, units=2 if get_family(name).max_units(default_of(name)) > 1 else 1).watch()
+    predicted = grown(
+        subject_of(name), job, units=2 if get_family(name).max_units(subject_of(name).default) > 1 else 1
+    ).watch()
     assert np.isfinite(predicted).all()
     if loss == SQUARED_LOG:
         assert predicted.min() > -1
@@ -121,7 +121,7 @@ def test_shares_of_negative_targets_are_fitted_like_those_of_positive_ones(name:
     job = job_for(PERCENTAGE)
     mirrored = job_for(PERCENTAGE, replace(job.table, target=-job.table.target))
     score = METRICS["mape"].score
-    errors = [-score(j.table.target[j.watched], grown(name, j).watch()) for j in (job, mirrored)]
+    errors = [-score(j.table.target[j.watched], grown(subject_of(name), j).watch()) for j in (job, mirrored)]
     assert errors[1] == pytest.approx(errors[0], rel=0.1)
 
 
@@ -129,16 +129,16 @@ def test_shares_of_negative_targets_are_fitted_like_those_of_positive_ones(name:
 WITHOUT_EFFECT = {("catboost", "leaf_estimation_iterations")}
 # Nets hand no parameter to a library that knows of losses.
 ABSOLUTE_BY_LIBRARY = [name for name, loss in CASES if loss == ABSOLUTE and get_family(name).unit != "epoch"]
-EVERY_PARAMETER = [(name, parameter) for name in ABSOLUTE_BY_LIBRARY for parameter in domains_of(name)]
+EVERY_PARAMETER = [(name, parameter) for name in ABSOLUTE_BY_LIBRARY for parameter in subject_of(name).space.domains]
 PARAMETERS = [pair for pair in EVERY_PARAMETER if pair not in WITHOUT_EFFECT]
 
 
 @pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
 def test_every_parameter_matters_to_absolute_errors(name: str, parameter: str) -> None:
     job = job_for(ABSOLUTE, make_job(REGRESSION).table, n_trained=280)
-    values = extremes(domains_of(name)[parameter])
-    for base in [default_of(name), *(draw(name, seed) for seed in range(20))]:
-        if any_differs(grown(name, job, {**base, parameter: value}).watch() for value in values):
+    values = extremes(subject_of(name).space.domains[parameter])
+    for base in [subject_of(name).default, *(draw(subject_of(name), seed) for seed in range(20))]:
+        if any_differs(grown(subject_of(name), job, {**base, parameter: value}).watch() for value in values):
             return
     pytest.fail(f"{parameter!r} changes no prediction of {name!r} under absolute errors between {values}")
 

@@ -44,6 +44,7 @@ ROOMS = (
         "families",
         "trials",
         "search",
+        "testing",
         "observers",
         "ensemble",
     ),

@@ -29,7 +29,11 @@ class SearchSpace:
 
 def load_space(family: str, is_large: bool = False) -> SearchSpace:
     """Read `search_spaces/<family>.py`; where the table is large its LARGE_PORTFOLIO, if it has one, comes first."""
-    module = importlib.import_module(f"stacktune.search_spaces.{family}")
+    return space_in(importlib.import_module(f"stacktune.search_spaces.{family}"), is_large)
+
+
+def space_in(module: Any, is_large: bool = False) -> SearchSpace:
+    """Return what a module defines as SPACE, PORTFOLIO and, if it does, LARGE_PORTFOLIO and MUTABLE."""
     domains = {
         name: Architectures(domain) if isinstance(domain, Mapping) else domain for name, domain in module.SPACE.items()
     }

@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from family_cases import CLOSE, N_ROWS, assert_is_prediction, default_of, grown, make_job, make_table
 from safetensors.numpy import load_file
 
 from stacktune.families.base import FitSize
 from stacktune.families.nas import FAMILY
 from stacktune.search_spaces.nas import ARCHITECTURE
+from stacktune.testing.learners import CLOSE, assert_is_prediction, grown, make_job
+from stacktune.testing.subject import subject_of
+from stacktune.testing.tables import N_ROWS, make_table
 
-CHILD = default_of("nas")
+NAS = subject_of("nas")
+CHILD = NAS.default
 FRONT = {**CHILD, "architecture": "glu-64-silu-layer-0.1(x) dense-64-relu-none-0(1)"}
 OTHER_END = {**CHILD, "architecture": "glu-64-silu-layer-0.1(x) cross-192-relu-none-0(x,1)"}
 UNLIKE = {**CHILD, "architecture": "attention-192-relu-none-0(x)", "k": 1}
@@ -27,7 +30,7 @@ def weights_of(folder: Path) -> dict[str, np.ndarray]:
 
 def saved(config: dict[str, Any], folder: Path, units: int = 3) -> Any:
     folder.mkdir()
-    learner = grown("nas", make_job("binary"), config, units=units)
+    learner = grown(NAS, make_job("binary"), config, units=units)
     learner.save(folder)
     return learner
 
@@ -43,7 +46,7 @@ def heir(config: dict[str, Any], *folders: Path) -> Any:
 def test_every_kind_of_layer_learns(kind, norm):
     job = make_job("binary")
     line = f"{kind}-64-silu-{norm}-0.1(x) {kind}-128-relu-{norm}-0(x,1) {kind}-64-selu-{norm}-0(2)"
-    learner = grown("nas", job, {**CHILD, "architecture": line}, units=4)
+    learner = grown(NAS, job, {**CHILD, "architecture": line}, units=4)
     assert_is_prediction(learner.predict(job.table), N_ROWS, job.task)
     true = job.table.target[job.watched]
     share = true.mean()
@@ -102,7 +105,7 @@ def test_multiplications_are_those_of_the_matrices_that_a_row_goes_through(tmp_p
     # Without gaps there are no flags of them, which only the rows tell of: the count is exact.
     full = replace(table, features=np.nan_to_num(table.features)).sealed()
     config = {**OTHER_END, "k": k}
-    grown("nas", make_job("binary", full), config, units=1).save(tmp_path)
+    grown(NAS, make_job("binary", full), config, units=1).save(tmp_path)
     layers = [weight for name, weight in weights_of(tmp_path).items() if name.startswith("layer")]
     matrices = sum(weight.size for weight in layers if weight.ndim == 2)
     assert FAMILY.n_multiplications(config, FitSize.of(table, make_job("binary").task)) == k * matrices

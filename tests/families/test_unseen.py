@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from family_cases import TASKS, grown, make_job, make_telling_gaps, space_of, unlabelled
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,9 @@ from stacktune.families import _unseen
 from stacktune.families._cross import Crossing
 from stacktune.families._encode import N_OTHER, encode_target, lay_out, target_signals
 from stacktune.families._unseen import N_DRAWN, KnownLevels, UnseenPredictor
+from stacktune.testing.learners import grown, make_job
+from stacktune.testing.subject import subject_of
+from stacktune.testing.tables import TASKS, make_telling_gaps, unlabelled
 
 EVERYTHING = float("inf")
 
@@ -151,7 +153,7 @@ CROSSED = [("lightgbm", 2), ("xgboost", 1), ("extra_trees", 2), ("linear", 1), (
 def test_in_crossed_columns_too_an_unseen_level_is_no_missing_value(name: str, entry: int, kind: str) -> None:
     table = make_telling_gaps(kind)
     job = make_job(kind, table, rows=np.arange(table.n_rows), watched=np.arange(0))
-    learner = grown(name, job, space_of(name).PORTFOLIO[entry], units=1 if name == "linear" else 40)
+    learner = grown(subject_of(name), job, subject_of(name).space.portfolio[entry], units=1 if name == "linear" else 40)
     rows = unlabelled(table, np.flatnonzero(~np.isnan(table.features).any(axis=1))[:200])
 
     def mean_with(levels: tuple[float, ...]) -> float:

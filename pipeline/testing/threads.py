@@ -1,24 +1,32 @@
-"""What a learner's threads take, told by a process of its own that imports little besides."""
+"""What a learner's threads take."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from family_cases import N_ROWS, grown, make_job, make_table
 
 from stacktune.families.base import Compute, Config
+from stacktune.testing.learners import grown, make_job
+from stacktune.testing.subject import Subject
+from stacktune.testing.tables import N_ROWS, make_table
 
-TASK_FOLDER = Path("/proc/self/task")
+TASK_FOLDER = Path("/proc/self/task")  # of Linux; elsewhere threads are not counted
 
 
 def busy_s_by_thread() -> dict[str, float]:
     """Return the seconds on a core of each of this process's threads (Linux)."""
-    return {task.name: int((task / "schedstat").read_text().split()[0]) / 1e9 for task in TASK_FOLDER.iterdir()}
+    busy_s = {}
+    for task in TASK_FOLDER.iterdir():
+        # A thread may end between being listed and being read.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            busy_s[task.name] = int((task / "schedstat").read_text().split()[0]) / 1e9
+    return busy_s
 
 
-def busy_s_of_helpers(name: str, kind: str, config: Config) -> tuple[float, float]:
+def busy_s_of_helpers(subject: Subject, kind: str, config: Config) -> tuple[float, float]:
     """Return the seconds that the busiest thread and all others spend on growing with a single thread."""
     rng = np.random.default_rng(0)
     table = make_table(kind)
@@ -26,9 +34,9 @@ def busy_s_of_helpers(name: str, kind: str, config: Config) -> tuple[float, floa
     job = make_job(kind, table.take(rows).sealed(), rows=np.arange(5000), watched=np.arange(5000, 6000))
     job = replace(job, compute=Compute(n_threads=1))
     # A library's pool spins for a moment when it is started, whoever starts it.
-    grown(name, job, config).predict(job.table)
+    grown(subject, job, config).predict(job.table)
     before = busy_s_by_thread()
-    learner = grown(name, job, config)
+    learner = grown(subject, job, config)
     learner.watch()
     learner.predict(job.table)
     spent = sorted(busy - before.get(thread, 0.0) for thread, busy in busy_s_by_thread().items())

@@ -1,0 +1,68 @@
+"""Put a family to the contract: one check at a time, all at once, or as tests of pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Any
+
+from stacktune.testing import odd_tables, processes, stored, usual_tables
+from stacktune.testing.clause import Check
+from stacktune.testing.subject import Subject
+
+USUAL_TABLE_CLAUSES = (*usual_tables.CLAUSES, *stored.CLAUSES, *processes.CLAUSES)
+
+
+class CheckError(AssertionError):
+    """A family does not keep a clause; the message begins with the names of both."""
+
+
+class _Named:
+    """Give what a check raises the check's name."""
+
+    def __init__(self, subject: Subject, check: Check):
+        self._name = f"{subject.name} fails the check {check.name}"
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # A Ctrl-C is nobody's fault.
+        if isinstance(error, Exception):
+            raise CheckError(f"{self._name}: {error or type(error).__name__}") from error
+
+
+def usual_table_checks(subject: Subject) -> Iterator[Check]:
+    """Yield the checks of growing, predicting and remembering; the quick ones come first."""
+    return (check for clause in USUAL_TABLE_CLAUSES for check in clause.checks(subject))
+
+
+def odd_table_checks(subject: Subject) -> Iterator[Check]:
+    """Yield the checks on tables with gaps, unseen levels, few rows or weights."""
+    return (check for clause in odd_tables.CLAUSES for check in clause.checks(subject))
+
+
+def family_checks(subject: Subject) -> Iterator[Check]:
+    """Yield every check, each with a name, to be called without arguments."""
+    yield from usual_table_checks(subject)
+    yield from odd_table_checks(subject)
+
+
+def check_family(subject: Subject) -> None:
+    """Run every check; raise CheckError with the name of the first that fails."""
+    checks = list(family_checks(subject))  # first: what is no family at all fails no check
+    for check in checks:
+        with _Named(subject, check):
+            check()
+
+
+def parametrize_with_checks(
+    subjects: Iterable[Subject], checks: Callable[[Subject], Iterable[Check]] = family_checks
+) -> Any:
+    """Decorate a test that takes `check` and calls it: it becomes a test for each check of each family.
+
+    checks: which ones. The only part that needs pytest.
+    """
+    import pytest
+
+    made = [pytest.param(check, id=f"{subject.name}-{check.name}") for subject in subjects for check in checks(subject)]
+    return pytest.mark.parametrize("check", made)

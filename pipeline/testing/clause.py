@@ -1,0 +1,60 @@
+"""A clause of the contract, and what it is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from stacktune.testing.subject import Subject
+
+Case = tuple[str | int, ...]
+Cases = Callable[[Subject], Iterable[Case]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One clause, put to one family on one case: to be called, raises where the clause is not kept."""
+
+    name: str
+    run: Callable[[], None]
+
+    def __call__(self) -> None:
+        self.run()
+
+
+@dataclass(frozen=True)
+class Clause:
+    """What every family keeps.
+
+    run: takes the family and a case. cases: what it is asked about, of one family.
+    """
+
+    run: Callable[..., None]
+    cases: Cases
+
+    def checks(self, subject: Subject) -> Iterator[Check]:
+        """Yield a check for each case."""
+        for case in self.cases(subject):
+            name = "-".join([self.run.__name__, *map(str, case)])
+            yield Check(name, partial(self.run, subject, *case))
+
+
+def once(subject: Subject) -> Iterable[Case]:
+    """Yield a single case that needs no words."""
+    yield ()
+
+
+def each_task(subject: Subject) -> Iterable[Case]:
+    """Yield each task that the family claims."""
+    return ((kind,) for kind in subject.kinds)
+
+
+def each_task_and(*choices: str | int) -> Cases:
+    """Return what yields each task with each of the choices."""
+    return lambda subject: ((kind, choice) for kind in subject.kinds for choice in choices)
+
+
+def each_task_and_parameter(subject: Subject) -> Iterable[Case]:
+    """Yield each task with each parameter of the space."""
+    return ((kind, parameter) for kind in subject.kinds for parameter in subject.space.domains)

@@ -1,0 +1,88 @@
+"""Learners of a family that is checked, and what is to hold of what they predict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from stacktune.data.table import Table, Task
+from stacktune.families.base import Cache, Config, Job, Learner
+from stacktune.testing.subject import Subject
+from stacktune.testing.tables import N_ROWS, N_TRAINED, TASKS, make_table
+
+N_UNITS, N_EPOCHS = 12, 6  # enough to tell growing from standing still, and no more, since every check pays for it
+CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}  # float32 arithmetic, summed in another order
+
+
+def make_job(kind: str, table: Table | None = None, **changed: Any) -> Job:
+    """Return a fit on the first rows of the usual table, or of another, which watches the rest."""
+    table = table or make_table(kind)
+    rows, watched = np.arange(N_TRAINED), np.arange(N_TRAINED, N_ROWS)
+    return replace(Job(table, TASKS[kind], rows, watched, part="fold0", seed=7, cache=Cache()), **changed)
+
+
+def draw(subject: Subject, seed: int) -> Config:
+    """Return a configuration drawn from all of the space."""
+    domains = subject.space.domains.items()
+    return {key: domain.sample(random_state=seed + index) for index, (key, domain) in enumerate(domains)}
+
+
+def few_units(subject: Subject, config: Config) -> int:
+    """Return as many units as a check grows by."""
+    family = subject.family
+    return min(N_EPOCHS if family.unit == "epoch" else N_UNITS, family.max_units(config))
+
+
+def grown(subject: Subject, job: Job, config: Config | None = None, units: int | None = None) -> Learner:
+    """Return a learner of the default configuration, or another, that has grown by a few units, or so many."""
+    config = config or subject.default
+    learner = subject.family.start(job, config)
+    learner.advance(units or few_units(subject, config))
+    return learner
+
+
+@cache
+def usual(subject: Subject, kind: str) -> tuple[Job, Learner]:
+    """Return a job and the default learner grown on it, for the checks that do nothing but ask them."""
+    job = make_job(kind)
+    return job, grown(subject, job)
+
+
+def extremes(domain: Any) -> list[Any]:
+    """Return the values of a domain that lie furthest apart."""
+    from stacktune.search.nas.domain import Architectures
+
+    if isinstance(domain, Architectures):
+        return [domain.sample(random_state=seed) for seed in range(3)]
+    if hasattr(domain, "categories"):
+        return list(domain.categories)
+    upper = domain.upper - 1 if isinstance(domain.lower, int) and isinstance(domain.upper, int) else domain.upper
+    return [domain.lower, upper]
+
+
+def any_differs(predicted: Iterable[np.ndarray]) -> bool:
+    """Return whether any prediction differs from the first; none is made after that."""
+    made = iter(predicted)
+    first = next(made)
+    return any(not np.array_equal(first, other) for other in made)
+
+
+def require(holds: Any, rule: str) -> None:
+    """Raise AssertionError with the rule where it does not hold, also where Python leaves out `assert`."""
+    if not holds:
+        raise AssertionError(rule)
+
+
+def assert_is_prediction(predicted: np.ndarray, n_rows: int, task: Task) -> None:
+    """Check shape, type, finiteness and, of probabilities, that they sum to one."""
+    shape = (n_rows, task.n_outputs)
+    require(predicted.shape == shape, f"predictions are of shape {shape}, but these {predicted.shape}")
+    require(predicted.dtype == np.float64, f"predictions are float64, but these {predicted.dtype}")
+    require(np.isfinite(predicted).all(), "predictions are finite")
+    if task.is_classification:
+        require((predicted >= 0).all(), "probabilities are not negative")
+        np.testing.assert_allclose(predicted.sum(axis=1), 1, atol=1e-6, err_msg="probabilities of a row sum to one")

@@ -1,0 +1,76 @@
+"""The clauses about what a family is to its process: what it imports, its threads, and the same in another one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+import numpy as np
+
+from stacktune.testing.clause import Case, Clause, each_task, once
+from stacktune.testing.fresh import fresh_process
+from stacktune.testing.learners import grown, make_job, require, usual
+from stacktune.testing.subject import Subject
+from stacktune.testing.tables import TASKS
+from stacktune.testing.threads import TASK_FOLDER
+
+
+def a_learner_that_is_given_up_leaves_no_thread(subject: Subject) -> None:
+    """A learner's threads end with it."""
+    kind = subject.kinds[0]
+    grown(subject, make_job(kind)).watch()
+    before = set(threading.enumerate())
+    first, second = (grown(subject, make_job(kind), units=1) for _ in range(2))
+    first.watch()
+    del first
+    require(second.watch().shape[1] == TASKS[kind].n_outputs, "a learner goes on where another is given up")
+    del second
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    require(not left, f"a learner that is given up ends its threads, but {left} are left")
+
+
+def importing_it_does_not_import_its_library(subject: Subject) -> None:
+    """A family imports its library inside functions."""
+    fresh = fresh_process(subject)
+    if fresh.imported is None:
+        raise AssertionError(f"a fresh process can import it, but: {fresh.said}")
+    require(not fresh.imported, f"a family imports its library in functions, but these are imported: {fresh.imported}")
+
+
+def it_uses_no_more_threads_than_given(subject: Subject) -> None:
+    """One thread is given, and one works."""
+    fresh = fresh_process(subject)
+    if fresh.busy_s is None:
+        raise AssertionError(f"it grows in a fresh process, but: {fresh.said}")
+    busiest, others = fresh.busy_s
+    rule = "a learner with one thread leaves nothing to others"
+    require(others < 0.1 * busiest + 0.02, f"{rule}, but these took {others:.3f} s and itself {busiest:.3f} s")
+
+
+def the_same_seed_predicts_the_same_in_a_fresh_process(subject: Subject, kind: str) -> None:
+    """No prediction rests on what a process did before."""
+    fresh = fresh_process(subject)
+    require(kind in fresh.watched, f"it watches in a fresh process, but: {fresh.said}")
+    np.testing.assert_array_equal(fresh.watched[kind], usual(subject, kind)[1].watch())
+
+
+def a_process_ends_while_a_learner_stands_half_grown(subject: Subject) -> None:
+    """No learner holds up the end of its process."""
+    fresh = fresh_process(subject)
+    require(
+        (fresh.code, fresh.said) == (0, ""),
+        f"a process ends well and says nothing, but with {fresh.code}: {fresh.said}",
+    )
+
+
+def _once_if_threads_are_counted(subject: Subject) -> Iterable[Case]:
+    return once(subject) if TASK_FOLDER.exists() else ()
+
+
+CLAUSES = (
+    Clause(a_learner_that_is_given_up_leaves_no_thread, once),
+    Clause(importing_it_does_not_import_its_library, once),
+    Clause(it_uses_no_more_threads_than_given, _once_if_threads_are_counted),
+    Clause(the_same_seed_predicts_the_same_in_a_fresh_process, each_task),
+    Clause(a_process_ends_while_a_learner_stands_half_grown, once),
+)

@@ -1,0 +1,100 @@
+"""The clauses about what a learner remembers: its best state, its model on disk, and what it grows on from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from stacktune.testing.clause import Case, Clause, each_task
+from stacktune.testing.learners import CLOSE, extremes, grown, make_job, require, usual
+from stacktune.testing.subject import Subject
+from stacktune.testing.tables import unlabelled
+
+
+def rewinding_returns_to_the_mark(subject: Subject, kind: str) -> None:
+    """Predictions and files are then those of the mark."""
+    job = make_job(kind)
+    learner = grown(subject, job)
+    marked = learner.predict(job.table)
+    learner.mark()
+    learner.advance(3)
+    learner.rewind()
+    np.testing.assert_allclose(learner.predict(job.table), marked, **CLOSE)
+    with TemporaryDirectory() as folder:
+        learner.save(Path(folder))
+        np.testing.assert_allclose(subject.family.load(Path(folder)).predict(job.table), marked, **CLOSE)
+
+
+def a_saved_learner_predicts_as_before(subject: Subject, kind: str) -> None:
+    """Saving loses nothing, and loading runs no code."""
+    job, learner = usual(subject, kind)
+    with TemporaryDirectory() as folder:
+        learner.save(Path(folder))
+        with mock.patch.multiple("pickle", load=_refuse, loads=_refuse, Unpickler=_refuse):
+            loaded = subject.family.load(Path(folder))
+            predicted = loaded.predict(unlabelled(job.table))
+    np.testing.assert_allclose(predicted, learner.predict(job.table), rtol=1e-6, atol=1e-7)
+
+
+def _refuse(*_: Any, **__: Any) -> None:
+    raise AssertionError("a model folder must be read without unpickling")
+
+
+def a_loaded_model_can_be_saved_again(subject: Subject, kind: str) -> None:
+    """What is loaded is a whole model."""
+    job, learner = usual(subject, kind)
+    with TemporaryDirectory() as first_folder, TemporaryDirectory() as second_folder:
+        learner.save(Path(first_folder))
+        first = subject.family.load(Path(first_folder))
+        first.save(Path(second_folder))
+        second = subject.family.load(Path(second_folder))
+        np.testing.assert_array_equal(second.predict(job.table), first.predict(job.table))
+
+
+def a_state_taken_up_grows_on_as_the_original(subject: Subject) -> None:
+    """A state holds all that growing on needs."""
+    job = make_job(subject.kinds[0])
+    original: Any = grown(subject, job, units=2)
+    taken_up: Any = subject.family.start(job, subject.default)
+    with TemporaryDirectory() as folder:
+        original.save_state(Path(folder))
+        taken_up.load_state(Path(folder))
+    np.testing.assert_allclose(taken_up.watch(), original.watch(), **CLOSE)
+    for learner in (original, taken_up):
+        learner.advance(2)
+    require(taken_up.n_units == original.n_units == 4, "n_units counts those of the state that was taken up")
+    np.testing.assert_allclose(taken_up.watch(), original.watch(), **CLOSE)
+
+
+def a_mutable_parameter_can_change_while_it_grows(subject: Subject, parameter: str) -> None:
+    """What is adjusted matters from then on."""
+    watched = []
+    for value in extremes(subject.space.domains[parameter]):
+        learner: Any = grown(subject, make_job(subject.kinds[0]), units=2)
+        learner.adjust({**subject.default, parameter: value})
+        learner.advance(2)
+        watched.append(learner.watch())
+    require(not np.array_equal(watched[0], watched[-1]), f"{parameter!r}, which is MUTABLE, changes a prediction")
+
+
+def _once_if_in_populations(subject: Subject) -> Iterable[Case]:
+    return [()] if subject.family.scheduler == "pbt" else ()
+
+
+def _each_mutable_parameter(subject: Subject) -> Iterable[Case]:
+    is_adjustable = subject.family.scheduler == "pbt"
+    return ((parameter,) for parameter in sorted(subject.space.mutable) if is_adjustable)
+
+
+CLAUSES = (
+    Clause(a_saved_learner_predicts_as_before, each_task),
+    Clause(a_loaded_model_can_be_saved_again, each_task),
+    Clause(rewinding_returns_to_the_mark, each_task),
+    Clause(a_state_taken_up_grows_on_as_the_original, _once_if_in_populations),
+    Clause(a_mutable_parameter_can_change_while_it_grows, _each_mutable_parameter),
+)

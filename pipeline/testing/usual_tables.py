@@ -1,0 +1,172 @@
+"""The clauses of the contract, on a usual table: growing, predicting, and the same again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+
+import numpy as np
+
+from stacktune.data.table import REGRESSION
+from stacktune.families.base import Cache
+from stacktune.testing.clause import (
+    Case,
+    Clause,
+    each_task,
+    each_task_and,
+    each_task_and_parameter,
+    once,
+)
+from stacktune.testing.learners import (
+    CLOSE,
+    N_UNITS,
+    any_differs,
+    assert_is_prediction,
+    draw,
+    extremes,
+    few_units,
+    grown,
+    make_job,
+    require,
+    usual,
+)
+from stacktune.testing.subject import Subject
+from stacktune.testing.tables import N_ROWS, TASKS, target_of, unlabelled
+
+# A prediction that knows the features errs at most so much of what a constant one errs by.
+MAX_ERROR_OF_CONSTANT = 0.85
+# Of configurations drawn, for a parameter that matters only beside certain values of others.
+N_BASES = 20
+
+
+def it_is_named_after_its_module(subject: Subject) -> None:
+    """The registry finds a family by its file."""
+    module = subject.family_module.rpartition(".")[2]
+    require(subject.name == module, f"a family is named after its file, but {module}.py defines {subject.name!r}")
+
+
+def it_tells_how_long_to_grow(subject: Subject) -> None:
+    """The record holds what a search plans by."""
+    family = subject.family
+    require(0 < family.first_rung <= 1, "first_rung is a share")
+    require(0 < family.patience <= 1, "patience is a share")
+    require(family.chunk >= 1, "chunk is one unit or more")
+    require(family.scheduler in ("asha", "pbt"), "scheduler is asha or pbt")
+    require(family.searcher in ("bayesian", "controller"), "searcher is bayesian or controller")
+    has_cost = family.n_multiplications is not None
+    require(has_cost == (family.searcher != "bayesian"), "n_multiplications is given by controller families alone")
+    require(family.tasks and family.tasks <= set(TASKS), f"tasks are some of {', '.join(TASKS)}")
+    for config in subject.space.portfolio:
+        require(family.max_units(config) >= 1, f"max_units is one or more, also of {config}")
+
+
+def every_configuration_predicts(subject: Subject, kind: str, seed: int) -> None:
+    """A draw from the space grows and predicts."""
+    job, config = make_job(kind), draw(subject, seed)
+    learner = grown(subject, job, config)
+    require(learner.n_units == few_units(subject, config), "n_units counts the units grown")
+    assert_is_prediction(learner.predict(job.table), N_ROWS, job.task)
+
+
+def every_portfolio_entry_predicts(subject: Subject, kind: str) -> None:
+    """Each entry grows by a unit and predicts."""
+    job = make_job(kind)
+    for config in subject.space.portfolio:
+        assert_is_prediction(grown(subject, job, config, units=1).watch(), len(job.watched), job.task)
+
+
+def it_watches_what_it_would_predict(subject: Subject, kind: str) -> None:
+    """Watching is predicting the watched rows."""
+    job = make_job(kind)
+    learner = grown(subject, job, units=1)
+    for _ in range(2):
+        np.testing.assert_allclose(learner.watch(), learner.predict(job.table.take(job.watched)), **CLOSE)
+        learner.advance(1)
+
+
+def it_beats_the_constant_predictor(subject: Subject, kind: str) -> None:
+    """Growing learns something from the features."""
+    job = make_job(kind)
+    learner = grown(subject, job, units=min(60, subject.family.max_units(subject.default)))
+    seen, true = target_of(job.table)[job.rows], target_of(job.table)[job.watched]
+    if kind == REGRESSION:
+        error, constant = np.mean((learner.watch()[:, 0] - true) ** 2), np.mean((seen.mean() - true) ** 2)
+    else:
+        shares = np.bincount(seen) / len(seen)
+        error = -np.log(learner.watch()[np.arange(len(true)), true] + 1e-9).mean()
+        constant = -np.log(shares[true]).mean()
+    rule = f"it errs less than {MAX_ERROR_OF_CONSTANT} of a constant"
+    require(error < MAX_ERROR_OF_CONSTANT * constant, f"{rule}, but by {error:.4g} where that errs by {constant:.4g}")
+
+
+def the_same_seed_predicts_the_same(subject: Subject, kind: str) -> None:
+    """Chance comes from the job's seed alone."""
+    np.testing.assert_array_equal(grown(subject, make_job(kind)).watch(), usual(subject, kind)[1].watch())
+
+
+def a_shared_cache_changes_nothing(subject: Subject, kind: str) -> None:
+    """What other trials cached says nothing here."""
+    cache = Cache()
+    grown(subject, make_job(kind, cache=cache, seed=1), draw(subject, 1))
+    expected = usual(subject, kind)[1].watch()
+    np.testing.assert_array_equal(grown(subject, make_job(kind, cache=cache)).watch(), expected)
+
+
+def growing_in_two_steps_is_growing_in_one(subject: Subject, kind: str) -> None:
+    """Advancing by a then b is advancing by a + b."""
+    units = few_units(subject, subject.default)
+    parted = grown(subject, make_job(kind), units=units // 3)
+    parted.watch()
+    parted.advance(units - units // 3)
+    np.testing.assert_allclose(parted.watch(), usual(subject, kind)[1].watch(), rtol=1e-6, atol=1e-7)
+
+
+def a_row_alone_is_predicted_as_in_company(subject: Subject, kind: str) -> None:
+    """No row's prediction rests on the others."""
+    job, learner = usual(subject, kind)
+    together = learner.predict(job.table)
+    alone = [learner.predict(unlabelled(job.table, np.array([row]))) for row in range(5)]
+    np.testing.assert_allclose(np.vstack(alone), together[:5], **CLOSE)
+
+
+def the_table_is_left_untouched(subject: Subject, kind: str) -> None:
+    """All trials share the table."""
+    job = make_job(kind)
+    features, target = job.table.features.copy(), target_of(job.table).copy()
+    grown(subject, job).predict(job.table)
+    np.testing.assert_array_equal(job.table.features, features)
+    np.testing.assert_array_equal(target_of(job.table), target)
+
+
+def every_parameter_matters(subject: Subject, kind: str, parameter: str) -> None:
+    """Boosters ignore misspelt parameters in silence; one that changes no prediction anywhere is one of those."""
+    (job, learner), values = usual(subject, kind), extremes(subject.space.domains[parameter])
+    changed = (grown(subject, job, {**subject.default, parameter: value}).watch() for value in values)
+    if any_differs(chain([learner.watch()], changed)):
+        return
+    for base in (draw(subject, seed) for seed in range(N_BASES)):
+        drawn = [{**base, parameter: value} for value in values]
+        units = min(N_UNITS, *(subject.family.max_units(config) for config in drawn))
+        if any_differs(grown(subject, job, config, units).watch() for config in drawn):
+            return
+    raise AssertionError(f"{parameter!r} changes no prediction of {subject.name!r} between {values}")
+
+
+def _each_task_if_it_can_be_parted(subject: Subject) -> Iterable[Case]:
+    return each_task(subject) if few_units(subject, subject.default) > 1 else ()
+
+
+CLAUSES = (
+    Clause(it_is_named_after_its_module, once),
+    Clause(it_tells_how_long_to_grow, once),
+    Clause(every_configuration_predicts, each_task_and(0, 1, 2)),
+    Clause(every_portfolio_entry_predicts, each_task),
+    Clause(it_watches_what_it_would_predict, each_task),
+    Clause(it_beats_the_constant_predictor, each_task),
+    Clause(the_same_seed_predicts_the_same, each_task),
+    Clause(a_shared_cache_changes_nothing, each_task),
+    Clause(growing_in_two_steps_is_growing_in_one, _each_task_if_it_can_be_parted),
+    Clause(a_row_alone_is_predicted_as_in_company, each_task),
+    Clause(the_table_is_left_untouched, each_task),
+    Clause(every_parameter_matters, each_task_and_parameter),
+)
