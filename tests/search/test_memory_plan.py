@@ -7,7 +7,7 @@ import pytest
 from stacktune.families.base import FitSize
 from stacktune.families.registry import all_families
 from stacktune.search.plan.memory import ROWS_SHARES, MemoryRequest, Node, needed_bytes, plan_memory
-from stacktune.search.plan.plan import ClusterSize, make_plan
+from stacktune.search.plan.plan import ClusterSize, SourceOptions, make_plan
 from stacktune.search.space import load_space
 
 FAMILIES = tuple(all_families())
@@ -17,7 +17,7 @@ GB = 10**9
 
 
 def planned(cluster: ClusterSize, fit_size: FitSize | None = SMALL, search_s: float | None = 60.0, families=FAMILIES):
-    return make_plan(families, cluster, 0, 5, search_s, 0.0, fit_size=fit_size)
+    return make_plan(families, cluster, 0, 5, search_s, 0.0, options=SourceOptions(fit_size))
 
 
 def cluster_of(*nodes: Node) -> ClusterSize:

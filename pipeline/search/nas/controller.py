@@ -195,7 +195,7 @@ class Replica:
         is_feasible: Callable[[dict[str, Any]], bool] | None = None,
     ):
         self._place, self._settings, self._seed = place, settings, seed
-        self._shards, self._keeps_limits = shards, is_feasible
+        self._shards, self._is_feasible = shards, is_feasible
         self._policy = Policy(space, settings, seed)
         self._held: dict[int, PushReply] = {}
         self._take(dict(enumerate(shards.pull())))
@@ -204,7 +204,7 @@ class Replica:
         """Return a child that keeps the limits; None where none was drawn."""
         generator = torch.Generator().manual_seed(seed)
         with _one_thread(), torch.no_grad():
-            return within_limits(lambda: self._policy.draw(generator, n_depths).config, self._keeps_limits)
+            return within_limits(lambda: self._policy.draw(generator, n_depths).config, self._is_feasible)
 
     def learn(self, number: int, episodes: Sequence[Episode], n_depths: int) -> UpdateStats:
         """Compute the gradient of this replica's `number`-th batch, push each shard its slice, and pull."""
@@ -213,7 +213,7 @@ class Replica:
         staleness = n_refused = 0
         while left:
             with _one_thread():
-                gradient = gradient_of(self._policy, episodes, n_depths, self._keeps_limits, seed)
+                gradient = gradient_of(self._policy, episodes, n_depths, self._is_feasible, seed)
             owned = slices(len(gradient.values), len(self._held))
             parts = {place: (gradient.values[owned[place]].numpy(), self._held[place].version) for place in left}
             answers = self._shards.push(self._place, number, parts)

@@ -54,11 +54,11 @@ class ControllerSource:
     ):
         self._children, self._seed = child_space(space.domains), seed
         self._topology, self._tell_event, self._folder = topology, tell, folder
-        self._keeps_limits = limits and partial(is_feasible, family.n_multiplications, limits)
+        self._is_feasible = limits and partial(is_feasible, family.n_multiplications, limits)
         self._portfolio, self._spares = space.portfolio, ()
-        if self._keeps_limits:
-            self._portfolio = tuple(child for child in space.portfolio if self._keeps_limits(child))
-            self._spares = spare_children(self._children, self._keeps_limits, derive_seed(seed, "spare children"))
+        if self._is_feasible:
+            self._portfolio = tuple(child for child in space.portfolio if self._is_feasible(child))
+            self._spares = spare_children(self._children, self._is_feasible, derive_seed(seed, "spare children"))
         self._n_asked = 0
         self._asked: set[str] = set()
         self._open: dict[str, tuple[int, Config]] = {}
@@ -74,7 +74,7 @@ class ControllerSource:
             config = dict(self._portfolio[number])
         elif batch is None:
             rng = np.random.default_rng(derive_seed(self._seed, "random child", trial_id))
-            config = within_limits(lambda: random_child(self._children, rng), self._keeps_limits)
+            config = within_limits(lambda: random_child(self._children, rng), self._is_feasible)
         else:
             config = self._taught().draw(batch, derive_seed(self._seed, "child", trial_id))
         if config is None:
@@ -85,7 +85,7 @@ class ControllerSource:
     @property
     def is_spent(self) -> bool:
         """Whether no child is left that is sure to keep the limits. It rests on what was asked, and on nothing else."""
-        return self._keeps_limits is not None and not self._unasked_spares()
+        return self._is_feasible is not None and not self._unasked_spares()
 
     def _unasked_spares(self) -> list[Config]:
         return [spare for spare in self._spares if _key(spare) not in self._asked]
@@ -150,7 +150,7 @@ class ControllerSource:
     def _taught(self) -> _ControllerTrainer:
         if self._teacher is None:
             self._teacher = _ControllerTrainer(
-                self._children, self._seed, self._topology, self._keeps_limits, self._folder
+                self._children, self._seed, self._topology, self._is_feasible, self._folder
             )
         return self._teacher
 

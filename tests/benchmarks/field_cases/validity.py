@@ -13,9 +13,10 @@ from stacktune.data.dataset import load_dataset
 from stacktune.errors import ConfigError
 from stacktune.families.base import FitSize
 from stacktune.families.registry import all_families, get_family
-from stacktune.search.nas.source import ControllerSource, keeps_limits
+from stacktune.search.nas.settings import ChildLimits, ControllerTopology
+from stacktune.search.nas.source import ControllerSource, is_feasible
 from stacktune.search.plan.memory import Node
-from stacktune.search.plan.plan import ChildLimits, ClusterSize, Servers, make_plan
+from stacktune.search.plan.plan import ClusterSize, SourceOptions, make_plan
 from stacktune.search.space import load_space
 from stacktune.settings.groups import Settings
 from stacktune.trials.result import COMPLETED, TrialResult
@@ -89,26 +90,20 @@ def little_memory(folder: Path) -> tuple[str, bool]:
     shares, slots = [], []
     for gigabytes in (8, 64):
         cluster = ClusterSize(8, 0, False, (Node(8, gigabytes * 10**9),))
-        plan = make_plan(families, cluster, 0, 5, None, 0.0, fit_size=fit_size)
-        shares.append(min(plan.room.rows_share(name, load_space(name).portfolio[0]) for name in families))
+        plan = make_plan(families, cluster, 0, 5, None, 0.0, options=SourceOptions(fit_size))
+        shares.append(min(plan.memory.rows_share(name, load_space(name).portfolio[0]) for name in families))
         slots.append(plan.n_slots)
     gives = f"8 GB: {shares[0]:g} of the rows, {slots[0]} at once; 64 GB: {shares[1]:g}, {slots[1]} at once"
     return gives, shares == [1, 1]
 
 
-class Nobody:
-    def child_rewarded(self, reward: object) -> None: ...
-
-    def controller_learnt(self, update: object) -> None: ...
-
-
 def dear_children(folder: Path) -> tuple[str, bool]:
     family, limits = get_family("nas"), ChildLimits(FitSize(1_000, 10, 2), 12_000)
-    source = ControllerSource(family, load_space("nas"), 0, Servers(), limits, Nobody())
+    source = ControllerSource(family, load_space("nas"), 0, ControllerTopology(), limits, lambda event: None)
     dear = []
     for place in range(12):
         config = source.ask(f"nas-{place}")
-        dear.append(not keeps_limits(family.n_multiplications, limits, config))
+        dear.append(not is_feasible(family.n_multiplications, limits, config))
         source.tell(TrialResult(f"nas-{place}", "nas", config, "asha", COMPLETED, 1, 1, (0.5,), (0.5,)))
     return f"{sum(dear)} of {len(dear)} children cost more than they may", not any(dear)
 
