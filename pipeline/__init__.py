@@ -1,11 +1,8 @@
 """stacktune: distributed AutoML for tables on Ray Tune, tracked in MLflow."""
 
-import logging
-
-from .lazy import attach  # relative: `python -m pipeline` comes here before there is a `stacktune`
-
-# Whoever uses this as a library decides whether its log is shown.
-logging.getLogger("stacktune").addHandler(logging.NullHandler())
+# Relative, as `python -m pipeline` comes here before there is a `stacktune`; and before the folder that it stands in is
+# off the path, so that nothing may be imported here but what Python itself has imported.
+from .lazy import attach
 
 __version__ = "0.1.0"
 

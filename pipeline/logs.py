@@ -29,6 +29,8 @@ from stacktune.streams import visible_lines
 
 OURS = "stacktune"
 _logger = logging.getLogger(__name__)
+# Whoever uses this as a library decides whether its log is shown.
+logging.getLogger(OURS).addHandler(logging.NullHandler())
 # Libraries that are kept off the screen, and from which level on they are heard: what the last four say below it would
 # be half of the log.
 HEARD = {
