@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from forked_commands import stacktune
+from commands import stacktune
 from whole_runs import mixed_table
 
 from stacktune.data.write import write_frame

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from forked_commands import Ended, several, stacktune
+from commands import Ended, several, stacktune
 from mlflow.tracking import MlflowClient
 from sklearn.datasets import load_diabetes, load_wine
 from whole_runs import STACKTUNE, mixed_table, rays

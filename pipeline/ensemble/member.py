@@ -28,7 +28,6 @@ from stacktune.storage.run_folder import TrialFolder
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-_N_LOADERS = 4
 # Families may widen a table when they predict (one-hot columns); so many rows at a time keep that within memory.
 _BLOCK_ROWS = 100_000
 # Up to so many rows, waking and awaiting other threads takes longer than the work that they would share.
@@ -104,5 +103,6 @@ def load_member(folder: Path, trial_id: str, family: str, folds: Sequence[int] |
         raise DataError(f"{folder} holds no fold models of {trial_id!r}; is the folder complete?")
     for fold in found:
         refuse_links(fold)
-    with ThreadPoolExecutor(_N_LOADERS) as pool:
-        return Member(trial_id, family, tuple(pool.map(get_family(family).load, found)))
+    # One after another: NumPy parses the head of each array's file as Python, and Python before 3.11.8 fails where two
+    # threads parse (SystemError: AST constructor recursion depth mismatch, CPython issue 106905).
+    return Member(trial_id, family, tuple(map(get_family(family).load, found)))

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from forked_commands import stacktune
+from commands import stacktune
 from whole_runs import mixed_table
 
 from stacktune.package import copy_package

@@ -17,7 +17,7 @@ import boto3
 import pandas as pd
 import psutil
 import pytest
-from forked_commands import begun, stacktune
+from commands import begun, stacktune
 from moto.server import ThreadedMotoServer
 from whole_runs import mixed_table
 

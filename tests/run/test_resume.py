@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from forked_commands import Command, Ended, begun, several, stacktune
+from commands import Command, Ended, begun, several, stacktune
 from mlflow.tracking import MlflowClient
 from whole_runs import mixed_table, rays
 

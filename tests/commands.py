@@ -1,8 +1,7 @@
-"""Commands in processes that are forked off one that has imported what they need.
+"""Commands in processes of their own, in which a test may change something first.
 
-Python and the imports take four of the six seconds of processor that a small run takes, and no test is about them but
-those that start the command by STACKTUNE. All else is as a user has it: a process of its own, with its own streams,
-signals, environment and Ray.
+To fork them off a process that has the imports spares four of a small run's six processor seconds; but of some hundred
+runs one did not end. So each begins from nothing, as a user's does.
 """
 
 from __future__ import annotations
@@ -16,15 +15,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from whole_runs import rays
-
-HERE = Path(__file__).parent
 
 
 @contextmanager
@@ -36,7 +30,7 @@ def begun(*words: object, cwd: Path, prepare: Callable[[], None] | None = None) 
     with TemporaryDirectory() as streams:
         out, err = Path(streams) / "out", Path(streams) / "err"
         asked = ([*map(str, words)], str(cwd), out, err, dict(os.environ), prepare)
-        process = _preloaded().Process(target=_become, args=asked)
+        process = multiprocessing.get_context("spawn").Process(target=_become, args=asked)
         process.start()
         command = Command(process, out, err)
         try:
@@ -91,7 +85,7 @@ class Command:
         """Wait for its end."""
         self._process.join(timeout_s)
         if self._process.exitcode is None:
-            raise subprocess.TimeoutExpired("stacktune", timeout_s, self.stdout, self.stderr)
+            raise TimeoutError(f"after {timeout_s:g} s it has not ended: {self.stdout}{self.stderr}")
         return subprocess.CompletedProcess("stacktune", self._process.exitcode, self.stdout, self.stderr)
 
     def send_signal(self, number: int) -> None:
@@ -109,23 +103,6 @@ class Command:
     @property
     def stderr(self) -> str:
         return self._err.read_text() if self._err.exists() else ""
-
-
-@cache
-def _preloaded() -> ForkServerContext:
-    """Start the process that all are forked off; once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["preload"])
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(HERE)
-    try:
-        forkserver.ensure_running()
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
-    return context
 
 
 def _become(
