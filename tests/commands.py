@@ -1,44 +1,52 @@
-"""Commands in processes of their own, in which a test may change something first.
+"""Start `stacktune` as a user does, or with a change made first.
 
-To fork them off a process that has the imports spares four of a small run's six processor seconds; but of some hundred
-runs one did not end. So each begins from nothing, as a user's does.
+To fork it off a process that has the imports spares four of a small run's six processor seconds; but of some hundred
+runs one did not end, and why is not known.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
+import pickle
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from whole_runs import rays
+from whole_runs import STACKTUNE, rays
+
+# The command, after a function that the test knows; both from a path like the test's.
+PREPARED = """
+import pickle, sys
+sys.path[:] = pickle.loads(bytes.fromhex(sys.argv.pop(1)))
+pickle.loads(bytes.fromhex(sys.argv.pop(1)))()
+from stacktune.cli import main
+main()
+"""
 
 
 @contextmanager
 def begun(*words: object, cwd: Path, prepare: Callable[[], None] | None = None) -> Iterator[Command]:
-    """Start `stacktune` with these words in a folder; it is killed where the block ends before it.
+    """Start `stacktune` in a folder; kill it where the block ends before it.
 
     prepare: a function of a module, which the process calls first.
     """
+    start = STACKTUNE if prepare is None else [sys.executable, "-c", PREPARED, *map(_spelled, (sys.path, prepare))]
     with TemporaryDirectory() as streams:
         out, err = Path(streams) / "out", Path(streams) / "err"
-        asked = ([*map(str, words)], str(cwd), out, err, dict(os.environ), prepare)
-        process = multiprocessing.get_context("spawn").Process(target=_become, args=asked)
-        process.start()
-        command = Command(process, out, err)
-        try:
-            yield command
-        finally:
-            command.kill()
-            process.join()
-            process.close()
+        with out.open("wb") as to_out, err.open("wb") as to_err:
+            process = subprocess.Popen([*start, *map(str, words)], cwd=cwd, stdout=to_out, stderr=to_err)
+        with process:
+            try:
+                yield Command(process, out, err)
+            finally:
+                process.kill()
+
+
+def _spelled(what: object) -> str:
+    return pickle.dumps(what).hex()
 
 
 def stacktune(
@@ -73,53 +81,24 @@ def _ended(words: list[str], folder: Path) -> Ended:
 class Command:
     """A command at work."""
 
-    def __init__(self, process: multiprocessing.Process, out: Path, err: Path):
+    def __init__(self, process: subprocess.Popen, out: Path, err: Path):
         self._process, self._out, self._err = process, out, err
-        self.pid = process.pid
-
-    def poll(self) -> int | None:
-        """Return its exit status, negative for a signal; None while it runs."""
-        return self._process.exitcode
+        self.pid, self.poll = process.pid, process.poll
+        self.send_signal, self.kill = process.send_signal, process.kill
 
     def wait(self, timeout_s: float) -> subprocess.CompletedProcess:
         """Wait for its end."""
-        self._process.join(timeout_s)
-        if self._process.exitcode is None:
-            raise TimeoutError(f"after {timeout_s:g} s it has not ended: {self.stdout}{self.stderr}")
-        return subprocess.CompletedProcess("stacktune", self._process.exitcode, self.stdout, self.stderr)
-
-    def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
+        try:
+            status = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"after {timeout_s:g} s it has not ended: {self.stdout}{self.stderr}") from None
+        return subprocess.CompletedProcess(self._process.args, status, self.stdout, self.stderr)
 
     @property
     def stdout(self) -> str:
         """What it has written so far."""
-        return self._out.read_text() if self._out.exists() else ""
+        return self._out.read_text()
 
     @property
     def stderr(self) -> str:
-        return self._err.read_text() if self._err.exists() else ""
-
-
-def _become(
-    words: list[str], cwd: str, out: Path, err: Path, environment: Mapping[str, str], prepare: Callable[[], None] | None
-) -> None:
-    from stacktune import cli
-    from stacktune.run import command
-
-    for number, path in ((1, out), (2, err)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(cwd)
-    sys.argv, command.STARTED_AT = ["stacktune", *words], time.monotonic()
-    try:
-        if prepare:
-            prepare()
-        cli.main()
-    finally:
-        os._exit(1)  # it ends by itself
+        return self._err.read_text()
