@@ -1,4 +1,4 @@
-"""What the project and its libraries say while a run lasts: into the run's log, and off the screen.
+"""Libraries write into the run's log, not the screen.
 
 Libraries write to the screen as they like: Ray and MLflow give their loggers a handler of their own when they are
 imported, and Ray once more when it starts. To silence them would lose the one line that tells why a run went wrong.

@@ -1,4 +1,4 @@
-"""What a family says of itself before a search: whether it pays there, and when its turn comes."""
+"""Families say whether, and when, they are tried."""
 
 from __future__ import annotations
 

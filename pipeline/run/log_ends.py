@@ -1,4 +1,7 @@
-"""The first and the last lines of a run's log: what ran where, what it was asked to do, and what came of it."""
+"""A run's log begins and ends with the essentials.
+
+That is what ran where, what it was asked to do, and what came of it.
+"""
 
 from __future__ import annotations
 

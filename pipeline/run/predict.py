@@ -1,4 +1,4 @@
-"""What `stacktune predict` does: a leader, wherever it lies, and a table become a file of predictions."""
+"""`stacktune predict` writes a leader's predictions of a table."""
 
 from __future__ import annotations
 

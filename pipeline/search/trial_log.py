@@ -1,4 +1,4 @@
-"""A line of the run's log for each step of a trial, under the trial's name."""
+"""Each step of a trial is logged under its name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every setting of a run, declared once: the command line, files, refusals, help and resuming are made from this.
+"""Every setting of a run is declared here, once.
+
+The command line, files, refusals, help and resuming are made from this.
 
 To add one, add a field here: its type, its default, and a `Spec` that says the rest. Nothing else needs to change but
 what reads it. A field is read as `settings.NAME`, whatever its group: `Settings` extends the groups, so that a function

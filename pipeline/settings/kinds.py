@@ -1,4 +1,4 @@
-"""What values of settings are: the words of the rule, and how a flag's or a file's value is read by it.
+"""Kinds of settings hold their rules, in words and code.
 
 The words and the check are made from the same bounds, so that they cannot differ. Both are plain functions, not a
 library's: the help of a command needs the words, and pydantic takes half as long to import as the whole help.

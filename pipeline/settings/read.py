@@ -1,4 +1,4 @@
-"""Read a run's settings from flags and a YAML file, refuse what breaks a rule, and write them."""
+"""Read, check and write the settings of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of settings when a run goes on: each is kept, or may change, as its declaration says."""
+"""A resumed run keeps settings, but for those declared free."""
 
 from __future__ import annotations
 

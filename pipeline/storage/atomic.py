@@ -1,6 +1,7 @@
-"""Files and folders that appear whole or not at all: written beside their place, then renamed.
+"""Write files and folders whole or not at all.
 
-What is written so outlives its process. Nothing waits for the disk, so a loss of power may take it.
+They are written beside their place, then renamed. What is written so outlives its process. Nothing waits for the disk,
+so a loss of power may take it.
 """
 
 from __future__ import annotations

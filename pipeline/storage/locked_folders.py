@@ -1,7 +1,7 @@
-"""Folders that processes hold by a lock on a file in them, so that others can tell what a killed one has left.
+"""A process holds a folder by locking a file in it.
 
-The system lets go of a lock when its process ends, however that happens. Where a disk has no locks nobody can tell, and
-nothing of others is removed.
+So others can tell what a killed one has left: the system lets go of a lock when its process ends, however that happens.
+Where a disk has no locks nobody can tell, and nothing of others is removed.
 """
 
 from __future__ import annotations

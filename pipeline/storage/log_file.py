@@ -1,4 +1,4 @@
-"""A log on a disk: text is only added, the file stays small, and a full disk costs nothing but the text."""
+"""A log file is only added to, and stays small."""
 
 from __future__ import annotations
 

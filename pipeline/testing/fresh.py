@@ -1,4 +1,6 @@
-"""A process of its own that has imported nothing but a family, and writes down what is asked of such a process.
+"""A fresh process answers what is asked of a family.
+
+It has imported nothing but that.
 
 One process serves all checks that need one: it tells what importing the family imports, what its threads take and what
 it predicts, and ends while a learner stands half grown. It imports this module and no more, above all not Ray.

@@ -1,4 +1,4 @@
-"""The clauses about what a family is to its process: what it imports, its threads, and the same in another one."""
+"""Clauses about a family's imports, threads and other processes."""
 
 from __future__ import annotations
 

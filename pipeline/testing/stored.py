@@ -1,4 +1,4 @@
-"""The clauses about what a learner remembers: its best state, its model on disk, and what it grows on from."""
+"""Clauses about a learner's best state and stored models."""
 
 from __future__ import annotations
 
