@@ -42,7 +42,7 @@ MAX_SIGNALS = 8  # columns that target encoding makes of one categorical column
 
 def write_parts(path: Path, parts: dict[str, Any]) -> None:
     """Write frozen dataclasses of arrays into one .npz, each field under NAME.FIELD."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, part in parts.items():
         arrays |= {f"{name}.{field.name}": getattr(part, field.name) for field in fields(part)}
     np.savez(path, **arrays)
@@ -92,7 +92,7 @@ def target_signals(table: Table, task: Task) -> np.ndarray:
     Binary: whether class 1; multiclass: one column for each of the most frequent classes; regression: standardised, on
     the scale of the loss.
     """
-    target = table.target
+    target = table.labels
     if task.kind == REGRESSION:
         target = scaled(target, task.loss, unit_of(target, task.loss))
         spread = target.std()

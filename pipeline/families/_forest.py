@@ -226,7 +226,7 @@ class ForestLearner:
         key = ("forest", job.part, tables.crossed is not None)
         self._outline, self._encoding, self._rows, self._watched = job.cache.get(key, lambda: _inputs(job, tables))
         self._output = output_of(job)
-        target = job.table.target[job.rows]
+        target = job.table.labels[job.rows]
         self._target = target if job.task.is_classification else self._output.label(target).astype(np.float64)
         self._weight = weight_of(job)
         n_values = len(self._outline.classes) if job.task.is_classification else 1
@@ -279,7 +279,7 @@ def _inputs(job: Job, tables: Tables) -> tuple[Outline, TargetEncoding, np.ndarr
     encoded = np.flatnonzero(np.array(rows.cardinalities, dtype=np.int64) > FEW_LEVELS)
     encoding, means = encode_target(rows, encoded, target_signals(rows, job.task), SMOOTH)
     kept = np.setdiff1d(np.arange(rows.n_features), rows.n_numeric + encoded)
-    classes = np.unique(rows.target) if job.task.is_classification else np.zeros(0)
+    classes = np.unique(rows.labels) if job.task.is_classification else np.zeros(0)
     outline = Outline(kept, classes.astype(np.int64))
     fitted = _columns(rows, outline, means)
     return outline, encoding, fitted, _columns(watched, outline, encoding.transform(watched.codes))

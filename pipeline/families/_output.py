@@ -85,7 +85,7 @@ class Output:
 
 def output_of(job: Job) -> Output:
     """Return the output of a model trained on the job's rows."""
-    return Output.of(job.task, job.table.target[job.rows], weight_of(job))
+    return Output.of(job.task, job.table.labels[job.rows], weight_of(job))
 
 
 def weight_of(job: Job) -> np.ndarray | None:
@@ -96,7 +96,7 @@ def weight_of(job: Job) -> np.ndarray | None:
     given = given_weight_of(job)
     if job.task.loss != PERCENTAGE:
         return given
-    target = job.table.target[job.rows]
+    target = job.table.labels[job.rows]
     weight = relative_weight(target, unit_of(target, PERCENTAGE)) * (1.0 if given is None else given)
     return (weight / weight.mean()).astype(np.float32)
 

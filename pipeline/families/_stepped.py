@@ -21,7 +21,7 @@ class SteppedFit:
         """Be ready to fit the `catboost.CatBoost` on two of its pools; the second must have a row."""
         model.set_params(eval_metric=self, od_type="Iter", od_wait=1)
         self._model = model
-        self._pools = (train, watched)
+        self._pools: tuple[Any, ...] = (train, watched)
         self._thread = threading.Thread(target=self._fit, name="catboost", daemon=True)
         self._stands, self._may_go = threading.Semaphore(0), threading.Semaphore(0)
         self._is_train = False

@@ -150,7 +150,7 @@ class UnseenLearner:
 
     def has_unseen(self, rows: np.ndarray) -> np.ndarray:
         """Return (n,) bool: which `rows` of the job's table have a level that no training row has."""
-        return self._levels.unseen(_codes_of(self._job.table).take(rows)).any(axis=1)
+        return np.any(self._levels.unseen(_codes_of(self._job.table).take(rows)), axis=1)
 
     def predict(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64."""

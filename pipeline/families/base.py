@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -121,11 +121,13 @@ class Learner(Predictor, Protocol):
     def rewind(self) -> None:
         """Return to the marked state, for good: `predict` and `save` then speak of it."""
 
-    def has_unseen(self, rows: np.ndarray) -> np.ndarray:
-        """Return (n,) bool: which `rows` of the job's table have a level that no training row has.
 
-        A family does not write this: the registry's learners have it of `_unseen.py`.
-        """
+@runtime_checkable
+class KnowsUnseen(Protocol):
+    """What the registry's learners can beside; a family does not write it, they have it of `_unseen.py`."""
+
+    def has_unseen(self, rows: np.ndarray) -> np.ndarray:
+        """Return (n,) bool: which `rows` of the job's table have a level that no training row has."""
 
 
 class AdjustableLearner(Learner, Protocol):

@@ -150,13 +150,13 @@ def _classes(job: Job) -> np.ndarray:
     """Return the classes that the model knows, ascending: those of the training rows, or all where these have one."""
     if job.task.kind == REGRESSION:
         return np.empty(0, dtype=np.int64)
-    seen = np.unique(job.table.target[job.rows])
+    seen = np.unique(job.table.labels[job.rows])
     return seen if len(seen) > 1 else np.arange(job.task.n_outputs)
 
 
 def _named_classes(job: Job) -> dict[str, Any]:
     # Otherwise CatBoost finds them itself; told of more than there are, it warns on stderr.
-    if job.task.kind == REGRESSION or len(np.unique(job.table.target[job.rows])) > 1:
+    if job.task.kind == REGRESSION or len(np.unique(job.table.labels[job.rows])) > 1:
         return {}
     return {"class_names": _classes(job).tolist()}
 
@@ -191,7 +191,7 @@ def _pool(table: Table, label: np.ndarray | None = None, weight: np.ndarray | No
 
 def _training_pool(job: Job) -> Any:
     rows = _with_variation(job.table.take(job.rows))
-    label = output_of(job).label(rows.target) if job.task.kind == REGRESSION else rows.target
+    label = output_of(job).label(rows.labels) if job.task.kind == REGRESSION else rows.labels
     return _pool(rows, label, weight_of(job))
 
 
@@ -212,7 +212,7 @@ def _varies(column: np.ndarray) -> bool:
 def _watched_pool(job: Job) -> Any:
     """Return the watched rows, or one row where there are none; their labels are not looked at."""
     rows = job.table.take(job.watched if len(job.watched) else job.rows[:1])
-    label = 0 if job.task.kind == REGRESSION else job.table.target[job.rows[0]]
+    label = 0 if job.task.kind == REGRESSION else job.table.labels[job.rows[0]]
     return _pool(rows, np.full(rows.n_rows, label))
 
 

@@ -154,7 +154,7 @@ def _bin_rows(job: Job, tables: Tables) -> Any:
     rows = tables.rows
     dataset = lightgbm.Dataset(
         rows.features,
-        label=output_of(job).label(rows.target),
+        label=output_of(job).label(rows.labels),
         weight=weight_of(job),
         feature_name=[f"f{index}" for index in range(rows.n_features)],
         categorical_feature=rows.categorical_indices,

@@ -188,7 +188,7 @@ def _design(job: Job, scaling: str, min_frequency: int, high_cardinality: str) -
 
 
 def _solve(job: Job, columns: Any, output: Output, strength: float) -> Weights:
-    target, weight = job.table.target[job.rows], weight_of(job)
+    target, weight = job.table.labels[job.rows], weight_of(job)
     if output.kind == REGRESSION and columns.shape[1] == 0:
         return Weights(np.zeros((0, 1)), np.zeros(1), np.zeros(1, dtype=np.int64))
     if output.kind == REGRESSION:

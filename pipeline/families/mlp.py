@@ -15,7 +15,7 @@ MAX_CELLS_A_SECOND = 45_000
 
 
 def _suits(conditions: SearchConditions) -> Unsuited | None:
-    if not conditions.is_large_for_budget or conditions.n_gpus:
+    if not conditions.is_large or conditions.budget_s is None or conditions.n_gpus:
         return None
     if conditions.n_cells <= MAX_CELLS_A_SECOND * conditions.budget_s:
         return None

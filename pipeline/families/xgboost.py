@@ -112,7 +112,7 @@ def _bin_rows(job: Job, rows: Table) -> Any:
 
     return xgboost.QuantileDMatrix(
         rows.features,
-        output_of(job).label(rows.target),
+        output_of(job).label(rows.labels),
         weight=weight_of(job),
         feature_types=_types(rows),
         enable_categorical=True,

@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from stacktune.families.base import AdjustableLearner, Config, Family, Job, Learner
+from stacktune.families.base import AdjustableLearner, Config, Family, Job, KnowsUnseen, Learner
 from stacktune.metrics import Metric
 from stacktune.trials.stopping import Curve, Held, Stopping
 
@@ -102,6 +102,8 @@ class FoldFit:
         """
         self.learner.rewind()
         predictions, rows = self.predictions, self.job.watched
+        if not isinstance(self.learner, KnowsUnseen):
+            raise TypeError(f"a learner of {self.family.name} that is not the registry's")
         unseen = self.learner.has_unseen(rows)
         if unseen.any():
             predictions[unseen] = self.learner.predict(self.job.table.take(rows[unseen]))

@@ -36,7 +36,7 @@ class Inputs:
     def __getitem__(self, rows: torch.Tensor | slice) -> Inputs:
         return Inputs(self.plain[rows], self.curved[rows], self.levels[rows])
 
-    def to(self, device: str) -> Inputs:
+    def to(self, device: torch.device | str) -> Inputs:
         return Inputs(self.plain.to(device), self.curved.to(device), self.levels.to(device))
 
 

@@ -101,8 +101,14 @@ class _Named:
     def __init__(self, weights: Mapping[str, torch.Tensor], name: str):
         self._weights, self._name = weights, name
 
-    def bend(self, part: str) -> torch.Tensor | None:
-        return self._weights.get(f"bend.{self._name}.{part}")
+    @property
+    def bend(self) -> torch.Tensor:
+        return self._weights[f"bend.{self._name}.weight"]
+
+    @property
+    def scale(self) -> torch.Tensor | None:
+        """That of a layer that is normed."""
+        return self._weights.get(f"bend.{self._name}.scale")
 
     def linear(self, h: torch.Tensor, part: str = "") -> torch.Tensor:
         import torch.nn.functional as F  # noqa: N812
@@ -135,7 +141,7 @@ def _run(layer: Layer, named: _Named, h: torch.Tensor, columns: torch.Tensor) ->
         h = h + named.linear(columns, "columns") * named.linear(h)
     else:
         h = named.linear(h)
-    scale = named.bend("scale")
+    scale = named.scale
     if scale is not None:
         h = F.layer_norm(h, (layer.width,), scale)
-    return torch.lerp(h, activate(h), named.bend("weight"))
+    return torch.lerp(h, activate(h), named.bend)

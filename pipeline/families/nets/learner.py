@@ -70,11 +70,11 @@ def make_part(job: Job) -> Part:
     train, device = job.table.take(job.rows), job.compute.device
     encoder, outputs = fit_encoder(train), _outputs_of(job)
     if job.task.is_classification:
-        target = torch.from_numpy(train.target.astype(np.int64))
+        target = torch.from_numpy(train.labels.astype(np.int64))
     else:
-        target = torch.from_numpy(output_of(job).label(train.target))
-    weight = given_weight_of(job)
-    weight = None if weight is None else torch.from_numpy(weight).to(device)
+        target = torch.from_numpy(output_of(job).label(train.labels))
+    given = given_weight_of(job)
+    weight = None if given is None else torch.from_numpy(given).to(device)
     encoded = encoder.encode(train).to(device)
     del train  # a copy of the rows, which need not be there beside that of the watched ones
     watched = encoder.encode(job.table.take(job.watched))
@@ -85,7 +85,7 @@ def _outputs_of(job: Job) -> Outputs:
     if job.task.is_classification:
         return Outputs(is_classification=True)
     output = output_of(job)
-    values = scaled(job.table.target[job.rows], output.loss, output.unit)
+    values = scaled(job.table.labels[job.rows], output.loss, output.unit)
     bounds = float(values.min()), float(values.max())
     return Outputs(False, output.mean, output.spread, *bounds, output.loss, output.unit)
 
@@ -103,7 +103,8 @@ class NetLearner:
         import torch
 
         self.n_units = 0
-        self._job, self._config, self._marked, self._layers_of = job, config, None, layers_of
+        self._job, self._config, self._layers_of = job, config, layers_of
+        self._marked: dict[str, torch.Tensor] | None = None
         with self._threads():
             self._part = job.cache.get(("net", job.part, job.compute.device), lambda: make_part(job))
             self._shape = _shape_of(self._part, job.task, config, layers_of(config))
