@@ -29,6 +29,20 @@ class Decision:
     n_choices: int
 
 
+def place_of(choice: Choice) -> int:
+    """Return the choice of one value."""
+    if isinstance(choice, tuple):
+        raise TypeError(f"one of several values was to be chosen, not {choice}")
+    return choice
+
+
+def sources_of(choice: Choice) -> tuple[int, ...]:
+    """Return the choice of what a layer reads."""
+    if not isinstance(choice, tuple):
+        raise TypeError(f"the sources of a layer were to be chosen, not {choice}")
+    return choice
+
+
 @dataclass(frozen=True)
 class ChildSpace:
     """What a child is a sequence of.
@@ -44,15 +58,15 @@ class ChildSpace:
         """Ask for one choice after the other; return the configuration that they make. Every sequence makes one."""
         config: dict[str, Any] = {}
         for name, values in self.whole.items():
-            config[name] = values[(yield Decision(name, len(values)))]
-        depth = self.depths[(yield Decision(DEPTH, len(self.depths)))]
+            config[name] = values[place_of((yield Decision(name, len(values))))]
+        depth = self.depths[place_of((yield Decision(DEPTH, len(self.depths))))]
         layers: list[Layer] = []
         for place in range(1, depth + 1):
             chosen: dict[str, Any] = {}
             for name, values in self.layer.items():
-                chosen[name] = values[(yield Decision(name, len(values)))]
+                chosen[name] = values[place_of((yield Decision(name, len(values))))]
             # The first layer has no choice.
-            reads = (COLUMNS,) if place == 1 else (yield Decision(READS, place))
+            reads = (COLUMNS,) if place == 1 else sources_of((yield Decision(READS, place)))
             layers.append(Layer(**chosen, reads=reads))
         return {"architecture": to_line(repaired(layers)), **config}
 
@@ -104,7 +118,8 @@ def spare_children(
     space: ChildSpace, is_feasible: Callable[[dict[str, Any]], bool], seed: int
 ) -> tuple[dict[str, Any], ...]:
     """Return up to N_SPARES different random children that keep the limits; fewer where hardly any does."""
-    rng, spares = np.random.default_rng(seed), {}
+    rng = np.random.default_rng(seed)
+    spares: dict[str, dict[str, Any]] = {}
     for _ in range(MAX_SPARE_DRAWS):
         child = random_child(space, rng)
         if is_feasible(child):

@@ -41,7 +41,12 @@ class Baseline:
     @property
     def value(self) -> float | None:
         """The average; None before the first reward."""
-        return self._sum / self._weight if self._weight else None
+        return self.average if self._weight else None
+
+    @property
+    def average(self) -> float:
+        """The average, which there is from the first reward on."""
+        return self._sum / self._weight
 
     def advantages(self, rewards: Sequence[float]) -> list[float]:
         """Return how much better than expected each reward of a batch is, in standard deviations; then learn them.
@@ -49,7 +54,7 @@ class Baseline:
         The first batch has nothing to be compared with but itself; against the mean of the other rewards, all its
         advantages and their spread would be larger by the same factor.
         """
-        expected = self.value if self._weight else float(np.mean(rewards))
+        expected = self.average if self._weight else float(np.mean(rewards))
         for reward in rewards:
             self._sum = self._decay * self._sum + reward
             self._sum_of_squares = self._decay * self._sum_of_squares + (reward - expected) ** 2

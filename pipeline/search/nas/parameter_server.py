@@ -93,7 +93,7 @@ class RayController:
             for place, (name, file) in enumerate(zip(names, files, strict=True))
         ]
         shards = RayShards(names)
-        self.replicas = [
+        self.replicas: list[Any] = [
             ray.remote(Replica).options(**lasting).remote(place, space, settings, seed, shards, is_feasible)
             for place in range(topology.n_replicas)
         ]

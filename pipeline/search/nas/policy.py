@@ -16,7 +16,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from stacktune.families.nets.architecture import COLUMNS
-from stacktune.search.nas.children import DEPTH, READS, ChildSpace, Choice, Decision, Tokens, follow
+from stacktune.search.nas.children import (
+    DEPTH,
+    READS,
+    ChildSpace,
+    Choice,
+    Decision,
+    Tokens,
+    follow,
+    place_of,
+    sources_of,
+)
 
 # First weights, Zoph and Le (2017, section 4.1); NASNet and ENAS use 0.1.
 FIRST_WEIGHT = 0.08
@@ -137,7 +147,8 @@ class _Stride:
 
     def __init__(self, policy: Policy, choose: Callable[[Decision, torch.Tensor], Choice], n_depths: int):
         self._policy, self._choose, self._n_depths = policy, choose, n_depths
-        self._input, self._state = policy.start, None
+        self._input: torch.Tensor = policy.start
+        self._state: tuple[torch.Tensor, torch.Tensor] | None = None
         self._anchors: list[torch.Tensor] = []
         self.tokens: list[Choice] = []
         self.log_probs: list[torch.Tensor] = []
@@ -166,11 +177,11 @@ class _Stride:
         logits = self._bounded(self._policy.heads[decision.name](h))
         if decision.name == DEPTH:
             logits = logits[: self._n_depths]
-        choice = self._choose(decision, logits)
+        choice = place_of(self._choose(decision, logits))
         logs = logits.log_softmax(0)
         self.log_probs.append(logs[choice])
         self.entropies.append(-(logs.exp() * logs).sum())
-        self._input = self._policy.embeddings[decision.name].weight[choice]
+        self._input = self._policy.embeddings.get_parameter(f"{decision.name}.weight")[choice]
         if decision.name == DEPTH:
             self._anchors.append(h)  # stands for the columns
         elif self._is_last_of_layer(decision):
@@ -178,12 +189,12 @@ class _Stride:
         return choice
 
     def _is_last_of_layer(self, decision: Decision) -> bool:
-        return decision.name == next(reversed(self._policy.space.layer))
+        return decision.name == tuple(self._policy.space.layer)[-1]
 
     def _read(self, decision: Decision) -> tuple[int, ...]:
         policy, earlier = self._policy, torch.stack(self._anchors[:-1])
         logits = self._bounded(torch.tanh(policy.previous(earlier) + policy.current(self._anchors[-1])) @ policy.v)
-        reads = self._choose(decision, logits) or (COLUMNS,)
+        reads = sources_of(self._choose(decision, logits)) or (COLUMNS,)
         is_read = torch.zeros(len(logits))
         is_read[list(reads)] = 1.0
         chances, log_yes, log_no = logits.sigmoid(), F.logsigmoid(logits), F.logsigmoid(-logits)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.typing import RcKeyType
 
     Points = Sequence[tuple[int, float]]
 
@@ -27,7 +28,7 @@ class _Look(NamedTuple):
 
 
 CONTROLLER, RANDOM = _Look("#3d6cc0", "o", "-"), _Look("#ad7212", "D", "--")
-STYLE = {
+STYLE: dict[RcKeyType, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "rewards",  # without one, clips are named anew in each plot
     "font.family": ["sans-serif"],
@@ -88,12 +89,20 @@ def _draw_group(axes: Axes, points: Points, look: _Look, name: str) -> None:
 
     numbers, rewards = zip(*sorted(points), strict=True)
     means = [fmean(rewards[max(0, end - N_AVERAGED) : end]) for end in range(1, len(rewards) + 1)]
-    axes.scatter(numbers, rewards, 18, look.colour, look.marker, alpha=0.32, linewidths=0, clip_on=False)
+    axes.scatter(numbers, rewards, s=18, c=look.colour, marker=look.marker, alpha=0.32, linewidths=0, clip_on=False)
     seam = [withStroke(linewidth=3.4, foreground="white")]
     line = axes.plot(numbers, means, look.marker + look.line, color=look.colour, linewidth=2, path_effects=seam)[0]
     line.set(label=f"{name}, mean of the last {N_AVERAGED}", markevery=[-1], markersize=5, clip_on=False)
 
 
 def _draw_legend(axes: Axes) -> None:
-    above = {"loc": "lower left", "bbox_to_anchor": (0, 1.02), "ncols": 2, "borderpad": 0, "borderaxespad": 0}
-    axes.legend(**above, frameon=False, handlelength=3)
+    # Above the plot.
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.02),
+        ncols=2,
+        borderpad=0,
+        borderaxespad=0,
+        frameon=False,
+        handlelength=3,
+    )

@@ -54,8 +54,9 @@ class ControllerSource:
     ):
         self._children, self._seed = child_space(space.domains), seed
         self._topology, self._tell_event, self._folder = topology, tell, folder
-        self._is_feasible = limits and partial(is_feasible, family.n_multiplications, limits)
-        self._portfolio, self._spares = space.portfolio, ()
+        self._is_feasible = None if limits is None else _keeping(family, limits)
+        self._portfolio = space.portfolio
+        self._spares: tuple[dict[str, Any], ...] = ()
         if self._is_feasible:
             self._portfolio = tuple(child for child in space.portfolio if self._is_feasible(child))
             self._spares = spare_children(self._children, self._is_feasible, derive_seed(seed, "spare children"))
@@ -70,6 +71,7 @@ class ControllerSource:
     def ask(self, trial_id: str) -> dict[str, Any]:
         """Return the next child."""
         number, batch = self._n_asked, self._batch_of(self._n_asked)
+        config: dict[str, Any] | None
         if number < len(self._portfolio):
             config = dict(self._portfolio[number])
         elif batch is None:
@@ -166,14 +168,17 @@ class _ControllerTrainer:
         keeps: Callable[[Config], bool] | None,
         folder: Path | None,
     ):
-        from stacktune.search.nas.controller import Baseline, LocalController
+        from stacktune.search.nas.controller import Baseline, Controller, LocalController
         from stacktune.search.nas.parameter_server import RayController
         from stacktune.search.nas.policy import PolicySettings
 
         self._space, self._topology, self._settings = space, topology, PolicySettings()
         # One shard and one replica do in this process what they would do in two of their own.
+        self._controller: Controller
         if topology.is_one_process:
             self._controller = LocalController(space, self._settings, seed, keeps)
+        elif folder is None:
+            raise TypeError("shards that are Ray actors need a folder for their state")
         else:
             self._controller = RayController(space, self._settings, seed, topology, folder / SHARDS, keeps)
         self._baseline = Baseline()
@@ -196,7 +201,7 @@ class _ControllerTrainer:
         ]
         number = self._n_learnt[replica]
         self._n_learnt[replica] += 1
-        self._told[replica, number] = (float(np.mean(rewards)), self._baseline.value)
+        self._told[replica, number] = (float(np.mean(rewards)), self._baseline.average)
         self._controller.learn(replica, number, taught, self._n_depths(batch))
 
     def updates(self) -> list[ControllerUpdate]:
@@ -218,6 +223,13 @@ class _ControllerTrainer:
 
 def _key(config: Mapping[str, Any]) -> str:
     return repr(sorted(config.items()))
+
+
+def _keeping(family: Family, limits: ChildLimits) -> Callable[[Config], bool]:
+    """Return whether a child of the family keeps the limits, to be asked of each."""
+    if family.n_multiplications is None:
+        raise TypeError(f"{family.name} does not say what its children cost")
+    return partial(is_feasible, family.n_multiplications, limits)
 
 
 def is_feasible(n_multiplications: Callable[..., int], limits: ChildLimits, config: Config) -> bool:
