@@ -66,7 +66,8 @@ def _on_this_machine(address: Address) -> str:
     """
     from ray._private import services
 
-    services.find_gcs_addresses.cache_clear()
+    # Ray gives the function this attribute afterwards.
+    services.find_gcs_addresses.cache_clear()  # type: ignore[attr-defined]
     latest = services.find_bootstrap_address(None)
     others = sorted(one for one in services.find_gcs_addresses() if not one.startswith(LOOPBACK))
     for place in filter(None, (latest, *others)):
@@ -106,8 +107,14 @@ def _ask(address: Address, place: str) -> Mapping[str, Any]:
 
     if is_token_auth_enabled() and not _has_token():  # which would end the process
         raise TokenWantedError
-    request = gcs_service_pb2.InternalKVGetRequest(namespace=b"cluster", key=b"CLUSTER_METADATA")
-    with init_grpc_channel(canonicalize_bootstrap_address(place)) as channel:
+    found = canonicalize_bootstrap_address(place)
+    if found is None:
+        raise TypeError(f"{place} is no place of a cluster's head")  # "local", which `find_address` makes no address
+    # What protoc generates is made as it is imported.
+    request = gcs_service_pb2.InternalKVGetRequest(  # type: ignore[attr-defined]
+        namespace=b"cluster", key=b"CLUSTER_METADATA"
+    )
+    with init_grpc_channel(found) as channel:
         try:
             answer = gcs_service_pb2_grpc.InternalKVGcsServiceStub(channel).InternalKVGet(request, timeout=KNOCK_S)
         except grpc.RpcError as error:
@@ -127,7 +134,8 @@ def may_find_token() -> bool:
 
 
 def _has_token() -> bool:
-    from ray._raylet import AuthenticationTokenLoader
+    # Ray's stub of its compiled part lacks it.
+    from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
     return AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
 
@@ -139,7 +147,7 @@ def _check_versions(address: Address, metadata: Mapping[str, Any]) -> None:
     if not metadata:
         return
     try:
-        check_version_info(metadata, "this process")
+        check_version_info(dict(metadata), "this process")
     except RuntimeError:
         ray, python = compute_version_info()
         raise SearchError(

@@ -67,7 +67,8 @@ def private_variables(n_cpus: int) -> dict[str, str | None]:
 
 def read_token_again() -> None:
     """Let Ray forget what it read of tokens in this process, as it reads them once."""
-    from ray._raylet import AuthenticationTokenLoader, Config
+    # Ray's stub of its compiled part lacks them.
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()

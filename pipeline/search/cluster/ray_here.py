@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from stacktune.errors import SearchError
 from stacktune.search.cluster.address import AUTO, OPTION
@@ -42,7 +43,7 @@ def check_usable(address: str | None) -> None:
         )
 
 
-def _code_finder() -> object:
+def _code_finder() -> Callable[[], bool]:
     def finds_code() -> bool:  # inside, so that it travels whole
         from importlib.util import find_spec
 

@@ -24,7 +24,6 @@ from stacktune.trials.result import load_result
 CLEARING_S = 10.0
 
 
-@ray.remote(num_cpus=0)
 class FolderActor:
     """Keeps folders on the driver's node."""
 
@@ -138,5 +137,6 @@ def open_trial_store(folder: Path, has_many_nodes: bool, made_by: Provenance) ->
     driver_node = context.get_node_id()
     actor = None
     if has_many_nodes:
-        actor = FolderActor.options(scheduling_strategy=_on(driver_node)).remote(str(folder))
+        options = {"num_cpus": 0, "scheduling_strategy": _on(driver_node)}
+        actor = ray.remote(FolderActor).options(**options).remote(str(folder))
     return TrialStore(str(folder), driver_node, made_by, actor)

@@ -52,7 +52,9 @@ def _deaths_told(manager_class: Any) -> dict[str, Any]:
     """Return the changes by which Tune is told of an actor that died, whether it was at work or just starting."""
     kills = KernelKills()
     at_work, starting = "_actor_task_failed", "_actor_start_failed"
-    task_failed, start_failed = getattr(manager_class, at_work, None), getattr(manager_class, starting, None)
+    # None where a Ray has no such method: then `patched` adds none either, and nobody calls these.
+    task_failed: Any = getattr(manager_class, at_work, None)
+    start_failed: Any = getattr(manager_class, starting, None)
 
     def tell_of_task(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
         task_failed(
@@ -70,7 +72,7 @@ def _no_first_result(trial_class: Any) -> dict[str, Any]:
     from ray.exceptions import OutOfMemoryError
 
     name = "_get_default_result_or_future"
-    first_result = getattr(trial_class, name, None)
+    first_result: Any = getattr(trial_class, name, None)  # None is never called, see `_deaths_told`
 
     def result_or_none(trial: Any) -> dict[str, Any] | None:
         try:
