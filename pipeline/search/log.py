@@ -228,9 +228,9 @@ class SearchLog:
     def ended(self, result: TrialResult) -> None:
         entry = self._entries[result.trial_id]
         if entry.result is None:
-            self._end(entry, result)
+            whole = self._end(entry, result)
             if self._journal:
-                self._journal.ended(entry.result)
+                self._journal.ended(whole)
         self._look_whether_idle()
 
     def left_open(self, entry: Entry, reason: str) -> None:
@@ -240,11 +240,13 @@ class SearchLog:
             self._end(entry, entry.cut_short(reason))
         self._look_whether_idle()
 
-    def _end(self, entry: Entry, result: TrialResult) -> None:
-        entry.result = entry.with_all_costs(result)
+    def _end(self, entry: Entry, result: TrialResult) -> TrialResult:
+        """Give the trial its result; return it with all that it cost."""
+        entry.result = whole = entry.with_all_costs(result)
         entry.is_running, entry.heard_at = False, None
-        log_end(entry.result)
-        self._listener.trial_finished(entry.result)
+        log_end(whole)
+        self._listener.trial_finished(whole)
+        return whole
 
     def exhausted(self) -> None:
         """Say that no further trial will be asked for."""

@@ -103,9 +103,9 @@ def make_ready(entry: Entry, folder: Path, made_by: Provenance) -> None:
     """Let a trial that was cut off run again: a member of a population from its last state, any from finished folds."""
     entry.result = None
     entry.is_running = False
-    took_up = entry.trial.resume is not None and entry.has_left_state
+    took_up = entry.trial.resume if entry.has_left_state else None
     entry.leave_state()
-    if took_up and _has_state(folder, entry.trial.resume.folder, made_by):
+    if took_up is not None and _has_state(folder, took_up.folder, made_by):
         return
     last = entry.progress[-1] if entry.progress else None
     if last is not None and last.state is not None:

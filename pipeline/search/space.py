@@ -60,13 +60,14 @@ def _step(value: Any, domain: Domain, rng: np.random.Generator) -> Any:
         choices = list(domain.categories)
         place = choices.index(value) + int(rng.choice([-1, 1]))
         return choices[min(max(place, 0), len(choices) - 1)]
+    if not isinstance(domain, Integer | Float):
+        raise TypeError(f"a {type(domain).__name__} has no bounds to be moved within")
     factor = float(rng.choice(NUDGES))
     width = domain.upper - domain.lower
     is_logarithmic = isinstance(domain.sampler, LogUniform)
     moved = value * factor if is_logarithmic else value + math.copysign(0.2 * width, factor - 1)
     if isinstance(domain, Integer):
         return int(min(max(round(moved), domain.lower), domain.upper - 1))
-    assert isinstance(domain, Float)
     return float(min(max(moved, domain.lower), domain.upper))
 
 

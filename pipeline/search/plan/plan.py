@@ -145,7 +145,7 @@ def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: floa
     plan = _with_families(plan, table, task, cluster, budget_s)
     if plan.n_folds == 1 and task.is_classification:
         plan = _with_enough_judged(plan, table, task)
-    smallest = int(np.bincount(table.target).min()) if task.is_classification else table.n_rows
+    smallest = int(np.bincount(table.labels).min()) if task.is_classification else table.n_rows
     return plan if plan.n_folds <= smallest else replace(plan, n_folds=smallest, reason="a class has no more rows")
 
 
@@ -181,8 +181,8 @@ def left_out_notes(left_out: Mapping[str, str]) -> list[str]:
 
 def _with_enough_judged(plan: SizePlan, table: Table, task: Task) -> SizePlan:
     """Return the plan, with folds where a holdout would have few rows of a class: in folds, all of them are judged."""
-    code, n_of_class = rarer_class(table.target)
-    if share_to_hold_out(table.target, task) * n_of_class >= FEW_OF_A_CLASS:
+    code, n_of_class = rarer_class(table.labels)
+    if share_to_hold_out(table.labels, task) * n_of_class >= FEW_OF_A_CLASS:
         return plan
     reason = f"{plan.reason} and class {task.classes[code]} has {n_of_class:,} rows only"
     return replace(plan, n_folds=N_FOLDS_OF_LARGE_TABLES, reason=reason)
@@ -220,8 +220,8 @@ def make_plan(
         n_gpus=cluster.n_gpus,
         max_trials=max_trials,
         lag=LAG if reproducible else None,
-        deadline=math.inf if reproducible else now + search_s,
-        longest_trial_s=math.inf if reproducible else MAX_TRIAL_SHARE * search_s,
+        deadline=math.inf if search_s is None else now + search_s,
+        longest_trial_s=math.inf if search_s is None else MAX_TRIAL_SHARE * search_s,
         is_local=cluster.is_local,
         is_large=size.is_large,
         max_failures=max_failures,

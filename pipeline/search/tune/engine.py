@@ -118,6 +118,11 @@ class Search:
         self._tune = self._executor.submit(self._run)
         self._tune.add_done_callback(lambda _: self.log.is_idle.set())
 
+    def _begun(self) -> Future:
+        if self._tune is None:
+            raise TypeError("a search is waited for and closed once it was begun")
+        return self._tune
+
     def _take_stock(self) -> None:
         """Take in what was finished unnoted, and drop what nothing can go on from."""
         for result in finished_since(self.log.entries(), self._folder, self._made_by):
@@ -134,8 +139,9 @@ class Search:
             SearchError: Tune itself broke off, also when it was begun again.
         """
         is_over = self.log.is_idle.wait(timeout_s)
-        if self._tune.done():
-            self._tune.result()
+        tune = self._begun()
+        if tune.done():
+            tune.result()
         late_s = time.monotonic() - self.log.deadline
         has_model = any(result.status == COMPLETED for result in self.log.results())
         return is_over or late_s > HOPELESS_S or (late_s > GRACE_S and has_model)
@@ -160,10 +166,10 @@ class Search:
         that outlast the search are killed: Tune would wait for them, and Ray must not end before Tune.
         """
         self.log.is_closed.set()
-        patience_ends = time.monotonic() + TUNE_ENDS_S
-        while not self._tune.done() and time.monotonic() < patience_ends:
+        tune, patience_ends = self._begun(), time.monotonic() + TUNE_ENDS_S
+        while not tune.done() and time.monotonic() < patience_ends:
             self._kill_late()
-            wait([self._tune], 0.5)
+            wait([tune], 0.5)
         self.log.forget_actors()
         self._problem.ref = None
         n_nodes = self._store.clear() if self._store is not None else 0

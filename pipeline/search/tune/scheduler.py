@@ -152,7 +152,7 @@ class FamilyScheduler(TrialScheduler):
         if "result" not in result:
             return
         outcome = result_from(json.loads(result["result"]))
-        if outcome.status == FAILED and ran_out_of_memory(outcome.error):
+        if outcome.status == FAILED and ran_out_of_memory(outcome.error or ""):
             self._ran_out(self._entry(trial), outcome)
         else:
             self._log.ended(outcome)

@@ -22,7 +22,7 @@ from stacktune.search.sources import Source, SourceRequest
 from stacktune.search.space import load_space
 from stacktune.seeds import derive_seed
 from stacktune.storage.run_folder import LOG
-from stacktune.trials.result import COMPLETED, FAILED
+from stacktune.trials.result import COMPLETED, FAILED, TrialResult
 from stacktune.trials.trial import Trial
 
 # The keys of a Tune configuration that hold our Trial and, in a budgeted run, when it must end: on the scale of
@@ -83,7 +83,8 @@ class FamilySearcher(Searcher):
             self._allocator.was_asked(trial.family)
             self._sources[trial.family].was_asked(trial.trial_id, trial.config)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    # Ray's own annotation knows of no FINISHED.
+    def suggest(self, trial_id: str) -> Any:
         """Return the next trial, None for "not now", or FINISHED; called by Tune whenever it has room."""
         again = self._again()
         if again is not None:
@@ -91,12 +92,16 @@ class FamilySearcher(Searcher):
         open_families = self._open_families()
         if not open_families:
             return None if self._may_run_again() else self._finished()
-        if self._asking is None:
+        asking = self._asking
+        if asking is None:
             if self._must_wait():
                 return None
             self._learn(self._known())
-            self._asking = self._ask(self._allocator.choose(open_families))
-        return self._config(self._asked()) if self._is_answered() else None
+            asking = self._asking = self._ask(self._allocator.choose(open_families))
+        if not self._is_answered(asking.answer):
+            return None
+        self._asking = None
+        return self._config(self._asked(asking))
 
     def _config(self, trial: Trial) -> dict[str, Any]:
         """Return a trial as Tune is given it."""
@@ -116,17 +121,15 @@ class FamilySearcher(Searcher):
         pool.close()
         return asking
 
-    def _is_answered(self) -> bool:
+    def _is_answered(self, answer: AsyncResult) -> bool:
         """Wait for the answer while there is nothing else to do, or else for a moment; return whether it is there."""
-        answer = self._asking.answer
         answer.wait(PATIENCE_S)
         while not answer.ready() and not self._is_over() and not self._log.has_open_trials():
             answer.wait(PATIENCE_S)
         return answer.ready()
 
-    def _asked(self) -> Trial:
+    def _asked(self, asking: _Asking) -> Trial:
         """Return the trial of which the source has told the configuration."""
-        asking, self._asking = self._asking, None
         family, config = asking.family, asking.answer.get()
         scheduler, share = self._plan.scheduler_of(family), self._rows_share(family, config)
         trial = Trial(asking.trial_id, family, config, scheduler, self._is_first(), bank=asking.bank, rows_share=share)
@@ -188,19 +191,19 @@ class FamilySearcher(Searcher):
         """Pass on results, in the order of trials."""
         for entry in entries:
             if entry.result is not None and entry.trial.trial_id not in self._told:
-                self._tell(entry)
+                self._tell(entry.trial, entry.result)
 
     def _known(self) -> tuple[Entry, ...]:
         """Return the trials that may count for the next one."""
         entries = self._log.entries()
         return entries if self._plan.lag is None else entries[: max(0, self._n_asked - self._plan.lag + 1)]
 
-    def _tell(self, entry: Entry) -> None:
-        self._told.add(entry.trial.trial_id)
-        if entry.trial.is_preliminary:
+    def _tell(self, trial: Trial, result: TrialResult) -> None:
+        self._told.add(trial.trial_id)
+        if trial.is_preliminary:
             return
-        self._allocator.tell(entry.result)
-        self._sources[entry.trial.family].tell(entry.result)
+        self._allocator.tell(result)
+        self._sources[trial.family].tell(result)
 
     def _is_first(self) -> bool:
         """Whether nothing is sure to be completed yet, so that this trial must be."""

@@ -47,8 +47,10 @@ class WorkerContext:
 class TrialTrainable(tune.Trainable):
     """Runs trials one after another in one process, so that its cache of binned data serves them all."""
 
-    def setup(self, config: dict[str, Any], context: WorkerContext) -> None:
-        """Begin the first trial of this process."""
+    def setup(self, config: dict[str, Any], context: WorkerContext | None = None) -> None:
+        """Begin the first trial of this process; `tune.with_parameters` gives the context."""
+        if context is None:
+            raise TypeError("trials are begun with a context, by tune.with_parameters")
         use_cores(context.n_threads)
         self._problem: Problem = ray.get(context.problem)
         self._context = context
