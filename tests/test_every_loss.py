@@ -50,7 +50,7 @@ def skewed_table(n_rows: int = 900, seed: int = 0) -> Table:
 def job_for(loss: str, table: Table | None = None, n_trained: int = 600) -> Job:
     job = make_job(REGRESSION, table or skewed_table())
     task = replace(TASKS[REGRESSION], loss=loss)
-    return replace(job, task=task, rows=np.arange(n_trained), watched=np.arange(n_trained, job.table.n_rows))
+    return replace(job, task=task, rows=np.arange(n_trained), valid=np.arange(n_trained, job.table.n_rows))
 
 
 @every_case
@@ -61,7 +61,7 @@ def test_its_metric_is_better_than_under_squared_errors(name: str, loss: str) ->
     for fitted in (TASKS[REGRESSION].loss, loss):
         job = job_for(fitted)
         learner = grown(subject_of(name), job, units=units)
-        scores.append(-metric.score(job.table.target[job.watched], learner.watch()))
+        scores.append(-metric.score(job.table.target[job.valid], learner.predict_valid()))
     assert scores[1] < 0.97 * scores[0]
 
 
@@ -70,8 +70,8 @@ def test_it_predicts_and_remembers_as_the_contract_says(name: str, loss: str, tm
     job = job_for(loss)
     learner = grown(subject_of(name), job)
     assert_is_prediction(learner.predict(job.table), job.table.n_rows, job.task)
-    np.testing.assert_allclose(learner.watch(), learner.predict(job.table.take(job.watched)), **CLOSE)
-    np.testing.assert_array_equal(learner.watch(), grown(subject_of(name), job_for(loss)).watch())
+    np.testing.assert_allclose(learner.predict_valid(), learner.predict(job.table.take(job.valid)), **CLOSE)
+    np.testing.assert_array_equal(learner.predict_valid(), grown(subject_of(name), job_for(loss)).predict_valid())
     learner.save(tmp_path)
     loaded = get_family(name).load(tmp_path)
     np.testing.assert_allclose(loaded.predict(job.table), learner.predict(job.table), rtol=1e-6, atol=1e-7)
@@ -86,9 +86,11 @@ def test_growing_in_two_steps_is_growing_in_one(name: str) -> None:
         pytest.skip("one unit cannot be parted")
     job = job_for(ABSOLUTE, make_job(REGRESSION).table, n_trained=280)
     parted = grown(subject_of(name), job, units=units // 3)
-    parted.watch()
+    parted.predict_valid()
     parted.advance(units - units // 3)
-    np.testing.assert_allclose(parted.watch(), grown(subject_of(name), job, units=units).watch(), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(
+        parted.predict_valid(), grown(subject_of(name), job, units=units).predict_valid(), rtol=1e-6, atol=1e-7
+    )
 
 
 HARD_TARGETS = {
@@ -110,7 +112,7 @@ def test_hard_targets_have_finite_predictions(name: str, loss: str, target: str)
     job = job_for(loss, replace(table, target=HARD_TARGETS[target](rng), weight=weight).sealed(), n_trained=280)
     predicted = grown(
         subject_of(name), job, units=2 if get_family(name).max_units(subject_of(name).default) > 1 else 1
-    ).watch()
+    ).predict_valid()
     assert np.isfinite(predicted).all()
     if loss == SQUARED_LOG:
         assert predicted.min() > -1
@@ -121,7 +123,7 @@ def test_shares_of_negative_targets_are_fitted_like_those_of_positive_ones(name:
     job = job_for(PERCENTAGE)
     mirrored = job_for(PERCENTAGE, replace(job.table, target=-job.table.target))
     score = METRICS["mape"].score
-    errors = [-score(j.table.target[j.watched], grown(subject_of(name), j).watch()) for j in (job, mirrored)]
+    errors = [-score(j.table.target[j.valid], grown(subject_of(name), j).predict_valid()) for j in (job, mirrored)]
     assert errors[1] == pytest.approx(errors[0], rel=0.1)
 
 
@@ -138,7 +140,7 @@ def test_every_parameter_matters_to_absolute_errors(name: str, parameter: str) -
     job = job_for(ABSOLUTE, make_job(REGRESSION).table, n_trained=280)
     values = extremes(subject_of(name).space.domains[parameter])
     for base in [subject_of(name).default, *(draw(subject_of(name), seed) for seed in range(20))]:
-        if any_differs(grown(subject_of(name), job, {**base, parameter: value}).watch() for value in values):
+        if any_differs(grown(subject_of(name), job, {**base, parameter: value}).predict_valid() for value in values):
             return
     pytest.fail(f"{parameter!r} changes no prediction of {name!r} under absolute errors between {values}")
 

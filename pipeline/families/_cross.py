@@ -133,18 +133,18 @@ class CrossedMeans:
 
 @dataclass(frozen=True)
 class Tables:
-    """What a model of a job trains on and watches, and how it came about from the job's table, if it was changed."""
+    """A model's training and validation rows, and how they came about where the job's table was changed."""
 
     rows: Table
-    watched: Table
+    valid: Table
     crossed: CrossedMeans | None = None
 
 
 def tables_of(job: Job, cross: bool) -> Tables:
-    """Return the job's rows and its watched rows, crossed if asked for and if a column has many levels."""
+    """Return the job's rows and its validation rows, crossed if asked for and if a column has many levels."""
     if cross and any(count > MANY_LEVELS for count in job.table.cardinalities):
         return job.cache.get(("crossed", job.part), lambda: _cross(job))
-    return Tables(job.table.take(job.rows), job.table.take(job.watched))
+    return Tables(job.table.take(job.rows), job.table.take(job.valid))
 
 
 def knows_unseen_beyond(config: Mapping[str, Any]) -> float:
@@ -159,7 +159,7 @@ def _cross(job: Job) -> Tables:
     many = np.flatnonzero(np.array(both.cardinalities) > MANY_LEVELS)
     encoding, means = encode_target(both, many, target_signals(rows, job.task), SMOOTH)
     crossed = CrossedMeans(crossing, encoding)
-    return Tables(crossed.assemble(rows, means), crossed.apply(job.table.take(job.watched)), crossed)
+    return Tables(crossed.assemble(rows, means), crossed.apply(job.table.take(job.valid)), crossed)
 
 
 def load_crossed(folder: Path) -> CrossedMeans | None:

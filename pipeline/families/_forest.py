@@ -224,13 +224,13 @@ class ForestLearner:
         tables = tables_of(job, cross)
         self._crossed = tables.crossed
         key = ("forest", job.part, tables.crossed is not None)
-        self._outline, self._encoding, self._rows, self._watched = job.cache.get(key, lambda: _inputs(job, tables))
+        self._outline, self._encoding, self._rows, self._valid = job.cache.get(key, lambda: _inputs(job, tables))
         self._output = output_of(job)
         target = job.table.labels[job.rows]
         self._target = target if job.task.is_classification else self._output.label(target).astype(np.float64)
         self._weight = weight_of(job)
         n_values = len(self._outline.classes) if job.task.is_classification else 1
-        self._sum, self._n_summed = np.zeros((len(job.watched), n_values)), 0
+        self._sum, self._n_summed = np.zeros((len(job.valid), n_values)), 0
         self.n_units = 0
         self._n_best = 0
         self._rewound = False
@@ -240,23 +240,23 @@ class ForestLearner:
         self.n_units += units
         self._estimator.set_params(n_estimators=self.n_units).fit(self._rows, self._target, self._weight)
 
-    def watch(self) -> np.ndarray:
-        """Return (n_watched, n_outputs) float64; where trees are averaged, only those since the last look are asked."""
+    def predict_valid(self) -> np.ndarray:
+        """Return (n_valid, n_outputs) float64; where trees are averaged, only those since the last look are asked."""
         if self._output.loss == ABSOLUTE:
             trees = [member.tree_ for member in self._estimator.estimators_]
-            return _prediction(median_of(trees, self._watched), self._outline, self._output)
+            return _prediction(median_of(trees, self._valid), self._outline, self._output)
         fresh = [member.tree_ for member in self._estimator.estimators_[self._n_summed :]]
-        if fresh and len(self._watched):
-            self._sum += sum_of(fresh, self._watched)
+        if fresh and len(self._valid):
+            self._sum += sum_of(fresh, self._valid)
         self._n_summed = self.n_units
         return _prediction(self._sum / self.n_units, self._outline, self._output)
 
-    def mark(self) -> None:
+    def keep_best(self) -> None:
         """Remember the number of trees."""
         self._n_best = self.n_units
 
-    def rewind(self) -> None:
-        """Keep the trees up to the mark."""
+    def restore_best(self) -> None:
+        """Keep the trees up to the best state."""
         self._rewound = True
 
     def predict(self, table: Table) -> np.ndarray:
@@ -274,15 +274,15 @@ class ForestLearner:
 
 
 def _inputs(job: Job, tables: Tables) -> tuple[Outline, TargetEncoding, np.ndarray, np.ndarray]:
-    """Return what is fitted on the job's rows, and those rows and the watched ones as columns."""
-    rows, watched = tables.rows, tables.watched
+    """Return what is fitted on the job's rows, and those rows and the validation ones as columns."""
+    rows, valid = tables.rows, tables.valid
     encoded = np.flatnonzero(np.array(rows.cardinalities, dtype=np.int64) > FEW_LEVELS)
     encoding, means = encode_target(rows, encoded, target_signals(rows, job.task), SMOOTH)
     kept = np.setdiff1d(np.arange(rows.n_features), rows.n_numeric + encoded)
     classes = np.unique(rows.labels) if job.task.is_classification else np.zeros(0)
     outline = Outline(kept, classes.astype(np.int64))
     fitted = _columns(rows, outline, means)
-    return outline, encoding, fitted, _columns(watched, outline, encoding.transform(watched.codes))
+    return outline, encoding, fitted, _columns(valid, outline, encoding.transform(valid.codes))
 
 
 def _columns(table: Table, outline: Outline, means: np.ndarray) -> np.ndarray:

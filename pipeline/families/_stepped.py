@@ -17,11 +17,11 @@ class SteppedFit:
     asks for an opinion after each tree is this object, its metric, which makes it wait there.
     """
 
-    def __init__(self, model: Any, train: Any, watched: Any):
+    def __init__(self, model: Any, train: Any, valid: Any):
         """Be ready to fit the `catboost.CatBoost` on two of its pools; the second must have a row."""
         model.set_params(eval_metric=self, od_type="Iter", od_wait=1)
         self._model = model
-        self._pools: tuple[Any, ...] = (train, watched)
+        self._pools: tuple[Any, ...] = (train, valid)
         self._thread = threading.Thread(target=self._fit, name="catboost", daemon=True)
         self._stands, self._may_go = threading.Semaphore(0), threading.Semaphore(0)
         self._is_train = False
@@ -31,7 +31,7 @@ class SteppedFit:
         self._error: Exception | None = None
 
     def grow_to(self, n_trees: int) -> np.ndarray:
-        """Grow to `n_trees`; return (n_watched, n_raw) float64, the sums of their leaves for the watched rows.
+        """Grow to `n_trees`; return (n_valid, n_raw) float64, the sums of their leaves for the validation rows.
 
         Raises what CatBoost raised on its thread.
         """
@@ -69,16 +69,16 @@ class SteppedFit:
 
         # It says what keeps numba from compiling the metric.
         warnings.filterwarnings("ignore", category=UserWarning, module="catboost")
-        model, (train, watched) = self._model, self._pools
+        model, (train, valid) = self._model, self._pools
         try:
-            model.fit(train, eval_set=watched)
+            model.fit(train, eval_set=valid)
         except CatBoostError as error:
             self._error = error
         finally:
             self._stands.release()
 
     def evaluate(self, approxes: tuple[np.ndarray, ...], _target: np.ndarray, _weight: Any) -> tuple[float, float]:
-        """Be asked after each tree, first on the training rows, then on the watched ones: stand still if it is time."""
+        """Stand still if it is time; CatBoost asks after each tree, on training rows, then on validation rows."""
         self._is_train = not self._is_train
         if self._is_train or self._ending:
             # A fit is ended by telling its overfitting detector that things got worse.

@@ -131,8 +131,8 @@ class UnseenPredictor:
 class UnseenLearner:
     """A learner of any family that, when it predicts, is never asked about a level that it does not know.
 
-    All other verbs are the learner's own. What it watches, it watches as it is, since that is done at every look; for
-    the rows that `has_unseen` names, only `predict` says what the model will.
+    All other verbs are the learner's own. Validation rows are predicted as they are, since that is done at every look;
+    for the rows that `has_unseen` names, only `predict` says what the model will.
     """
 
     def __init__(self, learner: Learner, job: Job, n_most: float):

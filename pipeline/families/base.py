@@ -46,16 +46,16 @@ class Compute:
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: train on `rows` of `table`, watch `watched`.
+    """One fit: train on `rows` of `table`, choose the best state on `valid`.
 
-    rows, watched: integer positions into `table`; `watched` may be empty.
+    rows, valid: integer positions into `table`; `valid` may be empty.
     part: names the rows (e.g. "fold0"); what is cached for one part serves every job on the same part.
     """
 
     table: Table
     task: Task
     rows: np.ndarray
-    watched: np.ndarray
+    valid: np.ndarray
     part: str
     seed: int = 0
     compute: Compute = field(default_factory=Compute)
@@ -66,7 +66,7 @@ class Job:
 class FitSize:
     """How large one fit is.
 
-    n_rows: that it learns from or watches. n_columns, cardinalities: as in the table. n_outputs: see Task.
+    n_rows: that it learns from or is validated on. n_columns, cardinalities: as in the table. n_outputs: see Task.
     """
 
     n_rows: int
@@ -105,21 +105,21 @@ class Predictor(Protocol):
 
 
 class Learner(Predictor, Protocol):
-    """A model that grows. Until `mark` is called, predictions are those of all units grown."""
+    """A model that grows. Until `keep_best` is called, predictions are those of all units grown."""
 
     n_units: int
 
     def advance(self, units: int) -> None:
         """Grow by `units` trees, epochs or fits; advancing by a then b equals advancing by a + b."""
 
-    def watch(self) -> np.ndarray:
-        """Return (n_watched, n_outputs) float64 predictions of the watched rows by all units grown."""
+    def predict_valid(self) -> np.ndarray:
+        """Return (n_valid, n_outputs) float64 predictions of the validation rows by all units grown."""
 
-    def mark(self) -> None:
+    def keep_best(self) -> None:
         """Remember the present state as the best one."""
 
-    def rewind(self) -> None:
-        """Return to the marked state, for good: `predict` and `save` then speak of it."""
+    def restore_best(self) -> None:
+        """Return to the best state, for good: `predict` and `save` then speak of it."""
 
 
 @runtime_checkable
@@ -143,10 +143,10 @@ class AdjustableLearner(Learner, Protocol):
         """Take up the state that `save_state` of a learner with the same fixed parameters wrote."""
 
 
-class HeirLearner(Learner, Protocol):
+class WarmStartLearner(Learner, Protocol):
     """A learner that may begin with what models of other configurations have learnt on the same rows."""
 
-    def inherit(self, folders: Sequence[Path]) -> None:
+    def warm_start(self, folders: Sequence[Path]) -> None:
         """Before anything is grown, take each weight from the first folder (see `save`) that has one like it."""
 
 
@@ -157,14 +157,14 @@ class Family:
     unit: what one unit of growth is, in the singular: "tree", "epoch" or "fit".
     max_units: the most units that a configuration may grow; 1 where there is nothing to grow.
     first_rung: the share of `max_units` (of the training rows where max_units is 1) at which trials are first compared.
-    patience: units without a better watched score after which a fit stops, as a share of `max_units`.
-    chunk: units grown between two looks at the watched score.
+    patience: units without a better validation score after which a fit stops, as a share of `max_units`.
+    chunk: units grown between two looks at the validation score.
     start: makes a learner for a job and a configuration in the library's own parameter names.
     load: reads what `save` wrote.
     losses: of values, which ones (see Task) its learners fit; where a run's is not among them they fit squared errors.
     scheduler: "asha" or "pbt" (whose learners are AdjustableLearner).
-    searcher: "bayesian", or "controller" (whose learners are HeirLearner): where configurations come from that are not
-        in the portfolio.
+    searcher: "bayesian", or "controller" (whose learners are WarmStartLearner): where configurations come from that are
+        not in the portfolio.
     n_multiplications: what a configuration costs to predict a row; of "controller" families.
     knows_unseen_beyond: with more levels than so many in a column, the model itself makes sense of one that no training
         row has (such a code is the cardinality); in other columns it is never asked about one, see _unseen.py.

@@ -83,16 +83,16 @@ class CatBoostLearner(CatBoostPredictor):
         self.n_units += units
         self._raw = self._fit.grow_to(self.n_units)
 
-    def watch(self) -> np.ndarray:
-        """Return (n_watched, n_outputs) float64 from the sums that CatBoost keeps up to date tree by tree."""
-        return _prediction(self._raw[: len(self._job.watched)], _classes(self._job), self._output)
+    def predict_valid(self) -> np.ndarray:
+        """Return (n_valid, n_outputs) float64 from the sums that CatBoost keeps up to date tree by tree."""
+        return _prediction(self._raw[: len(self._job.valid)], _classes(self._job), self._output)
 
-    def mark(self) -> None:
+    def keep_best(self) -> None:
         """Remember the number of trees."""
         self._n_marked = self.n_units
 
-    def rewind(self) -> None:
-        """Keep the trees up to the mark."""
+    def restore_best(self) -> None:
+        """Keep the trees up to the best state."""
         self._settle(self._n_marked)
 
     def predict(self, table: Table) -> np.ndarray:
@@ -118,8 +118,8 @@ def _open_fit(job: Job, parameters: dict[str, Any]) -> SteppedFit:
     import catboost
 
     train = job.cache.get(("catboost", job.part), lambda: _training_pool(job))
-    watched = job.cache.get(("catboost watched", job.part), lambda: _watched_pool(job))
-    return SteppedFit(catboost.CatBoost(parameters), train, watched)
+    valid = job.cache.get(("catboost valid", job.part), lambda: _valid_pool(job))
+    return SteppedFit(catboost.CatBoost(parameters), train, valid)
 
 
 def _parameters(job: Job, config: Config) -> dict[str, Any]:
@@ -209,9 +209,9 @@ def _varies(column: np.ndarray) -> bool:
     return bool((~np.isnan(column) if np.isnan(first) else column != first).any())
 
 
-def _watched_pool(job: Job) -> Any:
-    """Return the watched rows, or one row where there are none; their labels are not looked at."""
-    rows = job.table.take(job.watched if len(job.watched) else job.rows[:1])
+def _valid_pool(job: Job) -> Any:
+    """Return the validation rows, or one row where there are none; their labels are not looked at."""
+    rows = job.table.take(job.valid if len(job.valid) else job.rows[:1])
     label = 0 if job.task.kind == REGRESSION else job.table.labels[job.rows[0]]
     return _pool(rows, np.full(rows.n_rows, label))
 

@@ -94,8 +94,8 @@ class LightGBMLearner(LightGBMPredictor):
                 self._booster.update()
         self.n_units += units
 
-    def watch(self) -> np.ndarray:
-        """Return (n_watched, n_outputs) float64 from the scores that the booster keeps up to date tree by tree."""
+    def predict_valid(self) -> np.ndarray:
+        """Return (n_valid, n_outputs) float64 from the scores that the booster keeps up to date tree by tree."""
         kept: list[np.ndarray] = []
 
         def capture(said: np.ndarray, _: Any) -> tuple[str, float, bool]:
@@ -106,12 +106,12 @@ class LightGBMLearner(LightGBMPredictor):
             self._booster.eval_valid(feval=capture)
         return self._output.prediction(kept[0]) if kept else np.empty((0, self._output.n_outputs))
 
-    def mark(self) -> None:
+    def keep_best(self) -> None:
         """Remember the number of trees; where LightGBM found no split it has fewer than were asked for."""
         self._n_marked = self._booster.current_iteration()
 
-    def rewind(self) -> None:
-        """Keep the trees up to the mark."""
+    def restore_best(self) -> None:
+        """Keep the trees up to the best state."""
         self._n_best = self._n_marked
 
 
@@ -121,8 +121,8 @@ def _open_booster(job: Job, config: Config, tables: Tables) -> Any:
     key = (job.part, tables.crossed is not None)
     train = job.cache.get(("lightgbm", *key), lambda: _bin_rows(job, tables))
     booster = lightgbm.Booster(_parameters(job, config), train)
-    if len(job.watched):
-        booster.add_valid(job.cache.get(("lightgbm watched", *key), lambda: _bin_watched(train, tables)), "watched")
+    if len(job.valid):
+        booster.add_valid(job.cache.get(("lightgbm valid", *key), lambda: _bin_valid(train, tables)), "valid")
     return booster
 
 
@@ -163,8 +163,8 @@ def _bin_rows(job: Job, tables: Tables) -> Any:
     return dataset.construct()
 
 
-def _bin_watched(train: Any, tables: Tables) -> Any:
-    return train.create_valid(tables.watched.features, params=train.get_params()).construct()
+def _bin_valid(train: Any, tables: Tables) -> Any:
+    return train.create_valid(tables.valid.features, params=train.get_params()).construct()
 
 
 def _said(margins: np.ndarray, kind: str) -> np.ndarray:

@@ -138,7 +138,7 @@ class LinearLearner(LinearPredictor):
         super().__init__(design, _no_weights(), output_of(job), job.compute.n_threads)
         self._job = job
         self._strength = float(config["C"])
-        self._watched = np.empty((0, job.task.n_outputs))
+        self._valid = np.empty((0, job.task.n_outputs))
         self.n_units = 0
 
     def advance(self, units: int) -> None:
@@ -146,17 +146,17 @@ class LinearLearner(LinearPredictor):
         if self.n_units == 0:
             with limited(self._n_threads, "sklearn.linear_model"):
                 self._weights = _solve(self._job, self._columns, self._output, self._strength)
-            self._watched = self.predict(self._job.table.take(self._job.watched))
+            self._valid = self.predict(self._job.table.take(self._job.valid))
         self.n_units += units
 
-    def watch(self) -> np.ndarray:
-        """Return (n_watched, n_outputs) float64."""
-        return self._watched
+    def predict_valid(self) -> np.ndarray:
+        """Return (n_valid, n_outputs) float64."""
+        return self._valid
 
-    def mark(self) -> None:
+    def keep_best(self) -> None:
         """There is only one state."""
 
-    def rewind(self) -> None:
+    def restore_best(self) -> None:
         """There is only one state."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stacktune.families.base import Config, Family, FitSize, HeirLearner, Job
+from stacktune.families.base import Config, Family, FitSize, Job, WarmStartLearner
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.nets.architecture import Layer, from_line
 from stacktune.families.nets.inputs import MAX_ONE_HOT
@@ -37,7 +37,7 @@ def _suits(conditions: SearchConditions) -> Unsuited | None:
     return None
 
 
-def _start(job: Job, config: Config) -> HeirLearner:
+def _start(job: Job, config: Config) -> WarmStartLearner:
     return NetLearner(job, {**TRAINING, **config}, _layers)
 
 

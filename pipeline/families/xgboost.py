@@ -62,8 +62,8 @@ class XGBoostLearner(XGBoostPredictor):
         tables = tables_of(job, config["cross_levels"])
         key = (job.part, job.compute, tables.crossed is not None)
         self._train = job.cache.get(("xgboost", *key), lambda: _bin_rows(job, tables.rows))
-        self._watched = job.cache.get(("xgboost watched", *key), lambda: _unbinned(job, tables.watched))
-        booster = xgboost.Booster(_parameters(job, config), [self._train, self._watched])
+        self._valid = job.cache.get(("xgboost valid", *key), lambda: _unbinned(job, tables.valid))
+        booster = xgboost.Booster(_parameters(job, config), [self._train, self._valid])
         super().__init__(booster, output_of(job), tables.crossed)
         self.n_units = 0
         self._n_marked = 0
@@ -74,16 +74,16 @@ class XGBoostLearner(XGBoostPredictor):
             self._booster.update(self._train, index)
         self.n_units += units
 
-    def watch(self) -> np.ndarray:
-        """Return (n_watched, n_outputs) float64; the booster's cache adds only the rounds since the last look."""
-        return self._output.prediction(self._booster.predict(self._watched))
+    def predict_valid(self) -> np.ndarray:
+        """Return (n_valid, n_outputs) float64; the booster's cache adds only the rounds since the last look."""
+        return self._output.prediction(self._booster.predict(self._valid))
 
-    def mark(self) -> None:
+    def keep_best(self) -> None:
         """Remember the number of rounds."""
         self._n_marked = self.n_units
 
-    def rewind(self) -> None:
-        """Keep the rounds up to the mark."""
+    def restore_best(self) -> None:
+        """Keep the rounds up to the best state."""
         self._n_best = self._n_marked
 
 
@@ -122,7 +122,7 @@ def _bin_rows(job: Job, rows: Table) -> Any:
 
 
 def _unbinned(job: Job, rows: Table) -> Any:
-    """Return the watched rows unbinned: with the bins of others, a level that those lack passes for another."""
+    """Return the validation rows unbinned: with the bins of others, a level that those lack passes for another."""
     import xgboost
 
     return xgboost.DMatrix(

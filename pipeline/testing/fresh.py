@@ -40,7 +40,7 @@ class FreshProcess:
 
     code: its exit status, None where it did not end. said: what it wrote to stderr.
     imported: the libraries that importing the family imported.
-    busy_s: of the busiest thread, and of all others; watched: (n_watched, n_outputs) of each task.
+    busy_s: of the busiest thread, and of all others; valid: (n_valid, n_outputs) of each task.
     A part that it did not come to is None or missing.
     """
 
@@ -48,7 +48,7 @@ class FreshProcess:
     said: str
     imported: list[str] | None
     busy_s: list[float] | None
-    watched: dict[str, np.ndarray]
+    valid: dict[str, np.ndarray]
 
 
 @cache
@@ -57,8 +57,8 @@ def fresh_process(subject: Subject) -> FreshProcess:
     with TemporaryDirectory() as name:
         code, said = _ask(subject, name)
         folder = Path(name)
-        watched = {file.stem: np.load(file, allow_pickle=False) for file in folder.glob("*.npy")}
-        return FreshProcess(code, said, _read(folder / IMPORTED), _read(folder / SECONDS), watched)
+        valid = {file.stem: np.load(file, allow_pickle=False) for file in folder.glob("*.npy")}
+        return FreshProcess(code, said, _read(folder / IMPORTED), _read(folder / SECONDS), valid)
 
 
 def _ask(subject: Subject, folder: str) -> tuple[int | None, str]:
@@ -90,7 +90,7 @@ def answer(subject: Subject, kinds: tuple[str, ...], config: Config, folder: Pat
     if TASK_FOLDER.exists():
         (folder / SECONDS).write_text(json.dumps(busy_s_of_helpers(subject, kinds[0], config)))
     for kind in kinds:
-        np.save(folder / f"{kind}.npy", grown(subject, make_job(kind), config).watch())
+        np.save(folder / f"{kind}.npy", grown(subject, make_job(kind), config).predict_valid())
     return grown(subject, make_job(kinds[0]), config, units=1)
 
 

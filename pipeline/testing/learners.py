@@ -19,10 +19,10 @@ CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}  # float32 arithmetic, summ
 
 
 def make_job(kind: str, table: Table | None = None, **changed: Any) -> Job:
-    """Return a fit on the first rows of the usual table, or of another, which watches the rest."""
+    """Return a fit on the first rows of the usual table, or of another, which validates on the rest."""
     table = table or make_table(kind)
-    rows, watched = np.arange(N_TRAINED), np.arange(N_TRAINED, N_ROWS)
-    return replace(Job(table, TASKS[kind], rows, watched, part="fold0", seed=7, cache=Cache()), **changed)
+    rows, valid = np.arange(N_TRAINED), np.arange(N_TRAINED, N_ROWS)
+    return replace(Job(table, TASKS[kind], rows, valid, part="fold0", seed=7, cache=Cache()), **changed)
 
 
 def draw(subject: Subject, seed: int) -> Config:

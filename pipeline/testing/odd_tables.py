@@ -68,7 +68,7 @@ def a_level_that_only_other_rows_have_is_no_missing_value(subject: Subject, kind
 def _grown_on_telling_gaps(subject: Subject, kind: str) -> tuple[Predictor, Table]:
     """Return a learner, and rows without a gap."""
     table = make_telling_gaps(kind)
-    job = make_job(kind, table, rows=np.arange(table.n_rows), watched=np.arange(0))
+    job = make_job(kind, table, rows=np.arange(table.n_rows), valid=np.arange(0))
     learner = grown(subject, job, units=min(40, subject.family.max_units(subject.default)))
     whole = np.flatnonzero(~np.isnan(table.features).any(axis=1))
     return learner, unlabelled(table, whole[:200])
@@ -108,7 +108,7 @@ def any_mix_of_columns_will_do(subject: Subject, kind: str, mix: str) -> None:
     names = tuple(table.names[column] for column in columns)
     cardinalities = tuple(table.cardinalities[column - 4] for column in columns if column >= 4)
     part = Table(np.ascontiguousarray(table.features[:, columns]), names, cardinalities, table.target).sealed()
-    assert_is_prediction(grown(subject, make_job(kind, part)).watch(), N_ROWS - N_TRAINED, TASKS[kind])
+    assert_is_prediction(grown(subject, make_job(kind, part)).predict_valid(), N_ROWS - N_TRAINED, TASKS[kind])
 
 
 def columns_that_do_not_vary_in_training_will_do(subject: Subject, kind: str) -> None:
@@ -118,10 +118,10 @@ def columns_that_do_not_vary_in_training_will_do(subject: Subject, kind: str) ->
     features[:N_TRAINED, [0, 4, 6]] = [3.0, 1.0, np.nan]
     features[:N_TRAINED, 1] = np.nan
     job = make_job(kind, replace(table, features=features).sealed())
-    assert_is_prediction(grown(subject, job).watch(), N_ROWS - N_TRAINED, TASKS[kind])
+    assert_is_prediction(grown(subject, job).predict_valid(), N_ROWS - N_TRAINED, TASKS[kind])
     constant = np.where(np.arange(N_ROWS)[:, None] < N_TRAINED, 1.0, table.features).astype(np.float32)
     job = make_job(kind, replace(table, features=constant).sealed())
-    assert_is_prediction(grown(subject, job).watch(), N_ROWS - N_TRAINED, TASKS[kind])
+    assert_is_prediction(grown(subject, job).predict_valid(), N_ROWS - N_TRAINED, TASKS[kind])
 
 
 def a_class_missing_from_training_has_its_column(subject: Subject, kind: str) -> None:
@@ -129,15 +129,15 @@ def a_class_missing_from_training_has_its_column(subject: Subject, kind: str) ->
     job = make_job(kind)
     for missing in range(job.task.n_outputs):
         rows = job.rows[target_of(job.table)[job.rows] != missing]
-        watched = grown(subject, replace(job, rows=rows, part=f"without {missing}")).watch()
-        assert_is_prediction(watched, len(job.watched), job.task)
-        require(watched[:, missing].mean() < 0.2, "a class that no row has is unlikely")
+        valid = grown(subject, replace(job, rows=rows, part=f"without {missing}")).predict_valid()
+        assert_is_prediction(valid, len(job.valid), job.task)
+        require(valid[:, missing].mean() < 0.2, "a class that no row has is unlikely")
 
 
 def a_handful_of_rows_will_do(subject: Subject, kind: str) -> None:
     """Six rows are trained on."""
     job = make_job(kind, rows=np.arange(6))
-    assert_is_prediction(grown(subject, job).watch(), len(job.watched), job.task)
+    assert_is_prediction(grown(subject, job).predict_valid(), len(job.valid), job.task)
 
 
 def weights_pull(subject: Subject, kind: str) -> None:
@@ -148,8 +148,8 @@ def weights_pull(subject: Subject, kind: str) -> None:
     target = coin.astype(np.float64 if kind == REGRESSION else np.int32)
     heavy = np.where(coin == 1, 30.0, 1.0).astype(np.float32)
     table = Table(features, ("a", "b"), (), target)
-    pulled = grown(subject, make_job(kind, replace(table, weight=heavy).sealed())).watch()
-    free = grown(subject, make_job(kind, table.sealed())).watch()
+    pulled = grown(subject, make_job(kind, replace(table, weight=heavy).sealed())).predict_valid()
+    free = grown(subject, make_job(kind, table.sealed())).predict_valid()
     column = 0 if kind == REGRESSION else 1
     require(pulled[:, column].mean() > free[:, column].mean() + 0.15, "heavy rows pull predictions to their target")
 
@@ -158,8 +158,8 @@ def weights_scaled_alike_pull_nowhere(subject: Subject, kind: str) -> None:
     """Weights count relative to each other."""
     table = make_table(kind)
     weight = np.random.default_rng(0).uniform(0.5, 2, N_ROWS).astype(np.float32)
-    light = grown(subject, make_job(kind, replace(table, weight=weight).sealed())).watch()
-    heavy = grown(subject, make_job(kind, replace(table, weight=weight * 1024).sealed())).watch()
+    light = grown(subject, make_job(kind, replace(table, weight=weight).sealed())).predict_valid()
+    heavy = grown(subject, make_job(kind, replace(table, weight=weight * 1024).sealed())).predict_valid()
     np.testing.assert_allclose(heavy, light, rtol=1e-3, atol=1e-4)
 
 
@@ -167,8 +167,8 @@ def a_target_far_from_zero_is_no_harder(subject: Subject) -> None:
     """The target's place and scale do not matter."""
     table = make_table(REGRESSION)
     near, far = make_job(REGRESSION, table), make_job(REGRESSION, replace(table, target=target_of(table) * 1e-3 + 1e6))
-    expected = grown(subject, near).watch() * 1e-3 + 1e6
-    np.testing.assert_allclose(grown(subject, far).watch(), expected, rtol=0, atol=2e-3)
+    expected = grown(subject, near).predict_valid() * 1e-3 + 1e6
+    np.testing.assert_allclose(grown(subject, far).predict_valid(), expected, rtol=0, atol=2e-3)
 
 
 def no_rows_are_predicted_as_no_rows(subject: Subject, kind: str) -> None:
@@ -177,9 +177,9 @@ def no_rows_are_predicted_as_no_rows(subject: Subject, kind: str) -> None:
     assert_is_prediction(learner.predict(unlabelled(job.table, slice(0))), 0, job.task)
 
 
-def it_may_watch_nothing(subject: Subject, kind: str) -> None:
-    """A fit may have no watched rows."""
-    job = make_job(kind, watched=np.arange(0))
+def it_may_have_no_validation_rows(subject: Subject, kind: str) -> None:
+    """A fit may have no validation rows."""
+    job = make_job(kind, valid=np.arange(0))
     assert_is_prediction(grown(subject, job).predict(job.table), N_ROWS, job.task)
 
 
@@ -204,5 +204,5 @@ CLAUSES = (
     Clause(weights_scaled_alike_pull_nowhere, each_task),
     Clause(a_target_far_from_zero_is_no_harder, _once_if_it_regresses),
     Clause(no_rows_are_predicted_as_no_rows, each_task),
-    Clause(it_may_watch_nothing, each_task),
+    Clause(it_may_have_no_validation_rows, each_task),
 )

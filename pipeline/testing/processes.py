@@ -18,12 +18,12 @@ from stacktune.testing.threads import TASK_FOLDER
 def a_learner_that_is_given_up_leaves_no_thread(subject: Subject) -> None:
     """A learner's threads end with it."""
     kind = subject.kinds[0]
-    grown(subject, make_job(kind)).watch()
+    grown(subject, make_job(kind)).predict_valid()
     before = set(threading.enumerate())
     first, second = (grown(subject, make_job(kind), units=1) for _ in range(2))
-    first.watch()
+    first.predict_valid()
     del first
-    require(second.watch().shape[1] == TASKS[kind].n_outputs, "a learner goes on where another is given up")
+    require(second.predict_valid().shape[1] == TASKS[kind].n_outputs, "a learner goes on where another is given up")
     del second
     left = {thread.name for thread in set(threading.enumerate()) - before}
     require(not left, f"a learner that is given up ends its threads, but {left} are left")
@@ -50,8 +50,8 @@ def it_uses_no_more_threads_than_given(subject: Subject) -> None:
 def the_same_seed_predicts_the_same_in_a_fresh_process(subject: Subject, kind: str) -> None:
     """No prediction rests on what a process did before."""
     fresh = fresh_process(subject)
-    require(kind in fresh.watched, f"it watches in a fresh process, but: {fresh.said}")
-    np.testing.assert_array_equal(fresh.watched[kind], usual(subject, kind)[1].watch())
+    require(kind in fresh.valid, f"it predicts validation rows in a fresh process, but: {fresh.said}")
+    np.testing.assert_array_equal(fresh.valid[kind], usual(subject, kind)[1].predict_valid())
 
 
 def a_process_ends_while_a_learner_stands_half_grown(subject: Subject) -> None:

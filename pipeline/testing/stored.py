@@ -16,18 +16,18 @@ from stacktune.testing.subject import Subject
 from stacktune.testing.tables import unlabelled
 
 
-def rewinding_returns_to_the_mark(subject: Subject, kind: str) -> None:
-    """Predictions and files are then those of the mark."""
+def restoring_returns_to_the_best(subject: Subject, kind: str) -> None:
+    """Predictions and files are then those of the best state kept."""
     job = make_job(kind)
     learner = grown(subject, job)
-    marked = learner.predict(job.table)
-    learner.mark()
+    best = learner.predict(job.table)
+    learner.keep_best()
     learner.advance(3)
-    learner.rewind()
-    np.testing.assert_allclose(learner.predict(job.table), marked, **CLOSE)
+    learner.restore_best()
+    np.testing.assert_allclose(learner.predict(job.table), best, **CLOSE)
     with TemporaryDirectory() as folder:
         learner.save(Path(folder))
-        np.testing.assert_allclose(subject.family.load(Path(folder)).predict(job.table), marked, **CLOSE)
+        np.testing.assert_allclose(subject.family.load(Path(folder)).predict(job.table), best, **CLOSE)
 
 
 def a_saved_learner_predicts_as_before(subject: Subject, kind: str) -> None:
@@ -64,22 +64,22 @@ def a_state_taken_up_grows_on_as_the_original(subject: Subject) -> None:
     with TemporaryDirectory() as folder:
         original.save_state(Path(folder))
         taken_up.load_state(Path(folder))
-    np.testing.assert_allclose(taken_up.watch(), original.watch(), **CLOSE)
+    np.testing.assert_allclose(taken_up.predict_valid(), original.predict_valid(), **CLOSE)
     for learner in (original, taken_up):
         learner.advance(2)
     require(taken_up.n_units == original.n_units == 4, "n_units counts those of the state that was taken up")
-    np.testing.assert_allclose(taken_up.watch(), original.watch(), **CLOSE)
+    np.testing.assert_allclose(taken_up.predict_valid(), original.predict_valid(), **CLOSE)
 
 
 def a_mutable_parameter_can_change_while_it_grows(subject: Subject, parameter: str) -> None:
     """What is adjusted matters from then on."""
-    watched = []
+    valid = []
     for value in extremes(subject.space.domains[parameter]):
         learner: Any = grown(subject, make_job(subject.kinds[0]), units=2)
         learner.adjust({**subject.default, parameter: value})
         learner.advance(2)
-        watched.append(learner.watch())
-    require(not np.array_equal(watched[0], watched[-1]), f"{parameter!r}, which is MUTABLE, changes a prediction")
+        valid.append(learner.predict_valid())
+    require(not np.array_equal(valid[0], valid[-1]), f"{parameter!r}, which is MUTABLE, changes a prediction")
 
 
 def _once_if_in_populations(subject: Subject) -> Iterable[Case]:
@@ -94,7 +94,7 @@ def _each_mutable_parameter(subject: Subject) -> Iterable[Case]:
 CLAUSES = (
     Clause(a_saved_learner_predicts_as_before, each_task),
     Clause(a_loaded_model_can_be_saved_again, each_task),
-    Clause(rewinding_returns_to_the_mark, each_task),
+    Clause(restoring_returns_to_the_best, each_task),
     Clause(a_state_taken_up_grows_on_as_the_original, _once_if_in_populations),
     Clause(a_mutable_parameter_can_change_while_it_grows, _each_mutable_parameter),
 )

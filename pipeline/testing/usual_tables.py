@@ -72,15 +72,15 @@ def every_portfolio_entry_predicts(subject: Subject, kind: str) -> None:
     """Each entry grows by a unit and predicts."""
     job = make_job(kind)
     for config in subject.space.portfolio:
-        assert_is_prediction(grown(subject, job, config, units=1).watch(), len(job.watched), job.task)
+        assert_is_prediction(grown(subject, job, config, units=1).predict_valid(), len(job.valid), job.task)
 
 
-def it_watches_what_it_would_predict(subject: Subject, kind: str) -> None:
-    """Watching is predicting the watched rows."""
+def predict_valid_is_what_it_would_predict(subject: Subject, kind: str) -> None:
+    """`predict_valid` predicts the validation rows."""
     job = make_job(kind)
     learner = grown(subject, job, units=1)
     for _ in range(2):
-        np.testing.assert_allclose(learner.watch(), learner.predict(job.table.take(job.watched)), **CLOSE)
+        np.testing.assert_allclose(learner.predict_valid(), learner.predict(job.table.take(job.valid)), **CLOSE)
         learner.advance(1)
 
 
@@ -88,12 +88,12 @@ def it_beats_the_constant_predictor(subject: Subject, kind: str) -> None:
     """Growing learns something from the features."""
     job = make_job(kind)
     learner = grown(subject, job, units=min(60, subject.family.max_units(subject.default)))
-    seen, true = target_of(job.table)[job.rows], target_of(job.table)[job.watched]
+    seen, true = target_of(job.table)[job.rows], target_of(job.table)[job.valid]
     if kind == REGRESSION:
-        error, constant = np.mean((learner.watch()[:, 0] - true) ** 2), np.mean((seen.mean() - true) ** 2)
+        error, constant = np.mean((learner.predict_valid()[:, 0] - true) ** 2), np.mean((seen.mean() - true) ** 2)
     else:
         shares = np.bincount(seen) / len(seen)
-        error = -np.log(learner.watch()[np.arange(len(true)), true] + 1e-9).mean()
+        error = -np.log(learner.predict_valid()[np.arange(len(true)), true] + 1e-9).mean()
         constant = -np.log(shares[true]).mean()
     rule = f"it errs less than {MAX_ERROR_OF_CONSTANT} of a constant"
     require(error < MAX_ERROR_OF_CONSTANT * constant, f"{rule}, but by {error:.4g} where that errs by {constant:.4g}")
@@ -101,24 +101,26 @@ def it_beats_the_constant_predictor(subject: Subject, kind: str) -> None:
 
 def the_same_seed_predicts_the_same(subject: Subject, kind: str) -> None:
     """Chance comes from the job's seed alone."""
-    np.testing.assert_array_equal(grown(subject, make_job(kind)).watch(), usual(subject, kind)[1].watch())
+    np.testing.assert_array_equal(
+        grown(subject, make_job(kind)).predict_valid(), usual(subject, kind)[1].predict_valid()
+    )
 
 
 def a_shared_cache_changes_nothing(subject: Subject, kind: str) -> None:
     """What other trials cached says nothing here."""
     cache = Cache()
     grown(subject, make_job(kind, cache=cache, seed=1), draw(subject, 1))
-    expected = usual(subject, kind)[1].watch()
-    np.testing.assert_array_equal(grown(subject, make_job(kind, cache=cache)).watch(), expected)
+    expected = usual(subject, kind)[1].predict_valid()
+    np.testing.assert_array_equal(grown(subject, make_job(kind, cache=cache)).predict_valid(), expected)
 
 
 def growing_in_two_steps_is_growing_in_one(subject: Subject, kind: str) -> None:
     """Advancing by a then b is advancing by a + b."""
     units = few_units(subject, subject.default)
     parted = grown(subject, make_job(kind), units=units // 3)
-    parted.watch()
+    parted.predict_valid()
     parted.advance(units - units // 3)
-    np.testing.assert_allclose(parted.watch(), usual(subject, kind)[1].watch(), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(parted.predict_valid(), usual(subject, kind)[1].predict_valid(), rtol=1e-6, atol=1e-7)
 
 
 def a_row_alone_is_predicted_as_in_company(subject: Subject, kind: str) -> None:
@@ -141,13 +143,13 @@ def the_table_is_left_untouched(subject: Subject, kind: str) -> None:
 def every_parameter_matters(subject: Subject, kind: str, parameter: str) -> None:
     """Boosters ignore misspelt parameters in silence; one that changes no prediction anywhere is one of those."""
     (job, learner), values = usual(subject, kind), extremes(subject.space.domains[parameter])
-    changed = (grown(subject, job, {**subject.default, parameter: value}).watch() for value in values)
-    if any_differs(chain([learner.watch()], changed)):
+    changed = (grown(subject, job, {**subject.default, parameter: value}).predict_valid() for value in values)
+    if any_differs(chain([learner.predict_valid()], changed)):
         return
     for base in (draw(subject, seed) for seed in range(N_BASES)):
         drawn = [{**base, parameter: value} for value in values]
         units = min(N_UNITS, *(subject.family.max_units(config) for config in drawn))
-        if any_differs(grown(subject, job, config, units).watch() for config in drawn):
+        if any_differs(grown(subject, job, config, units).predict_valid() for config in drawn):
             return
     raise AssertionError(f"{parameter!r} changes no prediction of {subject.name!r} between {values}")
 
@@ -161,7 +163,7 @@ CLAUSES = (
     Clause(it_tells_how_long_to_grow, once),
     Clause(every_configuration_predicts, each_task_and(0, 1, 2)),
     Clause(every_portfolio_entry_predicts, each_task),
-    Clause(it_watches_what_it_would_predict, each_task),
+    Clause(predict_valid_is_what_it_would_predict, each_task),
     Clause(it_beats_the_constant_predictor, each_task),
     Clause(the_same_seed_predicts_the_same, each_task),
     Clause(a_shared_cache_changes_nothing, each_task),

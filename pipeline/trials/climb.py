@@ -30,7 +30,7 @@ import numpy as np
 
 from stacktune.data.folds import Folds
 from stacktune.data.table import Table, Task
-from stacktune.families.base import AdjustableLearner, Cache, Compute, Config, HeirLearner, Job
+from stacktune.families.base import AdjustableLearner, Cache, Compute, Config, Job, WarmStartLearner
 from stacktune.families.registry import get_family
 from stacktune.metrics import Metric
 from stacktune.seeds import derive_seed
@@ -71,14 +71,14 @@ class TrialResources:
     deadline: on `time.monotonic()`'s scale; infinite in reproducible runs.
     folder: where the trial's predictions and models are written.
     states: where a PBT trial's state at each interval is written, for other members to take up.
-    bank: folders of completed trials whose weights the trial begins with.
+    warm_start_from: folders of completed trials whose weights the trial begins with.
     cpu_clock: what counts the trial's processor seconds; its process's, unless it shares that with other work.
     made_by: what is written and read is of this run only.
     """
 
     folder: Path
     states: Path
-    bank: tuple[Path, ...] = ()
+    warm_start_from: tuple[Path, ...] = ()
     compute: Compute = field(default_factory=Compute)
     deadline: float = math.inf
     cache: Cache = field(default_factory=Cache)
@@ -200,7 +200,7 @@ class _Climb:
             table=problem.table,
             task=problem.task,
             rows=rows,
-            watched=folds.valid_rows(fold),
+            valid=folds.valid_rows(fold),
             part=f"fold{fold}" if rows_share == 1 else f"fold{fold}/{len(rows)} rows",
             seed=derive_seed(problem.seed, "fit", fold),
             compute=self.resources.compute,
@@ -209,9 +209,11 @@ class _Climb:
         metric = stopping_metric(problem.metric, problem.task, problem.table, folds)
         parts = parts_of(problem.table, problem.task, folds, fold, problem.seed)
         fit = FoldFit(self.family, self._initial_config(), job, metric, parts, earlier)
-        if self.resources.bank:
-            # What another fold's model has learnt, it has learnt from rows that are watched here.
-            cast(HeirLearner, fit.learner).inherit([TrialFolder(folder).fold(fold) for folder in self.resources.bank])
+        if self.resources.warm_start_from:
+            # What another fold's model has learnt, it has learnt from validation rows of this one.
+            cast(WarmStartLearner, fit.learner).warm_start(
+                [TrialFolder(folder).fold(fold) for folder in self.resources.warm_start_from]
+            )
         return fit
 
     def _initial_config(self) -> Config:
@@ -224,7 +226,7 @@ class _Climb:
 
     def _first_fold_score(self, fit: FoldFit) -> float:
         problem = self.problem
-        return part_score(problem.metric, problem.task, problem.table, fit.job.watched, fit.predictions)
+        return part_score(problem.metric, problem.task, problem.table, fit.job.valid, fit.predictions)
 
     def _progress(self, fit: FoldFit, score: float, rung: int | None = None, state: str | None = None) -> Progress:
         self.curve.append(score)
@@ -258,7 +260,7 @@ class _Climb:
 
     def _predict_us(self, fit: FoldFit) -> float:
         """Return a core's microseconds a row; what a first call sets up is not counted, nor who else is at work."""
-        sample = self.problem.table.take(fit.job.watched[:N_TIMED_ROWS])
+        sample = self.problem.table.take(fit.job.valid[:N_TIMED_ROWS])
         fit.learner.predict(sample.take(np.arange(min(N_WARMING_ROWS, sample.n_rows))))
         started = self.resources.cpu_clock()
         fit.learner.predict(sample)

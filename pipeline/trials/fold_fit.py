@@ -34,8 +34,8 @@ class FoldFit:
         self.job = job
         self.max_units = family.max_units(config)
         self.learner: Learner = family.start(job, config)
-        weight = None if job.table.weight is None else job.table.weight[job.watched]
-        self._stopping = Stopping(metric, Held(job.table.labels[job.watched], weight, parts, earlier))
+        weight = None if job.table.weight is None else job.table.weight[job.valid]
+        self._stopping = Stopping(metric, Held(job.table.labels[job.valid], weight, parts, earlier))
         self._unit_s: float | None = None
 
     @property
@@ -45,7 +45,7 @@ class FoldFit:
 
     @property
     def predictions(self) -> np.ndarray:
-        """(n_watched, n_outputs) predictions whose number of units their own rows did not choose."""
+        """(n_valid, n_outputs) predictions whose number of units their own rows did not choose."""
         if (found := self._stopping.predictions) is None:
             raise TypeError("nothing has been grown")
         return found
@@ -91,17 +91,17 @@ class FoldFit:
         return int(min(max(STEP_SHARE * left_s / self._unit_s, 1), self.family.chunk))
 
     def _look(self) -> None:
-        if self._stopping.look(self.learner.n_units, self.learner.watch()):
-            self.learner.mark()
+        if self._stopping.look(self.learner.n_units, self.learner.predict_valid()):
+            self.learner.keep_best()
 
     def finish(self) -> np.ndarray:
         """Return the learner to the state that it keeps; return `predictions`, as the model would make them.
 
-        What is watched look by look is not filled in where a level is unseen (families/_unseen.py), and would be judged
-        for what is never predicted.
+        What is predicted look by look is not filled in where a level is unseen (families/_unseen.py), and would be
+        judged for what is never predicted.
         """
-        self.learner.rewind()
-        predictions, rows = self.predictions, self.job.watched
+        self.learner.restore_best()
+        predictions, rows = self.predictions, self.job.valid
         if not isinstance(self.learner, KnowsUnseen):
             raise TypeError(f"a learner of {self.family.name} that is not the registry's")
         unseen = self.learner.has_unseen(rows)

@@ -52,7 +52,7 @@ def stopping_metric(metric: Metric, task: Task, table: Table, folds: Folds) -> M
 
 
 def parts_of(table: Table, task: Task, folds: Folds, fold: int, seed: int) -> np.ndarray:
-    """Return (n_watched,) int8, the part of each row that fold `fold` holds out.
+    """Return (n_valid,) int8, the part of each row that fold `fold` holds out.
 
     A holdout is parted as it is judged, in its blocks; a fold with the same share of each class in each part, and with
     copies of a row in one part, or a row would choose for its copy what is best for itself.

@@ -50,21 +50,21 @@ class Ground:
         """Return a child's best score after so many epochs; keep its model in `folder`."""
         fit = FoldFit(get_family("nas"), config, self.job, self.metric)
         if bank:
-            fit.learner.inherit(bank)
+            fit.learner.warm_start(bank)
         fit.grow_to(n_epochs)
         if folder is not None:
             folder.mkdir()
             fit.learner.save(folder)
         job = self.job
-        return part_score(self.metric, job.task, job.table, job.watched, fit.predictions)
+        return part_score(self.metric, job.task, job.table, job.valid, fit.predictions)
 
 
 def ground(path: str, target: str, n_rows: int, seed: int) -> Ground:
     """Read a table."""
     dataset, _ = load_dataset(load_settings({"data": path, "target": target, "sample_rows": n_rows, "seed": seed}))
     folds = make_folds(dataset.table, dataset.task, 5, seed)
-    rows, watched = folds.train_rows(0), folds.valid_rows(0)
-    job = Job(dataset.table, dataset.task, rows, watched, "fold0", seed=seed, compute=Compute(1), cache=Cache())
+    rows, valid = folds.train_rows(0), folds.valid_rows(0)
+    job = Job(dataset.table, dataset.task, rows, valid, "fold0", seed=seed, compute=Compute(1), cache=Cache())
     return Ground(Path(path).stem, job, get_metric(None, dataset.task.kind))
 
 

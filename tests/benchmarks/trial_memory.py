@@ -2,9 +2,10 @@
 
     python tests/benchmarks/trial_memory.py [--families lightgbm,…] [--sizes 100000x50x2,20000x20x100,…] [--seconds 60]
 
-A size is rows x columns x classes, of which 1 is a regression. A fold's four fifths are learnt from, the rest watched.
-What a process took is its peak beyond what it held with the table before the fit. Where the fit is not over within
---seconds, it has grown as far as it came. The first and the most demanding entry of each portfolio are fitted.
+A size is rows x columns x classes, of which 1 is a regression. A fold's four fifths are learnt from, the rest is for
+validation. What a process took is its peak beyond what it held with the table before the fit. Where the fit is not
+over within --seconds, it has grown as far as it came. The first and the most demanding entry of each portfolio are
+fitted.
 """
 
 from __future__ import annotations
@@ -49,17 +50,17 @@ def took(family: str, config: Config, size: tuple[int, int, int], seconds: float
     """Return the gigabytes and seconds of one fit, and how far it grew."""
     table, task = made(*size)
     order = np.random.default_rng(0).permutation(table.n_rows)
-    watched, rows = np.sort(order[: table.n_rows // 5]), np.sort(order[table.n_rows // 5 :])
+    valid, rows = np.sort(order[: table.n_rows // 5]), np.sort(order[table.n_rows // 5 :])
     metric = get_metric(None, task.kind)
     get_family(family).start(Job(*made(40, 3, 2), np.arange(30), np.arange(30, 40), "warm"), config).advance(1)
     before, started = psutil.Process().memory_info().rss, time.monotonic()
-    fit = FoldFit(get_family(family), config, Job(table, task, rows, watched, "fold0", cache=Cache(2)), metric)
+    fit = FoldFit(get_family(family), config, Job(table, task, rows, valid, "fold0", cache=Cache(2)), metric)
     fit.grow_to(fit.max_units, started + seconds)
     n_units = fit.learner.n_units
     fit.finish()
     with TemporaryDirectory() as folder:
         fit.learner.save(Path(folder))
-    fit.learner.predict(table.take(watched[:2000]))
+    fit.learner.predict(table.take(valid[:2000]))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return (peak - before) / 1e9, time.monotonic() - started, n_units
 

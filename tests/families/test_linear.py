@@ -27,4 +27,4 @@ def test_of_very_many_rows_a_sample_is_solved_for(monkeypatch, entry):
     learner = linear.LinearLearner(job, config)
     learner.advance(1)
     assert seen == [500 if config["scaling"] == "piecewise" else 3000]
-    assert np.mean(learner.watch().argmax(axis=1) == target[3000:]) > 0.8
+    assert np.mean(learner.predict_valid().argmax(axis=1) == target[3000:]) > 0.8

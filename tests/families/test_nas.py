@@ -35,9 +35,9 @@ def saved(config: dict[str, Any], folder: Path, units: int = 3) -> Any:
     return learner
 
 
-def heir(config: dict[str, Any], *folders: Path) -> Any:
+def warm_started(config: dict[str, Any], *folders: Path) -> Any:
     learner = FAMILY.start(make_job("binary"), config)
-    learner.inherit(folders)
+    learner.warm_start(folders)
     return learner
 
 
@@ -48,25 +48,25 @@ def test_every_kind_of_layer_learns(kind, norm):
     line = f"{kind}-64-silu-{norm}-0.1(x) {kind}-128-relu-{norm}-0(x,1) {kind}-64-selu-{norm}-0(2)"
     learner = grown(NAS, job, {**CHILD, "architecture": line}, units=4)
     assert_is_prediction(learner.predict(job.table), N_ROWS, job.task)
-    true = job.table.target[job.watched]
+    true = job.table.target[job.valid]
     share = true.mean()
     constant = -(share * np.log(share) + (1 - share) * np.log(1 - share))
-    assert -np.log(learner.watch()[np.arange(len(true)), true]).mean() < 0.8 * constant
+    assert -np.log(learner.predict_valid()[np.arange(len(true)), true]).mean() < 0.8 * constant
 
 
 def test_a_child_that_inherits_from_itself_begins_where_its_parent_ended(tmp_path):
     parent = saved(FRONT, tmp_path / "parent")
-    child = heir(FRONT, tmp_path / "parent")
-    np.testing.assert_allclose(child.watch(), parent.watch(), **CLOSE)
+    child = warm_started(FRONT, tmp_path / "parent")
+    np.testing.assert_allclose(child.predict_valid(), parent.predict_valid(), **CLOSE)
     child.advance(2)
     assert child.n_units == 2
-    assert not np.array_equal(child.watch(), parent.watch())
+    assert not np.array_equal(child.predict_valid(), parent.predict_valid())
 
 
 def test_an_heir_grows_on_from_what_it_inherits_with_an_optimiser_that_remembers_nothing(tmp_path):
     saved(FRONT, tmp_path / "parent")
     (tmp_path / "state").mkdir()
-    heir(FRONT, tmp_path / "parent").save_state(tmp_path / "state")
+    warm_started(FRONT, tmp_path / "parent").save_state(tmp_path / "state")
     parent, state = weights_of(tmp_path / "parent"), load_file(tmp_path / "state" / "state.safetensors")
     assert state.keys() == {f"{part}/{name}" for part in ("weights", "average") for name in parent}
     for place, weight in state.items():
@@ -77,7 +77,7 @@ def test_a_child_inherits_what_does_the_same_in_the_same_place(tmp_path):
     saved(FRONT, tmp_path / "parent")
     (tmp_path / "child").mkdir()
     (tmp_path / "scratch").mkdir()
-    heir(OTHER_END, tmp_path / "parent").save(tmp_path / "child")
+    warm_started(OTHER_END, tmp_path / "parent").save(tmp_path / "child")
     FAMILY.start(make_job("binary"), OTHER_END).save(tmp_path / "scratch")
     parent, child, scratch = (weights_of(tmp_path / name) for name in ("parent", "child", "scratch"))
     same = {name for name in child if name in parent and parent[name].shape == child[name].shape}
@@ -92,7 +92,7 @@ def test_the_first_parent_that_has_a_weight_gives_it(tmp_path):
     saved(FRONT, tmp_path / "second", units=4)
     saved(UNLIKE, tmp_path / "unlike")
     (tmp_path / "child").mkdir()
-    heir(FRONT, tmp_path / "unlike", tmp_path / "first", tmp_path / "second").save(tmp_path / "child")
+    warm_started(FRONT, tmp_path / "unlike", tmp_path / "first", tmp_path / "second").save(tmp_path / "child")
     child, first, unlike = (weights_of(tmp_path / name) for name in ("child", "first", "unlike"))
     for name, weight in child.items():
         giver = unlike if name in unlike and unlike[name].shape == weight.shape else first

@@ -152,7 +152,7 @@ CROSSED = [("lightgbm", 2), ("xgboost", 1), ("extra_trees", 2), ("linear", 1), (
 @pytest.mark.parametrize("kind", sorted(TASKS))
 def test_in_crossed_columns_too_an_unseen_level_is_no_missing_value(name: str, entry: int, kind: str) -> None:
     table = make_telling_gaps(kind)
-    job = make_job(kind, table, rows=np.arange(table.n_rows), watched=np.arange(0))
+    job = make_job(kind, table, rows=np.arange(table.n_rows), valid=np.arange(0))
     learner = grown(subject_of(name), job, subject_of(name).space.portfolio[entry], units=1 if name == "linear" else 40)
     rows = unlabelled(table, np.flatnonzero(~np.isnan(table.features).any(axis=1))[:200])
 

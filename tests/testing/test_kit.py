@@ -54,8 +54,8 @@ BROKEN = {
         "every_parameter_matters-binary-smoothing: 'smoothing' changes no prediction of 'deaf'",
     ),
     "crashing": (
-        "def rewind(self):\n        raise ValueError('nothing was marked')",
-        "rewinding_returns_to_the_mark-binary: nothing was marked",
+        "def restore_best(self):\n        raise ValueError('nothing was kept')",
+        "restoring_returns_to_the_best-binary: nothing was kept",
     ),
 }
 BREAKING = """

@@ -60,11 +60,11 @@ class Part:
     train: Inputs
     target: torch.Tensor
     weight: torch.Tensor | None
-    watched: Inputs
+    valid: Inputs
 
 
 def make_part(job: Job) -> Part:
-    """Fit the encoder on a job's training rows and encode these and the watched ones."""
+    """Fit the encoder on a job's training rows and encode these and the validation ones."""
     import torch
 
     train, device = job.table.take(job.rows), job.compute.device
@@ -76,9 +76,9 @@ def make_part(job: Job) -> Part:
     given = given_weight_of(job)
     weight = None if given is None else torch.from_numpy(given).to(device)
     encoded = encoder.encode(train).to(device)
-    del train  # a copy of the rows, which need not be there beside that of the watched ones
-    watched = encoder.encode(job.table.take(job.watched))
-    return Part(encoder, outputs, encoded, target.to(device), weight, watched.to(device))
+    del train  # a copy of the rows, which need not be there beside that of the validation ones
+    valid = encoder.encode(job.table.take(job.valid))
+    return Part(encoder, outputs, encoded, target.to(device), weight, valid.to(device))
 
 
 def _outputs_of(job: Job) -> Outputs:
@@ -91,11 +91,11 @@ def _outputs_of(job: Job) -> Outputs:
 
 
 class NetLearner:
-    """A net in training, with the verbs of AdjustableLearner and HeirLearner.
+    """A net in training, with the verbs of AdjustableLearner and WarmStartLearner.
 
     layers_of: reads the layers off a configuration; only their dropout may change while the net grows.
     Every epoch draws its order and its dropout from a seed of its own, so that nothing depends on how the epochs are
-    parted, and the global generator is left alone. What is watched, marked and saved is a moving average of the
+    parted, and the global generator is left alone. What is validated, kept and saved is a moving average of the
     weights over about an epoch.
     """
 
@@ -123,18 +123,18 @@ class NetLearner:
                 self._grow_one_epoch()
                 self.n_units += 1
 
-    def watch(self) -> np.ndarray:
+    def predict_valid(self) -> np.ndarray:
         with self._threads():
-            return self._predictor().predict_inputs(self._part.watched)
+            return self._predictor().predict_inputs(self._part.valid)
 
     def predict(self, table: Table) -> np.ndarray:
         with self._threads():
             return self._predictor().predict(table)
 
-    def mark(self) -> None:
+    def keep_best(self) -> None:
         self._marked = {name: weight.clone() for name, weight in self._average.items()}
 
-    def rewind(self) -> None:
+    def restore_best(self) -> None:
         if self._marked is not None:
             self._average = self._marked
 
@@ -144,7 +144,7 @@ class NetLearner:
     def adjust(self, config: Config) -> None:
         self._config = config
 
-    def inherit(self, folders: Sequence[Path]) -> None:
+    def warm_start(self, folders: Sequence[Path]) -> None:
         import torch
         from safetensors.torch import load_file
 

@@ -30,7 +30,7 @@ from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Progress, Trial, trial_from
 
 # Of a table beyond so many bytes, what several families keep between trials is worth less than the memory: one family's
-# training rows and watched rows stay.
+# training rows and validation rows stay.
 LARGE_TABLE_BYTES, LARGE_TABLE_ENTRIES = 64 * 2**20, 2
 
 
@@ -104,7 +104,7 @@ class TrialTrainable(tune.Trainable):
         return TrialResources(
             folder=self._folder,
             states=self._scratch / STATES,
-            bank=tuple(self._context.store.fetch(self._scratch / name, name) for name in trial.bank),
+            warm_start_from=tuple(self._context.store.fetch(self._scratch / name, name) for name in trial.bank),
             compute=Compute(self._context.n_threads, device),
             deadline=time.monotonic() + left_s if math.isfinite(left_s) else math.inf,
             cache=self._cache,

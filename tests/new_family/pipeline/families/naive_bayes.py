@@ -56,12 +56,12 @@ class NaiveBayesLearner:
             self._model = _fit(self._job.table.take(self._job.rows), self._job.task.n_outputs, self._smoothing)
         self.n_units += units
 
-    def watch(self) -> np.ndarray:
-        return self.predict(self._job.table.take(self._job.watched))
+    def predict_valid(self) -> np.ndarray:
+        return self.predict(self._job.table.take(self._job.valid))
 
-    def mark(self) -> None: ...
+    def keep_best(self) -> None: ...
 
-    def rewind(self) -> None: ...
+    def restore_best(self) -> None: ...
 
     def predict(self, table: Table) -> np.ndarray:
         return self._model.predict(table)
