@@ -16,6 +16,7 @@ from stacktune.data.example import made_up_rows
 from stacktune.data.expected import Expected
 from stacktune.data.files import find_files
 from stacktune.data.folds import MIN_FOLDS, held_out_together
+from stacktune.data.in_memory import NO_TABLES, Rows, Tables, source_in_memory
 from stacktune.data.leaks import leak_notes
 from stacktune.data.memory import check_fits
 from stacktune.data.number_text import DECIMAL_COMMA
@@ -38,7 +39,7 @@ from stacktune.data.target import (
 from stacktune.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
 from stacktune.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
 from stacktune.errors import DataError, nearest
-from stacktune.settings.groups import DEMO, DEMO_TARGET, DataSettings, Settings
+from stacktune.settings.groups import DEMO, DEMO_TARGET, IN_MEMORY, DataSettings, Settings
 from stacktune.storage.digests import digest_of_arrays
 from stacktune.storage.uris import without_secrets
 
@@ -53,7 +54,7 @@ class Dataset:
 
     table: with target and weight; weights have mean one.
     notes: sentences on what was dropped, and why the task is what it is.
-    name: of the file or folder, without its ending.
+    name: of the file or folder, without its ending; of the target, where the table was in memory.
     source: path or URI as typed, less any secret in it.
     digest: 16 hexadecimal digits of the encoded content.
     sample: at most 5 raw rows of the schema's columns; dictionaries are replaced by the values they stand for.
@@ -89,21 +90,22 @@ def demo_frame() -> tuple[pd.DataFrame, str]:
     return bunch.data.assign(**{DEMO_TARGET: names[bunch.target.to_numpy()]}), DEMO_TARGET
 
 
-def load_dataset(config: Settings) -> tuple[Dataset, Table | None]:
+def load_dataset(config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset, Table | None]:
     """Return the training data, and the labelled test table of `test_data` or `test_size`, if either is set.
 
     Test rows leave before anything is learnt from the table: types, categories and classes are those of the rest.
+    tables: those in memory, where the settings say so of `data` or `test_data`.
     Raises DataError for a table, target or weight that cannot be used.
     """
     use_cores_allowed()
     try:
-        return _load(config)
+        return _load(config, tables)
     finally:
         release_memory()
 
 
-def _load(config: Settings) -> tuple[Dataset, Table | None]:
-    source = _read_training(config)
+def _load(config: Settings, tables: Tables) -> tuple[Dataset, Table | None]:
+    source = _read_training(config, tables.training)
     frame, writing, text_notes = with_numbers(source.frame, config.target, config.task)
     frame, notes = labelled_rows(frame, config.target)
     notes = [*source.notes, *text_notes, *notes]
@@ -111,11 +113,11 @@ def _load(config: Settings) -> tuple[Dataset, Table | None]:
     notes.append(why)
     train, test, split_notes = _split(frame, config, make_task(frame[config.target], kind))
     notes += split_notes
-    if config.test_data is not None:
+    if config.test_data is not None and tables.test is None:
         find_files(config.test_data)  # A path that names nothing is better told before the training table is encoded.
     dataset = _encode_training(train, config, kind, notes, source.commas)
     if config.test_data is not None:
-        test, test_notes = _read_test(config, dataset, source.commas, writing)
+        test, test_notes = _read_test(config, dataset, source.commas, writing, tables.test)
         dataset = replace(dataset, notes=dataset.notes + tuple(test_notes))
     if test is None:
         return dataset, None
@@ -123,8 +125,8 @@ def _load(config: Settings) -> tuple[Dataset, Table | None]:
     return replace(dataset, notes=dataset.notes + tuple(test_notes), test_digest=digest), table
 
 
-def _read_training(config: Settings) -> Source:
-    source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config)
+def _read_training(config: Settings, rows: Rows | None) -> Source:
+    source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config, rows)
     for role, name in (("target", config.target), ("weight", config.weight)):
         if name in source.left_out:
             raise DataError(
@@ -135,19 +137,31 @@ def _read_training(config: Settings) -> Source:
     return with_sample_weight(source)
 
 
-def _read_within_memory(config: Settings) -> Source:
-    size = size_of(config.data)
+def _read_within_memory(config: Settings, rows: Rows | None) -> Source:
+    size = size_of(config.data) if rows is None else rows.shape
     if size is not None:
         check_fits(without_secrets(config.data), *size, config.sample_rows)
     n_rows = config.sample_rows
     if n_rows is not None and size is not None and n_rows >= size[0]:
         n_rows = None
     sample = Sample(n_rows, config.target, config.seed, config.task) if n_rows is not None else None
-    return read_source(config.data, sample=sample, keep=config.keep)
+    return _source(config.data, rows, sample, keep=config.keep)
+
+
+def _source(
+    uri: str,
+    rows: Rows | None,
+    sample: Sample | None = None,
+    expected: Expected | None = None,
+    keep: Collection[str] = (),
+) -> Source:
+    if rows is not None:
+        return source_in_memory(rows, uri, sample, expected)
+    return read_source(uri, sample, expected, keep)
 
 
 def _read_test(
-    config: Settings, dataset: Dataset, commas: Collection[str], writing: Writing | None
+    config: Settings, dataset: Dataset, commas: Collection[str], writing: Writing | None, rows: Rows | None
 ) -> tuple[pd.DataFrame, list[str]]:
     """Read the test table as the training table was read, whose types CSV does not say.
 
@@ -158,7 +172,7 @@ def _read_test(
     others = {config.target: classes} | ({config.weight: None} if config.weight else {})
     expected = Expected.by(dataset.schema, others, commas, [config.target] if writing else [])
     place = config.test_data or ""
-    source = read_source(place, expected=expected)
+    source = _source(place, rows, expected=expected)
     if config.target not in source.frame.columns:
         raise DataError(
             f"the test table {without_secrets(place)!r} has no target column {config.target!r}."
@@ -229,7 +243,7 @@ def _encode_training(
         task=task,
         target_name=config.target,
         notes=tuple(notes),
-        name=_name_of(config.data),
+        name=_name_of(config),
         source=without_secrets(config.data),
         digest=_digest(table, schema, task),
         sample=sample,
@@ -296,10 +310,12 @@ def _sample_of(frame: pd.DataFrame) -> pd.DataFrame:
     return sample.assign(**{name: pd.Series(np.asarray(sample[name]), index=sample.index) for name in coded})
 
 
-def _name_of(uri: str) -> str:
-    if uri == DEMO:
+def _name_of(config: DataSettings) -> str:
+    if config.data == DEMO:
         return "breast_cancer"
-    last = without_secrets(uri).replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if config.data == IN_MEMORY:
+        return re.sub(r"[^\w.-]+", "-", config.target)
+    last = without_secrets(config.data).replace("\\", "/").rstrip("/").rpartition("/")[2]
     return re.sub(r"(\.(parquet|pq|parq|csv|tsv))?(\.gz)?$", "", last, flags=re.IGNORECASE) or "table"
 
 

@@ -100,6 +100,11 @@ def read_source(
             source = _read_parquet(uri, files, sample, expected)
     except _UNREADABLE as error:
         raise DataError(_unreadable(uri, files, error)) from None
+    return checked(uri, source, sample)
+
+
+def checked(uri: str, source: Source, sample: Sample | None) -> Source:
+    """Return a table that was read with the notes of its sample; DataError where nothing is in it."""
     if source.left_out and not len(source.frame.columns):
         raise DataError(f"the table {uri!r} has no column of plain values, but lists, records or the like alone.")
     if not len(source.frame):
@@ -160,14 +165,14 @@ def _read_parquet(uri: str, files: Files, sample: Sample | None, expected: Expec
     if files.base is None and sample is None:
         with open_file(files) as file:
             check_names(uri, file.schema_arrow.names)
-            columns, left_out = _usable(file.schema_arrow, expected)
+            columns, left_out = usable_columns(file.schema_arrow, expected)
             # To Parquet a field b of a record a is called a.b too.
             table = file.read(columns=columns).select(columns)
-        return Source(to_frame(table), _left_out_notes(left_out), left_out=left_out)
+        return Source(to_frame(table), left_out_notes(left_out), left_out=left_out)
     dataset = open_parquet(uri, files)
     check_names(uri, dataset.schema.names)
-    columns, left_out = _usable(dataset.schema, expected)
-    notes = _left_out_notes(left_out)
+    columns, left_out = usable_columns(dataset.schema, expected)
+    notes = left_out_notes(left_out)
     if sample is None or sample.target not in columns:
         return Source(to_frame(dataset.to_table(columns=columns)), notes, left_out=left_out)
     drawn = draw_sample(dataset.to_table(columns=[sample.target]).column(0), sample)
@@ -175,11 +180,12 @@ def _read_parquet(uri: str, files: Files, sample: Sample | None, expected: Expec
     return Source(to_frame(table), notes, drawn.weight, left_out)
 
 
-def _left_out_notes(left_out: tuple[str, ...]) -> tuple[str, ...]:
+def left_out_notes(left_out: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a sentence on columns that are no plain values, if there are any."""
     return (counted("left out {} of lists, records or the like", left_out),) if left_out else ()
 
 
-def _usable(schema: pa.Schema, expected: Expected | None) -> tuple[list[str], tuple[str, ...]]:
+def usable_columns(schema: pa.Schema, expected: Expected | None) -> tuple[list[str], tuple[str, ...]]:
     """Return the columns to read, and those that are no plain values.
 
     A pandas index without a name is the number of the row when it was written: no feature.

@@ -18,7 +18,7 @@ from typing import Any
 from stacktune.data.write import write_frame
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
-from stacktune.settings.groups import OutputSettings, Settings
+from stacktune.settings.groups import IN_MEMORY, DataSettings, OutputSettings, Settings
 from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder
 from stacktune.storage.uris import without_secrets
 from stacktune.streams import visible
@@ -83,7 +83,7 @@ def output_folder(config: Settings) -> Path:
     Raises:
         ConfigError: it exists and holds something, or cannot be made where it is asked for.
     """
-    folder = Path(config.output) if config.output else _unused(_default_folder(config.data))
+    folder = Path(config.output) if config.output else _unused(_default_folder(config))
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--output {str(folder)!r} is a file; name a folder.")
     if folder.is_dir() and any(folder.iterdir()):
@@ -97,8 +97,10 @@ def output_folder(config: Settings) -> Path:
     return folder.absolute()
 
 
-def _default_folder(data: str) -> Path:
-    name = re.sub(r"[^\w.-]+", "-", Path(without_secrets(data).rstrip("/")).name.split(".")[0]).strip("-") or "table"
+def _default_folder(config: DataSettings) -> Path:
+    data = without_secrets(config.data).rstrip("/")
+    name = config.target if data == IN_MEMORY else Path(data).name.split(".")[0]
+    name = re.sub(r"[^\w.-]+", "-", name).strip("-") or "table"
     return Path(DEFAULT_PARENT) / f"{strftime('%Y%m%d-%H%M%S')}-{name}"
 
 

@@ -31,13 +31,16 @@ from stacktune.settings.setting import Resume, Spec, declared_in
 FREE, FOUND, TYPED = Resume.FREE, Resume.FOUND, Resume.TYPED
 DEMO = "demo"
 DEMO_TARGET = "diagnosis"
+# What stands for a path where a program hands over the table itself.
+IN_MEMORY = "in-memory"
 
 
 @dataclass(frozen=True)
 class DataSettings:
     """The table, and what of it is learnt from.
 
-    data: may be "demo", a table that comes with stacktune; its target is then known.
+    data: may be "demo", a table that comes with stacktune, whose target is then known; or "in-memory", for a table that
+        a program hands over.
     """
 
     data: Annotated[
