@@ -12,6 +12,7 @@ _HOMES = {
     "DataError": "errors",
     "DataWarning": "errors",
     "Leader": "ensemble.leader",
+    "Observer": "observers",
     "SearchError": "errors",
     "Settings": "settings.groups",
     "load_settings": "settings.read",

@@ -7,7 +7,7 @@ become pandas' as those of a Parquet file do. Neither is changed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -31,7 +31,7 @@ class ArrowStream(Protocol):
         """Return a capsule with the rows."""
 
 
-Rows = pd.DataFrame | pa.Table
+Rows: TypeAlias = pd.DataFrame | pa.Table
 
 
 @dataclass(frozen=True)

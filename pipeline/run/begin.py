@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.data.folds import fold_notes, make_folds
+from stacktune.data.in_memory import NO_TABLES, Tables
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError
 from stacktune.families.registry import all_families, get_family, loss_notes
@@ -22,7 +23,7 @@ from stacktune.run.resume import Past
 from stacktune.run.state import new_run, provenance_of
 from stacktune.search.log import Entry
 from stacktune.search.plan.plan import ClusterSize, SizePlan, left_out_notes, plan_for_size
-from stacktune.settings.groups import Settings
+from stacktune.settings.groups import IN_MEMORY, Settings
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
@@ -34,7 +35,7 @@ class Start:
     """A run of which nothing is read yet.
 
     families: that were asked for, or all. store: where MLflow keeps it. run: its id; name: see RunState. past: what an
-    earlier session left.
+    earlier session left. tables: those in memory.
     """
 
     config: Settings
@@ -47,6 +48,7 @@ class Start:
     name: str
     folder: Path
     past: Past | None
+    tables: Tables = NO_TABLES
 
     def after_waiting(self, place: Place | None) -> Start:
         """Return the start with the wait for the place left out."""
@@ -91,12 +93,19 @@ class Scope:
     notes: list[str]
 
 
-def begin(config: Settings, observers: Observers, started_at: float | None, past: Past | None) -> Start:
+def begin(
+    config: Settings,
+    observers: Observers,
+    started_at: float | None,
+    past: Past | None,
+    tables: Tables = NO_TABLES,
+) -> Start:
     """Check all that needs no table; see `driver.run`.
 
     Raises:
-        ConfigError: nothing can be kept where it is to be.
+        ConfigError: nothing can be kept where it is to be, or a table that was in memory is not.
     """
+    check_in_memory(config, tables, past)
     elapsed_before_s = past.elapsed_s if past else 0.0
     clock = Clock(time.monotonic() - elapsed_before_s if started_at is None else started_at, config.time_budget_s)
     # A program's processor seconds say nothing of what this machine takes to start the command.
@@ -106,7 +115,26 @@ def begin(config: Settings, observers: Observers, started_at: float | None, past
     folder = past.folder if past else output_folder(config)
     store = store_for(config.tracking_uri, folder)
     run, name = (past.state.run, past.state.name) if past else (new_run(), folder.name)
-    return Start(_checked(config, store), families, clock, pace, observers, store, run, name, folder, past)
+    return Start(_checked(config, store), families, clock, pace, observers, store, run, name, folder, past, tables)
+
+
+def check_in_memory(config: Settings, tables: Tables, past: Past | None) -> None:
+    """Raise ConfigError where the settings speak of a table in memory and none is handed over."""
+    for flag, place, rows, how in (
+        ("DATA", config.data, tables.training, "table"),
+        ("--test-data", config.test_data, tables.test, "table, test_table=rows"),
+    ):
+        if place != IN_MEMORY or rows is not None:
+            continue
+        if past is None:
+            raise ConfigError(
+                f"{IN_MEMORY!r} stands for a table that a program hands over, as in stacktune.run(settings, {how}). "
+                f"A file of that name is ./{IN_MEMORY}."
+            )
+        raise ConfigError(
+            f"a program handed over the run's table, which is gone with it: hand it over again, as in "
+            f"stacktune.run({{}}, {how}, resume={str(past.folder)!r}), or give a file of the same rows as {flag}."
+        )
 
 
 def _checked(config: Settings, store: Store) -> Settings:
@@ -125,7 +153,7 @@ def read(start: Start, cluster: ClusterSize) -> RunData:
     """
     config, clock, past = start.config, start.clock, start.past
     start.observers.snapshot(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
-    dataset, test = load_dataset(config)
+    dataset, test = load_dataset(config, start.tables)
     families = _serving(start.families, dataset)
     if past:
         past.state.check(dataset, test)

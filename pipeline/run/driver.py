@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
+from stacktune.data.in_memory import NO_TABLES, Tables
 from stacktune.logs import RunLog
 from stacktune.observers import Observer, Observers
 from stacktune.report.outputs import RunSummary
@@ -29,7 +30,7 @@ from stacktune.search.plan.plan import ClusterSize
 from stacktune.search.replay import replay
 from stacktune.search.tune.engine import prepare, share
 from stacktune.settings.groups import Settings
-from stacktune.stop import Stopped, StopRequest
+from stacktune.stop import Stopped, StopRequest, StopSignal
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.client import load_mlflow
 from stacktune.tracking.spool import claim_spool
@@ -39,7 +40,12 @@ USUAL_RAY_S = 2.5
 
 
 def run(
-    config: Settings, observers: Iterable[Observer] = (), started_at: float | None = None, past: Past | None = None
+    config: Settings,
+    observers: Iterable[Observer] = (),
+    started_at: float | None = None,
+    past: Past | None = None,
+    tables: Tables = NO_TABLES,
+    stop: StopSignal | None = None,
 ) -> RunSummary:
     """Run a search from table to registered leader; return what `run.json` says.
 
@@ -49,28 +55,32 @@ def run(
     observers: hear what happens, beside MLflow.
     started_at: of the command alone, whose process ends with the run: when it began, on `time.monotonic()`'s scale; of
         a run that goes on, as much earlier as it had taken by then. Such a process waits for nothing beyond its budget.
-    past: what an earlier session of the run left.
+    past: what an earlier session of the run left. tables: those that a program hands over.
+    stop: once it is set, the run ends as at a first Ctrl-C.
 
     Raises:
         ConfigError, DataError, SearchError: the user's mistakes; nothing is left behind then, and nothing lost.
+        Stopped: it was asked to end before there was anything to make a leader of.
     """
     is_command = started_at is not None
     with only_run(), nullcontext() if is_command else left_as_found():
-        start = begin(config, Observers(observers), started_at, past)
-        place_of_copy = claimed_place(config.storage, start.name, start.folder, start.run, start.observers.note)
-        with RunLog(start.observers.note) as log, place_of_copy as place:
+        start = begin(config, Observers(observers), started_at, past, tables)
+        note = start.observers.note
+        place_of_copy = claimed_place(config.storage, start.name, start.folder, start.run, note)
+        with RunLog(note) as log, place_of_copy as place:
             log_beginning(start.config, start.run, start.folder, past.notes if past else None)
             start = start.after_waiting(place)
             with ray_session(config, start.clock, is_command) as ray:
-                return _run(start, ray, place, log)
+                return _run(start, ray, place, log, StopRequest(note, stop))
 
 
-def _run(start: Start, ray: RayStart, place: Place | None, log: RunLog) -> RunSummary:
+def _run(start: Start, ray: RayStart, place: Place | None, log: RunLog, stop: StopRequest) -> RunSummary:
     """Read the table, search in the run's folder, and conclude.
 
     place: where a copy of the folder is kept, if anywhere. log: is written as soon as there is a folder.
     """
     data, note = read(start, ray.known_size()), start.observers.note
+    stop.check()
     start = start.in_folder()
     ray.table_is_read()
     with claimed(start, ray) as journal:
@@ -78,7 +88,6 @@ def _run(start: Start, ray: RayStart, place: Place | None, log: RunLog) -> RunSu
         log.open(places.log, places.older_log)
         earlier = replay(read_journal(places.journal), places.trials, data.made_by) if start.past else []
         first = first_model(start, data, earlier)
-        stop = StopRequest(note)
         cluster = _ray_up(start, data, ray, first, stop)
         scope = scope_of(start, data, cluster or ray.known_size())
         for one in beginning_notes(data, scope, cluster):
@@ -104,16 +113,24 @@ def _ray_up(
     until = search_ends_at(start.clock, start.pace, data.problem, data.test, is_open=True)
     try:
         prepare()
-        cluster = ray.size(min(until, time.monotonic() + USUAL_RAY_S * start.pace.usual_s))
+        cluster = _size_by(ray, min(until, time.monotonic() + USUAL_RAY_S * start.pace.usual_s), stop)
         if cluster is None:
             load_mlflow()
-            cluster = ray.size(until)
+            cluster = _size_by(ray, until, stop)
         return cluster
     except Stopped as stopped:
         if first is None or not first.wait(0.0):
             raise
-        stop.make(stopped.number)
+        if stopped.number is not None:
+            stop.make(stopped.number)
         return None
+
+
+def _size_by(ray: RayStart, until: float, stop: StopRequest) -> ClusterSize | None:
+    """Wait for Ray until then; Stopped where a program asks meanwhile."""
+    while (cluster := ray.size(min(until, stop.next_look()))) is None and time.monotonic() < until:
+        stop.check()
+    return cluster
 
 
 def _write_beginning(start: Start, data: RunData, scope: Scope, journal: Journal) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ from threading import Lock
 from stacktune.environment import environment
 from stacktune.errors import ConfigError
 from stacktune.garbage import thawed
+from stacktune.logs import hear, put_back
 from stacktune.search.cluster.start import LOGGERS, variables_of_run
 from stacktune.tracking.client import LOUD_LOGGERS, quiet_environment
 
@@ -40,16 +40,12 @@ def only_run() -> Iterator[None]:
 def left_as_found() -> Iterator[None]:
     """Set back at the end what libraries go by.
 
-    That is variables, levels of loggers, filters of warnings, and what the garbage collector leaves out.
+    That is variables, loggers, filters of warnings, and what the garbage collector leaves out.
     """
-    names = (*LOGGERS, *LOUD_LOGGERS, "optuna")
-    levels = {name: logging.getLogger(name).level for name in names}
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(thawed())
         stack.enter_context(environment(variables_of_run() | quiet_environment()))
-        try:
-            yield
-        finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
+        stack.callback(put_back)
+        hear(*LOGGERS, *LOUD_LOGGERS, "optuna")
+        yield

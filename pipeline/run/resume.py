@@ -13,7 +13,7 @@ from stacktune.report.text import count
 from stacktune.run.state import RunState, read_state
 from stacktune.search.journal import elapsed_in, is_event, read_journal, runs_in
 from stacktune.search.replay import replay
-from stacktune.settings.groups import DEMO, SETTINGS, Settings
+from stacktune.settings.groups import DEMO, IN_MEMORY, SETTINGS, Settings
 from stacktune.settings.kinds import TABLE, parse_duration
 from stacktune.settings.read import load_settings, to_yaml, without_secrets_in
 from stacktune.settings.resuming import resumed
@@ -132,7 +132,7 @@ def _elapsed_s(folder: Path) -> float:
 
 
 def _located(path: str, place: str) -> str:
-    return path if path == DEMO or "://" in path else str(Path(place, expanded(path)))
+    return path if path in (DEMO, IN_MEMORY) or "://" in path else str(Path(place, expanded(path)))
 
 
 def _refuse_idle(config: Settings, past: Past) -> None:

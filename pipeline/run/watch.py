@@ -107,7 +107,7 @@ def _end_if_over(session: Session, search: Search, stop: StopRequest) -> str | N
             raise
         session.note(f"{models}; stacktune run --resume {as_typed(session.folder)} goes on with the rest")
         return "Ray Tune broke off"
-    if stop.number is None:
+    if not stop.is_made:
         return None
     models = _models_said(search)
     if models is None:

@@ -37,7 +37,7 @@ def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings
     if any(key in given for key in _EXCLUSIVE):
         written = {key: value for key, value in written.items() if key not in _EXCLUSIVE}
     settings = _checked(_with_defaults({**written, **given}))
-    _check_together(settings)
+    check_together(settings)
     return settings
 
 
@@ -108,7 +108,7 @@ def _value_of(setting: Setting, value: object) -> Any:
         raise ConfigError(f"{what} must be {setting.spec.kind.rule}, not {masked(repr(misfit.value))}.") from None
 
 
-def _check_together(settings: Settings) -> None:
+def check_together(settings: Settings) -> None:
     """Refuse values that go with no value of another setting."""
     if settings.test_data is not None and settings.test_size is not None:
         raise ConfigError(

@@ -123,7 +123,7 @@ def test_two_labels_with_one_text_are_refused():
 
 
 def test_a_target_that_is_not_there_or_a_list_is_refused_as_in_a_file():
-    with pytest.raises(DataError, match="has no target column 'yy'. Did you mean 'y'"):
+    with pytest.raises(DataError, match=r"has no target column 'yy'\. Did you mean 'y'"):
         load(FRAME, target="yy")
     with pytest.raises(DataError, match="the target column 'list' holds lists"):
         load(FRAME, target="list")

@@ -22,14 +22,16 @@ from ray._private import worker
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.tune.experiment import Trial as TuneTrial
 
-from stacktune.errors import ConfigError, SearchError
-from stacktune.observers import Observer
+from stacktune.errors import ConfigError, DataError, SearchError
+from stacktune.observers import Observer, Observers
 from stacktune.report.outputs import RunSummary
-from stacktune.run.driver import run
+from stacktune.run.begin import begin
+from stacktune.run.program import run
+from stacktune.run.resume import resume_config
 from stacktune.search.cluster.private_ray import read_token_again
 from stacktune.search.cluster.start import set_variables, start_ray, stop_ray
 from stacktune.search.ray_patches.startup import patient_start
-from stacktune.settings.groups import Settings
+from stacktune.settings.groups import IN_MEMORY, Settings
 
 N_TRIALS, N_CPUS = 5, 1
 # Which libraries set for themselves when they are first imported, and what means the same as nothing.
@@ -112,6 +114,7 @@ class Program:
     after: dict[str, Any]
     counts: list[int]
     threads: set[str]
+    frame: pd.DataFrame
 
 
 @pytest.fixture(scope="module")
@@ -129,12 +132,12 @@ def rays_own() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def program(rays_own, tmp_path_factory) -> Program:
-    """One run of an architecture search, which tells most, on a thread."""
+    """One run of an architecture search, which tells most, on a thread, of a table in memory."""
     desk, random = tmp_path_factory.mktemp("desk"), np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(160, 3)), columns=["a", "b", "c"])
-    frame.assign(y=np.where(frame["a"] + frame["b"] > 0, "yes", "no")).to_parquet(desk / "table.parquet")
+    frame["y"] = np.where(frame["a"] + frame["b"] > 0, "yes", "no")
     config = Settings(
-        str(desk / "table.parquet"),
+        IN_MEMORY,
         "y",
         families=("nas",),
         max_trials=N_TRIALS,
@@ -144,13 +147,13 @@ def program(rays_own, tmp_path_factory) -> Program:
     observer, counter, ended = Everything(config), Counter.remote(), []
     counts = [ray.get(counter.count.remote())]
     before, threads = state_of_process(), {thread.name for thread in threading.enumerate()}
-    thread = threading.Thread(target=lambda: ended.append(run(config, [observer])))
+    thread = threading.Thread(target=lambda: ended.append(run(config, frame, [observer])))
     thread.start()
     thread.join()
     assert ended, observer.of("note")
     counts.append(ray.get(counter.count.remote()))
     left = {thread.name for thread in threading.enumerate() if not thread.daemon} - threads
-    return Program(observer, ended[0], before, state_of_process(), counts, left)
+    return Program(observer, ended[0], before, state_of_process(), counts, left, frame)
 
 
 def test_a_programs_ray_goes_on_and_nothing_of_the_run_is_left_in_it(program):
@@ -201,6 +204,54 @@ def test_an_observer_hears_what_a_source_tells_and_draws_and_mlflow_keeps_the_sa
     told = [(event.step, event.values["reward"]) for event in events if "reward" in event.values]
     assert [(point.step, point.value) for point in points] == told != []
     assert [file.path for file in client.list_artifacts(kept.info.run_id)] == ["rewards.svg"]
+
+
+def test_a_run_of_a_table_in_memory_is_called_after_its_target_and_says_where_it_had_it_from(program):
+    folder = program.summary.folder
+    assert "data: in-memory" in (folder / "config.yaml").read_text()
+    assert program.summary.registered_name == "y"
+    assert program.summary.n_completed == N_TRIALS
+
+
+def test_a_run_of_a_table_in_memory_does_not_go_on_without_it(program):
+    config, past = resume_config(program.summary.folder, {"max_trials": N_TRIALS + 1})
+    with pytest.raises(
+        ConfigError, match=r"hand it over again, as in stacktune\.run\(\{\}, table, resume=.* as DATA\."
+    ):
+        begin(config, Observers(), None, past)
+    with pytest.raises(DataError, match="--resume needs the table that the run began with"):
+        run({"max_trials": N_TRIALS + 1}, program.frame.head(150), resume=program.summary.folder)
+
+
+@dataclass
+class Stopping(Observer):
+    """Asks the run to end once the next of its trials has."""
+
+    stop: threading.Event
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def trial_finished(self, result) -> None:
+        self.stop.set()
+
+
+def test_a_run_that_goes_on_ends_with_its_leader_when_a_program_asks_on_another_thread(program):
+    observer, ended = Stopping(threading.Event()), []
+    given, folder = {"max_trials": 10_000}, program.summary.folder
+    thread = threading.Thread(
+        target=lambda: ended.append(run(given, program.frame, [observer], stop=observer.stop, resume=folder))
+    )
+    thread.start()
+    thread.join()
+    (summary,) = ended
+    assert summary.folder == folder
+    assert N_TRIALS < summary.n_completed < 100
+    assert (
+        f"stopping as asked: the leader is made of the {summary.n_completed} trials completed by now" in observer.notes
+    )
+    assert ray.is_initialized()
 
 
 def test_a_run_that_is_over_before_it_has_looked_at_ray_leaves_it_running(rays_own):
