@@ -138,7 +138,7 @@ def _read_training(config: Settings, rows: Rows | None) -> Source:
 
 
 def _read_within_memory(config: Settings, rows: Rows | None) -> Source:
-    size = size_of(config.data) if rows is None else (rows.shape[0], rows.shape[1])
+    size: tuple[int, int] | None = size_of(config.data) if rows is None else (rows.shape[0], rows.shape[1])
     if size is not None:
         check_fits(without_secrets(config.data), *size, config.sample_rows)
     n_rows = config.sample_rows
