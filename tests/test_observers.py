@@ -12,7 +12,7 @@ import pytest
 from stacktune.errors import ConfigError
 from stacktune.observers import Observer, Observers, Snapshot
 from stacktune.run.begin import begin
-from stacktune.run.isolation import left_as_found, only_run
+from stacktune.run.isolation import isolated, only_run
 from stacktune.run.news import SearchNews
 from stacktune.search.cluster.start import PENDING, QUIET
 from stacktune.search.events import Event
@@ -128,7 +128,7 @@ def test_what_a_run_sets_in_a_program_is_set_back_and_what_the_program_set_stays
     monkeypatch.setenv("TUNE_WARN_THRESHOLD_S", "7")
     monkeypatch.setenv(PENDING, "2")
     before, filters, level = dict(os.environ), list(warnings.filters), logging.getLogger("ray.tune").level
-    with suppress(LookupError), left_as_found():
+    with suppress(LookupError), isolated():
         assert os.environ["RAY_CHDIR_TO_TRIAL_DIR"] == QUIET["RAY_CHDIR_TO_TRIAL_DIR"]
         assert os.environ["TUNE_WARN_THRESHOLD_S"] == "7"
         os.environ[PENDING] = "4"  # as the search does

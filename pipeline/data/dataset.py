@@ -105,7 +105,7 @@ def load_dataset(config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset,
 
 
 def _load(config: Settings, tables: Tables) -> tuple[Dataset, Table | None]:
-    source = _read_training(config, tables.training)
+    source = _read_training(config, config.seed, tables.training)
     frame, writing, text_notes = with_numbers(source.frame, config.target, config.task)
     frame, notes = labelled_rows(frame, config.target)
     notes = [*source.notes, *text_notes, *notes]
@@ -117,7 +117,7 @@ def _load(config: Settings, tables: Tables) -> tuple[Dataset, Table | None]:
         find_files(config.test_data)  # A path that names nothing is better told before the training table is encoded.
     dataset = _encode_training(train, config, kind, notes, source.commas)
     if config.test_data is not None:
-        test, test_notes = _read_test(config, dataset, source.commas, writing, tables.test)
+        test, test_notes = _read_test(config, config.test_data, dataset, source.commas, writing, tables.test)
         dataset = replace(dataset, notes=dataset.notes + tuple(test_notes))
     if test is None:
         return dataset, None
@@ -125,8 +125,8 @@ def _load(config: Settings, tables: Tables) -> tuple[Dataset, Table | None]:
     return replace(dataset, notes=dataset.notes + tuple(test_notes), test_digest=digest), table
 
 
-def _read_training(config: Settings, rows: Rows | None) -> Source:
-    source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config, rows)
+def _read_training(config: DataSettings, seed: int, rows: Rows | None) -> Source:
+    source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config, seed, rows)
     for role, name in (("target", config.target), ("weight", config.weight)):
         if name in source.left_out:
             raise DataError(
@@ -137,14 +137,14 @@ def _read_training(config: Settings, rows: Rows | None) -> Source:
     return with_sample_weight(source)
 
 
-def _read_within_memory(config: Settings, rows: Rows | None) -> Source:
+def _read_within_memory(config: DataSettings, seed: int, rows: Rows | None) -> Source:
     size: tuple[int, int] | None = size_of(config.data) if rows is None else (rows.shape[0], rows.shape[1])
     if size is not None:
         check_fits(without_secrets(config.data), *size, config.sample_rows)
     n_rows = config.sample_rows
     if n_rows is not None and size is not None and n_rows >= size[0]:
         n_rows = None
-    sample = Sample(n_rows, config.target, config.seed, config.task) if n_rows is not None else None
+    sample = Sample(n_rows, config.target, seed, config.task) if n_rows is not None else None
     return _source(config.data, rows, sample, keep=config.keep)
 
 
@@ -161,7 +161,12 @@ def _source(
 
 
 def _read_test(
-    config: Settings, dataset: Dataset, commas: Collection[str], writing: Writing | None, rows: Rows | None
+    config: DataSettings,
+    place: str,
+    dataset: Dataset,
+    commas: Collection[str],
+    writing: Writing | None,
+    rows: Rows | None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Read the test table as the training table was read, whose types CSV does not say.
 
@@ -171,7 +176,6 @@ def _read_test(
     classes = dataset.task.classes if dataset.task.is_classification else None
     others = {config.target: classes} | ({config.weight: None} if config.weight else {})
     expected = Expected.by(dataset.schema, others, commas, [config.target] if writing else [])
-    place = config.test_data or ""
     source = _source(place, rows, expected=expected)
     if config.target not in source.frame.columns:
         raise DataError(

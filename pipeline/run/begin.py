@@ -23,7 +23,7 @@ from stacktune.run.resume import Past
 from stacktune.run.state import new_run, provenance_of
 from stacktune.search.log import Entry
 from stacktune.search.plan.plan import ClusterSize, SizePlan, left_out_notes, plan_for_size
-from stacktune.settings.groups import IN_MEMORY, Settings
+from stacktune.settings.groups import IN_MEMORY, Settings, ValidationSettings
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
@@ -159,7 +159,7 @@ def read(start: Start, cluster: ClusterSize) -> RunData:
         past.state.check(dataset, test)
     size = _size(start, dataset, cluster)
     folded = replace(config, n_folds=config.n_folds or size.n_folds)
-    problem = problem_of(folded, dataset, test)
+    problem = problem_of(folded, config.seed, dataset, test)
     if past:
         past.state.check_folds(dataset, problem)
     made_by = past.state.made_by if past else provenance_of(start.run, folded, dataset, problem)
@@ -172,7 +172,7 @@ def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
     return plan_for_size(dataset.table, dataset.task, cluster, start.config.time_budget_s)
 
 
-def problem_of(config: Settings, dataset: Dataset, test: Table | None) -> Problem:
+def problem_of(config: ValidationSettings, seed: int, dataset: Dataset, test: Table | None) -> Problem:
     """Return what trials are to solve.
 
     Raises:
@@ -184,8 +184,8 @@ def problem_of(config: Settings, dataset: Dataset, test: Table | None) -> Proble
             check_domain(metric, table.labels, dataset.task.classes, rows)
     if config.n_folds is None:
         raise TypeError("the number of folds must be settled before a problem is posed")
-    folds = make_folds(dataset.table, dataset.task, config.n_folds, config.seed)
-    return Problem(dataset.table, replace(dataset.task, loss=metric.loss), folds, metric, config.seed)
+    folds = make_folds(dataset.table, dataset.task, config.n_folds, seed)
+    return Problem(dataset.table, replace(dataset.task, loss=metric.loss), folds, metric, seed)
 
 
 def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:

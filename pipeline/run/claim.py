@@ -15,7 +15,7 @@ from stacktune.storage.run_folder import RunFolder
 
 
 @contextmanager
-def claimed(start: Start, ray: RayStart) -> Iterator[Journal]:
+def claim_folder(start: Start, ray: RayStart) -> Iterator[Journal]:
     """Make the output folder and open its journal.
 
     A run that ends without a leader leaves its folder if a model is in it, to go on from; else nothing, nor a Ray that

@@ -50,10 +50,10 @@ def search(flags: Mapping[str, Any], file: str | None, resume: str | None = None
     if resume is None:
         settings = load_settings(flags, file)
     else:
-        from stacktune.run.mirror import brought_here
+        from stacktune.run.mirror import downloaded
         from stacktune.run.resume import resume_config
 
-        folder, waited_s = brought_here(resume, flags.get("output"), say)
+        folder, waited_s = downloaded(resume, flags.get("output"), say)
         settings, past = resume_config(folder, flags)
         started_at += waited_s - past.elapsed_s
     use_cores(None if find_address(settings.address, os.environ.get(VARIABLE)) else settings.n_cpus)

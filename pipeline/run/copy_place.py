@@ -27,7 +27,7 @@ class Place:
 
 
 @contextmanager
-def claimed_place(
+def claim_place(
     storage: str | None, name: str, folder: Path, run: str, say: Callable[[str], None]
 ) -> Iterator[Place | None]:
     """Hold the place `name` below `storage` for the run in `folder`; None without storage, or where that is the place.

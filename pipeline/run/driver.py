@@ -11,20 +11,20 @@ from stacktune.logs import RunLog
 from stacktune.observers import Observer, Observers
 from stacktune.report.outputs import RunSummary
 from stacktune.run.begin import RunData, Scope, Start, begin, beginning_notes, first_model, read, scope_of
-from stacktune.run.claim import claimed
-from stacktune.run.copy_place import Place, claimed_place
+from stacktune.run.claim import claim_folder
+from stacktune.run.copy_place import Place, claim_place
 from stacktune.run.deadline import search_ends_at
 from stacktune.run.finish import conclude
 from stacktune.run.first import FirstModel
-from stacktune.run.isolation import left_as_found, only_run
+from stacktune.run.isolation import isolated, only_run
 from stacktune.run.log_ends import log_beginning, log_ending
-from stacktune.run.mirror import mirrored
+from stacktune.run.mirror import mirror_run
 from stacktune.run.ray_session import RayStart, ray_session
 from stacktune.run.resume import Past, write_config
 from stacktune.run.searching import SearchInputs, search, source_options
 from stacktune.run.session import Session
 from stacktune.run.state import begin_state, write_state
-from stacktune.run.tracked import tracked
+from stacktune.run.tracked import open_tracker
 from stacktune.search.journal import Journal, read_journal
 from stacktune.search.plan.plan import ClusterSize
 from stacktune.search.replay import replay
@@ -63,10 +63,10 @@ def run(
         Stopped: it was asked to end before there was anything to make a leader of.
     """
     is_command = started_at is not None
-    with only_run(), nullcontext() if is_command else left_as_found():
+    with only_run(), nullcontext() if is_command else isolated():
         start = begin(config, Observers(observers), started_at, past, tables)
         note = start.observers.note
-        place_of_copy = claimed_place(config.storage, start.name, start.folder, start.run, note)
+        place_of_copy = claim_place(config.storage, start.name, start.folder, start.run, note)
         with RunLog(note) as log, place_of_copy as place:
             log_beginning(start.config, start.run, start.folder, past.notes if past else None)
             start = start.after_waiting(place)
@@ -83,7 +83,7 @@ def _run(start: Start, ray: RayStart, place: Place | None, log: RunLog, stop: St
     stop.check()
     start = start.in_folder()
     ray.table_is_read()
-    with claimed(start, ray) as journal:
+    with claim_folder(start, ray) as journal:
         places = RunFolder(start.folder)
         log.open(places.log, places.older_log)
         earlier = replay(read_journal(places.journal), places.trials, data.made_by) if start.past else []
@@ -95,7 +95,7 @@ def _run(start: Start, ray: RayStart, place: Place | None, log: RunLog, stop: St
         shared = share(data.problem) if cluster else None
         inputs = SearchInputs(shared, cluster, scope, source_options(scope.config, data), ray, stop, earlier, first)
         data = data.without_features()  # of which nothing else may hold the others: Ray has them
-        with stop, mirrored(start.folder, place, note):
+        with stop, mirror_run(start.folder, place, note):
             _write_beginning(start, data, scope, journal)
             with _session(start, data, scope, journal) as session:
                 summary = conclude(session, search(session, inputs))
@@ -155,7 +155,7 @@ def _write_beginning(start: Start, data: RunData, scope: Scope, journal: Journal
 def _session(start: Start, data: RunData, scope: Scope, journal: Journal) -> Iterator[Session]:
     """Open the run in MLflow."""
     dataset, problem = data.dataset, data.problem
-    with tracked(scope.config, start.store, dataset, problem.metric, start.folder, start.observers) as tracker:
+    with open_tracker(scope.config, start.store, dataset, problem.metric, start.folder, start.observers) as tracker:
         yield Session(
             scope.config,
             start.clock,

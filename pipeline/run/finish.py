@@ -106,7 +106,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     registering_s = time.monotonic() - began_at
     if session.test is not None:
         session.begin("testing")
-        board = score_rows(board, results, session.test, partial(_testing_left_s, session))
+        board = score_rows(board, results, session.test, partial(_remaining_testing_s, session))
     evidence = Evidence.of(session.dataset, session.problem.folds, board)
     record = settle_alias(session.tracker.uri, record, evidence)
     alias_said(record, session.note)
@@ -117,9 +117,9 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     return _summarise(session, _Outcome(results, board, record, evidence))
 
 
-def _testing_left_s(session: Session) -> float:
+def _remaining_testing_s(session: Session) -> float:
     """Return the processor seconds that are left for judging on the test rows."""
-    return (session.clock.left_s() - ENDING_S * session.pace.usual_s) * session.pace.core_share
+    return (session.clock.remaining_s() - ENDING_S * session.pace.usual_s) * session.pace.core_share
 
 
 def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboard:
@@ -133,7 +133,7 @@ def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboar
         problem.task,
         problem.metric,
         session.config.seed,
-        partial(session.stacking_left_s, time.monotonic()),
+        partial(session.remaining_stacking_s, time.monotonic()),
         session.config.predict_budget_us,
         session.dataset.encode_us,
     )
@@ -160,7 +160,7 @@ def _keep_top_trials(
     trials = [row for row in board.rows if row.kind == TRIAL and row.status == COMPLETED and row.is_scored]
     keeping_s, ending_s = max(KEEPING_S * session.pace.usual_s, registering_s), ENDING_S * session.pace.usual_s
     for row in trials[:N_TOP_TRIALS]:
-        if session.clock.left_s() < ending_s + keeping_s:
+        if session.clock.remaining_s() < ending_s + keeping_s:
             return
         began_at = time.monotonic()
         folder = session.places.scratch / row.name
@@ -187,7 +187,7 @@ def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
         scores[f"test_{summary.metric}"] = summary.test_score
     if summary.threshold is not None:
         scores["threshold"] = summary.threshold
-    patience_s = max(MIN_PATIENCE_S, min(session.clock.left_s(), MAX_PATIENCE_S))
+    patience_s = max(MIN_PATIENCE_S, min(session.clock.remaining_s(), MAX_PATIENCE_S))
     tags = {"leader": row.name} | _alias_tags(outcome.record)
     if not session.tracker.finish("FINISHED", scores, tags, patience_s):
         session.note(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")

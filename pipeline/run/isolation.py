@@ -37,7 +37,7 @@ def only_run() -> Iterator[None]:
 
 
 @contextmanager
-def left_as_found() -> Iterator[None]:
+def isolated() -> Iterator[None]:
     """Set back at the end what libraries go by.
 
     That is variables, loggers, filters of warnings, and what the garbage collector leaves out.

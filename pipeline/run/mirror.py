@@ -109,7 +109,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 @contextmanager
-def mirrored(folder: Path, place: Place | None, on_notice: Callable[[str], None]) -> Iterator[None]:
+def mirror_run(folder: Path, place: Place | None, on_notice: Callable[[str], None]) -> Iterator[None]:
     """Keep a copy of `folder` at a place, if there is one, while the block runs, and complete it at the end."""
     if place is None:
         yield
@@ -124,7 +124,7 @@ def mirrored(folder: Path, place: Place | None, on_notice: Callable[[str], None]
             on_notice(f"a copy of the run is at {without_secrets(place.uri)}")
 
 
-def brought_here(resume: str, output: str | None, say: Callable[[str], None]) -> tuple[Path, float]:
+def downloaded(resume: str, output: str | None, say: Callable[[str], None]) -> tuple[Path, float]:
     """Return the folder of the run to go on with, and the seconds that it was waited for whoever was at work on it.
 
     Of a run that a URI names, the folder is a copy in `output` or below the usual one.

@@ -60,7 +60,7 @@ class Clock:
     def elapsed_s(self) -> float:
         return time.monotonic() - self.started_at
 
-    def left_s(self) -> float:
+    def remaining_s(self) -> float:
         return math.inf if self.budget_s is None else self.budget_s - self.elapsed_s
 
 
@@ -87,16 +87,16 @@ class Pace:
         """How many seconds what usually takes one takes now."""
         return self.slowness / self.core_share
 
-    def see(self, trials: Iterable[tuple[float, float]], left_share: float = 1.0) -> None:
+    def see(self, trials: Iterable[tuple[float, float]], trials_share: float = 1.0) -> None:
         """Learn from trials' (processor seconds, seconds), once they are enough to tell.
 
-        left_share: of a core, what this process leaves to each trial.
+        trials_share: of a core, what this process leaves to each trial.
         """
         cpu_s = fit_s = 0.0
         for one_cpu_s, one_fit_s in trials:
             cpu_s, fit_s = cpu_s + one_cpu_s, fit_s + one_fit_s
         if fit_s >= ENOUGH_TRIAL_S:
-            self.core_share = core_share(cpu_s, fit_s * left_share)
+            self.core_share = core_share(cpu_s, fit_s * trials_share)
 
     def see_rehearsal(self, took_s: float, cpu_s: float) -> None:
         """Learn from a rehearsal of the end, which is the same kind of work."""

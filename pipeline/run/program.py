@@ -13,7 +13,7 @@ from stacktune.errors import ConfigError, SearchError
 from stacktune.observers import Observer, Observers
 from stacktune.report.outputs import RunSummary
 from stacktune.run import driver
-from stacktune.run.mirror import brought_here
+from stacktune.run.mirror import downloaded
 from stacktune.run.resume import Past, resume_config
 from stacktune.settings.groups import IN_MEMORY, Settings
 from stacktune.settings.read import check_together, load_settings
@@ -105,7 +105,7 @@ def _past_of(
             "a run that goes on keeps its settings: give a mapping of those that may change, e.g. {'max_trials': 40}."
         )
     note = Observers(observers).note
-    folder, _ = brought_here(resume, settings.get("output"), note)
+    folder, _ = downloaded(resume, settings.get("output"), note)
     config, past = resume_config(Path(folder), {**settings, **places})
     for text in past.notes:
         note(text)

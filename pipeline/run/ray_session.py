@@ -16,7 +16,7 @@ from stacktune.search.cluster.joined_ray import may_find_token
 from stacktune.search.cluster.start import give_way, is_private, set_variables, start_ray, stop_ray
 from stacktune.search.plan.plan import ClusterSize
 from stacktune.search.tune.engine import Search
-from stacktune.settings.groups import Settings
+from stacktune.settings.groups import ClusterSettings
 from stacktune.tracking.client import be_quiet
 
 # How long Ray is waited for at least at a run's end, however late it is.
@@ -32,7 +32,7 @@ class RayStart:
     is_command: whether the process ends with the run, so that Ray need not be waited for, and all children are Ray's.
     """
 
-    def __init__(self, config: Settings, is_command: bool = True):
+    def __init__(self, config: ClusterSettings, is_command: bool = True):
         self._executor = ThreadPoolExecutor(1, "ray")
         self._is_closed = False
         self._is_read = threading.Event()
@@ -46,7 +46,7 @@ class RayStart:
         if not self._is_private and may_find_token():
             wait([self._start])
 
-    def _begin(self, config: Settings) -> ClusterSize:
+    def _begin(self, config: ClusterSettings) -> ClusterSize:
         if self._is_private:
             self._is_read.wait(HEAD_START_S)
         if self._is_closed:
@@ -98,7 +98,7 @@ class RayStart:
 
 
 @contextmanager
-def ray_session(config: Settings, clock: Clock, is_command: bool = True) -> Iterator[RayStart]:
+def ray_session(config: ClusterSettings, clock: Clock, is_command: bool = True) -> Iterator[RayStart]:
     """Start or join Ray in the background, and leave it at the end: in order, as far as there is time for that.
 
     is_command: whether the process ends with the run; a program is given Ray's end, however long that takes.
@@ -107,6 +107,6 @@ def ray_session(config: Settings, clock: Clock, is_command: bool = True) -> Iter
     try:
         yield ray
         if is_command:
-            patience_s = max(MIN_PATIENCE_S, clock.left_s())
+            patience_s = max(MIN_PATIENCE_S, clock.remaining_s())
     finally:
         ray.close(patience_s)

@@ -24,7 +24,7 @@ from stacktune.tracking.spool import is_noted
 from stacktune.tracking.store import absolute
 
 # With less left of its budget, a run that has its leader is not gone on with.
-MIN_LEFT_S = 5.0
+MIN_REMAINING_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _refuse_idle(config: Settings, past: Past) -> None:
     """Raise ConfigError where the run has its leader and no time or trials left."""
     if not past.places.summary.exists():
         return
-    if config.time_budget_s is not None and config.time_budget_s - past.elapsed_s < MIN_LEFT_S:
+    if config.time_budget_s is not None and config.time_budget_s - past.elapsed_s < MIN_REMAINING_S:
         raise ConfigError(
             f"the run in {str(past.folder)!r} has ended, and its {config.time_budget_s:g} s are used; "
             "--time-budget 10m gives it ten minutes more."

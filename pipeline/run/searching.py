@@ -18,7 +18,7 @@ from stacktune.run.watch import snapshot, watch
 from stacktune.search.log import Entry, SearchLog
 from stacktune.search.plan.plan import ClusterSize, SearchPlan, SourceOptions, make_plan
 from stacktune.search.tune.engine import HOPELESS_S, ProblemRef, Search
-from stacktune.settings.groups import Settings
+from stacktune.settings.groups import SearchSettings
 from stacktune.stop import StopRequest
 from stacktune.trials.attempt import ran_out_of_memory
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
@@ -45,7 +45,7 @@ class SearchInputs:
     first: FirstModel | None
 
 
-def source_options(config: Settings, data: RunData) -> SourceOptions:
+def source_options(config: SearchSettings, data: RunData) -> SourceOptions:
     """Return what sources go by, of a table with features."""
     return SourceOptions(
         FitSize.of(data.dataset.table, data.dataset.task),
@@ -62,8 +62,8 @@ def search(session: Session, of: SearchInputs) -> list[TrialResult]:
         SearchError: none was completed.
     """
     news = SearchNews(session.observers, session.folder)
-    if said := _lost_note(of.earlier):
-        session.note(said)
+    if note := _lost_note(of.earlier):
+        session.note(note)
     if of.cluster is None or of.problem is None:
         of.ray.give_way()
         return _without_search(session, of, news)
@@ -81,20 +81,20 @@ def search(session: Session, of: SearchInputs) -> list[TrialResult]:
         of.ray.leave(search)
     news.close()
     session.observers.snapshot(snapshot(session, search.log, plan.families, "stacking"))
-    if session.config.reproducible and (said := _memory_note(results)):
-        session.note(said)
+    if session.config.reproducible and (note := _memory_note(results)):
+        session.note(note)
     return results
 
 
 def _plan(session: Session, of: SearchInputs, cluster: ClusterSize) -> SearchPlan:
     config, now = session.config, time.monotonic()
-    left_s = None if config.reproducible else max(MIN_SEARCH_S, session.search_ends_at(cluster.n_cpus) - now)
+    remaining_s = None if config.reproducible else max(MIN_SEARCH_S, session.search_ends_at(cluster.n_cpus) - now)
     return make_plan(
         of.scope.families,
         cluster,
         config.seed,
         config.max_trials,
-        left_s,
+        remaining_s,
         now,
         of.scope.size,
         config.max_failures,

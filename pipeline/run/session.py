@@ -53,8 +53,8 @@ class Session:
         """Return when searching must end, by what is known of the machine now; see `search_ends_at`."""
         return search_ends_at(self.clock, self.pace, self.problem, self.test, n_trials, self.tracker.has_tried)
 
-    def stacking_left_s(self, began_at: float) -> float:
+    def remaining_stacking_s(self, began_at: float) -> float:
         """Return the usual seconds left for ensembles that were begun at `began_at` (`time.monotonic()`)."""
-        left_s = self.clock.left_s() - self.pace.ending_s()
+        remaining_s = self.clock.remaining_s() - self.pace.ending_s()
         at_least_s = began_at + MIN_STACKING_S - time.monotonic()
-        return max(left_s, at_least_s) / self.pace.usual_s
+        return max(remaining_s, at_least_s) / self.pace.usual_s

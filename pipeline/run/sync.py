@@ -83,8 +83,8 @@ def _register(tracker: Tracker, folder: Path, model_name: str, say: Callable[[st
 
 
 def _registered(record: LeaderRecord) -> dict[str, Any]:
-    said = {"alias": record.alias, "alias_reason": record.alias_reason, "promote": record.promote}
-    return said | {
+    alias = {"alias": record.alias, "alias_reason": record.alias_reason, "promote": record.promote}
+    return alias | {
         "model_uri": record.model_uri,
         "registered_name": record.name,
         "registered_version": record.version,

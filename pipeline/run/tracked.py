@@ -10,7 +10,7 @@ from pathlib import Path
 from stacktune.data.dataset import Dataset
 from stacktune.metrics import Metric
 from stacktune.observers import Observers
-from stacktune.settings.groups import Settings
+from stacktune.settings.groups import Settings, TrackingSettings
 from stacktune.settings.read import without_secrets_in
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.spool import forget_store
@@ -19,7 +19,7 @@ from stacktune.tracking.tracker import Tracker
 
 
 @contextmanager
-def tracked(
+def open_tracker(
     config: Settings, store: Store, dataset: Dataset, metric: Metric, folder: Path, observers: Observers
 ) -> Iterator[Tracker]:
     """Open the run in MLflow, or go on with it, and let its tracker observe it.
@@ -42,7 +42,7 @@ def tracked(
             tracker.finish(status, {}, {})
 
 
-def _tracker(config: Settings, store: Store, dataset: Dataset, folder: Path, observers: Observers) -> Tracker:
+def _tracker(config: TrackingSettings, store: Store, dataset: Dataset, folder: Path, observers: Observers) -> Tracker:
     spool = RunFolder(folder).spool
     file = sqlite_file(store.uri)
     if config.tracking_uri is None and file is not None and not file.exists():

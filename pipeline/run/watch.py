@@ -26,7 +26,7 @@ LOOK_EVERY_S = 0.25
 IMPORTS_BEFORE_END_S = 8.0
 DROP_EVERY_S = 10.0
 # Of a core, trials are taken to have been left this share at least, whatever this process took.
-MIN_LEFT_SHARE = 0.3
+MIN_TRIALS_SHARE = 0.3
 
 
 def watch(
@@ -69,16 +69,16 @@ def _see_pace(session: Session, search: Search, plan: SearchPlan, took_s: float,
 
     took_s, cpu_s: what the search, and this process meanwhile, have taken.
     """
-    left_share = left_to_trials(plan.n_slots * plan.n_threads, took_s, cpu_s) if plan.is_local else 1.0
+    trials_share = share_for_trials(plan.n_slots * plan.n_threads, took_s, cpu_s) if plan.is_local else 1.0
     on_cores = [name for name in plan.families if not plan.gpu_share(name)]
-    session.pace.see(search.log.core_seconds(on_cores), left_share)
+    session.pace.see(search.log.core_seconds(on_cores), trials_share)
     n_completed = sum(result.status == COMPLETED for result in search.log.results())
     search.end_by(session.search_ends_at(n_completed + plan.n_slots))
 
 
-def left_to_trials(n_cores: int, took_s: float, cpu_s: float) -> float:
+def share_for_trials(n_cores: int, took_s: float, cpu_s: float) -> float:
     """Return what share of `n_cores` this process left to trials, of which it took `cpu_s` in `took_s`."""
-    return 1.0 if took_s <= 0 else max(MIN_LEFT_SHARE, 1 - cpu_s / (n_cores * took_s))
+    return 1.0 if took_s <= 0 else max(MIN_TRIALS_SHARE, 1 - cpu_s / (n_cores * took_s))
 
 
 def _raise_what_failed(begun: Sequence[Future[None]]) -> None:
@@ -102,21 +102,21 @@ def _end_if_over(session: Session, search: Search, stop: StopRequest) -> str | N
         if search.wait(LOOK_EVERY_S):
             return "the time was up"
     except SearchError:
-        models = _models_said(search)
+        models = _leader_note(search)
         if models is None:
             raise
         session.note(f"{models}; stacktune run --resume {as_typed(session.folder)} goes on with the rest")
         return "Ray Tune broke off"
     if not stop.is_made:
         return None
-    models = _models_said(search)
+    models = _leader_note(search)
     if models is None:
         raise Stopped(stop.number)
     session.note(f"stopping as asked: {models}")
     return "the run was stopped"
 
 
-def _models_said(search: Search) -> str | None:
+def _leader_note(search: Search) -> str | None:
     """Return what there is to make a leader of; None if no trial is completed.
 
     Asked only once the search is over: trials end while it is waited for.

@@ -56,12 +56,12 @@ def takes(settings: Sequence[Setting]) -> Callable[[Command], Command]:
 
 def _parameter(setting: Setting) -> Parameter:
     spec = setting.spec
-    said: dict[str, Any] = {"help": setting.help, "rich_help_panel": setting.group, "show_default": False}
+    shown: dict[str, Any] = {"help": setting.help, "rich_help_panel": setting.group, "show_default": False}
     if spec.is_argument:
-        option = typer.Argument(metavar=spec.metavar, **said)
+        option = typer.Argument(metavar=spec.metavar, **shown)
     elif setting.is_switch:
-        option = typer.Option(setting.flag, **said)
+        option = typer.Option(setting.flag, **shown)
     else:
-        option = typer.Option(setting.flag, metavar=spec.metavar, **said)
+        option = typer.Option(setting.flag, metavar=spec.metavar, **shown)
     value = spec.kind.flag_type | None
     return Parameter(setting.key, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[value, option])

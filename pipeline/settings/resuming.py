@@ -59,7 +59,7 @@ def _refuse_change(setting: Setting, before: Any, after: Any, folder: Path, is_t
         return
     where = "" if is_typed else f" in {str(RunFolder(folder).config)!r}"
     raise ConfigError(
-        f"a resumed run keeps its settings, but {setting.flag} is {_said(after)}{where} and was {_said(before)}. "
+        f"a resumed run keeps its settings, but {setting.flag} is {_shown(after)}{where} and was {_shown(before)}. "
         f"{'Leave it out' if is_typed else 'Put it back'}, or begin a new run."
     )
 
@@ -71,7 +71,7 @@ def _plain(value: Any) -> Any:
     return masked_uri(value) if isinstance(value, str) else value
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     if value is None:
         return "left out"
     return repr(_plain(",".join(map(str, value)) if isinstance(value, tuple | list) else value))

@@ -22,8 +22,8 @@ from moto.server import ThreadedMotoServer
 from whole_runs import mixed_table
 
 from stacktune.errors import ConfigError
-from stacktune.run.copy_place import claimed_place
-from stacktune.run.mirror import Mirror, brought_here, fetch_run
+from stacktune.run.copy_place import claim_place
+from stacktune.run.mirror import Mirror, downloaded, fetch_run
 from stacktune.search.journal import ASKED
 from stacktune.storage import lease as lease_room
 from stacktune.storage.lease import LEASE, Held, write_held
@@ -158,7 +158,7 @@ def deaf(text: str) -> None: ...
 
 def claim(storage: str, folder: Path, run: str) -> None:
     """Keep a whole copy of the folder for a run."""
-    with claimed_place(storage, "run", folder, run, deaf) as place:
+    with claim_place(storage, "run", folder, run, deaf) as place:
         assert Mirror(folder, place.uri, deaf, place.lease.may_write).close()
 
 
@@ -194,7 +194,7 @@ def test_a_copy_with_what_the_folder_lacks_is_not_overwritten(storage, folder):
 
 def test_a_copy_that_is_itself_resumed_is_not_copied_onto_itself(folder):
     before = files_of(folder)
-    with claimed_place(str(folder.parent), folder.name, folder, "ours", deaf) as place:
+    with claim_place(str(folder.parent), folder.name, folder, "ours", deaf) as place:
         assert place is None
     assert files_of(folder) == before
 
@@ -207,24 +207,24 @@ def test_other_files_at_the_place_are_refused(storage, folder):
 
 @pytest.mark.parametrize("is_started", [False, True])
 def test_a_run_that_leaves_no_folder_leaves_no_copy(storage, folder, tmp_path, is_started):
-    with claimed_place(storage, "run", folder if is_started else tmp_path / "none", "ours", deaf) as place:
+    with claim_place(storage, "run", folder if is_started else tmp_path / "none", "ours", deaf) as place:
         if is_started:
             assert Mirror(folder, place.uri, deaf).close()
             shutil.rmtree(folder)
     assert names_in(join(storage, "run")) == []
-    with claimed_place(storage, "run", tmp_path, "another", deaf):
+    with claim_place(storage, "run", tmp_path, "another", deaf):
         pass
 
 
 def test_two_at_once_on_one_copy_are_refused_by_name(storage, folder, tmp_path):
     """Of a run at work, and of a copy of its folder, and of the copy itself."""
-    with claimed_place(storage, "run", folder, "ours", deaf) as place:
+    with claim_place(storage, "run", folder, "ours", deaf) as place:
         assert Mirror(folder, place.uri, deaf).close()
         with pytest.raises(ConfigError, match=rf"a run is at work on .*: process {os.getpid()} on "):
             claim(storage, folder, "ours")
         if "://" in storage:
             with pytest.raises(ConfigError, match=rf"a run is at work on .*: process {os.getpid()} on "):
-                brought_here(join(storage, "run"), str(tmp_path / "back"), deaf)
+                downloaded(join(storage, "run"), str(tmp_path / "back"), deaf)
             assert not (tmp_path / "back").exists()
     claim(storage, folder, "ours")
 
@@ -234,7 +234,7 @@ def test_a_run_at_work_on_another_machine_is_refused_once_it_gives_a_sign_of_lif
     monkeypatch.setattr(lease_room, "RENEW_S", 0.05)
     monkeypatch.setattr(lease_room, "MIN_WATCHED", 10_000.0)
     with (
-        claimed_place(storage, "run", folder, "ours", deaf),
+        claim_place(storage, "run", folder, "ours", deaf),
         pytest.raises(ConfigError, match=r"a run is at work on .*: process 7 on elsewhere\. Wait for it"),
     ):
         claim(storage, folder, "ours")
@@ -244,11 +244,11 @@ def test_a_run_whose_machine_is_dead_is_brought_here_after_a_watch_that_is_said(
     place, said = uri_of(store, "run"), []
     claim(uri_of(store), folder, "ours")
     write_held(place, Held("ours", "b", {"host": "lost", "pid": 7, "boot": "b"}, renew_s=0.05))
-    back, waited_s = brought_here(place, str(tmp_path / "back"), said.append)
+    back, waited_s = downloaded(place, str(tmp_path / "back"), said.append)
     assert files_of(back) == files_of(folder)
     assert waited_s >= 3.5 * 0.05
     assert [one[:26] for one in said] == ["process 7 on lost was at w"]
-    with claimed_place(uri_of(store), "run", back, "ours", deaf) as held:
+    with claim_place(uri_of(store), "run", back, "ours", deaf) as held:
         assert held.waited_s == 0
 
 

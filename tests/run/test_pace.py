@@ -10,7 +10,7 @@ import pytest
 
 from stacktune.run import pace as module
 from stacktune.run.pace import Clock, Pace, core_share, reserved_s
-from stacktune.run.watch import left_to_trials
+from stacktune.run.watch import share_for_trials
 
 PACKAGE = Path(module.__file__).parents[1]
 USUAL_START_S = 2.0
@@ -59,8 +59,8 @@ def test_trials_tell_the_share_of_a_core_that_is_to_be_had_now():
     pace.see([(2.0, 10.0), (2.0, 10.0)])
     assert pace.core_share == pytest.approx(0.2 / module.USUAL_CORE_SHARE)
     # What this process itself had of the cores is none of others' doing.
-    assert left_to_trials(2, 10.0, 8.0) == pytest.approx(0.6)
-    pace.see([(5.0, 10.0)], left_share=0.6)
+    assert share_for_trials(2, 10.0, 8.0) == pytest.approx(0.6)
+    pace.see([(5.0, 10.0)], trials_share=0.6)
     assert pace.core_share == 1.0
     pace.see([(0.0, 10.0)])
     assert pace.core_share == module.MIN_CORE_SHARE
@@ -89,8 +89,8 @@ def test_the_clock_of_a_run_is_not_the_one_that_people_set(clock, monkeypatch):
     run = Clock(1000.0, 20.0)
     monkeypatch.setattr(time, "time", lambda: pytest.fail("asked what time it is"))
     clock[0] += 5.0
-    assert (run.elapsed_s, run.left_s()) == (5.0, 15.0)
-    assert Clock(1000.0, None).left_s() == math.inf
+    assert (run.elapsed_s, run.remaining_s()) == (5.0, 15.0)
+    assert Clock(1000.0, None).remaining_s() == math.inf
 
 
 # What the time of day is for: stamps that people read in MLflow, and the age of a process where there is no /proc.
