@@ -16,5 +16,6 @@ _HOMES = {
     "SearchError": "errors",
     "Settings": "settings.groups",
     "load_settings": "settings.read",
+    "run": "runs.program",
 }
 __getattr__, __dir__ = attach(__name__, _HOMES)

@@ -50,7 +50,7 @@ def stacktune(
 @takes([BY_KEY[key] for key in ("time_budget", "max_trials", "seed", "output", "cpus")])
 def demo(flags: Mapping[str, Any], verbose: Verbose = False) -> None:
     """Try it: a real table, half a minute."""
-    from stacktune.run.command import search_demo
+    from stacktune.runs.command import search_demo
 
     search_demo(flags, verbose)
 
@@ -71,7 +71,7 @@ def run(
     verbose: Verbose = False,
 ) -> None:
     """Find and register the best model of a table."""
-    from stacktune.run.command import search
+    from stacktune.runs.command import search
 
     search(flags, config, resume, verbose)
 
@@ -85,7 +85,7 @@ def predict(
     ] = "predictions.parquet",
 ) -> None:
     """Write a prediction for each row of a table."""
-    from stacktune.run.predict import predict as write_predictions
+    from stacktune.runs.predict import predict as write_predictions
 
     write_predictions(model, data, output)
 
@@ -114,7 +114,7 @@ def sync(
     ] = None,
 ) -> None:
     """Send MLflow what it missed of a run while it was away."""
-    from stacktune.run.sync import sync as send
+    from stacktune.runs.sync import sync as send
 
     send(folder, tracking_uri, say)
 

@@ -17,7 +17,7 @@ from stacktune.data.table import ABSOLUTE, PERCENTAGE, REGRESSION, SQUARED_LOG, 
 from stacktune.families.base import Job
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import METRICS
-from stacktune.run.begin import problem_of
+from stacktune.runs.begin import problem_of
 from stacktune.settings.groups import Settings
 from stacktune.testing.learners import (
     CLOSE,

@@ -55,7 +55,7 @@ import numpy as np
 from stacktune.settings.groups import Settings
 from stacktune.data.table import Table, Task
 from stacktune.families.registry import all_families
-from stacktune.run.begin import fitted_to_size
+from stacktune.runs.begin import fitted_to_size
 from stacktune.search.plan.plan import ClusterSize, make_plan, plan_for_size
 
 n_rows, budget_s, asked = int(sys.argv[1]), json.loads(sys.argv[2]), tuple(sys.argv[3:])

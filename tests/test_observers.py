@@ -11,9 +11,9 @@ import pytest
 
 from stacktune.errors import ConfigError
 from stacktune.observers import Observer, Observers, Snapshot
-from stacktune.run.begin import begin
-from stacktune.run.isolation import isolated, only_run
-from stacktune.run.news import SearchNews
+from stacktune.runs.begin import begin
+from stacktune.runs.isolation import isolated, only_run
+from stacktune.runs.news import SearchNews
 from stacktune.search.cluster.start import PENDING, QUIET
 from stacktune.search.events import Event
 from stacktune.search.nas.events import Reward

@@ -18,7 +18,7 @@ from commands import stacktune
 from whole_runs import mixed_table
 
 from stacktune.package import copy_package
-from stacktune.run import ray_session
+from stacktune.runs import ray_session
 from stacktune.search.sources import BayesianSource
 
 # A family whose every fit sleeps for ever, as one that waits for a lock would.

@@ -10,7 +10,7 @@ from typing import Any
 from stacktune.errors import ConfigError
 from stacktune.places import expanded
 from stacktune.report.text import count
-from stacktune.run.state import RunState, read_state
+from stacktune.runs.state import RunState, read_state
 from stacktune.search.journal import elapsed_in, is_event, read_journal, runs_in
 from stacktune.search.replay import replay
 from stacktune.settings.groups import DEMO, IN_MEMORY, SETTINGS, Settings

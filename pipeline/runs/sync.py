@@ -9,8 +9,8 @@ from typing import Any
 from stacktune.errors import ConfigError
 from stacktune.report.summary import read_members
 from stacktune.report.text import as_typed
-from stacktune.run.resume import damage_notes, saved_config
-from stacktune.run.state import read_state
+from stacktune.runs.resume import damage_notes, saved_config
+from stacktune.runs.state import read_state
 from stacktune.settings.groups import BY_KEY
 from stacktune.settings.read import load_settings
 from stacktune.settings.resuming import check_whole

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from stacktune.errors import SearchError
 from stacktune.families.base import FitSize
-from stacktune.run.begin import RunData, Scope
-from stacktune.run.finish import rehearsing
-from stacktune.run.first import FirstModel
-from stacktune.run.news import SearchNews
-from stacktune.run.ray_session import RayStart
-from stacktune.run.session import Session
-from stacktune.run.watch import snapshot, watch
+from stacktune.runs.begin import RunData, Scope
+from stacktune.runs.finish import rehearsing
+from stacktune.runs.first import FirstModel
+from stacktune.runs.news import SearchNews
+from stacktune.runs.ray_session import RayStart
+from stacktune.runs.session import Session
+from stacktune.runs.watch import snapshot, watch
 from stacktune.search.log import Entry, SearchLog
 from stacktune.search.plan.plan import ClusterSize, SearchPlan, SourceOptions, make_plan
 from stacktune.search.tune.engine import HOPELESS_S, ProblemRef, Search

@@ -14,9 +14,9 @@ from stacktune.data.folds import make_folds
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
-from stacktune.run.resume import resume_config, write_config
-from stacktune.run.state import RunState, begin_state, new_run, provenance_of, write_state
-from stacktune.run.sync import sync
+from stacktune.runs.resume import resume_config, write_config
+from stacktune.runs.state import RunState, begin_state, new_run, provenance_of, write_state
+from stacktune.runs.sync import sync
 from stacktune.search.journal import Journal
 from stacktune.search.plan.plan import SizePlan
 from stacktune.settings.groups import SETTINGS, URIS, Settings

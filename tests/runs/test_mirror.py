@@ -22,8 +22,8 @@ from moto.server import ThreadedMotoServer
 from whole_runs import mixed_table
 
 from stacktune.errors import ConfigError
-from stacktune.run.copy_place import claim_place
-from stacktune.run.mirror import Mirror, downloaded, fetch_run
+from stacktune.runs.copy_place import claim_place
+from stacktune.runs.mirror import Mirror, downloaded, fetch_run
 from stacktune.search.journal import ASKED
 from stacktune.storage import lease as lease_room
 from stacktune.storage.lease import LEASE, Held, write_held

@@ -13,7 +13,7 @@ from stacktune.families.registry import get_family
 from stacktune.observers import Snapshot
 from stacktune.report.progress import snapshot_of
 from stacktune.report.text import as_typed
-from stacktune.run.session import Session
+from stacktune.runs.session import Session
 from stacktune.search.log import SearchLog
 from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.tune.engine import Search

@@ -12,9 +12,9 @@ from stacktune.data.in_memory import ArrowStream, Rows, Tables, as_rows
 from stacktune.errors import ConfigError, SearchError
 from stacktune.observers import Observer, Observers
 from stacktune.report.outputs import RunSummary
-from stacktune.run import driver
-from stacktune.run.mirror import downloaded
-from stacktune.run.resume import Past, resume_config
+from stacktune.runs import driver
+from stacktune.runs.mirror import downloaded
+from stacktune.runs.resume import Past, resume_config
 from stacktune.settings.groups import IN_MEMORY, Settings
 from stacktune.settings.read import check_together, load_settings
 from stacktune.stop import Stopped, StopSignal

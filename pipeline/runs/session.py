@@ -9,8 +9,8 @@ from pathlib import Path
 from stacktune.data.dataset import Dataset
 from stacktune.data.table import Table
 from stacktune.observers import Observers
-from stacktune.run.deadline import search_ends_at
-from stacktune.run.pace import MIN_STACKING_S, Clock, Pace
+from stacktune.runs.deadline import search_ends_at
+from stacktune.runs.pace import MIN_STACKING_S, Clock, Pace
 from stacktune.search.journal import Journal
 from stacktune.settings.groups import Settings
 from stacktune.storage.run_folder import RunFolder

@@ -12,8 +12,8 @@ import pytest
 
 from stacktune.errors import ConfigError, SearchError
 from stacktune.report.outputs import output_folder
-from stacktune.run import driver
-from stacktune.run.program import run
+from stacktune.runs import driver
+from stacktune.runs.program import run
 from stacktune.settings.groups import IN_MEMORY, Settings
 from stacktune.stop import Stopped, StopRequest
 

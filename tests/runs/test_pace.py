@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from stacktune.run import pace as module
-from stacktune.run.pace import Clock, Pace, core_share, reserved_s
-from stacktune.run.watch import share_for_trials
+from stacktune.runs import pace as module
+from stacktune.runs.pace import Clock, Pace, core_share, reserved_s
+from stacktune.runs.watch import share_for_trials
 
 PACKAGE = Path(module.__file__).parents[1]
 USUAL_START_S = 2.0

@@ -19,9 +19,9 @@ from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.text import as_typed
-from stacktune.run.pace import REHEARSAL_S
-from stacktune.run.session import Session
-from stacktune.run.state import model_name
+from stacktune.runs.pace import REHEARSAL_S
+from stacktune.runs.session import Session
+from stacktune.runs.state import model_name
 from stacktune.storage.folders import remove
 from stacktune.tracking.promotion import Evidence, alias_said, settle_alias
 from stacktune.tracking.registry import LeaderRecord, keep_model, register_leader

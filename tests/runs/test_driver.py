@@ -3,7 +3,7 @@ from __future__ import annotations
 import signal
 from types import SimpleNamespace
 
-from stacktune.run import driver
+from stacktune.runs import driver
 from stacktune.stop import Stopped, StopRequest
 
 

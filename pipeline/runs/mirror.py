@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stacktune.errors import ConfigError
 from stacktune.report.outputs import DEFAULT_PARENT
-from stacktune.run.copy_place import Place, reading
+from stacktune.runs.copy_place import Place, reading
 from stacktune.storage.atomic import making, remove_asides
 from stacktune.storage.filesystem import first_line
 from stacktune.storage.lease import wait_until_free

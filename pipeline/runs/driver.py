@@ -10,21 +10,21 @@ from stacktune.data.in_memory import NO_TABLES, Tables
 from stacktune.logs import RunLog
 from stacktune.observers import Observer, Observers
 from stacktune.report.outputs import RunSummary
-from stacktune.run.begin import RunData, Scope, Start, begin, beginning_notes, first_model, read, scope_of
-from stacktune.run.claim import claim_folder
-from stacktune.run.copy_place import Place, claim_place
-from stacktune.run.deadline import search_ends_at
-from stacktune.run.finish import conclude
-from stacktune.run.first import FirstModel
-from stacktune.run.isolation import isolated, only_run
-from stacktune.run.log_ends import log_beginning, log_ending
-from stacktune.run.mirror import mirror_run
-from stacktune.run.ray_session import RayStart, ray_session
-from stacktune.run.resume import Past, write_config
-from stacktune.run.searching import SearchInputs, search, source_options
-from stacktune.run.session import Session
-from stacktune.run.state import begin_state, write_state
-from stacktune.run.tracked import open_tracker
+from stacktune.runs.begin import RunData, Scope, Start, begin, beginning_notes, first_model, read, scope_of
+from stacktune.runs.claim import claim_folder
+from stacktune.runs.copy_place import Place, claim_place
+from stacktune.runs.deadline import search_ends_at
+from stacktune.runs.finish import conclude
+from stacktune.runs.first import FirstModel
+from stacktune.runs.isolation import isolated, only_run
+from stacktune.runs.log_ends import log_beginning, log_ending
+from stacktune.runs.mirror import mirror_run
+from stacktune.runs.ray_session import RayStart, ray_session
+from stacktune.runs.resume import Past, write_config
+from stacktune.runs.searching import SearchInputs, search, source_options
+from stacktune.runs.session import Session
+from stacktune.runs.state import begin_state, write_state
+from stacktune.runs.tracked import open_tracker
 from stacktune.search.journal import Journal, read_journal
 from stacktune.search.plan.plan import ClusterSize
 from stacktune.search.replay import replay

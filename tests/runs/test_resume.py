@@ -19,7 +19,7 @@ from commands import Command, Ended, begun, several, stacktune
 from mlflow.tracking import MlflowClient
 from whole_runs import mixed_table, rays
 
-from stacktune.run import watch
+from stacktune.runs import watch
 from stacktune.storage.lines import read_lines
 
 FAMILIES = "lightgbm,xgboost,linear,extra_trees"

@@ -16,11 +16,11 @@ from stacktune.families.registry import all_families, get_family, loss_notes
 from stacktune.metrics import check_domain, get_metric
 from stacktune.observers import Observers, Snapshot
 from stacktune.report.outputs import make_folder, output_folder
-from stacktune.run.copy_place import Place
-from stacktune.run.first import FirstModel, first_trial
-from stacktune.run.pace import Clock, Pace
-from stacktune.run.resume import Past
-from stacktune.run.state import new_run, provenance_of
+from stacktune.runs.copy_place import Place
+from stacktune.runs.first import FirstModel, first_trial
+from stacktune.runs.pace import Clock, Pace
+from stacktune.runs.resume import Past
+from stacktune.runs.state import new_run, provenance_of
 from stacktune.search.log import Entry
 from stacktune.search.plan.plan import ClusterSize, SizePlan, left_out_notes, plan_for_size
 from stacktune.settings.groups import IN_MEMORY, Settings, ValidationSettings

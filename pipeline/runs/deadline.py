@@ -7,7 +7,7 @@ import math
 from stacktune.data.table import Table
 from stacktune.ensemble.candidates import MAX_CANDIDATES
 from stacktune.ensemble.leaderboard import stacking_s
-from stacktune.run.pace import Clock, Pace, reserved_s
+from stacktune.runs.pace import Clock, Pace, reserved_s
 from stacktune.trials.climb import Problem
 
 

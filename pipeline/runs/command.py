@@ -50,8 +50,8 @@ def search(flags: Mapping[str, Any], file: str | None, resume: str | None = None
     if resume is None:
         settings = load_settings(flags, file)
     else:
-        from stacktune.run.mirror import downloaded
-        from stacktune.run.resume import resume_config
+        from stacktune.runs.mirror import downloaded
+        from stacktune.runs.resume import resume_config
 
         folder, waited_s = downloaded(resume, flags.get("output"), say)
         settings, past = resume_config(folder, flags)
@@ -65,7 +65,7 @@ def search(flags: Mapping[str, Any], file: str | None, resume: str | None = None
         for note in past.notes if past else ():
             screen.note(note)
         with imports():  # of all libraries: seconds, in which the clock is already to be seen
-            from stacktune.run import driver
+            from stacktune.runs import driver
 
         summary = driver.run(settings, [screen], started_at, past)
     from stacktune.report.summary import read_results, show_results

@@ -16,8 +16,8 @@ from stacktune.data.dataset import load_dataset
 from stacktune.data.folds import make_folds
 from stacktune.families.base import Family
 from stacktune.metrics import get_metric
-from stacktune.run import first
-from stacktune.run.first import FirstModel, first_trial, rows_share
+from stacktune.runs import first
+from stacktune.runs.first import FirstModel, first_trial, rows_share
 from stacktune.search.journal import Journal, read_journal
 from stacktune.search.log import SearchLog
 from stacktune.search.replay import replay

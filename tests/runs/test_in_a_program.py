@@ -25,9 +25,9 @@ from ray.tune.experiment import Trial as TuneTrial
 from stacktune.errors import ConfigError, DataError, SearchError
 from stacktune.observers import Observer, Observers
 from stacktune.report.outputs import RunSummary
-from stacktune.run.begin import begin
-from stacktune.run.program import run
-from stacktune.run.resume import resume_config
+from stacktune.runs.begin import begin
+from stacktune.runs.program import run
+from stacktune.runs.resume import resume_config
 from stacktune.search.cluster.private_ray import read_token_again
 from stacktune.search.cluster.start import set_variables, start_ray, stop_ray
 from stacktune.search.ray_patches.startup import patient_start

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from stacktune.errors import SearchError
 from stacktune.host import cores_here
-from stacktune.run.pace import Clock
+from stacktune.runs.pace import Clock
 from stacktune.search.cluster.joined_ray import may_find_token
 from stacktune.search.cluster.start import give_way, is_private, set_variables, start_ray, stop_ray
 from stacktune.search.plan.plan import ClusterSize
