@@ -1,4 +1,7 @@
-"""The command line. What is slow to import is imported inside the command that needs it, so that help is instant."""
+"""The command line.
+
+What is slow to import is imported inside the command that needs it, so that help is instant.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +137,10 @@ def ui(
 
 
 def main() -> None:
-    """Run the command that the arguments name, and end the process at once."""
+    """Run the command that the arguments name.
+
+    The process ends at once.
+    """
     begin()
     lend_home()
     sys.excepthook = show_traceback

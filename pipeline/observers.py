@@ -18,7 +18,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FamilyCount:
-    """How far one family is. `best` is its best score as people read it, None before the first."""
+    """How far one family is.
+
+    best: its best score as people read it, None before the first.
+    """
 
     name: str
     n_running: int = 0

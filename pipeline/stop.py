@@ -1,4 +1,4 @@
-"""Who asks a run to end: signals ask a command, a program asks its own.
+"""Signals, or a program, ask a run to end.
 
 The first signal lets a run end well, the next ends it at once. A program's wish is like a first signal.
 """
@@ -26,7 +26,9 @@ LOOK_EVERY_S = 0.25
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised where a run ends that has nothing to end with; in the main thread, where a signal asked.
+    """Raised where a stopped run has no leader.
+
+    Where a signal asked, it is raised in the main thread.
 
     number: of the signal; None where a program asked. status: what a shell would give the command.
     """
@@ -39,7 +41,10 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopSignal(Protocol):
-    """What a program sets to end its run: a `threading.Event`, or one of another library."""
+    """What a program sets to end its run.
+
+    It is a `threading.Event`, or one of another library.
+    """
 
     def is_set(self) -> bool:
         """Return whether the run is to end."""
@@ -171,7 +176,9 @@ def last_words(say: Callable[[], None]) -> Iterator[None]:
 
 
 class StopRequest:
-    """The first signal, or a program, asks the run to end with what it has; the next signal ends it.
+    """Asks a run to end with what it has.
+
+    The first signal, or a program, makes it; the next signal ends the run.
 
     A context manager, inside which signals are heard so. Where the process does not listen, it hears none.
 
@@ -193,11 +200,17 @@ class StopRequest:
         return self._by_program is not None and self._by_program.is_set()
 
     def next_look(self) -> float:
-        """Return until when a wait may last, on `time.monotonic()`'s scale, for a program to be heard."""
+        """Return until when a wait may last.
+
+        It is on `time.monotonic()`'s scale; the program is heard then.
+        """
         return math.inf if self._by_program is None else time.monotonic() + LOOK_EVERY_S
 
     def check(self) -> None:
-        """Raise Stopped where a program asked: there is nothing yet to end with. A signal raises it by itself."""
+        """Raise Stopped where a program asked.
+
+        There is nothing yet to end with. A signal raises it by itself.
+        """
         if self._is_made_by_program:
             raise Stopped(None)
 

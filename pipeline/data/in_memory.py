@@ -1,4 +1,4 @@
-"""Tables that a program hands over, instead of a path.
+"""Tables that a program hands over in memory.
 
 A frame's columns are taken as they are, without a copy: a schema reads a column alike whatever type carries it. Arrow's
 become pandas' as those of a Parquet file do. Neither is changed.
@@ -25,7 +25,10 @@ from stacktune.storage.filesystem import first_line
 
 
 class ArrowStream(Protocol):
-    """Whatever exports its rows to Arrow, as tables of pyarrow, Polars and DuckDB do."""
+    """Whatever exports its rows to Arrow.
+
+    Tables of pyarrow, Polars and DuckDB do.
+    """
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Return a capsule with the rows."""
@@ -36,7 +39,10 @@ Rows: TypeAlias = pd.DataFrame | pa.Table
 
 @dataclass(frozen=True)
 class Tables:
-    """What a program hands over: rows to learn from, and rows to judge the leader on."""
+    """What a program hands over.
+
+    training: rows to learn from. test: rows to judge the leader on.
+    """
 
     training: Rows | None = None
     test: Rows | None = None
@@ -46,7 +52,9 @@ NO_TABLES = Tables()
 
 
 def as_rows(table: object) -> Rows:
-    """Return a frame as it is, and what exports Arrow as an Arrow table.
+    """Return a frame, or an Arrow table.
+
+    What exports Arrow becomes one.
 
     Raises:
         ConfigError: it is neither. DataError: its types are none of Arrow's.
@@ -65,7 +73,9 @@ def as_rows(table: object) -> Rows:
 
 
 def source_in_memory(rows: Rows, name: str, sample: Sample | None = None, expected: Expected | None = None) -> Source:
-    """Return what `read_source` returns of the same rows in a Parquet file.
+    """Return rows in memory as `read_source` does.
+
+    They are as those of the same table in a Parquet file.
 
     name: what messages call the table. sample, expected: see `read_source`.
     """
@@ -114,7 +124,10 @@ def _label_notes(frame: pd.DataFrame) -> list[str]:
 
 
 def _index_notes(frame: pd.DataFrame) -> list[str]:
-    """Return what is to be said of an index that may hold something; numbers without a name are those of rows."""
+    """Return a sentence on an index that tells something.
+
+    Whole numbers without a name are those of rows.
+    """
     levels = [name_of(name) for name in frame.index.names if name is not None]
     if not levels and (frame.index.nlevels == 1 and pd.api.types.is_integer_dtype(frame.index.dtype)):
         return []

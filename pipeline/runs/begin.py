@@ -1,4 +1,4 @@
-"""A run before its search: checked, read, and posed as a problem."""
+"""A run begins: checked, read, posed as a problem."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Start:
     tables: Tables = NO_TABLES
 
     def after_waiting(self, place: Place | None) -> Start:
-        """Return the start with the wait for the place left out."""
+        """Return the start without the wait for the place."""
         waited_s = place.waited_s if place else 0.0
         return replace(self, clock=replace(self.clock, started_at=self.clock.started_at + waited_s))
 
     def in_folder(self) -> Start:
-        """Make the folder, under another name where that is taken."""
+        """Make the folder, if taken under another name."""
         return self if self.past else replace(self, folder=make_folder(self.folder, self.config))
 
 
@@ -119,7 +119,7 @@ def begin(
 
 
 def check_in_memory(config: Settings, tables: Tables, past: Past | None) -> None:
-    """Raise ConfigError where the settings speak of a table in memory and none is handed over."""
+    """Raise ConfigError where a table in memory is missing."""
     for flag, place, rows, how in (
         ("DATA", config.data, tables.training, "table"),
         ("--test-data", config.test_data, tables.test, "table, test_table=rows"),
@@ -138,7 +138,10 @@ def check_in_memory(config: Settings, tables: Tables, past: Past | None) -> None
 
 
 def _checked(config: Settings, store: Store) -> Settings:
-    """Return the settings with the store's absolute address; ConfigError for places where nothing can be kept."""
+    """Return the settings with the store's absolute address.
+
+    Raises ConfigError for places where nothing can be kept.
+    """
     if not config.tracking_optional:
         check_store(store.uri)
     if config.register:
@@ -196,7 +199,10 @@ def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:
 
 
 def scope_of(start: Start, data: RunData, cluster: ClusterSize | None = None) -> Scope:
-    """Return the settings and families that suit a cluster; the folds stay. None: what is known of it is in `size`."""
+    """Return the settings and families for a cluster.
+
+    The folds stay. cluster: None where what is known of it is in `size`.
+    """
     size = data.size
     if cluster is not None:
         size = replace(_size(start, data.dataset, cluster), n_folds=size.n_folds)
@@ -204,7 +210,10 @@ def scope_of(start: Start, data: RunData, cluster: ClusterSize | None = None) ->
 
 
 def fitted_to_size(config: Settings, families: Sequence[str], size: SizePlan) -> Scope:
-    """Return the settings and families that suit a size, which leave alone what was asked for."""
+    """Return the settings and families for a size.
+
+    What was asked for stays.
+    """
     families, notes = list(families), []
     if not config.families:
         families = [name for name in families if name not in size.silently_left_out]
@@ -246,7 +255,9 @@ def _compute_note(cluster: ClusterSize | None, families: Sequence[str]) -> str:
 
 
 def first_model(start: Start, data: RunData, earlier: Sequence[Entry]) -> FirstModel | None:
-    """Begin with a first model where there is a clock to beat and no earlier session has left one.
+    """Begin with a first model where that helps.
+
+    It does where there is a clock to beat and no earlier session has left one.
 
     A run without a budget goes on until its trials are through, and they are to be the same everywhere.
     """

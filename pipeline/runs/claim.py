@@ -1,4 +1,4 @@
-"""A run's folder, this process's alone while the run lasts."""
+"""A run's folder is one process's alone meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What `stacktune run` does: settings, the screen, the search, and the closing page."""
+"""What `stacktune run` does.
+
+It reads settings, opens the screen, searches, and shows the closing page.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,18 @@ DEMO_BUDGET = "30s"
 
 
 def search_demo(flags: Mapping[str, Any], is_verbose: bool = False) -> None:
-    """Run a search of the table that comes with stacktune: half a minute, unless the flags say how long."""
+    """Search the table that comes with stacktune.
+
+    It takes half a minute, unless the flags say how long.
+    """
     budget = flags["time_budget"] or (None if flags["max_trials"] else DEMO_BUDGET)
     search({**flags, "time_budget": budget, "data": DEMO}, file=None, is_verbose=is_verbose)
 
 
 def search(flags: Mapping[str, Any], file: str | None, resume: str | None = None, is_verbose: bool = False) -> None:
-    """Run one search on the screen, or go on with one, and close with its results.
+    """Run one search on the screen; show its results.
+
+    It may be one that goes on.
 
     flags: settings by key, None where they were not typed. file: of settings. resume: the folder of a run, or its URI.
     is_verbose: whether the run's log is shown, too.

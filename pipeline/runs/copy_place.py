@@ -1,4 +1,7 @@
-"""Where a run's copy is kept: a place that is empty or the run's own, and written by one process at a time."""
+"""A run's copy has a place of its own.
+
+That is one that is empty or the run's own, and written by one process at a time.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ from stacktune.storage.uris import without_secrets
 
 @dataclass(frozen=True)
 class Place:
-    """A place that this process holds. waited_s: how long it was waited for another to show whether it lives."""
+    """A place that this process holds.
+
+    waited_s: how long it was waited for another to show whether it lives.
+    """
 
     uri: str
     lease: Lease
@@ -30,7 +36,9 @@ class Place:
 def claim_place(
     storage: str | None, name: str, folder: Path, run: str, say: Callable[[str], None]
 ) -> Iterator[Place | None]:
-    """Hold the place `name` below `storage` for the run in `folder`; None without storage, or where that is the place.
+    """Hold the place `name` below `storage` for a run.
+
+    folder: the run's. None is yielded without storage, or where the folder is that place.
 
     What a run writes there that leaves no folder is removed.
 
@@ -61,7 +69,7 @@ def claim_place(
 
 @contextmanager
 def reading(uri: str) -> Iterator[None]:
-    """Turn what a store says that cannot be read into a ConfigError."""
+    """Turn a store's errors of reading into a ConfigError."""
     try:
         yield
     except OSError as error:
@@ -69,7 +77,10 @@ def reading(uri: str) -> Iterator[None]:
 
 
 def _is_here(uri: str, folder: Path) -> bool:
-    """Whether the place is the run's folder itself, as where a copy on a shared disk is resumed by its path."""
+    """Return whether the place is the run's own folder.
+
+    It is where a copy on a shared disk is resumed by its path.
+    """
     return "://" not in uri and Path(uri).expanduser().absolute() == folder.absolute()
 
 
@@ -96,7 +107,10 @@ def _run_at(uri: str) -> str | None:
 
 
 def _refuse_later_copy(uri: str, folder: Path) -> None:
-    """Raise ConfigError where the run has gone on elsewhere since: the folder would overwrite what it lacks."""
+    """Raise ConfigError where the run has gone on elsewhere.
+
+    The folder would overwrite what it lacks.
+    """
     copied, here = _lines(_content_of(join(uri, JOURNAL))), folder / JOURNAL
     known = _lines(here.read_bytes()) if here.exists() else []
     if copied != known[: len(copied)]:

@@ -1,4 +1,4 @@
-"""When a search must end for its run to end."""
+"""A search has to end before its run does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from stacktune.trials.climb import Problem
 def search_ends_at(
     clock: Clock, pace: Pace, problem: Problem, test: Table | None, n_trials: int = 1, is_open: bool = False
 ) -> float:
-    """Return when searching must end, on `time.monotonic()`'s scale; never without a budget.
+    """Return when searching must end.
+
+    It is on `time.monotonic()`'s scale; never without a budget.
 
     n_trials: that ensembles will be made of, as far as is known. is_open: whether MLflow has the run already, or is
         loaded, which takes longest.

@@ -1,4 +1,7 @@
-"""The story of a run on one page: a table in, a search, an ensemble, a registered leader."""
+"""The story of a run on one page.
+
+A table comes in, a search, an ensemble, and a registered leader follow.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,9 @@ def run(
     tables: Tables = NO_TABLES,
     stop: StopSignal | None = None,
 ) -> RunSummary:
-    """Run a search from table to registered leader; return what `run.json` says.
+    """Run a search from table to registered leader.
+
+    Returns what `run.json` says.
 
     Any thread of a program may call it, one at a time. It hears no signals, and what it sets for libraries is set back.
     A Ray that the process has already is used and left running; only one that was begun here is ended.
@@ -75,7 +80,7 @@ def run(
 
 
 def _run(start: Start, ray: RayStart, place: Place | None, log: RunLog, stop: StopRequest) -> RunSummary:
-    """Read the table, search in the run's folder, and conclude.
+    """Read the table, search, and conclude.
 
     place: where a copy of the folder is kept, if anywhere. log: is written as soon as there is a folder.
     """
@@ -106,7 +111,9 @@ def _run(start: Start, ray: RayStart, place: Place | None, log: RunLog, stop: St
 def _ray_up(
     start: Start, data: RunData, ray: RayStart, first: FirstModel | None, stop: StopRequest
 ) -> ClusterSize | None:
-    """Return what Ray offers; None where it is not up in time, or a run with its first model was asked to end.
+    """Return what Ray offers.
+
+    None: it is not up in time, or a run with its first model was asked to end.
 
     Where Ray is slow, MLflow is loaded meanwhile, which the end of the run then need not wait for.
     """
@@ -127,7 +134,10 @@ def _ray_up(
 
 
 def _size_by(ray: RayStart, until: float, stop: StopRequest) -> ClusterSize | None:
-    """Wait for Ray until then; Stopped where a program asks meanwhile."""
+    """Wait until then for what Ray offers.
+
+    Raises Stopped where a program asks meanwhile.
+    """
     while (cluster := ray.size(min(until, stop.next_look()))) is None and time.monotonic() < until:
         stop.check()
     return cluster

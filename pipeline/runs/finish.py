@@ -1,4 +1,7 @@
-"""The end of a run: leaderboard and leader, what MLflow and the folder are left with, and the outcome in one record."""
+"""A run ends with a leaderboard and a leader.
+
+MLflow and the folder are left with them, and one record says the outcome.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,9 @@ class _Outcome:
 
 @contextmanager
 def rehearsing(session: Session, after_models: int = 1) -> Iterator[Future[None]]:
-    """Try on a thread, with a small model of a few rows, what `conclude` does with the leader.
+    """Rehearse on a thread what `conclude` does.
+
+    It takes a small model of a few rows in the leader's place.
 
     The future's result is None, or it raises DataError or ConfigError: what would have been refused at the end.
     after_models: how many trials are to be completed before, as the search needs the cores for them.
@@ -91,7 +96,9 @@ def _rehearse(session: Session, is_over: threading.Event, after_models: int) -> 
 
 
 def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
-    """Build the leader of what the search found, register it, and write what a run leaves; return what `run.json` says.
+    """Build and register the leader; write the outcome.
+
+    Returns what `run.json` says.
 
     Raises:
         SearchError: no trial was completed.
@@ -118,7 +125,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
 
 
 def _remaining_testing_s(session: Session) -> float:
-    """Return the processor seconds that are left for judging on the test rows."""
+    """Return the processor seconds for the test rows."""
     return (session.clock.remaining_s() - ENDING_S * session.pace.usual_s) * session.pace.core_share
 
 
@@ -152,7 +159,9 @@ def _register(session: Session, leader: Leader, leader_folder: Path) -> LeaderRe
 def _keep_top_trials(
     session: Session, results: Sequence[TrialResult], board: Leaderboard, registering_s: float
 ) -> None:
-    """Log the models of the best trials with their runs, as far as time allows.
+    """Log the models of the best trials.
+
+    They go with their runs, as far as time allows.
 
     registering_s: what that took for the leader, which is the same work.
     """

@@ -1,4 +1,7 @@
-"""The first model: a cheap one that this process fits while Ray starts, so that a run has a leader whatever comes."""
+"""A first, cheap model is fitted while Ray starts.
+
+So a run has a leader whatever comes.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,9 @@ Story = tuple[tuple[Progress, ...], TrialResult]
 
 
 def first_trial(families: Sequence[str], problem: Problem, n_before: int = 0) -> Trial | None:
-    """Return the trial to begin with: the cheapest family's first entry, on as many rows as are soon done.
+    """Return the trial to begin with.
+
+    It is the cheapest family's first entry, on as many rows as are soon done.
 
     None where no family may be fitted in this process (see `Turn.first_model`). Where the trial is not what a search
     would make of its configuration, it is preliminary, and the search tries that configuration once more.
@@ -61,14 +66,19 @@ def _cheapest(families: Sequence[str]) -> str | None:
 
 
 def rows_share(problem: Problem) -> float:
-    """Return the share of the training rows that keeps to MAX_CELLS, but for MIN_ROWS."""
+    """Return the share of rows that keeps to MAX_CELLS.
+
+    It is never less than MIN_ROWS are.
+    """
     table, n_outputs = problem.table, problem.task.n_outputs
     cells_a_row = table.n_features * (n_outputs if n_outputs > 2 else 1) * problem.folds.n_folds
     return min(1.0, max(MIN_ROWS, MAX_CELLS / max(1, cells_a_row)) / table.n_rows)
 
 
 class FirstModel:
-    """Fits a trial on a thread of its own, which the run need not wait for: a library may hang.
+    """Fits a trial on a thread of its own.
+
+    The run need not wait for it: a library may hang.
 
     folder: the run's; what the trial leaves lies in its folder of trials once it is complete. made_by: the run.
     """
@@ -118,14 +128,20 @@ class FirstModel:
         return result
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait at most so long; return whether the trial has ended, and whoever is told of it knows."""
+        """Wait; return whether the trial has ended.
+
+        timeout_s: the longest wait. Whoever is told of the trial knows of it by then.
+        """
         if _times_out(self._story, timeout_s):
             return False
         self._is_told.wait()  # a future wakes who waits for it before it calls back
         return True
 
     def tell(self, log: SearchLog) -> None:
-        """Let the log know of the trial: that it was asked for at once, and what came of it when that is known."""
+        """Let the log know of the trial.
+
+        It was asked for by now; what came of it is told when that is known.
+        """
         log.add(self.trial)
         self._is_told.clear()
         self._story.add_done_callback(lambda story: self._tell(log, *story.result()))

@@ -1,4 +1,4 @@
-"""A run leaves the program that it is part of as it was."""
+"""A run leaves its program as it was."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 def log_beginning(settings: Settings, run_id: str, folder: Path, notes: Sequence[str] | None) -> None:
-    """Log the run, the process, the versions and the settings.
+    """Log the run, its process, versions and settings.
 
     notes: what was said of going on with the run; None for a new one.
     """

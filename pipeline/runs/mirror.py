@@ -1,4 +1,7 @@
-"""A copy of a run's folder in shared storage or an object store, so that another machine can go on with the run."""
+"""A run's folder has a copy in shared storage.
+
+Another machine can go on with the run from there.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ N_AT_ONCE = 8
 
 
 class Mirror(threading.Thread):
-    """Copies what is new in `folder` to `uri` every ten seconds, until `close`.
+    """Copies what is new in `folder` every ten seconds.
+
+    It goes to `uri`, until `close`.
 
     A store that is away is tried again each time; `on_notice` hears of it once. may_write: whether the place is still
     this process's.
@@ -49,7 +54,7 @@ class Mirror(threading.Thread):
             self._copy()
 
     def close(self) -> bool:
-        """Copy what is left; return whether the copy is whole."""
+        """Copy the rest; return whether the copy is whole."""
         self._is_closing.set()
         if self.is_alive():
             self.join()
@@ -81,7 +86,10 @@ class Mirror(threading.Thread):
                 self._copied[name] = stamp
 
     def _is_held(self) -> bool:
-        """Return whether this process may write; OSError where that is not sure."""
+        """Return whether this process may write.
+
+        Raises OSError where that is not sure.
+        """
         if not self._may_write():
             raise OSError("another process may write the copy by now")
         return True
@@ -100,7 +108,10 @@ class Mirror(threading.Thread):
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Return what changes when `path` does; None where it is not there."""
+    """Return what changes when `path` does.
+
+    None: it is not there.
+    """
     try:
         seen = path.stat()
     except FileNotFoundError:
@@ -110,7 +121,10 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 @contextmanager
 def mirror_run(folder: Path, place: Place | None, on_notice: Callable[[str], None]) -> Iterator[None]:
-    """Keep a copy of `folder` at a place, if there is one, while the block runs, and complete it at the end."""
+    """Keep a copy of `folder` while the block runs.
+
+    place: where, if anywhere. The copy is completed at the end.
+    """
     if place is None:
         yield
         return
@@ -125,7 +139,9 @@ def mirror_run(folder: Path, place: Place | None, on_notice: Callable[[str], Non
 
 
 def downloaded(resume: str, output: str | None, say: Callable[[str], None]) -> tuple[Path, float]:
-    """Return the folder of the run to go on with, and the seconds that it was waited for whoever was at work on it.
+    """Return the local folder to go on with.
+
+    Beside it stand the seconds that it was waited for whoever was at work on the run.
 
     Of a run that a URI names, the folder is a copy in `output` or below the usual one.
 
@@ -145,7 +161,7 @@ def downloaded(resume: str, output: str | None, say: Callable[[str], None]) -> t
 
 
 def fetch_run(uri: str, folder: Path) -> None:
-    """Copy the run that is mirrored at `uri` into `folder`, which must not be there yet.
+    """Copy the run at `uri` into a new folder.
 
     Raises:
         ConfigError: there is no run at `uri`, it cannot be read, or `folder` is there.

@@ -16,7 +16,7 @@ from stacktune.trials.trial import Trial
 
 
 class SearchNews:
-    """Listens to the search of a run, for its observers.
+    """Listens to a run's search for its observers.
 
     What the user should know becomes a note. folder: the run's.
     """

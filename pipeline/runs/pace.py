@@ -1,4 +1,6 @@
-"""How long a run may search: its clock, and what ending well takes here and now, by what was seen of the machine.
+"""A run's pace tells how long it may search.
+
+Its clock says what is left of the budget; what was seen of the machine says what ending well takes here and now.
 
 The problem: a budget is for the whole command, and its last seconds (ensembles, the leader, MLflow, Ray's end) come
 after the search, which has to stop in time for them. How long they take depends on the machine and on its neighbours.
@@ -51,7 +53,10 @@ ENOUGH_TRIAL_S = 1.0
 
 @dataclass(frozen=True)
 class Clock:
-    """The run's clock, from the start of the command; without a budget there is always time."""
+    """The run's clock, from the start of the command.
+
+    Without a budget there is always time.
+    """
 
     started_at: float
     budget_s: float | None
@@ -79,7 +84,10 @@ class Pace:
 
     @classmethod
     def of_start(cls, start_s: float, start_cpu_s: float) -> Pace:
-        """Return what the start of the command tells: the seconds that it took, and its processor seconds."""
+        """Return what the start of the command tells.
+
+        start_s, start_cpu_s: the seconds that it took, and its processor seconds.
+        """
         return cls(_slowness(start_cpu_s / USUAL_START_CPU_S), core_share(start_cpu_s, start_s))
 
     @property
@@ -88,7 +96,9 @@ class Pace:
         return self.slowness / self.core_share
 
     def see(self, trials: Iterable[tuple[float, float]], trials_share: float = 1.0) -> None:
-        """Learn from trials' (processor seconds, seconds), once they are enough to tell.
+        """Learn from trials, once they are enough to tell.
+
+        trials: the processor seconds and the seconds of each.
 
         trials_share: of a core, what this process leaves to each trial.
         """
@@ -99,12 +109,15 @@ class Pace:
             self.core_share = core_share(cpu_s, fit_s * trials_share)
 
     def see_rehearsal(self, took_s: float, cpu_s: float) -> None:
-        """Learn from a rehearsal of the end, which is the same kind of work."""
+        """Learn from a rehearsal of the end.
+
+        It is the same kind of work.
+        """
         self.slowness = _slowness(cpu_s / REHEARSAL_S)
         self.waits_s = max(0.0, took_s - cpu_s / self.core_share)
 
     def ending_s(self) -> float:
-        """Return the seconds from the choice of the leader to the end."""
+        """Return the seconds from the leader's choice on."""
         if self.waits_s is None:
             return (ENDING_S + REHEARSAL_S) * self.usual_s
         return ENDING_S * self.usual_s + self.waits_s
@@ -115,12 +128,15 @@ def _slowness(ratio: float) -> float:
 
 
 def core_share(cpu_s: float, wall_s: float) -> float:
-    """Return what share of a core was to be had for work that took so many processor seconds, and seconds."""
+    """Return the share of a core that work got.
+
+    cpu_s, wall_s: the processor seconds and the seconds that it took.
+    """
     return min(1.0, max(MIN_CORE_SHARE, cpu_s / max(USUAL_CORE_SHARE * wall_s, 1e-9)))
 
 
 def reserved_s(pace: Pace, budget_s: float, stacking_s: float, n_test_rows: int = 0, is_open: bool = True) -> float:
-    """Return the seconds of a budget that are kept for its end.
+    """Return the seconds kept for a budget's end.
 
     stacking_s: usual seconds for the ensembles. is_open: whether MLflow has the run already.
     """

@@ -10,7 +10,9 @@ from stacktune.terminal import data_warnings_as_notes, say
 
 
 def predict(model: str, data: str, output: str) -> None:
-    """Write a prediction for each row of a table, and say from which probability on rows are of the positive class.
+    """Write a prediction for each row of a table.
+
+    It says from which probability on rows are of the positive class.
 
     model: a run folder, a model folder or a URI of MLflow's registry. output: a file that ends in .parquet or .csv.
 
@@ -35,7 +37,7 @@ def predict(model: str, data: str, output: str) -> None:
 
 
 def _leader_folder(model: str) -> Path:
-    """Return the folder that holds the leader of MODEL: a run folder, a model folder or a registry URI."""
+    """Return the folder that holds the leader."""
     if model.startswith("models:"):
         from stacktune.tracking.registry import resolve_model
 

@@ -1,4 +1,7 @@
-"""A program's way in: settings and a table, in memory or at a path."""
+"""A program starts a run here.
+
+It hands over settings and a table, in memory or at a path.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ def run(
     stop: StopSignal | None = None,
     resume: str | os.PathLike[str] | None = None,
 ) -> RunSummary:
-    """Find and register the best model of a table; return what `run.json` says.
+    """Find and register the best model of a table.
+
+    Returns what `run.json` says.
 
         summary = run({"target": "income", "time_budget": "10m"}, frame)
 
@@ -66,7 +71,10 @@ def run(
 
 
 def _places_of(table: Table | None, test_table: Table | None) -> tuple[dict[str, str], Tables]:
-    """Return what settings say of the tables, by key, and those in memory."""
+    """Return where the tables are, and those in memory.
+
+    Places are by the keys of settings.
+    """
     places: dict[str, str] = {}
     in_memory: dict[str, Rows] = {}
     for key, role, one in (("data", "training", table), ("test_data", "test", test_table)):
@@ -99,7 +107,10 @@ def _settings_of(settings: Settings | Mapping[str, Any], places: Mapping[str, st
 def _past_of(
     settings: Settings | Mapping[str, Any], places: Mapping[str, str], resume: str, observers: Iterable[Observer]
 ) -> tuple[Settings, Past]:
-    """Return the settings of a run that goes on, and what it left; tell observers what is to be said of that."""
+    """Return the settings of a run that goes on.
+
+    Beside them stands what it left; observers are told what is to be said of that.
+    """
     if isinstance(settings, Settings):
         raise ConfigError(
             "a run that goes on keeps its settings: give a mapping of those that may change, e.g. {'max_trials': 40}."

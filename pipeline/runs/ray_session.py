@@ -27,7 +27,9 @@ HEAD_START_S = 1.0
 
 
 class RayStart:
-    """Ray on its way up, while the table is read; a private one lets the table begin.
+    """Ray starts while the table is read.
+
+    A private one lets the table begin.
 
     is_command: whether the process ends with the run, so that Ray need not be waited for, and all children are Ray's.
     """
@@ -58,13 +60,18 @@ class RayStart:
         self._is_read.set()
 
     def known_size(self) -> ClusterSize:
-        """Return what is known of the size before Ray is up: this machine's cores; of a cluster, which is, all."""
+        """Return what is known before Ray is up.
+
+        Of this machine that is its cores; of a cluster, which is up, all.
+        """
         if self._is_private:
             return ClusterSize(cores_here().at_most(self._n_cpus).n, 0)
         return self._start.result()
 
     def size(self, until: float = math.inf) -> ClusterSize | None:
-        """Wait until Ray is up; SearchError when it has not what was asked for.
+        """Wait until Ray is up; return what it offers.
+
+        Raises SearchError where it has not what was asked for.
 
         until: on `time.monotonic()`'s scale; None is returned where Ray is not up by then.
         """
@@ -76,17 +83,26 @@ class RayStart:
             return None
 
     def give_way(self) -> None:
-        """Let Ray start on, for there is no way back, but behind this process: it was too late."""
+        """Let a late Ray start behind this process.
+
+        There is no way back from its start.
+        """
         if self._is_private and self._is_command:
             give_way()
 
     def leave(self, search: Search) -> None:
-        """Let Tune end and let go of Ray, without waiting for either."""
+        """Let Tune end and let go of Ray.
+
+        Neither is waited for.
+        """
         self._executor.submit(search.close)
         self._end = self._executor.submit(stop_ray)
 
     def close(self, patience_s: float = math.inf) -> None:
-        """Let go of Ray, and wait until it is gone, or so long: what is private then ends with this process."""
+        """Let go of Ray; wait until it is gone.
+
+        patience_s: the longest wait; what is private then ends with this process.
+        """
         if self._is_closed:
             return
         self._is_closed = True
@@ -99,7 +115,9 @@ class RayStart:
 
 @contextmanager
 def ray_session(config: ClusterSettings, clock: Clock, is_command: bool = True) -> Iterator[RayStart]:
-    """Start or join Ray in the background, and leave it at the end: in order, as far as there is time for that.
+    """Start or join Ray; leave it at the end.
+
+    It starts in the background, and ends in order as far as there is time for that.
 
     is_command: whether the process ends with the run; a program is given Ray's end, however long that takes.
     """

@@ -1,4 +1,7 @@
-"""Going on with a run: what its folder must tell, and what may not have changed since."""
+"""A run goes on from what its folder tells.
+
+Some of that may not have changed since.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ MIN_REMAINING_S = 5.0
 
 @dataclass(frozen=True)
 class Past:
-    """An earlier session of a run. elapsed_s: what the run has taken by now. notes: what is to be said of going on."""
+    """An earlier session of a run.
+
+    elapsed_s: what the run has taken by now. notes: sentences on going on.
+    """
 
     folder: Path
     state: RunState
@@ -48,7 +54,9 @@ def write_config(folder: Path, config: Settings) -> None:
 
 
 def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[Settings, Past]:
-    """Return the settings of a run that goes on in `folder`, and what it left there.
+    """Return a run's settings, and what it left.
+
+    folder: in which it goes on.
 
     flags: those that were typed. A time budget among them is time on top of what the run has taken.
 
@@ -77,7 +85,10 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[Settings, Pas
 
 
 def saved_config(folder: Path) -> Settings:
-    """Return the settings that a run wrote; ConfigError where its file is broken or gone."""
+    """Return the settings that a run wrote.
+
+    Raises ConfigError where their file is broken or gone.
+    """
     path = str(RunFolder(folder).config)
     try:
         return load_settings({}, path)
@@ -88,7 +99,7 @@ def saved_config(folder: Path) -> Settings:
 
 
 def damage_notes(folder: Path) -> list[str]:
-    """Return what is to be said of the lines that are passed over."""
+    """Return sentences on lines that are passed over."""
     notes = []
     for name, is_one, what in (
         (JOURNAL, is_event, "what they tell of trials is lost, and done anew where it must be"),
@@ -102,7 +113,10 @@ def damage_notes(folder: Path) -> list[str]:
 
 
 def _notes(folder: Path, asked: Settings, given: set[str]) -> list[str]:
-    """Return what a folder, which may come from anywhere, makes the run do or not do elsewhere."""
+    """Return sentences on what the folder's settings do elsewhere.
+
+    A folder may come from anywhere.
+    """
     notes = []
     if asked.address and "address" not in given:
         notes.append(
@@ -136,7 +150,10 @@ def _located(path: str, place: str) -> str:
 
 
 def _refuse_idle(config: Settings, past: Past) -> None:
-    """Raise ConfigError where the run has its leader and no time or trials left."""
+    """Raise ConfigError where nothing is left to do.
+
+    That is where the run has its leader and no time or trials left.
+    """
     if not past.places.summary.exists():
         return
     if config.time_budget_s is not None and config.time_budget_s - past.elapsed_s < MIN_REMAINING_S:

@@ -1,4 +1,4 @@
-"""The search of a run, or what there is without one."""
+"""A run searches, or makes do without."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ class SearchInputs:
 
 
 def source_options(config: SearchSettings, data: RunData) -> SourceOptions:
-    """Return what sources go by, of a table with features."""
+    """Return what sources go by.
+
+    data: of a table with features.
+    """
     return SourceOptions(
         FitSize.of(data.dataset.table, data.dataset.task),
         data.problem.folds.n_folds,
@@ -113,7 +116,10 @@ def _watched(session: Session, of: SearchInputs, search: Search, plan: SearchPla
 
 
 def _without_search(session: Session, of: SearchInputs, news: SearchNews) -> list[TrialResult]:
-    """Return the first model, and what an earlier session has left; say why there is no more."""
+    """Return the results that there are without a search.
+
+    They are the first model, and what an earlier session has left; a note says why there are no more.
+    """
     log = SearchLog(news, session.journal, session.made_by)
     log.restore(of.earlier)
     if of.first:
@@ -135,7 +141,10 @@ def _lost_note(entries: Sequence[Entry]) -> str | None:
 
 
 def _memory_note(results: Sequence[TrialResult]) -> str | None:
-    """Return what is to be said of a run that is to be the same everywhere, and was not for want of memory."""
+    """Return a sentence on trials that memory cost.
+
+    A run that is to be the same everywhere was not, then.
+    """
     names = [result.trial_id for result in results if result.error and ran_out_of_memory(result.error)]
     if not names:
         return None

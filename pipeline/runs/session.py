@@ -1,4 +1,4 @@
-"""One run while it lasts, as its parts see it."""
+"""A run while it lasts, for its parts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from stacktune.trials.provenance import Provenance
 
 @dataclass(frozen=True)
 class Session:
-    """One run, from the table read to the leader registered. made_by: what all files of its trials bear."""
+    """One run, from table to registered leader.
+
+    made_by: what all files of its trials bear.
+    """
 
     config: Settings
     clock: Clock
@@ -41,7 +44,7 @@ class Session:
         return RunFolder(self.folder)
 
     def begin(self, phase: str) -> None:
-        """Tell observers and the journal what the run is at."""
+        """Tell observers and the journal the new phase."""
         self.journal.beat()
         self.observers.begin(phase, self.clock.elapsed_s)
 
@@ -50,11 +53,17 @@ class Session:
         self.observers.note(text)
 
     def search_ends_at(self, n_trials: int) -> float:
-        """Return when searching must end, by what is known of the machine now; see `search_ends_at`."""
+        """Return when searching must end, as known now.
+
+        See `search_ends_at` of deadline.py.
+        """
         return search_ends_at(self.clock, self.pace, self.problem, self.test, n_trials, self.tracker.has_tried)
 
     def remaining_stacking_s(self, began_at: float) -> float:
-        """Return the usual seconds left for ensembles that were begun at `began_at` (`time.monotonic()`)."""
+        """Return the usual seconds left for ensembles.
+
+        began_at: when they were begun (`time.monotonic()`).
+        """
         remaining_s = self.clock.remaining_s() - self.pace.ending_s()
         at_least_s = began_at + MIN_STACKING_S - time.monotonic()
         return max(remaining_s, at_least_s) / self.pace.usual_s

@@ -1,4 +1,7 @@
-"""What a run began with, kept beside its settings, so that it can be told whether it is the same run that goes on."""
+"""A run's beginning is kept beside its settings.
+
+So it can be told whether it is the same run that goes on.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,10 @@ class RunState:
 
     @property
     def found(self) -> dict[str, str]:
-        """The settings that may be left out, as the run found them to be: see `Resume.FOUND`."""
+        """Settings left out, as the run found them.
+
+        See `Resume.FOUND`.
+        """
         return {"experiment": self.experiment, "register": self.model_name}
 
     @property
@@ -72,7 +78,10 @@ class RunState:
         return Provenance(self.run, self.made_of)
 
     def check(self, dataset: Dataset, test: Table | None) -> None:
-        """Raise DataError, naming what differs, unless these are what the run began with."""
+        """Raise DataError unless the run began with these.
+
+        It names what differs.
+        """
         now = _columns(dataset)
         for what, before, after in (
             ("rows to learn from", f"{self.n_rows:,}", f"{dataset.table.n_rows:,}"),
@@ -88,7 +97,10 @@ class RunState:
                 )
 
     def check_folds(self, dataset: Dataset, problem: Problem) -> None:
-        """Raise DataError unless the same table and settings give the folds that the run began with."""
+        """Raise DataError unless the folds are the run's.
+
+        The same table and settings should give them.
+        """
         if _made_of(self.settings, dataset, problem) != self.made_of:
             raise DataError(
                 "the same table and settings give other folds than when the run began: another version of stacktune, "
@@ -98,12 +110,15 @@ class RunState:
 
 
 def new_run() -> str:
-    """Return the id of a run: random, so that no other has it, and none can be prepared for it."""
+    """Return the id of a new run.
+
+    It is random, so that no other has it, and none can be prepared for it.
+    """
     return secrets.token_hex(16)
 
 
 def provenance_of(run: str, config: Settings, dataset: Dataset, problem: Problem) -> Provenance:
-    """Return what all files of the trials of a run of these settings will bear."""
+    """Return what the files of a run's trials bear."""
     return Provenance(run, _made_of(kept_settings(config), dataset, problem))
 
 
@@ -116,7 +131,10 @@ def begin_state(
     families: list[str],
     size: SizePlan,
 ) -> RunState:
-    """Return what a new run begins with. made_by: see `provenance_of`. name: of its folder and its copy."""
+    """Return what a new run begins with.
+
+    made_by: see `provenance_of`. name: of its folder and its copy.
+    """
     return RunState(
         run=made_by.run,
         name=name,
@@ -138,12 +156,18 @@ def begin_state(
 
 
 def write_state(folder: Path, state: RunState) -> None:
-    """Write what `--resume` reads beside the settings; from then on the run can be gone on with."""
+    """Write what `--resume` reads beside the settings.
+
+    From then on the run can be gone on with.
+    """
     write_whole(RunFolder(folder).state, json.dumps(asdict(state), indent=2) + "\n")
 
 
 def read_state(folder: Path) -> RunState:
-    """Return what a run's folder tells of its beginning; ConfigError where it tells nothing."""
+    """Return a run's beginning from its folder.
+
+    Raises ConfigError where nothing tells of it.
+    """
     file = RunFolder(folder).state
     if not file.is_file():
         raise ConfigError(
@@ -164,7 +188,10 @@ def read_state(folder: Path) -> RunState:
 
 
 def _checked(state: RunState) -> RunState:
-    """Return the state, or raise TypeError where a value is of another kind than a run writes."""
+    """Return the state if its values are whole.
+
+    Raises TypeError where one is of another kind than a run writes.
+    """
     texts = (state.run, state.name, state.place, state.digest, state.made_of, state.experiment, state.model_name)
     lists = (*state.columns, *state.classes, *state.families, *state.opening)
     is_whole = all(isinstance(value, int) for value in (state.n_rows, state.n_folds)) and all(
@@ -176,7 +203,10 @@ def _checked(state: RunState) -> RunState:
 
 
 def model_name(config: TrackingSettings, dataset: Dataset) -> str:
-    """Return the registered model's name: what was asked for, else the data's."""
+    """Return the registered model's name.
+
+    It is what was asked for, else the data's.
+    """
     return config.register or re.sub(r"[^\w.-]+", "-", dataset.name) or "leader"
 
 

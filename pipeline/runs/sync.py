@@ -25,7 +25,9 @@ PATIENCE_S = 600.0
 
 
 def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> None:
-    """Write to MLflow what a run in `folder` logged while the store was away, and register its leader if that failed.
+    """Send MLflow what it missed of a run.
+
+    Its leader is registered if that failed.
 
     tracking_uri: the run's store, where its password was not kept. say: hears what was done.
 

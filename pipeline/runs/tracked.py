@@ -22,7 +22,9 @@ from stacktune.tracking.tracker import Tracker
 def open_tracker(
     config: Settings, store: Store, dataset: Dataset, metric: Metric, folder: Path, observers: Observers
 ) -> Iterator[Tracker]:
-    """Open the run in MLflow, or go on with it, and let its tracker observe it.
+    """Open the run in MLflow, or go on there.
+
+    Its tracker observes the run.
 
     It ends as failed, or as killed by Ctrl-C, when the block raises.
     """
@@ -53,7 +55,10 @@ def _tracker(config: TrackingSettings, store: Store, dataset: Dataset, folder: P
 
 
 def _describe(tracker: Tracker, config: Settings, dataset: Dataset, metric: Metric, folder: Path) -> None:
-    """Log what the run is about; of one that goes on, the data are known."""
+    """Log what the run is about.
+
+    Of one that goes on, the data are known.
+    """
     if tracker.goes_on:
         tracker.run_again()
     else:

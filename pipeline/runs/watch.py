@@ -1,4 +1,7 @@
-"""A search while it lasts: what it shows, what is done beside it, and why it ends."""
+"""A search is watched while it lasts.
+
+It is shown, chores are done beside it, and it is told why it ends.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ MIN_TRIALS_SHARE = 0.3
 def watch(
     session: Session, search: Search, plan: SearchPlan, stop: StopRequest, begun: Sequence[Future[None]] = ()
 ) -> str:
-    """Show the search until it is over, and do meanwhile what need not wait for its end; return why it is over.
+    """Show the search until it is over; return why.
+
+    What need not wait for its end is done meanwhile.
 
     begun: what is done beside it already. What one of these raises is raised as soon as it is seen; none is waited for.
 
@@ -65,7 +70,7 @@ def watch(
 
 
 def _see_pace(session: Session, search: Search, plan: SearchPlan, took_s: float, cpu_s: float) -> None:
-    """Learn from the trials how fast they are here, and end the search by that.
+    """Learn how fast trials are, and plan the end.
 
     took_s, cpu_s: what the search, and this process meanwhile, have taken.
     """
@@ -77,7 +82,10 @@ def _see_pace(session: Session, search: Search, plan: SearchPlan, took_s: float,
 
 
 def share_for_trials(n_cores: int, took_s: float, cpu_s: float) -> float:
-    """Return what share of `n_cores` this process left to trials, of which it took `cpu_s` in `took_s`."""
+    """Return what share of the cores trials got.
+
+    cpu_s: what this process took of `n_cores` in `took_s`.
+    """
     return 1.0 if took_s <= 0 else max(MIN_TRIALS_SHARE, 1 - cpu_s / (n_cores * took_s))
 
 
@@ -88,7 +96,10 @@ def _raise_what_failed(begun: Sequence[Future[None]]) -> None:
 
 
 def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:
-    """Free the disk of models without a chance, where that cannot depend on what predictions may cost."""
+    """Free the disk of models without a chance.
+
+    Where predictions have a budget, a chance may depend on what they cost, and nothing is dropped.
+    """
     if session.config.predict_budget_us is None:
         drop_models(results)
 
@@ -117,7 +128,9 @@ def _end_if_over(session: Session, search: Search, stop: StopRequest) -> str | N
 
 
 def _leader_note(search: Search) -> str | None:
-    """Return what there is to make a leader of; None if no trial is completed.
+    """Return what the leader can be made of.
+
+    None: no trial is completed.
 
     Asked only once the search is over: trials end while it is waited for.
     """
@@ -128,7 +141,10 @@ def _leader_note(search: Search) -> str | None:
 
 
 def _import_libraries(results: Sequence[TrialResult], imported: set[str], thread: ThreadPoolExecutor) -> None:
-    """Load a model of each family that the leader may be made of: so its library is imported before time is short."""
+    """Load a model of each family of the leader's.
+
+    So its library is imported before time is short.
+    """
     for result in results:
         if result.folder is not None and has_models(result) and result.family not in imported:
             imported.add(result.family)

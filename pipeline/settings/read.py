@@ -21,7 +21,7 @@ _EXCLUSIVE = ("test_data", "test_size")
 
 
 def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings:
-    """Return the settings of a file overridden by the flags that are not None.
+    """Return a file's settings, overridden by flags.
 
     flags: values by key, as typed or as a program gives them.
 
@@ -42,14 +42,20 @@ def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings
 
 
 def without_secrets_in(settings: Settings) -> Settings:
-    """Return the settings as they may be written: with stars for the secrets in URIs."""
+    """Return the settings as they may be written.
+
+    They have stars for the secrets in URIs.
+    """
     given = {name: value for name in URIS if (value := getattr(settings, name)) is not None}
     changes: dict[str, Any] = {name: masked_uri(value) for name, value in given.items()}
     return replace(settings, **changes)
 
 
 def to_yaml(settings: Settings) -> str:
-    """Return the resolved settings as YAML that `load_settings` reads back to the same."""
+    """Return the resolved settings as YAML.
+
+    `load_settings` reads it back to the same.
+    """
     values = {setting.key: getattr(settings, setting.name) for setting in SETTINGS}
     given = {key: value for key, value in values.items() if value not in (None, ())}
     lists = {key: list(value) for key, value in given.items() if isinstance(value, tuple)}
@@ -85,7 +91,10 @@ def _refuse_unknown(keys: Iterable[str], what: str) -> None:
 
 
 def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what was given, with the defaults that depend on other settings."""
+    """Return what was given with defaults.
+
+    These depend on other settings.
+    """
     if given.get("data") == DEMO:
         given = {"target": DEMO_TARGET, **given}
     if "time_budget" not in given and "max_trials" not in given:
@@ -109,7 +118,7 @@ def _value_of(setting: Setting, value: object) -> Any:
 
 
 def check_together(settings: Settings) -> None:
-    """Refuse values that go with no value of another setting."""
+    """Refuse values that exclude each other."""
     if settings.test_data is not None and settings.test_size is not None:
         raise ConfigError(
             f"--test-data {masked_uri(settings.test_data)!r} and --test-size {settings.test_size:g} exclude each "
