@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from stacktune.data.dataset import load_dataset
-from stacktune.data.in_memory import Tables, as_rows
+from stacktune.data.in_memory import Tables, as_rows, source_in_memory
 from stacktune.errors import ConfigError, DataError
 from stacktune.settings.groups import IN_MEMORY, Settings
 
@@ -74,7 +74,13 @@ def test_it_has_the_digest_notes_and_columns_of_the_same_table_in_a_file(carrier
     assert (dataset.name, dataset.source, test) == ("y", IN_MEMORY, None)
 
 
-def test_a_frame_is_not_changed_nor_copied_where_it_is_encoded():
+def test_columns_of_a_frame_are_not_copied_though_others_are_left_out():
+    source = source_in_memory(FRAME.set_axis(range(1, N + 1)), IN_MEMORY)
+    assert "list" not in source.frame
+    assert all(np.shares_memory(source.frame[name].to_numpy(), FRAME[name].to_numpy()) for name in ("float", "whole"))
+
+
+def test_a_frame_is_not_changed_by_what_is_done_with_it():
     frame = FRAME.drop(columns="list").set_axis([f"row {n}" for n in range(N)])
     for name in ("float", "whole", "truth"):
         frame[name].to_numpy().flags.writeable = False

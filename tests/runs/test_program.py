@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,8 +13,9 @@ import pandas as pd
 import pytest
 
 from stacktune.errors import ConfigError, SearchError
+from stacktune.observers import Snapshot
 from stacktune.report.outputs import output_folder
-from stacktune.runs import driver
+from stacktune.runs import driver, watch
 from stacktune.runs.program import run
 from stacktune.settings.groups import IN_MEMORY, Settings
 from stacktune.stop import Stopped, StopRequest
@@ -95,6 +98,30 @@ def test_a_run_that_is_stopped_before_there_is_a_trial_says_so_in_one_line(monke
     monkeypatch.setattr(driver, "run", stopped)
     with pytest.raises(SearchError, match="the run was stopped before a trial was completed: there is no leader"):
         run({"target": "y"}, FRAME)
+
+
+def test_the_example_of_the_readme_stops_at_the_score_that_it_says(monkeypatch, capsys):
+    text = (Path(__file__).parents[2] / "pipeline" / "runs" / "README.md").read_text()
+    (example,) = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+
+    def heard(config, observers, started_at, past, tables, stop) -> SimpleNamespace:
+        for score, is_good in ((None, False), (0.5, False), (0.94, True)):
+            observers[0].snapshot(Snapshot(1.0, "searching", best=score))
+            assert stop.is_set() == is_good
+        return SimpleNamespace(leader="linear-0000", cv_score=0.94, folder="there")
+
+    monkeypatch.setattr(driver, "run", heard)
+    exec(example, {"frame": FRAME.rename(columns={"y": "income"})})
+    assert capsys.readouterr().out == "linear-0000 0.94 there\n"
+
+
+def test_a_search_without_a_completed_trial_ends_at_once_when_a_program_asks():
+    search = SimpleNamespace(wait=lambda _seconds: False, log=SimpleNamespace(results=list))
+    event = threading.Event()
+    assert watch._end_if_over(None, search, StopRequest(print, event)) is None
+    event.set()
+    with pytest.raises(Stopped, match="Stopped by the program"):
+        watch._end_if_over(None, search, StopRequest(print, event))
 
 
 class SlowRay:
