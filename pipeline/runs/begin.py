@@ -120,9 +120,10 @@ def begin(
 
 def check_in_memory(config: Settings, tables: Tables, past: Past | None) -> None:
     """Raise ConfigError where a table in memory is missing."""
-    for flag, place, rows, how in (
-        ("DATA", config.data, tables.training, "table"),
-        ("--test-data", config.test_data, tables.test, "table, test_table=rows"),
+    how = "table, test_table=rows" if config.test_data == IN_MEMORY else "table"
+    for flag, place, rows in (
+        ("DATA", config.data, tables.training),
+        ("--test-data", config.test_data, tables.test),
     ):
         if place != IN_MEMORY or rows is not None:
             continue
