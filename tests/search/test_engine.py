@@ -143,7 +143,7 @@ def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(
         return chooses(self, controller)
 
     monkeypatch.setattr(FamilyScheduler, "choose_trial_to_run", breaks_once)
-    broken = run_search(few_rows, twelve_trials(cluster), tmp_path, heard)
+    broken = run_search(few_rows, replace(twelve_trials(cluster), n_slots=1), tmp_path, heard)
     assert heard.broke_off == [("LookupError: no such rung", True)]
     assert outcomes(broken) == outcomes(undisturbed)
     assert sorted(heard.started) == sorted(heard.finished) == sorted(result.trial_id for result in broken)
@@ -184,7 +184,7 @@ def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(c
 def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_path):
     heard = Heard()
     plan = make_plan(["nas"], cluster, 0, 8, 60.0, time.monotonic(), options=SourceOptions(controller=(2, 2, 2)))
-    results = run_search(few_rows, plan, tmp_path, heard)
+    results = run_search(few_rows, replace(plan, n_slots=1), tmp_path, heard)
     assert len(results) == 8
     assert any(result.status == COMPLETED for result in results)
     assert not (tmp_path / ".controller").exists()
@@ -193,9 +193,11 @@ def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_
 def test_a_budget_is_kept_whoever_sets_the_clock(cluster, few_rows, tmp_path, monkeypatch):
     """Set back ten minutes, a run of 22 s searched on at 50 s."""
     began = time.monotonic()
-    run_search(few_rows, make_plan(["linear"], cluster, 0, 2, None, time.monotonic()), tmp_path / "measured")
+    plan = replace(make_plan(["linear"], cluster, 0, 2, None, time.monotonic()), n_slots=1)
+    run_search(few_rows, plan, tmp_path / "measured")
     # Twice what two trials of it take here, so that there is a first model in it on any machine.
     plan = make_plan(["linear"], cluster, 0, None, 2 * (time.monotonic() - began), time.monotonic())
+    plan = replace(plan, n_slots=1)
     search = Search(share(few_rows), plan, tmp_path / "budgeted", Heard())
     search.start()
     time_of_day = time.time
