@@ -12,8 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stacktune.search.asha import Halving
+from stacktune.search.schedulers import GO_ON, Decision, Reached, SchedulerRequest
 from stacktune.search.space import SearchSpace, nudge
 from stacktune.seeds import derive_seed
+from stacktune.trials.climb import N_PBT_INTERVALS
+from stacktune.trials.trial import Resume
 
 # The worst quarter copies the best (Jaderberg et al. 2017 use 20 %, Ray 25 %).
 QUANTILE = 0.25
@@ -52,3 +56,32 @@ class Population:
     def explore(self, donor: Snapshot, trial_id: str, interval: int) -> dict[str, Any]:
         """Return the donor's configuration with its mutable parameters nudged."""
         return nudge(donor.config, self.space, derive_seed(self.seed, "explore", trial_id, interval))
+
+
+class Exploiting:
+    """Lets members of a population copy each other until the first fold is grown, and halves them after it."""
+
+    def __init__(self, request: SchedulerRequest):
+        self._population = Population(request.space, request.seed)
+        self._halving = Halving(request)
+
+    def record(self, reached: Reached) -> None:
+        """Take in a rung; what left no state that is still there is nothing to copy."""
+        self._halving.record(reached)
+        if reached.rung < N_PBT_INTERVALS and reached.state is not None:
+            self._population.record(reached.rung, _snapshot(reached))
+
+    def decide(self, reached: Reached) -> Decision:
+        """Take in a rung; say whether its trial goes on, copies another one or stops."""
+        if reached.rung >= N_PBT_INTERVALS:
+            return self._halving.decide(reached)
+        self._halving.record(reached)
+        donor = self._population.record(reached.rung, _snapshot(reached))
+        if donor is None:
+            return GO_ON
+        config = self._population.explore(donor, reached.trial_id, reached.rung)
+        return Decision(resume=Resume(donor.state, reached.rung, donor.lineage), config=config)
+
+
+def _snapshot(reached: Reached) -> Snapshot:
+    return Snapshot(reached.trial_id, reached.score, reached.config, str(reached.state), reached.lineage)

@@ -48,18 +48,9 @@ def test_worsening_scores_do_not_survive():
     ]
 
 
-def test_peers_are_of_the_same_family_and_rung():
-    rungs = Rungs()
-    rungs.record("a", 1, 0, 0.1)
-    rungs.record("a", 2, 0, 0.2)
-    rungs.record("b", 1, 1, 0.3)
-    rungs.record("a", 1, 2, 0.4)
-    assert rungs.peers("a", 1, index=2, lag=None) == [0.1]
-
-
 @given(st.permutations(range(20)), st.integers(1, 8))
 def test_with_a_lag_the_order_of_arrival_does_not_matter(order, lag):
     rungs = Rungs()
     for index in order:
-        rungs.record("a", 1, index, float(index))
-    assert rungs.peers("a", 1, index=15, lag=lag) == [float(index) for index in range(15 - lag + 1)]
+        rungs.record(1, index, float(index))
+    assert rungs.peers(1, index=15, lag=lag) == [float(index) for index in range(15 - lag + 1)]

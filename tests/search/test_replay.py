@@ -145,9 +145,10 @@ class TestPopulation:
         log.restore(self.entries(folder))
         plan = plan_of(["mlp"], None, 60.0)
         scheduler = FamilyScheduler(plan, log, folder)
-        snapshots = scheduler._populations["mlp"]._snapshots[1]
+        mlp = scheduler._scheduler_of("mlp")
+        snapshots = mlp._population._snapshots[1]
         assert {name: snapshot.score for name, snapshot in snapshots.items()} == {"mlp-0000": 0.9, "mlp-0001": 0.5}
-        assert scheduler._rungs.peers("mlp", 1, 5, None) == [0.9, 0.5]
+        assert mlp._halving._rungs.peers(1, 5, None) == [0.9, 0.5]
 
 
 def test_a_trial_completed_after_the_last_line_counts(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stacktune.families.base import Config, Family
+from stacktune.families.nets.architecture import from_line
 from stacktune.search.events import Event
 from stacktune.search.nas.children import ChildSpace, child_space, random_child, spare_children, within_limits
 from stacktune.search.nas.events import ControllerUpdate, Reward
@@ -193,6 +194,10 @@ class _ControllerTrainer:
         """Let the replica that drew a batch learn how its children did."""
         from stacktune.search.nas.policy import Episode
 
+        # Where a journal lost a line, a random child may stand in the place of one that was drawn.
+        episodes = [episode for episode in episodes if self._could_draw(batch, episode[0])]
+        if not episodes:
+            return
         rewards, replica = [reward for _, reward in episodes], self._replica(batch)
         advantages = self._baseline.advantages(rewards)
         taught = [
@@ -213,6 +218,10 @@ class _ControllerTrainer:
             updates.append(ControllerUpdate(self._n_updates, mean_reward, baseline, *outcome))
             self._n_updates += 1
         return updates
+
+    def _could_draw(self, batch: int, config: Config) -> bool:
+        """Whether a child is no deeper than those that were to be drawn by then."""
+        return len(from_line(config["architecture"])) in self._space.depths[: self._n_depths(batch)]
 
     def _replica(self, batch: int) -> int:
         return batch % self._topology.n_replicas

@@ -99,7 +99,8 @@ class SearchPlan:
         return self.lag is None and get_family(family).scheduler == "pbt"
 
     def scheduler_of(self, family: str) -> str:
-        return "pbt" if self.uses_pbt(family) else "asha"
+        own = get_family(family).scheduler
+        return "asha" if own == "pbt" and not self.uses_pbt(family) else own
 
     def gpu_share(self, family: str) -> float:
         """The share of a GPU that a trial of the family asks for."""

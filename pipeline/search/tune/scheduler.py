@@ -26,18 +26,17 @@ from typing import Any
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import TrialScheduler
 
-from stacktune.search.asha import Rungs, survives
 from stacktune.search.log import Entry, SearchLog
-from stacktune.search.pbt import Population, Snapshot
 from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.replay import finished_since, make_ready
+from stacktune.search.scheduler_kinds import SCHEDULERS
+from stacktune.search.schedulers import Decision, Reached, Scheduler, SchedulerRequest
 from stacktune.search.space import load_space
 from stacktune.search.tune.searcher import TRIAL
 from stacktune.seeds import derive_seed
 from stacktune.trials.attempt import failed, ran_out_of_memory
-from stacktune.trials.climb import N_PBT_INTERVALS
 from stacktune.trials.result import FAILED, TrialResult, result_from
-from stacktune.trials.trial import Progress, Resume, progress_from
+from stacktune.trials.trial import Progress, progress_from
 
 # How Ray says that an actor did not die by itself, or that nobody knows.
 NODE_DIED = ("node has died", "temporarily unavailable")
@@ -58,12 +57,7 @@ class FamilyScheduler(TrialScheduler):
         self._plan = plan
         self._log = log
         self._folder = folder
-        self._rungs = Rungs()
-        self._populations = {
-            family: Population(load_space(family), derive_seed(plan.seed, "population", family))
-            for family in plan.families
-            if plan.uses_pbt(family)
-        }
+        self._schedulers: dict[str, Scheduler] = {}
         for entry in log.entries():
             self._remember(entry)
 
@@ -71,22 +65,26 @@ class FamilyScheduler(TrialScheduler):
         """Take in the rungs that a trial reached before, as far as others can be compared with it there."""
         if entry.trial.is_preliminary:
             return
-        population = self._populations.get(entry.trial.family)
+        scheduler = self._scheduler_of(entry.trial.family)
         for progress in entry.progress:
-            self._rungs.record(entry.trial.family, progress.rung, entry.index, progress.score)
-            if population is not None and progress.state is not None and progress.rung < N_PBT_INTERVALS:
-                population.record(progress.rung, _snapshot(entry.trial.trial_id, progress))
+            scheduler.record(_reached(entry, progress))
+
+    def _scheduler_of(self, family: str) -> Scheduler:
+        if family not in self._schedulers:
+            seed = derive_seed(self._plan.seed, "population", family)
+            request = SchedulerRequest(load_space(family), seed, self._plan.lag)
+            self._schedulers[family] = SCHEDULERS[self._plan.scheduler_of(family)](request)
+        return self._schedulers[family]
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict) -> str:
         """Decide on the rung that `result` reports."""
         entry = self._entry(trial)
         progress = progress_from(json.loads(result["progress"]))
         self._log.progressed(entry.trial.trial_id, progress)
-        self._rungs.record(entry.trial.family, progress.rung, entry.index, progress.score)
-        population = self._populations.get(entry.trial.family)
-        if population is not None and progress.rung < N_PBT_INTERVALS:
-            return self._exploit(tune_controller, trial, entry, progress, population)
-        if entry.trial.must_complete or self._survives(entry, progress):
+        decision = self._scheduler_of(entry.trial.family).decide(_reached(entry, progress))
+        if decision.resume is not None:
+            return self._take_up(tune_controller, trial, entry, decision)
+        if entry.trial.must_complete or not decision.is_stopped:
             return TrialScheduler.CONTINUE
         self._log.ended(entry.cut_short(None))
         return TrialScheduler.STOP
@@ -94,19 +92,9 @@ class FamilyScheduler(TrialScheduler):
     def _entry(self, trial: TuneTrial) -> Entry:
         return self._log.entry(trial.config[TRIAL]["trial_id"])
 
-    def _survives(self, entry: Entry, progress: Progress) -> bool:
-        peers = self._rungs.peers(entry.trial.family, progress.rung, entry.index, self._plan.lag)
-        return survives(progress.score, peers)
-
-    def _exploit(
-        self, tune_controller: Any, trial: TuneTrial, entry: Entry, progress: Progress, population: Population
-    ) -> str:
-        donor = population.record(progress.rung, _snapshot(entry.trial.trial_id, progress))
-        if donor is None:
-            return TrialScheduler.CONTINUE
-        config = population.explore(donor, entry.trial.trial_id, progress.rung)
-        resume = Resume(donor.state, progress.rung, donor.lineage)
-        self._log.took_up(entry.trial.trial_id, replace(entry.trial, config=config, resume=resume))
+    def _take_up(self, tune_controller: Any, trial: TuneTrial, entry: Entry, decision: Decision) -> str:
+        goes_on_as = replace(entry.trial, config=decision.config or entry.trial.config, resume=decision.resume)
+        self._log.took_up(entry.trial.trial_id, goes_on_as)
         tune_controller.pause_trial(trial, should_checkpoint=False)
         trial.set_config({**trial.config, TRIAL: asdict(entry.trial)})
         return TrialScheduler.NOOP
@@ -191,6 +179,8 @@ def _error_of(trial: TuneTrial) -> str:
     return text or "its process died"
 
 
-def _snapshot(trial_id: str, progress: Progress) -> Snapshot:
-    _, config = progress.lineage[-1]
-    return Snapshot(trial_id, progress.score, config, str(progress.state), progress.lineage)
+def _reached(entry: Entry, progress: Progress) -> Reached:
+    config = progress.lineage[-1][1] if progress.lineage else entry.trial.config
+    return Reached(
+        entry.trial.trial_id, entry.index, progress.rung, progress.score, config, progress.state, progress.lineage
+    )
