@@ -48,7 +48,7 @@ class Population:
         """Keep `snapshot`; return the one that its member should go on from, or None to go on as it is."""
         peers = self._snapshots[interval]
         peers[snapshot.trial_id] = snapshot
-        ranked = sorted(peers.values(), key=lambda other: -math.inf if math.isnan(other.score) else other.score)
+        ranked = sorted(peers.values(), key=_rank)
         n_copying = math.floor(QUANTILE * len(ranked)) or (1 if len(ranked) >= MIN_MEMBERS else 0)
         is_behind = any(other.trial_id == snapshot.trial_id for other in ranked[:n_copying])
         return ranked[-1] if is_behind else None
@@ -56,6 +56,11 @@ class Population:
     def explore(self, donor: Snapshot, trial_id: str, interval: int) -> dict[str, Any]:
         """Return the donor's configuration with its mutable parameters nudged."""
         return nudge(donor.config, self.space, derive_seed(self.seed, "explore", trial_id, interval))
+
+
+def _rank(snapshot: Snapshot) -> tuple[float, str]:
+    """Return what members are ranked by; ties by name, as a search that goes on hears of them in another order."""
+    return -math.inf if math.isnan(snapshot.score) else snapshot.score, snapshot.trial_id
 
 
 class Exploiting:

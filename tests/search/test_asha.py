@@ -13,15 +13,6 @@ from stacktune.search.asha import REDUCTION, Rungs, survives
 scores = st.floats(-1e6, 1e6)
 
 
-def test_the_first_at_a_rung_survives():
-    assert survives(-5.0, [])
-
-
-@given(scores, st.lists(scores, max_size=40))
-def test_the_best_always_survives(score, peers):
-    assert survives(max([score, *peers]), peers)
-
-
 @given(st.lists(scores, min_size=3, max_size=60, unique=True))
 def test_among_all_that_came_one_in_three_survives_in_hindsight(arrived):
     kept = [score for score in arrived if survives(score, [other for other in arrived if other != score])]
@@ -33,11 +24,6 @@ def test_random_arrivals_keep_about_a_third():
     arrived = rng.normal(size=600)
     kept = sum(survives(score, list(arrived[:position])) for position, score in enumerate(arrived))
     assert 0.30 < kept / len(arrived) < 0.38
-
-
-def test_nan_never_survives_a_peer():
-    """Ray's ASHA never stops a NaN."""
-    assert not survives(math.nan, [-1e9])
 
 
 def test_worsening_scores_do_not_survive():
