@@ -18,7 +18,10 @@ from stacktune.trials.result import COMPLETED, TrialResult
 
 
 class Source(Protocol):
-    """Of one family: asked for configurations, and told of their results."""
+    """Of one family: asked for configurations, and told of their results.
+
+    What every one keeps is checked by `stacktune.testing.sources`.
+    """
 
     def ask(self, trial_id: str) -> dict[str, Any]:
         """Return the configuration of the family's next trial."""
