@@ -32,7 +32,7 @@ from stacktune.data.target import (
     labelled_rows,
     make_task,
     respelled_notes,
-    unknown_said,
+    unknown_target_message,
     without_rare_classes,
 )
 from stacktune.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
@@ -218,7 +218,7 @@ def _encode_training(
     if not schema.columns:
         raise DataError("no feature is left: " + ("; ".join(schema_notes) or "the target is the only column") + ".")
     started_s = time.thread_time()  # other threads start Ray and MLflow meanwhile
-    table = replace(schema.encode_and_say(frame)[0], target=target, weight=weight)
+    table = replace(schema.encode_with_message(frame)[0], target=target, weight=weight)
     encode_us = (time.thread_time() - started_s) * 1e6 / table.n_rows
     schema = schema.with_optional(table)
     notes = [*notes, *weight_notes, *schema_notes, *leak_notes(table, task, config.target)]
@@ -255,14 +255,14 @@ def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: DataSettings) ->
         notes.append(f"dropped {n_dropped:,} test row{'s' if n_dropped > 1 else ''} whose target {what}")
         frame = frame[known].reset_index(drop=True)
     if not len(frame):
-        raise DataError(unknown_said(held, dataset.task))
+        raise DataError(unknown_target_message(held, dataset.task))
     weight_name = config.weight if config.weight in frame.columns else None
     if config.weight and not weight_name:
         notes.append(f"the test table has no column {config.weight}, so its rows weigh the same")
     frame, weight, weight_notes = weighted_rows(frame, weight_name)
     target = encode_target(frame[config.target], dataset.task)
-    table, said = dataset.schema.encode_and_say(frame)
-    notes += [f"test data: {said}"] if said else []
+    table, message = dataset.schema.encode_with_message(frame)
+    notes += [f"test data: {message}"] if message else []
     table = replace(table, target=target, weight=weight)
     columns = [*dataset.schema.column_names, config.target]
     digest = digest_of_rows(frame[[name for name in columns if name in frame.columns]], weight)

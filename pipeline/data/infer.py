@@ -50,11 +50,14 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True)
 class Inferred:
-    """A feature; and of it what is to be said, with `{}` for how many columns share it, and what of it alone."""
+    """An inferred feature and its notes.
+
+    shared_notes: templates, `{}` standing for all columns of the same note. own_notes: of this column alone.
+    """
 
     column: Column
-    said: tuple[str, ...] = ()
-    alone: tuple[str, ...] = ()
+    shared_notes: tuple[str, ...] = ()
+    own_notes: tuple[str, ...] = ()
 
 
 def infer_columns(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] = ()) -> tuple[list[Column], list[str]]:
@@ -81,10 +84,10 @@ def infer_columns(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] 
         groups[f"dropped {{}} {ROW_NUMBER}" if found else _ONLY_ROW_NUMBERS] = [one.column.name for one in row_numbers]
     features = found or row_numbers
     for inferred in features:
-        for said in inferred.said:
-            groups[said].append(inferred.column.name)
+        for template in inferred.shared_notes:
+            groups[template].append(inferred.column.name)
     notes = [counted(template, names) for template, names in groups.items()]
-    return [one.column for one in features], notes + [note for one in features for note in one.alone]
+    return [one.column for one in features], notes + [note for one in features for note in one.own_notes]
 
 
 def infer_column(name: str, series: pd.Series, keep: bool = False) -> Inferred:
@@ -150,7 +153,7 @@ def _numeric(name: str, values: np.ndarray) -> Inferred:
         return Inferred(column)
     return Inferred(
         column,
-        alone=(f"took {n_small:,} of the numbers in {name} for 0, since they are next to nothing beside others",),
+        own_notes=(f"took {n_small:,} of the numbers in {name} for 0, since they are next to nothing beside others",),
     )
 
 
@@ -168,7 +171,7 @@ def _datetime(name: str, seconds: np.ndarray) -> Inferred:
         f"moved {far.size:,} date{'s' if far.size > 1 else ''} of {name} far from the others, such as "
         f"{day_of(far[0])}, to {day_of(first)} or {day_of(last)}"
     )
-    return Inferred(replace(column, far=far_ranges(far, low, high)), alone=(note,))
+    return Inferred(replace(column, far=far_ranges(far, low, high)), own_notes=(note,))
 
 
 def _distinct_texts(codes: np.ndarray, texts: list[str]) -> set[str]:
@@ -201,7 +204,9 @@ def _text(name: str, series: pd.Series, keep: bool) -> Inferred:
             return dates
         if are_durations(distinct):
             numbers = _numeric(name, numbers_of(series))
-            return replace(numbers, said=("read {} of text as times or durations, in seconds", *numbers.said))
+            return replace(
+                numbers, shared_notes=("read {} of text as times or durations, in seconds", *numbers.shared_notes)
+            )
     reading = read_numbers(texts, counts) if differs or not is_dictionary else None
     # Whole numbers written as text are more often codes than amounts, unless there are nearly as many as rows.
     if reading is not None and (not reading.are_codes or (differs and not reading.has_leading_zeros)):
@@ -213,11 +218,11 @@ def _text(name: str, series: pd.Series, keep: bool) -> Inferred:
 
 def _text_numbers(name: str, reading: Reading, values: np.ndarray) -> Inferred:
     inferred = _numeric(name, values)
-    said = f"read {{}} of text as numbers{reading.spelling.said}"
+    shared_note = f"read {{}} of text as numbers{reading.spelling.description}"
     return Inferred(
         replace(inferred.column, spelling=reading.spelling),
-        (said,),
-        (*inferred.alone, *missing_note(name, reading.missing, reading.n_missing)),
+        (shared_note,),
+        (*inferred.own_notes, *missing_note(name, reading.missing, reading.n_missing)),
     )
 
 
@@ -228,7 +233,7 @@ def _text_dates(name: str, series: pd.Series, texts: list[str], counts: np.ndarr
         return None
     inferred = _datetime(name, seconds_of(series))
     missing = _no_date_note(name, texts, counts, is_date)
-    return Inferred(inferred.column, ("read {} of text as dates",), (*inferred.alone, *missing))
+    return Inferred(inferred.column, ("read {} of text as dates",), (*inferred.own_notes, *missing))
 
 
 def _other_dates(name: str, codes: np.ndarray, texts: list[str], counts: np.ndarray) -> Inferred | None:
@@ -238,11 +243,11 @@ def _other_dates(name: str, codes: np.ndarray, texts: list[str], counts: np.ndar
         return None
     seconds = seconds_of_text(pd.Series(texts, dtype=object), form.text)
     inferred = _datetime(name, np.append(seconds, np.nan)[codes])
-    alone = (*inferred.alone, *_no_date_note(name, texts, counts, np.isfinite(seconds)))
+    own_notes = (*inferred.own_notes, *_no_date_note(name, texts, counts, np.isfinite(seconds)))
     if form.is_ambiguous:
-        alone += (f"no date of {name} tells the day from the month: took the {form.part_first} to come first",)
+        own_notes += (f"no date of {name} tells the day from the month: took the {form.part_first} to come first",)
     column = replace(inferred.column, date_format=form.text)
-    return Inferred(column, (f"read {{}} of text as dates ({form.example})",), alone)
+    return Inferred(column, (f"read {{}} of text as dates ({form.example})",), own_notes)
 
 
 def _no_date_note(name: str, texts: list[str], counts: np.ndarray, is_date: np.ndarray) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def _known(column: Column, series: pd.Series) -> np.ndarray:
     return np.array([*is_value, False])[codes]
 
 
-def losses_said(columns: Sequence[Column], shares: Sequence[float], n_rows: int) -> str:
+def losses_message(columns: Sequence[Column], shares: Sequence[float], n_rows: int) -> str:
     """Return a sentence that names the columns which lose values; "" if none does."""
     lossy = [(column, share) for column, share in zip(columns, shares, strict=True) if share]
     if not lossy:

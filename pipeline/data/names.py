@@ -54,7 +54,7 @@ def positions_of(columns: Sequence[Column], frame: pd.DataFrame) -> dict[str, in
     return positions
 
 
-def left_out_said(columns: Sequence[Column], positions: dict[str, int]) -> str:
+def left_out_message(columns: Sequence[Column], positions: dict[str, int]) -> str:
     """Return a sentence on the columns that a table leaves out; empty if there is none."""
     names = [column.name for column in columns if column.name not in positions]
     if not names:

@@ -106,7 +106,7 @@ class Spelling:
         return values
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """Says how a number looks, where that is not as in Python: e.g. " (1.234,5 is 1234.5)"."""
         if self == PLAIN:
             return ""

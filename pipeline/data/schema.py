@@ -13,8 +13,8 @@ import pandas as pd
 
 from stacktune.data.column import Column
 from stacktune.data.infer import infer_columns
-from stacktune.data.lost_values import losses_said, lost_share
-from stacktune.data.names import left_out_said, positions_of, with_named_index
+from stacktune.data.lost_values import losses_message, lost_share
+from stacktune.data.names import left_out_message, positions_of, with_named_index
 from stacktune.data.number_text import Spelling
 from stacktune.data.scale import Scale
 from stacktune.data.table import Table
@@ -57,12 +57,12 @@ class Schema:
         that is missing, and one that is there twice, or of dates or numbers that cannot be brought near those of
         training.
         """
-        table, said = self.encode_and_say(frame)
-        if said:
-            warnings.warn(said, DataWarning, stacklevel=2)
+        table, message = self.encode_with_message(frame)
+        if message:
+            warnings.warn(message, DataWarning, stacklevel=2)
         return table
 
-    def encode_and_say(self, frame: pd.DataFrame) -> tuple[Table, str]:
+    def encode_with_message(self, frame: pd.DataFrame) -> tuple[Table, str]:
         """Return what `encode` returns, and instead of the warning its text, which is empty if all is well."""
         frame = with_named_index(frame, self.column_names)
         positions = positions_of(self.columns, frame)
@@ -79,8 +79,8 @@ class Schema:
                 _store(values, features[:, place])
                 place += 1
         table = Table(features, self.feature_names, self.cardinalities)
-        said = (left_out_said(self.columns, positions), losses_said(self.ordered, losses, len(frame)))
-        return table, "; ".join(filter(None, said))
+        messages = (left_out_message(self.columns, positions), losses_message(self.ordered, losses, len(frame)))
+        return table, "; ".join(filter(None, messages))
 
     def with_optional(self, table: Table) -> Schema:
         """Return the schema with those columns optional that miss values in `table`, which it has encoded."""

@@ -107,11 +107,13 @@ def _levels(target: pd.Series) -> list[str]:
 def _check_regression(target: pd.Series) -> str:
     is_number = np.isfinite(_numbers_or_seconds(target))
     if not is_number.all():
-        raise DataError(_no_numbers_said(str(target.name), [str(value) for value in target[~is_number]], len(target)))
+        raise DataError(
+            _no_numbers_message(str(target.name), [str(value) for value in target[~is_number]], len(target))
+        )
     return f"{target.name} is predicted as a number, as --task regression asks"
 
 
-def _no_numbers_said(name: str, unread: list[str], n_rows: int) -> str:
+def _no_numbers_message(name: str, unread: list[str], n_rows: int) -> str:
     """Return what to say of texts that are no numbers, or are in a convention in which too few others are."""
     odd = [text for text in unread if not (looks_like_number(text) or is_missing(text))]
     if not odd:
@@ -194,7 +196,7 @@ def respelled_notes(target: pd.Series, task: Task) -> list[str]:
     return [f"test data: took for classes of {target.name} what spells them otherwise: {shown}"]
 
 
-def unknown_said(target: pd.Series, task: Task) -> str:
+def unknown_target_message(target: pd.Series, task: Task) -> str:
     """Return what to say of a test target of which training knows no value."""
     held, had = _examples(_levels(target)), _examples(task.classes) if task.is_classification else "numbers or dates"
     return (

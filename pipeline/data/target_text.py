@@ -33,9 +33,9 @@ class Writing:
         return seconds_of(target) if self.what == _DATES else numbers_of(target)
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """Says what the text is read as, and in which convention."""
-        return self.what + (self.spelling.said if self.spelling else "")
+        return self.what + (self.spelling.description if self.spelling else "")
 
 
 COMMA_NUMBERS = Writing(_NUMBERS, DECIMAL_COMMA)
@@ -56,7 +56,10 @@ def with_numbers(frame: pd.DataFrame, name: str, asked: str) -> tuple[pd.DataFra
     writing, values = found
     lost = [place for place in np.argsort(-counts, kind="stable") if np.isnan(values[place])]
     examples = [texts[place] for place in lost[:_N_EXAMPLES]]
-    notes = [f"read the text of {name} as {writing.said}", *missing_note(name, examples, int(counts[lost].sum()))]
+    notes = [
+        f"read the text of {name} as {writing.description}",
+        *missing_note(name, examples, int(counts[lost].sum())),
+    ]
     return frame.assign(**{name: np.append(values, np.nan)[rows]}), writing, notes
 
 

@@ -23,7 +23,7 @@ from stacktune.run.pace import REHEARSAL_S
 from stacktune.run.session import Session
 from stacktune.run.state import model_name
 from stacktune.storage.folders import remove
-from stacktune.tracking.promotion import Evidence, alias_said, settle_alias
+from stacktune.tracking.promotion import Evidence, say_alias, settle_alias
 from stacktune.tracking.registry import LeaderRecord, keep_model, register_leader
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
@@ -109,7 +109,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
         board = score_rows(board, results, session.test, partial(_testing_left_s, session))
     evidence = Evidence.of(session.dataset, session.problem.folds, board)
     record = settle_alias(session.tracker.uri, record, evidence)
-    alias_said(record, session.note)
+    say_alias(record, session.note)
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board, registering_s)

@@ -94,17 +94,19 @@ def compared(new: Evidence, old: Evidence | None, version: int) -> Verdict:
             return Verdict(False, f"its {name} is {now!r}, and that of version {version} is {before!r}")
     for name in ("columns", "classes"):
         if getattr(new, name) != getattr(old, name):
-            said = f"its {name} are not those of version {version}; --register gives it a name of its own"
-            return Verdict(False, said)
+            reason = f"its {name} are not those of version {version}; --register gives it a name of its own"
+            return Verdict(False, reason)
     for where, name in (("on the same test rows", "test"), ("in the same folds", "cv")):
         now, before = getattr(new, f"{name}_score"), getattr(old, f"{name}_score")
         is_same = getattr(new, f"{name}_on") == getattr(old, f"{name}_on")
         if is_same and _is_finite(now) and _is_finite(before):
             is_no_worse = now >= before if METRICS[new.metric].greater_is_better else now <= before
-            said = f"it scores {now:.6g} {where}, and version {version} {before:.6g} ({new.metric})"
-            return Verdict(is_no_worse, said)
-    said = f"it was scored on other rows than version {version}; give runs that are to be compared the same --test-data"
-    return Verdict(False, said)
+            reason = f"it scores {now:.6g} {where}, and version {version} {before:.6g} ({new.metric})"
+            return Verdict(is_no_worse, reason)
+    reason = (
+        f"it was scored on other rows than version {version}; give runs that are to be compared the same --test-data"
+    )
+    return Verdict(False, reason)
 
 
 def settle_alias(uri: str, record: LeaderRecord, evidence: Evidence | None) -> LeaderRecord:
@@ -224,7 +226,7 @@ def _is_finite(score: Any) -> bool:
     return isinstance(score, int | float) and math.isfinite(score)
 
 
-def alias_said(record: LeaderRecord, say: Callable[[str], None]) -> None:
+def say_alias(record: LeaderRecord, say: Callable[[str], None]) -> None:
     """Say what a version that is no leader is instead, and why."""
     if record.alias == CHALLENGER:
         say(f"version {record.version} of {record.name} is its challenger, and the leader stays: {record.alias_reason}")

@@ -150,10 +150,10 @@ def claim_spool(path: Path, run: str) -> None:
 
 def forget_store(path: Path) -> None:
     """Make every update in the spool at `path` wait again, for a store that has none of it; nothing without a spool."""
-    said = list(read_lines(path, is_noted))
-    updates = [line["update"] for line in said if "update" in line]
+    entries = list(read_lines(path, is_noted))
+    updates = [entry["update"] for entry in entries if "update" in entry]
     if updates:
-        lines = [json.dumps(line) for line in said if RUN in line]
+        lines = [json.dumps(entry) for entry in entries if RUN in entry]
         lines += [json.dumps({"number": number, "update": update}) for number, update in enumerate(updates, start=1)]
         write_whole(path, "\n".join(lines) + "\n")
 

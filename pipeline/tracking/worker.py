@@ -51,7 +51,7 @@ class Worker(threading.Thread):
         self._flushes: list[threading.Event] = []
         self._pause_s = 0.0
         self._stopping = False
-        self._said: set[str] = set()
+        self._noted_subjects: set[str] = set()
         self.ready = threading.Event()
         self.ids: tuple[str, str] | None = None
         self.failure: ConfigError | None = None
@@ -156,8 +156,8 @@ class Worker(threading.Thread):
         self._flushes.clear()
 
     def _say(self, subject: str, text: str) -> None:
-        if subject not in self._said:
-            self._said.add(subject)
+        if subject not in self._noted_subjects:
+            self._noted_subjects.add(subject)
             self._on_notice(text)
 
 

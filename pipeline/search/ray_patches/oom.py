@@ -97,11 +97,11 @@ def _as_death(manager: Any, tracked_actor: Any, exception: Exception, kills: Ker
     return death_of(held[0]._actor_id.hex() if held else "", str(exception))
 
 
-def death_of(actor_id: str, said: str) -> Exception:
+def death_of(actor_id: str, message: str) -> Exception:
     """Return the death of an actor that Ray ended, in one line."""
     from ray.exceptions import RayActorError
 
-    ended = [(ended_id, float(gigabytes)) for ended_id, gigabytes in ENDED.findall(said)]
+    ended = [(ended_id, float(gigabytes)) for ended_id, gigabytes in ENDED.findall(message)]
     named = [gigabytes for ended_id, gigabytes in ended if ended_id == actor_id]
     starting = [gigabytes for ended_id, gigabytes in ended if not ended_id]
     used = max(named or starting, default=None)

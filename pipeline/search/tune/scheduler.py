@@ -122,7 +122,7 @@ class FamilyScheduler(TrialScheduler):
             self._log.ended(result)
             return
         entry.cut_off()
-        is_preempted = trial.run_metadata.num_failures == 0 or any(said in error for said in NODE_DIED)
+        is_preempted = trial.run_metadata.num_failures == 0 or any(message in error for message in NODE_DIED)
         if ran_out_of_memory(error) and not is_preempted:
             self._ran_out(entry, failed(entry.trial, error.splitlines()[-1]), is_dead=True)
             return
