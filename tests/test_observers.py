@@ -88,10 +88,10 @@ def test_a_child_is_drawn_when_it_starts_and_rewards_once_at_the_end_however_oft
 def test_what_the_user_should_know_of_a_search_is_a_note(tmp_path):
     told = Told()
     news = SearchNews(told, tmp_path)
-    news.trial_thinned(Trial("linear-0000", "linear", {}, rows_share=0.5))
+    news.trial_retried_after_oom(Trial("linear-0000", "linear", {}, rows_share=0.5))
     news.family_set_aside("linear", "it is spent")
     news.tune_broke_off("LookupError: no", "all of it", goes_on=False)
-    news.scratch_left(2)
+    news.scratch_not_removed(2)
     assert told.notes == [
         "linear-0000 ran out of memory and begins again on 0.5 of its rows",
         "linear is set aside, as it is spent",

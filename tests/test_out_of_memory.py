@@ -89,13 +89,13 @@ def run(
 
 def test_memory_that_a_trial_asks_for_in_vain(copy):
     board, said = run(copy, "asks", *BUDGET, "--max-trials", "2", n_completed=1, GLUTTON="asks")
-    thinned, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
-    assert board.loc[thinned, "status"] == "completed"
+    retried, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
+    assert board.loc[retried, "status"] == "completed"
     assert board.loc[hopeless, "status"] == "failed"
     assert "Unable to allocate" in board.loc[hopeless, "error"]
-    for name in (thinned, hopeless):
+    for name in (retried, hopeless):
         assert said.count(f"{name} ran out of memory and begins again on 0.5 of its rows") == 1
-    result = json.loads((copy / "asks" / "trials" / thinned / "result.json").read_text())
+    result = json.loads((copy / "asks" / "trials" / retried / "result.json").read_text())
     assert result["rows_share"] == 0.5
 
 
@@ -116,9 +116,9 @@ def test_memory_that_a_trial_fills_until_ray_kills_it(copy):
     full_at = (get_used_memory() + 0.7 * EATEN) / get_system_memory()
     limit = {"RAY_memory_usage_threshold": f"{full_at:.4f}"}
     board, said = run(copy, "fills", *BUDGET, "--max-trials", "1", n_completed=1, GLUTTON=str(EATEN // 8), **limit)
-    (thinned,) = (name for name in board.index if name.startswith("glutton"))
-    assert board.loc[thinned, "status"] == "completed", f"{said}{board}"
-    assert f"{thinned} ran out of memory and begins again on 0.5 of its rows" in said
+    (retried,) = (name for name in board.index if name.startswith("glutton"))
+    assert board.loc[retried, "status"] == "completed", f"{said}{board}"
+    assert f"{retried} ran out of memory and begins again on 0.5 of its rows" in said
     assert "because the memory of its node ran low" in (copy / "fills" / "run.log").read_text()
 
 
@@ -128,9 +128,9 @@ def test_memory_that_a_trial_fills_until_the_kernel_kills_it(copy):
         board, said = run(
             copy, "kernel", *BUDGET, "--max-trials", "2", n_completed=1, begin=group.command, GLUTTON=str(EATEN // 8)
         )
-    thinned, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
-    assert board.loc[thinned, "status"] == "completed", f"{said}{board}"
+    retried, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
+    assert board.loc[retried, "status"] == "completed", f"{said}{board}"
     assert board.loc[hopeless, "status"] == "failed"
     assert "its control group had no memory left" in board.loc[hopeless, "error"]
-    for name in (thinned, hopeless):
+    for name in (retried, hopeless):
         assert said.count(f"{name} ran out of memory and begins again on 0.5 of its rows") == 1

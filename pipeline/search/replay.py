@@ -89,7 +89,7 @@ def _take_in(entry: Entry, event: str, what: dict[str, Any]) -> None:
     if event == PROGRESSED:
         entry.reached(progress_from({name: value for name, value in what.items() if name != "trial_id"}))
     elif event == TOOK_UP:
-        entry.leave_state()
+        entry.discard_state()
         entry.trial = trial_from(what)
     elif event == ENDED:
         entry.result = result_from(what)
@@ -103,8 +103,8 @@ def make_ready(entry: Entry, folder: Path, made_by: Provenance) -> None:
     """Let a trial that was cut off run again: a member of a population from its last state, any from finished folds."""
     entry.result = None
     entry.is_running = False
-    took_up = entry.trial.resume if entry.has_left_state else None
-    entry.leave_state()
+    took_up = entry.trial.resume if entry.has_discarded_state else None
+    entry.discard_state()
     if took_up is not None and _has_state(folder, took_up.folder, made_by):
         return
     last = entry.progress[-1] if entry.progress else None

@@ -230,14 +230,14 @@ class Tracker(Observer):
         status: "FINISHED", "FAILED" or "KILLED". metrics: as people read them. Returns whether everything is written.
         """
         with self._lock:
-            left, series = sorted(self._open), sorted(self._series)
+            open_runs, series = sorted(self._open), sorted(self._series)
             self._open, self._series = set(), set()
         if status == "FINISHED":
             for name in series:
                 self._worker.put(Update(name, status=status, ended_ms=now_ms()))
         else:
-            left += series
-        for name in left:
+            open_runs += series
+        for name in open_runs:
             self._worker.put(Update(name, tags={"status": STOPPED}, status="KILLED", ended_ms=now_ms()))
         points = _points((name, value, 0) for name, value in metrics.items())
         self._worker.put(Update(tags=_texts(tags), points=points, status=status, ended_ms=now_ms()))

@@ -41,7 +41,7 @@ class FolderActor:
         """Return the folder `name`, packed."""
         return _packed(self._folder / name)
 
-    def left_s(self, deadline: float) -> float:
+    def remaining_s(self, deadline: float) -> float:
         """Return the seconds until `deadline`, which is on this machine's clock."""
         return deadline - time.monotonic()
 
@@ -71,7 +71,7 @@ class TrialStore:
         """Return a time on `time.monotonic()`'s scale of the driver's machine on this one's."""
         if self.is_on_driver() or math.isinf(deadline):
             return deadline
-        return time.monotonic() + ray.get(self.actor.left_s.remote(deadline))
+        return time.monotonic() + ray.get(self.actor.remaining_s.remote(deadline))
 
     def scratch_dir(self) -> Path:
         """Return where trials of this process write: beside the final folders, or on this node's own disk."""

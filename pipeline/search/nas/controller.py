@@ -214,17 +214,17 @@ class Replica:
     def learn(self, number: int, episodes: Sequence[Episode], n_depths: int) -> UpdateStats:
         """Compute the gradient of this replica's `number`-th batch, push each shard its slice, and pull."""
         seed = derive_seed(self._seed, "probes", self._place, number)
-        left = list(self._held)
+        remaining = list(self._held)
         staleness = n_refused = 0
-        while left:
+        while remaining:
             with _one_thread():
                 gradient = gradient_of(self._policy, episodes, n_depths, self._is_feasible, seed)
             owned = slices(len(gradient.values), len(self._held))
-            parts = {place: (gradient.values[owned[place]].numpy(), self._held[place].version) for place in left}
+            parts = {place: (gradient.values[owned[place]].numpy(), self._held[place].version) for place in remaining}
             answers = self._shards.push(self._place, number, parts)
-            left = [place for place, answer in answers.items() if not answer.is_taken]
+            remaining = [place for place, answer in answers.items() if not answer.is_taken]
             staleness = max([staleness, *(answer.staleness for answer in answers.values() if answer.is_taken)])
-            n_refused += len(left)
+            n_refused += len(remaining)
             self._take(answers)
         return UpdateStats(
             self._place, number, gradient.loss, gradient.entropy, gradient.skip_density, staleness, n_refused

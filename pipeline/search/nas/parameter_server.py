@@ -81,8 +81,8 @@ class RayController:
     ):
         folder = folder.resolve()  # actors may run elsewhere
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob("shard*"):
-            remove(left)
+        for stale in folder.glob("shard*"):
+            remove(stale)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
         names = [f"shard{place}-{uuid4().hex}" for place in range(topology.n_shards)]

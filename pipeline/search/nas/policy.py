@@ -131,8 +131,8 @@ class Policy(torch.nn.Module):
 
     def retrace(self, tokens: Tokens, n_depths: int) -> Rollout:
         """Return the rollout that makes a known child."""
-        left = iter(tokens)
-        return self._walk(lambda decision, logits: next(left), n_depths)
+        remaining = iter(tokens)
+        return self._walk(lambda decision, logits: next(remaining), n_depths)
 
     def _walk(self, choose: Callable[[Decision, torch.Tensor], Choice], n_depths: int) -> Rollout:
         stride = _Stride(self, choose, n_depths)

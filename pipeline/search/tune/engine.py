@@ -155,7 +155,7 @@ class Search:
         for entry in self.log.entries():
             if entry.result is None:
                 self._late.add(entry.trial.trial_id)
-                self.log.left_open(entry, why_cut_short)
+                self.log.mark_interrupted(entry, why_cut_short)
         self._is_concluded = True
         return [result for result in self.log.results() if result.rungs_reached or result.status != STOPPED]
 
@@ -174,7 +174,7 @@ class Search:
         self._problem.ref = None
         n_nodes = self._store.clear() if self._store is not None else 0
         if n_nodes:
-            self.log.scratch_left(n_nodes)
+            self.log.scratch_not_removed(n_nodes)
         self._executor.shutdown(wait=False)
         self._sweep(keeps_what_goes_on=not self._is_concluded)
 
@@ -195,11 +195,11 @@ class Search:
     def _run(self) -> None:
         waiting = in_waiting_processes() if self._plan.is_local else nullcontext()
         with parameters_let_go(), kills_end_trials(), waiting:
-            for n_left in reversed(range(MAX_BEGINNINGS)):
+            for n_remaining in reversed(range(MAX_BEGINNINGS)):
                 told = self._fit()
                 if told is None:
                     return
-                goes_on = n_left > 0 and not self.log.is_closed.is_set()
+                goes_on = n_remaining > 0 and not self.log.is_closed.is_set()
                 self.log.broke_off(_first_cause(told), told, goes_on=goes_on)
                 if not goes_on:
                     raise SearchError(f"Ray Tune broke off the search: {_first_cause(told)}")

@@ -43,7 +43,7 @@ NODE_DIED = ("node has died", "temporarily unavailable")
 # A trial that is cut off more often than this, for whatever reason, is not begun again.
 MAX_LOSSES = 20
 # Of its rows, what a trial for which there was no memory begins again with.
-LEFT_SHARE = 0.5
+ROWS_SHARE_AFTER_OOM = 0.5
 
 
 class FamilyScheduler(TrialScheduler):
@@ -116,7 +116,7 @@ class FamilyScheduler(TrialScheduler):
         entry = self._entry(trial)
         error = _error_of(trial)
         if self._log.is_closed.is_set():
-            self._log.left_open(entry, "the search was over")
+            self._log.mark_interrupted(entry, "the search was over")
             return
         for result in finished_since([entry], self._folder, self._log.made_by):  # it died on its way to say so
             self._log.ended(result)
@@ -129,7 +129,7 @@ class FamilyScheduler(TrialScheduler):
         entry.n_losses += 1
         entry.n_deaths += not is_preempted
         if entry.n_deaths > self._plan.max_failures or entry.n_losses > MAX_LOSSES:
-            entry.leave_state()
+            entry.discard_state()
             self._log.ended(failed(entry.trial, error.splitlines()[-1]))
         else:
             make_ready(entry, self._folder, self._log.made_by)
@@ -154,19 +154,21 @@ class FamilyScheduler(TrialScheduler):
         """
         if entry.ran_out or self._log.is_closed.is_set():
             if is_dead:
-                entry.leave_state()
+                entry.discard_state()
             self._log.ended(result)
             return
         entry.ran_out = True
         entry.cut_off()
         make_ready(entry, self._folder, self._log.made_by)
-        left_share = LEFT_SHARE if self._plan.lag is None else 1.0
-        self._log.thinned(entry, replace(entry.trial, resume=None, rows_share=entry.trial.rows_share * left_share))
+        rows_share = ROWS_SHARE_AFTER_OOM if self._plan.lag is None else 1.0
+        self._log.retried_after_oom(
+            entry, replace(entry.trial, resume=None, rows_share=entry.trial.rows_share * rows_share)
+        )
         self._log.run_again(entry)
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Count a trial that never ran, or did not run again, as stopped."""
-        self._log.left_open(self._entry(trial), "the search was over")
+        self._log.mark_interrupted(self._entry(trial), "the search was over")
 
     def debug_string(self) -> str:
         return "halving and populations by family"

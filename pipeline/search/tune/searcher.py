@@ -145,7 +145,7 @@ class FamilySearcher(Searcher):
         while (entry := self._log.next_to_run_again()) is not None:
             if not self._is_over():
                 return entry.trial
-            self._log.left_open(entry, "the time was up")
+            self._log.mark_interrupted(entry, "the time was up")
         return None
 
     def _is_over(self) -> bool:
@@ -161,12 +161,12 @@ class FamilySearcher(Searcher):
     def _open_families(self) -> list[str]:
         if self._plan.max_trials is not None and self._n_asked >= self._plan.max_trials:
             return []
-        left_s = self._deadline - time.monotonic()
+        remaining_s = self._deadline - time.monotonic()
         # However late it is, one trial must give the run its leader.
-        if (left_s <= 0 and self._n_asked) or self._log.is_closed.is_set():
+        if (remaining_s <= 0 and self._n_asked) or self._log.is_closed.is_set():
             return []
         working = [name for name in self._plan.families if self._works(name)]
-        return [name for name in working if self._allocator.cheapest_s(name) * MIN_TRIAL_SHARE <= left_s]
+        return [name for name in working if self._allocator.cheapest_s(name) * MIN_TRIAL_SHARE <= remaining_s]
 
     def _works(self, family: str) -> bool:
         """Whether a family is worth asking: it is set aside when it is spent, or its first trials have all failed."""

@@ -76,15 +76,15 @@ class TrialTrainable(tune.Trainable):
     def _take_over(self, trial: Trial) -> bool:
         """Go on in the folder of a process that died on this trial, if it had finished a fold; return whether."""
         made_by = self._context.store.made_by.of(trial)
-        for left in self._scratch.glob(f".{trial.trial_id}-*"):
-            owner = left.name.rpartition("-")[2]
-            is_left = owner.isdecimal() and (int(owner) == os.getpid() or not psutil.pid_exists(int(owner)))
-            if is_left and is_folder(left) and is_made_by(left, made_by):
-                if left == self._folder:
+        for abandoned in self._scratch.glob(f".{trial.trial_id}-*"):
+            owner = abandoned.name.rpartition("-")[2]
+            is_abandoned = owner.isdecimal() and (int(owner) == os.getpid() or not psutil.pid_exists(int(owner)))
+            if is_abandoned and is_folder(abandoned) and is_made_by(abandoned, made_by):
+                if abandoned == self._folder:
                     return True
                 remove(self._folder)
                 with suppress(OSError):  # another process was first
-                    left.rename(self._folder)
+                    abandoned.rename(self._folder)
                     return True
         return False
 
@@ -99,14 +99,14 @@ class TrialTrainable(tune.Trainable):
         return replace(trial, resume=replace(trial.resume, folder=str(state)))
 
     def _resources(self, trial: Trial) -> TrialResources:
-        left_s = min(self._deadline - time.monotonic(), self._context.longest_trial_s)
+        remaining_s = min(self._deadline - time.monotonic(), self._context.longest_trial_s)
         device = "cuda" if self.trial_resources and self.trial_resources.required_resources.get("GPU") else "cpu"
         return TrialResources(
             folder=self._folder,
             states=self._scratch / STATES,
             bank=tuple(self._context.store.fetch(self._scratch / name, name) for name in trial.bank),
             compute=Compute(self._context.n_threads, device),
-            deadline=time.monotonic() + left_s if math.isfinite(left_s) else math.inf,
+            deadline=time.monotonic() + remaining_s if math.isfinite(remaining_s) else math.inf,
             cache=self._cache,
             made_by=self._context.store.made_by,
         )
