@@ -13,7 +13,7 @@ from stacktune.data.spread import evenly_spread
 from stacktune.data.table import Table
 
 _SEED = 20_201
-_N_LOOKED_AT = 10_000
+_MAX_SAMPLED_ROWS = 10_000
 # Of rows whose columns are drawn independently, each would have so many twins by chance: then twins are no copies, and
 # keeping them together would hide from a model all that it may know of such rows.
 MAX_CHANCE_TWINS = 0.05
@@ -67,7 +67,7 @@ def _columns_of(table: Table, places: list[int]) -> Iterator[np.ndarray]:
 
 def _numbers_rows(values: np.ndarray) -> bool:
     """Whether a feature is another whole number, or another level, in every row: see `_is_identifier`."""
-    some = values[evenly_spread(len(values), _N_LOOKED_AT)]
+    some = values[evenly_spread(len(values), _MAX_SAMPLED_ROWS)]
     if len(np.unique(some)) < len(some) or (some != np.floor(some)).any():
         return False
     return bool((values == np.floor(values)).all()) and len(np.unique(values)) == len(values)
@@ -93,13 +93,13 @@ def _hashed(series: pd.Series) -> np.ndarray:
 def _is_identifier(series: pd.Series, values: np.ndarray) -> bool:
     """Whether a text or whole number is another in every row: copies that were numbered are copies all the same."""
     counts = pd.api.types.is_integer_dtype(series.dtype) or pd.api.types.is_string_dtype(series.dtype)
-    some = values[evenly_spread(len(values), _N_LOOKED_AT)]
+    some = values[evenly_spread(len(values), _MAX_SAMPLED_ROWS)]
     return counts and len(pd.unique(some)) == len(some) and len(pd.unique(values)) == len(values)
 
 
 def _first_alike(n_rows: int, columns: Iterable[np.ndarray]) -> np.ndarray:
     random = np.random.default_rng(_SEED)
-    keys, some, looked_at = np.zeros(n_rows, dtype=np.uint64), evenly_spread(n_rows, _N_LOOKED_AT), []
+    keys, some, looked_at = np.zeros(n_rows, dtype=np.uint64), evenly_spread(n_rows, _MAX_SAMPLED_ROWS), []
     for column in columns:
         keys += column.astype(np.uint64) * (random.integers(1, 2**63, dtype=np.uint64) * np.uint64(2) + np.uint64(1))
         looked_at.append(column[some])

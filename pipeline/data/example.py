@@ -21,7 +21,7 @@ MIN_ROWS_OF_A_LEVEL = 10
 STANDS_FOR_TEXT = "text"
 # Numbers and dates lie between these quantiles, so that no extreme one, which may name its row, shows.
 QUANTILES = (0.05, 0.95)
-_N_LOOKED_AT = 10_000
+_MAX_SAMPLED_ROWS = 10_000
 _DAY_S = 86_400
 _HELD_S = (-9e9, 9e9)  # of the years 1684 to 2255, which every moment of pandas can be of
 
@@ -32,7 +32,7 @@ def made_up_rows(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     Numbers and dates are round ones, evenly spaced over most of a column's range. Levels are the most frequent ones
     that at least MIN_ROWS_OF_A_LEVEL rows share, else the word "text". Each column is made up by itself.
     """
-    some = evenly_spread(len(frame), _N_LOOKED_AT)
+    some = evenly_spread(len(frame), _MAX_SAMPLED_ROWS)
     columns = {}
     for column in schema.columns:
         series = frame[column.name]

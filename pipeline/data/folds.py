@@ -30,7 +30,7 @@ from stacktune.seeds import derive_seed
 
 MIN_FOLDS = 2
 # A plain holdout: its share of the rows, and the number of rows that say enough.
-HOLDOUT_SHARE, MIN_HOLDOUT_SHARE, ENOUGH_HELD_OUT = 0.2, 0.05, 50_000
+HOLDOUT_SHARE, MIN_HOLDOUT_SHARE, N_HELD_OUT_WANTED = 0.2, 0.05, 50_000
 # Of a rare class so many rows are to be held out, for which half of the rows may be.
 MIN_HELD_OUT_OF_A_CLASS, MAX_HOLDOUT_SHARE = 10, 0.5
 # Of a single row, whatever is decided at a threshold is all or nothing; more rows, and fewer blocks to learn ensembles
@@ -40,7 +40,7 @@ N_BLOCKS, MIN_BLOCKS = 5, 2
 # A row whose copies fill more than this share of a fold is not a mishap.
 MAX_COPIES_SHARE = 0.1
 # With fewer rows of a class the standard error of an AUC of .9 is above .03, which is more than models differ by.
-FEW_OF_A_CLASS = 50
+MIN_JUDGED_OF_A_CLASS = 50
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def rarer_class(target: np.ndarray) -> tuple[int, int]:
 
 def share_to_hold_out(target: np.ndarray, task: Task) -> float:
     """Return the share of the rows that a plain holdout takes."""
-    share = min(HOLDOUT_SHARE, max(MIN_HOLDOUT_SHARE, ENOUGH_HELD_OUT / len(target)))
+    share = min(HOLDOUT_SHARE, max(MIN_HOLDOUT_SHARE, N_HELD_OUT_WANTED / len(target)))
     n_of_class = rarer_class(target)[1] if task.is_classification else len(target)
     return max(share, min(MIN_HELD_OUT_OF_A_CLASS / max(1, n_of_class), MAX_HOLDOUT_SHARE))
 
@@ -136,7 +136,7 @@ def fold_notes(folds: Folds, table: Table, task: Task) -> list[str]:
     share = len(judged) / table.n_rows
     if folds.n_folds == 1 and share_to_hold_out(table.labels, task) > HOLDOUT_SHARE:
         notes.append(f"held out {share:.0%} of the rows, as class {name} has {n_of_class} only; --folds 5 judges all")
-    if n_judged < FEW_OF_A_CLASS:
+    if n_judged < MIN_JUDGED_OF_A_CLASS:
         notes.append(
             f"only {n_judged} of the rows that models are judged on are of class {name}: an AUC of .90 has a standard "
             f"error of {_standard_error_of_auc(n_judged):.2f} there"

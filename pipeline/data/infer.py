@@ -28,7 +28,7 @@ from stacktune.data.values import (
 )
 
 _MIN_ROWS_OF_AN_ID = 100
-_DISTINCT_SHARE_OF_AN_ID = 0.95
+_MIN_DISTINCT_SHARE_OF_AN_ID = 0.95
 # A row number may be missing, be there twice, or stand a few rows too late, where tables were put together by hand; and
 # files that were read one after the other may each begin anew. Few true amounts are in order to that degree.
 _MIN_SHARE_IN_ORDER, _MIN_SHARE_OF_ROW_NUMBERS = 0.95, 0.99
@@ -196,7 +196,7 @@ def _text(name: str, series: pd.Series, keep: bool) -> Inferred:
     distinct = _distinct_texts(codes, texts)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
     n_known = int(counts.sum())
-    differs = n_known >= _MIN_ROWS_OF_AN_ID and len(distinct) > _DISTINCT_SHARE_OF_AN_ID * n_known
+    differs = n_known >= _MIN_ROWS_OF_AN_ID and len(distinct) > _MIN_DISTINCT_SHARE_OF_AN_ID * n_known
     is_dictionary = isinstance(series.dtype, pd.CategoricalDtype)
     if not is_dictionary:
         dates = _text_dates(name, series, texts, counts) or _other_dates(name, codes, texts, counts)

@@ -12,8 +12,8 @@ from stacktune.data.spread import evenly_spread
 from stacktune.data.table import Table, Task
 
 # Fewer rows agree by chance.
-_MIN_ROWS = 20
-_N_LOOKED_AT = 1_000
+_MIN_ROWS_OF_A_LEAK = 20
+_MAX_RANKED_ROWS = 1_000
 _MIN_KNOWN_SHARE = 0.5
 
 
@@ -38,10 +38,10 @@ def telling_features(table: Table, task: Task) -> list[str]:
     For classification a feature with about as many values as there are classes, each with rows of one class only; for
     regression one that rises, or falls, whenever the target does.
     """
-    if table.n_rows < _MIN_ROWS:
+    if table.n_rows < _MIN_ROWS_OF_A_LEAK:
         return []
     tells = _tells_class if task.is_classification else _tells_order
-    some = evenly_spread(table.n_rows, _N_LOOKED_AT)
+    some = evenly_spread(table.n_rows, _MAX_RANKED_ROWS)
     return [
         name
         for place, name in enumerate(table.names)

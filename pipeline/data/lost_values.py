@@ -14,8 +14,8 @@ from stacktune.data.values import NUMERIC, coded_text, content_of, numbers_of
 
 # Levels never seen may be new by chance, unless nearly all of many are. What is no number, or no date, never is; but a
 # few such values were let pass in training, too.
-_NEARLY_ALL, _MIN_VALUES = 0.9, 20
-_MORE_THAN_IN_TRAINING = 0.05
+_MIN_UNSEEN_SHARE, _MIN_VALUES = 0.9, 20
+_MAX_UNREAD_SHARE = 0.05
 
 
 def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
@@ -25,7 +25,7 @@ def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
     no value are none of its values.
     """
     lost = np.isnan(encoded)
-    if not column.is_coded and (share := _share_of_known(column, series, lost)) > _MORE_THAN_IN_TRAINING:
+    if not column.is_coded and (share := _share_of_known(column, series, lost)) > _MAX_UNREAD_SHARE:
         return share
     if len(encoded) < _MIN_VALUES:
         return 0.0
@@ -35,10 +35,10 @@ def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
         first, last = column.scale.apply(np.array(column.held))
         lost |= (encoded <= first) | (encoded >= last)
     # Nulls are NaN too, so that most columns are done with here.
-    if np.count_nonzero(lost) < _NEARLY_ALL * len(lost):
+    if np.count_nonzero(lost) < _MIN_UNSEEN_SHARE * len(lost):
         return 0.0
     share = _share_of_known(column, series, lost, _MIN_VALUES)
-    return share if share >= _NEARLY_ALL else 0.0
+    return share if share >= _MIN_UNSEEN_SHARE else 0.0
 
 
 def _share_of_known(column: Column, series: pd.Series, lost: np.ndarray, n_least: int = 1) -> float:

@@ -11,7 +11,7 @@ from stacktune.data.column import Column
 from stacktune.errors import DataError, nearest
 
 # How alike two names are, of 1, for one to be taken as a misspelling of the other.
-_ALIKE = 0.8
+_MIN_SIMILARITY = 0.8
 _NAMES_SHOWN = 8
 
 
@@ -72,7 +72,7 @@ def _check_missing(columns: Sequence[Column], missing: Sequence[Column], names: 
     wrong = [
         column.name
         for column in missing
-        if not column.is_optional or get_close_matches(column.name.casefold(), others, 1, _ALIKE)
+        if not column.is_optional or get_close_matches(column.name.casefold(), others, 1, _MIN_SIMILARITY)
     ]
     if wrong or len(missing) == len(columns):
         raise DataError(_missing_columns(wrong or [column.name for column in missing], names))

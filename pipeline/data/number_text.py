@@ -26,10 +26,10 @@ _MISSING = frozenset(
 _MIN_SHARE = 0.95
 # A unit that fewer of the values carry is a slip rather than the column's.
 _MIN_SHARE_OF_A_UNIT = 0.05
-_N_LOOKED_AT = 1_000
+_MAX_SAMPLED_TEXTS = 1_000
 _N_EXAMPLES = 3
 # Up to here a loop is faster than what pandas does in bulk.
-_FEW = 64
+_MAX_TEXTS_IN_A_LOOP = 64
 
 _TYPOGRAPHY = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2007": " ", "’": "'", "−": "-"})
 _SYMBOLS = "$¢£¤¥฿\u20a0-\u20c0"
@@ -94,7 +94,7 @@ class Spelling:
 
     def numbers(self, texts: Sequence[str], strict: bool = False) -> np.ndarray:
         """Return (n,) float64, NaN where a text spells no number."""
-        if self.decimal != "." or len(texts) <= _FEW:
+        if self.decimal != "." or len(texts) <= _MAX_TEXTS_IN_A_LOOP:
             return np.array([self.number(text, strict) for text in texts], dtype=np.float64)
         # What is written plainly is read alike in every convention with a decimal point, and in bulk much faster.
         values = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(dtype=np.float64, copy=True)
@@ -134,7 +134,7 @@ def spelled_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
 
 
 def _text_as_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
-    if spelling.decimal == "." and len(series) > _FEW:
+    if spelling.decimal == "." and len(series) > _MAX_TEXTS_IN_A_LOOP:
         # As in `numbers`; and what most rows spell plainly need not be made distinct first.
         values = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
         values[np.isinf(values)] = np.nan
@@ -200,7 +200,7 @@ def read_numbers(texts: Sequence[str], counts: np.ndarray) -> Reading | None:
     counts: (n_texts,) how many rows hold each.
     """
     counted = np.where([is_missing(text) for text in texts], 0, counts)
-    often = [place for place in np.argsort(-counted, kind="stable")[:_N_LOOKED_AT] if counted[place]]
+    often = [place for place in np.argsort(-counted, kind="stable")[:_MAX_SAMPLED_TEXTS] if counted[place]]
     spelling = _find_spelling([texts[place] for place in often], counted[often])
     if spelling is None:
         return None

@@ -16,9 +16,9 @@ from stacktune.data.table import Table, Task
 _MIN_ORDER = 0.999
 # A part of the rows is looked at first, where chance may take something away.
 _MIN_ORDER_OF_SOME = 0.99
-_N_LOOKED_AT = 1_000
+_MAX_RANKED_ROWS = 1_000
 # Fewer rows are put in order by chance.
-_MIN_ROWS, _MIN_OF_A_CLASS = 50, 5
+_MIN_ROWS_IN_ORDER, _MIN_OF_A_CLASS = 50, 5
 _MAX_CLASSES = 50
 _MIN_KNOWN_SHARE = 0.5
 # The mean target of a level says nothing of levels that have one row each.
@@ -47,7 +47,7 @@ def ordering_features(table: Table, task: Task) -> list[Order]:
     ones do, is not among them. Categories are ordered by the mean of the target.
     """
     rows = _rows_of_usual_classes(table, task)
-    if len(rows) < _MIN_ROWS or (task.is_classification and len(np.unique(table.labels[rows])) < 2):
+    if len(rows) < _MIN_ROWS_IN_ORDER or (task.is_classification and len(np.unique(table.labels[rows])) < 2):
         return []
     if task.n_outputs > _MAX_CLASSES:
         return []
@@ -78,9 +78,11 @@ def _rows_of_usual_classes(table: Table, task: Task) -> np.ndarray:
 def _some(rows: np.ndarray, target: np.ndarray, task: Task) -> np.ndarray:
     """Return some of the rows; of each class about as many, so that a rare one is not missed."""
     if not task.is_classification:
-        return rows[evenly_spread(len(rows), _N_LOOKED_AT)]
+        return rows[evenly_spread(len(rows), _MAX_RANKED_ROWS)]
     groups = [rows[target[rows] == code] for code in np.unique(target[rows])]
-    return np.concatenate([group[evenly_spread(len(group), max(20, _N_LOOKED_AT // len(groups)))] for group in groups])
+    return np.concatenate(
+        [group[evenly_spread(len(group), max(20, _MAX_RANKED_ROWS // len(groups)))] for group in groups]
+    )
 
 
 def _measure(task: Task, is_coded: bool, by_missing: bool) -> Measure | None:

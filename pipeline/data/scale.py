@@ -15,7 +15,7 @@ _MIN_MAGNITUDE, _MAX_MAGNITUDE = 1e-3, 1e30
 _UNDERFLOW = float(np.finfo(np.float32).tiny)
 # Fewer numbers than this share may become zero, as those that are left over from subtractions do.
 _MAX_UNDERFLOW = 0.01
-_N_LOOKED_AT = 10_000
+_MAX_SAMPLED_VALUES = 10_000
 # Of the distinct values, at each end; what stands for "not known" is a few values, if in many rows.
 _SHARE_ASIDE = 0.05
 
@@ -77,6 +77,6 @@ def _is_blurred(low: float, high: float) -> bool:
 
 def core_of(known: np.ndarray) -> np.ndarray:
     """Return some of the distinct values, ascending, without the few that are most extreme at either end."""
-    distinct = np.unique(known[evenly_spread(known.size, _N_LOOKED_AT)])
+    distinct = np.unique(known[evenly_spread(known.size, _MAX_SAMPLED_VALUES)])
     n_aside = max(min(2, (distinct.size - 1) // 2), int(_SHARE_ASIDE * distinct.size))
     return distinct[n_aside : distinct.size - n_aside]

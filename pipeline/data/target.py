@@ -32,7 +32,7 @@ MAX_NUMERIC_CLASSES = 20
 MAX_SPELLED_CLASSES = 50
 # Squares of what lies within are within float64's range, with room to add them up, and errors above what undefined
 # scores count as (metrics.WORST).
-MAX_MAGNITUDE, MIN_SPREAD = 1e90, 1e-150
+MAX_MAGNITUDE, MIN_TARGET_SPREAD = 1e90, 1e-150
 # Where more of the rows have classes that are too rare, what is left is another task than the one that was asked for.
 MAX_LOST_SHARE = 0.5
 _NAMES_SHOWN = 8
@@ -237,7 +237,7 @@ def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, li
 def check_magnitude(target: np.ndarray, name: str) -> None:
     """Raise DataError unless the squares of a regression's errors are numbers that float64 holds."""
     most, spread = float(np.abs(target).max()), float(np.ptp(target / 2))
-    if most > MAX_MAGNITUDE or 0 < spread < MIN_SPREAD:
+    if most > MAX_MAGNITUDE or 0 < spread < MIN_TARGET_SPREAD:
         raise DataError(
             f"regression squares its errors, but the target {name!r} holds values up to {most:.3g} that differ by up "
             f"to {2 * spread:.3g}, whose squares are no numbers. Multiply it by a power of ten first."

@@ -35,7 +35,7 @@ _CLOCK = r"[+-]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?"
 _DURATION = rf"{_CLOCK}|-?\d+ days?(?:,? {_CLOCK})?"
 _PARTS_OF_A_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6}
 # Up to here a loop is faster than a hash table; a few rows may also carry thousands of categories along.
-_FEW_ROWS = 64
+_MAX_ROWS_IN_A_LOOP = 64
 
 
 def content_of(series: pd.Series) -> str:
@@ -94,7 +94,7 @@ def number_text_of(text: str) -> str:
 
 def coded_text(series: pd.Series) -> tuple[np.ndarray, list[str]]:
     """Return (codes, texts): an integer for each row into `texts`, -1 where null. Texts may repeat."""
-    if len(series) <= _FEW_ROWS:
+    if len(series) <= _MAX_ROWS_IN_A_LOOP:
         values = _few_values(series)
         places = [-1 if _is_null(value) else place for place, value in enumerate(values)]
         return np.array(places, dtype=np.int64), [text_of(value) for value in values]

@@ -12,8 +12,8 @@ from stacktune.ensemble.candidates import total_us
 
 # An ensemble as steady as so many equal models is not seen to gain from more (tests/benchmarks/README.md). On few rows
 # models differ more: on 700 of credit_g ten cost .0002 of the area under the curve, thirty nothing.
-EFFECTIVE_MODELS, EFFECTIVE_MODELS_ON_FEW_ROWS = 10.0, 30.0
-FEW_ROWS = 5_000
+EFFECTIVE_MODELS, EFFECTIVE_MODELS_OF_SMALL_TABLES = 10.0, 30.0
+MAX_ROWS_OF_SMALL_TABLES = 5_000
 _ROUNDING = 1e-9
 
 FoldSubsets = tuple[tuple[int, ...], ...]
@@ -21,7 +21,7 @@ FoldSubsets = tuple[tuple[int, ...], ...]
 
 def target_effective_models(n_rows: int) -> float:
     """Return how many equal models an ensemble is to be as steady as."""
-    return EFFECTIVE_MODELS_ON_FEW_ROWS if n_rows <= FEW_ROWS else EFFECTIVE_MODELS
+    return EFFECTIVE_MODELS_OF_SMALL_TABLES if n_rows <= MAX_ROWS_OF_SMALL_TABLES else EFFECTIVE_MODELS
 
 
 def choose_fold_models(

@@ -16,14 +16,14 @@ from stacktune.ensemble.candidates import MAX_CANDIDATES, Costs, affordable_us, 
 from stacktune.ensemble.fold_pruning import choose_fold_models, cost_us, target_effective_models
 from stacktune.ensemble.nested import OutOfFold, gather, greedy, nested_scores, stacked, thresholds_of
 from stacktune.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
-from stacktune.ensemble.subsample import MAX_ROWS
+from stacktune.ensemble.subsample import MAX_SAMPLED_ROWS
 from stacktune.host import n_cores
 from stacktune.metrics import WORST, Metric, is_defined, metrics_for
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
 # The numbers of candidates to choose from, by the time that is left.
 _N_CANDIDATES = (MAX_CANDIDATES, 10, 6, 4, 2)
-_LAST_MOMENT_S = 0.2
+_MIN_METHOD_S = 0.2
 METHODS = ("greedy", "stack")
 
 
@@ -62,7 +62,7 @@ class _Scoring:
 
 def stacking_s(n_candidates: int, n_rows: int, n_outputs: int) -> float:
     """Return about how many seconds the ensembles of so many candidates take, measured on two cores."""
-    return 0.5 + 2e-6 * n_candidates * min(n_rows, MAX_ROWS) * n_outputs
+    return 0.5 + 2e-6 * n_candidates * min(n_rows, MAX_SAMPLED_ROWS) * n_outputs
 
 
 def build_leaderboard(
@@ -194,7 +194,7 @@ def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[Lea
     held_out = gather(predictions, scoring.target, scoring.weight, scoring.folds)
     learnt = held_out.learnt_on(scoring.task, scoring.seed)
     costs = Costs(np.array([scoring.model_us(trial) for trial in trials]), scoring.limit_us)
-    rows, took_s = [], dict.fromkeys(METHODS, _LAST_MOMENT_S)
+    rows, took_s = [], dict.fromkeys(METHODS, _MIN_METHOD_S)
     for entry, allowed in entries.items():
         for method in METHODS:
             began_s = scoring.time_left()
@@ -204,7 +204,7 @@ def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[Lea
                 if blends[-1].n_members:
                     rows.append(_ensemble_row(f"{method}_{entry}", trials, blends, held_out, scoring))
                 if math.isfinite(began_s):
-                    took_s[method] = max(_LAST_MOMENT_S, began_s - scoring.time_left())
+                    took_s[method] = max(_MIN_METHOD_S, began_s - scoring.time_left())
     return rows
 
 
@@ -218,7 +218,7 @@ def _learn(method: str, learnt: OutOfFold, allowed: np.ndarray, costs: Costs, sc
     if method == "stack":
         return stacked(learnt, allowed, costs, scoring.pool, scoring.task.loss)
     # Half of what is left, so that a long walk leaves time for the stacks; half of infinity is as much.
-    kept_s = max(_LAST_MOMENT_S, scoring.time_left() / 2)
+    kept_s = max(_MIN_METHOD_S, scoring.time_left() / 2)
     return greedy(learnt, scoring.metric, allowed, costs, lambda: scoring.time_left() >= kept_s)
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Families may widen a table when they predict (one-hot columns); so many rows at a time keep that within memory.
 _BLOCK_ROWS = 100_000
 # Up to so many rows, waking and awaiting other threads takes longer than the work that they would share.
-_FEW_ROWS = 64
+_MAX_ROWS_ON_ONE_THREAD = 64
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def predict_members(members: Sequence[Member], table: Table) -> list[np.ndarray]
     if not members:
         return []
     families = frozenset(member.family for member in members)
-    if table.n_rows <= _FEW_ROWS:
+    if table.n_rows <= _MAX_ROWS_ON_ONE_THREAD:
         with _pools(families).limit(limits=1, user_api="openmp"):
             return [_mean(predictor.predict(table) for predictor in member.predictors) for member in members]
     with _workers(families, sum(len(member.predictors) for member in members)) as pool:

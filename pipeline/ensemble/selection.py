@@ -18,9 +18,9 @@ from stacktune.metrics import METRICS, WORST, Metric, best_threshold, threshold_
 # Decisions change in steps; this much of the log loss orders what decides alike and hardly moves what does not.
 _LOG_LOSS_SHARE = 0.01
 # Members lighter than this share cost their whole prediction time and change next to nothing.
-NEGLIGIBLE = 0.02
+MIN_MEMBER_SHARE = 0.02
 # A walk ends after this many steps without a gain.
-_PATIENCE = 8
+_MAX_STEPS_WITHOUT_GAIN = 8
 
 Counts = tuple[int, ...]
 
@@ -136,7 +136,7 @@ def select_nested(
     sums = {start: np.zeros_like(by_output[0])}
     with ThreadPoolExecutor(n_cores()) as pool:
         for size in range(1, n_iterations + 1):
-            under_way = [walk for walk in walks if size - 1 - sum(walk.best_counts) < _PATIENCE]
+            under_way = [walk for walk in walks if size - 1 - sum(walk.best_counts) < _MAX_STEPS_WITHOUT_GAIN]
             if not under_way or (size > 1 and not go_on()):
                 break
             moves = {counts: (walk.counts, model) for walk in under_way for counts, model in walk.moves()}
@@ -161,5 +161,5 @@ def _shares(counts: Counts) -> np.ndarray:
 
 def without_negligible(weights: np.ndarray) -> np.ndarray:
     """Return `weights` with the negligible ones at zero and the others scaled up to the same sum."""
-    kept = np.where(weights >= NEGLIGIBLE * weights.sum(), weights, 0.0)
+    kept = np.where(weights >= MIN_MEMBER_SHARE * weights.sum(), weights, 0.0)
     return kept * (weights.sum() / kept.sum()) if kept.any() else weights

@@ -10,14 +10,14 @@ import numpy as np
 
 from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 from stacktune.ensemble.blend import STACK, Blend, log_probabilities
-from stacktune.ensemble.selection import NEGLIGIBLE
+from stacktune.ensemble.selection import MIN_MEMBER_SHARE
 from stacktune.families.losses import inverse_size, relative_weight, scaled, unit_of, weighted_median
 
 SPREAD = 0.3
 _BIAS_SPREAD = 1.0
 # Absolute errors are fitted by least squares so many times over at most, each with other weights of rows, or until the
 # members' weights rest. Errors below this share of the usual one weigh alike.
-_N_REWEIGHTINGS, _AT_REST, _MIN_GAP = 20, 1e-3, 0.01
+_MAX_REWEIGHTINGS, _MAX_CHANGE_AT_REST, _MIN_GAP = 20, 1e-3, 0.01
 
 
 def fit_stack(predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | None, loss: str = SQUARED) -> Blend:
@@ -37,7 +37,7 @@ def fit_stack(predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | 
         predictions, target = scaled(predictions, loss, 1.0), scaled(target, loss, 1.0)
     kept = np.arange(len(predictions))
     weights, bias = fit(predictions, target, share)
-    heavy = weights >= NEGLIGIBLE * weights.sum()
+    heavy = weights >= MIN_MEMBER_SHARE * weights.sum()
     if not heavy.all() and heavy.any():
         kept = np.flatnonzero(heavy)
         weights, bias = fit(predictions[kept], target, share)
@@ -89,11 +89,11 @@ def _least_absolute(predictions: np.ndarray, target: np.ndarray, share: np.ndarr
     gap = target - values.mean(axis=0)
     noise = max(float(_mean(np.abs(gap - weighted_median(gap, share)), share)), np.finfo(np.float64).tiny)
     weights, bias = _least_squares(predictions, target, share)
-    for _ in range(_N_REWEIGHTINGS):
+    for _ in range(_MAX_REWEIGHTINGS):
         gap = target - (weights[:, None] * values).sum(axis=0) - bias
         before = weights
         weights, bias = _solve(values, target, share * inverse_size(gap, _MIN_GAP * noise), noise)
-        if np.abs(weights - before).max() < _AT_REST:
+        if np.abs(weights - before).max() < _MAX_CHANGE_AT_REST:
             break
     return weights, bias
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 EVIDENCE_TAG, ALIAS_TAG, REASON_TAG = "stacktune.evidence", "stacktune.alias", "stacktune.alias_reason"
 # Runs that end within so long of each other may not have seen each other's versions.
-OVERLAP_MS = 600_000
+MAX_OVERLAP_MS = 600_000
 # How often the alias is handed on among runs that end at once; each try sees the versions of all before it.
 MAX_HANDED_ON = 10
 # The newest ones that are looked at; more do not come to a name in the time of an overlap.
@@ -187,7 +187,7 @@ def _rivals(client: MlflowClient, name: str, version: int, holder: int | None) -
     quoted = f"'{name}'" if "'" not in name else f'"{name}"'
     versions = client.search_model_versions(f"name={quoted}", MAX_VERSIONS, ["creation_timestamp DESC"])
     own = client.get_model_version(name, str(version))
-    since = own.creation_timestamp - OVERLAP_MS
+    since = own.creation_timestamp - MAX_OVERLAP_MS
     claiming = [
         one
         for one in versions

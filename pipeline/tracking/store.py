@@ -20,7 +20,7 @@ DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 SERVERS = ("http", "https")
 # Clients that MLflow ships or loads as plug-ins; they name no host that could be tried.
 MANAGED = ("databricks", "databricks-uc", "azureml", "arn")
-CONNECT_S = 5.0
+MAX_CONNECTING_S = 5.0
 # What MLflow's databases keep of a registered model's name (mlflow/store/model_registry/dbmodels/models.py).
 MAX_NAME_LENGTH = 256
 _SQLITE_HEADER = b"SQLite format 3\x00"
@@ -116,7 +116,7 @@ def _check_server(uri: str) -> None:
     address, _, _ = without_credentials(uri).partition("?")
     try:
         request = urllib.request.Request(address.rstrip("/") + "/health", method="GET")
-        urllib.request.urlopen(request, timeout=CONNECT_S).close()
+        urllib.request.urlopen(request, timeout=MAX_CONNECTING_S).close()
     except urllib.error.HTTPError as error:
         # Anything but a broken gateway is an answer; whether it is MLflow's is seen when the first run is opened.
         if error.code < 500:
@@ -132,7 +132,7 @@ def _check_database(uri: str, default_port: int) -> None:
 
     try:
         url = make_url(uri)  # as MLflow reads it: passwords may hold more signs here than in other URIs
-        socket.create_connection((url.host or "localhost", url.port or default_port), CONNECT_S).close()
+        socket.create_connection((url.host or "localhost", url.port or default_port), MAX_CONNECTING_S).close()
     except (OSError, ValueError, ArgumentError) as error:
         raise _unreachable(uri, error) from error
 

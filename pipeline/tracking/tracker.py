@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_RANKED = 50
 # A store that has not answered by then will not.
-OPENING_S = 60.0
+MAX_OPENING_S = 60.0
 _ENDS = {COMPLETED: "FINISHED", STOPPED: "FINISHED", FAILED: "FAILED"}
 
 
@@ -77,7 +77,7 @@ class Tracker(Observer):
     @property
     def is_open(self) -> bool:
         """Whether the store has the run; known once opening it was tried."""
-        self._worker.ready.wait(OPENING_S)
+        self._worker.ready.wait(MAX_OPENING_S)
         return self._worker.ids is not None
 
     @property
@@ -93,7 +93,7 @@ class Tracker(Observer):
         """Say that the parent run, ended or cut off in an earlier session, goes on."""
         self._worker.put(Update(status=RUNNING))
 
-    def ids(self, timeout_s: float = OPENING_S) -> tuple[str, str]:
+    def ids(self, timeout_s: float = MAX_OPENING_S) -> tuple[str, str]:
         """Return (experiment id, parent run id) once they are known; ConfigError if the store refuses or is mute."""
         known = self._worker.ready.wait(timeout_s)
         if self._worker.failure:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 # Limits of one log_batch call and of one value, mlflow/utils/validation.py.
-_N_PARAMS, _N_METRICS = 100, 700
-_PARAM_CHARS, _TAG_CHARS, _NAME_CHARS = 500, 5000, 250
+_MAX_PARAMS, _MAX_METRICS = 100, 700
+_MAX_PARAM_CHARS, _MAX_TAG_CHARS, _MAX_NAME_CHARS = 500, 5000, 250
 
 
 def now_ms() -> int:
@@ -82,8 +82,8 @@ def write_values(client: MlflowClient, run_id: str, update: Update) -> None:
     """Write params, tags, metrics and inputs; writing the same twice changes nothing."""
     from mlflow.entities import Metric, Param, RunTag
 
-    params = [Param(name[:_NAME_CHARS], value[:_PARAM_CHARS]) for name, value in update.params.items()]
-    tags = [RunTag(name[:_NAME_CHARS], value[:_TAG_CHARS]) for name, value in update.tags.items()]
+    params = [Param(name[:_MAX_NAME_CHARS], value[:_MAX_PARAM_CHARS]) for name, value in update.params.items()]
+    tags = [RunTag(name[:_MAX_NAME_CHARS], value[:_MAX_TAG_CHARS]) for name, value in update.tags.items()]
     metrics = [Metric(point.name, point.value, point.time_ms, point.step) for point in update.points]
     for batch in in_batches(metrics, params, tags):
         client.log_batch(run_id, *batch)
@@ -93,7 +93,7 @@ def write_values(client: MlflowClient, run_id: str, update: Update) -> None:
 
 def in_batches(metrics: Sequence, params: Sequence, tags: Sequence) -> Iterator[tuple[Sequence, Sequence, Sequence]]:
     """Yield (metrics, params, tags) that each fit one call of log_batch; nothing when all are empty."""
-    limited = ((metrics, _N_METRICS), (params, _N_PARAMS), (tags, _N_PARAMS))
+    limited = ((metrics, _MAX_METRICS), (params, _MAX_PARAMS), (tags, _MAX_PARAMS))
     n_batches = max(math.ceil(len(items) / limit) for items, limit in limited)
     for batch in range(n_batches):
         of_metrics, of_params, of_tags = (items[batch * limit : (batch + 1) * limit] for items, limit in limited)

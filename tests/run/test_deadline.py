@@ -62,7 +62,7 @@ SPACE = "from ray import tune\nSPACE = {'x': tune.uniform(0, 1)}\nPORTFOLIO = ({
 # Half a minute is what a first model is waited for; here five seconds.
 IMPATIENT = """
 import stacktune.search.tune.engine
-stacktune.search.tune.engine.HOPELESS_S = 5.0
+stacktune.search.tune.engine.MAX_LATE_WITHOUT_MODEL_S = 5.0
 from stacktune.cli import main
 main()
 """

@@ -22,7 +22,7 @@ from stacktune.search.nas.events import REWARD, REWARD_OF_RANDOM
 from stacktune.search.plan.plan import LAG, ClusterSize, SearchPlan, SourceOptions, make_plan
 from stacktune.search.space import load_space
 from stacktune.search.tune import engine
-from stacktune.search.tune.engine import GRACE_S, Search, share
+from stacktune.search.tune.engine import MAX_LATE_S, Search, share
 from stacktune.search.tune.scheduler import FamilyScheduler
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
@@ -211,7 +211,7 @@ def test_a_budget_is_kept_whoever_sets_the_clock(cluster, few_rows, tmp_path, mo
     search.close()
     assert any(result.status == COMPLETED for result in results)
     # A trial may be in a library call for as long as the grace; the rest is what this machine takes to look once.
-    assert late_s < GRACE_S + 2 * max(later - sooner for sooner, later in pairwise(looks))
+    assert late_s < MAX_LATE_S + 2 * max(later - sooner for sooner, later in pairwise(looks))
 
 
 def test_populations_copy_their_best(cluster, few_rows, tmp_path):
@@ -258,7 +258,7 @@ def test_a_trial_whose_process_dies_too_often_fails_alone(cluster, problem, tmp_
 
 def test_a_search_that_is_given_up_ends_soon_and_before_ray(cluster, problem, tmp_path, monkeypatch):
     """As on Ctrl-C: Ray would end the process if it were shut down under a Tune that still runs."""
-    monkeypatch.setattr(engine, "TUNE_ENDS_S", 300.0)
+    monkeypatch.setattr(engine, "MAX_TUNE_ENDING_S", 300.0)
     plan = make_plan(["mlp", "random_forest"], cluster, 0, None, 600.0, time.monotonic())
     search = Search(share(problem), plan, tmp_path, Heard())
     search.start()

@@ -21,7 +21,7 @@ from stacktune.search.cluster.own_code import OVERRIDE, own_code_carried
 from stacktune.search.cluster.private_ray import read_token_again
 from stacktune.storage.filesystem import first_line
 
-KNOCK_S = 5.0
+MAX_ANSWERING_S = 5.0
 LOOPBACK = ("127.", "[::1]", "localhost:")
 
 
@@ -72,7 +72,7 @@ def _on_this_machine(address: Address) -> str:
     others = sorted(one for one in services.find_gcs_addresses() if not one.startswith(LOOPBACK))
     for place in filter(None, (latest, *others)):
         try:
-            socket.create_connection(split_port(place), KNOCK_S).close()
+            socket.create_connection(split_port(place), MAX_ANSWERING_S).close()
             return place
         except (OSError, ValueError):
             continue
@@ -116,7 +116,9 @@ def _ask(address: Address, place: str) -> Mapping[str, Any]:
     )
     with init_grpc_channel(found) as channel:
         try:
-            answer = gcs_service_pb2_grpc.InternalKVGcsServiceStub(channel).InternalKVGet(request, timeout=KNOCK_S)
+            answer = gcs_service_pb2_grpc.InternalKVGcsServiceStub(channel).InternalKVGet(
+                request, timeout=MAX_ANSWERING_S
+            )
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
                 raise TokenWantedError from None

@@ -49,10 +49,11 @@ OBJECT_STORE_BYTES, OBJECT_STORE_SHARE, MIN_OBJECT_STORE_BYTES = 2 * 1024**3, 0.
 SHARED_MEMORY_SHARE = 0.95
 # What the driver takes of the memory of a machine that it shares with the trials, but never more than half.
 DRIVER_BYTES = 800_000_000
-FIRST_WORKER_S = 300.0
+MAX_FIRST_WORKER_S = 300.0
 # Those of Ray to which parts of it may give handlers of their own.
 LOGGERS = ("ray", "ray.tune", "ray.tune.analysis.experiment_analysis", "ray.train", "ray.data")
-MIN_PRIORITY = 19
+# The least demanding that Linux has: whatever else runs comes first.
+NICENESS = 19
 
 # What is let go of when this process leaves Ray, which a process has once.
 _held = ExitStack()
@@ -126,7 +127,7 @@ def give_way() -> None:
 
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            process.nice(MIN_PRIORITY)
+            process.nice(NICENESS)
 
 
 def stop_ray() -> None:
@@ -208,7 +209,7 @@ def _resources_of_cluster() -> Mapping[str, float]:
     import ray
 
     started = time.monotonic()
-    while not ray.cluster_resources().get("CPU") and time.monotonic() - started < FIRST_WORKER_S:
+    while not ray.cluster_resources().get("CPU") and time.monotonic() - started < MAX_FIRST_WORKER_S:
         time.sleep(1)
     return ray.cluster_resources()
 

@@ -21,7 +21,7 @@ from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import load_result
 
 # How long the nodes of a run that is over are waited for; what is left then, a later run on them removes.
-CLEARING_S = 10.0
+MAX_CLEARING_S = 10.0
 
 
 class FolderActor:
@@ -110,7 +110,7 @@ class TrialStore:
             return 0
         away = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != self.driver_node]
         asked = [_clear_node.options(scheduling_strategy=_on(node)).remote(self.made_by) for node in away]
-        answered, late = ray.wait(asked, num_returns=len(asked), timeout=CLEARING_S) if asked else ([], [])
+        answered, late = ray.wait(asked, num_returns=len(asked), timeout=MAX_CLEARING_S) if asked else ([], [])
         ray.kill(self.actor)
         return len(late) + sum(not _is_cleared(answer) for answer in answered)
 

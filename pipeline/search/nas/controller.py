@@ -24,7 +24,7 @@ from stacktune.storage.lines import write_whole
 
 BASELINE_DECAY = 0.95  # NASNet (Zoph et al. 2018, appendix A.1)
 # Rewards that differ by a smaller share than this are the same, but for rounding.
-MIN_SPREAD = 1e-9
+MIN_RELATIVE_SPREAD = 1e-9
 
 
 class Baseline:
@@ -60,7 +60,7 @@ class Baseline:
             self._sum_of_squares = self._decay * self._sum_of_squares + (reward - expected) ** 2
             self._weight = self._decay * self._weight + 1.0
         spread = math.sqrt(self._sum_of_squares / self._weight)
-        is_flat = spread <= MIN_SPREAD * abs(expected)
+        is_flat = spread <= MIN_RELATIVE_SPREAD * abs(expected)
         return [0.0 if is_flat else (reward - expected) / spread for reward in rewards]
 
 

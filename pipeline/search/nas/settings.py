@@ -10,7 +10,7 @@ from stacktune.search.plan.plan import SearchPlan, SourceOptions
 # Beyond so many multiplications a row, a net of one fold is slower than any ensemble wants of a member.
 MAX_MULTIPLICATIONS = 1_500_000
 # No core multiplies more float32 numbers in a microsecond: nets that even then are over what a prediction may take.
-MULTIPLICATIONS_A_US = 50_000
+MAX_MULTIPLICATIONS_A_US = 50_000
 
 
 @dataclass(frozen=True)
@@ -69,5 +69,5 @@ def limits_of(options: SourceOptions) -> ChildLimits | None:
         return None
     most = float(MAX_MULTIPLICATIONS)
     if options.predict_budget_us is not None:
-        most = min(most, options.predict_budget_us * MULTIPLICATIONS_A_US / options.n_folds)
+        most = min(most, options.predict_budget_us * MAX_MULTIPLICATIONS_A_US / options.n_folds)
     return ChildLimits(options.fit_size, most)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from stacktune.data.folds import FEW_OF_A_CLASS, rarer_class, share_to_hold_out
+from stacktune.data.folds import MIN_JUDGED_OF_A_CLASS, rarer_class, share_to_hold_out
 from stacktune.data.table import Table, Task
 from stacktune.families.base import FitSize
 from stacktune.families.registry import get_family, in_order, unsuited_families
@@ -16,7 +16,7 @@ from stacktune.families.suitability import SearchConditions
 from stacktune.search.plan.memory import MemoryRequest, Node, plan_memory
 
 # From so many on, boosting, which grows a tree a class, comes after families that fit all classes at once.
-MANY_CLASSES = 25
+MIN_CLASSES_TO_BOOST_LATER = 25
 # In a reproducible run, what is decided about a trial rests on trials at least this far before it.
 LAG = 8
 # No trial may take more of the search than this, so that a huge table still sees several families.
@@ -24,11 +24,11 @@ MAX_TRIAL_SHARE = 0.35
 GPU_SHARE = 0.25
 MAX_FAILURES = 3
 # Up to so many rows, training on 7/8 of them instead of 4/5 pays for the longer trials.
-FEW_ROWS = 5_000
+MAX_ROWS_FOR_MORE_FOLDS = 5_000
 # Beyond so many cells for each second of a core, K fits of a configuration leave time for too few configurations.
-MANY_CELLS_A_CORE_SECOND = 8_000
-FEW_CLASSES = 10
-MANY_ROWS = 1_000_000
+MAX_CELLS_FOR_FOLDS_A_CORE_SECOND = 8_000
+MAX_CLASSES_OF_USUAL_COST = 10
+MAX_ROWS_FOR_FOLDS = 1_000_000
 # A holdout of fewer rows than a fifth of these says too little; wide tables of few rows keep some folds.
 MIN_ROWS_TO_HOLD_OUT = 20_000
 # Instead of a holdout that says too little, for the little time that there is.
@@ -133,13 +133,13 @@ def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: floa
 
     budget_s: None in a reproducible run, which looks at the table alone, so that every machine does the same.
     """
-    cells = table.n_rows * table.n_features * max(1.0, task.n_outputs / FEW_CLASSES)
-    if budget_s is not None and cells > MANY_CELLS_A_CORE_SECOND * cluster.n_cpus * budget_s:
+    cells = table.n_rows * table.n_features * max(1.0, task.n_outputs / MAX_CLASSES_OF_USUAL_COST)
+    if budget_s is not None and cells > MAX_CELLS_FOR_FOLDS_A_CORE_SECOND * cluster.n_cpus * budget_s:
         n_folds = 1 if table.n_rows >= MIN_ROWS_TO_HOLD_OUT else N_FOLDS_OF_LARGE_TABLES
         plan = SizePlan(n_folds, True, reason="the table is large for this budget")
-    elif budget_s is None and table.n_rows > MANY_ROWS:
+    elif budget_s is None and table.n_rows > MAX_ROWS_FOR_FOLDS:
         plan = SizePlan(1, True, reason="rows are very many")
-    elif table.n_rows <= FEW_ROWS:
+    elif table.n_rows <= MAX_ROWS_FOR_MORE_FOLDS:
         plan = SizePlan(8, reason="rows are few")
     else:
         plan = USUAL_SIZE
@@ -167,7 +167,7 @@ def _with_families(plan: SizePlan, table: Table, task: Task, cluster: ClusterSiz
         plan,
         left_out={name: answer.reason for name, answer in unsuited.items() if answer.is_shown},
         silently_left_out=frozenset(name for name, answer in unsuited.items() if not answer.is_shown),
-        opening=in_order(task.n_outputs >= MANY_CLASSES),
+        opening=in_order(task.n_outputs >= MIN_CLASSES_TO_BOOST_LATER),
     )
 
 
@@ -183,7 +183,7 @@ def left_out_notes(left_out: Mapping[str, str]) -> list[str]:
 def _with_enough_judged(plan: SizePlan, table: Table, task: Task) -> SizePlan:
     """Return the plan, with folds where a holdout would have few rows of a class: in folds, all of them are judged."""
     code, n_of_class = rarer_class(table.labels)
-    if share_to_hold_out(table.labels, task) * n_of_class >= FEW_OF_A_CLASS:
+    if share_to_hold_out(table.labels, task) * n_of_class >= MIN_JUDGED_OF_A_CLASS:
         return plan
     reason = f"{plan.reason} and class {task.classes[code]} has {n_of_class:,} rows only"
     return replace(plan, n_folds=N_FOLDS_OF_LARGE_TABLES, reason=reason)

@@ -16,7 +16,7 @@ from stacktune.search.ray_patches.patching import patched
 # for; the monitor scales clusters; the log monitor carries workers' output to a driver that does not listen.
 NEEDLESS = ("start_api_server", "start_monitor", "start_log_monitor")
 # On two cores with a load of 190, the raylet took above a minute.
-MAX_START_S, NODE_ASKED_EVERY_S = 180.0, 0.1
+MAX_RAYLET_START_S, NODE_ASKED_EVERY_S = 180.0, 0.1
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def patient_start() -> Iterator[None]:
     get_node = services.get_node
 
     def get_node_in_time(*of: Any) -> Any:
-        until = time.monotonic() + MAX_START_S
+        until = time.monotonic() + MAX_RAYLET_START_S
         while True:
             try:
                 return get_node(*of)

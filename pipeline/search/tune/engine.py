@@ -11,8 +11,9 @@ The solution: Tune runs on a thread of its own, and the run never waits for it b
 trial. What Tune breaks off over is written down, its trials are made ready as after a crash, and it is begun again.
 Ending is in order (trials, then Tune, then Ray) and beside the rest of the run.
 
-What is guaranteed: a search is over GRACE_S after its deadline, or, as long as nothing is completed, HOPELESS_S after
-it. Every trial that began has a result then, and nothing unfinished stays but what a run that was cut off goes on from.
+What is guaranteed: a search is over MAX_LATE_S after its deadline, or MAX_LATE_WITHOUT_MODEL_S after it as long as
+nothing is completed. Every trial that began has a result then, and nothing unfinished stays but what a run that was cut
+off goes on from.
 """
 
 from __future__ import annotations
@@ -46,11 +47,11 @@ from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
 
 # How long after the deadline a trial that is deep inside a library call is waited for.
-GRACE_S = 1.0
+MAX_LATE_S = 1.0
 # How long after it a first model is waited for.
-HOPELESS_S = 30.0
+MAX_LATE_WITHOUT_MODEL_S = 30.0
 # Tune gives its actors 15 s to end.
-TUNE_ENDS_S = 20.0
+MAX_TUNE_ENDING_S = 20.0
 MAX_PENDING = 8
 # Tune is begun so often: what breaks it is most often gone by then, and what is not breaks it at once.
 MAX_BEGINNINGS = 3
@@ -144,7 +145,7 @@ class Search:
             tune.result()
         late_s = time.monotonic() - self.log.deadline
         has_model = any(result.status == COMPLETED for result in self.log.results())
-        return is_over or late_s > HOPELESS_S or (late_s > GRACE_S and has_model)
+        return is_over or late_s > MAX_LATE_WITHOUT_MODEL_S or (late_s > MAX_LATE_S and has_model)
 
     def end_by(self, deadline: float) -> None:
         """Let the search end sooner than planned; trials that are under way do not hear of it."""
@@ -166,7 +167,7 @@ class Search:
         that outlast the search are killed: Tune would wait for them, and Ray must not end before Tune.
         """
         self.log.is_closed.set()
-        tune, patience_ends = self._begun(), time.monotonic() + TUNE_ENDS_S
+        tune, patience_ends = self._begun(), time.monotonic() + MAX_TUNE_ENDING_S
         while not tune.done() and time.monotonic() < patience_ends:
             self._kill_late()
             wait([tune], 0.5)

@@ -31,7 +31,7 @@ from stacktune.trials.trial import Progress, Trial, trial_from
 
 # Of a table beyond so many bytes, what several families keep between trials is worth less than the memory: one family's
 # training rows and watched rows stay.
-LARGE_TABLE_BYTES, LARGE_TABLE_ENTRIES = 64 * 2**20, 2
+MIN_LARGE_TABLE_BYTES, MAX_LARGE_TABLE_ENTRIES = 64 * 2**20, 2
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ class TrialTrainable(tune.Trainable):
         use_cores(context.n_threads)
         self._problem: Problem = ray.get(context.problem)
         self._context = context
-        self._cache = Cache(LARGE_TABLE_ENTRIES) if self._problem.table.features.nbytes > LARGE_TABLE_BYTES else Cache()
+        self._cache = (
+            Cache(MAX_LARGE_TABLE_ENTRIES) if self._problem.table.features.nbytes > MIN_LARGE_TABLE_BYTES else Cache()
+        )
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
