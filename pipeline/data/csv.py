@@ -25,7 +25,7 @@ from stacktune.data.expected import Expected
 from stacktune.data.files import Files, check_names
 from stacktune.data.notes import counted
 from stacktune.errors import DataError
-from stacktune.storage.filesystem import first_line
+from stacktune.storage.uris import first_line
 
 _BLOCK_BYTES = 1 << 22
 _COMMAS = "read the commas in {} as decimal marks, and points beside them as marks of thousands"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow.dataset as ds
 
 from stacktune.errors import DataError
-from stacktune.storage.filesystem import first_line
+from stacktune.storage.uris import first_line
 
 
 def open_delta(shown: str, uri: str) -> ds.Dataset:

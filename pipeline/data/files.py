@@ -9,8 +9,8 @@ from pyarrow import fs
 
 from stacktune.data.lake import is_delta
 from stacktune.errors import DataError, nearest
-from stacktune.storage.filesystem import first_line, resolve
-from stacktune.storage.uris import without_secrets
+from stacktune.storage.filesystem import resolve
+from stacktune.storage.uris import first_line, without_secrets
 
 _PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 _CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from stacktune.data.delta import open_delta
 from stacktune.data.files import Files, check_names
 from stacktune.errors import DataError
-from stacktune.storage.filesystem import first_line
+from stacktune.storage.uris import first_line
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,17}")
 # INT96, in which Spark and Hive write dates, counts nanoseconds of a day: as nanoseconds since 1970 the years before

@@ -8,11 +8,11 @@ from difflib import get_close_matches
 import pandas as pd
 
 from stacktune.data.column import Column
+from stacktune.data.notes import shortened
 from stacktune.errors import DataError, nearest
 
 # How alike two names are, of 1, for one to be taken as a misspelling of the other.
 _MIN_SIMILARITY = 0.8
-_NAMES_SHOWN = 8
 
 
 def name_of(label: Hashable) -> str:
@@ -59,7 +59,7 @@ def left_out_message(columns: Sequence[Column], positions: dict[str, int]) -> st
     names = [column.name for column in columns if column.name not in positions]
     if not names:
         return ""
-    shown = ", ".join(names[:_NAMES_SHOWN]) + (" …" if names[_NAMES_SHOWN:] else "")
+    shown = shortened(names)
     return (
         f"the table leaves out {shown} ({len(names)} of {len(columns)} columns): taken as missing in every row, as "
         "values were in training"

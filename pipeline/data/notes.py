@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_NAMES_SHOWN = 8
+MAX_NAMES_SHOWN = 8
 
 
 def counted(template: str, names: Sequence[str]) -> str:
@@ -14,8 +14,13 @@ def counted(template: str, names: Sequence[str]) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Return the first few names with commas between them, and how many more there are."""
-    more = f" and {len(names) - _NAMES_SHOWN} more" if names[_NAMES_SHOWN:] else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more
+    more = f" and {len(names) - MAX_NAMES_SHOWN} more" if names[MAX_NAMES_SHOWN:] else ""
+    return ", ".join(names[:MAX_NAMES_SHOWN]) + more
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return the first few names with commas; dots stand for the rest."""
+    return ", ".join(names[:MAX_NAMES_SHOWN]) + (" …" if len(names) > MAX_NAMES_SHOWN else "")
 
 
 def missing_note(name: str, examples: Sequence[str], n_missing: int) -> tuple[str, ...]:

@@ -21,8 +21,7 @@ from stacktune.data.sample import Sample, draw_sample
 from stacktune.data.schema import Schema
 from stacktune.errors import DataError, DataWarning
 from stacktune.host import n_cores
-from stacktune.storage.filesystem import first_line
-from stacktune.storage.uris import without_secrets
+from stacktune.storage.uris import first_line, without_secrets
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _CSV_NOTE = "CSV is slower to read than Parquet, and its column types are guesses"

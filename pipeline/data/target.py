@@ -11,6 +11,7 @@ import pandas as pd
 
 from stacktune.data.class_text import respelled
 from stacktune.data.folds import MIN_FOLDS
+from stacktune.data.notes import MAX_NAMES_SHOWN, shortened
 from stacktune.data.number_text import is_missing, looks_like_number
 from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Task
 from stacktune.data.values import (
@@ -35,7 +36,6 @@ MAX_SPELLED_CLASSES = 50
 MAX_MAGNITUDE, MIN_TARGET_SPREAD = 1e90, 1e-150
 # Where more of the rows have classes that are too rare, what is left is another task than the one that was asked for.
 MAX_LOST_SHARE = 0.5
-_NAMES_SHOWN = 8
 
 
 def known_rows(target: pd.Series) -> np.ndarray:
@@ -192,7 +192,7 @@ def respelled_notes(target: pd.Series, task: Task) -> list[str]:
     class_of = respelled(_levels(target), task.classes) if task.is_classification else {}
     if not class_of:
         return []
-    shown = ", ".join(f"{text!r} for {name!r}" for text, name in sorted(class_of.items())[:_NAMES_SHOWN])
+    shown = ", ".join(f"{text!r} for {name!r}" for text, name in sorted(class_of.items())[:MAX_NAMES_SHOWN])
     return [f"test data: took for classes of {target.name} what spells them otherwise: {shown}"]
 
 
@@ -206,7 +206,7 @@ def unknown_target_message(target: pd.Series, task: Task) -> str:
 
 
 def _examples(texts: Sequence[str]) -> str:
-    return ", ".join(map(repr, texts[:_NAMES_SHOWN])) + (" …" if len(texts) > _NAMES_SHOWN else "")
+    return shortened([repr(text) for text in texts[: MAX_NAMES_SHOWN + 1]])
 
 
 def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, list[str]]:
@@ -219,7 +219,7 @@ def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, li
     sizes = np.bincount(places)
     rare = sizes < n_rows
     n_rare, n_lost = int(rare.sum()), int(sizes[rare].sum())
-    shown = ", ".join(classes[rare][:_NAMES_SHOWN]) + (" …" if n_rare > _NAMES_SHOWN else "")
+    shown = shortened(classes[rare].tolist())
     if n_lost > MAX_LOST_SHARE * len(target):
         raise DataError(
             f"{n_lost:,} of the {len(target):,} rows have a class of {str(target.name)!r} with fewer than {n_rows} "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from stacktune.garbage import imports
 from stacktune.logs import hear
 from stacktune.storage.atomic import making
-from stacktune.storage.uris import masked
+from stacktune.storage.uris import first_line
 from stacktune.tracking.store import sqlite_file
 
 if TYPE_CHECKING:
@@ -128,6 +128,5 @@ class Attempt:
 
     @property
     def reason(self) -> str:
-        """The error's first line, at most 200 characters, without credentials."""
-        lines = str(self.error).strip().splitlines()
-        return masked(lines[0] if lines else type(self.error).__name__)[:200]
+        """The error's first line, short and without credentials."""
+        return first_line(self.error)

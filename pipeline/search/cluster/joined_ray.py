@@ -19,7 +19,7 @@ from stacktune.places import expanded
 from stacktune.search.cluster.address import AUTO, VARIABLE, Address, split_port
 from stacktune.search.cluster.own_code import OVERRIDE, own_code_carried
 from stacktune.search.cluster.private_ray import read_token_again
-from stacktune.storage.filesystem import first_line
+from stacktune.storage.uris import first_line
 
 MAX_ANSWERING_S = 5.0
 LOOPBACK = ("127.", "[::1]", "localhost:")
