@@ -1,4 +1,7 @@
-"""Asynchronous successive halving (Li et al. 2020), decided at exact rungs."""
+"""Asynchronous successive halving (Li et al. 2020).
+
+Trials are compared at exact rungs.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ REDUCTION = 3
 
 
 def survives(score: float, peers: list[float], reduction: float = REDUCTION) -> bool:
-    """Tell whether `score` is among the best 1/`reduction` (at least one) of itself and its `peers`, higher better.
+    """Whether `score` is among the best 1/`reduction`.
+
+    The best are taken of itself and its `peers`, higher better; at least one survives.
 
     NaN is worse than anything and never survives once there is a peer.
     """
@@ -25,16 +30,16 @@ def survives(score: float, peers: list[float], reduction: float = REDUCTION) -> 
 
 @dataclass
 class Rungs:
-    """The scores that trials of one family left at each rung."""
+    """Scores of one family's trials at each rung."""
 
     _scores: dict[int, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
 
     def record(self, rung: int, index: int, score: float) -> None:
-        """Keep the score of the run's `index`-th trial at `rung`."""
+        """Keep the `index`-th trial's score at `rung`."""
         self._scores[rung][index] = score
 
     def peers(self, rung: int, index: int, lag: int | None) -> list[float]:
-        """Return the scores at `rung` that the `index`-th trial is compared with.
+        """Return the scores that a trial is compared with.
 
         Without a lag: all that are there. With one: those of trials at least `lag` before it, which a reproducible
         run has finished before this trial began, so that the answer depends on nothing but the order of trials.

@@ -79,7 +79,7 @@ class Entry:
 
     @property
     def has_discarded_state(self) -> bool:
-        """Whether the state of the last rung is given up."""
+        """Whether the last rung's state is given up."""
         return self.n_discarded == len(self.progress)
 
     def discard_state(self) -> None:
@@ -126,7 +126,7 @@ class Entry:
 
 
 class SearchLog:
-    """All trials of the run `made_by`, in order of asking."""
+    """All trials of the run `made_by`, as asked."""
 
     def __init__(self, listener: SearchListener, journal: Journal | None = None, made_by: Provenance = NO_RUN) -> None:
         self.made_by = made_by
@@ -149,7 +149,7 @@ class SearchLog:
         return {}
 
     def restore(self, entries: Sequence[Entry]) -> None:
-        """Load an earlier session's trials, and queue the unfinished ones."""
+        """Load an earlier session's trials; queue the unfinished ones."""
         self._entries = {entry.trial.trial_id: entry for entry in entries}
         self._to_run_again.extend(entries)
 
@@ -158,7 +158,10 @@ class SearchLog:
         self._to_run_again.append(entry)
 
     def broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
-        """Report that Tune broke off; queue unfinished trials if the search goes on."""
+        """Report that Tune broke off.
+
+        Unfinished trials are queued if the search goes on.
+        """
         log_broken(told)
         self._listener.tune_broke_off(reason, told, goes_on=goes_on)
         if goes_on:
@@ -166,11 +169,11 @@ class SearchLog:
             self._to_run_again = deque(self._open())
 
     def scratch_not_removed(self, n_nodes: int) -> None:
-        """Report that scratch folders on `n_nodes` nodes were not removed."""
+        """Report how many nodes' scratch folders were not removed."""
         self._listener.scratch_not_removed(n_nodes)
 
     def next_to_run_again(self) -> Entry | None:
-        """Return the next unfinished trial of the queue, or None."""
+        """Return the queue's next unfinished trial, or None."""
         while self._to_run_again:
             entry = self._to_run_again.popleft()
             if entry.result is None:
@@ -193,7 +196,7 @@ class SearchLog:
             return tuple(self._entries.values())
 
     def results(self) -> list[TrialResult]:
-        """Return results of ended trials, in the order of asking."""
+        """Return the results of ended trials, as asked."""
         return [entry.result for entry in self.entries() if entry.result is not None]
 
     def started(self, trial_id: str, actor: Any) -> None:
@@ -217,7 +220,7 @@ class SearchLog:
         self._listener.trial_progress(entry.trial, progress.rung, progress.score)
 
     def retried_after_oom(self, entry: Entry, trial: Trial) -> None:
-        """Restart a trial that ran out of memory, as `trial`."""
+        """Restart as `trial` one that ran out of memory."""
         entry.trial = trial
         if self._journal:
             self._journal.took_up(trial)
@@ -243,14 +246,17 @@ class SearchLog:
         self._look_whether_idle()
 
     def mark_interrupted(self, entry: Entry, reason: str) -> None:
-        """End an unfinished trial as stopped; a resumed run continues it."""
+        """Stop an unfinished trial; a resumed run continues it."""
         if entry.result is None:
             entry.cut_off()
             self._end(entry, entry.cut_short(reason))
         self._look_whether_idle()
 
     def _end(self, entry: Entry, result: TrialResult) -> TrialResult:
-        """Set the trial's result, with all costs, and return it."""
+        """Set the trial's result, with all costs.
+
+        Returns it.
+        """
         entry.result = whole = entry.with_all_costs(result)
         entry.is_running, entry.heard_at = False, None
         log_end(whole)
@@ -281,7 +287,7 @@ class SearchLog:
             entry.actor = None
 
     def core_seconds(self, families: Collection[str]) -> Iterator[tuple[float, float]]:
-        """Yield (CPU seconds, seconds) of each trial of `families` run here."""
+        """Yield (CPU seconds, seconds) of this session's trials."""
         for entry in self.entries():
             spent = entry.result or (entry.progress[-1] if entry.progress else None)
             if spent is not None and entry.actor is not None and entry.trial.family in families:

@@ -1,4 +1,6 @@
-"""Population-based training (Jaderberg et al. 2017), its members compared interval by interval.
+"""Population-based training (Jaderberg et al. 2017).
+
+Members are compared interval by interval.
 
 Ray's own PBT compares the latest scores of members whatever their age, so that a newcomer always copies an elder. Here
 a member is compared with what the others scored at the same interval, and copies the best of them as it was then.
@@ -27,7 +29,7 @@ MIN_MEMBERS = 3
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A member as it was at an interval: its score, configuration, kept state and the configurations before."""
+    """A member's score, configuration and state at an interval."""
 
     trial_id: str
     score: float
@@ -45,7 +47,10 @@ class Population:
     _snapshots: dict[int, dict[str, Snapshot]] = field(default_factory=lambda: defaultdict(dict))
 
     def record(self, interval: int, snapshot: Snapshot) -> Snapshot | None:
-        """Keep `snapshot`; return the one that its member should go on from, or None to go on as it is."""
+        """Keep `snapshot`; return a better one to continue from.
+
+        None lets the member go on as it is.
+        """
         peers = self._snapshots[interval]
         peers[snapshot.trial_id] = snapshot
         ranked = sorted(peers.values(), key=_rank)

@@ -1,4 +1,7 @@
-"""How a run's cores and seconds are dealt out, each decision with its reason."""
+"""Plans a run's folds, families, cores and seconds.
+
+Each decision has its reason.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,9 @@ N_FOLDS_OF_LARGE_TABLES = 3
 
 @dataclass(frozen=True)
 class ClusterSize:
-    """What the search may use, over all nodes. is_local: whether that is this machine alone, for the whole run.
+    """What the search may use, over all nodes.
+
+    is_local: whether that is this machine alone, for the whole run.
 
     nodes: those with cores; none where nothing is known of their memory. limits: what is to be said behind the number
     of cores where these, or the memory, are less than the machine's. store_note: what is to be said of Ray's memory.
@@ -53,7 +58,7 @@ class ClusterSize:
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What sources of suggestions may go by beside the plan.
+    """What sources may go by, beside the plan.
 
     fit_size: of one fold's fit; None where nothing is known of the table. n_folds: the models of a trial.
     predict_budget_us: what a prediction may take. controller: the topology that was asked for, see search/nas.
@@ -95,7 +100,10 @@ class SearchPlan:
     memory: MemoryRequest | None = None
 
     def uses_pbt(self, family: str) -> bool:
-        """PBT needs trials side by side, so a reproducible run, whose decisions wait for nobody, halves instead."""
+        """Whether the run trains populations.
+
+        These need trials side by side; a reproducible run, whose decisions wait for nobody, halves instead.
+        """
         return self.lag is None and get_family(family).scheduler == "pbt"
 
     def scheduler_of(self, family: str) -> str:
@@ -103,7 +111,7 @@ class SearchPlan:
         return "asha" if own == "pbt" and not self.uses_pbt(family) else own
 
     def gpu_share(self, family: str) -> float:
-        """The share of a GPU that a trial of the family asks for."""
+        """Return the GPU share that the family's trials use."""
         return GPU_SHARE if self.n_gpus and self.lag is None and get_family(family).uses_gpu else 0.0
 
 
@@ -129,7 +137,9 @@ USUAL_SIZE = SizePlan()
 
 
 def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: float | None) -> SizePlan:
-    """Choose folds and families by rows, columns, classes, cores, GPUs and seconds.
+    """Choose folds by the table, the machine and time.
+
+    By rows, columns, classes, cores, GPUs and seconds.
 
     budget_s: None in a reproducible run, which looks at the table alone, so that every machine does the same.
     """
@@ -151,7 +161,7 @@ def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: floa
 
 
 def _with_families(plan: SizePlan, table: Table, task: Task, cluster: ClusterSize, budget_s: float | None) -> SizePlan:
-    """Return the plan with what families say of such a search, and in their order."""
+    """Return the plan with suited families, in their order."""
     conditions = SearchConditions(
         n_rows=table.n_rows,
         n_columns=table.n_features,
@@ -172,7 +182,7 @@ def _with_families(plan: SizePlan, table: Table, task: Task, cluster: ClusterSiz
 
 
 def left_out_notes(left_out: Mapping[str, str]) -> list[str]:
-    """Return what is to be said of families that are left out: a sentence for each reason."""
+    """Return a sentence for each reason to exclude families."""
     return [
         f"without {' and '.join(sorted(name for name in left_out if left_out[name] == reason))}, as {reason}; "
         "--families overrides this"
@@ -181,7 +191,10 @@ def left_out_notes(left_out: Mapping[str, str]) -> list[str]:
 
 
 def _with_enough_judged(plan: SizePlan, table: Table, task: Task) -> SizePlan:
-    """Return the plan, with folds where a holdout would have few rows of a class: in folds, all of them are judged."""
+    """Return the plan, with folds if holdouts are small.
+
+    In folds, all rows of a rare class are judged.
+    """
     code, n_of_class = rarer_class(table.labels)
     if share_to_hold_out(table.labels, task) * n_of_class >= MIN_JUDGED_OF_A_CLASS:
         return plan
@@ -200,7 +213,9 @@ def make_plan(
     max_failures: int = MAX_FAILURES,
     options: SourceOptions = SourceOptions(),
 ) -> SearchPlan:
-    """Plan a search of `search_s` seconds from `now` (`time.monotonic()`), or without a clock where it is None.
+    """Plan a search of `search_s` seconds from `now`.
+
+    `now` is on the scale of `time.monotonic()`. None plans without a clock.
 
     options: without the size of a fit no memory is asked for.
     """
@@ -232,12 +247,18 @@ def make_plan(
 
 
 def _threads_per_trial(n_cpus: int) -> int:
-    """One thread a trial wastes no core; past 16 cores, memory for so many trials at once would be wasted instead."""
+    """Return the number of threads of each trial.
+
+    One thread wastes no core; past 16 cores, memory for so many trials at once would be wasted instead.
+    """
     return max(1, min(4, n_cpus // 8))
 
 
 def _threads_of_few(n_slots: int, cluster: ClusterSize) -> int:
-    """Give the cores of trials for which there is no memory to those for which there is."""
+    """Return the threads of trials limited by memory.
+
+    These get the cores of trials for which there is no memory.
+    """
     return max(1, min(cluster.n_cpus // n_slots, *(node.n_cpus for node in cluster.nodes)))
 
 

@@ -1,4 +1,6 @@
-"""The Tune experiment of a run: all families in one, on whatever cluster Ray has joined.
+"""Runs all families in one Tune experiment.
+
+It runs on whatever cluster Ray has joined.
 
 The problem: a run has a deadline, and Tune has none that holds. It waits for a trial that hangs inside a library, for
 an actor that does not come up, for a searcher that thinks, and at its end 15 s for actors to go. An exception anywhere
@@ -59,7 +61,10 @@ TUNE_FOLDER = ".tune"
 
 
 def prepare() -> None:
-    """Import what a search needs, which takes a second that is free while Ray starts."""
+    """Import what a search needs, while Ray starts.
+
+    It takes a second that is free then.
+    """
     with imports():
         import ray.tune  # noqa: F401
 
@@ -70,20 +75,28 @@ def prepare() -> None:
 
 @dataclass
 class ProblemRef:
-    """A problem in Ray's memory, of which trials on a node see one copy. ref: None once it was let go of."""
+    """A problem in Ray's object store.
+
+    Trials on a node see one copy. ref: None once it was let go of.
+    """
 
     ref: Any
 
 
 def share(problem: Problem) -> ProblemRef:
-    """Hand the problem to Ray, which must be up; whoever has it may then forget the table's features."""
+    """Put the problem into Ray's object store.
+
+    Ray must be up. Whoever has the problem may then forget the table's features.
+    """
     import ray
 
     return ProblemRef(ray.put(problem))
 
 
 class Search:
-    """Runs Tune on a thread of its own, so that the deadline holds whatever Tune waits for.
+    """Runs Tune on a thread of its own.
+
+    So the deadline holds whatever Tune waits for.
 
     folder: where completed trials go. journal: where what happens is noted. earlier: the trials of a search in the same
     folder that was cut off, or is to go on: see `replay`. made_by: the run, of which all is that is taken from a disk.
@@ -125,13 +138,15 @@ class Search:
         return self._tune
 
     def _take_stock(self) -> None:
-        """Take in what was finished unnoted, and drop what nothing can go on from."""
+        """Add results missing in the journal; remove useless files."""
         for result in finished_since(self.log.entries(), self._folder, self._made_by):
             self.log.ended(result)
         self._sweep(keeps_what_goes_on=True)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait at most `timeout_s`; return whether the search is over.
+        """Wait at most `timeout_s` for the search's end.
+
+        Returns whether it is over.
 
         After the deadline, trials deep inside a library call are waited for only as long as nothing is completed, and
         not for ever: one may hang.
@@ -148,11 +163,17 @@ class Search:
         return is_over or late_s > MAX_LATE_WITHOUT_MODEL_S or (late_s > MAX_LATE_S and has_model)
 
     def end_by(self, deadline: float) -> None:
-        """Let the search end sooner than planned; trials that are under way do not hear of it."""
+        """Let the search end sooner than planned.
+
+        Trials that are under way do not hear of it.
+        """
         self.log.deadline = min(self._plan.deadline, deadline)
 
     def results(self, why_cut_short: str = "the time was up") -> list[TrialResult]:
-        """Return what every trial left; those still running count as stopped, those that never ran not at all."""
+        """Return the results of all trials.
+
+        Those still running count as stopped; those that never ran are left out.
+        """
         for entry in self.log.entries():
             if entry.result is None:
                 self._late.add(entry.trial.trial_id)
@@ -161,7 +182,9 @@ class Search:
         return [result for result in self.log.results() if result.rungs_reached or result.status != STOPPED]
 
     def close(self) -> None:
-        """Let Tune end, and drop what only the search needed: its files, unfinished trials and members' states.
+        """End Tune, and remove what only the search needed.
+
+        That is its files, unfinished trials and members' states.
 
         What unfinished trials can go on from stays where nobody asked for results: the run was cut off then. Trials
         that outlast the search are killed: Tune would wait for them, and Ray must not end before Tune.
@@ -207,7 +230,9 @@ class Search:
                 self._begin_again()
 
     def _fit(self) -> str | None:
-        """Let Tune run; return the traceback of what broke it off, which may be anything.
+        """Run Tune; return the traceback if it broke off.
+
+        Anything may have broken it.
 
         The exception itself would keep Ray's handles alive: see `SearchLog.forget_actors`.
         """
@@ -216,7 +241,7 @@ class Search:
         return None if error is None else "".join(traceback.format_exception(error))
 
     def _begin_again(self) -> None:
-        """Make all as if the run had been cut off when Tune broke off, and were resumed."""
+        """Reset the search as if the run were resumed."""
         import ray
 
         for entry in self.log.entries():
@@ -265,7 +290,10 @@ class Search:
 
 
 def _first_cause(told: str) -> str:
-    """Return the line of a traceback that names the first exception: Tune's own errors consist of tracebacks."""
+    """Return a traceback's line on the first exception.
+
+    Tune's own errors consist of tracebacks.
+    """
     named = re.search(r"^[\w.]+(?:Error|Exception)\b.*", told, re.MULTILINE)
     return named.group() if named else told.splitlines()[-1]
 

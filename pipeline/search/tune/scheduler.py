@@ -1,4 +1,6 @@
-"""The one scheduler of the Tune experiment: halving at rungs for most families, populations for those that ask.
+"""The experiment's scheduler: halving, or populations.
+
+Most families are halved at rungs; those that ask for it form populations.
 
 The problem: all families share one experiment, some of them halved (ASHA), some trained as a population (PBT). A run
 with a number of trials and a seed must stop the same trials on one core and on sixty-four. And trials lose their
@@ -47,7 +49,10 @@ ROWS_SHARE_AFTER_OOM = 0.5
 
 
 class FamilyScheduler(TrialScheduler):
-    """Decides at every rung whether a trial goes on, stops, or takes up the state of a better member."""
+    """Decides at every rung what a trial does next.
+
+    It goes on, stops, or continues from the state of a better member.
+    """
 
     _supports_buffered_results = False
 
@@ -62,7 +67,7 @@ class FamilyScheduler(TrialScheduler):
             self._remember(entry)
 
     def _remember(self, entry: Entry) -> None:
-        """Take in the rungs that a trial reached before, as far as others can be compared with it there."""
+        """Record a resumed trial's earlier rungs, for comparison."""
         if entry.trial.is_preliminary:
             return
         scheduler = self._scheduler_of(entry.trial.family)
@@ -100,7 +105,10 @@ class FamilyScheduler(TrialScheduler):
         return TrialScheduler.NOOP
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """Let members that took up a better state go on first, then start trials in the order they were asked for."""
+        """Return the trial that Tune starts next.
+
+        Members that took up a better state go first, then trials in the order of asking.
+        """
         trials = tune_controller.get_trials()
         for status in (TuneTrial.PAUSED, TuneTrial.PENDING):
             for trial in trials:
@@ -109,10 +117,13 @@ class FamilyScheduler(TrialScheduler):
         return None
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Nothing to prepare: the log knows the trial since it was asked for."""
+        """Do nothing: the log knows the trial already."""
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Let a trial whose process died run again, on whatever node there is, until it has died too often."""
+        """Rerun a trial whose process died, on any node.
+
+        It fails once it has died too often.
+        """
         entry = self._entry(trial)
         error = _error_of(trial)
         if self._log.is_closed.is_set():
@@ -136,7 +147,7 @@ class FamilyScheduler(TrialScheduler):
             self._log.run_again(entry)
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict) -> None:
-        """Take in the result of a trial that ended by itself."""
+        """Take in the result of a finished trial."""
         if "result" not in result:
             return
         outcome = result_from(json.loads(result["result"]))
@@ -146,7 +157,9 @@ class FamilyScheduler(TrialScheduler):
             self._log.ended(outcome)
 
     def _ran_out(self, entry: Entry, result: TrialResult, is_dead: bool = False) -> None:
-        """Let a trial for which there was no memory run once more, on fewer rows.
+        """Rerun a trial that ran out of memory.
+
+        It runs once more, on fewer rows.
 
         is_dead: whether its process is, so that `result` does not say what it took.
         In a reproducible run it is on all of its rows, for whoever filled the memory may have gone: what a trial learns
@@ -167,7 +180,7 @@ class FamilyScheduler(TrialScheduler):
         self._log.run_again(entry)
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Count a trial that never ran, or did not run again, as stopped."""
+        """Stop a trial that never ran, or not again."""
         self._log.mark_interrupted(self._entry(trial), "the search was over")
 
     def debug_string(self) -> str:
@@ -175,7 +188,10 @@ class FamilyScheduler(TrialScheduler):
 
 
 def _error_of(trial: TuneTrial) -> str:
-    """Return what Tune noted; its own `get_error` looks where the note is copied to later."""
+    """Return the error that Tune noted for a trial.
+
+    Its own `get_error` looks where the note is copied to later.
+    """
     noted = Path(trial.error_file) if trial.error_file else None
     text = noted.read_text(errors="replace").strip() if noted and noted.exists() else ""
     return text or "its process died"
