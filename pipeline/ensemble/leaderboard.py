@@ -1,4 +1,7 @@
-"""Builds the leaderboard: every trial as it was scored, and the ensembles by nested cross-validation."""
+"""Builds the leaderboard of trials and ensembles.
+
+Trials are as they were scored; ensembles are scored by nested cross-validation.
+"""
 
 from __future__ import annotations
 
@@ -47,11 +50,11 @@ class _Scoring:
     encode_us: float
 
     def model_us(self, trial: TrialResult) -> float:
-        """Return the microseconds a row of one of a trial's fold models."""
+        """Return microseconds a row of one fold model."""
         return trial.predict_us / self.folds.n_folds
 
     def with_fold_models(self, row: LeaderboardRow, blend: Blend, members: Sequence[TrialResult]) -> LeaderboardRow:
-        """Return the row with the models that it asks, and what they cost."""
+        """Return the row with its fold models and costs."""
         model_us = [self.model_us(member) for member in members]
         enough = target_effective_models(len(self.target))
         folds = choose_fold_models(self.folds.n_folds, blend.weights, model_us, self.limit_us, enough)
@@ -61,7 +64,10 @@ class _Scoring:
 
 
 def stacking_s(n_candidates: int, n_rows: int, n_outputs: int) -> float:
-    """Return about how many seconds the ensembles of so many candidates take, measured on two cores."""
+    """Return about how many seconds the ensembles take.
+
+    For so many candidates, as measured on two cores.
+    """
     return 0.5 + 2e-6 * n_candidates * min(n_rows, MAX_SAMPLED_ROWS) * n_outputs
 
 
@@ -78,7 +84,9 @@ def build_leaderboard(
     predict_budget_us: float | None = None,
     encode_us: float = 0.0,
 ) -> Leaderboard:
-    """Return the leaderboard of all `results`, in any status, and of the ensembles of the completed ones.
+    """Return the leaderboard of trials and their ensembles.
+
+    It has all `results`, in any status; ensembles are of the completed ones.
 
     oof: out-of-fold predictions (n_rows, n_outputs) by trial id, of the completed trials. target, weight: (n_rows,).
     time_left: seconds that may still be spent; candidates are cut when it is short, which it never is at infinity.
@@ -100,7 +108,9 @@ def build_leaderboard(
 
 
 def nested_best_trial_scores(fold_scores: Sequence[Sequence[float]]) -> np.ndarray:
-    """Return the (n_folds,) honest scores of "take the best trial": picked on all folds but one, scored on that one.
+    """Return (n_folds,) honest scores of picking the best trial.
+
+    It is picked on all folds but one, and scored on that one.
 
     fold_scores: (n_folds,) a trial, higher is better. The best trial's own mean is higher, by what it was picked for.
     """
@@ -110,7 +120,9 @@ def nested_best_trial_scores(fold_scores: Sequence[Sequence[float]]) -> np.ndarr
 
 
 def _selection_penalty(trials: Sequence[Sequence[float]], rows: Sequence[LeaderboardRow]) -> float:
-    """Return what trials' scores are lowered by beside ensembles, which are scored on what they have not seen.
+    """Return what is subtracted from trials' scores.
+
+    Ensembles are scored on data they have not seen, while picking the best trial flatters it.
 
     First what picking flatters them by; then the standard error of the difference to the best ensemble, as the steadier
     of two models is the better guess unless the other is better by more (the rule of Breiman et al. 1984, 3.4.3).
@@ -170,7 +182,10 @@ def _trial_row(result: TrialResult, scoring: _Scoring) -> LeaderboardRow:
 
 
 def _why_unscored(result: TrialResult, scoring: _Scoring) -> str | None:
-    """Return why a completed trial has no score: a mean over the folds that have one would flatter it."""
+    """Say why a completed trial has no score.
+
+    A mean over the folds that have one would flatter it.
+    """
     undefined = [fold for fold, score in enumerate(result.fold_scores) if not is_defined(score)]
     if not undefined:
         return None
@@ -180,7 +195,10 @@ def _why_unscored(result: TrialResult, scoring: _Scoring) -> str | None:
 
 
 def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[LeaderboardRow]:
-    """Return up to four rows; none for fewer than two trials, and no best-of-family ones for a single family."""
+    """Return up to four rows of ensembles.
+
+    None for fewer than two trials, and no best-of-family ones for a single family.
+    """
     n_most = _affordable(scoring)
     if len(trials) < 2 or n_most == 0:
         return []
@@ -209,7 +227,10 @@ def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[Lea
 
 
 def _affordable(scoring: _Scoring) -> int:
-    """Return how many candidates the time that is left is enough for; 0 where it is too short for any ensemble."""
+    """Return how many candidates there is time for.
+
+    0 where it is too short for any ensemble.
+    """
     size = (len(scoring.folds.judged_rows), scoring.task.n_outputs)
     return next((most for most in _N_CANDIDATES if stacking_s(most, *size) <= scoring.time_left()), 0)
 

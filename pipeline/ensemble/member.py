@@ -44,7 +44,10 @@ class Member:
 
 
 def predict_members(members: Sequence[Member], table: Table) -> list[np.ndarray]:
-    """Return each member's (n_rows, n_outputs) float64 mean of its fold models' predictions, with all cores at work."""
+    """Return each member's mean prediction, using all cores.
+
+    (n_rows, n_outputs) float64, the mean over its fold models.
+    """
     if not members:
         return []
     families = frozenset(member.family for member in members)
@@ -89,14 +92,20 @@ def _workers(families: frozenset[str], n_tasks: int) -> Iterator[ThreadPoolExecu
 
 @cache
 def _pools(families: frozenset[str]) -> ThreadpoolController:
-    """Return the thread pools of loaded members' libraries; looking for them takes milliseconds, so once."""
+    """Return the thread pools of members' libraries.
+
+    Looking for them takes milliseconds, so once.
+    """
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
 def load_member(folder: Path, trial_id: str, family: str, folds: Sequence[int] | None = None) -> Member:
-    """Read the models of `folds` in `folder`/fold0, fold1, …, or all that are there; DataError if there is none."""
+    """Read a member's fold models from `folder`.
+
+    Those of `folds` in `folder`/fold0, fold1, …, or all that are there. Raises DataError if there is none.
+    """
     models = TrialFolder(folder)
     found = models.folds() if folds is None else [models.fold(fold) for fold in folds]
     if not found:

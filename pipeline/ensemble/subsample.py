@@ -1,4 +1,7 @@
-"""Which rows an ensemble is learnt on when there are more than it needs; it is always scored on all."""
+"""Chooses the rows that an ensemble learns from.
+
+Where there are more than it needs; it is always scored on all.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ MIN_SAMPLED_OF_A_CLASS = 3_000
 def rows_to_learn_on(
     target: np.ndarray, probability: np.ndarray | None, seed: int, most: int = MAX_SAMPLED_ROWS
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return (ascending positions of about `most` rows, what each stands for or None where all count alike).
+    """Return row positions, and what each row stands for.
+
+    About `most` rows, ascending; None instead of weights where all count alike.
 
     target: (n,). probability: (n,) of the second class by an average member, for two classes; else None.
     A rare class is kept whole. Of the common one, the rows most like the rare are kept (rank metrics are decided

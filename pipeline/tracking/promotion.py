@@ -1,4 +1,6 @@
-"""Which version of a registered model is its leader: a new one only where it is shown to be no worse.
+"""Decides which version of a registered model leads.
+
+A new one leads only where it is shown to be no worse.
 
 The alias `leader` is what predictions are made with. It moves to a new version that answers the same question from the
 same columns, and scores no worse on the same test rows, or in the same folds of the same data. Any other version gets
@@ -38,7 +40,7 @@ MAX_VERSIONS = 200
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a version of a model was asked, what it needs, and how it scored.
+    """What a version predicts, needs and scored.
 
     positive: of two classes. columns: digest of the names and kinds of the columns. classes: digest of the classes.
     cv_score, test_score: of `metric`, as people read it. cv_on: digest of the data and its folds. test_on: digest of
@@ -78,14 +80,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a version is known to be no worse than another, and why."""
+    """Whether a version is no worse, and why."""
 
     is_no_worse: bool
     reason: str
 
 
 def compared(new: Evidence, old: Evidence | None, version: int) -> Verdict:
-    """Return what the scores say of a new version against `version`, whose evidence is `old`, if it has any."""
+    """Compare a new version's scores with `version`.
+
+    `old` is the evidence of that, if it has any.
+    """
     if old is None:
         return Verdict(False, f"version {version} does not say what it was scored on")
     for name in ("task", "target", "metric", "positive"):
@@ -110,7 +115,9 @@ def compared(new: Evidence, old: Evidence | None, version: int) -> Verdict:
 
 
 def settle_alias(uri: str, record: LeaderRecord, evidence: Evidence | None) -> LeaderRecord:
-    """Give the registered version of `record` the alias that it has earned; return the record with it.
+    """Give the registered version its alias.
+
+    It is the one that the version of `record` has earned; returns the record with it.
 
     evidence: None of a run that an earlier stacktune ended. A store that is away costs the alias alone.
     """
@@ -125,14 +132,17 @@ def settle_alias(uri: str, record: LeaderRecord, evidence: Evidence | None) -> L
 
 
 def promoting_command(uri: str, name: str, version: int) -> str:
-    """Return the command that makes a version the leader; where the store has a password, the environment names it."""
+    """Return the command that promotes a version.
+
+    Where the store has a password, the environment names it.
+    """
     store = "" if has_secret(uri) else json.dumps(uri)
     call = f"set_registered_model_alias({json.dumps(name)}, {json.dumps(LEADER)}, {json.dumps(str(version))})"
     return f"python -c {shlex.quote(f'import mlflow; mlflow.MlflowClient({store}).{call}')}"
 
 
 def _settled(client: MlflowClient, name: str, version: int, evidence: Evidence | None) -> tuple[str, str]:
-    """Give a version its alias; return the alias and why it has it."""
+    """Set a version's alias; return it and its reason."""
     if evidence:
         client.set_model_version_tag(name, str(version), EVIDENCE_TAG, json.dumps(asdict(evidence)))
     holder = _holder(client, name)
@@ -167,7 +177,9 @@ def _tag(client: MlflowClient, name: str, version: int, alias: str, reason: str)
 
 
 def _take_lead(client: MlflowClient, name: str, version: int, holder: int | None) -> int:
-    """Set the alias; hand it on where a run that ended at the same time has the better claim; return who has it.
+    """Set the alias; return the version that has it.
+
+    It is handed on where a run that ended at the same time has the better claim.
 
     A registry has no lock. But each run marks its version before it sets the alias and looks for the others' marks
     afterwards, so that whoever sets it last has seen them all, and sets it to the same one as all others would.
@@ -183,7 +195,10 @@ def _take_lead(client: MlflowClient, name: str, version: int, holder: int | None
 
 
 def _rivals(client: MlflowClient, name: str, version: int, holder: int | None) -> list[ModelVersion]:
-    """Return the versions that claim to follow `holder` and are of about the same time as `version`, by number."""
+    """Return versions that compete with `version`, by number.
+
+    They claim to follow `holder` and are of about the same time.
+    """
     quoted = f"'{name}'" if "'" not in name else f'"{name}"'
     versions = client.search_model_versions(f"name={quoted}", MAX_VERSIONS, ["creation_timestamp DESC"])
     own = client.get_model_version(name, str(version))
@@ -197,7 +212,10 @@ def _rivals(client: MlflowClient, name: str, version: int, holder: int | None) -
 
 
 def _first_of(rivals: list[ModelVersion]) -> int:
-    """Return the version that is no worse than those before it; among versions that compare with none, the earliest."""
+    """Return the version that no other is better than.
+
+    It is no worse than those before it; among versions that compare with none, the earliest.
+    """
     first, *later = rivals
     for one in later:
         new, old = _evidence_in(one.tags), _evidence_in(first.tags)
@@ -207,7 +225,10 @@ def _first_of(rivals: list[ModelVersion]) -> int:
 
 
 def _evidence_in(tags: Mapping[str, str]) -> Evidence | None:
-    """Return what a version's tags say, None where they say nothing that this stacktune understands."""
+    """Return the evidence in a version's tags.
+
+    None where they say nothing that this stacktune understands.
+    """
     try:
         return evidence_from(json.loads(tags[EVIDENCE_TAG]))
     except (KeyError, ValueError):
@@ -215,7 +236,10 @@ def _evidence_in(tags: Mapping[str, str]) -> Evidence | None:
 
 
 def evidence_from(stored: Any) -> Evidence | None:
-    """Return the evidence that was made a dictionary of, None where it is of another kind."""
+    """Return the evidence in a dictionary.
+
+    None where it is of another kind.
+    """
     names = {field.name for field in fields(Evidence)}
     if not isinstance(stored, dict) or set(stored) != names or stored["metric"] not in METRICS:
         return None
@@ -227,6 +251,6 @@ def _is_finite(score: Any) -> bool:
 
 
 def say_alias(record: LeaderRecord, say: Callable[[str], None]) -> None:
-    """Say what a version that is no leader is instead, and why."""
+    """Report why a version is no leader."""
     if record.alias == CHALLENGER:
         say(f"version {record.version} of {record.name} is its challenger, and the leader stays: {record.alias_reason}")
