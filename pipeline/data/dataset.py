@@ -1,4 +1,7 @@
-"""From a run's settings to encoded tables: what to learn from, and what to judge the leader on once."""
+"""Loads a run's tables, encoded.
+
+What to learn from, and what to judge the leader on once.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ _N_SAMPLE_ROWS = 5
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training table, encoded, and all that is to be known of it.
+    """An encoded training table, and facts about it.
 
     table: with target and weight; weights have mean one.
     notes: sentences on what was dropped, and why the task is what it is.
@@ -76,12 +79,18 @@ class Dataset:
     test_digest: str = ""
 
     def without_features(self) -> Dataset:
-        """Return the dataset with targets and weights only, for whoever has shared the rest."""
+        """Return the dataset with targets and weights only.
+
+        For whoever has shared the rest.
+        """
         return replace(self, table=self.table.without_features())
 
 
 def demo_frame() -> tuple[pd.DataFrame, str]:
-    """Return a real table that ships with scikit-learn, 569 breast tumours, and the name of its target."""
+    """Return the demo table and its target's name.
+
+    A real table that ships with scikit-learn: 569 breast tumours.
+    """
     from sklearn.datasets import load_breast_cancer
 
     bunch = load_breast_cancer(as_frame=True)
@@ -90,7 +99,9 @@ def demo_frame() -> tuple[pd.DataFrame, str]:
 
 
 def load_dataset(config: Settings) -> tuple[Dataset, Table | None]:
-    """Return the training data, and the labelled test table of `test_data` or `test_size`, if either is set.
+    """Return the training data, and any test table.
+
+    That is labelled, and of `test_data` or `test_size`, if either is set.
 
     Test rows leave before anything is learnt from the table: types, categories and classes are those of the rest.
     Raises DataError for a table, target or weight that cannot be used.
@@ -149,7 +160,9 @@ def _read_within_memory(config: Settings) -> Source:
 def _read_test(
     config: Settings, dataset: Dataset, commas: Collection[str], writing: Writing | None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Read the test table as the training table was read, whose types CSV does not say.
+    """Read the test table like the training table.
+
+    CSV does not say its types.
 
     commas: the columns of the training table that had decimal commas. writing: of its target, where that was text.
     """
@@ -170,7 +183,10 @@ def _read_test(
 
 
 def _split(frame: pd.DataFrame, config: Settings, task: Task) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
-    """Return training rows, test rows if any are asked for, and what is to be said of copies, which stay together."""
+    """Return training rows, test rows and notes.
+
+    Test rows if any are asked for; a note says that copies stay together.
+    """
     if config.test_size is None:
         return frame, None, []
     copies = copies_of_raw(frame, _no_features(config))

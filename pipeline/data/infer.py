@@ -1,4 +1,4 @@
-"""Which columns of a training table are features, and of which kind."""
+"""Infers which columns are features, and their kinds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ _ONLY_ROW_NUMBERS = "learns from {} of what look like row numbers, since there i
 
 
 class UnusableError(Exception):
-    """A column that is no feature; the argument completes "dropped N columns …"."""
+    """A column that is no feature.
+
+    The argument completes "dropped N columns …".
+    """
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,9 @@ class Inferred:
 
 
 def infer_columns(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] = ()) -> tuple[list[Column], list[str]]:
-    """Return the features of `frame` among the columns not in `exclude`, and notes on what was dropped or read anew.
+    """Return the features of `frame`, and notes.
+
+    Of the columns not in `exclude`. Notes tell what was dropped or read anew.
 
     keep: columns that are features also if they look like row numbers or identifiers.
     """
@@ -91,7 +96,10 @@ def infer_columns(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] 
 
 
 def infer_column(name: str, series: pd.Series, keep: bool = False) -> Inferred:
-    """Return what kind of feature `series` is, or raise UnusableError. keep: it is no identifier."""
+    """Return a feature's kind, or raise UnusableError.
+
+    keep: it is no identifier.
+    """
     content = content_of(series)
     if content == OTHER:
         raise UnusableError(UNUSABLE)
@@ -105,7 +113,9 @@ def infer_column(name: str, series: pd.Series, keep: bool = False) -> Inferred:
 
 
 def _counts_rows(series: pd.Series) -> bool:
-    """Whether these are whole numbers, another in nearly each row, that rise or fall along the table.
+    """Whether the numbers count the rows.
+
+    Whole numbers, another in nearly each row, that rise or fall along the table.
 
     Where they begin anew, as each file's do, they differ among the rows from there on.
     """
@@ -126,14 +136,20 @@ def _counts_rows(series: pd.Series) -> bool:
 
 
 def _begins_anew(values: np.ndarray, steps: np.ndarray) -> bool:
-    """Whether each run of `steps` in one direction is long, as the rows of a file are, and begins where one did."""
+    """Whether counting begins anew with each long run.
+
+    As the rows of a file are, each run of `steps` in one direction is long, and begins where one did.
+    """
     starts = np.append(0, np.flatnonzero(~steps) + 1)
     lengths = np.diff(np.append(starts, len(values)))
     return len(starts) > 1 and lengths.min() >= _MIN_ROWS_OF_AN_ID and len(np.unique(values[starts])) == 1
 
 
 def _varies(values: np.ndarray) -> bool:
-    """Whether a feature of these numbers could tell rows apart; a null tells one row from others too."""
+    """Whether the numbers can tell rows apart.
+
+    A null tells one row from others too.
+    """
     known = values[np.isfinite(values)]
     return known.size < values.size or bool((known != known[0]).any())
 
@@ -227,7 +243,10 @@ def _text_numbers(name: str, reading: Reading, values: np.ndarray) -> Inferred:
 
 
 def _text_dates(name: str, series: pd.Series, texts: list[str], counts: np.ndarray) -> Inferred | None:
-    """Return the feature of a column of ISO dates, if nearly all of its texts are, those without a value aside."""
+    """Return the feature of ISO dates, if any.
+
+    Nearly all of the texts are such, those without a value aside.
+    """
     is_date = iso_dates(texts, counts)
     if is_date is None:
         return None
@@ -237,7 +256,10 @@ def _text_dates(name: str, series: pd.Series, texts: list[str], counts: np.ndarr
 
 
 def _other_dates(name: str, codes: np.ndarray, texts: list[str], counts: np.ndarray) -> Inferred | None:
-    """Return the feature of a column of dates in a format other than ISO, if nearly all of its texts are."""
+    """Return the feature of other dates, if any.
+
+    Nearly all of the texts are in one format other than ISO.
+    """
     form = find_format(texts, counts)
     if form is None:
         return None

@@ -1,4 +1,7 @@
-"""Which columns of a table to predict lose values, since the model cannot read them."""
+"""Finds columns whose values the model cannot read.
+
+Of a table to predict.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ _MAX_UNREAD_SHARE = 0.05
 
 
 def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
-    """Return which share of the values of `series` the model cannot use, if that is to be said, else 0.
+    """Return the share of unusable values worth a note.
+
+    The model cannot use these values of `series`; 0 where that need not be said.
 
     encoded: (n_rows,) its first feature, in float64 for numbers and dates. Nulls, infinities and texts that stand for
     no value are none of its values.
@@ -42,7 +47,10 @@ def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
 
 
 def _share_of_known(column: Column, series: pd.Series, lost: np.ndarray, n_least: int = 1) -> float:
-    """Return the share of the values that are `lost`, (n_rows,) bool; 0 where there are fewer than `n_least`."""
+    """Return the share of values that are `lost`.
+
+    lost: (n_rows,) bool. 0 where there are fewer values than `n_least`.
+    """
     if not lost.any():
         return 0.0
     known = _known(column, series)
@@ -60,7 +68,10 @@ def _known(column: Column, series: pd.Series) -> np.ndarray:
 
 
 def losses_message(columns: Sequence[Column], shares: Sequence[float], n_rows: int) -> str:
-    """Return a sentence that names the columns which lose values; "" if none does."""
+    """Return a sentence on columns that lose values.
+
+    It names them; "" if there are none.
+    """
     lossy = [(column, share) for column, share in zip(columns, shares, strict=True) if share]
     if not lossy:
         return ""

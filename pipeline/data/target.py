@@ -1,4 +1,4 @@
-"""What is predicted: which task a target column sets, its classes, and its values as numbers."""
+"""What is predicted: task, classes and values."""
 
 from __future__ import annotations
 
@@ -39,12 +39,17 @@ MAX_LOST_SHARE = 0.5
 
 
 def known_rows(target: pd.Series) -> np.ndarray:
-    """Return (n_rows,) bool: where the target has a value; where it holds numbers, a finite one."""
+    """Return which rows have a usable target.
+
+    (n_rows,) bool: where it has a value; where it holds numbers, a finite one.
+    """
     return np.isfinite(numbers_of(target)) if content_of(target) == NUMERIC else target.notna().to_numpy()
 
 
 def labelled_rows(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows whose target is known, and what is to be said of the others.
+    """Return the rows with a target, and notes.
+
+    The notes are on the other rows.
 
     Raises DataError where there is none.
     """
@@ -59,7 +64,9 @@ def labelled_rows(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[
 
 
 def infer_task(target: pd.Series, asked: str) -> tuple[str, str]:
-    """Return the task that the known values of `target` set, and a sentence that says why.
+    """Return the task, and why it is that.
+
+    The one that the known values of `target` set.
 
     asked: "auto", or the task to check that the target suits. Raises DataError when it does not suit, or when there
     is one value only.
@@ -114,7 +121,10 @@ def _check_regression(target: pd.Series) -> str:
 
 
 def _no_numbers_message(name: str, unread: list[str], n_rows: int) -> str:
-    """Return what to say of texts that are no numbers, or are in a convention in which too few others are."""
+    """Return a message on texts that are no numbers.
+
+    Or are in a convention in which too few others are.
+    """
     odd = [text for text in unread if not (looks_like_number(text) or is_missing(text))]
     if not odd:
         return (
@@ -144,7 +154,10 @@ def _numbers_or_seconds(target: pd.Series) -> np.ndarray:
 
 
 def make_task(target: pd.Series, kind: str) -> Task:
-    """Return the task with its classes: in order of number where all texts are numbers, of text otherwise."""
+    """Return the task with its ordered classes.
+
+    In order of number where all texts are numbers, of text otherwise.
+    """
     if kind == REGRESSION:
         return Task(kind)
     classes = _levels(target)
@@ -155,7 +168,9 @@ def make_task(target: pd.Series, kind: str) -> Task:
 
 
 def _labels(target: pd.Series, classes: Sequence[str]) -> tuple[bool | int | float | str, ...]:
-    """Return the classes as truth values or numbers where the target holds such, whatever type carries them.
+    """Return the classes as booleans or numbers.
+
+    Where the target holds such, whatever type carries them.
 
     Whole numbers are whole, so that a table gives the same labels with and without a missing target beside them.
     """
@@ -174,7 +189,9 @@ def _labels(target: pd.Series, classes: Sequence[str]) -> tuple[bool | int | flo
 
 
 def encode_target(target: pd.Series, task: Task) -> np.ndarray:
-    """Return (n,) int32 class codes, -1 for what is no class of the task, or (n,) float64 values.
+    """Return class codes or values of a target.
+
+    (n,) int32 class codes, -1 for what is no class of the task, or (n,) float64 values.
 
     What is no class as it is written may be one in another spelling, see `respelled`.
     """
@@ -188,7 +205,10 @@ def encode_target(target: pd.Series, task: Task) -> np.ndarray:
 
 
 def respelled_notes(target: pd.Series, task: Task) -> list[str]:
-    """Return what is to be said of the texts of a test target that were taken for a class spelled otherwise."""
+    """Return a note on respelled test classes.
+
+    Texts of a test target that were taken for a class spelled otherwise.
+    """
     class_of = respelled(_levels(target), task.classes) if task.is_classification else {}
     if not class_of:
         return []
@@ -197,7 +217,10 @@ def respelled_notes(target: pd.Series, task: Task) -> list[str]:
 
 
 def unknown_target_message(target: pd.Series, task: Task) -> str:
-    """Return what to say of a test target of which training knows no value."""
+    """Return a message on an unknown test target.
+
+    Training knows none of its values.
+    """
     held, had = _examples(_levels(target)), _examples(task.classes) if task.is_classification else "numbers or dates"
     return (
         f"no test row has a target {str(target.name)!r} that the training data knows: it holds {held}; training had "
@@ -210,7 +233,9 @@ def _examples(texts: Sequence[str]) -> str:
 
 
 def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, list[str]]:
-    """Return (n,) bool, the rows of classes with at least `n_rows`, and what is to be said of the others.
+    """Return rows of frequent classes, and notes.
+
+    (n,) bool, the rows of classes with at least `n_rows`; the notes are on the others.
 
     All rows are kept where fewer than two classes would be. Raises DataError where most rows would go.
     """
@@ -235,7 +260,10 @@ def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, li
 
 
 def check_magnitude(target: np.ndarray, name: str) -> None:
-    """Raise DataError unless the squares of a regression's errors are numbers that float64 holds."""
+    """Raise DataError for targets too large or close.
+
+    Unless the squares of a regression's errors are numbers that float64 holds.
+    """
     most, spread = float(np.abs(target).max()), float(np.ptp(target / 2))
     if most > MAX_MAGNITUDE or 0 < spread < MIN_TARGET_SPREAD:
         raise DataError(
@@ -245,7 +273,10 @@ def check_magnitude(target: np.ndarray, name: str) -> None:
 
 
 def check_class_sizes(target: np.ndarray, task: Task, n_folds: int, name: str) -> None:
-    """Raise DataError when a class has fewer rows than there are folds to put one into each."""
+    """Raise DataError for classes smaller than the folds.
+
+    When one has fewer rows than there are folds to put one into each.
+    """
     if not task.is_classification:
         return
     sizes = np.bincount(target, minlength=len(task.classes))
