@@ -205,7 +205,7 @@ def score_rows(
     leaderboard: Leaderboard,
     results: Sequence[TrialResult],
     test: Table,
-    time_left: Callable[[], float] = lambda: float("inf"),
+    remaining_s: Callable[[], float] = lambda: float("inf"),
 ) -> Leaderboard:
     """Return the leaderboard with `test` metrics.
 
@@ -224,7 +224,7 @@ def score_rows(
         asked = [(name, fold) for name, folds in zip(row.members, row.folds, strict=True) for fold in folds]
         fresh = [model for model in asked if model not in predictions]
         cost_s = row.predict_us * len(fresh) / len(asked) * test.n_rows / 1e6
-        if position > 0 and time_left() <= cost_s:
+        if position > 0 and remaining_s() <= cost_s:
             continue
         models = [load_member(trials[name].place, name, trials[name].family, (fold,)) for name, fold in fresh]
         predictions |= zip(fresh, predict_members(models, test), strict=True)

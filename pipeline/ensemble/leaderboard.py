@@ -44,7 +44,7 @@ class _Scoring:
     task: Task
     metric: Metric
     seed: int
-    time_left: Callable[[], float]
+    remaining_s: Callable[[], float]
     pool: ThreadPoolExecutor
     limit_us: float
     encode_us: float
@@ -80,7 +80,7 @@ def build_leaderboard(
     task: Task,
     metric: Metric,
     seed: int = 0,
-    time_left: Callable[[], float] = lambda: float("inf"),
+    remaining_s: Callable[[], float] = lambda: float("inf"),
     predict_budget_us: float | None = None,
     encode_us: float = 0.0,
 ) -> Leaderboard:
@@ -89,7 +89,7 @@ def build_leaderboard(
     It has all `results`, in any status; ensembles are of the completed ones.
 
     oof: out-of-fold predictions (n_rows, n_outputs) by trial id, of the completed trials. target, weight: (n_rows,).
-    time_left: seconds that may still be spent; candidates are cut when it is short, which it never is at infinity.
+    remaining_s: seconds that may still be spent; candidates are cut when it is short, which it never is at infinity.
     predict_budget_us: microseconds that a prediction may take a row. Trials and ensembles ask no more of their fold
         models than keep to it. A trial whose every model is dearer ranks below all others and is in no ensemble; where
         all are, the cheapest leads.
@@ -98,7 +98,7 @@ def build_leaderboard(
     model_budget_us = None if predict_budget_us is None else predict_budget_us - encode_us
     limit_us = affordable_us([trial.predict_us / folds.n_folds for trial in eligible(results)], model_budget_us)
     with ThreadPoolExecutor(n_cores()) as pool:
-        scoring = _Scoring(oof, target, weight, folds, task, metric, seed, time_left, pool, limit_us, encode_us)
+        scoring = _Scoring(oof, target, weight, folds, task, metric, seed, remaining_s, pool, limit_us, encode_us)
         trials = [trial for trial in eligible(results) if scoring.model_us(trial) <= limit_us]
         rows = list(pool.map(lambda result: _trial_row(result, scoring), results))
         rows += _ensemble_rows(trials, scoring)
@@ -215,14 +215,14 @@ def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[Lea
     rows, took_s = [], dict.fromkeys(METHODS, _MIN_METHOD_S)
     for entry, allowed in entries.items():
         for method in METHODS:
-            began_s = scoring.time_left()
+            began_s = scoring.remaining_s()
             if allowed[-1].sum() > 1 and began_s > took_s[method]:
                 blends = _learn(method, learnt, allowed[:, drawn], costs, scoring)
                 # Of no member where the stacker found that none of them tells it anything.
                 if blends[-1].n_members:
                     rows.append(_ensemble_row(f"{method}_{entry}", trials, blends, held_out, scoring))
                 if math.isfinite(began_s):
-                    took_s[method] = max(_MIN_METHOD_S, began_s - scoring.time_left())
+                    took_s[method] = max(_MIN_METHOD_S, began_s - scoring.remaining_s())
     return rows
 
 
@@ -232,15 +232,15 @@ def _affordable(scoring: _Scoring) -> int:
     0 where it is too short for any ensemble.
     """
     size = (len(scoring.folds.judged_rows), scoring.task.n_outputs)
-    return next((most for most in _N_CANDIDATES if stacking_s(most, *size) <= scoring.time_left()), 0)
+    return next((most for most in _N_CANDIDATES if stacking_s(most, *size) <= scoring.remaining_s()), 0)
 
 
 def _learn(method: str, learnt: OutOfFold, allowed: np.ndarray, costs: Costs, scoring: _Scoring) -> list[Blend]:
     if method == "stack":
         return stacked(learnt, allowed, costs, scoring.pool, scoring.task.loss)
     # Half of what is left, so that a long walk leaves time for the stacks; half of infinity is as much.
-    kept_s = max(_MIN_METHOD_S, scoring.time_left() / 2)
-    return greedy(learnt, scoring.metric, allowed, costs, lambda: scoring.time_left() >= kept_s)
+    kept_s = max(_MIN_METHOD_S, scoring.remaining_s() / 2)
+    return greedy(learnt, scoring.metric, allowed, costs, lambda: scoring.remaining_s() >= kept_s)
 
 
 def _ensemble_row(

@@ -1,4 +1,4 @@
-"""A private Ray's processes import this while they wait for trials."""
+"""Imported by waiting processes of a private Ray."""
 
 from importlib import import_module
 
@@ -9,7 +9,7 @@ MODULES = ("ray.tune", "stacktune.search.tune.trainable")
 
 
 def modules() -> tuple[str, ...]:
-    """Return the modules of every trial, then those of families."""
+    """Return the modules that trials, then families, need."""
     return (*MODULES, *(module for family in all_families().values() for module in family.preloads))
 
 

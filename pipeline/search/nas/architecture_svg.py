@@ -36,7 +36,10 @@ PLAIN = ("#4a5464", "#f3f5f7")
 
 @dataclass(frozen=True)
 class _Box:
-    """A node of the graph, by its number: COLUMNS, the layers, and one more for the heads."""
+    """A node of the graph.
+
+    By its number: COLUMNS, the layers, and one more for the heads.
+    """
 
     number: int
     top: int
@@ -51,7 +54,10 @@ class _Box:
 
 @dataclass(frozen=True)
 class _Skip:
-    """An arrow that passes by a box at least. side: -1 left, 1 right. lane: 0 is the innermost."""
+    """An arrow that passes a box.
+
+    At least one. side: -1 left, 1 right. lane: 0 is the innermost.
+    """
 
     source: int
     target: int

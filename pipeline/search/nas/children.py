@@ -91,7 +91,10 @@ class ChildSpace:
         return tuple(tokens)
 
     def n_choices(self) -> dict[str, int]:
-        """Return how many choices each decision has but READS, whose number grows with the layers."""
+        """Return each decision's number of choices.
+
+        But not of READS, whose number grows with the layers.
+        """
         return {name: len(values) for name, values in {**self.whole, DEPTH: self.depths, **self.layer}.items()}
 
 

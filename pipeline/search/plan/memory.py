@@ -1,4 +1,4 @@
-"""Plans trials' memory, and fewer rows if it is short."""
+"""Plans trials' memory, and rows where it is short."""
 
 from __future__ import annotations
 

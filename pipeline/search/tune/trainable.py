@@ -1,4 +1,4 @@
-"""A trial in a Ray actor: each step climbs a rung."""
+"""A trial in a Ray actor, rung by rung."""
 
 from __future__ import annotations
 
