@@ -74,7 +74,7 @@ class Observer:
 
     A subclass writes the methods that it needs: here, none does anything.
     They are called on several threads of the run, `trial_…` on the one that serves all trials: each must return at once
-    and never raise.
+    and never raise. `stacktune.testing.observers` checks that.
     """
 
     def phase(self, name: str) -> None:

@@ -44,8 +44,8 @@ ROOMS = (
         "families",
         "trials",
         "search",
-        "testing",
         "observers",
+        "testing",
         "ensemble",
     ),
     *(

@@ -1,4 +1,7 @@
-"""From a run's settings to encoded tables: what to learn from, and what to judge the leader on once."""
+"""Loads a run's tables, encoded.
+
+What to learn from, and what to judge the leader on once.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ from stacktune.data.target import (
     labelled_rows,
     make_task,
     respelled_notes,
-    unknown_said,
+    unknown_target_message,
     without_rare_classes,
 )
 from stacktune.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
@@ -50,7 +53,7 @@ _N_SAMPLE_ROWS = 5
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training table, encoded, and all that is to be known of it.
+    """An encoded training table, and facts about it.
 
     table: with target and weight; weights have mean one.
     notes: sentences on what was dropped, and why the task is what it is.
@@ -77,12 +80,18 @@ class Dataset:
     test_digest: str = ""
 
     def without_features(self) -> Dataset:
-        """Return the dataset with targets and weights only, for whoever has shared the rest."""
+        """Return the dataset with targets and weights only.
+
+        For whoever has shared the rest.
+        """
         return replace(self, table=self.table.without_features())
 
 
 def demo_frame() -> tuple[pd.DataFrame, str]:
-    """Return a real table that ships with scikit-learn, 569 breast tumours, and the name of its target."""
+    """Return the demo table and its target's name.
+
+    A real table that ships with scikit-learn: 569 breast tumours.
+    """
     from sklearn.datasets import load_breast_cancer
 
     bunch = load_breast_cancer(as_frame=True)
@@ -91,7 +100,9 @@ def demo_frame() -> tuple[pd.DataFrame, str]:
 
 
 def load_dataset(config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset, Table | None]:
-    """Return the training data, and the labelled test table of `test_data` or `test_size`, if either is set.
+    """Return the training data, and any test table.
+
+    That is labelled, and of `test_data` or `test_size`, if either is set.
 
     Test rows leave before anything is learnt from the table: types, categories and classes are those of the rest.
     tables: those in memory, where the settings say so of `data` or `test_data`.
@@ -168,7 +179,9 @@ def _read_test(
     writing: Writing | None,
     rows: Rows | None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Read the test table as the training table was read, whose types CSV does not say.
+    """Read the test table like the training table.
+
+    CSV does not say its types.
 
     commas: the columns of the training table that had decimal commas. writing: of its target, where that was text.
     """
@@ -188,7 +201,10 @@ def _read_test(
 
 
 def _split(frame: pd.DataFrame, config: Settings, task: Task) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
-    """Return training rows, test rows if any are asked for, and what is to be said of copies, which stay together."""
+    """Return training rows, test rows and notes.
+
+    Test rows if any are asked for; a note says that copies stay together.
+    """
     if config.test_size is None:
         return frame, None, []
     copies = copies_of_raw(frame, _no_features(config))
@@ -236,7 +252,7 @@ def _encode_training(
     if not schema.columns:
         raise DataError("no feature is left: " + ("; ".join(schema_notes) or "the target is the only column") + ".")
     started_s = time.thread_time()  # other threads start Ray and MLflow meanwhile
-    table = replace(schema.encode_and_say(frame)[0], target=target, weight=weight)
+    table = replace(schema.encode_with_message(frame)[0], target=target, weight=weight)
     encode_us = (time.thread_time() - started_s) * 1e6 / table.n_rows
     schema = schema.with_optional(table)
     notes = [*notes, *weight_notes, *schema_notes, *leak_notes(table, task, config.target)]
@@ -273,14 +289,14 @@ def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: DataSettings) ->
         notes.append(f"dropped {n_dropped:,} test row{'s' if n_dropped > 1 else ''} whose target {what}")
         frame = frame[known].reset_index(drop=True)
     if not len(frame):
-        raise DataError(unknown_said(held, dataset.task))
+        raise DataError(unknown_target_message(held, dataset.task))
     weight_name = config.weight if config.weight in frame.columns else None
     if config.weight and not weight_name:
         notes.append(f"the test table has no column {config.weight}, so its rows weigh the same")
     frame, weight, weight_notes = weighted_rows(frame, weight_name)
     target = encode_target(frame[config.target], dataset.task)
-    table, said = dataset.schema.encode_and_say(frame)
-    notes += [f"test data: {said}"] if said else []
+    table, message = dataset.schema.encode_with_message(frame)
+    notes += [f"test data: {message}"] if message else []
     table = replace(table, target=target, weight=weight)
     columns = [*dataset.schema.column_names, config.target]
     digest = digest_of_rows(frame[[name for name in columns if name in frame.columns]], weight)

@@ -21,7 +21,7 @@ from stacktune.data.read import Source, checked, left_out_notes, usable_columns
 from stacktune.data.sample import Drawn, Sample, draw_sample
 from stacktune.data.values import OTHER, content_of, text_of
 from stacktune.errors import ConfigError, DataError
-from stacktune.storage.filesystem import first_line
+from stacktune.storage.uris import first_line
 
 
 class ArrowStream(Protocol):

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stacktune.errors import ConfigError
-from stacktune.storage.filesystem import first_line
 from stacktune.storage.lease import LEASE, Lease, drop_held, read_held, wait_until_free
 from stacktune.storage.remote import check_storage, delete_folder, fetch_file, join, names_in
 from stacktune.storage.run_folder import JOURNAL, STATE
-from stacktune.storage.uris import without_secrets
+from stacktune.storage.uris import first_line, without_secrets
 
 
 @dataclass(frozen=True)

@@ -26,15 +26,15 @@ from stacktune.runs.pace import REHEARSAL_S
 from stacktune.runs.session import Session
 from stacktune.runs.state import model_name
 from stacktune.storage.folders import remove
-from stacktune.tracking.promotion import Evidence, alias_said, settle_alias
+from stacktune.tracking.promotion import Evidence, say_alias, settle_alias
 from stacktune.tracking.registry import LeaderRecord, keep_model, register_leader
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
 
-# The trials whose own models are kept in MLflow beside the leader, and the usual seconds (see pace.py) that each, and
-# the end, takes.
+# The trials whose own models are kept in MLflow beside the leader; and the usual seconds (see pace.py) that each takes,
+# and those that stay to write what is said of the run at last.
 N_TOP_TRIALS = 3
-KEEPING_S, ENDING_S = 0.9, 1.0
+KEEPING_S, FINISHING_S = 0.9, 1.0
 # Where the end is rehearsed; removed at once. It takes two seconds of a core, which a short budget needs for its first
 # model; a search that has none by then is tried all the same.
 REHEARSAL, MAX_WAIT_FOR_MODEL_S = ".rehearsal", 15.0
@@ -116,7 +116,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
         board = score_rows(board, results, session.test, partial(_remaining_testing_s, session))
     evidence = Evidence.of(session.dataset, session.problem.folds, board)
     record = settle_alias(session.tracker.uri, record, evidence)
-    alias_said(record, session.note)
+    say_alias(record, session.note)
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board, registering_s)
@@ -126,7 +126,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
 
 def _remaining_testing_s(session: Session) -> float:
     """Return the processor seconds for the test rows."""
-    return (session.clock.remaining_s() - ENDING_S * session.pace.usual_s) * session.pace.core_share
+    return (session.clock.remaining_s() - FINISHING_S * session.pace.usual_s) * session.pace.core_share
 
 
 def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboard:
@@ -167,7 +167,7 @@ def _keep_top_trials(
     """
     example = session.dataset.example
     trials = [row for row in board.rows if row.kind == TRIAL and row.status == COMPLETED and row.is_scored]
-    keeping_s, ending_s = max(KEEPING_S * session.pace.usual_s, registering_s), ENDING_S * session.pace.usual_s
+    keeping_s, ending_s = max(KEEPING_S * session.pace.usual_s, registering_s), FINISHING_S * session.pace.usual_s
     for row in trials[:N_TOP_TRIALS]:
         if session.clock.remaining_s() < ending_s + keeping_s:
             return

@@ -16,11 +16,10 @@ from stacktune.errors import ConfigError
 from stacktune.report.outputs import DEFAULT_PARENT
 from stacktune.runs.copy_place import Place, reading
 from stacktune.storage.atomic import making, remove_asides
-from stacktune.storage.filesystem import first_line
 from stacktune.storage.lease import wait_until_free
 from stacktune.storage.remote import exists, fetch_file, fetch_folder, folders_in, join, publish_file, publish_folder
 from stacktune.storage.run_folder import COPIED, LEADER, STATE, TRIALS
-from stacktune.storage.uris import keep_secret, without_secrets
+from stacktune.storage.uris import first_line, keep_secret, without_secrets
 
 _logger = logging.getLogger(__name__)
 EVERY_S = 10.0

@@ -37,7 +37,7 @@ class SearchNews:
     def trial_finished(self, result: TrialResult) -> None:
         self._observer.trial_finished(result)
 
-    def trial_thinned(self, trial: Trial) -> None:
+    def trial_retried_after_oom(self, trial: Trial) -> None:
         rows = f"{trial.rows_share:.3g}" if trial.rows_share < 1 else "all"
         self._observer.note(f"{trial.trial_id} ran out of memory and begins again on {rows} of its rows")
 
@@ -50,7 +50,7 @@ class SearchNews:
         what = "goes on with a new one" if goes_on else "ends"
         self._observer.note(f"Ray Tune broke off: {reason}; {as_typed(account)} has all of it, and the search {what}")
 
-    def scratch_left(self, n_nodes: int) -> None:
+    def scratch_not_removed(self, n_nodes: int) -> None:
         what = "a node was" if n_nodes == 1 else f"{n_nodes} nodes were"
         self._observer.note(f"{what} not cleared of what trials wrote there; a later run on it removes it")
 

@@ -48,7 +48,7 @@ MAX_RESERVED_SHARE = 0.5
 # goes to Ray's own processes, and to waiting for the disk.
 USUAL_CORE_SHARE, MIN_CORE_SHARE = 0.8, 0.1
 # Trials of so many seconds, waiting included, tell what share they get.
-ENOUGH_TRIAL_S = 1.0
+MIN_TIMED_TRIAL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Pace:
         cpu_s = fit_s = 0.0
         for one_cpu_s, one_fit_s in trials:
             cpu_s, fit_s = cpu_s + one_cpu_s, fit_s + one_fit_s
-        if fit_s >= ENOUGH_TRIAL_S:
+        if fit_s >= MIN_TIMED_TRIAL_S:
             self.core_share = core_share(cpu_s, fit_s * trials_share)
 
     def see_rehearsal(self, took_s: float, cpu_s: float) -> None:

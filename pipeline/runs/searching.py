@@ -17,7 +17,7 @@ from stacktune.runs.session import Session
 from stacktune.runs.watch import snapshot, watch
 from stacktune.search.log import Entry, SearchLog
 from stacktune.search.plan.plan import ClusterSize, SearchPlan, SourceOptions, make_plan
-from stacktune.search.tune.engine import HOPELESS_S, ProblemRef, Search
+from stacktune.search.tune.engine import MAX_LATE_WITHOUT_MODEL_S, ProblemRef, Search
 from stacktune.settings.groups import SearchSettings
 from stacktune.stop import StopRequest
 from stacktune.trials.attempt import ran_out_of_memory
@@ -124,7 +124,7 @@ def _without_search(session: Session, of: SearchInputs, news: SearchNews) -> lis
     log.restore(of.earlier)
     if of.first:
         of.first.tell(log)
-        of.first.wait(HOPELESS_S)
+        of.first.wait(MAX_LATE_WITHOUT_MODEL_S)
     if not any(result.status == COMPLETED for result in log.results()):
         raise SearchError(_why_nothing(log.results()))
     why = "stopping as asked" if of.stop.is_made else "Ray was not up in time to search"

@@ -15,7 +15,7 @@ from stacktune.settings.groups import BY_KEY
 from stacktune.settings.read import load_settings
 from stacktune.settings.resuming import check_whole
 from stacktune.storage.run_folder import RunFolder
-from stacktune.tracking.promotion import alias_said, evidence_from, settle_alias
+from stacktune.tracking.promotion import evidence_from, say_alias, settle_alias
 from stacktune.tracking.registry import LeaderRecord, publish_leader
 from stacktune.tracking.spool import claim_spool
 from stacktune.tracking.store import check_store, store_for
@@ -79,7 +79,7 @@ def _register(tracker: Tracker, folder: Path, model_name: str, say: Callable[[st
     if record.problem:
         raise ConfigError(f"the leader could not be registered: {record.problem}.")
     say(f"registered the leader as {record.model_uri}, version {record.version}")
-    alias_said(record, say)
+    say_alias(record, say)
     if record.promote:
         say(f"to promote it: {record.promote}")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from commands import stacktune
-from whole_runs import mixed_table
+from whole_runs import lend_store, mixed_table
 
 from stacktune.package import copy_package
 from stacktune.runs import ray_session
@@ -62,7 +62,7 @@ SPACE = "from ray import tune\nSPACE = {'x': tune.uniform(0, 1)}\nPORTFOLIO = ({
 # Half a minute is what a first model is waited for; here five seconds.
 IMPATIENT = """
 import stacktune.search.tune.engine
-stacktune.search.tune.engine.HOPELESS_S = 5.0
+stacktune.search.tune.engine.MAX_LATE_WITHOUT_MODEL_S = 5.0
 from stacktune.cli import main
 main()
 """
@@ -98,6 +98,7 @@ def most_late_s(copy) -> float:
 
 def run(copy: Path, *words: object, program: tuple[str, ...] = ("-m", "stacktune")) -> tuple[float, str, str, int]:
     """Return the seconds that it took, what it said and its status."""
+    lend_store(words, copy)
     started = time.monotonic()
     command = [sys.executable, *program, "run", "table.parquet", "--target", "diagnosis", *map(str, words)]
     env = {**os.environ, "PYTHONPATH": str(copy)}
@@ -137,7 +138,7 @@ def search_slowly() -> None:
 
 
 def test_a_searcher_that_takes_ten_seconds_costs_trials_and_not_the_budget(copy, most_late_s):
-    words = ["run", "table.parquet", "--target", "diagnosis", "--families", "linear", "--time-budget", 20]
+    words = ["run", "table.parquet", "--target", "diagnosis", "--families", "linear", "--time-budget", 20, "--cpus", 1]
     started = time.monotonic()
     ended = stacktune(*words, "--output", "three", cwd=copy, prepare=search_slowly)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout

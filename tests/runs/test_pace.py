@@ -13,7 +13,7 @@ from stacktune.runs.pace import Clock, Pace, core_share, reserved_s
 from stacktune.runs.watch import share_for_trials
 
 PACKAGE = Path(module.__file__).parents[1]
-USUAL_START_S = 2.0
+USUAL_COMMAND_START_S = 2.0
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def clock(monkeypatch) -> list[float]:
 
 
 def usual() -> Pace:
-    return Pace.of_start(USUAL_START_S, module.USUAL_START_CPU_S)
+    return Pace.of_start(USUAL_COMMAND_START_S, module.USUAL_START_CPU_S)
 
 
 def test_on_the_usual_machine_a_usual_second_takes_one():
@@ -36,8 +36,14 @@ def test_on_the_usual_machine_a_usual_second_takes_one():
 @pytest.mark.parametrize(
     ("slower", "n_times"),
     [
-        (Pace.of_start(3 * USUAL_START_S, 3 * module.USUAL_START_CPU_S), 3.0),  # a core that is three times slower
-        (Pace.of_start(4 * USUAL_START_S, module.USUAL_START_CPU_S), 4 * module.USUAL_CORE_SHARE / 0.9),  # a loaded one
+        (
+            Pace.of_start(3 * USUAL_COMMAND_START_S, 3 * module.USUAL_START_CPU_S),
+            3.0,
+        ),  # a core that is three times slower
+        (
+            Pace.of_start(4 * USUAL_COMMAND_START_S, module.USUAL_START_CPU_S),
+            4 * module.USUAL_CORE_SHARE / 0.9,
+        ),  # a loaded one
     ],
 )
 def test_on_a_slower_or_a_loaded_machine_the_end_is_given_as_much_more(slower, n_times):
