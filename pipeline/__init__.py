@@ -12,8 +12,10 @@ _HOMES = {
     "DataError": "errors",
     "DataWarning": "errors",
     "Leader": "ensemble.leader",
+    "Observer": "observers",
     "SearchError": "errors",
     "Settings": "settings.groups",
     "load_settings": "settings.read",
+    "run": "runs.program",
 }
 __getattr__, __dir__ = attach(__name__, _HOMES)

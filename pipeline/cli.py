@@ -1,4 +1,7 @@
-"""The command line. What is slow to import is imported inside the command that needs it, so that help is instant."""
+"""The command line.
+
+What is slow to import is imported inside the command that needs it, so that help is instant.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def stacktune(
 @takes([BY_KEY[key] for key in ("time_budget", "max_trials", "seed", "output", "cpus")])
 def demo(flags: Mapping[str, Any], verbose: Verbose = False) -> None:
     """Try it: a real table, half a minute."""
-    from stacktune.run.command import search_demo
+    from stacktune.runs.command import search_demo
 
     search_demo(flags, verbose)
 
@@ -71,7 +74,7 @@ def run(
     verbose: Verbose = False,
 ) -> None:
     """Find and register the best model of a table."""
-    from stacktune.run.command import search
+    from stacktune.runs.command import search
 
     search(flags, config, resume, verbose)
 
@@ -85,7 +88,7 @@ def predict(
     ] = "predictions.parquet",
 ) -> None:
     """Write a prediction for each row of a table."""
-    from stacktune.run.predict import predict as write_predictions
+    from stacktune.runs.predict import predict as write_predictions
 
     write_predictions(model, data, output)
 
@@ -114,7 +117,7 @@ def sync(
     ] = None,
 ) -> None:
     """Send MLflow what it missed of a run while it was away."""
-    from stacktune.run.sync import sync as send
+    from stacktune.runs.sync import sync as send
 
     send(folder, tracking_uri, say)
 
@@ -134,7 +137,10 @@ def ui(
 
 
 def main() -> None:
-    """Run the command that the arguments name, and end the process at once."""
+    """Run the command that the arguments name.
+
+    The process ends at once.
+    """
     begin()
     lend_home()
     sys.excepthook = show_traceback

@@ -18,6 +18,7 @@ from types import FrameType
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 # Once nobody waits for it any more, a run has so long to end: it must not hold the cluster for ever.
 MAX_ENDING_S = 180.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _KILLED = 128 + signal.SIGKILL
 
 # In the process that works: where it leaves its status, and where it is told of signals.
@@ -32,15 +33,18 @@ def outlive_job() -> None:
     if JOB not in os.environ:
         return
     (status, status_outlet), (told, told_outlet) = os.pipe(), os.pipe()
+    # Until the first process can pass them on: the one that works may be ahead of it.
+    heard_before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     middle = os.fork()
     if middle:
         os.close(status_outlet)
         os.close(told)
         os.waitpid(middle, 0)
-        _wait_for(status, told_outlet)
+        _wait_for(status, told_outlet, heard_before)
     os.setsid()
     if os.fork():
         os._exit(0)
+    signal.pthread_sigmask(signal.SIG_SETMASK, heard_before)
     os.close(status)
     os.close(told_outlet)
     _pipes.append((status_outlet, told))
@@ -59,18 +63,19 @@ def leave_status(status: int) -> None:
             os.write(outlet, str(status).encode())
 
 
-def _wait_for(status: int, told_outlet: int) -> None:
+def _wait_for(status: int, told_outlet: int, heard_before: set[int]) -> None:
     """Pass signals on until the process that works has ended, and end as it did."""
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         with suppress(BrokenPipeError):
             os.write(told_outlet, bytes([number]))
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, pass_on)
-    said = b"".join(iter(lambda: os.read(status, 16), b""))
-    os._exit(int(said) if said else _KILLED)
+    signal.pthread_sigmask(signal.SIG_SETMASK, heard_before)
+    left = b"".join(iter(lambda: os.read(status, 16), b""))
+    os._exit(int(left) if left else _KILLED)
 
 
 def _heed(told: int, hear: Callable[[int], None]) -> None:

@@ -87,8 +87,8 @@ def hear(*names: str) -> None:
         logger.setLevel(HEARD.get(name, HEARD[name.partition(".")[0]]))
 
 
-def _put_back() -> None:
-    """Give the loggers that `hear` changed what they had."""
+def put_back() -> None:
+    """Give the loggers that `hear` changed what they had before the first time."""
     while _found:
         name, found = _found.popitem()
         logger = logging.getLogger(name)
@@ -194,7 +194,7 @@ class RunLog:
         _open.remove(self)
         if not _open:
             logging.getLogger(OURS).setLevel(self._level)
-            _put_back()
+            put_back()
         self._lines.close()
 
     def open(self, path: Path, older: Path) -> None:

@@ -1,4 +1,6 @@
-"""What "good" means: every metric under scikit-learn's name, higher always better inside, in plain numpy.
+"""Every metric, under scikit-learn's name, in plain numpy.
+
+Inside, higher is always better.
 
 Greedy ensemble selection calls these thousands of times, so the rank metrics sort bare integers (which numpy does with
 SIMD instructions) instead of calling argsort, and nothing here imports scikit-learn. Sums are numpy's own: BLAS adds in
@@ -24,7 +26,10 @@ _Measure = Callable[[np.ndarray, np.ndarray, np.ndarray | None, float], float]
 
 
 def is_defined(score: float) -> bool:
-    """Return whether a score, or a mean of scores, is of defined ones alone."""
+    """Whether a score is of defined ones alone.
+
+    The score may be a mean of scores.
+    """
     return score > WORST / 1e6
 
 
@@ -51,7 +56,9 @@ class Metric:
     def score(
         self, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None, threshold: float = 0.5
     ) -> float:
-        """Return the score, higher better; WORST where the metric is undefined or a prediction is not finite.
+        """Return the score, higher better.
+
+        WORST where the metric is undefined or a prediction is not finite.
 
         target: (n,) class codes or values. prediction: (n, n_outputs). weight: (n,) or None.
         threshold: on the probability of the second class; used by two-class decisions only.
@@ -65,13 +72,19 @@ class Metric:
         return max(WORST, value if self.greater_is_better else -value)
 
     def shown(self, score: float) -> float:
-        """Return `score`, or a mean of scores, as people read it: in its own sign, NaN if any of them is undefined."""
+        """Return `score` as people read it.
+
+        In its own sign, NaN if it is undefined, or a mean with any undefined score.
+        """
         value = score if self.greater_is_better else -score
         return value if is_defined(score) else float("nan")
 
 
 def decide(prediction: np.ndarray, threshold: float = 0.5) -> np.ndarray:
-    """Return (n,) class codes: the second of two classes from `threshold` on, else the likeliest class."""
+    """Return (n,) class codes.
+
+    The second of two classes from `threshold` on, else the likeliest class.
+    """
     if prediction.shape[1] == 2:
         return (prediction[:, 1] >= threshold).astype(np.int64)
     return prediction.argmax(axis=1)
@@ -84,7 +97,9 @@ def _mean(values: np.ndarray, weight: np.ndarray | None) -> float:
 def _ranked(
     positive: np.ndarray, score: np.ndarray, weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (thresholds, true positives, false positives), one entry a distinct score, from the highest on.
+    """Return (thresholds, true positives, false positives).
+
+    One entry a distinct score, from the highest on.
 
     positive: (n,) bool. The counts are of rows (or of weight) at or above the threshold.
     """
@@ -100,7 +115,9 @@ def _ranked(
 
 
 def _rank_by_bits(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (thresholds, last position of each, true positives) by one sort of integers.
+    """Return ranks as by `_ranked`, by sorting integers.
+
+    (thresholds, last position of each, true positives), by one sort.
 
     Floats that are not negative order like their bits, and their sign bit is free: shifted out, it makes room for the
     label, so that label and score are sorted as one integer with no index to carry along.
@@ -138,7 +155,9 @@ def _each_class(
     weight: np.ndarray | None,
     _: float,
 ) -> float:
-    """Measure the second class of two; else each class against the rest, classes weighing alike.
+    """Measure the second class, or each against the rest.
+
+    With two classes it is the second; with more, classes weigh alike.
 
     Classes that are missing in the target are left out of the mean (scikit-learn raises).
     """
@@ -171,7 +190,10 @@ def _balanced_accuracy(counts: np.ndarray) -> np.ndarray:
 
 
 def _f1(counts: np.ndarray) -> np.ndarray:
-    """F1 of the second of two classes; else the mean over classes that occur or are decided (zero without a hit)."""
+    """Return F1 of the second of two classes.
+
+    With more, the mean over classes that occur or are decided (zero without a hit).
+    """
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     named = counts.sum(axis=-1) + counts.sum(axis=-2)
     f1 = 2 * hits / np.where(named > 0, named, 1)
@@ -179,7 +201,10 @@ def _f1(counts: np.ndarray) -> np.ndarray:
 
 
 def _mcc(counts: np.ndarray) -> np.ndarray:
-    """Matthews correlation (Gorodkin 2004, R_K); zero where target or decisions are constant."""
+    """Return Matthews correlation (Gorodkin 2004, R_K).
+
+    Zero where target or decisions are constant.
+    """
     true, decided, total = counts.sum(axis=-1), counts.sum(axis=-2), counts.sum(axis=(-2, -1))
     covariance = np.trace(counts, axis1=-2, axis2=-1) * total - (true * decided).sum(axis=-1)
     spread = (total**2 - (true**2).sum(axis=-1)) * (total**2 - (decided**2).sum(axis=-1))
@@ -207,14 +232,19 @@ def _mae(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, 
 
 
 def _r2(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
-    """Share of variance explained; of a constant target 1 if it is met exactly, else 0, as in scikit-learn."""
+    """Return the share of variance explained.
+
+    Of a constant target 1 if it is met exactly, else 0, as in scikit-learn.
+    """
     residual = _mean((target - prediction[:, 0]) ** 2, weight)
     variance = _mean((target - _mean(target, weight)) ** 2, weight)
     return 1 - residual / variance if variance > 0 else float(residual == 0)
 
 
 def _rmsle(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
-    """RMSE of log(1 + value), which targets need to be above -1 for.
+    """Return the RMSE of log(1 + value).
+
+    Targets need to be above -1 for it.
 
     Predictions below zero, or where targets are too, below the least of them, count as that: the logarithm of next to
     nothing would outweigh all others.
@@ -227,7 +257,10 @@ def _rmsle(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
 
 
 def _mape(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
-    """Mean of errors over targets, undefined where one is zero: scikit-learn divides by 2e-16, which outweighs all."""
+    """Return the mean of errors over targets.
+
+    Undefined where a target is zero: scikit-learn divides by 2e-16, which outweighs all.
+    """
     return _mean(np.abs(target - prediction[:, 0]) / np.abs(target), weight) if target.all() else float("nan")
 
 
@@ -256,7 +289,10 @@ def metrics_for(task_kind: str) -> tuple[Metric, ...]:
 
 
 def get_metric(name: str | None, task_kind: str) -> Metric:
-    """Return the metric called `name` (None: the task's default); ConfigError if unknown or for another task."""
+    """Return the metric called `name`, or the task's default.
+
+    Raises ConfigError if unknown or for another task.
+    """
     name = _DEFAULTS[task_kind] if name is None else name
     if name not in METRICS:
         raise ConfigError(f"there is no metric {name!r}.{nearest(name, METRICS)}")
@@ -267,7 +303,10 @@ def get_metric(name: str | None, task_kind: str) -> Metric:
 
 
 def check_domain(metric: Metric, target: np.ndarray, classes: tuple[str, ...], rows: str) -> None:
-    """Raise ConfigError if the metric is undefined for a target, whatever is predicted. rows: which, for people."""
+    """Raise ConfigError if a target makes the metric undefined.
+
+    Whatever is predicted. rows: which, for people.
+    """
     problem = metric.problem(target, classes)
     if problem is None:
         return
@@ -281,7 +320,9 @@ def check_domain(metric: Metric, target: np.ndarray, classes: tuple[str, ...], r
 def choose_threshold(
     metric: Metric, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None
 ) -> float:
-    """Return the threshold on the second class's probability at which a two-class decision scores best.
+    """Return the threshold that scores best.
+
+    It is on the second class's probability.
 
     Candidates lie midway between neighbouring scores: between all of them on up to 1,000 distinct scores, else at
     score quantiles that crowd towards both ends, where rare events are decided. 0.5 where no threshold is called for.
@@ -293,7 +334,10 @@ def choose_threshold(
 
 
 def best_threshold(metric: Metric, thresholds: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """Return (threshold, score) of the best of what `threshold_counts` tried; ties go to the one nearest 0.5."""
+    """Return (threshold, score) of the best candidate.
+
+    Of those that `threshold_counts` tried; ties go to the one nearest 0.5.
+    """
     with np.errstate(all="ignore"):
         values = np.nan_to_num(_DECISIONS[metric.name](counts), nan=-1.0)
     best = np.flatnonzero(values >= values.max() - 1e-12)
@@ -304,7 +348,9 @@ def best_threshold(metric: Metric, thresholds: np.ndarray, counts: np.ndarray) -
 def threshold_counts(
     target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None, n_most: int = 1000
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (thresholds (t,), confusion counts (t, 2, 2)) of the candidates, by one sort for all two-class metrics.
+    """Return candidate thresholds and their confusion counts.
+
+    (t,) and (t, 2, 2), by one sort for all two-class metrics.
 
     The first threshold lies above every score, the last one below. `t` is about `n_most` at most.
     """
@@ -322,7 +368,10 @@ def threshold_counts(
 
 @lru_cache(maxsize=64)
 def _spread_positions(n: int, n_most: int) -> np.ndarray:
-    """Return up to about `n_most` positions of 0 … n-1, evenly spread and crowding towards both ends."""
+    """Return up to about `n_most` positions, crowding outwards.
+
+    Of 0 … n-1, evenly spread and crowding towards both ends.
+    """
     if n <= n_most:
         return np.arange(n)
     crowded = np.geomspace(1, n / 2, n_most // 3).astype(np.int64) - 1

@@ -18,7 +18,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FamilyCount:
-    """How far one family is. `best` is its best score as people read it, None before the first."""
+    """How far one family is.
+
+    best: its best score as people read it, None before the first.
+    """
 
     name: str
     n_running: int = 0
@@ -71,7 +74,7 @@ class Observer:
 
     A subclass writes the methods that it needs: here, none does anything.
     They are called on several threads of the run, `trial_…` on the one that serves all trials: each must return at once
-    and never raise.
+    and never raise. `stacktune.testing.observers` checks that.
     """
 
     def phase(self, name: str) -> None:

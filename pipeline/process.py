@@ -15,7 +15,7 @@ from stacktune.stop import Stopped, hear, listen, unlisten
 from stacktune.streams import lost, steady_streams
 
 # Python and the imports of the command, on a usual machine and on one that is slow.
-USUAL_START_S, SLOWEST_START_S = 0.3, 2.0
+USUAL_COMMAND_START_S, MAX_COMMAND_START_S = 0.3, 2.0
 
 
 def process_age_s() -> float:
@@ -36,7 +36,7 @@ def starting_s(age_s: float) -> float:
     A shell may become its last command (`sh -c "pip install . && stacktune demo"`, `exec`): the process is then older
     than the command by whatever the shell did before, which no budget should pay for.
     """
-    return age_s if age_s < SLOWEST_START_S else USUAL_START_S
+    return age_s if age_s < MAX_COMMAND_START_S else USUAL_COMMAND_START_S
 
 
 STARTED_AT = time.monotonic() - starting_s(process_age_s())

@@ -1,13 +1,19 @@
-"""Signals that ask a command to end: the first lets a run end well, the next ends it at once."""
+"""Signals, or a program, ask a run to end.
+
+The first signal lets a run end well, the next ends it at once. A program's wish is like a first signal.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 # What each is called when it is spoken of.
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP (the terminal was closed)"}
@@ -15,16 +21,33 @@ NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIG
 WAKE = signal.SIGUSR1
 # How long a run that is ended at once may take to let go of what it holds.
 TIDYING_S = 5.0
+# How often a run that waits looks whether a program asks it to end.
+LOOK_EVERY_S = 0.25
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised in the main thread where a signal ends the command; with the status that a shell would give it."""
+    """Raised where a stopped run has no leader.
 
-    def __init__(self, number: int):
+    Where a signal asked, it is raised in the main thread.
+
+    number: of the signal; None where a program asked. status: what a shell would give the command.
+    """
+
+    def __init__(self, number: int | None):
         self.number = number
-        self.by = NAMES[signal.Signals(number)]
-        super().__init__(f"Stopped by {self.by}.")
-        self.status = 128 + number
+        by = "the program" if number is None else NAMES[signal.Signals(number)]
+        super().__init__(f"Stopped by {by}.")
+        self.status = 1 if number is None else 128 + number
+
+
+class StopSignal(Protocol):
+    """What a program sets to end its run.
+
+    It is a `threading.Event`, or one of another library.
+    """
+
+    def is_set(self) -> bool:
+        """Return whether the run is to end."""
 
 
 class Ears:
@@ -153,20 +176,43 @@ def last_words(say: Callable[[], None]) -> Iterator[None]:
 
 
 class StopRequest:
-    """The first signal asks the run to end with what it has, the next ends it.
+    """Asks a run to end with what it has.
+
+    The first signal, or a program, makes it; the next signal ends the run.
 
     A context manager, inside which signals are heard so. Where the process does not listen, it hears none.
 
-    say: hears at once that the run was asked to end.
+    say: hears at once that a signal asked. by_program: is looked at, as nothing tells of it.
     """
 
-    def __init__(self, say: Callable[[str], None]):
+    def __init__(self, say: Callable[[str], None], by_program: StopSignal | None = None):
         self._say = say
+        self._by_program = by_program
         self.number: int | None = None
 
     @property
     def is_made(self) -> bool:
-        return self.number is not None
+        """Whether the run is asked to end."""
+        return self.number is not None or self._is_made_by_program
+
+    @property
+    def _is_made_by_program(self) -> bool:
+        return self._by_program is not None and self._by_program.is_set()
+
+    def next_look(self) -> float:
+        """Return until when a wait may last.
+
+        It is on `time.monotonic()`'s scale; the program is heard then.
+        """
+        return math.inf if self._by_program is None else time.monotonic() + LOOK_EVERY_S
+
+    def check(self) -> None:
+        """Raise Stopped where a program asked.
+
+        There is nothing yet to end with. A signal raises it by itself.
+        """
+        if self._is_made_by_program:
+            raise Stopped(None)
 
     def make(self, number: int) -> None:
         """Ask the run to end, as `number` does."""

@@ -6,16 +6,19 @@ runs one did not end, and why is not known.
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
-from whole_runs import STACKTUNE, rays
+from whole_runs import STACKTUNE, lend_store, rays
 
 # The command, after a function that the test knows; both from a path like the test's.
 PREPARED = """
@@ -27,12 +30,23 @@ main()
 """
 
 
+# Commands of one process; their streams are those of the process, so that what libraries write is heard too.
+SEVERAL = """
+import pickle, sys
+sys.path[:] = pickle.loads(bytes.fromhex(sys.argv[1]))
+from commands import run_each
+run_each(*(pickle.loads(bytes.fromhex(spelled)) for spelled in sys.argv[2:]))
+"""
+
+
 @contextmanager
 def begun(*words: object, cwd: Path, prepare: Callable[[], None] | None = None) -> Iterator[Command]:
     """Start `stacktune` in a folder; kill it where the block ends before it.
 
     prepare: a function of a module, which the process calls first.
     """
+    if words[0] == "run":
+        lend_store(words, cwd)
     start = STACKTUNE if prepare is None else [sys.executable, "-c", PREPARED, *map(_spelled, (sys.path, prepare))]
     with TemporaryDirectory() as streams:
         out, err = Path(streams) / "out", Path(streams) / "err"
@@ -67,15 +81,64 @@ class Ended:
     rays: list[int]
 
 
-def several(commands: list[tuple[list[str], Path]]) -> list[Ended]:
-    """Run `stacktune` with each list of words, in its folder, one after another."""
-    return [_ended(words, folder) for words, folder in commands]
+def several(commands: list[tuple[list[object], Path]]) -> list[Ended]:
+    """Run `stacktune` with each list of words, in its folder, one after another in one process.
+
+    They share its imports, which take more than a small run itself.
+    """
+    spelled = [(list(map(str, words)), folder) for words, folder in commands]
+    with TemporaryDirectory() as streams:
+        process = subprocess.run(
+            [sys.executable, "-c", SEVERAL, *map(_spelled, (sys.path, spelled, streams))],
+            capture_output=True,
+            text=True,
+            timeout=240 * len(commands),
+        )
+        assert process.returncode == 0, process.stdout + process.stderr
+        return pickle.loads((Path(streams) / "ended").read_bytes())
 
 
-def _ended(words: list[str], folder: Path) -> Ended:
-    before = rays()
-    ended = stacktune(*words, cwd=folder)
-    return Ended(ended.returncode, ended.stdout, ended.stderr, sorted(rays() - before))
+class _HasEnded(BaseException):
+    """A command's process would have ended."""
+
+
+def run_each(commands: list[tuple[list[str], Path]], streams: str) -> None:
+    """Run each in this process, and leave what they ended with in `streams`/ended."""
+    from stacktune import cli
+    from stacktune.runs import command
+
+    def end(status: int) -> NoReturn:
+        raise _HasEnded(status)
+
+    cli.end, out, err = end, Path(streams) / "out", Path(streams) / "err"
+    ended = []
+    for words, folder in commands:
+        before, status = rays(), None
+        os.chdir(folder)
+        command.STARTED_AT = time.monotonic()
+        sys.argv = ["stacktune", *words]
+        with _written_to(1, out), _written_to(2, err):
+            try:
+                cli.main()
+            except _HasEnded as has_ended:
+                (status,) = has_ended.args
+            sys.stdout.flush()
+            sys.stderr.flush()
+        ended.append(Ended(status, out.read_text(), err.read_text(), sorted(rays() - before)))
+    (Path(streams) / "ended").write_bytes(pickle.dumps(ended))
+
+
+@contextmanager
+def _written_to(stream: int, path: Path) -> Iterator[None]:
+    """Let what is written to a stream of this process, and of those that it starts, go into a file."""
+    kept, file = os.dup(stream), os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, stream)
+    os.close(file)
+    try:
+        yield
+    finally:
+        os.dup2(kept, stream)
+        os.close(kept)
 
 
 class Command:

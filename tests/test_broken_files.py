@@ -11,9 +11,9 @@ import pytest
 from stacktune.errors import UserError
 from stacktune.report.outputs import make_folder, output_folder
 from stacktune.report.summary import read_results
-from stacktune.run.resume import resume_config, write_config
-from stacktune.run.state import RunState, write_state
-from stacktune.run.sync import sync
+from stacktune.runs.resume import resume_config, write_config
+from stacktune.runs.state import RunState, write_state
+from stacktune.runs.sync import sync
 from stacktune.search.journal import Journal, elapsed_in, read_journal
 from stacktune.search.log import SearchLog
 from stacktune.search.plan.plan import ClusterSize, make_plan

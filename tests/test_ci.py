@@ -36,6 +36,31 @@ def test_a_workflow_is_whole_and_names_what_is_there(path):
             assert all((ROOT / word).exists() for word in named), command
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_a_workflow_refers_to_what_it_defines(path):
+    """GitHub reads what is not there as an empty text, and passes over a key that it does not know in a matrix."""
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow.keys() <= {"name", True, "permissions", "concurrency", "env", "jobs"}
+    for job in workflow["jobs"].values():
+        assert job.keys() <= {"runs-on", "timeout-minutes", "strategy", "steps"}
+        matrix = job.get("strategy", {}).get("matrix", {})
+        assert set(re.findall(r"matrix\.(\w+)", yaml.safe_dump(job["steps"]))) == set(matrix)
+        for step in job["steps"]:
+            assert step.keys() <= {"uses", "with"} or step.keys() == {"run"}
+            for name in re.findall(r"\$([A-Z]+)\b", step.get("run", "")):
+                assert name in workflow["env"]
+            for extra in re.findall(r'-e "\.\[(\w+)\]"', step.get("run", "")):
+                assert extra in SETTINGS["project"]["optional-dependencies"]
+            given = step.get("with", {})
+            assert (ROOT / given.get("cache-dependency-path", "pyproject.toml")).exists()
+
+
+def test_workflows_run_pythons_that_the_project_promises():
+    promised = {line.rpartition(" ")[2] for line in SETTINGS["project"]["classifiers"] if "Python :: 3." in line}
+    found = set(re.findall(r'"(3\.\d+)"', "".join(path.read_text() for path in WORKFLOWS)))
+    assert found == promised
+
+
 def test_scripts_can_be_run_and_find_the_versions_that_are_pinned_for_commits_too():
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()
     lint = (ROOT / ".ci/lint").read_text()

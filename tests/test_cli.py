@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stacktune.process import USUAL_START_S
+from stacktune.process import USUAL_COMMAND_START_S
 
 ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
@@ -169,7 +169,7 @@ def test_a_shell_that_becomes_the_command_does_not_use_up_its_budget():
     printed = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
     ended_at = time.time()
     began_at, counted = map(float, printed.split())
-    assert 0 < counted <= USUAL_START_S + ended_at - began_at
+    assert 0 < counted <= USUAL_COMMAND_START_S + ended_at - began_at
 
 
 def test_the_leaderboard_shows_and_sorts_and_cuts(tmp_path):

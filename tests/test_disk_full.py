@@ -17,7 +17,7 @@ from whole_runs import mixed_table
 
 from stacktune.data.write import write_frame
 from stacktune.errors import disk_trouble
-from stacktune.run import finish
+from stacktune.runs import finish
 from stacktune.storage.lines import write_whole
 
 # Room for a run of few trials with its model, not for much more.

@@ -21,7 +21,7 @@ import pytest
 from commands import Ended, several, stacktune
 from mlflow.tracking import MlflowClient
 from sklearn.datasets import load_diabetes, load_wine
-from whole_runs import STACKTUNE, mixed_table, rays
+from whole_runs import STACKTUNE, lend_store, mixed_table, rays
 
 from stacktune.search.tune.scheduler import FamilyScheduler
 
@@ -46,13 +46,13 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
-    """One reproducible run over four families, judged on a fifth of the rows."""
+    """One reproducible run over three families, judged on a fifth of the rows."""
     desk = tmp_path_factory.mktemp("desk")
     frame = mixed_table()
     frame.to_parquet(desk / "tumours.parquet")
     ended = stacktune(
         *("run", "tumours.parquet", "--target", "diagnosis", "--weight", "weight", "--metric", "f1", "--folds", 3),
-        *("--max-trials", 10, "--families", "lightgbm,xgboost,linear,extra_trees", "--test-size", 0.2),
+        *("--max-trials", 8, "--families", "lightgbm,linear,extra_trees", "--test-size", 0.2),
         *("--seed", 1, "--cpus", 1, "--output", "runs/one", "--register", "tumours"),
         cwd=desk,
     )
@@ -66,7 +66,7 @@ def test_the_summary_has_its_keys_and_they_agree_with_the_leaderboard(run):
     assert run.facts.keys() == KEYS
     assert (run.facts["task"], run.facts["target"], run.facts["metric"]) == ("binary", "diagnosis", "f1")
     counts = run.leaderboard[run.leaderboard["kind"] == "trial"]["status"].value_counts()
-    assert counts.sum() == 10
+    assert counts.sum() == 8
     assert [run.facts[f"n_{status}"] for status in ("completed", "stopped", "failed")] == [
         counts.get(status, 0) for status in ("completed", "stopped", "failed")
     ]
@@ -134,19 +134,36 @@ def test_the_log_has_every_trial_under_its_name_and_what_libraries_said(run):
     assert "the run has ended after" in lines[-1]
 
 
-def test_predictions_equal_the_registered_models_whatever_the_columns_look_like(run, tmp_path):
+@dataclass(frozen=True)
+class Predicted:
+    """What `predict` did with a table that is as it may be, and with one that lacks a column."""
+
+    folder: Path
+    of_new: Ended
+    of_less: Ended
+
+
+@pytest.fixture(scope="module")
+def predicted(run, tmp_path_factory) -> Predicted:
+    folder = tmp_path_factory.mktemp("predicted")
     shuffled = run.frame.drop(columns=["diagnosis", "weight"]).sample(frac=1, axis=1, random_state=0)
     shuffled = shuffled.assign(extra=1.0)
     shuffled.loc[shuffled.index[3], "size"] = "never seen"
     shuffled.loc[shuffled.index[5]] = None
-    shuffled.to_parquet(tmp_path / "new.parquet")
-    ended = stacktune("predict", run.folder, "new.parquet", "--output", "out.parquet", cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
+    shuffled.to_parquet(folder / "new.parquet")
+    run.frame.drop(columns=["mean area"]).to_parquet(folder / "less.parquet")
+    words = [["predict", run.folder, f"{name}.parquet", "--output", f"{name}.out.parquet"] for name in ("new", "less")]
+    return Predicted(folder, *several([(of, folder) for of in words]))
+
+
+def test_predictions_equal_the_registered_models_whatever_the_columns_look_like(run, predicted):
+    ended, folder = predicted.of_new, predicted.folder
+    assert ended.status == 0, ended.stderr
     decided = f"; malignant from a probability of {run.facts['threshold']:.3g} on"
-    assert ended.stdout == f"{len(shuffled)} predictions in out.parquet{decided}\n"
-    predictions = pd.read_parquet(tmp_path / "out.parquet")
+    assert ended.stdout == f"{len(run.frame)} predictions in new.out.parquet{decided}\n"
+    predictions = pd.read_parquet(folder / "new.out.parquet")
     assert list(predictions.columns) == ["prediction", "benign", "malignant"]
-    assert len(predictions) == len(shuffled)
+    assert len(predictions) == len(run.frame)
     from_threshold_on = predictions["malignant"] >= run.facts["threshold"]
     assert predictions["prediction"].tolist() == np.where(from_threshold_on, "malignant", "benign").tolist()
     np.testing.assert_allclose(predictions[["benign", "malignant"]].sum(axis=1), 1)
@@ -156,35 +173,44 @@ def test_predictions_equal_the_registered_models_whatever_the_columns_look_like(
         "model = mlflow.pyfunc.load_model('models:/tumours@leader')\n"
         f"model.predict(pd.read_parquet(sys.argv[1])).to_parquet(sys.argv[2])\n"
     )
-    subprocess.run([sys.executable, "-c", code, "new.parquet", "served.parquet"], cwd=tmp_path, check=True, timeout=120)
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "served.parquet"), predictions)
+    subprocess.run([sys.executable, "-c", code, "new.parquet", "served.parquet"], cwd=folder, check=True, timeout=120)
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "served.parquet"), predictions)
 
 
-def test_a_missing_column_is_named_and_nothing_is_written(run, tmp_path):
-    run.frame.drop(columns=["mean area"]).to_parquet(tmp_path / "new.parquet")
-    ended = stacktune("predict", run.folder, "new.parquet", "--output", "out.parquet", cwd=tmp_path)
-    assert ended.returncode == 2
-    assert "'mean area'" in ended.stderr
-    assert not (tmp_path / "out.parquet").exists()
+def test_a_missing_column_is_named_and_nothing_is_written(predicted):
+    assert predicted.of_less.status == 2
+    assert "'mean area'" in predicted.of_less.stderr
+    assert not (predicted.folder / "less.out.parquet").exists()
 
 
-@pytest.mark.parametrize(
-    ("load", "task", "columns"),
-    [(load_wine, "multiclass", ["prediction", "0", "1", "2"]), (load_diabetes, "regression", ["prediction"])],
-)
-def test_other_tasks_within_a_budget(tmp_path, load, task, columns):
-    frame = load(as_frame=True).frame
-    frame.to_parquet(tmp_path / "table.parquet")
-    ended = stacktune(
-        "run", "table.parquet", "--target", "target", "--time-budget", "10s", "--output", "runs/one", cwd=tmp_path
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    facts = json.loads((tmp_path / "runs" / "one" / "run.json").read_text())
+TASKS = {
+    "multiclass": (load_wine, ["prediction", "0", "1", "2"]),
+    "regression": (load_diabetes, ["prediction"]),
+}
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory) -> dict[str, tuple[Path, Ended, Ended]]:
+    """The folder of each other task, and what its run within a budget and its predictions ended with."""
+    words = ["run", "table.parquet", "--target", "target", "--time-budget", "10s", "--cpus", 1, "--output", "runs/one"]
+    desks, commands = {task: tmp_path_factory.mktemp(task) for task in TASKS}, []
+    for task, desk in desks.items():
+        TASKS[task][0](as_frame=True).frame.to_parquet(desk / "table.parquet")
+        lend_store(words, desk)
+        commands += [(words, desk), (["predict", "runs/one", "table.parquet", "--output", "out.csv"], desk)]
+    ended = several(commands)
+    return {task: (desk, *ended[2 * place : 2 * place + 2]) for place, (task, desk) in enumerate(desks.items())}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_other_tasks_within_a_budget(tasks, task):
+    desk, ran, predicted = tasks[task]
+    assert ran.status == 0, ran.stdout + ran.stderr
+    facts = json.loads((desk / "runs" / "one" / "run.json").read_text())
     assert facts["task"] == task
     assert facts["n_failed"] == 0
-    ended = stacktune("predict", "runs/one", "table.parquet", "--output", "out.csv", cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    assert list(pd.read_csv(tmp_path / "out.csv").columns) == columns
+    assert predicted.status == 0, predicted.stderr
+    assert list(pd.read_csv(desk / "out.csv").columns) == TASKS[task][1]
 
 
 MISTAKES = [
@@ -233,7 +259,8 @@ WORDS = ["run", "table.parquet", "--target", "diagnosis", "--time-budget", "10m"
 def searching(folder: Path) -> Iterator[subprocess.Popen]:
     """A run in `folder`/runs/one that has completed a trial."""
     mixed_table().to_parquet(folder / "table.parquet")
-    words = [*STACKTUNE, *WORDS, "--families", "linear,lightgbm,extra_trees", "--cpus", "1"]
+    lend_store(WORDS, folder)
+    words = [*STACKTUNE, *WORDS, "--families", "linear,lightgbm", "--cpus", "1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(words, cwd=folder, start_new_session=True, **pipes) as command:
         while not re.search("searching: [1-9]", line := command.stdout.readline()):
@@ -256,6 +283,7 @@ def test_a_run_whose_group_is_asked_to_stop_ends_with_the_leader_that_it_has(tmp
 
 def test_a_run_whose_terminal_is_closed_ends_with_the_leader_that_it_has(tmp_path):
     mixed_table().to_parquet(tmp_path / "table.parquet")
+    lend_store(WORDS, tmp_path)
     child, terminal = pty.fork()
     if not child:
         os.chdir(tmp_path)
@@ -294,9 +322,9 @@ def test_a_search_that_ray_tune_breaks_off_ends_with_the_leader_that_it_has_and_
     assert ended.stdout.count(f"{said} ends") == 1
     assert "in breaks" in (tmp_path / "runs/one/broken-off.txt").read_text()
     assert "the leader is made of the 2 trials completed by now; stacktune run --resume runs/one goes" in ended.stdout
-    assert stacktune("predict", "runs/one", "table.parquet", cwd=tmp_path).returncode == 0
-    resumed = stacktune("run", "--resume", "runs/one", "--cpus", 1, cwd=tmp_path)
-    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    words = [["predict", "runs/one", "table.parquet"], ["run", "--resume", "runs/one", "--cpus", 1]]
+    predicted, resumed = several([(of, tmp_path) for of in words])
+    assert (predicted.status, resumed.status) == (0, 0), resumed.stdout + resumed.stderr
     assert json.loads((tmp_path / "runs/one/run.json").read_text())["n_completed"] == 4
     log = (tmp_path / "runs/one/run.log").read_text()
     assert (log.count(" begins in "), log.count(" goes on in ")) == (1, 1)

@@ -15,10 +15,13 @@ import pytest
 from stacktune.job import JOB
 
 # Ends when its file `go` is there, so that its end comes after whatever the test did.
+# The first process looks away for as long as `AWAY_S` says, so that the one that works is ahead of it.
 PROGRAM = """
 import os, pathlib, time
 from stacktune.process import begin, end
 from stacktune.stop import StopRequest, interruptible
+wait = os.waitpid
+os.waitpid = lambda *of: time.sleep(float(os.environ["AWAY_S"])) or wait(*of)
 begin()
 def tell(line): print(line, flush=True)
 with interruptible(), StopRequest(tell) as stop:
@@ -30,15 +33,15 @@ end(7)
 """
 
 
-@pytest.fixture
-def front(tmp_path):
+@pytest.fixture(params=["0"])
+def front(request, tmp_path):
     """The first process of a job, which has begun, with its log."""
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
             cwd=tmp_path,
             stdout=log,
-            env={**os.environ, JOB: "{}"},
+            env={**os.environ, JOB: "{}", "AWAY_S": request.param},
             start_new_session=True,
         )
     wait_until(lambda: log_of(tmp_path).endswith("\n"))
@@ -69,7 +72,9 @@ def test_the_process_that_works_is_none_of_those_that_are_killed(front, tmp_path
     wait_until((tmp_path / "done").exists)
 
 
+@pytest.mark.parametrize("front", ["0", "0.5"], indirect=True)
 def test_a_job_that_may_end_in_peace_ends_with_the_status_of_its_run(front, tmp_path):
+    """The first process died of a signal that it got before it could pass one on."""
     front.send_signal(signal.SIGTERM)
     (tmp_path / "go").touch()
     assert front.wait(timeout=60) == 7

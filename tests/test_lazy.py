@@ -22,6 +22,12 @@ def test_each_name_is_what_its_module_calls_so(name):
     assert name in dir(stacktune)
 
 
+def test_no_name_is_that_of_a_room_which_python_would_put_in_its_place():
+    """`stacktune.run` was a folder once: whoever had imported from it got that, and not the function."""
+    rooms = {path.stem for path in (ROOT / "pipeline").iterdir()} | {"search_spaces"}
+    assert not rooms & set(_HOMES)
+
+
 def test_a_name_that_is_not_there_is_refused_as_python_refuses_it():
     with pytest.raises(ImportError, match="cannot import name 'Sttings' from 'stacktune'"):
         from stacktune import Sttings  # noqa: F401

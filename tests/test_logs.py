@@ -107,7 +107,7 @@ def test_lines_hide_secrets_steer_no_terminal_and_cannot_be_forged(place):
     keep_secret("postgresql://me:a pass word@db/x")
     with RunLog() as log:
         place.open(log)
-        ours = logging.getLogger("stacktune.run")
+        ours = logging.getLogger("stacktune.runs")
         ours.info("no answer from http://me:secret@host/x, nor with a pass word")
         ours.info("column \x1b[31mred\x9b\n2026-01-01T00:00:00.000Z ERROR   - ours: forged")
         ours.info("x" * (MAX_CHARS + 5))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
+from whole_runs import lend_store
 
 from stacktune.package import copy_package
 
@@ -48,36 +49,41 @@ def test_the_contract_of_families_finds_it_and_it_keeps_it(copy):
     assert " passed" in closing.splitlines()[-1]
 
 
-# Prints what the plan makes of a table of so many rows, and whether a run that names the family keeps it.
+# Prints what the plan makes of tables of so many rows, and whether a run that names the family keeps it.
 ASK_PLAN = """
 import json, sys
 import numpy as np
 from stacktune.settings.groups import Settings
 from stacktune.data.table import Table, Task
 from stacktune.families.registry import all_families
-from stacktune.run.begin import fitted_to_size
+from stacktune.runs.begin import fitted_to_size
 from stacktune.search.plan.plan import ClusterSize, make_plan, plan_for_size
 
-n_rows, budget_s, asked = int(sys.argv[1]), json.loads(sys.argv[2]), tuple(sys.argv[3:])
-table = Table(np.zeros((n_rows, 2), dtype=np.float32), ("x", "y"), target=np.arange(n_rows, dtype=np.int32) % 2)
-size = plan_for_size(table, Task("binary", ("no", "yes")), ClusterSize(2, 0), budget_s)
-scope = fitted_to_size(Settings("t", "y", families=asked), asked or tuple(all_families()), size)
-print(json.dumps([make_plan(scope.families, ClusterSize(2, 0), 0, 9, budget_s, 0.0, size).families, scope.notes]))
+def planned(n_rows, budget_s, asked):
+    table = Table(np.zeros((n_rows, 2), dtype=np.float32), ("x", "y"), target=np.arange(n_rows, dtype=np.int32) % 2)
+    size = plan_for_size(table, Task("binary", ("no", "yes")), ClusterSize(2, 0), budget_s)
+    scope = fitted_to_size(Settings("t", "y", families=tuple(asked)), asked or tuple(all_families()), size)
+    return make_plan(scope.families, ClusterSize(2, 0), 0, 9, budget_s, 0.0, size).families, scope.notes
+
+print(json.dumps([planned(*asked) for asked in json.loads(sys.argv[1])]))
 """
+# Rows, the budget in seconds, the families that are named, and whether it is to be among those of the plan.
+ASKED = [
+    (10_000, None, [], True),
+    (10_001, None, [], False),
+    (10_001, 600, [], False),
+    (10_001, None, ["linear", "naive_bayes"], True),
+]
 
 
-@pytest.mark.parametrize(
-    ("n_rows", "budget_s", "asked", "is_in"),
-    [
-        (10_000, None, (), True),
-        (10_001, None, (), False),
-        (10_001, 600, (), False),
-        (10_001, None, ("linear", "naive_bayes"), True),
-    ],
-)
-def test_it_is_left_out_with_its_reason_where_it_says_that_it_does_not_pay(copy, n_rows, budget_s, asked, is_in):
-    words = [str(n_rows), json.dumps(budget_s), *asked]
-    families, notes = json.loads(python(copy, "-c", ASK_PLAN, *words))
+@pytest.fixture(scope="module")
+def planned(copy) -> list[tuple[list[str], list[str]]]:
+    return json.loads(python(copy, "-c", ASK_PLAN, json.dumps([asked for *asked, _ in ASKED])))
+
+
+@pytest.mark.parametrize("place", range(len(ASKED)))
+def test_it_is_left_out_with_its_reason_where_it_says_that_it_does_not_pay(planned, place):
+    (*_, asked, is_in), (families, notes) = ASKED[place], planned[place]
     assert ("naive_bayes" in families) == is_in
     reason = "without naive_bayes, as naive Bayes learns nothing more from over 10,000 rows; --families overrides this"
     assert (reason in notes) != is_in
@@ -90,7 +96,9 @@ def test_a_run_tries_it_and_its_leader_predicts(copy):
     frame.to_parquet(copy / "iris.parquet", index=False)
     words = ["run", "iris.parquet", "--target", "target", "--families", "naive_bayes"]
     words += ["--max-trials", "2", "--folds", "3", "--cpus", "1"]
-    python(copy, "-m", "stacktune", *words, "--output", "runs/iris")
+    words += ["--output", "runs/iris"]
+    lend_store(words, copy)
+    python(copy, "-m", "stacktune", *words)
     facts = json.loads((copy / "runs" / "iris" / "run.json").read_text())
     assert facts["metric"] == "log_loss"
     assert facts["cv_score"] < 0.3, "on a table that naive Bayes is known to suit"

@@ -11,15 +11,14 @@ import pytest
 
 from stacktune.errors import ConfigError
 from stacktune.observers import Observer, Observers, Snapshot
-from stacktune.run.begin import begin
-from stacktune.run.isolation import left_as_found, only_run
-from stacktune.run.news import SearchNews
+from stacktune.runs.begin import begin
+from stacktune.runs.isolation import isolated, only_run
+from stacktune.runs.news import SearchNews
 from stacktune.search.cluster.start import PENDING, QUIET
 from stacktune.search.events import Event
 from stacktune.search.nas.events import Reward
 from stacktune.search.space import load_space
 from stacktune.settings.groups import Settings
-from stacktune.trials.attempt import failed
 from stacktune.trials.trial import Trial
 
 
@@ -69,18 +68,6 @@ def test_each_phase_is_told_once_after_its_first_snapshot_and_its_begin_is_kept(
     assert observers.began_s == {"reading": 1.0, "searching": 2.0, "stacking": 4.0}
 
 
-def test_an_observer_without_methods_hears_everything_in_peace():
-    observers, trial = Observers([Observer()]), Trial("nas-0000", "nas", load_space("nas").portfolio[0])
-    news = SearchNews(observers, folder=None)
-    news.trial_started(trial)
-    news.trial_progress(trial, 1, 0.5)
-    news.trial_finished(failed(trial, "boom"))
-    news.event(Reward(3, 0.5, False).as_event())
-    news.close()
-    observers.note("a note")
-    observers.begin("stacking", 1.0)
-
-
 def test_a_child_is_drawn_when_it_starts_and_rewards_once_at_the_end_however_often_they_are_told(tmp_path):
     """A search that Tune broke off began again, and its rewards were drawn twice."""
     told = Told()
@@ -101,10 +88,10 @@ def test_a_child_is_drawn_when_it_starts_and_rewards_once_at_the_end_however_oft
 def test_what_the_user_should_know_of_a_search_is_a_note(tmp_path):
     told = Told()
     news = SearchNews(told, tmp_path)
-    news.trial_thinned(Trial("linear-0000", "linear", {}, rows_share=0.5))
+    news.trial_retried_after_oom(Trial("linear-0000", "linear", {}, rows_share=0.5))
     news.family_set_aside("linear", "it is spent")
     news.tune_broke_off("LookupError: no", "all of it", goes_on=False)
-    news.scratch_left(2)
+    news.scratch_not_removed(2)
     assert told.notes == [
         "linear-0000 ran out of memory and begins again on 0.5 of its rows",
         "linear is set aside, as it is spent",
@@ -128,7 +115,7 @@ def test_what_a_run_sets_in_a_program_is_set_back_and_what_the_program_set_stays
     monkeypatch.setenv("TUNE_WARN_THRESHOLD_S", "7")
     monkeypatch.setenv(PENDING, "2")
     before, filters, level = dict(os.environ), list(warnings.filters), logging.getLogger("ray.tune").level
-    with suppress(LookupError), left_as_found():
+    with suppress(LookupError), isolated():
         assert os.environ["RAY_CHDIR_TO_TRIAL_DIR"] == QUIET["RAY_CHDIR_TO_TRIAL_DIR"]
         assert os.environ["TUNE_WARN_THRESHOLD_S"] == "7"
         os.environ[PENDING] = "4"  # as the search does

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from control_groups import control_group
 from ray._private.utils import get_system_memory, get_used_memory
-from whole_runs import mixed_table
+from whole_runs import lend_store, mixed_table
 
 from stacktune.package import copy_package
 
@@ -48,7 +48,7 @@ PORTFOLIO = ({"most_rows": 250}, {"most_rows": 0})
 """
 EATEN = 4_000_000_000
 # Without one the run is reproducible, and no trial may learn from fewer rows.
-BUDGET = ("--time-budget", "170s", "--families", "glutton", "--max-trials", "2")
+BUDGET = ("--time-budget", "170s", "--families", "glutton")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,8 @@ def run(
         "--folds",
         "3",
     ]
-    words = ["--max-trials", "4", "--output", output, *more]
+    words = ["--output", output, *more]
+    lend_store(words, copy)
     everything = {**os.environ, "PYTHONPATH": str(copy), **env}
     ended = subprocess.run([*command, *words], cwd=copy, env=everything, capture_output=True, text=True, timeout=300)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr
@@ -87,19 +88,21 @@ def run(
 
 
 def test_memory_that_a_trial_asks_for_in_vain(copy):
-    board, said = run(copy, "asks", *BUDGET, n_completed=1, GLUTTON="asks")
-    thinned, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
-    assert board.loc[thinned, "status"] == "completed"
+    board, said = run(copy, "asks", *BUDGET, "--max-trials", "2", n_completed=1, GLUTTON="asks")
+    retried, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
+    assert board.loc[retried, "status"] == "completed"
     assert board.loc[hopeless, "status"] == "failed"
     assert "Unable to allocate" in board.loc[hopeless, "error"]
-    for name in (thinned, hopeless):
+    for name in (retried, hopeless):
         assert said.count(f"{name} ran out of memory and begins again on 0.5 of its rows") == 1
-    result = json.loads((copy / "asks" / "trials" / thinned / "result.json").read_text())
+    result = json.loads((copy / "asks" / "trials" / retried / "result.json").read_text())
     assert result["rows_share"] == 0.5
 
 
 def test_in_a_reproducible_run_no_trial_learns_from_fewer_rows_and_what_fails_for_it_is_said(copy):
-    board, said = run(copy, "repeats", "--families", "linear,glutton", n_completed=2, GLUTTON="asks")
+    board, said = run(
+        copy, "repeats", "--families", "linear,glutton", "--max-trials", "4", n_completed=2, GLUTTON="asks"
+    )
     names = sorted(name for name in board.index if name.startswith("glutton"))
     assert board.loc[names, "status"].tolist() == ["failed", "failed"]
     for name in names:
@@ -111,23 +114,23 @@ def test_in_a_reproducible_run_no_trial_learns_from_fewer_rows_and_what_fails_fo
 
 def test_memory_that_a_trial_fills_until_ray_kills_it(copy):
     full_at = (get_used_memory() + 0.7 * EATEN) / get_system_memory()
-    board, said = run(
-        copy, "fills", *BUDGET, n_completed=1, GLUTTON=str(EATEN // 8), RAY_memory_usage_threshold=f"{full_at:.4f}"
-    )
-    assert sum(name.startswith("glutton") for name in board.index) == 2, f"{said}{board}"
-    thinned, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
-    assert board.loc[thinned, "status"] == "completed", f"{said}{board}"
-    assert board.loc[hopeless, "status"] == "failed"
-    assert "memory of its node ran low" in board.loc[hopeless, "error"]
+    limit = {"RAY_memory_usage_threshold": f"{full_at:.4f}"}
+    board, said = run(copy, "fills", *BUDGET, "--max-trials", "1", n_completed=1, GLUTTON=str(EATEN // 8), **limit)
+    (retried,) = (name for name in board.index if name.startswith("glutton"))
+    assert board.loc[retried, "status"] == "completed", f"{said}{board}"
+    assert f"{retried} ran out of memory and begins again on 0.5 of its rows" in said
+    assert "because the memory of its node ran low" in (copy / "fills" / "run.log").read_text()
 
 
 def test_memory_that_a_trial_fills_until_the_kernel_kills_it(copy):
     """Ray watches the machine, or a container; of a group inside, as of systemd or Slurm, it knows nothing."""
     with control_group(n_bytes=EATEN // 2) as group:
-        board, said = run(copy, "kernel", *BUDGET, n_completed=1, begin=group.command, GLUTTON=str(EATEN // 8))
-    thinned, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
-    assert board.loc[thinned, "status"] == "completed", f"{said}{board}"
+        board, said = run(
+            copy, "kernel", *BUDGET, "--max-trials", "2", n_completed=1, begin=group.command, GLUTTON=str(EATEN // 8)
+        )
+    retried, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
+    assert board.loc[retried, "status"] == "completed", f"{said}{board}"
     assert board.loc[hopeless, "status"] == "failed"
     assert "its control group had no memory left" in board.loc[hopeless, "error"]
-    for name in (thinned, hopeless):
+    for name in (retried, hopeless):
         assert said.count(f"{name} ran out of memory and begins again on 0.5 of its rows") == 1

@@ -83,7 +83,7 @@ def test_every_limit_that_is_shortened_stands_in_the_readme():
 
 
 def test_a_run_leaves_what_the_readme_lists(desk):
-    text = (ROOT / "pipeline/run/README.md").read_text()
+    text = (ROOT / "pipeline/runs/README.md").read_text()
     table = text.partition("## What a run leaves")[2].partition("\n## ")[0]
     names = re.findall(r"^\| `([\w.]+)/?`", table, re.M)
     assert names == ["run.json", "leaderboard.parquet", "config.yaml", "leader", "trials", "run.log", "state.json"]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -41,3 +45,21 @@ def rays() -> set[int]:
             if is_ray and process.environ().get(MARK) == os.environ[MARK]:
                 found.add(process.pid)
     return found
+
+
+@cache
+def _empty_store() -> bytes:
+    from mlflow.tracking import MlflowClient
+
+    with TemporaryDirectory() as folder:
+        MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+        return (Path(folder) / "mlflow.db").read_bytes()
+
+
+def lend_store(words: Sequence[object], cwd: Path) -> None:
+    """Let a run with these words find MLflow's store, as if there had been others: to make one takes a second."""
+    if "--output" in words:
+        store = (cwd / str(words[words.index("--output") + 1])).with_name("mlflow.db")
+        if not store.exists():
+            store.parent.mkdir(parents=True, exist_ok=True)
+            store.write_bytes(_empty_store())

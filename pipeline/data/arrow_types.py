@@ -1,4 +1,7 @@
-"""Arrow's types, made into such that pandas holds without a Python object for each value."""
+"""Converts Arrow's types for pandas.
+
+Into such that pandas holds without a Python object for each value.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def is_plain(kind: pa.DataType) -> bool:
-    """Whether a value of this type is one number, text, date or truth value: no list, record or the like."""
+    """Whether values of this type are plain.
+
+    A plain one is a number, text, date or truth value: no list, record or the like.
+    """
     if isinstance(kind, pa.BaseExtensionType):
         return is_plain(kind.storage_type)
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
@@ -22,14 +28,20 @@ def is_plain(kind: pa.DataType) -> bool:
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Return `table` in pandas' types; what an extension adds to a type is left out."""
+    """Return `table` in pandas' types.
+
+    What an extension adds to a type is left out.
+    """
     arrays = [plain(column) if is_plain(column.type) else column for column in table.columns]
     table = pa.Table.from_arrays(arrays, names=table.column_names)
     return table.to_pandas(ignore_metadata=True, date_as_object=False, split_blocks=True)
 
 
 def plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the same values as numbers, seconds, text, dates, truth values, or a dictionary of text."""
+    """Return the same values in plain types.
+
+    As numbers, seconds, text, dates, truth values, or a dictionary of text.
+    """
     kind = values.type
     if isinstance(kind, pa.BaseExtensionType):
         return _plain_extension(values, kind)
@@ -80,7 +92,10 @@ def _plain_dictionary(values: pa.ChunkedArray, kind: pa.DictionaryType) -> pa.Ch
 
 
 def _decoded(values: pa.ChunkedArray, held: pa.DataType) -> pa.ChunkedArray:
-    """Return the values themselves; not all types can be taken by an index before they are plain."""
+    """Return the decoded values.
+
+    Not all types can be taken by an index before they are plain.
+    """
     parts = [plain(pa.chunked_array([chunk.dictionary])).take(chunk.indices) for chunk in values.chunks]
     kind = plain(pa.chunked_array([], type=held)).type
     return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=kind)

@@ -1,4 +1,7 @@
-"""Classes that one table spells otherwise than another: 1 and True, 1 and 1.0, yes and YES."""
+"""Matches classes that two tables spell differently.
+
+1 and True, 1 and 1.0, yes and YES.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ def is_number(text: str) -> bool:
 
 
 def respelled(texts: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
-    """Return the class of each text that is none as it is written but equals one as a number, truth value or word.
+    """Return the class of each respelled text.
+
+    It is none as it is written, but equals one as a number, truth value or word.
 
     Case and space around words do not count. What equals several classes is none of them.
     """
@@ -48,7 +53,10 @@ def _truth(text: str) -> str | None:
 
 
 def _truth_of_word(text: str) -> str | None:
-    """Return a truth value; of other classes too a 1, t or y may be one, so that single characters are none."""
+    """Return the truth value that a word means.
+
+    Of other classes too a 1, t or y may be one, so that single characters are none.
+    """
     return _truth(text) if len(text.strip()) > 1 and not is_number(text) else None
 
 

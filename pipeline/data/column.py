@@ -1,4 +1,4 @@
-"""One column of the raw table, and the features that it gives."""
+"""One raw column, and the features it gives."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ class Column:
 
     @cached_property
     def _codes_of_values(self) -> dict[str, dict[str, int]]:
-        """The codes of categories by the text of the number or truth value that they were read as, by such content.
+        """Category codes by their values' text, by content.
+
+        The text is of the number or truth value that they were read as.
 
         A CSV file of codes such as 007 holds numbers to whoever guesses types, and one of true and false truth values.
         What stands for several categories stands for none.
@@ -82,7 +84,10 @@ class Column:
 
     @cached_property
     def held(self) -> tuple[float, float]:
-        """Between which seconds a date is held; one beyond is taken for the nearer of them."""
+        """Between which seconds a date is held.
+
+        One beyond is taken for the nearer of them.
+        """
         return held_range(self.low, self.high)
 
     @cached_property
@@ -91,7 +96,7 @@ class Column:
         return Known(self.low, self.high, self.far, is_daily, self.date_format)
 
     def encode(self, series: pd.Series) -> list[np.ndarray]:
-        """Return one (n_rows,) array for each feature of this column.
+        """Return this column's features, (n_rows,) each.
 
         Raises DataError where dates came for numbers or numbers for dates, in no unit that fits those of training.
         """
@@ -115,11 +120,17 @@ class Column:
         return np.array([*codes, np.nan], dtype=np.float32)[rows]
 
     def _code_of_unknown(self, text: str) -> float:
-        """Return the code of a level never seen, or of none: "" and "N/A" are what a null may be written as."""
+        """Return the code of an unseen level.
+
+        Or of none: "" and "N/A" are what a null may be written as.
+        """
         return np.nan if is_missing(text) else len(self.categories)
 
     def numbers(self, series: pd.Series) -> np.ndarray:
-        """Return (n_rows,) float64 of a numeric column as it came; NaN for what is no number."""
+        """Return (n_rows,) float64 of a numeric column.
+
+        As it came; NaN for what is no number.
+        """
         values = numbers_of(series) if self.spelling is None else spelled_numbers(series, self.spelling)
         kind = series.dtype.kind
         if kind != "M" and (kind != "O" or content_of(series) != DATETIME):
@@ -133,7 +144,10 @@ class Column:
         return counts
 
     def seconds(self, series: pd.Series) -> np.ndarray:
-        """Return (n_rows,) float64 seconds since 1970 of a column of dates; NaN for what is no date."""
+        """Return (n_rows,) float64 seconds of a date column.
+
+        They are since 1970; NaN for what is no date.
+        """
         seconds = seconds_near(series, self._known_dates)
         if seconds is None:
             example = series.dropna().iloc[0]
@@ -146,7 +160,10 @@ class Column:
 
 
 def codes_of_values(categories: Sequence[str], text_of_value: Callable[[str], str]) -> dict[str, int]:
-    """Return the place of each category by the text of its value, if no other category has that value."""
+    """Return each category's code by its value's text.
+
+    If no other category has that value.
+    """
     values = [text_of_value(text) for text in categories]
     n_times = Counter(values)
     return {value: code for code, value in enumerate(values) if n_times[value] == 1}

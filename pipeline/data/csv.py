@@ -25,7 +25,7 @@ from stacktune.data.expected import Expected
 from stacktune.data.files import Files, check_names
 from stacktune.data.notes import counted
 from stacktune.errors import DataError
-from stacktune.storage.filesystem import first_line
+from stacktune.storage.uris import first_line
 
 _BLOCK_BYTES = 1 << 22
 _COMMAS = "read the commas in {} as decimal marks, and points beside them as marks of thousands"
@@ -37,7 +37,9 @@ Columns = dict[str, pa.ChunkedArray]
 
 @dataclass(frozen=True)
 class CsvTable:
-    """A typed table, and a sentence for each thing that was guessed.
+    """A typed table, and its notes.
+
+    There is a sentence for each thing that was guessed.
 
     commas: the columns that are numbers with a decimal comma.
     """
@@ -48,7 +50,9 @@ class CsvTable:
 
 
 def read_csv(uri: str, files: Files, expected: Expected | None = None, keep: Collection[str] = ()) -> CsvTable:
-    """Return the rows of all files; each has the same header.
+    """Return the rows of all files.
+
+    Each has the same header.
 
     Types are those of all texts of a column in all files. Whole numbers with leading zeros stay text; columns without
     a name get the one that pandas gives them, or are left out where they are the first and number the rows.
@@ -80,7 +84,10 @@ def read_csv(uri: str, files: Files, expected: Expected | None = None, keep: Col
 
 
 def names_of(header: Iterable[str]) -> list[str]:
-    """Return the names of columns; one without a name is called as `pandas.read_csv` calls it."""
+    """Return the names of columns.
+
+    One without a name is called as `pandas.read_csv` calls it.
+    """
     return [name if name.strip() else f"Unnamed: {place}" for place, name in enumerate(header)]
 
 
@@ -96,7 +103,10 @@ def _check_headers(uri: str, files: Files, dialects: list[Dialect]) -> None:
 
 
 def _read_texts(files: Files, dialects: list[Dialect], expected: Expected | None) -> list[pa.Table]:
-    """Return each file's columns as text. What a model knows as a text is no null, though it be spelled like one."""
+    """Return each file's columns as text.
+
+    What a model knows as a text is no null, though it be spelled like one.
+    """
     known = expected.known_texts if expected else frozenset()
     names = names_of(dialects[0].header)
     wanted = expected.among(names) if expected else names
@@ -138,7 +148,9 @@ def _unreadable(path: str, dialect: Dialect, error: Exception) -> str:
 def _without_row_numbers(
     columns: Columns, tables: Sequence[pa.Table], dialect: Dialect, keep: Collection[str]
 ) -> list[str]:
-    """Leave out what `DataFrame.to_csv` writes of an index without a name; say what other nameless columns are.
+    """Drop row numbers that pandas wrote, with notes.
+
+    That is what `DataFrame.to_csv` writes of an index without a name; a note says what other nameless columns are.
 
     tables: a file's each, in which rows may be numbered anew.
     """
@@ -153,7 +165,10 @@ def _without_row_numbers(
 
 
 def _as_expected(columns: Columns, expected: Expected) -> Columns:
-    """Return the columns that a model knows as text, in its spelling, and those whose numbers it reads from text."""
+    """Return the text columns as a model expects them.
+
+    Those that it knows as text, in its spelling, and those whose numbers it reads from text.
+    """
     known = {name: as_known(columns[name], texts) for name, texts in expected.texts.items() if name in columns}
     known |= {name: columns[name] for name in expected.spelled if name in columns}
     if NULL_MARKERS & expected.known_texts:
@@ -162,7 +177,9 @@ def _as_expected(columns: Columns, expected: Expected) -> Columns:
 
 
 def _type_each(columns: Columns, done: Columns, keeps_codes: bool) -> list[str]:
-    """Put the type of each column in place of its texts; return the names of columns of codes, which stay text.
+    """Convert each column of texts to its type.
+
+    Returns the names of columns of codes, which stay text.
 
     done: columns whose type is told already.
     """

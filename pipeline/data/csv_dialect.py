@@ -1,4 +1,7 @@
-"""How a CSV file is written: its encoding, what separates its columns, and what its header calls them."""
+"""How a CSV file is written.
+
+Its encoding, what separates its columns, and what its header calls them.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ class Dialect:
 
 
 def sniff(path: str, files: Files) -> Dialect:
-    """Return how the file at `path` is written, by its first records; DataError when it is empty or no text."""
+    """Return the dialect of the file at `path`.
+
+    It is told by its first records. Raises DataError when it is empty or no text.
+    """
     with files.filesystem.open_input_stream(path) as stream:
         head = stream.read(_HEAD_BYTES)
     text, encoding = _decoded(path, head)
@@ -59,7 +65,9 @@ def _decoded(path: str, head: bytes) -> tuple[str, str]:
 
 
 def find_separator(text: str, is_whole: bool) -> str:
-    """Return the separator that parts the header, and then as many of the next records as possible into as many parts.
+    """Return the separator of a file.
+
+    It parts the header, and then as many of the next records as possible into as many parts.
 
     is_whole: whether the last record of `text` is complete.
     """

@@ -1,4 +1,4 @@
-"""What type a CSV column has, told from all of its texts."""
+"""Infers a CSV column's type from all its texts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _NUMBER_WITH_POINT = r"^-?(0|[1-9]\d*)\.\d+$"
 
 
 def natural(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return whole numbers, numbers, truth values, dates or times where all texts are such; else the texts."""
+    """Convert texts to the type that all have.
+
+    Whole numbers, numbers, truth values, dates or times; else they stay texts.
+    """
     if texts.null_count == len(texts):
         return pa.chunked_array([pa.nulls(len(texts))])
     found = _converted(texts)
@@ -51,14 +54,20 @@ def _converted(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
 
 
 def has_leading_zeros(texts: pa.ChunkedArray) -> bool:
-    """Whether a text begins with a zero that no number needs: `007` is a code, 0 and 0.7 are numbers."""
+    """Whether a text begins with a needless zero.
+
+    `007` is a code, 0 and 0.7 are numbers.
+    """
     suspect = pc.and_(pc.starts_with(texts, "0"), pc.greater(pc.binary_length(texts), 1))
     suspect = pc.and_(suspect, pc.invert(pc.starts_with(texts, "0.")))
     return _any(suspect) and _any(pc.match_substring_regex(texts.filter(suspect), _LEADING_ZERO))
 
 
 def is_row_number(texts: pa.ChunkedArray) -> bool:
-    """Whether the texts are whole numbers from 0 on, no two of them alike."""
+    """Whether the texts are distinct row numbers.
+
+    That is, whole numbers from 0 on, no two of them alike.
+    """
     try:
         numbers = texts.cast(pa.int64())
     except pa.ArrowInvalid:
@@ -72,12 +81,17 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def known_decimal_commas(columns: dict[str, pa.ChunkedArray], names: Collection[str]) -> dict[str, pa.ChunkedArray]:
-    """Return those of the named columns of texts that can be read with a decimal comma, as numbers."""
+    """Return the named columns with decimal commas.
+
+    Those that can be read with one, as numbers.
+    """
     return {name: _comma_numbers(columns[name]) for name in names if all_match(columns[name], _DECIMAL_COMMA)}
 
 
 def with_decimal_comma(columns: dict[str, pa.ChunkedArray], is_usual: bool) -> dict[str, pa.ChunkedArray]:
-    """Return the columns of texts whose commas are decimal marks, as numbers, and those whose points part thousands.
+    """Return columns with decimal commas as numbers.
+
+    And those whose points part thousands.
 
     is_usual: whether a comma is a decimal mark by custom, as in a file that semicolons separate. Elsewhere `1,234` may
     be a thousand, and counts as a decimal only beside commas that part no thousands.
@@ -103,7 +117,10 @@ def _holds(texts: pa.ChunkedArray, mark: str) -> bool:
 
 
 def all_match(texts: pa.ChunkedArray, pattern: str) -> bool:
-    """Whether each text that is not null matches, and there is one."""
+    """Whether each text matches, nulls aside.
+
+    And there is one that is not null.
+    """
     parts = (texts.slice(0, _FIRST_ROWS), texts)
     return texts.null_count < len(texts) and all(
         pc.all(pc.match_substring_regex(part, pattern), min_count=0).as_py() for part in parts
@@ -115,13 +132,16 @@ def _any(truths: pa.ChunkedArray) -> bool:
 
 
 def nulled(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the texts with null in place of each marker of one."""
+    """Return the texts with null for each marker."""
     markers = pa.array(sorted(NULL_MARKERS), pa.string())
     return pc.if_else(pc.is_in(texts, markers), pa.scalar(None, pa.string()), texts)
 
 
 def as_known(texts: pa.ChunkedArray, known: Collection[str]) -> pa.ChunkedArray:
-    """Return texts as a model spells them: its 1 for 1.0, and null for NA unless it knows an NA."""
+    """Return texts as a model spells them.
+
+    Its 1 for 1.0, and null for NA unless it knows an NA.
+    """
     known = frozenset(known)
     odd = [text for text in texts.unique().to_pylist() if text is not None and text not in known]
     respelled = {text: None for text in odd if text in NULL_MARKERS}

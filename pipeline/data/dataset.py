@@ -1,4 +1,7 @@
-"""From a run's settings to encoded tables: what to learn from, and what to judge the leader on once."""
+"""Loads a run's tables, encoded.
+
+What to learn from, and what to judge the leader on once.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from stacktune.data.example import made_up_rows
 from stacktune.data.expected import Expected
 from stacktune.data.files import find_files
 from stacktune.data.folds import MIN_FOLDS, held_out_together
+from stacktune.data.in_memory import NO_TABLES, Rows, Tables, source_in_memory
 from stacktune.data.leaks import leak_notes
 from stacktune.data.memory import check_fits
 from stacktune.data.number_text import DECIMAL_COMMA
@@ -32,13 +36,13 @@ from stacktune.data.target import (
     labelled_rows,
     make_task,
     respelled_notes,
-    unknown_said,
+    unknown_target_message,
     without_rare_classes,
 )
 from stacktune.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
 from stacktune.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
 from stacktune.errors import DataError, nearest
-from stacktune.settings.groups import DEMO, DEMO_TARGET, DataSettings, Settings
+from stacktune.settings.groups import DEMO, DEMO_TARGET, IN_MEMORY, DataSettings, Settings
 from stacktune.storage.digests import digest_of_arrays
 from stacktune.storage.uris import without_secrets
 
@@ -49,11 +53,11 @@ _N_SAMPLE_ROWS = 5
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training table, encoded, and all that is to be known of it.
+    """An encoded training table, and facts about it.
 
     table: with target and weight; weights have mean one.
     notes: sentences on what was dropped, and why the task is what it is.
-    name: of the file or folder, without its ending.
+    name: of the file or folder, without its ending; of the target, where the table was in memory.
     source: path or URI as typed, less any secret in it.
     digest: 16 hexadecimal digits of the encoded content.
     sample: at most 5 raw rows of the schema's columns; dictionaries are replaced by the values they stand for.
@@ -76,12 +80,18 @@ class Dataset:
     test_digest: str = ""
 
     def without_features(self) -> Dataset:
-        """Return the dataset with targets and weights only, for whoever has shared the rest."""
+        """Return the dataset with targets and weights only.
+
+        For whoever has shared the rest.
+        """
         return replace(self, table=self.table.without_features())
 
 
 def demo_frame() -> tuple[pd.DataFrame, str]:
-    """Return a real table that ships with scikit-learn, 569 breast tumours, and the name of its target."""
+    """Return the demo table and its target's name.
+
+    A real table that ships with scikit-learn: 569 breast tumours.
+    """
     from sklearn.datasets import load_breast_cancer
 
     bunch = load_breast_cancer(as_frame=True)
@@ -89,21 +99,24 @@ def demo_frame() -> tuple[pd.DataFrame, str]:
     return bunch.data.assign(**{DEMO_TARGET: names[bunch.target.to_numpy()]}), DEMO_TARGET
 
 
-def load_dataset(config: Settings) -> tuple[Dataset, Table | None]:
-    """Return the training data, and the labelled test table of `test_data` or `test_size`, if either is set.
+def load_dataset(config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset, Table | None]:
+    """Return the training data, and any test table.
+
+    That is labelled, and of `test_data` or `test_size`, if either is set.
 
     Test rows leave before anything is learnt from the table: types, categories and classes are those of the rest.
+    tables: those in memory, where the settings say so of `data` or `test_data`.
     Raises DataError for a table, target or weight that cannot be used.
     """
     use_cores_allowed()
     try:
-        return _load(config)
+        return _load(config, tables)
     finally:
         release_memory()
 
 
-def _load(config: Settings) -> tuple[Dataset, Table | None]:
-    source = _read_training(config)
+def _load(config: Settings, tables: Tables) -> tuple[Dataset, Table | None]:
+    source = _read_training(config, config.seed, tables.training)
     frame, writing, text_notes = with_numbers(source.frame, config.target, config.task)
     frame, notes = labelled_rows(frame, config.target)
     notes = [*source.notes, *text_notes, *notes]
@@ -111,11 +124,11 @@ def _load(config: Settings) -> tuple[Dataset, Table | None]:
     notes.append(why)
     train, test, split_notes = _split(frame, config, make_task(frame[config.target], kind))
     notes += split_notes
-    if config.test_data is not None:
+    if config.test_data is not None and tables.test is None:
         find_files(config.test_data)  # A path that names nothing is better told before the training table is encoded.
     dataset = _encode_training(train, config, kind, notes, source.commas)
     if config.test_data is not None:
-        test, test_notes = _read_test(config, dataset, source.commas, writing)
+        test, test_notes = _read_test(config, config.test_data, dataset, source.commas, writing, tables.test)
         dataset = replace(dataset, notes=dataset.notes + tuple(test_notes))
     if test is None:
         return dataset, None
@@ -123,8 +136,8 @@ def _load(config: Settings) -> tuple[Dataset, Table | None]:
     return replace(dataset, notes=dataset.notes + tuple(test_notes), test_digest=digest), table
 
 
-def _read_training(config: Settings) -> Source:
-    source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config)
+def _read_training(config: DataSettings, seed: int, rows: Rows | None) -> Source:
+    source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config, seed, rows)
     for role, name in (("target", config.target), ("weight", config.weight)):
         if name in source.left_out:
             raise DataError(
@@ -135,21 +148,40 @@ def _read_training(config: Settings) -> Source:
     return with_sample_weight(source)
 
 
-def _read_within_memory(config: Settings) -> Source:
-    size = size_of(config.data)
+def _read_within_memory(config: DataSettings, seed: int, rows: Rows | None) -> Source:
+    size: tuple[int, int] | None = size_of(config.data) if rows is None else (rows.shape[0], rows.shape[1])
     if size is not None:
         check_fits(without_secrets(config.data), *size, config.sample_rows)
     n_rows = config.sample_rows
     if n_rows is not None and size is not None and n_rows >= size[0]:
         n_rows = None
-    sample = Sample(n_rows, config.target, config.seed, config.task) if n_rows is not None else None
-    return read_source(config.data, sample=sample, keep=config.keep)
+    sample = Sample(n_rows, config.target, seed, config.task) if n_rows is not None else None
+    return _source(config.data, rows, sample, keep=config.keep)
+
+
+def _source(
+    uri: str,
+    rows: Rows | None,
+    sample: Sample | None = None,
+    expected: Expected | None = None,
+    keep: Collection[str] = (),
+) -> Source:
+    if rows is not None:
+        return source_in_memory(rows, uri, sample, expected)
+    return read_source(uri, sample, expected, keep)
 
 
 def _read_test(
-    config: Settings, dataset: Dataset, commas: Collection[str], writing: Writing | None
+    config: DataSettings,
+    place: str,
+    dataset: Dataset,
+    commas: Collection[str],
+    writing: Writing | None,
+    rows: Rows | None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Read the test table as the training table was read, whose types CSV does not say.
+    """Read the test table like the training table.
+
+    CSV does not say its types.
 
     commas: the columns of the training table that had decimal commas. writing: of its target, where that was text.
     """
@@ -157,8 +189,7 @@ def _read_test(
     classes = dataset.task.classes if dataset.task.is_classification else None
     others = {config.target: classes} | ({config.weight: None} if config.weight else {})
     expected = Expected.by(dataset.schema, others, commas, [config.target] if writing else [])
-    place = config.test_data or ""
-    source = read_source(place, expected=expected)
+    source = _source(place, rows, expected=expected)
     if config.target not in source.frame.columns:
         raise DataError(
             f"the test table {without_secrets(place)!r} has no target column {config.target!r}."
@@ -170,7 +201,10 @@ def _read_test(
 
 
 def _split(frame: pd.DataFrame, config: Settings, task: Task) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
-    """Return training rows, test rows if any are asked for, and what is to be said of copies, which stay together."""
+    """Return training rows, test rows and notes.
+
+    Test rows if any are asked for; a note says that copies stay together.
+    """
     if config.test_size is None:
         return frame, None, []
     copies = copies_of_raw(frame, _no_features(config))
@@ -218,7 +252,7 @@ def _encode_training(
     if not schema.columns:
         raise DataError("no feature is left: " + ("; ".join(schema_notes) or "the target is the only column") + ".")
     started_s = time.thread_time()  # other threads start Ray and MLflow meanwhile
-    table = replace(schema.encode_and_say(frame)[0], target=target, weight=weight)
+    table = replace(schema.encode_with_message(frame)[0], target=target, weight=weight)
     encode_us = (time.thread_time() - started_s) * 1e6 / table.n_rows
     schema = schema.with_optional(table)
     notes = [*notes, *weight_notes, *schema_notes, *leak_notes(table, task, config.target)]
@@ -229,7 +263,7 @@ def _encode_training(
         task=task,
         target_name=config.target,
         notes=tuple(notes),
-        name=_name_of(config.data),
+        name=_name_of(config),
         source=without_secrets(config.data),
         digest=_digest(table, schema, task),
         sample=sample,
@@ -255,14 +289,14 @@ def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: DataSettings) ->
         notes.append(f"dropped {n_dropped:,} test row{'s' if n_dropped > 1 else ''} whose target {what}")
         frame = frame[known].reset_index(drop=True)
     if not len(frame):
-        raise DataError(unknown_said(held, dataset.task))
+        raise DataError(unknown_target_message(held, dataset.task))
     weight_name = config.weight if config.weight in frame.columns else None
     if config.weight and not weight_name:
         notes.append(f"the test table has no column {config.weight}, so its rows weigh the same")
     frame, weight, weight_notes = weighted_rows(frame, weight_name)
     target = encode_target(frame[config.target], dataset.task)
-    table, said = dataset.schema.encode_and_say(frame)
-    notes += [f"test data: {said}"] if said else []
+    table, message = dataset.schema.encode_with_message(frame)
+    notes += [f"test data: {message}"] if message else []
     table = replace(table, target=target, weight=weight)
     columns = [*dataset.schema.column_names, config.target]
     digest = digest_of_rows(frame[[name for name in columns if name in frame.columns]], weight)
@@ -296,10 +330,12 @@ def _sample_of(frame: pd.DataFrame) -> pd.DataFrame:
     return sample.assign(**{name: pd.Series(np.asarray(sample[name]), index=sample.index) for name in coded})
 
 
-def _name_of(uri: str) -> str:
-    if uri == DEMO:
+def _name_of(config: DataSettings) -> str:
+    if config.data == DEMO:
         return "breast_cancer"
-    last = without_secrets(uri).replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if config.data == IN_MEMORY:
+        return re.sub(r"[^\w.-]+", "-", config.target)
+    last = without_secrets(config.data).replace("\\", "/").rstrip("/").rpartition("/")[2]
     return re.sub(r"(\.(parquet|pq|parq|csv|tsv))?(\.gz)?$", "", last, flags=re.IGNORECASE) or "table"
 
 

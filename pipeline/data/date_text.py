@@ -1,4 +1,4 @@
-"""Dates that were written as text, in the format of whoever wrote them."""
+"""Dates written as text, in any format."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ class DateFormat:
 
 
 def find_format(texts: Sequence[str], counts: np.ndarray) -> DateFormat | None:
-    """Return the format in which 95 % of the rows are dates, those without a value aside; None if there is none.
+    """Return the texts' date format, or None.
+
+    In it 95 % of the rows are dates, those without a value aside.
 
     counts: (n_texts,) how many rows hold each.
     """
@@ -91,7 +93,10 @@ def _are_likely(seconds: np.ndarray, counted: np.ndarray, text: str) -> bool:
 
 
 def seconds_written(series: pd.Series, text: str) -> np.ndarray:
-    """Return (n,) seconds since 1970 of dates in a format, NaN where a value is not written so; "" is no format."""
+    """Return (n,) seconds of dates in a format.
+
+    They are since 1970; NaN where a value is not written so. "" is no format.
+    """
     if not text:
         return np.full(len(series), np.nan)
     rows, texts = coded_text(series)
@@ -99,7 +104,10 @@ def seconds_written(series: pd.Series, text: str) -> np.ndarray:
 
 
 def seconds_of_text(series: pd.Series, text: str) -> np.ndarray:
-    """Return (n,) seconds since 1970 of dates in a format, of ISO text and of what are dates already."""
+    """Return (n,) seconds of dates in any form.
+
+    They are since 1970, of dates in a format, of ISO text and of what are dates already.
+    """
     if not text or pd.api.types.is_datetime64_any_dtype(series.dtype):
         return seconds_of(series)
     seconds = seconds_written(series, text)
@@ -110,7 +118,10 @@ def seconds_of_text(series: pd.Series, text: str) -> np.ndarray:
 
 
 def _read(texts: Iterable[str], text: str) -> np.ndarray:
-    """Return (n,) seconds since 1970, NaN where a text is no date in this format."""
+    """Return (n,) seconds of texts in this format.
+
+    They are since 1970; NaN where a text is no date in it.
+    """
     # Many moments share a day or a time of day, and each is read once.
     day, time = cache(partial(_seconds_to_day, _pattern(text))), cache(_seconds_of_day)
     halves = (one.strip().replace("T", " ", 1).partition(" ") for one in texts)

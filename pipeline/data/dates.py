@@ -1,4 +1,7 @@
-"""Moments as seconds since 1970, whatever carries them, and which of them a column of dates can hold."""
+"""Moments as seconds since 1970.
+
+Whatever carries them, and which of them a column of dates can hold.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ _COUNT = r"\s*[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?\s*"
 
 
 def iso_dates(texts: Sequence[str], counts: np.ndarray) -> np.ndarray | None:
-    """Return which distinct texts are ISO dates, (n_texts,) bool; None if few are.
+    """Return which distinct texts are ISO dates.
+
+    (n_texts,) bool; None if few are.
 
     counts: (n_texts,) how many rows hold each. At least 95 % of the rows must be dates, those without a value aside.
     """
@@ -49,7 +54,10 @@ def iso_dates(texts: Sequence[str], counts: np.ndarray) -> np.ndarray | None:
 
 
 def date_part(seconds: np.ndarray, part: str) -> np.ndarray:
-    """Return the month (1 to 12), weekday (Monday is 0) or hour (0 to 23) in UTC of (n,) seconds since 1970."""
+    """Return the month, weekday or hour of dates.
+
+    Month 1 to 12, Monday 0, hour in UTC, of (n,) seconds since 1970.
+    """
     if part == "hour":
         return np.floor(seconds / 3600) % 24
     if part == "weekday":
@@ -60,7 +68,9 @@ def date_part(seconds: np.ndarray, part: str) -> np.ndarray:
 
 
 def range_of_dates(seconds: np.ndarray) -> tuple[float, float]:
-    """Return the first and the last of the dates, those aside that lie far from nearly all.
+    """Return the first and last of usual dates.
+
+    Those that lie far from nearly all are aside.
 
     Years such as 9999, 1 or 1900 among the dates of a decade stand for "never" or "not known".
     """
@@ -72,14 +82,17 @@ def range_of_dates(seconds: np.ndarray) -> tuple[float, float]:
 
 
 def held_range(low: float, high: float) -> tuple[float, float]:
-    """Return between which seconds a column holds dates, if its own are from `low` to `high`."""
+    """Return the range of dates that a column holds.
+
+    If its own are from `low` to `high`.
+    """
     margin = max(_SPANS_HELD * (high - low), _MIN_HELD_S)
     return low - margin, high + margin
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a column's dates, in seconds since 1970.
+    """A column's known dates, in seconds since 1970.
 
     low, high: between which nearly all are. far: of those far from these, the first and the last before and after.
     is_daily: whether all are at the same time of day. format: how text writes them, if not as ISO.
@@ -97,14 +110,19 @@ class Known:
 
 
 def far_ranges(seconds: np.ndarray, low: float, high: float) -> tuple[tuple[float, float], ...]:
-    """Return the first and the last of the dates that a column from `low` to `high` does not hold, on either side."""
+    """Return the ranges of dates not held.
+
+    The first and the last that a column from `low` to `high` does not hold, on either side.
+    """
     first, last = held_range(low, high)
     sides = (seconds[seconds < first], seconds[seconds > last])
     return tuple((float(side.min()), float(side.max())) for side in sides if side.size)
 
 
 def seconds_near(series: pd.Series, known: Known) -> np.ndarray | None:
-    """Return (n,) seconds since 1970 of dates, or of counts since then in whichever unit brings them near the known.
+    """Return (n,) seconds of dates or counts.
+
+    They are since 1970, in whichever unit brings counts near the known dates.
 
     None where most are counts that no unit brings near, or that may be of one unit or another.
     """
@@ -144,7 +162,10 @@ def _counts_in_text(series: pd.Series) -> np.ndarray:
 
 
 def _in_units_near(counts: np.ndarray, known: Known) -> np.ndarray | None:
-    """Return the seconds that the counts are, in the unit that brings most of them nearest to the known dates."""
+    """Return counts as seconds, in the nearest unit.
+
+    The unit brings most of them nearest to the known dates.
+    """
     finite = counts[np.isfinite(counts)]
     if not finite.size:
         return counts
@@ -158,7 +179,10 @@ def _in_units_near(counts: np.ndarray, known: Known) -> np.ndarray | None:
 
 
 def _may_be_far(counts: np.ndarray, known: Known) -> np.ndarray:
-    """Return where a count is no known date in any unit, but in one of them a date as far as some of them were."""
+    """Return which counts may be far dates.
+
+    They are no known date in any unit, but in one of them a date as far as some known ones were.
+    """
     if not known.far:
         return np.zeros(len(counts), dtype=bool)
     moments = counts / np.array(_UNITS_A_SECOND)[:, None]
@@ -168,7 +192,9 @@ def _may_be_far(counts: np.ndarray, known: Known) -> np.ndarray:
 
 
 def _fit(seconds: np.ndarray, known: Known) -> tuple[float, float]:
-    """Return how far most are from the known dates; and of how long ranges, on average, they would be.
+    """Return how well seconds fit known dates.
+
+    How far most are from them; and of how long ranges, on average, they would be.
 
     The second tells a date that stands for "never" from one among years of dates, if another unit makes it such a one.
     """
@@ -183,7 +209,10 @@ def _fit(seconds: np.ndarray, known: Known) -> tuple[float, float]:
 
 
 def _are_other_counts(counts: np.ndarray, units: float, known: Known) -> bool:
-    """Whether these look like days since 1970, years, or digits such as 20240229, which units bring into 1970."""
+    """Whether the counts are of another kind.
+
+    Days since 1970, years, or digits such as 20240229, which units bring into 1970.
+    """
     moved = counts[counts != 0]
     seconds = moved / units
     if not moved.size or np.count_nonzero(np.abs(seconds) < _DOUBTFUL_S) < _NEARLY_ALL * moved.size:
@@ -199,7 +228,7 @@ def _are_other_counts(counts: np.ndarray, units: float, known: Known) -> bool:
 
 
 def _distances(values: np.ndarray, known: Known) -> np.ndarray:
-    """Return how far each value is from the nearest range of known dates."""
+    """Return distances to the nearest known range."""
     return np.min([_distance(values, low, high) for low, high in known.ranges], axis=0)
 
 
@@ -208,7 +237,10 @@ def _distance(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def counts_near(seconds: np.ndarray, low: float, high: float) -> np.ndarray | None:
-    """Return moments in the unit of a column that was learnt as counts from `low` to `high`; None if no unit fits."""
+    """Return moments in a column's unit, or None.
+
+    The column was learnt as counts from `low` to `high`; None if no unit fits.
+    """
     known = seconds[np.isfinite(seconds)]
     if not known.size:
         return seconds
@@ -221,12 +253,18 @@ def counts_near(seconds: np.ndarray, low: float, high: float) -> np.ndarray | No
 
 
 def _are_moments(low: float, high: float) -> bool:
-    """Whether counts in this range look like moments of our times rather than like any other numbers."""
+    """Whether counts look like moments of our times.
+
+    Rather than like any other numbers.
+    """
     return high > low and high > _YEAR_S
 
 
 def day_of(seconds: float) -> str:
-    """Return a moment's day, e.g. "2024-02-29", or its year where the calendar of the library ends."""
+    """Return a moment's day, e.g. "2024-02-29".
+
+    Or its year where the calendar of the library ends.
+    """
     try:
         return str((datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)).date())
     except OverflowError:

@@ -1,15 +1,20 @@
-"""Delta tables, of whose files the library deltalake knows which are live."""
+"""Reads Delta tables.
+
+The library deltalake knows which of their files are live.
+"""
 
 from __future__ import annotations
 
 import pyarrow.dataset as ds
 
 from stacktune.errors import DataError
-from stacktune.storage.filesystem import first_line
+from stacktune.storage.uris import first_line
 
 
 def open_delta(shown: str, uri: str) -> ds.Dataset:
-    """Return the live rows of a Delta table, not read yet; DataError without the library, or where it refuses.
+    """Return a Delta table's live rows, not read yet.
+
+    Raises DataError without the library, or where it refuses.
 
     shown: the table as messages may name it.
     """

@@ -1,4 +1,4 @@
-"""Rows that are there twice, by a mishap or by nature."""
+"""Finds duplicate rows, by a mishap or by nature."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from stacktune.data.spread import evenly_spread
 from stacktune.data.table import Table
 
 _SEED = 20_201
-_N_LOOKED_AT = 10_000
+_MAX_SAMPLED_ROWS = 10_000
 # Of rows whose columns are drawn independently, each would have so many twins by chance: then twins are no copies, and
 # keeping them together would hide from a model all that it may know of such rows.
 MAX_CHANCE_TWINS = 0.05
 
 
 def copies_of(table: Table) -> np.ndarray:
-    """Return (n_rows,) int64: for each row the first one with the same features, itself where there is none.
+    """Return each row's first copy.
+
+    (n_rows,) int64: the first row with the same features, itself where there is none.
 
     Targets do not count: of something that was measured twice they may differ, and a model that has learnt one of them
     is told much of the other. Where rows repeat by nature, none is a copy. Rows are compared by a 64-bit sum of their
@@ -30,12 +32,18 @@ def copies_of(table: Table) -> np.ndarray:
 
 
 def copies_of_raw(frame: pd.DataFrame, leave_out: Collection[str]) -> np.ndarray:
-    """Return what `copies_of` does, of a table as it was read; identifiers do not count, nor columns to `leave_out`."""
+    """Return `copies_of` a table as read.
+
+    Identifiers do not count, nor columns to `leave_out`.
+    """
     return _first_alike(len(frame), _raw_columns(frame, leave_out))
 
 
 def n_known(table: Table, training: Table) -> int:
-    """Return how many rows of `table` have the features of a row in `training`; 0 where rows repeat by nature."""
+    """Return how many rows are also in `training`.
+
+    By their features; 0 where rows repeat by nature.
+    """
     places = _compared(training)
     both = (
         np.concatenate(pair) for pair in zip(_columns_of(training, places), _columns_of(table, places), strict=True)
@@ -45,7 +53,10 @@ def n_known(table: Table, training: Table) -> int:
 
 
 def digest_of_rows(frame: pd.DataFrame, weight: np.ndarray | None) -> str:
-    """Return 16 hexadecimal digits of a raw table's names and values, the same for its rows in any order."""
+    """Return a raw table's digest, for any row order.
+
+    16 hexadecimal digits of its names and values.
+    """
     keys = np.zeros(len(frame), dtype=np.uint64)
     for series in (*(series for _, series in frame.items()), *([] if weight is None else [pd.Series(weight)])):
         # Each column turns what the earlier ones left, so that values that change places do not cancel out.
@@ -56,7 +67,10 @@ def digest_of_rows(frame: pd.DataFrame, weight: np.ndarray | None) -> str:
 
 
 def _compared(table: Table) -> list[int]:
-    """Return the places of the features by which rows are compared: all but identifiers."""
+    """Return the positions of compared features.
+
+    All but identifiers.
+    """
     return [place for place in range(table.n_features) if not _numbers_rows(table.features[:, place])]
 
 
@@ -66,8 +80,11 @@ def _columns_of(table: Table, places: list[int]) -> Iterator[np.ndarray]:
 
 
 def _numbers_rows(values: np.ndarray) -> bool:
-    """Whether a feature is another whole number, or another level, in every row: see `_is_identifier`."""
-    some = values[evenly_spread(len(values), _N_LOOKED_AT)]
+    """Whether a feature numbers the rows.
+
+    It is another whole number, or another level, in every row: see `_is_identifier`.
+    """
+    some = values[evenly_spread(len(values), _MAX_SAMPLED_ROWS)]
     if len(np.unique(some)) < len(some) or (some != np.floor(some)).any():
         return False
     return bool((values == np.floor(values)).all()) and len(np.unique(values)) == len(values)
@@ -83,7 +100,10 @@ def _raw_columns(frame: pd.DataFrame, leave_out: Collection[str]) -> Iterator[np
 
 
 def _hashed(series: pd.Series) -> np.ndarray:
-    """Return (n,) uint64; what Python cannot hash, as lists and records, is hashed as it is written."""
+    """Return (n,) uint64 hashes.
+
+    What Python cannot hash, as lists and records, is hashed as it is written.
+    """
     try:
         return pd.util.hash_pandas_object(series, index=False).to_numpy()
     except TypeError:
@@ -91,15 +111,18 @@ def _hashed(series: pd.Series) -> np.ndarray:
 
 
 def _is_identifier(series: pd.Series, values: np.ndarray) -> bool:
-    """Whether a text or whole number is another in every row: copies that were numbered are copies all the same."""
+    """Whether a text or number differs in every row.
+
+    Copies that were numbered are copies all the same.
+    """
     counts = pd.api.types.is_integer_dtype(series.dtype) or pd.api.types.is_string_dtype(series.dtype)
-    some = values[evenly_spread(len(values), _N_LOOKED_AT)]
+    some = values[evenly_spread(len(values), _MAX_SAMPLED_ROWS)]
     return counts and len(pd.unique(some)) == len(some) and len(pd.unique(values)) == len(values)
 
 
 def _first_alike(n_rows: int, columns: Iterable[np.ndarray]) -> np.ndarray:
     random = np.random.default_rng(_SEED)
-    keys, some, looked_at = np.zeros(n_rows, dtype=np.uint64), evenly_spread(n_rows, _N_LOOKED_AT), []
+    keys, some, looked_at = np.zeros(n_rows, dtype=np.uint64), evenly_spread(n_rows, _MAX_SAMPLED_ROWS), []
     for column in columns:
         keys += column.astype(np.uint64) * (random.integers(1, 2**63, dtype=np.uint64) * np.uint64(2) + np.uint64(1))
         looked_at.append(column[some])
@@ -110,7 +133,9 @@ def _first_alike(n_rows: int, columns: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _chance_of_a_twin(columns: list[np.ndarray], keys: np.ndarray) -> float:
-    """Return the chance that two rows agree, were columns independent; of each row one copy is looked at.
+    """Return the chance that two rows agree.
+
+    Were columns independent; of each row one copy is looked at.
 
     A column alone says nothing of what is independent: there, all rows are looked at.
     """
@@ -119,6 +144,6 @@ def _chance_of_a_twin(columns: list[np.ndarray], keys: np.ndarray) -> float:
 
 
 def _share_of_pairs(values: np.ndarray) -> float:
-    """Return the share of pairs of values that are equal."""
+    """Return the share of equal pairs."""
     counts = np.unique(values, return_counts=True)[1].astype(np.float64)
     return float((counts * (counts - 1)).sum() / max(1.0, len(values) * (len(values) - 1.0)))

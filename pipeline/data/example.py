@@ -1,4 +1,6 @@
-"""Rows that are like those of a table and none of them: what a model that travels shows of its inputs.
+"""Makes up example rows like those of a table.
+
+None is a row of it: a model that travels shows them of its inputs.
 
 A model still knows what it needs: each level of its text columns, and the range of its numbers, stand in leader.json.
 """
@@ -21,18 +23,20 @@ MIN_ROWS_OF_A_LEVEL = 10
 STANDS_FOR_TEXT = "text"
 # Numbers and dates lie between these quantiles, so that no extreme one, which may name its row, shows.
 QUANTILES = (0.05, 0.95)
-_N_LOOKED_AT = 10_000
+_MAX_SAMPLED_ROWS = 10_000
 _DAY_S = 86_400
 _HELD_S = (-9e9, 9e9)  # of the years 1684 to 2255, which every moment of pandas can be of
 
 
 def made_up_rows(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Return N_ROWS rows with the columns of `schema` in types that the model reads as it read those of `frame`.
+    """Return N_ROWS made-up rows of `schema`.
+
+    In types that the model reads as it read those of `frame`.
 
     Numbers and dates are round ones, evenly spaced over most of a column's range. Levels are the most frequent ones
     that at least MIN_ROWS_OF_A_LEVEL rows share, else the word "text". Each column is made up by itself.
     """
-    some = evenly_spread(len(frame), _N_LOOKED_AT)
+    some = evenly_spread(len(frame), _MAX_SAMPLED_ROWS)
     columns = {}
     for column in schema.columns:
         series = frame[column.name]
@@ -66,7 +70,10 @@ def _numbers(column: Column, series: pd.Series) -> list[float | int]:
 
 
 def _rounded(value: float, span: float) -> float:
-    """Return the value to two digits of what it varies by; where it does not vary, of itself."""
+    """Return the value in two digits.
+
+    Of what it varies by; where it does not vary, of itself.
+    """
     size = span or abs(value)
     if not 0 < size < np.inf:
         return value

@@ -1,4 +1,4 @@
-"""What a model knows of a table that is read for it."""
+"""What a model expects of a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from stacktune.data.schema import Schema
 
 @dataclass(frozen=True)
 class Expected:
-    """What a model knows of a table's columns, for formats that do not say their types.
+    """What a model knows of a table's columns.
+
+    For formats that do not say their types.
 
     names: of the columns that it needs.
     texts: for each of them that is text, the texts that it knows.
@@ -32,7 +34,9 @@ class Expected:
         commas: Collection[str] = (),
         also_spelled: Collection[str] = (),
     ) -> Expected:
-        """Return what a schema needs, and columns beside it with the texts of each; None where they are numbers.
+        """Return what a schema and further columns need.
+
+        These with the texts of each; None where they are numbers.
 
         commas: of the columns beside it, those that had decimal commas. also_spelled: those whose numbers text spells.
         """
@@ -48,6 +52,9 @@ class Expected:
         return frozenset(text for known in self.texts.values() for text in known)
 
     def among(self, names: list[str]) -> list[str]:
-        """Return those of `names` that are needed; all of them where one is missing, so that its like can be named."""
+        """Return those of `names` that are needed.
+
+        All of them where one is missing, so that its like can be named.
+        """
         needed = set(self.names)
         return [name for name in names if name in needed] if needed <= set(names) else names

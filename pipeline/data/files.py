@@ -1,4 +1,7 @@
-"""Which files a path or URI names, on this machine or in an object store."""
+"""Finds the files that a path or URI names.
+
+On this machine or in an object store.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from pyarrow import fs
 
 from stacktune.data.lake import is_delta
 from stacktune.errors import DataError, nearest
-from stacktune.storage.filesystem import first_line, resolve
-from stacktune.storage.uris import without_secrets
+from stacktune.storage.filesystem import resolve
+from stacktune.storage.uris import first_line, without_secrets
 
 _PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 _CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -33,7 +36,7 @@ class Files:
 
 
 def find_files(uri: str) -> Files:
-    """Return the files that `uri` names; DataError when there is none."""
+    """Return the files of `uri`; DataError if none."""
     filesystem, path = resolve(uri)
     whole, uri = uri, without_secrets(uri)
     try:
@@ -85,7 +88,7 @@ def check_names(uri: str, names: list[str]) -> None:
 
 
 def check_present(uri: str, names: list[str], columns: list[str]) -> None:
-    """Raise DataError for the first of `columns` that is not among `names`."""
+    """Raise DataError for a column missing from `names`."""
     missing = [name for name in columns if name not in names]
     if missing:
         raise DataError(f"{uri!r} has no column {missing[0]!r}.{nearest(missing[0], names)}")

@@ -1,4 +1,4 @@
-"""A Parquet file, or a folder of them, as one Arrow data set."""
+"""Opens Parquet files and folders as Arrow data sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from stacktune.data.delta import open_delta
 from stacktune.data.files import Files, check_names
 from stacktune.errors import DataError
-from stacktune.storage.filesystem import first_line
+from stacktune.storage.uris import first_line
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,17}")
 # INT96, in which Spark and Hive write dates, counts nanoseconds of a day: as nanoseconds since 1970 the years before
@@ -23,12 +23,17 @@ _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def open_file(files: Files, path: str | None = None) -> pq.ParquetFile:
-    """Open one Parquet file, the first if none is named, to read its header or its rows."""
+    """Open one Parquet file.
+
+    The first if none is named, to read its header or its rows.
+    """
     return pq.ParquetFile(path or files.paths[0], filesystem=files.filesystem, coerce_int96_timestamp_unit=_INT96_UNIT)
 
 
 def open_parquet(uri: str, files: Files) -> ds.Dataset:
-    """Return the rows of a file, of all files of a folder, or of a Delta table, not read yet.
+    """Return a Parquet table's rows, not read yet.
+
+    Of a file, of all files of a folder, or of a Delta table.
 
     The files of a folder have the same columns, and hive folders (`year=2024`) add theirs; numbers of different width
     are widened to one type. Raises DataError when columns or types differ, or two share a name.
@@ -89,7 +94,10 @@ def _plain(field: pa.Field, alike: bool) -> pa.Field:
 
 
 def _hive_fields(files: Files, taken: list[str]) -> pa.Schema:
-    """Return a field for each key of the folders' names that is no column of the files, whole numbers as int64."""
+    """Return a field for each hive key.
+
+    That is no column of the files; whole numbers are int64.
+    """
     values: dict[str, set[str]] = {}
     for path in files.paths:
         for part in path[len(files.base or "") :].split("/")[:-1]:

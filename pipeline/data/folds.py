@@ -1,4 +1,4 @@
-"""Which rows are trained on and which are validated, fold by fold.
+"""Splits rows into training and validation, by fold.
 
 The problem: scores on held-out rows decide everything, and the dealing decides what they are worth. A fold without a
 row of a class has no AUC. Copies of a row on both sides are learnt by heart; yet in tables of few distinct rows, copies
@@ -30,7 +30,7 @@ from stacktune.seeds import derive_seed
 
 MIN_FOLDS = 2
 # A plain holdout: its share of the rows, and the number of rows that say enough.
-HOLDOUT_SHARE, MIN_HOLDOUT_SHARE, ENOUGH_HELD_OUT = 0.2, 0.05, 50_000
+HOLDOUT_SHARE, MIN_HOLDOUT_SHARE, N_HELD_OUT_WANTED = 0.2, 0.05, 50_000
 # Of a rare class so many rows are to be held out, for which half of the rows may be.
 MIN_HELD_OUT_OF_A_CLASS, MAX_HOLDOUT_SHARE = 10, 0.5
 # Of a single row, whatever is decided at a threshold is all or nothing; more rows, and fewer blocks to learn ensembles
@@ -40,12 +40,14 @@ N_BLOCKS, MIN_BLOCKS = 5, 2
 # A row whose copies fill more than this share of a fold is not a mishap.
 MAX_COPIES_SHARE = 0.1
 # With fewer rows of a class the standard error of an AUC of .9 is above .03, which is more than models differ by.
-FEW_OF_A_CLASS = 50
+MIN_JUDGED_OF_A_CLASS = 50
 
 
 @dataclass(frozen=True)
 class Folds:
-    """Either K folds, each held out once, or a single holdout.
+    """K folds, or a single holdout.
+
+    Each fold is held out once.
 
     assignment: (n_rows,) int8, the fold in which each row is validated, 0 … n_folds-1; -1 for rows that never are.
     blocks: (n_rows,) int8, the parts in which held-out predictions are judged, so that there is a spread and ensembles
@@ -58,29 +60,46 @@ class Folds:
     n_blocks: int
 
     def train_rows(self, fold: int) -> np.ndarray:
-        """Return the ascending int64 positions of the rows that fold `fold` trains on."""
+        """Return the row positions that `fold` trains on.
+
+        Ascending, int64.
+        """
         return np.flatnonzero(self.assignment != fold)
 
     def valid_rows(self, fold: int) -> np.ndarray:
-        """Return the ascending int64 positions of the rows that fold `fold` holds out."""
+        """Return the row positions that `fold` holds out.
+
+        Ascending, int64.
+        """
         return np.flatnonzero(self.assignment == fold)
 
     @cached_property
     def judged_rows(self) -> np.ndarray:
-        """The ascending int64 positions of the rows that are held out at all."""
+        """Return the row positions that any fold holds out.
+
+        Ascending, int64.
+        """
         return np.flatnonzero(self.blocks >= 0)
 
     def block_rows(self, block: int) -> np.ndarray:
-        """Return the ascending int64 positions of the rows of block `block`."""
+        """Return the row positions of `block`.
+
+        Ascending, int64.
+        """
         return np.flatnonzero(self.blocks == block)
 
     def other_block_rows(self, block: int) -> np.ndarray:
-        """Return the ascending int64 positions of the rows that are judged in other blocks."""
+        """Return the judged rows of all other blocks.
+
+        Their ascending int64 positions.
+        """
         return np.flatnonzero((self.blocks >= 0) & (self.blocks != block))
 
 
 def shuffled_by_class(target: np.ndarray, task: Task, seed: int, n_copies: np.ndarray | None = None) -> np.ndarray:
-    """Return the row positions in a random order, for classification with the rows of a class together.
+    """Return the row positions, shuffled within each class.
+
+    In a random order; for classification the rows of a class are together.
 
     n_copies: (n_rows,) rows that each stands for; those with as many are together, within their class.
     """
@@ -91,7 +110,9 @@ def shuffled_by_class(target: np.ndarray, task: Task, seed: int, n_copies: np.nd
 
 
 def make_folds(table: Table, task: Task, n_folds: int, seed: int) -> Folds:
-    """Return folds whose sizes, and for classification whose rows of each class, differ by one at most.
+    """Return folds of equal size, and equal classes.
+
+    Sizes, and for classification the rows of each class, differ by one at most.
 
     n_folds: 1 for a holdout of a fifth of the rows, of fewer where these are plenty, or of more where a class is rare.
     Copies of a row stay in its fold, which costs some of that evenness, lest a model be judged on what it has learnt by
@@ -110,7 +131,9 @@ def make_folds(table: Table, task: Task, n_folds: int, seed: int) -> Folds:
 
 
 def rarer_class(target: np.ndarray) -> tuple[int, int]:
-    """Return the code and size of the rarer of two classes, or of the second largest of more.
+    """Return the rarer class's code and size.
+
+    Of two classes, or the second largest of more.
 
     A part of the rows that has one of it besides the largest has two classes, and so has a score by every metric.
     """
@@ -120,14 +143,14 @@ def rarer_class(target: np.ndarray) -> tuple[int, int]:
 
 
 def share_to_hold_out(target: np.ndarray, task: Task) -> float:
-    """Return the share of the rows that a plain holdout takes."""
-    share = min(HOLDOUT_SHARE, max(MIN_HOLDOUT_SHARE, ENOUGH_HELD_OUT / len(target)))
+    """Return the share that a plain holdout takes."""
+    share = min(HOLDOUT_SHARE, max(MIN_HOLDOUT_SHARE, N_HELD_OUT_WANTED / len(target)))
     n_of_class = rarer_class(target)[1] if task.is_classification else len(target)
     return max(share, min(MIN_HELD_OUT_OF_A_CLASS / max(1, n_of_class), MAX_HOLDOUT_SHARE))
 
 
 def fold_notes(folds: Folds, table: Table, task: Task) -> list[str]:
-    """Return what is to be said of folds: that they are not as usual, or that a class has few rows in them."""
+    """Return notes on unusual folds and rare classes."""
     if not task.is_classification:
         return []
     notes, judged = [], table.labels[folds.judged_rows]
@@ -136,7 +159,7 @@ def fold_notes(folds: Folds, table: Table, task: Task) -> list[str]:
     share = len(judged) / table.n_rows
     if folds.n_folds == 1 and share_to_hold_out(table.labels, task) > HOLDOUT_SHARE:
         notes.append(f"held out {share:.0%} of the rows, as class {name} has {n_of_class} only; --folds 5 judges all")
-    if n_judged < FEW_OF_A_CLASS:
+    if n_judged < MIN_JUDGED_OF_A_CLASS:
         notes.append(
             f"only {n_judged} of the rows that models are judged on are of class {name}: an AUC of .90 has a standard "
             f"error of {_standard_error_of_auc(n_judged):.2f} there"
@@ -145,7 +168,10 @@ def fold_notes(folds: Folds, table: Table, task: Task) -> list[str]:
 
 
 def _standard_error_of_auc(n_positive: int, auc: float = 0.9) -> float:
-    """Hanley and McNeil (1982, equation 1), with many rows of the other class."""
+    """Return the standard error of an AUC.
+
+    Hanley and McNeil (1982, equation 1), with many rows of the other class.
+    """
     return float(np.sqrt((2 * auc**2 / (1 + auc) - auc**2) / n_positive))
 
 
@@ -154,7 +180,9 @@ Marks = Callable[[int], np.ndarray]
 
 
 def deal(target: np.ndarray, task: Task, n_parts: int, seed: int, copies: np.ndarray) -> np.ndarray:
-    """Deal rows out like cards, class after class; return the (n_rows,) int8 part of each.
+    """Deal rows into parts, class after class.
+
+    Like cards. Returns the (n_rows,) int8 part of each.
 
     So every part has its share of each class and of all rows. copies: (n_rows,), see `copies_of`; they get one part.
     """
@@ -170,7 +198,10 @@ def _at_even_steps(n: int, share: float) -> np.ndarray:
 
 
 def _parted(target: np.ndarray, task: Task, first: np.ndarray, seed: int, marks: Marks) -> np.ndarray:
-    """Return (n_rows,) int8: the part that `marks` has for each row's `first`."""
+    """Return (n_rows,) int8 parts, by first copies.
+
+    The part that `marks` has for each row's `first`.
+    """
     firsts, group = np.unique(first, return_inverse=True)
     parts = np.empty(len(firsts), dtype=np.int8)
     parts[shuffled_by_class(target[firsts], task, seed, np.bincount(group))] = marks(len(firsts))
@@ -180,7 +211,9 @@ def _parted(target: np.ndarray, task: Task, first: np.ndarray, seed: int, marks:
 def _kept_together(
     target: np.ndarray, task: Task, copies: np.ndarray, seed: int, marks: Marks, n_least: int
 ) -> np.ndarray:
-    """Return (n_rows,) int8 parts, with copies of a row in its part unless they are too many for it.
+    """Return (n_rows,) int8 parts, keeping copies together.
+
+    Unless they are too many for a part.
 
     Nothing is kept together where a part would have fewer than `n_least` rows of a class, and need not.
     """
@@ -224,11 +257,17 @@ def _check_holdout(target: np.ndarray, task: Task) -> None:
 def held_out_together(
     target: np.ndarray, task: Task, share: float, seed: int, copies: np.ndarray, n_least: int = 1
 ) -> np.ndarray:
-    """Return what `held_out_rows` does, with copies of a row on its side. copies: (n_rows,), see `copies_of`."""
+    """Return `held_out_rows`, keeping copies together.
+
+    copies: (n_rows,), see `copies_of`.
+    """
     marks = partial(_at_even_steps, share=share)
     return _kept_together(target, task, copies, derive_seed(seed, "test"), marks, n_least) > 0
 
 
 def held_out_rows(target: np.ndarray, task: Task, share: float, seed: int) -> np.ndarray:
-    """Return (n_rows,) bool: a seeded `share` of the rows, for classification the same share of each class (to one)."""
+    """Return (n_rows,) bool: a seeded random `share`.
+
+    For classification the same share of each class (to one).
+    """
     return held_out_together(target, task, share, seed, np.arange(len(target)))

@@ -1,4 +1,4 @@
-"""Which columns of a training table are features, and of which kind."""
+"""Infers which columns are features, and their kinds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from stacktune.data.values import (
 )
 
 _MIN_ROWS_OF_AN_ID = 100
-_DISTINCT_SHARE_OF_AN_ID = 0.95
+_MIN_DISTINCT_SHARE_OF_AN_ID = 0.95
 # A row number may be missing, be there twice, or stand a few rows too late, where tables were put together by hand; and
 # files that were read one after the other may each begin anew. Few true amounts are in order to that degree.
 _MIN_SHARE_IN_ORDER, _MIN_SHARE_OF_ROW_NUMBERS = 0.95, 0.99
@@ -45,20 +45,28 @@ _ONLY_ROW_NUMBERS = "learns from {} of what look like row numbers, since there i
 
 
 class UnusableError(Exception):
-    """A column that is no feature; the argument completes "dropped N columns …"."""
+    """A column that is no feature.
+
+    The argument completes "dropped N columns …".
+    """
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """A feature; and of it what is to be said, with `{}` for how many columns share it, and what of it alone."""
+    """An inferred feature and its notes.
+
+    shared_notes: templates, `{}` standing for all columns of the same note. own_notes: of this column alone.
+    """
 
     column: Column
-    said: tuple[str, ...] = ()
-    alone: tuple[str, ...] = ()
+    shared_notes: tuple[str, ...] = ()
+    own_notes: tuple[str, ...] = ()
 
 
 def infer_columns(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] = ()) -> tuple[list[Column], list[str]]:
-    """Return the features of `frame` among the columns not in `exclude`, and notes on what was dropped or read anew.
+    """Return the features of `frame`, and notes.
+
+    Of the columns not in `exclude`. Notes tell what was dropped or read anew.
 
     keep: columns that are features also if they look like row numbers or identifiers.
     """
@@ -81,14 +89,17 @@ def infer_columns(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] 
         groups[f"dropped {{}} {ROW_NUMBER}" if found else _ONLY_ROW_NUMBERS] = [one.column.name for one in row_numbers]
     features = found or row_numbers
     for inferred in features:
-        for said in inferred.said:
-            groups[said].append(inferred.column.name)
+        for template in inferred.shared_notes:
+            groups[template].append(inferred.column.name)
     notes = [counted(template, names) for template, names in groups.items()]
-    return [one.column for one in features], notes + [note for one in features for note in one.alone]
+    return [one.column for one in features], notes + [note for one in features for note in one.own_notes]
 
 
 def infer_column(name: str, series: pd.Series, keep: bool = False) -> Inferred:
-    """Return what kind of feature `series` is, or raise UnusableError. keep: it is no identifier."""
+    """Return a feature's kind, or raise UnusableError.
+
+    keep: it is no identifier.
+    """
     content = content_of(series)
     if content == OTHER:
         raise UnusableError(UNUSABLE)
@@ -102,7 +113,9 @@ def infer_column(name: str, series: pd.Series, keep: bool = False) -> Inferred:
 
 
 def _counts_rows(series: pd.Series) -> bool:
-    """Whether these are whole numbers, another in nearly each row, that rise or fall along the table.
+    """Whether the numbers count the rows.
+
+    Whole numbers, another in nearly each row, that rise or fall along the table.
 
     Where they begin anew, as each file's do, they differ among the rows from there on.
     """
@@ -123,14 +136,20 @@ def _counts_rows(series: pd.Series) -> bool:
 
 
 def _begins_anew(values: np.ndarray, steps: np.ndarray) -> bool:
-    """Whether each run of `steps` in one direction is long, as the rows of a file are, and begins where one did."""
+    """Whether counting begins anew with each long run.
+
+    As the rows of a file are, each run of `steps` in one direction is long, and begins where one did.
+    """
     starts = np.append(0, np.flatnonzero(~steps) + 1)
     lengths = np.diff(np.append(starts, len(values)))
     return len(starts) > 1 and lengths.min() >= _MIN_ROWS_OF_AN_ID and len(np.unique(values[starts])) == 1
 
 
 def _varies(values: np.ndarray) -> bool:
-    """Whether a feature of these numbers could tell rows apart; a null tells one row from others too."""
+    """Whether the numbers can tell rows apart.
+
+    A null tells one row from others too.
+    """
     known = values[np.isfinite(values)]
     return known.size < values.size or bool((known != known[0]).any())
 
@@ -150,7 +169,7 @@ def _numeric(name: str, values: np.ndarray) -> Inferred:
         return Inferred(column)
     return Inferred(
         column,
-        alone=(f"took {n_small:,} of the numbers in {name} for 0, since they are next to nothing beside others",),
+        own_notes=(f"took {n_small:,} of the numbers in {name} for 0, since they are next to nothing beside others",),
     )
 
 
@@ -168,7 +187,7 @@ def _datetime(name: str, seconds: np.ndarray) -> Inferred:
         f"moved {far.size:,} date{'s' if far.size > 1 else ''} of {name} far from the others, such as "
         f"{day_of(far[0])}, to {day_of(first)} or {day_of(last)}"
     )
-    return Inferred(replace(column, far=far_ranges(far, low, high)), alone=(note,))
+    return Inferred(replace(column, far=far_ranges(far, low, high)), own_notes=(note,))
 
 
 def _distinct_texts(codes: np.ndarray, texts: list[str]) -> set[str]:
@@ -193,7 +212,7 @@ def _text(name: str, series: pd.Series, keep: bool) -> Inferred:
     distinct = _distinct_texts(codes, texts)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
     n_known = int(counts.sum())
-    differs = n_known >= _MIN_ROWS_OF_AN_ID and len(distinct) > _DISTINCT_SHARE_OF_AN_ID * n_known
+    differs = n_known >= _MIN_ROWS_OF_AN_ID and len(distinct) > _MIN_DISTINCT_SHARE_OF_AN_ID * n_known
     is_dictionary = isinstance(series.dtype, pd.CategoricalDtype)
     if not is_dictionary:
         dates = _text_dates(name, series, texts, counts) or _other_dates(name, codes, texts, counts)
@@ -201,7 +220,9 @@ def _text(name: str, series: pd.Series, keep: bool) -> Inferred:
             return dates
         if are_durations(distinct):
             numbers = _numeric(name, numbers_of(series))
-            return replace(numbers, said=("read {} of text as times or durations, in seconds", *numbers.said))
+            return replace(
+                numbers, shared_notes=("read {} of text as times or durations, in seconds", *numbers.shared_notes)
+            )
     reading = read_numbers(texts, counts) if differs or not is_dictionary else None
     # Whole numbers written as text are more often codes than amounts, unless there are nearly as many as rows.
     if reading is not None and (not reading.are_codes or (differs and not reading.has_leading_zeros)):
@@ -213,36 +234,42 @@ def _text(name: str, series: pd.Series, keep: bool) -> Inferred:
 
 def _text_numbers(name: str, reading: Reading, values: np.ndarray) -> Inferred:
     inferred = _numeric(name, values)
-    said = f"read {{}} of text as numbers{reading.spelling.said}"
+    shared_note = f"read {{}} of text as numbers{reading.spelling.description}"
     return Inferred(
         replace(inferred.column, spelling=reading.spelling),
-        (said,),
-        (*inferred.alone, *missing_note(name, reading.missing, reading.n_missing)),
+        (shared_note,),
+        (*inferred.own_notes, *missing_note(name, reading.missing, reading.n_missing)),
     )
 
 
 def _text_dates(name: str, series: pd.Series, texts: list[str], counts: np.ndarray) -> Inferred | None:
-    """Return the feature of a column of ISO dates, if nearly all of its texts are, those without a value aside."""
+    """Return the feature of ISO dates, if any.
+
+    Nearly all of the texts are such, those without a value aside.
+    """
     is_date = iso_dates(texts, counts)
     if is_date is None:
         return None
     inferred = _datetime(name, seconds_of(series))
     missing = _no_date_note(name, texts, counts, is_date)
-    return Inferred(inferred.column, ("read {} of text as dates",), (*inferred.alone, *missing))
+    return Inferred(inferred.column, ("read {} of text as dates",), (*inferred.own_notes, *missing))
 
 
 def _other_dates(name: str, codes: np.ndarray, texts: list[str], counts: np.ndarray) -> Inferred | None:
-    """Return the feature of a column of dates in a format other than ISO, if nearly all of its texts are."""
+    """Return the feature of other dates, if any.
+
+    Nearly all of the texts are in one format other than ISO.
+    """
     form = find_format(texts, counts)
     if form is None:
         return None
     seconds = seconds_of_text(pd.Series(texts, dtype=object), form.text)
     inferred = _datetime(name, np.append(seconds, np.nan)[codes])
-    alone = (*inferred.alone, *_no_date_note(name, texts, counts, np.isfinite(seconds)))
+    own_notes = (*inferred.own_notes, *_no_date_note(name, texts, counts, np.isfinite(seconds)))
     if form.is_ambiguous:
-        alone += (f"no date of {name} tells the day from the month: took the {form.part_first} to come first",)
+        own_notes += (f"no date of {name} tells the day from the month: took the {form.part_first} to come first",)
     column = replace(inferred.column, date_format=form.text)
-    return Inferred(column, (f"read {{}} of text as dates ({form.example})",), alone)
+    return Inferred(column, (f"read {{}} of text as dates ({form.example})",), own_notes)
 
 
 def _no_date_note(name: str, texts: list[str], counts: np.ndarray, is_date: np.ndarray) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""Tables whose folder holds superseded files too: Delta Lake, Apache Iceberg and Apache Hudi."""
+"""Recognises Delta Lake, Apache Iceberg and Apache Hudi.
+
+The folders of such tables hold superseded files too.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ _EXPORTS = {"Iceberg": "to_arrow() of pyiceberg, or df.write.parquet() of Spark"
 
 
 def is_delta(uri: str, inside: Iterable[str]) -> bool:
-    """Whether the folder `uri` is a Delta table; its files are `inside`, relative to it.
+    """Whether the folder `uri` is a Delta table.
+
+    Its files are `inside`, relative to it.
 
     Raises DataError for another kind of table whose files may be superseded, and for a folder above such a table.
     """

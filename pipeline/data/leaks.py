@@ -12,13 +12,16 @@ from stacktune.data.spread import evenly_spread
 from stacktune.data.table import Table, Task
 
 # Fewer rows agree by chance.
-_MIN_ROWS = 20
-_N_LOOKED_AT = 1_000
+_MIN_ROWS_OF_A_LEAK = 20
+_MAX_RANKED_ROWS = 1_000
 _MIN_KNOWN_SHARE = 0.5
 
 
 def leak_notes(table: Table, task: Task, target_name: str) -> list[str]:
-    """Return a sentence for each feature that says the target outright or orders it nearly without error."""
+    """Return notes on features that tell the target.
+
+    A sentence for each that says it outright or orders it nearly without error.
+    """
     remedy = "leave it out if it is not known when predicting"
     telling = telling_features(table, task)
     notes = [f"{name} says {target_name} exactly, row by row: {remedy}" for name in telling]
@@ -33,15 +36,17 @@ def leak_notes(table: Table, task: Task, target_name: str) -> list[str]:
 
 
 def telling_features(table: Table, task: Task) -> list[str]:
-    """Return the names of features from which the target follows in every row where they are known.
+    """Return names of features that determine the target.
+
+    It follows from them in every row where they are known.
 
     For classification a feature with about as many values as there are classes, each with rows of one class only; for
     regression one that rises, or falls, whenever the target does.
     """
-    if table.n_rows < _MIN_ROWS:
+    if table.n_rows < _MIN_ROWS_OF_A_LEAK:
         return []
     tells = _tells_class if task.is_classification else _tells_order
-    some = evenly_spread(table.n_rows, _N_LOOKED_AT)
+    some = evenly_spread(table.n_rows, _MAX_RANKED_ROWS)
     return [
         name
         for place, name in enumerate(table.names)

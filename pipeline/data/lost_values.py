@@ -1,4 +1,7 @@
-"""Which columns of a table to predict lose values, since the model cannot read them."""
+"""Finds columns whose values the model cannot read.
+
+Of a table to predict.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,20 @@ from stacktune.data.values import NUMERIC, coded_text, content_of, numbers_of
 
 # Levels never seen may be new by chance, unless nearly all of many are. What is no number, or no date, never is; but a
 # few such values were let pass in training, too.
-_NEARLY_ALL, _MIN_VALUES = 0.9, 20
-_MORE_THAN_IN_TRAINING = 0.05
+_MIN_UNSEEN_SHARE, _MIN_VALUES = 0.9, 20
+_MAX_UNREAD_SHARE = 0.05
 
 
 def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
-    """Return which share of the values of `series` the model cannot use, if that is to be said, else 0.
+    """Return the share of unusable values worth a note.
+
+    The model cannot use these values of `series`; 0 where that need not be said.
 
     encoded: (n_rows,) its first feature, in float64 for numbers and dates. Nulls, infinities and texts that stand for
     no value are none of its values.
     """
     lost = np.isnan(encoded)
-    if not column.is_coded and (share := _share_of_known(column, series, lost)) > _MORE_THAN_IN_TRAINING:
+    if not column.is_coded and (share := _share_of_known(column, series, lost)) > _MAX_UNREAD_SHARE:
         return share
     if len(encoded) < _MIN_VALUES:
         return 0.0
@@ -35,14 +40,17 @@ def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
         first, last = column.scale.apply(np.array(column.held))
         lost |= (encoded <= first) | (encoded >= last)
     # Nulls are NaN too, so that most columns are done with here.
-    if np.count_nonzero(lost) < _NEARLY_ALL * len(lost):
+    if np.count_nonzero(lost) < _MIN_UNSEEN_SHARE * len(lost):
         return 0.0
     share = _share_of_known(column, series, lost, _MIN_VALUES)
-    return share if share >= _NEARLY_ALL else 0.0
+    return share if share >= _MIN_UNSEEN_SHARE else 0.0
 
 
 def _share_of_known(column: Column, series: pd.Series, lost: np.ndarray, n_least: int = 1) -> float:
-    """Return the share of the values that are `lost`, (n_rows,) bool; 0 where there are fewer than `n_least`."""
+    """Return the share of values that are `lost`.
+
+    lost: (n_rows,) bool. 0 where there are fewer values than `n_least`.
+    """
     if not lost.any():
         return 0.0
     known = _known(column, series)
@@ -59,8 +67,11 @@ def _known(column: Column, series: pd.Series) -> np.ndarray:
     return np.array([*is_value, False])[codes]
 
 
-def losses_said(columns: Sequence[Column], shares: Sequence[float], n_rows: int) -> str:
-    """Return a sentence that names the columns which lose values; "" if none does."""
+def losses_message(columns: Sequence[Column], shares: Sequence[float], n_rows: int) -> str:
+    """Return a sentence on columns that lose values.
+
+    It names them; "" if there are none.
+    """
     lossy = [(column, share) for column, share in zip(columns, shares, strict=True) if share]
     if not lossy:
         return ""

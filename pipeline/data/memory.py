@@ -1,4 +1,7 @@
-"""How much memory there is, and whether a table can be learnt from in it, told from its files' headers alone."""
+"""The machine's memory, and whether a table fits it.
+
+Told from the headers of the table's files alone.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ BYTES_A_CELL, BYTES_ANYHOW = 34, 1_100_000_000
 
 @dataclass(frozen=True)
 class Memory:
-    """What this process and its children may have at most, and may take beyond what is taken now, in bytes."""
+    """This process's memory limit and free memory, in bytes.
+
+    What it and its children may have at most, and may take beyond what is taken now.
+    """
 
     n_bytes: int
     n_free: int
@@ -24,14 +30,17 @@ class Memory:
 
     @property
     def note(self) -> str:
-        """What is to be said of it where it is less than the machine's."""
+        """Say that the limit is below the machine's memory."""
         if self.n_bytes >= self.n_of_machine:
             return ""
         return f"{self.n_bytes / 1e9:.1f} GB of memory (of {self.n_of_machine / 1e9:.1f}: a limit of the control group)"
 
 
 def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None) -> None:
-    """Raise DataError, with the figures, unless so many rows (or the sample of them) can be learnt from here."""
+    """Raise DataError, with figures, for too many rows.
+
+    More than can be learnt from here, or the sample of them is.
+    """
     needed = bytes_for(min(n_rows, sample_rows or n_rows), n_columns)
     free = memory_here().n_free
     if needed > free:
@@ -44,12 +53,18 @@ def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None) -
 
 
 def bytes_for(n_rows: int, n_columns: int) -> int:
-    """Return about how many bytes a run takes over all its processes."""
+    """Return about how many bytes a run takes.
+
+    Over all its processes.
+    """
     return BYTES_ANYHOW + BYTES_A_CELL * n_rows * n_columns
 
 
 def memory_here() -> Memory:
-    """Return the memory by the machine and by the control groups that this process is in."""
+    """Return this machine's memory within control groups.
+
+    Those that this process is in.
+    """
     machine, groups = psutil.virtual_memory(), memory_groups()
     n_bytes = min(machine.total, *(group.limit for group in groups)) if groups else machine.total
     n_free = min([machine.available, *(group.limit - group.used for group in groups)])

@@ -1,4 +1,7 @@
-"""Which column of a table to predict is which of the training table, and which may be left out."""
+"""Matches columns of a table to predict.
+
+With those of the training table; some may be left out.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,27 @@ from difflib import get_close_matches
 import pandas as pd
 
 from stacktune.data.column import Column
+from stacktune.data.notes import shortened
 from stacktune.errors import DataError, nearest
 
 # How alike two names are, of 1, for one to be taken as a misspelling of the other.
-_ALIKE = 0.8
-_NAMES_SHOWN = 8
+_MIN_SIMILARITY = 0.8
 
 
 def name_of(label: Hashable) -> str:
-    """Return what a Parquet file that pandas wrote calls a column with this label; that of levels is a tuple's text."""
+    """Return a column's name as Parquet keeps it.
+
+    In a file that pandas wrote; that of levels is a tuple's text.
+    """
     if isinstance(label, tuple):
         return str(tuple(map(name_of, label)))
     return label.decode(errors="replace") if isinstance(label, bytes) else str(label)
 
 
 def with_named_index(frame: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
-    """Return the frame with those levels of its index as columns that are wanted and no columns yet.
+    """Return the frame with wanted index levels as columns.
+
+    Those that are no columns yet.
 
     Of a Parquet file that pandas wrote they are columns, and `pandas.read_parquet` makes them the index again.
     """
@@ -37,7 +45,9 @@ def with_named_index(frame: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame
 
 
 def positions_of(columns: Sequence[Column], frame: pd.DataFrame) -> dict[str, int]:
-    """Return the place of each name in `frame`, which optional columns may be missing from.
+    """Return the place of each name in `frame`.
+
+    Optional columns may be missing from it.
 
     Raises DataError for any other column that is missing, or one that is there twice.
     """
@@ -54,12 +64,15 @@ def positions_of(columns: Sequence[Column], frame: pd.DataFrame) -> dict[str, in
     return positions
 
 
-def left_out_said(columns: Sequence[Column], positions: dict[str, int]) -> str:
-    """Return a sentence on the columns that a table leaves out; empty if there is none."""
+def left_out_message(columns: Sequence[Column], positions: dict[str, int]) -> str:
+    """Return a sentence on missing columns.
+
+    Those that a table leaves out; empty if there is none.
+    """
     names = [column.name for column in columns if column.name not in positions]
     if not names:
         return ""
-    shown = ", ".join(names[:_NAMES_SHOWN]) + (" …" if names[_NAMES_SHOWN:] else "")
+    shown = shortened(names)
     return (
         f"the table leaves out {shown} ({len(names)} of {len(columns)} columns): taken as missing in every row, as "
         "values were in training"
@@ -67,12 +80,15 @@ def left_out_said(columns: Sequence[Column], positions: dict[str, int]) -> str:
 
 
 def _check_missing(columns: Sequence[Column], missing: Sequence[Column], names: Sequence[str]) -> None:
-    """Raise DataError unless all of `missing` may be left out, and none of them is there under a name like its own."""
+    """Raise DataError unless all `missing` may be missing.
+
+    And none of them is there under a name like its own.
+    """
     others = {name.casefold() for name in set(names).difference(column.name for column in columns)}
     wrong = [
         column.name
         for column in missing
-        if not column.is_optional or get_close_matches(column.name.casefold(), others, 1, _ALIKE)
+        if not column.is_optional or get_close_matches(column.name.casefold(), others, 1, _MIN_SIMILARITY)
     ]
     if wrong or len(missing) == len(columns):
         raise DataError(_missing_columns(wrong or [column.name for column in missing], names))

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_NAMES_SHOWN = 8
+MAX_NAMES_SHOWN = 8
 
 
 def counted(template: str, names: Sequence[str]) -> str:
-    """Return a sentence on columns: `{}` is how many there are, and a few of their names follow."""
+    """Return a sentence on columns.
+
+    `{}` is how many there are, and a few of their names follow.
+    """
     return template.format(f"{len(names)} column{'s' if len(names) > 1 else ''}") + f": {listed(names)}"
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first few names with commas between them, and how many more there are."""
-    more = f" and {len(names) - _NAMES_SHOWN} more" if names[_NAMES_SHOWN:] else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more
+    """Return the first names, and how many follow.
+
+    With commas between them.
+    """
+    more = f" and {len(names) - MAX_NAMES_SHOWN} more" if names[MAX_NAMES_SHOWN:] else ""
+    return ", ".join(names[:MAX_NAMES_SHOWN]) + more
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return the first few names, then dots."""
+    return ", ".join(names[:MAX_NAMES_SHOWN]) + (" …" if len(names) > MAX_NAMES_SHOWN else "")
 
 
 def missing_note(name: str, examples: Sequence[str], n_missing: int) -> tuple[str, ...]:
-    """Return a sentence on the texts of a column that stand for no value, if there are any."""
+    """Return a sentence on texts that mean missing.
+
+    They stand for no value in a column; none if there are none.
+    """
     if not n_missing:
         return ()
     shown = ", ".join(f"{text[:20]!r}" for text in examples)

@@ -1,4 +1,4 @@
-"""Numbers that were written as text, in the convention of whoever wrote them."""
+"""Numbers written as text, in any convention."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _MISSING = frozenset(
 _MIN_SHARE = 0.95
 # A unit that fewer of the values carry is a slip rather than the column's.
 _MIN_SHARE_OF_A_UNIT = 0.05
-_N_LOOKED_AT = 1_000
+_MAX_SAMPLED_TEXTS = 1_000
 _N_EXAMPLES = 3
 # Up to here a loop is faster than what pandas does in bulk.
-_FEW = 64
+_MAX_TEXTS_IN_A_LOOP = 64
 
 _TYPOGRAPHY = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2007": " ", "’": "'", "−": "-"})
 _SYMBOLS = "$¢£¤¥฿\u20a0-\u20c0"
@@ -49,7 +49,10 @@ def is_missing(text: str) -> bool:
 
 
 def looks_like_number(text: str) -> bool:
-    """Whether a text has the signs, marks and units of a number, in whichever convention."""
+    """Whether a text looks like a number.
+
+    It has the signs, marks and units of one, in whichever convention.
+    """
     return _parts(text) is not None
 
 
@@ -72,11 +75,13 @@ class Spelling:
         return re.compile(rf"(?:{whole}(?:{decimal}[0-9]*)?|{decimal}[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
     def reads(self, digits: str) -> bool:
-        """Whether the digits and marks of a number are written in this way."""
+        """Whether digits and marks follow this convention."""
         return self._pattern.fullmatch(digits) is not None
 
     def number(self, text: str, strict: bool = False) -> float:
-        """Return the number that a text spells, NaN if none; what is not in this convention may be in the plain one.
+        """Return the number that a text spells, or NaN.
+
+        What is not in this convention may be in the plain one.
 
         strict: only in this convention.
         """
@@ -93,8 +98,8 @@ class Spelling:
         return value if math.isfinite(value) else np.nan
 
     def numbers(self, texts: Sequence[str], strict: bool = False) -> np.ndarray:
-        """Return (n,) float64, NaN where a text spells no number."""
-        if self.decimal != "." or len(texts) <= _FEW:
+        """Return (n,) float64, NaN where no number."""
+        if self.decimal != "." or len(texts) <= _MAX_TEXTS_IN_A_LOOP:
             return np.array([self.number(text, strict) for text in texts], dtype=np.float64)
         # What is written plainly is read alike in every convention with a decimal point, and in bulk much faster.
         values = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(dtype=np.float64, copy=True)
@@ -106,8 +111,11 @@ class Spelling:
         return values
 
     @property
-    def said(self) -> str:
-        """Says how a number looks, where that is not as in Python: e.g. " (1.234,5 is 1234.5)"."""
+    def description(self) -> str:
+        """How a number looks, unless as in Python.
+
+        E.g. " (1.234,5 is 1234.5)".
+        """
         if self == PLAIN:
             return ""
         plain = "1234.5" if self.group or self.decimal == "," else "3.5"
@@ -121,7 +129,10 @@ PLAIN, DECIMAL_COMMA = Spelling(), Spelling(",", ".")
 
 
 def spelled_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
-    """Return (n,) float64 of a column whose text is in this convention; numbers in it are what they are."""
+    """Return (n,) float64 of a column in this convention.
+
+    Its text is; numbers in it are what they are.
+    """
     if isinstance(series.dtype, pd.CategoricalDtype):
         return np.append(spelled_numbers(pd.Series(series.dtype.categories), spelling), np.nan)[series.cat.codes]
     if pd.api.types.is_object_dtype(series.dtype):
@@ -134,7 +145,7 @@ def spelled_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
 
 
 def _text_as_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
-    if spelling.decimal == "." and len(series) > _FEW:
+    if spelling.decimal == "." and len(series) > _MAX_TEXTS_IN_A_LOOP:
         # As in `numbers`; and what most rows spell plainly need not be made distinct first.
         values = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
         values[np.isinf(values)] = np.nan
@@ -150,7 +161,9 @@ def _distinct_as_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
 
 
 def _numbers_of_column(texts: Sequence[str], spelling: Spelling) -> np.ndarray:
-    """Return (n,) float64 of the texts of one column, all in its own convention or all in the plain one.
+    """Return (n,) float64 of one column's texts.
+
+    All in its own convention or all in the plain one.
 
     Text by text, 1.234 would be a thousand beside 12.75: where a table is written anew, its decimal commas become
     points. So where some texts are numbers in the plain convention only, and none in the column's own only, it is that.
@@ -165,7 +178,10 @@ def _numbers_of_column(texts: Sequence[str], spelling: Spelling) -> np.ndarray:
 
 
 def _parts(text: str) -> tuple[int, str, str] | None:
-    """Return the sign, the digits with their marks, and the unit of what looks like a number."""
+    """Return a number's sign, digits and unit.
+
+    Of what looks like one; the digits come with their marks.
+    """
     text = text.translate(_TYPOGRAPHY).strip()
     in_brackets = len(text) > 2 and text[0] == "(" and text[-1] == ")"
     match = _WRITTEN.fullmatch(text[1:-1].strip() if in_brackets else text)
@@ -195,12 +211,14 @@ class Reading:
 
 
 def read_numbers(texts: Sequence[str], counts: np.ndarray) -> Reading | None:
-    """Return distinct texts read as numbers, or None if fewer than 95 % of the rows are, those without a value aside.
+    """Return distinct texts read as numbers, or None.
+
+    None if fewer than 95 % of the rows are, those without a value aside.
 
     counts: (n_texts,) how many rows hold each.
     """
     counted = np.where([is_missing(text) for text in texts], 0, counts)
-    often = [place for place in np.argsort(-counted, kind="stable")[:_N_LOOKED_AT] if counted[place]]
+    often = [place for place in np.argsort(-counted, kind="stable")[:_MAX_SAMPLED_TEXTS] if counted[place]]
     spelling = _find_spelling([texts[place] for place in often], counted[often])
     if spelling is None:
         return None
@@ -223,13 +241,19 @@ def read_numbers(texts: Sequence[str], counts: np.ndarray) -> Reading | None:
 
 
 def _is_one_length(spelled: pd.Series) -> bool:
-    """Whether all have as many digits as each other, five or more: so are postal codes, and hardly any amounts."""
+    """Whether all have the same five or more digits.
+
+    So have postal codes, and hardly any amounts.
+    """
     lengths = spelled.str.len()
     return bool(lengths.min() == lengths.max() >= 5)
 
 
 def _find_spelling(texts: Sequence[str], counts: np.ndarray) -> Spelling | None:
-    """Return the convention in which most rows are numbers, if nearly all are."""
+    """Return the convention of most rows, or None.
+
+    In it nearly all are numbers.
+    """
     read = [(parts, count) for text, count in zip(texts, counts, strict=True) if (parts := _parts(text))]
     total = sum(count for _, count in read)
     if total == 0 or total < _MIN_SHARE * counts.sum():
@@ -244,7 +268,9 @@ def _find_spelling(texts: Sequence[str], counts: np.ndarray) -> Spelling | None:
 
 
 def _evidence(spelling: Spelling, read: list[tuple[tuple[int, str, str], int]]) -> tuple[int, int]:
-    """Return the rows that a convention reads, and of these the rows that no four digits without a mark speak against.
+    """Return rows for a convention, and undisputed ones.
+
+    Those that it reads, and of these the rows that no four digits without a mark speak against.
 
     The second tells 1,234 beside 999 (thousands) from 1,234 beside 1234 (a fraction).
     """

@@ -1,4 +1,7 @@
-"""Features that alone put the rows in the order of the target, or nearly so."""
+"""Finds features that alone order the target.
+
+Or nearly so.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ from stacktune.data.table import Table, Task
 _MIN_ORDER = 0.999
 # A part of the rows is looked at first, where chance may take something away.
 _MIN_ORDER_OF_SOME = 0.99
-_N_LOOKED_AT = 1_000
+_MAX_RANKED_ROWS = 1_000
 # Fewer rows are put in order by chance.
-_MIN_ROWS, _MIN_OF_A_CLASS = 50, 5
+_MIN_ROWS_IN_ORDER, _MIN_OF_A_CLASS = 50, 5
 _MAX_CLASSES = 50
 _MIN_KNOWN_SHARE = 0.5
 # The mean target of a level says nothing of levels that have one row each.
@@ -41,13 +44,15 @@ class Order:
 
 
 def ordering_features(table: Table, task: Task) -> list[Order]:
-    """Return the features that alone order the target with an AUC or a rank correlation of at least .999.
+    """Return features that alone order the target.
+
+    With an AUC or a rank correlation of at least .999.
 
     Several classes count as ordered if any two are, so that a feature which tells one class from all others, as honest
     ones do, is not among them. Categories are ordered by the mean of the target.
     """
     rows = _rows_of_usual_classes(table, task)
-    if len(rows) < _MIN_ROWS or (task.is_classification and len(np.unique(table.labels[rows])) < 2):
+    if len(rows) < _MIN_ROWS_IN_ORDER or (task.is_classification and len(np.unique(table.labels[rows])) < 2):
         return []
     if task.n_outputs > _MAX_CLASSES:
         return []
@@ -76,15 +81,23 @@ def _rows_of_usual_classes(table: Table, task: Task) -> np.ndarray:
 
 
 def _some(rows: np.ndarray, target: np.ndarray, task: Task) -> np.ndarray:
-    """Return some of the rows; of each class about as many, so that a rare one is not missed."""
+    """Return some of the rows, by class.
+
+    Of each class about as many, so that a rare one is not missed.
+    """
     if not task.is_classification:
-        return rows[evenly_spread(len(rows), _N_LOOKED_AT)]
+        return rows[evenly_spread(len(rows), _MAX_RANKED_ROWS)]
     groups = [rows[target[rows] == code] for code in np.unique(target[rows])]
-    return np.concatenate([group[evenly_spread(len(group), max(20, _N_LOOKED_AT // len(groups)))] for group in groups])
+    return np.concatenate(
+        [group[evenly_spread(len(group), max(20, _MAX_RANKED_ROWS // len(groups)))] for group in groups]
+    )
 
 
 def _measure(task: Task, is_coded: bool, by_missing: bool) -> Measure | None:
-    """Return what measures how well a feature orders the target; None where it does not apply."""
+    """Return the measure of a feature's order.
+
+    How well it orders the target; None where it does not apply.
+    """
     if by_missing:
         return _missing_order if task.is_classification and not is_coded else None
     if is_coded:
@@ -103,7 +116,10 @@ def _missing_order(values: np.ndarray, target: np.ndarray) -> float:
 
 
 def _least_auc(values: np.ndarray, target: np.ndarray) -> float:
-    """Return the least AUC between classes that are neighbours in the order of their mean ranks."""
+    """Return the least AUC between neighbouring classes.
+
+    In the order of their mean ranks.
+    """
     codes, places = np.unique(target, return_inverse=True)
     if len(codes) < 2 or values.min() == values.max():
         return 0.0
@@ -118,7 +134,10 @@ def _auc(lower: np.ndarray, upper: np.ndarray) -> float:
 
 
 def _level_order(codes: np.ndarray, target: np.ndarray) -> float:
-    """Return the least AUC of any class against the others, the rows ordered by their level's share of that class."""
+    """Return the least AUC of classes, by level.
+
+    Of any class against the others, the rows ordered by their level's share of that class.
+    """
     places = np.unique(codes, return_inverse=True)[1]
     least = 1.0
     for code in np.unique(target):
@@ -135,7 +154,10 @@ def _level_correlation(codes: np.ndarray, target: np.ndarray) -> float:
 
 
 def _correlation(values: np.ndarray, target: np.ndarray) -> float:
-    """Return Spearman's rank correlation without its sign, of the rows where the value is known."""
+    """Return Spearman's rank correlation without its sign.
+
+    Of the rows where the value is known.
+    """
     known = np.isfinite(values)
     values, target = values[known], target[known]
     if known.mean() < _MIN_KNOWN_SHARE or values.min() == values.max() or target.min() == target.max():

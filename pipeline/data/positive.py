@@ -1,4 +1,7 @@
-"""Which of two classes is the positive one: the one that F1, average precision and thresholds are about."""
+"""Chooses the positive one of two classes.
+
+It is the one that F1, average precision and thresholds are about.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ _PAIRS = (
 def with_positive_class(
     task: Task, target: np.ndarray, asked: str | None, target_name: str, stands_for: np.ndarray | None = None
 ) -> tuple[Task, np.ndarray, list[str]]:
-    """Return the task and its codes with the positive of two classes last, and a sentence that says why it is.
+    """Return the task with the positive class last.
+
+    And its codes, and a sentence that says why it is that class.
 
     target: (n,) codes of `task`, of the training rows. asked: a class, or None for the affirmative, the larger of two
     numbers, or else the rarer. stands_for: (n,) how many rows each stands for, of a sample.

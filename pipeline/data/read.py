@@ -1,4 +1,7 @@
-"""Read a table from Parquet or CSV, on this machine or in an object store."""
+"""Reads a table from Parquet or CSV.
+
+On this machine or in an object store.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,7 @@ from stacktune.data.sample import Sample, draw_sample
 from stacktune.data.schema import Schema
 from stacktune.errors import DataError, DataWarning
 from stacktune.host import n_cores
-from stacktune.storage.filesystem import first_line
-from stacktune.storage.uris import without_secrets
+from stacktune.storage.uris import first_line, without_secrets
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _CSV_NOTE = "CSV is slower to read than Parquet, and its column types are guesses"
@@ -32,7 +34,9 @@ _UNREADABLE = (pa.ArrowException, OSError, ValueError)
 
 @dataclass(frozen=True)
 class Source:
-    """A table as it was read, and a sentence for each thing that its reader should know.
+    """A table as it was read, and its notes.
+
+    A sentence for each thing that its reader should know.
 
     weight: (n_rows,) float64 for a sample with more rows of rare classes than their share, which these make good.
     left_out: columns that are lists, records or the like.
@@ -47,17 +51,25 @@ class Source:
 
 
 def use_cores_allowed() -> None:
-    """Let Arrow read with as many threads as this process may use; it counts the cores of the machine by itself."""
+    """Let Arrow use as many threads as allowed.
+
+    It counts the cores of the machine by itself.
+    """
     pa.set_cpu_count(min(pa.cpu_count(), n_cores()))
 
 
 def release_memory() -> None:
-    """Give back what Arrow keeps of frames that are gone: of a million rows of 50 columns, 465 MB."""
+    """Release what Arrow keeps of deleted frames.
+
+    Of a million rows of 50 columns, 465 MB.
+    """
     pa.default_memory_pool().release_unused()
 
 
 def read_frame(uri: str, columns: list[str] | None = None) -> pd.DataFrame:
-    """Return the rows of a Parquet or CSV file, of a folder of such files (hive partitions too), or of a URI.
+    """Return the rows of a file, folder or URI.
+
+    In Parquet or CSV; of folders, hive partitions too.
 
     columns: the only ones to read, in this order.
     Raises DataError when nothing is there, it cannot be read, it has no rows, two columns share a name, a column asked
@@ -71,7 +83,9 @@ def read_frame(uri: str, columns: list[str] | None = None) -> pd.DataFrame:
 
 
 def read_for(schema: Schema, uri: str) -> pd.DataFrame:
-    """Return a table to be predicted, each column as the model with this schema knows it.
+    """Return a table to be predicted.
+
+    Each column is as the model with this schema knows it.
 
     CSV does not say its types: a column of codes is text there, whichever of its codes this file holds. Only columns of
     the schema are read, or all where one of them is missing. What was guessed is a DataWarning; raises as `read_frame`.
@@ -100,6 +114,11 @@ def read_source(
             source = _read_parquet(uri, files, sample, expected)
     except _UNREADABLE as error:
         raise DataError(_unreadable(uri, files, error)) from None
+    return checked(uri, source, sample)
+
+
+def checked(uri: str, source: Source, sample: Sample | None) -> Source:
+    """Return a table that was read with the notes of its sample; DataError where nothing is in it."""
     if source.left_out and not len(source.frame.columns):
         raise DataError(f"the table {uri!r} has no column of plain values, but lists, records or the like alone.")
     if not len(source.frame):
@@ -109,7 +128,9 @@ def read_source(
 
 
 def size_of(uri: str) -> tuple[int, int] | None:
-    """Return the (rows, columns) of a Parquet table, from its headers; None for CSV, which has to be read for that.
+    """Return a Parquet table's (rows, columns).
+
+    From its headers; None for CSV, which has to be read for that.
 
     Raises DataError as `read_frame` does.
     """
@@ -160,14 +181,14 @@ def _read_parquet(uri: str, files: Files, sample: Sample | None, expected: Expec
     if files.base is None and sample is None:
         with open_file(files) as file:
             check_names(uri, file.schema_arrow.names)
-            columns, left_out = _usable(file.schema_arrow, expected)
+            columns, left_out = usable_columns(file.schema_arrow, expected)
             # To Parquet a field b of a record a is called a.b too.
             table = file.read(columns=columns).select(columns)
-        return Source(to_frame(table), _left_out_notes(left_out), left_out=left_out)
+        return Source(to_frame(table), left_out_notes(left_out), left_out=left_out)
     dataset = open_parquet(uri, files)
     check_names(uri, dataset.schema.names)
-    columns, left_out = _usable(dataset.schema, expected)
-    notes = _left_out_notes(left_out)
+    columns, left_out = usable_columns(dataset.schema, expected)
+    notes = left_out_notes(left_out)
     if sample is None or sample.target not in columns:
         return Source(to_frame(dataset.to_table(columns=columns)), notes, left_out=left_out)
     drawn = draw_sample(dataset.to_table(columns=[sample.target]).column(0), sample)
@@ -175,12 +196,15 @@ def _read_parquet(uri: str, files: Files, sample: Sample | None, expected: Expec
     return Source(to_frame(table), notes, drawn.weight, left_out)
 
 
-def _left_out_notes(left_out: tuple[str, ...]) -> tuple[str, ...]:
+def left_out_notes(left_out: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a sentence on columns that are no plain values, if there are any."""
     return (counted("left out {} of lists, records or the like", left_out),) if left_out else ()
 
 
-def _usable(schema: pa.Schema, expected: Expected | None) -> tuple[list[str], tuple[str, ...]]:
-    """Return the columns to read, and those that are no plain values.
+def usable_columns(schema: pa.Schema, expected: Expected | None) -> tuple[list[str], tuple[str, ...]]:
+    """Return the columns to read, and the others.
+
+    These are no plain values.
 
     A pandas index without a name is the number of the row when it was written: no feature.
     """

@@ -1,4 +1,4 @@
-"""Which rows of a table that is too large are read."""
+"""Samples the rows of a table too large."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _MIN_ROWS_A_CLASS = 10
 
 @dataclass(frozen=True)
 class Sample:
-    """So many rows, with the same share of each class of the column `target`.
+    """The number of rows to read, by class.
+
+    So many rows, with the same share of each class of the column `target`.
 
     task: "auto", or what was asked for, as in the settings.
     """
@@ -49,7 +51,10 @@ class Drawn:
 
 
 def draw_sample(target: pa.ChunkedArray, sample: Sample) -> Drawn:
-    """Return a sample with each class's share of the rows; of a rare class ten are kept, or all there are, for less."""
+    """Return a sample with each class's share.
+
+    Of the rows; of a rare class ten are kept, or all there are, for less.
+    """
     codes = _codes(target, sample.task)
     share = min(1.0, sample.n_rows / len(target))
     task = Task("multiclass", tuple(map(str, range(int(codes.max()) + 1))))
@@ -65,14 +70,20 @@ def draw_sample(target: pa.ChunkedArray, sample: Sample) -> Drawn:
 
 
 def _weights(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return for each of `rows` how many rows of its class it stands for, with mean one."""
+    """Return the sampled rows' weights.
+
+    How many rows of its class each of `rows` stands for, with mean one.
+    """
     sizes, kept = np.bincount(codes), np.bincount(codes[rows], minlength=int(codes.max()) + 1)
     stands_for = sizes / np.maximum(kept, 1)
     return stands_for[codes[rows]] * (len(rows) / len(codes))
 
 
 def _codes(target: pa.ChunkedArray, task: str) -> np.ndarray:
-    """Return (n_rows,) whole numbers, one a class; all 0 where there are none, or too many to matter."""
+    """Return (n_rows,) class codes.
+
+    Whole numbers; all 0 where there are none, or too many to matter.
+    """
     target = plain(target) if is_plain(target.type) else target
     if pa.types.is_floating(target.type) or pa.types.is_nested(target.type):
         return np.zeros(len(target), dtype=np.int64)
@@ -87,7 +98,10 @@ def _codes(target: pa.ChunkedArray, task: str) -> np.ndarray:
 
 
 def _spells_amounts(levels: pa.Array, codes: np.ndarray, task: str) -> bool:
-    """Whether the levels are texts of numbers that are to be predicted as numbers."""
+    """Whether the levels spell amounts.
+
+    They are texts of numbers that are to be predicted as numbers.
+    """
     if not (pa.types.is_string(levels.type) or pa.types.is_large_string(levels.type)):
         return False
     counts = np.bincount(codes, minlength=len(levels) + 1)

@@ -1,4 +1,7 @@
-"""How float64 numbers are laid into the 24 bits and 76 decades of float32 without losing what tells them apart."""
+"""Scales float64 numbers into float32.
+
+Into 24 bits and 76 decades, without losing what tells them apart.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,16 @@ _MIN_MAGNITUDE, _MAX_MAGNITUDE = 1e-3, 1e30
 _UNDERFLOW = float(np.finfo(np.float32).tiny)
 # Fewer numbers than this share may become zero, as those that are left over from subtractions do.
 _MAX_UNDERFLOW = 0.01
-_N_LOOKED_AT = 10_000
+_MAX_SAMPLED_VALUES = 10_000
 # Of the distinct values, at each end; what stands for "not known" is a few values, if in many rows.
 _SHARE_ASIDE = 0.05
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What is done to numbers in float64 before they become float32.
+    """The change of numbers before they become float32.
+
+    It is made in float64.
 
     offset: is taken off. factor: a power of two, by which they are divided. log_from: 0, or the number up to which they
     stay in proportion; beyond it their logarithms are, so that 1e-300 and 1 are both held, in their order.
@@ -44,7 +49,10 @@ class Scale:
 
 
 def scale_of(values: np.ndarray) -> tuple[Scale, int]:
-    """Return the scale of (n,) float64 numbers, at least one of them finite, and how many of them become zero on it."""
+    """Return the numbers' scale, and how many vanish.
+
+    (n,) float64 numbers, at least one of them finite; some become zero on the scale.
+    """
     known = values[np.isfinite(values)]
     offset = _offset(known)
     sizes = np.abs(known - offset)
@@ -58,7 +66,10 @@ def scale_of(values: np.ndarray) -> tuple[Scale, int]:
 
 
 def _offset(known: np.ndarray) -> float:
-    """Return what has to be taken off, so that numbers far from zero and near one another stay apart."""
+    """Return the offset to subtract from numbers.
+
+    So that numbers far from zero and near one another stay apart.
+    """
     low, high = float(known.min()), float(known.max())
     if _is_blurred(low, high):
         return low
@@ -76,7 +87,10 @@ def _is_blurred(low: float, high: float) -> bool:
 
 
 def core_of(known: np.ndarray) -> np.ndarray:
-    """Return some of the distinct values, ascending, without the few that are most extreme at either end."""
-    distinct = np.unique(known[evenly_spread(known.size, _N_LOOKED_AT)])
+    """Return the distinct values without the extremes.
+
+    Some of them, ascending, without the few that are most extreme at either end.
+    """
+    distinct = np.unique(known[evenly_spread(known.size, _MAX_SAMPLED_VALUES)])
     n_aside = max(min(2, (distinct.size - 1) // 2), int(_SHARE_ASIDE * distinct.size))
     return distinct[n_aside : distinct.size - n_aside]

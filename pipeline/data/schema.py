@@ -1,4 +1,4 @@
-"""The columns that a model is trained on, and how a frame with them becomes a Table."""
+"""A model's columns, and how frames become Tables."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pandas as pd
 
 from stacktune.data.column import Column
 from stacktune.data.infer import infer_columns
-from stacktune.data.lost_values import losses_said, lost_share
-from stacktune.data.names import left_out_said, positions_of, with_named_index
+from stacktune.data.lost_values import losses_message, lost_share
+from stacktune.data.names import left_out_message, positions_of, with_named_index
 from stacktune.data.number_text import Spelling
 from stacktune.data.scale import Scale
 from stacktune.data.table import Table
@@ -25,18 +25,24 @@ _FLOAT32_MAX = np.finfo(np.float32).max
 
 @dataclass(frozen=True)
 class Schema:
-    """The raw columns that are features, in the order of the training table."""
+    """The feature columns, in the training table's order."""
 
     columns: tuple[Column, ...]
 
     @cached_property
     def ordered(self) -> tuple[Column, ...]:
-        """The columns in the order of their features: numeric and datetime first, then those with codes."""
+        """The columns in the order of their features.
+
+        Numeric and datetime first, then those with codes.
+        """
         return tuple(sorted(self.columns, key=lambda column: column.is_coded))
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
-        """One name a feature; a part of a date is called e.g. "sold.month"."""
+        """The names of features.
+
+        A part of a date is called e.g. "sold.month".
+        """
         taken = {column.name for column in self.columns}
         return tuple(name for column in self.ordered for name in _feature_names(column, taken))
 
@@ -49,7 +55,9 @@ class Schema:
         return [column.name for column in self.columns]
 
     def encode(self, frame: pd.DataFrame) -> Table:
-        """Return the features of `frame`, whose columns may come in any order and with others beside them.
+        """Return the features of `frame`.
+
+        Its columns may come in any order and with others beside them.
 
         Values of another type than in training are converted; what cannot be is NaN, as are infinities. Texts never
         seen are a level of their own. Optional columns may be left out, and are missing in every row then. Warns with a
@@ -57,13 +65,16 @@ class Schema:
         that is missing, and one that is there twice, or of dates or numbers that cannot be brought near those of
         training.
         """
-        table, said = self.encode_and_say(frame)
-        if said:
-            warnings.warn(said, DataWarning, stacklevel=2)
+        table, message = self.encode_with_message(frame)
+        if message:
+            warnings.warn(message, DataWarning, stacklevel=2)
         return table
 
-    def encode_and_say(self, frame: pd.DataFrame) -> tuple[Table, str]:
-        """Return what `encode` returns, and instead of the warning its text, which is empty if all is well."""
+    def encode_with_message(self, frame: pd.DataFrame) -> tuple[Table, str]:
+        """Return the features and the warning's text.
+
+        As `encode` does, but the text comes instead of the warning; it is empty if all is well.
+        """
         frame = with_named_index(frame, self.column_names)
         positions = positions_of(self.columns, frame)
         # A frame finds all its columns at once in half the time that it takes to look them up one by one.
@@ -79,16 +90,22 @@ class Schema:
                 _store(values, features[:, place])
                 place += 1
         table = Table(features, self.feature_names, self.cardinalities)
-        said = (left_out_said(self.columns, positions), losses_said(self.ordered, losses, len(frame)))
-        return table, "; ".join(filter(None, said))
+        messages = (left_out_message(self.columns, positions), losses_message(self.ordered, losses, len(frame)))
+        return table, "; ".join(filter(None, messages))
 
     def with_optional(self, table: Table) -> Schema:
-        """Return the schema with those columns optional that miss values in `table`, which it has encoded."""
+        """Return the schema with incomplete columns optional.
+
+        They miss values in `table`, which the schema has encoded.
+        """
         missing = dict(zip(table.names, np.isnan(table.features.min(axis=0)), strict=True))  # a NaN is the least of all
         return Schema(tuple(replace(column, is_optional=bool(missing[column.name])) for column in self.columns))
 
     def with_spelling(self, names: Collection[str], spelling: Spelling) -> Schema:
-        """Return the schema that knows how text spells the numbers of these columns, which came as numbers."""
+        """Return the schema with a spelling of numbers.
+
+        It knows how text spells the numbers of these columns, which came as numbers.
+        """
         columns = (
             replace(column, spelling=spelling) if column.name in names and column.kind == "numeric" else column
             for column in self.columns
@@ -101,7 +118,10 @@ class Schema:
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Schema:
-        """Return the schema that `to_dict` wrote, also after a journey through JSON."""
+        """Return the schema that `to_dict` wrote.
+
+        Also after a journey through JSON.
+        """
         return cls(tuple(_column_from_dict(column) for column in document["columns"]))
 
 
@@ -132,7 +152,10 @@ def _feature_names(column: Column, taken: set[str]) -> Iterator[str]:
 
 
 def _store(values: np.ndarray, place: np.ndarray) -> None:
-    """Write `values` to a float32 column, with what float32 cannot hold at the ends of its range."""
+    """Write `values` to a float32 column.
+
+    What float32 cannot hold goes to the ends of its range.
+    """
     with np.errstate(over="ignore"):
         place[:] = values
     if values.dtype == np.float64 and np.isinf(place).any():
@@ -140,7 +163,9 @@ def _store(values: np.ndarray, place: np.ndarray) -> None:
 
 
 def infer_schema(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] = ()) -> tuple[Schema, list[str]]:
-    """Return the schema of the columns not in `exclude`, and a sentence for each thing a reader should know.
+    """Return the schema of a table, and notes.
+
+    Of the columns not in `exclude`; a sentence for each thing a reader should know.
 
     keep: columns that are features also if they look like row numbers or identifiers.
     """

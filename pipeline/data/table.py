@@ -33,17 +33,26 @@ class Task:
 
     @property
     def n_outputs(self) -> int:
-        """Columns of a prediction: one probability a class, or one value."""
+        """Columns of a prediction.
+
+        One probability a class, or one value.
+        """
         return len(self.classes) if self.is_classification else 1
 
     @property
     def positive(self) -> str | None:
-        """The class that F1, average precision and thresholds are about; None unless there are two."""
+        """The positive class of two, else None.
+
+        It is the one that F1, average precision and thresholds are about.
+        """
         return self.classes[1] if self.kind == BINARY else None
 
     @property
     def prediction_name(self) -> str:
-        """What a prediction's column of values or decided classes is called: "prediction", unless a class is."""
+        """The name of a prediction's column.
+
+        Of values or decided classes: "prediction", unless a class is called so.
+        """
         name = "prediction"
         while name in self.classes:
             name += "_"
@@ -75,7 +84,7 @@ class Table:
 
     @property
     def labels(self) -> np.ndarray:
-        """The target of a table that is learnt from or judged on."""
+        """The target of a labelled table."""
         if self.target is None:
             raise TypeError("a table to predict has no target")
         return self.target
@@ -95,7 +104,10 @@ class Table:
 
     @property
     def codes(self) -> np.ndarray:
-        """(n_rows, n_categorical) float32 view of whole codes; the cardinality is never seen, NaN missing."""
+        """(n_rows, n_categorical) float32 view of codes.
+
+        They are whole; the cardinality is never seen, NaN missing.
+        """
         return self.features[:, self.n_numeric :]
 
     @cached_property
@@ -104,7 +116,10 @@ class Table:
         return list(range(self.n_numeric, self.n_features))
 
     def take(self, rows: np.ndarray) -> Table:
-        """Return a copy that holds only `rows` (integer positions), in their order."""
+        """Return a copy of `rows` only.
+
+        Integer positions, in their order.
+        """
         return replace(
             self,
             features=self.features[rows],
@@ -113,11 +128,17 @@ class Table:
         )
 
     def without_features(self) -> Table:
-        """Return a table that holds the targets and weights of the same rows, and no feature."""
+        """Return a table of the targets and weights only.
+
+        Of the same rows, and no feature.
+        """
         return replace(self, features=np.empty((self.n_rows, 0), np.float32), names=(), cardinalities=())
 
     def sealed(self) -> Table:
-        """Return this table with its arrays marked read-only, as Ray hands them out."""
+        """Return this table with read-only arrays.
+
+        As Ray hands them out.
+        """
         for array in (self.features, self.target, self.weight):
             if array is not None:
                 array.flags.writeable = False

@@ -1,4 +1,4 @@
-"""What is predicted: which task a target column sets, its classes, and its values as numbers."""
+"""What is predicted: task, classes and values."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from stacktune.data.class_text import respelled
 from stacktune.data.folds import MIN_FOLDS
+from stacktune.data.notes import MAX_NAMES_SHOWN, shortened
 from stacktune.data.number_text import is_missing, looks_like_number
 from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Task
 from stacktune.data.values import (
@@ -32,19 +33,23 @@ MAX_NUMERIC_CLASSES = 20
 MAX_SPELLED_CLASSES = 50
 # Squares of what lies within are within float64's range, with room to add them up, and errors above what undefined
 # scores count as (metrics.WORST).
-MAX_MAGNITUDE, MIN_SPREAD = 1e90, 1e-150
+MAX_MAGNITUDE, MIN_TARGET_SPREAD = 1e90, 1e-150
 # Where more of the rows have classes that are too rare, what is left is another task than the one that was asked for.
 MAX_LOST_SHARE = 0.5
-_NAMES_SHOWN = 8
 
 
 def known_rows(target: pd.Series) -> np.ndarray:
-    """Return (n_rows,) bool: where the target has a value; where it holds numbers, a finite one."""
+    """Return which rows have a usable target.
+
+    (n_rows,) bool: where it has a value; where it holds numbers, a finite one.
+    """
     return np.isfinite(numbers_of(target)) if content_of(target) == NUMERIC else target.notna().to_numpy()
 
 
 def labelled_rows(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows whose target is known, and what is to be said of the others.
+    """Return the rows with a target, and notes.
+
+    The notes are on the other rows.
 
     Raises DataError where there is none.
     """
@@ -59,7 +64,9 @@ def labelled_rows(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[
 
 
 def infer_task(target: pd.Series, asked: str) -> tuple[str, str]:
-    """Return the task that the known values of `target` set, and a sentence that says why.
+    """Return the task, and why it is that.
+
+    The one that the known values of `target` set.
 
     asked: "auto", or the task to check that the target suits. Raises DataError when it does not suit, or when there
     is one value only.
@@ -107,12 +114,17 @@ def _levels(target: pd.Series) -> list[str]:
 def _check_regression(target: pd.Series) -> str:
     is_number = np.isfinite(_numbers_or_seconds(target))
     if not is_number.all():
-        raise DataError(_no_numbers_said(str(target.name), [str(value) for value in target[~is_number]], len(target)))
+        raise DataError(
+            _no_numbers_message(str(target.name), [str(value) for value in target[~is_number]], len(target))
+        )
     return f"{target.name} is predicted as a number, as --task regression asks"
 
 
-def _no_numbers_said(name: str, unread: list[str], n_rows: int) -> str:
-    """Return what to say of texts that are no numbers, or are in a convention in which too few others are."""
+def _no_numbers_message(name: str, unread: list[str], n_rows: int) -> str:
+    """Return a message on texts that are no numbers.
+
+    Or are in a convention in which too few others are.
+    """
     odd = [text for text in unread if not (looks_like_number(text) or is_missing(text))]
     if not odd:
         return (
@@ -142,7 +154,10 @@ def _numbers_or_seconds(target: pd.Series) -> np.ndarray:
 
 
 def make_task(target: pd.Series, kind: str) -> Task:
-    """Return the task with its classes: in order of number where all texts are numbers, of text otherwise."""
+    """Return the task with its ordered classes.
+
+    In order of number where all texts are numbers, of text otherwise.
+    """
     if kind == REGRESSION:
         return Task(kind)
     classes = _levels(target)
@@ -153,7 +168,9 @@ def make_task(target: pd.Series, kind: str) -> Task:
 
 
 def _labels(target: pd.Series, classes: Sequence[str]) -> tuple[bool | int | float | str, ...]:
-    """Return the classes as truth values or numbers where the target holds such, whatever type carries them.
+    """Return the classes as booleans or numbers.
+
+    Where the target holds such, whatever type carries them.
 
     Whole numbers are whole, so that a table gives the same labels with and without a missing target beside them.
     """
@@ -172,7 +189,9 @@ def _labels(target: pd.Series, classes: Sequence[str]) -> tuple[bool | int | flo
 
 
 def encode_target(target: pd.Series, task: Task) -> np.ndarray:
-    """Return (n,) int32 class codes, -1 for what is no class of the task, or (n,) float64 values.
+    """Return class codes or values of a target.
+
+    (n,) int32 class codes, -1 for what is no class of the task, or (n,) float64 values.
 
     What is no class as it is written may be one in another spelling, see `respelled`.
     """
@@ -186,16 +205,22 @@ def encode_target(target: pd.Series, task: Task) -> np.ndarray:
 
 
 def respelled_notes(target: pd.Series, task: Task) -> list[str]:
-    """Return what is to be said of the texts of a test target that were taken for a class spelled otherwise."""
+    """Return a note on respelled test classes.
+
+    Texts of a test target that were taken for a class spelled otherwise.
+    """
     class_of = respelled(_levels(target), task.classes) if task.is_classification else {}
     if not class_of:
         return []
-    shown = ", ".join(f"{text!r} for {name!r}" for text, name in sorted(class_of.items())[:_NAMES_SHOWN])
+    shown = ", ".join(f"{text!r} for {name!r}" for text, name in sorted(class_of.items())[:MAX_NAMES_SHOWN])
     return [f"test data: took for classes of {target.name} what spells them otherwise: {shown}"]
 
 
-def unknown_said(target: pd.Series, task: Task) -> str:
-    """Return what to say of a test target of which training knows no value."""
+def unknown_target_message(target: pd.Series, task: Task) -> str:
+    """Return a message on an unknown test target.
+
+    Training knows none of its values.
+    """
     held, had = _examples(_levels(target)), _examples(task.classes) if task.is_classification else "numbers or dates"
     return (
         f"no test row has a target {str(target.name)!r} that the training data knows: it holds {held}; training had "
@@ -204,11 +229,13 @@ def unknown_said(target: pd.Series, task: Task) -> str:
 
 
 def _examples(texts: Sequence[str]) -> str:
-    return ", ".join(map(repr, texts[:_NAMES_SHOWN])) + (" …" if len(texts) > _NAMES_SHOWN else "")
+    return shortened([repr(text) for text in texts[: MAX_NAMES_SHOWN + 1]])
 
 
 def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, list[str]]:
-    """Return (n,) bool, the rows of classes with at least `n_rows`, and what is to be said of the others.
+    """Return rows of frequent classes, and notes.
+
+    (n,) bool, the rows of classes with at least `n_rows`; the notes are on the others.
 
     All rows are kept where fewer than two classes would be. Raises DataError where most rows would go.
     """
@@ -217,7 +244,7 @@ def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, li
     sizes = np.bincount(places)
     rare = sizes < n_rows
     n_rare, n_lost = int(rare.sum()), int(sizes[rare].sum())
-    shown = ", ".join(classes[rare][:_NAMES_SHOWN]) + (" …" if n_rare > _NAMES_SHOWN else "")
+    shown = shortened(classes[rare].tolist())
     if n_lost > MAX_LOST_SHARE * len(target):
         raise DataError(
             f"{n_lost:,} of the {len(target):,} rows have a class of {str(target.name)!r} with fewer than {n_rows} "
@@ -233,9 +260,12 @@ def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, li
 
 
 def check_magnitude(target: np.ndarray, name: str) -> None:
-    """Raise DataError unless the squares of a regression's errors are numbers that float64 holds."""
+    """Raise DataError for targets too large or close.
+
+    Unless the squares of a regression's errors are numbers that float64 holds.
+    """
     most, spread = float(np.abs(target).max()), float(np.ptp(target / 2))
-    if most > MAX_MAGNITUDE or 0 < spread < MIN_SPREAD:
+    if most > MAX_MAGNITUDE or 0 < spread < MIN_TARGET_SPREAD:
         raise DataError(
             f"regression squares its errors, but the target {name!r} holds values up to {most:.3g} that differ by up "
             f"to {2 * spread:.3g}, whose squares are no numbers. Multiply it by a power of ten first."
@@ -243,7 +273,10 @@ def check_magnitude(target: np.ndarray, name: str) -> None:
 
 
 def check_class_sizes(target: np.ndarray, task: Task, n_folds: int, name: str) -> None:
-    """Raise DataError when a class has fewer rows than there are folds to put one into each."""
+    """Raise DataError for classes smaller than the folds.
+
+    When one has fewer rows than there are folds to put one into each.
+    """
     if not task.is_classification:
         return
     sizes = np.bincount(target, minlength=len(task.classes))

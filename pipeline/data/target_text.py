@@ -1,4 +1,7 @@
-"""Targets of numbers, dates or durations that were written as text."""
+"""Targets whose values were written as text.
+
+Numbers, dates or durations.
+"""
 
 from __future__ import annotations
 
@@ -21,28 +24,39 @@ _N_EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Writing:
-    """How a target is written: numbers in a spelling, ISO dates, or durations."""
+    """How a target is written.
+
+    Numbers in a spelling, ISO dates, or durations.
+    """
 
     what: str
     spelling: Spelling | None = None
 
     def values(self, target: pd.Series) -> np.ndarray:
-        """Return (n,) float64, NaN where there is none; also of a target that came as numbers or dates."""
+        """Return (n,) float64, NaN where there is none.
+
+        Also of a target that came as numbers or dates.
+        """
         if self.spelling is not None:
             return spelled_numbers(target, self.spelling)
         return seconds_of(target) if self.what == _DATES else numbers_of(target)
 
     @property
-    def said(self) -> str:
-        """Says what the text is read as, and in which convention."""
-        return self.what + (self.spelling.said if self.spelling else "")
+    def description(self) -> str:
+        """What the text is read as, in words.
+
+        And in which convention.
+        """
+        return self.what + (self.spelling.description if self.spelling else "")
 
 
 COMMA_NUMBERS = Writing(_NUMBERS, DECIMAL_COMMA)
 
 
 def with_numbers(frame: pd.DataFrame, name: str, asked: str) -> tuple[pd.DataFrame, Writing | None, list[str]]:
-    """Return the table with its target as numbers where text spells these, how it does, and notes.
+    """Return the table with a numeric target.
+
+    As numbers where text spells these, how it does, and notes.
 
     asked: the task, as in the settings.
     """
@@ -56,14 +70,19 @@ def with_numbers(frame: pd.DataFrame, name: str, asked: str) -> tuple[pd.DataFra
     writing, values = found
     lost = [place for place in np.argsort(-counts, kind="stable") if np.isnan(values[place])]
     examples = [texts[place] for place in lost[:_N_EXAMPLES]]
-    notes = [f"read the text of {name} as {writing.said}", *missing_note(name, examples, int(counts[lost].sum()))]
+    notes = [
+        f"read the text of {name} as {writing.description}",
+        *missing_note(name, examples, int(counts[lost].sum())),
+    ]
     return frame.assign(**{name: np.append(values, np.nan)[rows]}), writing, notes
 
 
 def with_same_numbers(
     frame: pd.DataFrame, name: str, task: Task, writing: Writing | None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return a test table with its target read as that of training was, and notes.
+    """Return a test table, its target as numbers.
+
+    It is read as that of training was; and notes.
 
     writing: of the training target; where that came as numbers, text of the test table is read for itself.
     """
@@ -79,7 +98,10 @@ def with_same_numbers(
 
 
 def _counted_text(target: pd.Series) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """Return for each row a place among the distinct texts that rows hold, -1 where null, these, and their counts."""
+    """Return codes, distinct texts, and their counts.
+
+    The codes are a place for each row among the distinct texts that rows hold, -1 where null.
+    """
     codes, texts = coded_text(target)
     spelled = np.array([*texts, None], dtype=object)[codes]
     rows, distinct = pd.factorize(spelled, use_na_sentinel=True)
@@ -87,7 +109,9 @@ def _counted_text(target: pd.Series) -> tuple[np.ndarray, list[str], np.ndarray]
 
 
 def find_writing(texts: Sequence[str], counts: np.ndarray, asked: str) -> tuple[Writing, np.ndarray] | None:
-    """Return how distinct texts of a target spell numbers, and the number of each; None where they are classes.
+    """Return how texts spell numbers, and these.
+
+    Of the distinct texts of a target; None where they are classes.
 
     counts: (n_texts,) how many rows hold each. asked: the task. Nearly all rows, those without a value aside, must be
     written alike; and unless regression is asked for, few levels are more likely classes.

@@ -1,4 +1,7 @@
-"""What a pandas column holds, and its values as numbers, seconds or text: the same whatever type carries them."""
+"""A pandas column's content, and its values.
+
+As numbers, seconds or text: the same whatever type carries them.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +38,13 @@ _CLOCK = r"[+-]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?"
 _DURATION = rf"{_CLOCK}|-?\d+ days?(?:,? {_CLOCK})?"
 _PARTS_OF_A_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6}
 # Up to here a loop is faster than a hash table; a few rows may also carry thousands of categories along.
-_FEW_ROWS = 64
+_MAX_ROWS_IN_A_LOOP = 64
 
 
 def content_of(series: pd.Series) -> str:
-    """Return what `series` holds: numeric, text, boolean, datetime, or other (lists, records, complex numbers).
+    """Return what `series` holds.
+
+    Numeric, text, boolean, datetime, or other (lists, records, complex numbers).
 
     A dictionary of numbers counts as text: whoever wrote it as categories meant categories.
     """
@@ -68,7 +73,10 @@ def _content_of_objects(series: pd.Series) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Return a value's text: whole numbers without a fraction, so that 1, 1.0 and Decimal("1.00") are all "1"."""
+    """Return a value's text.
+
+    Whole numbers come without a fraction, so that 1, 1.0 and Decimal("1.00") are all "1".
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, bool | np.bool_):
@@ -86,15 +94,21 @@ def text_of(value: Any) -> str:
 
 
 def number_text_of(text: str) -> str:
-    """Return what `text_of` makes of the number that a text is read as; a text that is none stays as it is."""
+    """Return the text of a text's number.
+
+    What `text_of` makes of the number that it is read as; a text that is none stays as it is.
+    """
     if re.fullmatch(r"[+-]?\d+", text):
         return str(int(text))
     return text_of(float(text)) if re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", text) else text
 
 
 def coded_text(series: pd.Series) -> tuple[np.ndarray, list[str]]:
-    """Return (codes, texts): an integer for each row into `texts`, -1 where null. Texts may repeat."""
-    if len(series) <= _FEW_ROWS:
+    """Return (codes, texts).
+
+    An integer for each row into `texts`, -1 where null. Texts may repeat.
+    """
+    if len(series) <= _MAX_ROWS_IN_A_LOOP:
         values = _few_values(series)
         places = [-1 if _is_null(value) else place for place, value in enumerate(values)]
         return np.array(places, dtype=np.int64), [text_of(value) for value in values]
@@ -108,7 +122,10 @@ def coded_text(series: pd.Series) -> tuple[np.ndarray, list[str]]:
 
 
 def _few_values(series: pd.Series) -> list[Any]:
-    """Return the values; of categories, only those that are there are looked at."""
+    """Return the values of a short column.
+
+    Of categories, only those that are there are looked at.
+    """
     if not isinstance(series.dtype, pd.CategoricalDtype):
         return list(series)
     categories = series.dtype.categories
@@ -120,7 +137,10 @@ def _is_null(value: Any) -> bool:
 
 
 def numbers_of(series: pd.Series) -> np.ndarray:
-    """Return (n,) float64; NaN where a value is null, infinite or no number. Durations and times are in seconds."""
+    """Return (n,) float64 of a column.
+
+    NaN where a value is null, infinite or no number. Durations and times are in seconds.
+    """
     values = _raw_numbers(series)
     infinite = np.isinf(values)
     return np.where(infinite, np.nan, values) if infinite.any() else values
@@ -153,12 +173,18 @@ def _parsed_numbers(series: pd.Series) -> np.ndarray:
 
 
 def are_durations(texts: Iterable[str]) -> bool:
-    """Return whether all texts are times of day or durations, as pandas or Python's str() write these."""
+    """Whether all texts are durations.
+
+    Or times of day, as pandas or Python's str() write these.
+    """
     return all(re.fullmatch(_DURATION, text) for text in texts)
 
 
 def _with_durations(values: np.ndarray, odd: np.ndarray, series: pd.Series) -> np.ndarray:
-    """Return the values, those that are `odd` in seconds where they are text of a duration."""
+    """Return the values with durations in seconds.
+
+    Those that are `odd`, where they are text of a duration.
+    """
     texts = [value if isinstance(value, str) and are_durations([value]) else None for value in series[odd]]
     # Of -1 day, 23:00:00 Python means that the hours are added.
     spelled = pd.Series(texts, dtype="str").str.replace(", ", " +")
@@ -176,7 +202,10 @@ def _spread(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def seconds_of(series: pd.Series) -> np.ndarray:
-    """Return (n,) float64 seconds since 1970 in UTC; NaN where null or no date. Without a zone a time counts as UTC."""
+    """Return (n,) float64 seconds of a column.
+
+    They are since 1970 in UTC; NaN where null or no date. Without a zone a time counts as UTC.
+    """
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return _spread(seconds_of(pd.Series(dtype.categories)), series.cat.codes.to_numpy())
@@ -208,7 +237,10 @@ def _stamped_seconds(series: pd.Series) -> np.ndarray:
 
 
 def truth_of(text: str) -> str:
-    """Return "True" or "False" for the usual spellings of a truth value, else the text itself."""
+    """Return "True", "False" or the text itself.
+
+    The first two for the usual spellings of a truth value.
+    """
     folded = text.strip().lower()
     if folded in _TRUE:
         return "True"

@@ -1,4 +1,7 @@
-"""What rows weigh: by a column of the table, and by how many rows of a larger table they stand for."""
+"""Weights of rows.
+
+By a column of the table, and by how many rows of a larger table they stand for.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ SAMPLE_WEIGHT = "__sample_weight__"
 
 
 def with_sample_weight(source: Source) -> Source:
-    """Put the weights of a sample, if it has any, beside its rows, which are yet to be chosen among."""
+    """Add a sample's weights to its rows.
+
+    If it has any; the rows are yet to be chosen among.
+    """
     if SAMPLE_WEIGHT in source.frame.columns:
         raise DataError(f"the table has a column {SAMPLE_WEIGHT!r}, a name that --sample-rows needs. Rename it.")
     if source.weight is None:
@@ -25,7 +31,10 @@ def with_sample_weight(source: Source) -> Source:
 
 
 def weighted_rows(frame: pd.DataFrame, name: str | None) -> tuple[pd.DataFrame, np.ndarray | None, list[str]]:
-    """Return the rows that weigh something, their float32 weights with mean one, and notes."""
+    """Return weighted rows, their weights, and notes.
+
+    Rows that weigh something; float32 weights with mean one.
+    """
     sampled = frame[SAMPLE_WEIGHT].to_numpy() if SAMPLE_WEIGHT in frame.columns else None
     if name is None:
         return frame, None if sampled is None else (sampled / sampled.mean()).astype(np.float32), []

@@ -1,4 +1,7 @@
-"""Write predictions: Parquet, or CSV where the name says so."""
+"""Writes predictions, as Parquet or CSV.
+
+CSV where the name says so.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ ENDINGS = (".parquet", ".csv")
 
 
 def check_writable(path: str) -> Path:
-    """Return `path` as a Path, or raise before any work is done for a file that could not be written.
+    """Return `path`, or raise if it is unwritable.
+
+    Before any work is done for a file that could not be written.
 
     Raises ConfigError for another ending than ENDINGS, DataError where a folder is in the way or missing.
     """
@@ -28,7 +33,10 @@ def check_writable(path: str) -> Path:
 
 
 def write_frame(frame: pd.DataFrame, path: str) -> None:
-    """Write `frame` without its index; the file appears whole or not at all. Raises as `check_writable` does."""
+    """Write `frame` without its index.
+
+    The file appears whole or not at all. Raises as `check_writable` does.
+    """
     file = check_writable(path)
     try:
         with replacing(file) as aside:

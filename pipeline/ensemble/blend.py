@@ -39,7 +39,10 @@ class Blend:
         return sum(weight > 0 for weight in self.weights)
 
     def combine(self, predictions: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
-        """Return (n, n_outputs) from one (n, n_outputs) a member; members that weigh nothing are not looked at."""
+        """Return the blend of the members' predictions.
+
+        One (n, n_outputs) a member gives one. Members that weigh nothing are not looked at.
+        """
         if self.kind != STACK:
             return self._weighted(predictions, lambda prediction: prediction)
         if self.is_log:
@@ -57,7 +60,10 @@ class Blend:
         return total
 
     def compact(self) -> tuple[list[int], Blend]:
-        """Return the positions of the members that weigh something, and the blend of these alone."""
+        """Return the members that count, and their blend.
+
+        The positions of those that weigh something, and the blend of these alone.
+        """
         kept = [position for position, weight in enumerate(self.weights) if weight > 0]
         kind = SINGLE if len(kept) == 1 and self.kind == AVERAGE else self.kind
         return kept, replace(self, kind=kind, weights=tuple(self.weights[position] for position in kept))
@@ -75,11 +81,17 @@ class Blend:
 
 
 def log_probabilities(prediction: np.ndarray) -> np.ndarray:
-    """Return the logarithms of (…, n_outputs) probabilities, clipped to MIN_PROBABILITY."""
+    """Return log-probabilities, clipped from below.
+
+    prediction: (…, n_outputs) probabilities; none counts as less than MIN_PROBABILITY.
+    """
     return np.log(np.clip(prediction, MIN_PROBABILITY, 1 - MIN_PROBABILITY))
 
 
 def softmax(margins: np.ndarray) -> np.ndarray:
-    """Return probabilities (n, n_outputs) that sum to one over the last axis."""
+    """Return probabilities that sum to one.
+
+    They are (n, n_outputs), over the last axis.
+    """
     odds = np.exp(margins - margins.max(axis=-1, keepdims=True))
     return odds / odds.sum(axis=-1, keepdims=True)

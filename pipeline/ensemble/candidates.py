@@ -16,7 +16,9 @@ MAX_CANDIDATES = 15
 
 @dataclass(frozen=True)
 class Costs:
-    """What candidates cost in prediction, and how much an ensemble of them may.
+    """What candidates cost to predict, and their limit.
+
+    The limit is on an ensemble of them.
 
     each: (m,) microseconds a row of one fold model, which is the least that each can do with. limit: infinite where
         there is none; no candidate alone costs more.
@@ -26,11 +28,14 @@ class Costs:
     limit: float
 
     def fit(self, weights: np.ndarray | Sequence[float]) -> bool:
-        """Whether the candidates that weigh something cost no more together than the limit."""
+        """Whether the candidates with a weight keep the limit."""
         return total_us(self.each[np.asarray(weights) > 0]) <= self.limit
 
     def worthiest(self, weights: np.ndarray) -> np.ndarray:
-        """Return the positions of those that fit together, taken in the order of their weight for what they cost."""
+        """Return positions of candidates that fit together.
+
+        They are taken in the order of their weight for what they cost.
+        """
         worth = weights / np.maximum(self.each, np.finfo(np.float64).tiny)
         kept = np.zeros(len(weights))
         for position in np.argsort(-worth, kind="stable"):
@@ -40,25 +45,36 @@ class Costs:
 
 
 def total_us(costs: Iterable[float]) -> float:
-    """Return the sum, the same in whatever order, so that what fitted once fits always."""
+    """Return the sum, the same in any order.
+
+    So what fitted once fits always.
+    """
     return math.fsum(costs)
 
 
 def affordable_us(least_us: Sequence[float], budget_us: float | None) -> float:
-    """Return what a prediction may cost: `budget_us`, or the least of what trials cost at least where that is more."""
+    """Return what a prediction may cost.
+
+    That is `budget_us`, or the least that a trial costs where that is more.
+    """
     if budget_us is None or not least_us:
         return float("inf")
     return max(budget_us, min(least_us))
 
 
 def eligible(results: Sequence[TrialResult]) -> list[TrialResult]:
-    """Return the completed trials whose every fold has a score, the best first."""
+    """Return fully scored trials, the best first.
+
+    They are completed, and each of their folds has a score.
+    """
     sound = [r for r in results if r.status == COMPLETED and r.fold_scores and min(r.fold_scores) > WORST]
     return sorted(sound, key=lambda result: (-result.score, result.trial_id))
 
 
 def nested_candidates(trials: Sequence[TrialResult], n_most: int, best_of_family: bool) -> np.ndarray:
-    """Return (n_folds + 1, len(trials)) bool: who may enter, judged without each fold, and last on all folds.
+    """Return which trials may enter an ensemble.
+
+    (n_folds + 1, len(trials)) bool: judged without each fold, and last on all folds.
 
     The best of each family enters, then, unless `best_of_family`, the best of the others until there are `n_most`.
     """

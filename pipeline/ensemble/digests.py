@@ -15,7 +15,9 @@ from stacktune.errors import DataError
 
 
 def digests_of(folder: Path) -> dict[str, str]:
-    """Return the blake2b digest of every file below `folder`, by its path there; DataError for a symbolic link.
+    """Return the blake2b digest of every file below `folder`.
+
+    By its path there. Raises DataError for a symbolic link.
 
     What Python makes of code when it is imported is not looked at.
     """
@@ -25,7 +27,10 @@ def digests_of(folder: Path) -> dict[str, str]:
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise DataError for a symbolic link below `folder`: it may lead to a file of this machine, or to another's."""
+    """Raise DataError for a symbolic link below `folder`.
+
+    It may lead to a file of this machine, or to another's.
+    """
     for path in folder.rglob("*"):
         if path.is_symlink():
             name = path.relative_to(folder).as_posix()
@@ -36,7 +41,10 @@ def refuse_links(folder: Path) -> None:
 
 
 def check_digests(folder: Path, expected: Mapping[str, str]) -> None:
-    """Raise DataError, naming a file, unless the files below `folder` are those that `digests_of` saw."""
+    """Raise DataError unless the files below `folder` are unchanged.
+
+    It names a file that is not as `digests_of` saw it.
+    """
     found = digests_of(folder)
     for name in sorted({*found, *expected}):
         if found.get(name) != expected.get(name):

@@ -1,4 +1,6 @@
-"""Which fold models a leader asks: all of a lone trial's, and of an ensemble's members only as many as steady it.
+"""Chooses which fold models a leader asks.
+
+A lone trial is asked for all of them, an ensemble's members only for as many as steady it.
 
 A trial's out-of-fold predictions are each by one fold model, so what an ensemble scored, it scored with a single model
 of each member. The mean of a member's K models is steadier, but it also takes K times as long.
@@ -12,22 +14,24 @@ from stacktune.ensemble.candidates import total_us
 
 # An ensemble as steady as so many equal models is not seen to gain from more (tests/benchmarks/README.md). On few rows
 # models differ more: on 700 of credit_g ten cost .0002 of the area under the curve, thirty nothing.
-EFFECTIVE_MODELS, EFFECTIVE_MODELS_ON_FEW_ROWS = 10.0, 30.0
-FEW_ROWS = 5_000
+EFFECTIVE_MODELS, EFFECTIVE_MODELS_OF_SMALL_TABLES = 10.0, 30.0
+MAX_ROWS_OF_SMALL_TABLES = 5_000
 _ROUNDING = 1e-9
 
 FoldSubsets = tuple[tuple[int, ...], ...]
 
 
 def target_effective_models(n_rows: int) -> float:
-    """Return how many equal models an ensemble is to be as steady as."""
-    return EFFECTIVE_MODELS_ON_FEW_ROWS if n_rows <= FEW_ROWS else EFFECTIVE_MODELS
+    """Return how many equal models are steady enough."""
+    return EFFECTIVE_MODELS_OF_SMALL_TABLES if n_rows <= MAX_ROWS_OF_SMALL_TABLES else EFFECTIVE_MODELS
 
 
 def choose_fold_models(
     n_folds: int, weights: Sequence[float], model_us: Sequence[float], limit_us: float, enough: float = EFFECTIVE_MODELS
 ) -> FoldSubsets:
-    """Return, for each member, the folds whose models are asked; at least one each.
+    """Return each member's folds whose models are asked.
+
+    At least one for each member.
 
     weights: the members' in the blend, all above zero. model_us: microseconds a row of one of their models.
     limit_us: what all that are asked may cost together; exceeded only where one model of each costs more already.
@@ -52,5 +56,5 @@ def choose_fold_models(
 
 
 def cost_us(counts: Sequence[int], model_us: Sequence[float]) -> float:
-    """Return the microseconds a row of so many models of each member."""
+    """Return microseconds a row for the members' models."""
     return total_us(n * us for n, us in zip(counts, model_us, strict=True))

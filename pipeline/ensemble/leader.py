@@ -1,4 +1,7 @@
-"""The leader: the best row's fold models, their blend, and all that is needed to predict raw tables with them."""
+"""The leader: the best model, ready to predict.
+
+It holds the best row's fold models, their blend, and all that predicting raw tables needs.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,9 @@ class Leader:
     folder: Path
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the column "prediction" and, of classes, a column of probabilities for each, named by its text.
+        """Return predictions, and probabilities for classes.
+
+        The column "prediction" and, of classes, a column of probabilities for each, named by its text.
 
         frame: its columns may come in any order and others are ignored; DataError names one that is missing. Its index
             is the predictions' own. "prediction" holds values, or decided classes as the target held them; it is called
@@ -69,15 +74,24 @@ class Leader:
         return chances
 
     def predict_table(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64 predictions of an encoded table, each member asked once."""
+        """Return (n_rows, n_outputs) float64 predictions of an encoded table.
+
+        Each member is asked once.
+        """
         return self.blend.combine(predict_members(self.members, table))
 
     def labels(self, frame: pd.DataFrame) -> pd.Series:
-        """Return the column "prediction" of `predict(frame)` alone, as scikit-learn's `predict` does."""
+        """Return the column "prediction" alone.
+
+        As scikit-learn's `predict` does.
+        """
         return self._decided(self.predict_table(self.schema.encode(frame)), frame.index)
 
     def _decided(self, predicted: np.ndarray, index: pd.Index) -> pd.Series:
-        """Return values, or classes: two are decided at `threshold`, the likeliest of more."""
+        """Return values or decided classes.
+
+        Two classes are decided at `threshold`; of more, it is the likeliest.
+        """
         import pandas as pd
 
         if not self.task.is_classification:
@@ -86,13 +100,18 @@ class Leader:
         return pd.Series(labels[decide(predicted, self.threshold)].array, index, name=self.task.prediction_name)
 
     def save(self, folder: Path) -> None:
-        """Copy this leader into `folder`, made if need be. What `load` reads from it runs no code."""
+        """Copy this leader into `folder`, made if need be.
+
+        What `load` reads from it runs no code.
+        """
         refuse_links(self.folder)
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
 
     @classmethod
     def load(cls, folder: Path) -> Leader:
-        """Read what `build_leader` or `save` wrote; DataError if it is not there, or not as it was written.
+        """Read a leader that `build_leader` or `save` wrote.
+
+        Raises DataError if it is not there, or not as it was written.
 
         That tells damage, not forgery: see digests.py. A forged model is refused where its numbers cannot be, and is
         believed otherwise.
@@ -134,7 +153,9 @@ class Leader:
 def build_leader(
     leaderboard: Leaderboard, results: Sequence[TrialResult], dataset: Dataset, metric: Metric, folder: Path
 ) -> Leader:
-    """Write the leader into `folder` (made, and to be empty) and return it, loaded from there.
+    """Write the leader into `folder`, and load it.
+
+    The folder is made, and is to be empty.
 
     results: the trials of the leaderboard, whose folders hold their fold models. Raises SearchError if there is no
     completed row.
@@ -184,9 +205,11 @@ def score_rows(
     leaderboard: Leaderboard,
     results: Sequence[TrialResult],
     test: Table,
-    time_left: Callable[[], float] = lambda: float("inf"),
+    remaining_s: Callable[[], float] = lambda: float("inf"),
 ) -> Leaderboard:
-    """Return the leaderboard with `test` metrics for its completed rows, each fold model predicting once.
+    """Return the leaderboard with `test` metrics.
+
+    Completed rows get them, each fold model predicting once.
 
     test: encoded, with its target; weights and thresholds were fixed before it is looked at. The leader goes first,
     then the others in their order, as long as time is left; rows that were not reached, or whose models are gone, keep
@@ -201,7 +224,7 @@ def score_rows(
         asked = [(name, fold) for name, folds in zip(row.members, row.folds, strict=True) for fold in folds]
         fresh = [model for model in asked if model not in predictions]
         cost_s = row.predict_us * len(fresh) / len(asked) * test.n_rows / 1e6
-        if position > 0 and time_left() <= cost_s:
+        if position > 0 and remaining_s() <= cost_s:
             continue
         models = [load_member(trials[name].place, name, trials[name].family, (fold,)) for name, fold in fresh]
         predictions |= zip(fresh, predict_members(models, test), strict=True)

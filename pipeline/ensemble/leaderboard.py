@@ -1,4 +1,7 @@
-"""Builds the leaderboard: every trial as it was scored, and the ensembles by nested cross-validation."""
+"""Builds the leaderboard of trials and ensembles.
+
+Trials are as they were scored; ensembles are scored by nested cross-validation.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,14 @@ from stacktune.ensemble.candidates import MAX_CANDIDATES, Costs, affordable_us, 
 from stacktune.ensemble.fold_pruning import choose_fold_models, cost_us, target_effective_models
 from stacktune.ensemble.nested import OutOfFold, gather, greedy, nested_scores, stacked, thresholds_of
 from stacktune.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
-from stacktune.ensemble.subsample import MAX_ROWS
+from stacktune.ensemble.subsample import MAX_SAMPLED_ROWS
 from stacktune.host import n_cores
 from stacktune.metrics import WORST, Metric, is_defined, metrics_for
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
 # The numbers of candidates to choose from, by the time that is left.
 _N_CANDIDATES = (MAX_CANDIDATES, 10, 6, 4, 2)
-_LAST_MOMENT_S = 0.2
+_MIN_METHOD_S = 0.2
 METHODS = ("greedy", "stack")
 
 
@@ -41,17 +44,17 @@ class _Scoring:
     task: Task
     metric: Metric
     seed: int
-    time_left: Callable[[], float]
+    remaining_s: Callable[[], float]
     pool: ThreadPoolExecutor
     limit_us: float
     encode_us: float
 
     def model_us(self, trial: TrialResult) -> float:
-        """Return the microseconds a row of one of a trial's fold models."""
+        """Return microseconds a row of one fold model."""
         return trial.predict_us / self.folds.n_folds
 
     def with_fold_models(self, row: LeaderboardRow, blend: Blend, members: Sequence[TrialResult]) -> LeaderboardRow:
-        """Return the row with the models that it asks, and what they cost."""
+        """Return the row with its fold models and costs."""
         model_us = [self.model_us(member) for member in members]
         enough = target_effective_models(len(self.target))
         folds = choose_fold_models(self.folds.n_folds, blend.weights, model_us, self.limit_us, enough)
@@ -61,8 +64,11 @@ class _Scoring:
 
 
 def stacking_s(n_candidates: int, n_rows: int, n_outputs: int) -> float:
-    """Return about how many seconds the ensembles of so many candidates take, measured on two cores."""
-    return 0.5 + 2e-6 * n_candidates * min(n_rows, MAX_ROWS) * n_outputs
+    """Return about how many seconds the ensembles take.
+
+    For so many candidates, as measured on two cores.
+    """
+    return 0.5 + 2e-6 * n_candidates * min(n_rows, MAX_SAMPLED_ROWS) * n_outputs
 
 
 def build_leaderboard(
@@ -74,14 +80,16 @@ def build_leaderboard(
     task: Task,
     metric: Metric,
     seed: int = 0,
-    time_left: Callable[[], float] = lambda: float("inf"),
+    remaining_s: Callable[[], float] = lambda: float("inf"),
     predict_budget_us: float | None = None,
     encode_us: float = 0.0,
 ) -> Leaderboard:
-    """Return the leaderboard of all `results`, in any status, and of the ensembles of the completed ones.
+    """Return the leaderboard of trials and their ensembles.
+
+    It has all `results`, in any status; ensembles are of the completed ones.
 
     oof: out-of-fold predictions (n_rows, n_outputs) by trial id, of the completed trials. target, weight: (n_rows,).
-    time_left: seconds that may still be spent; candidates are cut when it is short, which it never is at infinity.
+    remaining_s: seconds that may still be spent; candidates are cut when it is short, which it never is at infinity.
     predict_budget_us: microseconds that a prediction may take a row. Trials and ensembles ask no more of their fold
         models than keep to it. A trial whose every model is dearer ranks below all others and is in no ensemble; where
         all are, the cheapest leads.
@@ -90,7 +98,7 @@ def build_leaderboard(
     model_budget_us = None if predict_budget_us is None else predict_budget_us - encode_us
     limit_us = affordable_us([trial.predict_us / folds.n_folds for trial in eligible(results)], model_budget_us)
     with ThreadPoolExecutor(n_cores()) as pool:
-        scoring = _Scoring(oof, target, weight, folds, task, metric, seed, time_left, pool, limit_us, encode_us)
+        scoring = _Scoring(oof, target, weight, folds, task, metric, seed, remaining_s, pool, limit_us, encode_us)
         trials = [trial for trial in eligible(results) if scoring.model_us(trial) <= limit_us]
         rows = list(pool.map(lambda result: _trial_row(result, scoring), results))
         rows += _ensemble_rows(trials, scoring)
@@ -100,7 +108,9 @@ def build_leaderboard(
 
 
 def nested_best_trial_scores(fold_scores: Sequence[Sequence[float]]) -> np.ndarray:
-    """Return the (n_folds,) honest scores of "take the best trial": picked on all folds but one, scored on that one.
+    """Return (n_folds,) honest scores of picking the best trial.
+
+    It is picked on all folds but one, and scored on that one.
 
     fold_scores: (n_folds,) a trial, higher is better. The best trial's own mean is higher, by what it was picked for.
     """
@@ -110,7 +120,9 @@ def nested_best_trial_scores(fold_scores: Sequence[Sequence[float]]) -> np.ndarr
 
 
 def _selection_penalty(trials: Sequence[Sequence[float]], rows: Sequence[LeaderboardRow]) -> float:
-    """Return what trials' scores are lowered by beside ensembles, which are scored on what they have not seen.
+    """Return what is subtracted from trials' scores.
+
+    Ensembles are scored on data they have not seen, while picking the best trial flatters it.
 
     First what picking flatters them by; then the standard error of the difference to the best ensemble, as the steadier
     of two models is the better guess unless the other is better by more (the rule of Breiman et al. 1984, 3.4.3).
@@ -170,7 +182,10 @@ def _trial_row(result: TrialResult, scoring: _Scoring) -> LeaderboardRow:
 
 
 def _why_unscored(result: TrialResult, scoring: _Scoring) -> str | None:
-    """Return why a completed trial has no score: a mean over the folds that have one would flatter it."""
+    """Say why a completed trial has no score.
+
+    A mean over the folds that have one would flatter it.
+    """
     undefined = [fold for fold, score in enumerate(result.fold_scores) if not is_defined(score)]
     if not undefined:
         return None
@@ -180,7 +195,10 @@ def _why_unscored(result: TrialResult, scoring: _Scoring) -> str | None:
 
 
 def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[LeaderboardRow]:
-    """Return up to four rows; none for fewer than two trials, and no best-of-family ones for a single family."""
+    """Return up to four rows of ensembles.
+
+    None for fewer than two trials, and no best-of-family ones for a single family.
+    """
     n_most = _affordable(scoring)
     if len(trials) < 2 or n_most == 0:
         return []
@@ -194,32 +212,35 @@ def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[Lea
     held_out = gather(predictions, scoring.target, scoring.weight, scoring.folds)
     learnt = held_out.learnt_on(scoring.task, scoring.seed)
     costs = Costs(np.array([scoring.model_us(trial) for trial in trials]), scoring.limit_us)
-    rows, took_s = [], dict.fromkeys(METHODS, _LAST_MOMENT_S)
+    rows, took_s = [], dict.fromkeys(METHODS, _MIN_METHOD_S)
     for entry, allowed in entries.items():
         for method in METHODS:
-            began_s = scoring.time_left()
+            began_s = scoring.remaining_s()
             if allowed[-1].sum() > 1 and began_s > took_s[method]:
                 blends = _learn(method, learnt, allowed[:, drawn], costs, scoring)
                 # Of no member where the stacker found that none of them tells it anything.
                 if blends[-1].n_members:
                     rows.append(_ensemble_row(f"{method}_{entry}", trials, blends, held_out, scoring))
                 if math.isfinite(began_s):
-                    took_s[method] = max(_LAST_MOMENT_S, began_s - scoring.time_left())
+                    took_s[method] = max(_MIN_METHOD_S, began_s - scoring.remaining_s())
     return rows
 
 
 def _affordable(scoring: _Scoring) -> int:
-    """Return how many candidates the time that is left is enough for; 0 where it is too short for any ensemble."""
+    """Return how many candidates there is time for.
+
+    0 where it is too short for any ensemble.
+    """
     size = (len(scoring.folds.judged_rows), scoring.task.n_outputs)
-    return next((most for most in _N_CANDIDATES if stacking_s(most, *size) <= scoring.time_left()), 0)
+    return next((most for most in _N_CANDIDATES if stacking_s(most, *size) <= scoring.remaining_s()), 0)
 
 
 def _learn(method: str, learnt: OutOfFold, allowed: np.ndarray, costs: Costs, scoring: _Scoring) -> list[Blend]:
     if method == "stack":
         return stacked(learnt, allowed, costs, scoring.pool, scoring.task.loss)
     # Half of what is left, so that a long walk leaves time for the stacks; half of infinity is as much.
-    kept_s = max(_LAST_MOMENT_S, scoring.time_left() / 2)
-    return greedy(learnt, scoring.metric, allowed, costs, lambda: scoring.time_left() >= kept_s)
+    kept_s = max(_MIN_METHOD_S, scoring.remaining_s() / 2)
+    return greedy(learnt, scoring.metric, allowed, costs, lambda: scoring.remaining_s() >= kept_s)
 
 
 def _ensemble_row(

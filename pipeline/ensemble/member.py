@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Families may widen a table when they predict (one-hot columns); so many rows at a time keep that within memory.
 _BLOCK_ROWS = 100_000
 # Up to so many rows, waking and awaiting other threads takes longer than the work that they would share.
-_FEW_ROWS = 64
+_MAX_ROWS_ON_ONE_THREAD = 64
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,14 @@ class Member:
 
 
 def predict_members(members: Sequence[Member], table: Table) -> list[np.ndarray]:
-    """Return each member's (n_rows, n_outputs) float64 mean of its fold models' predictions, with all cores at work."""
+    """Return each member's mean prediction, using all cores.
+
+    (n_rows, n_outputs) float64, the mean over its fold models.
+    """
     if not members:
         return []
     families = frozenset(member.family for member in members)
-    if table.n_rows <= _FEW_ROWS:
+    if table.n_rows <= _MAX_ROWS_ON_ONE_THREAD:
         with _pools(families).limit(limits=1, user_api="openmp"):
             return [_mean(predictor.predict(table) for predictor in member.predictors) for member in members]
     with _workers(families, sum(len(member.predictors) for member in members)) as pool:
@@ -89,14 +92,20 @@ def _workers(families: frozenset[str], n_tasks: int) -> Iterator[ThreadPoolExecu
 
 @cache
 def _pools(families: frozenset[str]) -> ThreadpoolController:
-    """Return the thread pools of loaded members' libraries; looking for them takes milliseconds, so once."""
+    """Return the thread pools of members' libraries.
+
+    Looking for them takes milliseconds, so once.
+    """
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
 def load_member(folder: Path, trial_id: str, family: str, folds: Sequence[int] | None = None) -> Member:
-    """Read the models of `folds` in `folder`/fold0, fold1, …, or all that are there; DataError if there is none."""
+    """Read a member's fold models from `folder`.
+
+    Those of `folds` in `folder`/fold0, fold1, …, or all that are there. Raises DataError if there is none.
+    """
     models = TrialFolder(folder)
     found = models.folds() if folds is None else [models.fold(fold) for fold in folds]
     if not found:

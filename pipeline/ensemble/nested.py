@@ -1,4 +1,6 @@
-"""Ensembles learnt and scored by nested cross-validation, so that they compare fairly with their members.
+"""Ensembles, learnt and scored by nested cross-validation.
+
+So they compare fairly with their members.
 
 For each fold, candidates, weights and thresholds are learnt on the out-of-fold predictions of the other folds, and
 what was learnt is scored on that fold. The blend to be used is learnt on all folds.
@@ -25,7 +27,9 @@ from stacktune.seeds import derive_seed
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Out-of-fold predictions of some trials beside the truth, rows sorted by fold.
+    """Out-of-fold predictions of some trials, and the truth.
+
+    Rows are sorted by fold.
 
     predictions: (m, n, n_outputs). target: (n,). weight: (n,) or None. edges: (n_folds + 1,) where each fold begins.
     """
@@ -44,26 +48,35 @@ class OutOfFold:
         return slice(self.edges[fold], self.edges[fold + 1])
 
     def other_rows(self, fold: int) -> np.ndarray:
-        """Return the positions of the rows outside a fold; all rows for `n_folds`, the walk that sees everything."""
+        """Return the positions of rows outside a fold.
+
+        All rows for `n_folds`, the walk that sees everything.
+        """
         rows = np.arange(len(self.target))
         return rows if fold == self.n_folds else np.delete(rows, self.fold(fold))
 
     def take(self, rows: np.ndarray, stands_for: np.ndarray | None) -> OutOfFold:
-        """Return a copy of ascending `rows`, their weights multiplied by what each stands for."""
+        """Return a copy of the ascending `rows`.
+
+        Their weights are multiplied by what each stands for.
+        """
         weight = None if self.weight is None else self.weight[rows]
         if stands_for is not None:
             weight = stands_for if weight is None else weight * stands_for
         return OutOfFold(self.predictions[:, rows], self.target[rows], weight, np.searchsorted(rows, self.edges))
 
     def learnt_on(self, task: Task, seed: int) -> OutOfFold:
-        """Return the part of the rows that ensembles are learnt on."""
+        """Return the rows that ensembles are learnt on."""
         middle = self.predictions[:, :, 1].mean(axis=0) if task.kind == BINARY else None
         rows, stands_for = rows_to_learn_on(self.target, middle, derive_seed(seed, "ensemble rows"))
         return self if len(rows) == len(self.target) else self.take(rows, stands_for)
 
 
 def gather(oof: Sequence[np.ndarray], target: np.ndarray, weight: np.ndarray | None, folds: Folds) -> OutOfFold:
-    """Sort out-of-fold predictions, (n, n_outputs) a trial in table order, by fold."""
+    """Sort out-of-fold predictions by fold.
+
+    They are (n, n_outputs) a trial in table order.
+    """
     order = folds.judged_rows[np.argsort(folds.blocks[folds.judged_rows], kind="stable")]
     edges = np.searchsorted(folds.blocks[order], np.arange(folds.n_blocks + 1))
     predictions = np.stack([prediction[order] for prediction in oof])
@@ -73,7 +86,10 @@ def gather(oof: Sequence[np.ndarray], target: np.ndarray, weight: np.ndarray | N
 def greedy(
     held_out: OutOfFold, metric: Metric, allowed: np.ndarray, costs: Costs, go_on: Callable[[], bool]
 ) -> list[Blend]:
-    """Return the averages that greedy selection finds without each fold and, last, on all."""
+    """Return greedily selected averages, one without each fold.
+
+    The last one is selected on all.
+    """
     parts = [held_out.fold(fold) for fold in range(held_out.n_folds)]
     weight = held_out.weight
     blocks = tuple(Block(part, held_out.target[part], None if weight is None else weight[part]) for part in parts)
@@ -84,7 +100,10 @@ def greedy(
 def stacked(
     held_out: OutOfFold, allowed: np.ndarray, costs: Costs, pool: ThreadPoolExecutor, loss: str = SQUARED
 ) -> list[Blend]:
-    """Return the stacks fitted without each fold and, last, on all; loss: of values, see Task."""
+    """Return fitted stacks, one without each fold.
+
+    The last one is fitted on all. loss: of values, see Task.
+    """
 
     def fit(fold: int) -> Blend:
         rows = held_out.other_rows(fold)
@@ -97,7 +116,10 @@ def stacked(
 
 
 def _stack_of(held_out: OutOfFold, loss: str, rows: np.ndarray, models: np.ndarray) -> Blend:
-    """Return the stack of some models fitted on some rows; the others weigh nothing."""
+    """Return the stack of some models and rows.
+
+    The other models weigh nothing.
+    """
     weight = None if held_out.weight is None else held_out.weight[rows]
     stack = fit_stack(held_out.predictions[np.ix_(models, rows)], held_out.target[rows], weight, loss)
     weights = np.zeros(len(held_out.predictions))
@@ -108,7 +130,10 @@ def _stack_of(held_out: OutOfFold, loss: str, rows: np.ndarray, models: np.ndarr
 def nested_scores(
     held_out: OutOfFold, task: Task, blends: Sequence[Blend], pool: ThreadPoolExecutor
 ) -> dict[str, tuple[float, ...]]:
-    """Return (n_folds,) scores, higher better, by metric; each fold by the blend and thresholds learnt without it."""
+    """Return (n_folds,) scores by metric, higher better.
+
+    Each fold is scored by the blend and thresholds learnt without it.
+    """
     metrics = metrics_for(task.kind)
 
     def score(fold: int) -> list[float]:
@@ -133,7 +158,10 @@ def _thresholds(held_out: OutOfFold, task: Task, fold: int, prediction: np.ndarr
 def thresholds_of(
     task: Task, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
 ) -> dict[str, float]:
-    """Return the best threshold of each two-class decision metric by its name; empty for other tasks."""
+    """Return the best threshold of each decision metric.
+
+    By the metric's name; empty for tasks other than two classes.
+    """
     if task.kind != BINARY or not np.isfinite(prediction).all():
         return {}
     thresholds, counts = threshold_counts(target, prediction, weight)

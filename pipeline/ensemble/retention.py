@@ -1,4 +1,7 @@
-"""Freeing the disk of models that nobody will ask: those of completed trials that no ensemble can draw on any more."""
+"""Deletes models that no ensemble can use any more.
+
+They are those of completed trials.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ N_KEPT, N_KEPT_A_FAMILY = 2 * MAX_CANDIDATES, 3
 
 
 def prunable(results: Sequence[TrialResult]) -> list[TrialResult]:
-    """Return the completed trials that are neither among the best nor among the best of their family.
+    """Return completed trials that are not worth keeping.
+
+    They are neither among the best nor among the best of their family.
 
     Those that others may still inherit from are never among them.
     """
@@ -31,7 +36,7 @@ def prunable(results: Sequence[TrialResult]) -> list[TrialResult]:
 
 
 def drop_models(results: Sequence[TrialResult]) -> None:
-    """Delete the fold models of prunable trials; what they predicted out of fold stays."""
+    """Delete prunable trials' models, not their out-of-fold predictions."""
     for result in prunable(results):
         for models in TrialFolder(result.place).folds():
             shutil.rmtree(models, ignore_errors=True)

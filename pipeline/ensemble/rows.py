@@ -1,4 +1,4 @@
-"""What a leaderboard holds and how it is shown as a table."""
+"""The leaderboard's rows, and their table."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class LeaderboardRow:
 
     @property
     def rungs(self) -> str:
-        """Rungs reached of all, e.g. "3/3"; empty for an ensemble."""
+        """Reached rungs of all, e.g. "3/3"; empty for ensembles."""
         return f"{self.rungs_reached}/{self.n_rungs}" if self.kind == TRIAL else ""
 
 
@@ -99,7 +99,10 @@ class Leaderboard:
 
     @property
     def leader(self) -> LeaderboardRow:
-        """The best row; SearchError if nothing was completed, or nothing that was has a score."""
+        """The best row.
+
+        SearchError if nothing was completed, or nothing that was has a score.
+        """
         if not self.rows or self.rows[0].status != COMPLETED:
             raise SearchError(f"no trial was completed, so there is no leader; give the search more time.{self._why()}")
         if not self.rows[0].is_scored:
@@ -110,7 +113,9 @@ class Leaderboard:
         return self.rows[0]
 
     def threshold(self, row: LeaderboardRow) -> float | None:
-        """Return from which probability on a completed row decides for the positive of two classes.
+        """Return a row's threshold for the positive class.
+
+        From that probability on, a completed row decides for the positive of two classes.
 
         It is the best for the chosen metric; 0.5 where that ranks rows or judges probabilities, which no threshold
         changes.
@@ -124,7 +129,10 @@ class Leaderboard:
         return f" What went wrong: {'; '.join(sorted(errors)[:3])}" if errors else ""
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a leaderboard row, the best first, with every other metric's mean in a column of its name."""
+        """Return the leaderboard as a table, best first.
+
+        Every other metric's mean is in a column of its name.
+        """
         import pandas as pd
 
         absent = float("nan")

@@ -1,4 +1,6 @@
-"""Greedy ensemble selection with replacement (Caruana et al. 2004, "Ensemble Selection from Libraries of Models").
+"""Greedy ensemble selection with replacement.
+
+Caruana et al. 2004, "Ensemble Selection from Libraries of Models".
 
 The nested selections (one without each fold, one on all) walk side by side: an ensemble is scored once, on every fold,
 and each walk averages the folds that it may see. Early steps coincide, so the K + 1 walks cost little more than one.
@@ -18,16 +20,19 @@ from stacktune.metrics import METRICS, WORST, Metric, best_threshold, threshold_
 # Decisions change in steps; this much of the log loss orders what decides alike and hardly moves what does not.
 _LOG_LOSS_SHARE = 0.01
 # Members lighter than this share cost their whole prediction time and change next to nothing.
-NEGLIGIBLE = 0.02
+MIN_MEMBER_SHARE = 0.02
 # A walk ends after this many steps without a gain.
-_PATIENCE = 8
+_MAX_STEPS_WITHOUT_GAIN = 8
 
 Counts = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Block:
-    """The rows of one fold: a slice of arrays that are sorted by fold, with their targets and weights."""
+    """The rows of one fold, with targets and weights.
+
+    A slice of arrays that are sorted by fold.
+    """
 
     rows: slice
     target: np.ndarray
@@ -36,7 +41,7 @@ class Block:
 
 @dataclass(frozen=True)
 class BlendScorer:
-    """Scores a blend of out-of-fold predictions on each fold apart.
+    """Scores a blend on each fold apart.
 
     Folds are never pooled: their models are calibrated differently, and a pooled rank metric would reward members for
     telling folds apart.
@@ -46,11 +51,17 @@ class BlendScorer:
     blocks: tuple[Block, ...]
 
     def scores(self, prediction: np.ndarray) -> np.ndarray:
-        """Return (n_folds,) scores of `prediction`, (n_rows, n_outputs), higher is better."""
+        """Return (n_folds,) scores of `prediction`, higher is better.
+
+        prediction: (n_rows, n_outputs).
+        """
         return np.array([self._score(prediction[block.rows], block) for block in self.blocks])
 
     def scores_of_sum(self, parts: tuple[np.ndarray, np.ndarray, int]) -> np.ndarray:
-        """Return the scores of (first + second) / size, two (n_outputs, n_rows) arrays; one task of a thread pool."""
+        """Return the scores of (first + second) / size.
+
+        Both are (n_outputs, n_rows); this is one task of a thread pool.
+        """
         first, second, size = parts
         return self.scores(((first + second) / size).T)
 
@@ -69,7 +80,10 @@ class BlendScorer:
 
 @dataclass
 class _Walk:
-    """One selection under way: it sees the folds `seen` and may take the models `allowed` as long as all taken fit."""
+    """One selection under way.
+
+    It sees the folds `seen` and may take the models `allowed` as long as all taken fit.
+    """
 
     seen: np.ndarray
     allowed: np.ndarray
@@ -84,7 +98,10 @@ class _Walk:
         return [move for move in moves if self.fits(move[0])]
 
     def step(self, scores: dict[Counts, np.ndarray]) -> None:
-        """Take the model that helps most; ties go to one already taken, then to the first."""
+        """Take the model that helps most.
+
+        Ties go to one already taken, then to the first.
+        """
         moves = self.moves()
         values = [float(scores[counts][self.seen].mean()) for counts, _ in moves]
         near = max(values) - 1e-12 * max(1.0, abs(max(values)))
@@ -104,7 +121,9 @@ def grown(counts: Counts, model: int) -> Counts:
 def select(
     predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | None, metric: Metric, n_iterations: int = 25
 ) -> np.ndarray:
-    """Return (m,) weights that sum to one, chosen on all rows as one block.
+    """Return (m,) weights that sum to one.
+
+    They are chosen on all rows as one block.
 
     predictions: (m, n, n_outputs). The walk is cut at the first iteration that reaches its best score.
     """
@@ -121,7 +140,9 @@ def select_nested(
     go_on: Callable[[], bool] = lambda: True,
     fits: Callable[[Counts], bool] = lambda counts: True,
 ) -> np.ndarray:
-    """Return one row of (m,) weights for each row of `allowed`, each summing to one.
+    """Return (m,) weights for each row of `allowed`.
+
+    Each row of weights sums to one.
 
     predictions: (m, n, n_outputs) with the rows sorted as the scorer's blocks.
     allowed: (w, m) bool, the models that each walk may take. The last walk sees every fold, walk k all but fold k.
@@ -136,7 +157,7 @@ def select_nested(
     sums = {start: np.zeros_like(by_output[0])}
     with ThreadPoolExecutor(n_cores()) as pool:
         for size in range(1, n_iterations + 1):
-            under_way = [walk for walk in walks if size - 1 - sum(walk.best_counts) < _PATIENCE]
+            under_way = [walk for walk in walks if size - 1 - sum(walk.best_counts) < _MAX_STEPS_WITHOUT_GAIN]
             if not under_way or (size > 1 and not go_on()):
                 break
             moves = {counts: (walk.counts, model) for walk in under_way for counts, model in walk.moves()}
@@ -160,6 +181,9 @@ def _shares(counts: Counts) -> np.ndarray:
 
 
 def without_negligible(weights: np.ndarray) -> np.ndarray:
-    """Return `weights` with the negligible ones at zero and the others scaled up to the same sum."""
-    kept = np.where(weights >= NEGLIGIBLE * weights.sum(), weights, 0.0)
+    """Return `weights` with the negligible ones at zero.
+
+    The others are scaled up to the same sum.
+    """
+    kept = np.where(weights >= MIN_MEMBER_SHARE * weights.sum(), weights, 0.0)
     return kept * (weights.sum() / kept.sum()) if kept.any() else weights

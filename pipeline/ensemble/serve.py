@@ -1,4 +1,7 @@
-"""What MLflow calls to load a leader: `mlflow.pyfunc.load_model` imports this module from the model's own code."""
+"""What MLflow calls to load a leader.
+
+`mlflow.pyfunc.load_model` imports this module from the model's own code.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ class Served:
         self.labels = labels
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame | pd.Series:
-        """Return `Leader.predict` of a frame, of a dictionary of columns or of a list of rows as dictionaries.
+        """Return `Leader.predict` of what MLflow hands over.
+
+        A frame, a dictionary of columns or a list of rows as dictionaries.
 
         params: {"labels": True} asks for `Leader.labels` instead.
         """
@@ -45,7 +50,10 @@ class Served:
 
 
 def _as_frame(model_input: Any) -> pd.DataFrame:
-    """Return the table that a caller of MLflow, or the JSON of a request to its server, holds."""
+    """Return the table in an MLflow input.
+
+    A caller of MLflow, or the JSON of a request to its server, holds it.
+    """
     import pandas as pd
 
     if isinstance(model_input, pd.DataFrame):
@@ -63,7 +71,10 @@ def _as_frame(model_input: Any) -> pd.DataFrame:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values, taken out of the arrays without a dimension that MLflow's server makes of single ones."""
+    """Return values without MLflow's arrays of no dimension.
+
+    Its server makes such arrays of single values.
+    """
     return {name: _unwrapped(value) for name, value in values.items()}
 
 
@@ -75,7 +86,10 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _check_code(model: Path) -> None:
-    """Hold the code in an MLflow model's folder against the digest in its MLmodel, where it has both."""
+    """Check an MLflow model's code against its digest.
+
+    The digest is in its MLmodel; models without one or without code pass.
+    """
     about, code = model / "MLmodel", model / "code"
     if not about.is_file() or not code.is_dir():
         return
@@ -87,7 +101,9 @@ def _check_code(model: Path) -> None:
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Served:
-    """Load what `Leader.save` wrote. model_config: {"labels": True} for decided classes alone.
+    """Load what `Leader.save` wrote.
+
+    model_config: {"labels": True} for decided classes alone.
 
     Raises DataError where the model brings code that is not as it was written. That code is what runs here: this tells
     damage alone.
@@ -106,7 +122,10 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Se
 
 
 def _unused_code(leader_folder: Path) -> str | None:
-    """Return what is to be said where a model brings other code than this, which Python had imported before."""
+    """Say that a model's own code is not used.
+
+    Where Python had imported other code before; else None.
+    """
     brought = leader_folder.parents[1] / "code" / "stacktune"
     if not brought.is_dir() or is_this_code(brought):
         return None

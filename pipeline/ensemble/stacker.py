@@ -1,4 +1,6 @@
-"""The non-negative linear stacker: logistic on log-probabilities; on values by the loss that is asked for.
+"""The non-negative linear stacker.
+
+It is logistic on log-probabilities; values are fitted by the loss that is asked for.
 
 Weights have the prior N(1/m, SPREAD²): without evidence the stacker is the plain (geometric) mean of its members, and
 weights of members that say the same are shared among them instead of being set against each other.
@@ -10,18 +12,20 @@ import numpy as np
 
 from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 from stacktune.ensemble.blend import STACK, Blend, log_probabilities
-from stacktune.ensemble.selection import NEGLIGIBLE
+from stacktune.ensemble.selection import MIN_MEMBER_SHARE
 from stacktune.families.losses import inverse_size, relative_weight, scaled, unit_of, weighted_median
 
 SPREAD = 0.3
 _BIAS_SPREAD = 1.0
 # Absolute errors are fitted by least squares so many times over at most, each with other weights of rows, or until the
 # members' weights rest. Errors below this share of the usual one weigh alike.
-_N_REWEIGHTINGS, _AT_REST, _MIN_GAP = 20, 1e-3, 0.01
+_MAX_REWEIGHTINGS, _MAX_CHANGE_AT_REST, _MIN_GAP = 20, 1e-3, 0.01
 
 
 def fit_stack(predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | None, loss: str = SQUARED) -> Blend:
-    """Return the stack of `predictions`, (m, n, n_outputs), that predicts `target` best.
+    """Return the stack that predicts `target` best.
+
+    predictions: (m, n, n_outputs).
 
     Regression if there is one output, else classification: one weight a member, shared by all classes, and a bias a
     class. Members whose share is negligible are dropped and the others fitted again. weight: (n,) or None. loss: of
@@ -37,7 +41,7 @@ def fit_stack(predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | 
         predictions, target = scaled(predictions, loss, 1.0), scaled(target, loss, 1.0)
     kept = np.arange(len(predictions))
     weights, bias = fit(predictions, target, share)
-    heavy = weights >= NEGLIGIBLE * weights.sum()
+    heavy = weights >= MIN_MEMBER_SHARE * weights.sum()
     if not heavy.all() and heavy.any():
         kept = np.flatnonzero(heavy)
         weights, bias = fit(predictions[kept], target, share)
@@ -47,7 +51,10 @@ def fit_stack(predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | 
 
 
 def _logistic(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return ((m,) weights, (n_outputs,) biases of mean zero) of the most likely softmax stack."""
+    """Return the most likely softmax stack.
+
+    It is ((m,) weights, (n_outputs,) biases of mean zero).
+    """
     from scipy.optimize import minimize
 
     m, n, n_outputs = predictions.shape
@@ -75,7 +82,10 @@ def _logistic(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) ->
 
 
 def _least_squares(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return ((m,) weights, (1,) bias) of the most likely linear stack, its noise that of the plain mean."""
+    """Return the most likely linear stack.
+
+    It is ((m,) weights, (1,) bias), its noise that of the plain mean.
+    """
     values = predictions[:, :, 0]
     centred = values - _mean(values, share)[:, None]
     aim = target - _mean(target, share)
@@ -83,23 +93,29 @@ def _least_squares(predictions: np.ndarray, target: np.ndarray, share: np.ndarra
 
 
 def _least_absolute(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the same under noise whose logarithm falls with its size (Laplace's), as wide as the plain mean's."""
+    """Return the most likely stack under Laplace noise.
+
+    The noise's logarithm falls with its size, as wide as the plain mean's.
+    """
     values = predictions[:, :, 0]
     share = share / share.mean()
     gap = target - values.mean(axis=0)
     noise = max(float(_mean(np.abs(gap - weighted_median(gap, share)), share)), np.finfo(np.float64).tiny)
     weights, bias = _least_squares(predictions, target, share)
-    for _ in range(_N_REWEIGHTINGS):
+    for _ in range(_MAX_REWEIGHTINGS):
         gap = target - (weights[:, None] * values).sum(axis=0) - bias
         before = weights
         weights, bias = _solve(values, target, share * inverse_size(gap, _MIN_GAP * noise), noise)
-        if np.abs(weights - before).max() < _AT_REST:
+        if np.abs(weights - before).max() < _MAX_CHANGE_AT_REST:
             break
     return weights, bias
 
 
 def _solve(values: np.ndarray, target: np.ndarray, share: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return ((m,) weights, (1,) bias) of least squares over `noise` under the prior."""
+    """Return ((m,) weights, (1,) bias) of least squares.
+
+    Over `noise`, under the prior.
+    """
     from scipy.optimize import nnls
 
     m = len(values)

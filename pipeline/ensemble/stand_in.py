@@ -1,4 +1,7 @@
-"""A leader of one small model, on which a run tries at its start what it does with the leader at its end."""
+"""A small leader, to rehearse a run's end.
+
+A run tries on it at its start what it does with the leader at its end.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ FAMILY, NAME = "linear", "stand-in"
 
 
 def build_stand_in(dataset: Dataset, metric: Metric, folder: Path) -> Leader:
-    """Fit the sample's rows to a made-up target, and return what `build_leader` makes of that in `folder`/leader."""
+    """Fit a small leader to a made-up target.
+
+    Returns what `build_leader` makes of the sample's rows in `folder`/leader.
+    """
     models = folder / NAME / "fold0"
     models.mkdir(parents=True)
     n_rows, is_regression = len(dataset.sample), not dataset.task.is_classification

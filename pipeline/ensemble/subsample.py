@@ -1,18 +1,23 @@
-"""Which rows an ensemble is learnt on when there are more than it needs; it is always scored on all."""
+"""Chooses the rows that an ensemble learns from.
+
+Where there are more than it needs; it is always scored on all.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 # Weights of fifteen members are known to a hair from so many rows, if each class has its share of them.
-MAX_ROWS = 24_000
-ENOUGH_OF_A_CLASS = 3_000
+MAX_SAMPLED_ROWS = 24_000
+MIN_SAMPLED_OF_A_CLASS = 3_000
 
 
 def rows_to_learn_on(
-    target: np.ndarray, probability: np.ndarray | None, seed: int, most: int = MAX_ROWS
+    target: np.ndarray, probability: np.ndarray | None, seed: int, most: int = MAX_SAMPLED_ROWS
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return (ascending positions of about `most` rows, what each stands for or None where all count alike).
+    """Return row positions, and what each row stands for.
+
+    About `most` rows, ascending; None instead of weights where all count alike.
 
     target: (n,). probability: (n,) of the second class by an average member, for two classes; else None.
     A rare class is kept whole. Of the common one, the rows most like the rare are kept (rank metrics are decided
@@ -22,7 +27,7 @@ def rows_to_learn_on(
     if n <= most:
         return np.arange(n), None
     random = np.random.default_rng(seed)
-    if probability is None or min(np.mean(target == 1), np.mean(target == 0)) * most >= ENOUGH_OF_A_CLASS:
+    if probability is None or min(np.mean(target == 1), np.mean(target == 0)) * most >= MIN_SAMPLED_OF_A_CLASS:
         return np.sort(random.permutation(n)[:most]), None
     rare = int(np.sum(target == 1) * 2 < n)
     common = np.flatnonzero(target != rare)

@@ -174,6 +174,8 @@ class Family:
         for by name are tried all the same.
     turn: when it is first tried.
     requires: the optional library without which there is no such family; the extra that installs it has its name.
+    preloads: modules that processes of trials import while they wait for their first one. They cost every run their
+        memory, so only families that nearly every run tries first name any.
     """
 
     name: str
@@ -195,6 +197,7 @@ class Family:
     suits: Callable[[SearchConditions], Unsuited | None] = always_suits
     turn: Turn = LAST
     requires: str | None = None
+    preloads: tuple[str, ...] = ()
 
     @property
     def can_be_donor(self) -> bool:

@@ -207,4 +207,5 @@ FAMILY = Family(
     patience=PATIENCE,
     chunk=10,
     turn=Turn(usual=10, many_classes=50, first_model=20),
+    preloads=("lightgbm",),
 )

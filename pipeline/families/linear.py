@@ -268,4 +268,5 @@ FAMILY = Family(
     patience=1.0,
     chunk=1,
     turn=Turn(usual=20, many_classes=10, first_model=10),
+    preloads=("sklearn.linear_model", "scipy.sparse"),
 )

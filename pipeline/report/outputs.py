@@ -1,4 +1,4 @@
-"""The folder that a run leaves: where it is, and what is written into it."""
+"""Makes a run's folder, and writes its summary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 from stacktune.data.write import write_frame
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
-from stacktune.settings.groups import OutputSettings, Settings
+from stacktune.settings.groups import IN_MEMORY, DataSettings, OutputSettings, Settings
 from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder
 from stacktune.storage.uris import without_secrets
 from stacktune.streams import visible
@@ -28,7 +28,9 @@ VERSIONED = ("stacktune", "ray", "xgboost", "lightgbm", "scikit-learn", "torch",
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What `run.json` says of a run; scores as people read them, durations in seconds of wall clock.
+    """What `run.json` says of a run.
+
+    Scores are as people read them, durations in seconds of wall clock.
 
     phase_began_s: when each phase began, in seconds since the command did.
     fit_cpu_s: processor seconds that all trials spent fitting and scoring, whatever became of them; of a process that
@@ -83,7 +85,7 @@ def output_folder(config: Settings) -> Path:
     Raises:
         ConfigError: it exists and holds something, or cannot be made where it is asked for.
     """
-    folder = Path(config.output) if config.output else _unused(_default_folder(config.data))
+    folder = Path(config.output) if config.output else _unused(_default_folder(config))
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--output {str(folder)!r} is a file; name a folder.")
     if folder.is_dir() and any(folder.iterdir()):
@@ -97,13 +99,18 @@ def output_folder(config: Settings) -> Path:
     return folder.absolute()
 
 
-def _default_folder(data: str) -> Path:
-    name = re.sub(r"[^\w.-]+", "-", Path(without_secrets(data).rstrip("/")).name.split(".")[0]).strip("-") or "table"
+def _default_folder(config: DataSettings) -> Path:
+    data = without_secrets(config.data).rstrip("/")
+    name = config.target if data == IN_MEMORY else Path(data).name.split(".")[0]
+    name = re.sub(r"[^\w.-]+", "-", name).strip("-") or "table"
     return Path(DEFAULT_PARENT) / f"{strftime('%Y%m%d-%H%M%S')}-{name}"
 
 
 def _unused(folder: Path) -> Path:
-    """Return the folder, or the first with a number behind its name that is not there."""
+    """Return the folder, or a free numbered one.
+
+    The first with a number behind its name that is not there.
+    """
     return next(place for place in _names(folder) if not place.exists())
 
 
@@ -113,7 +120,10 @@ def _names(folder: Path) -> Iterator[Path]:
 
 
 def make_folder(folder: Path, config: OutputSettings) -> Path:
-    """Make the run's folder and return it: under another name where it was not named, and another run was faster."""
+    """Make the run's folder and return it.
+
+    Under another name where it was not named, and another run was faster.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     places = _names(folder)
     while True:
@@ -126,7 +136,10 @@ def make_folder(folder: Path, config: OutputSettings) -> Path:
 
 
 def drop_folder(folder: Path) -> None:
-    """Remove a run's folder, and the default one around it where nothing else is in that."""
+    """Remove a run's folder.
+
+    And the default one around it where nothing else is in that.
+    """
     rmtree(folder, ignore_errors=True)
     if folder.parent.name == DEFAULT_PARENT:
         with suppress(OSError):  # another run's is there
@@ -134,7 +147,7 @@ def drop_folder(folder: Path) -> None:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of what the models were made with."""
+    """Return the versions that models were made with."""
     return {name: version(name) for name in VERSIONED}
 
 
@@ -149,7 +162,10 @@ def write_leaderboard(board: Leaderboard, folder: Path) -> Path:
 
 
 def write_summary(summary: RunSummary) -> Path:
-    """Write `run.json`, which marks the folder as that of a finished run; return its path."""
+    """Write `run.json`; return its path.
+
+    It marks the folder as that of a finished run.
+    """
     facts = {name: _plain(value) for name, value in asdict(summary).items() if name != "folder"}
     return RunFolder(summary.folder).write_summary(facts)
 

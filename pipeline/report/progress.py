@@ -1,4 +1,4 @@
-"""What the screen shows of a search, read off its log."""
+"""The state of a search, for the screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ def snapshot_of(
     elapsed_s: float,
     phase: str,
 ) -> Snapshot:
-    """Return the state of a search; the best score is that of completed trials, as people read it."""
+    """Return the state of a search.
+
+    The best score is that of completed trials, as people read it.
+    """
     completed = [entry.result for entry in entries if entry.result and entry.result.status == COMPLETED]
     best = max(completed, key=lambda result: result.score, default=None)
     return Snapshot(

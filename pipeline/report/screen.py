@@ -1,4 +1,7 @@
-"""What is seen while a search runs: a live view of 80 columns on a terminal, plain lines anywhere else."""
+"""Shows a search while it runs.
+
+A live view of 80 columns on a terminal, plain lines anywhere else.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ NEWS_EVERY_S = 60.0
 
 
 class Screen(Observer):
-    """Shows snapshots; a context manager, so that the terminal is left as it was found."""
+    """Shows snapshots.
+
+    A context manager, so that the terminal is left as it was found.
+    """
 
     def __init__(
         self,
@@ -59,7 +65,7 @@ class Screen(Observer):
             self._live.stop()
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Take the newest state; cheap enough to be called at every event."""
+        """Show the newest state; cheap enough for every event."""
         self._snapshot = snapshot
         if not self._live:
             for line in self._lines.news(snapshot):
@@ -70,7 +76,7 @@ class Screen(Observer):
         self.write(text)
 
     def write(self, text: str) -> None:
-        """Write one line above the live view, or one of the log."""
+        """Write one line above the view, or logged."""
         self._console.print(Text(visible(masked(text))), soft_wrap=not self._live)
 
     def _view(self) -> RenderableType:
@@ -79,7 +85,10 @@ class Screen(Observer):
 
 
 class PlainLines:
-    """Decides what of a snapshot is news: a phase, a better score (every 5 s at most), a sign of life each minute."""
+    """Writes what is new in a snapshot.
+
+    A phase, a better score (every 5 s at most), a sign of life each minute.
+    """
 
     def __init__(self) -> None:
         self._phase: str | None = None
@@ -125,7 +134,10 @@ def view(snapshot: Snapshot) -> RenderableType:
 
 
 def _budget_row(snapshot: Snapshot) -> Table:
-    """The phase, a bar of the budget (of the trials where there is no time budget), and the clock."""
+    """Return the phase, the budget's bar and the clock.
+
+    The bar is of the trials where there is no time budget.
+    """
     if snapshot.budget_s is not None:
         done, limit = snapshot.elapsed_s / snapshot.budget_s, f" of {clock(snapshot.budget_s)}"
     elif snapshot.max_trials is not None:

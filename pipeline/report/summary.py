@@ -1,4 +1,7 @@
-"""What is seen when a search has ended: the leaderboard, what the leader is made of, and what to type next."""
+"""Shows the results of a search that has ended.
+
+The leaderboard, what the leader is made of, and what to type next.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class Results:
 
 
 def read_results(folder: Path) -> Results:
-    """Read a run's folder, or raise ConfigError when it is none."""
+    """Read a run's folder; ConfigError if it is none."""
     places = RunFolder(folder)
     if not places.is_finished:
         near = [path.parent.name for path in folder.parent.glob(f"*/{SUMMARY}")] if folder.parent.is_dir() else []
@@ -68,7 +71,10 @@ def _leaderboard(path: Path) -> pd.DataFrame:
 
 
 def read_members(model: Path) -> tuple[tuple[str, float], ...]:
-    """Return the (trial, weight) pairs of the leader in an MLflow model folder; ConfigError where it is damaged."""
+    """Return the leader's (trial, weight) pairs.
+
+    From an MLflow model folder; ConfigError where it is damaged.
+    """
     for description in model.glob("data/*/leader.json"):
         try:
             stored = json.loads(description.read_text(encoding="utf-8"))
@@ -81,7 +87,10 @@ def read_members(model: Path) -> tuple[tuple[str, float], ...]:
 
 
 def sorted_by(results: Results, column: str) -> pd.DataFrame:
-    """Return the leaderboard with the best of `column` first and its missing values last; ConfigError if unknown."""
+    """Return the leaderboard with `column`'s best first.
+
+    Its missing values are last. ConfigError if it is unknown.
+    """
     frame = results.leaderboard
     if column == results.metric:
         column = "score"
@@ -98,7 +107,10 @@ def _is_ascending(column: str, metric: str) -> bool:
 
 
 def leaderboard_table(results: Results, rows: pd.DataFrame, extra: str | None = None) -> RenderableType:
-    """Return `rows` as a table of 80 columns; `extra` names one more column to show."""
+    """Return `rows` as a table of 80 columns.
+
+    `extra` names one more column to show.
+    """
     columns = [column for column in _columns(results, extra) if column.source in rows]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black")
     for column in columns:
@@ -156,7 +168,10 @@ def show_results(console: Console, results: Results, data: str, wall_s: float) -
 
 
 def closing(results: Results, data: str, wall_s: float) -> Iterator[RenderableType]:
-    """Yield the closing lines and tables, at most 80 columns wide (commands excepted: they are to be copied whole)."""
+    """Yield the closing lines and tables.
+
+    They are at most 80 columns wide (commands excepted: they are to be copied whole).
+    """
     shown = results.leaderboard.head(N_TOP)
     yield Text()
     yield leaderboard_table(results, shown)
@@ -189,7 +204,10 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
 
 
 def _decision_line(facts: dict[str, Any]) -> str:
-    """Say which class is the positive one, from which probability on it is predicted, and why."""
+    """Say which class is positive, from what probability.
+
+    And why.
+    """
     metric, positive = facts["metric"], visible(facts["positive"])
     shown = positive if len(positive) <= MAX_CLASS_CHARS else f"{positive[: MAX_CLASS_CHARS - 1]}…"
     why = f", chosen for {metric}" if METRICS[metric].needs_threshold else f"; {metric} chooses no threshold"
@@ -197,7 +215,7 @@ def _decision_line(facts: dict[str, Any]) -> str:
 
 
 def _predict_line(facts: dict[str, Any]) -> str:
-    """Say how the leader keeps to what a prediction may cost."""
+    """Say how the leader keeps to its prediction budget."""
     takes, limit = brief(facts["predict_us"]), brief(facts["predict_budget_us"])
     if facts["predict_us"] > facts["predict_budget_us"]:
         return f"no model predicts a row in {limit} µs: the cheapest leads, which takes {takes} µs"
@@ -222,7 +240,10 @@ def _counts_line(facts: dict[str, Any]) -> str:
 
 
 def budget_line(wall_s: float, budget_s: float | None) -> str:
-    """Say how long the run took, and honestly how far that is from what was asked."""
+    """Say how long the run took.
+
+    And honestly how far that is from what was asked.
+    """
     if budget_s is None:
         return f"took {clock(wall_s)}"
     difference = wall_s - budget_s
@@ -250,7 +271,10 @@ def _labelled(label: str, text: str) -> Text:
 
 
 def _in_a_shell(path: str) -> str:
-    """Return a path as it is typed: quoted where need be, control characters as bash and zsh write them."""
+    """Return a path as it is typed.
+
+    It is quoted where need be, control characters as bash and zsh write them.
+    """
     if visible(path) == path:
         return shlex.quote(path)
     return "$'" + visible(path.replace("\\", "\\\\").replace("'", "\\'")) + "'"

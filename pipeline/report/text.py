@@ -1,4 +1,4 @@
-"""Numbers as people read them, in as few characters as keep their meaning."""
+"""Formats numbers briefly, as people read them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ def clock(seconds: float) -> str:
 
 
 def number(value: float | None, like: float | None = None) -> str:
-    """Return a score in about five digits, with the decimals that `like` would have; a dot for what is missing."""
+    """Return a score in about five digits.
+
+    With the decimals that `like` would have; a dot for what is missing.
+    """
     if value is None or value != value:
         return "·"
     size = abs(value if like is None else like)
@@ -24,7 +27,10 @@ def number(value: float | None, like: float | None = None) -> str:
 
 
 def brief(value: float) -> str:
-    """Return a duration's figure: one decimal below ten, else none."""
+    """Return a duration's figure.
+
+    One decimal below ten, else none.
+    """
     return "·" if value != value else f"{value:,.1f}" if value < 9.95 else f"{value:,.0f}"
 
 
@@ -34,5 +40,5 @@ def count(n: int, noun: str) -> str:
 
 
 def as_typed(folder: Path) -> Path:
-    """Return `folder` as one would name it from here, which is shorter to copy."""
+    """Return `folder` relative to here, if inside."""
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

@@ -1,4 +1,6 @@
-"""Which family is asked next: each once, then the one whose next trial promises most improvement a second.
+"""Chooses which family is asked next.
+
+Each family is asked once; then the one whose next trial promises most improvement a second.
 
 The problem: families differ a hundredfold in what a trial takes, and nobody knows beforehand which suits the table. An
 ensemble wants several of them, the best more often.
@@ -55,13 +57,16 @@ class Allocator:
         self._n_asked[family] += 1
 
     def tell(self, result: TrialResult) -> None:
-        """Learn what a trial of a family cost and, if it was completed, brought."""
+        """Learn a trial's cost and, if completed, its score."""
         self._costs[result.family].append(max(result.fit_s, 1e-3))
         if result.status == COMPLETED and is_defined(result.score):
             self._scores[result.family].append(result.score)
 
     def cheapest_s(self, family: str) -> float:
-        """Return the seconds that the family's cheapest completed trial took; 0 where nothing is known."""
+        """Return the seconds of the family's cheapest completed trial.
+
+        0 where none is completed.
+        """
         return min(self._costs[family], default=0.0) if self._scores[family] else 0.0
 
     def _unasked(self, candidates: Sequence[str]) -> str | None:
@@ -80,7 +85,10 @@ class Allocator:
         return max(candidates, key=lambda name: self._promise(name, best, spread))
 
     def _promise(self, name: str, best: float, spread: float) -> float:
-        """Expected improvement on the best score (Jones et al. 1998, equation 15) over the mean cost of a trial."""
+        """Return the expected improvement a second.
+
+        Expected improvement on the best score (Jones et al. 1998, equation 15) over the mean cost of a trial.
+        """
         scores = sorted(self._scores[name], reverse=True)[:N_BEST]
         if not scores:
             return 0.0  # its first trial is still under way, or has brought nothing

@@ -1,4 +1,7 @@
-"""Asynchronous successive halving (Li et al. 2020), decided at exact rungs."""
+"""Asynchronous successive halving (Li et al. 2020).
+
+Trials are compared at exact rungs.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from stacktune.search.schedulers import GO_ON, STOP, Decision, Reached, SchedulerRequest
+
 # One in this many goes on at each rung; 3 is the choice of Li et al. (2020) after e, the optimum in theory.
 REDUCTION = 3
 
 
 def survives(score: float, peers: list[float], reduction: float = REDUCTION) -> bool:
-    """Tell whether `score` is among the best 1/`reduction` (at least one) of itself and its `peers`, higher better.
+    """Whether `score` is among the best 1/`reduction`.
+
+    The best are taken of itself and its `peers`, higher better; at least one survives.
 
     NaN is worse than anything and never survives once there is a peer.
     """
@@ -23,20 +30,40 @@ def survives(score: float, peers: list[float], reduction: float = REDUCTION) -> 
 
 @dataclass
 class Rungs:
-    """The scores that trials of each family left at each rung."""
+    """Scores of one family's trials at each rung."""
 
-    _scores: dict[tuple[str, int], dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
+    _scores: dict[int, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
 
-    def record(self, family: str, rung: int, index: int, score: float) -> None:
-        """Keep the score of the run's `index`-th trial at `rung`."""
-        self._scores[family, rung][index] = score
+    def record(self, rung: int, index: int, score: float) -> None:
+        """Keep the `index`-th trial's score at `rung`."""
+        self._scores[rung][index] = score
 
-    def peers(self, family: str, rung: int, index: int, lag: int | None) -> list[float]:
-        """Return the scores at `rung` that the `index`-th trial is compared with.
+    def peers(self, rung: int, index: int, lag: int | None) -> list[float]:
+        """Return the scores that a trial is compared with.
 
         Without a lag: all that are there. With one: those of trials at least `lag` before it, which a reproducible
         run has finished before this trial began, so that the answer depends on nothing but the order of trials.
         """
-        scores = self._scores[family, rung]
+        scores = self._scores[rung]
         newest = math.inf if lag is None else index - lag
         return [score for other, score in sorted(scores.items()) if other != index and other <= newest]
+
+
+class Halving:
+    """Stops a trial that is not among the best of its family at a rung."""
+
+    def __init__(self, request: SchedulerRequest):
+        self._lag = request.lag
+        self._rungs = Rungs()
+
+    def record(self, reached: Reached) -> None:
+        """Take in a rung that was decided on in an earlier session."""
+        self._rungs.record(reached.rung, reached.index, reached.score)
+
+    def decide(self, reached: Reached) -> Decision:
+        """Take in a rung; say whether its trial goes on or stops."""
+        self.record(reached)
+        return GO_ON if survives(reached.score, self._peers(reached)) else STOP
+
+    def _peers(self, reached: Reached) -> list[float]:
+        return self._rungs.peers(reached.rung, reached.index, self._lag)

@@ -1,4 +1,7 @@
-"""What happened in a search, one line an event as it happens, so that a search that was cut off can go on."""
+"""The search's journal: one line for each event.
+
+A search that was cut off goes on from it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ BEAT_S = 2.0
 
 
 class Journal:
-    """A file of events, each with the seconds that the run had taken by then.
+    """A file of events with the run's elapsed seconds.
 
     on_notice: hears, once, that the file cannot be written, or that nothing keeps another run from it.
 
@@ -51,7 +54,7 @@ class Journal:
         self._write(PROGRESSED, {"trial_id": trial_id, **asdict(progress)})
 
     def took_up(self, trial: Trial) -> None:
-        """Note that a trial goes on from another member's state."""
+        """Note that a trial continues from another member's state."""
         self._write(TOOK_UP, asdict(trial))
 
     def ended(self, result: TrialResult) -> None:
@@ -60,12 +63,12 @@ class Journal:
         self._write(ENDED, asdict(result))
 
     def beat(self) -> None:
-        """Note how long the run has lasted, where nothing else did for some seconds."""
+        """Note the run's elapsed time if nothing happened lately."""
         if self._elapsed_s() - self._noted_s >= BEAT_S:
             self._write(ALIVE, {})
 
     def close(self) -> None:
-        """Let another process go on with it; what happens afterwards is not noted."""
+        """Stop noting, and let another process continue the file."""
         self._file.close()
 
     def _write(self, event: str, what: dict[str, Any]) -> None:
@@ -74,7 +77,10 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each event and what it was about, in order; nothing where there is no journal."""
+    """Yield each event and its content, in order.
+
+    Nothing where there is no journal.
+    """
     for line in read_lines(path, is_event):
         yield line["event"], line["what"]
 
@@ -97,10 +103,16 @@ def is_event(line: Any) -> bool:
 
 
 def elapsed_in(path: Path) -> float:
-    """Return the seconds that the run had taken at the last event; 0 where there is none."""
+    """Return the run's elapsed seconds at the last event.
+
+    0 where there is none.
+    """
     return max((line["elapsed_s"] for line in read_lines(path, is_event)), default=0.0)
 
 
 def runs_in(path: Path) -> set[str]:
-    """Return the ids of the runs whose sessions wrote into a journal: one, unless files were mixed."""
+    """Return the ids of runs that wrote this journal.
+
+    More than one means that files were mixed.
+    """
     return {what["run"] for event, what in read_journal(path) if event == BEGAN}

@@ -1,4 +1,7 @@
-"""What the driver knows of the trials of a run, told by Tune's event loop and read by everybody else."""
+"""The driver's record of every trial of a run.
+
+Tune's event loop writes it; everybody else reads it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ STATES = ".states"
 
 
 class SearchListener(Protocol):
-    """Hears of every trial; called on Tune's event loop, so it must return at once and never raise."""
+    """Hears of every trial, on Tune's event loop.
+
+    Methods must return at once and never raise.
+    """
 
     def trial_started(self, trial: Trial) -> None: ...
 
@@ -30,13 +36,13 @@ class SearchListener(Protocol):
 
     def trial_finished(self, result: TrialResult) -> None: ...
 
-    def trial_thinned(self, trial: Trial) -> None: ...
+    def trial_retried_after_oom(self, trial: Trial) -> None: ...
 
     def family_set_aside(self, family: str, reason: str) -> None: ...
 
     def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None: ...
 
-    def scratch_left(self, n_nodes: int) -> None: ...
+    def scratch_not_removed(self, n_nodes: int) -> None: ...
 
     def event(self, event: Event) -> None: ...
 
@@ -49,9 +55,9 @@ class Entry:
     n_losses, n_deaths: how often it was cut off, and how often because its process died and not its node.
     is_told: whether the listener has heard of its start in this session.
     ran_out: whether there was no memory for it once, so that it has begun again.
-    n_left: how many of the rungs in `progress` were reached before it last gave up its state.
-    left_fit_s, left_cpu_s: what it spent on states that it gave up, and before its process was ended between rungs.
-    is_lost: whether it had completed, and its folder is not what it left there.
+    n_discarded: the number of rungs in `progress` from before it last gave up its state.
+    discarded_fit_s, discarded_cpu_s: the cost of states that it gave up, and of work cut off between rungs.
+    is_lost: whether it had completed, but its folder is no longer as it was written.
     heard_at: when its process began or last reported, on `time.monotonic()`'s scale; None while none works on it.
     """
 
@@ -65,40 +71,40 @@ class Entry:
     n_losses: int = 0
     n_deaths: int = 0
     ran_out: bool = False
-    n_left: int = 0
-    left_fit_s: float = 0.0
-    left_cpu_s: float = 0.0
+    n_discarded: int = 0
+    discarded_fit_s: float = 0.0
+    discarded_cpu_s: float = 0.0
     is_lost: bool = False
     heard_at: float | None = None
 
     @property
-    def has_left_state(self) -> bool:
-        """Whether the trial has given up the state of its last rung."""
-        return self.n_left == len(self.progress)
+    def has_discarded_state(self) -> bool:
+        """Whether the last rung's state is given up."""
+        return self.n_discarded == len(self.progress)
 
-    def leave_state(self) -> None:
-        """Remember what was spent, before the trial begins anew, or from a kept state."""
-        if not self.has_left_state:
-            self.n_left = len(self.progress)
-            self.left_fit_s += self.progress[-1].fit_s
-            self.left_cpu_s += self.progress[-1].cpu_s
+    def discard_state(self) -> None:
+        """Give up the state, and remember what it cost."""
+        if not self.has_discarded_state:
+            self.n_discarded = len(self.progress)
+            self.discarded_fit_s += self.progress[-1].fit_s
+            self.discarded_cpu_s += self.progress[-1].cpu_s
 
     def cut_off(self) -> None:
-        """Count what its process did since it last reported: by the clock, as it can say no more what it took."""
+        """Count the time since the last report as discarded."""
         if self.heard_at is not None:
             unreported_s = time.monotonic() - self.heard_at
-            self.left_fit_s += unreported_s
-            self.left_cpu_s += unreported_s
+            self.discarded_fit_s += unreported_s
+            self.discarded_cpu_s += unreported_s
             self.heard_at = None
 
     def with_all_costs(self, result: TrialResult) -> TrialResult:
-        """Return the result with the cost of states that were given up."""
-        return replace(result, fit_s=result.fit_s + self.left_fit_s, cpu_s=result.cpu_s + self.left_cpu_s)
+        """Return the result with all discarded costs added."""
+        return replace(result, fit_s=result.fit_s + self.discarded_fit_s, cpu_s=result.cpu_s + self.discarded_cpu_s)
 
     def reached(self, progress: Progress) -> None:
-        """Take in a rung; those from there on are void, as the trial has begun anew."""
+        """Add a rung, and drop any that it repeats."""
         self.progress = [*(one for one in self.progress if one.rung < progress.rung), progress]
-        self.n_left = min(self.n_left, len(self.progress) - 1)
+        self.n_discarded = min(self.n_discarded, len(self.progress) - 1)
 
     def cut_short(self, reason: str | None) -> TrialResult:
         """Return the result of a trial that ends here."""
@@ -120,7 +126,7 @@ class Entry:
 
 
 class SearchLog:
-    """Every trial of the run `made_by`, in the order in which they were asked for."""
+    """All trials of the run `made_by`, as asked."""
 
     def __init__(self, listener: SearchListener, journal: Journal | None = None, made_by: Provenance = NO_RUN) -> None:
         self.made_by = made_by
@@ -136,32 +142,38 @@ class SearchLog:
         self.is_closed = threading.Event()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its searcher and scheduler to be able to restore them; the log stays with the driver."""
+        """Return nothing: the log stays with the driver.
+
+        Tune pickles its searcher and scheduler to be able to restore them.
+        """
         return {}
 
     def restore(self, entries: Sequence[Entry]) -> None:
-        """Begin with the trials of an earlier session; those without a result are to run again."""
+        """Load an earlier session's trials; queue the unfinished ones."""
         self._entries = {entry.trial.trial_id: entry for entry in entries}
         self._to_run_again.extend(entries)
 
     def run_again(self, entry: Entry) -> None:
-        """Let a trial that was cut off be asked for once more."""
+        """Queue a trial that was cut off."""
         self._to_run_again.append(entry)
 
     def broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
-        """Say that Tune broke off, and all that it told; where the search goes on, what was open is to run again."""
+        """Report that Tune broke off.
+
+        Unfinished trials are queued if the search goes on.
+        """
         log_broken(told)
         self._listener.tune_broke_off(reason, told, goes_on=goes_on)
         if goes_on:
             self.is_exhausted.clear()
             self._to_run_again = deque(self._open())
 
-    def scratch_left(self, n_nodes: int) -> None:
-        """Say that what trials wrote on so many nodes could not be removed."""
-        self._listener.scratch_left(n_nodes)
+    def scratch_not_removed(self, n_nodes: int) -> None:
+        """Report how many nodes' scratch folders were not removed."""
+        self._listener.scratch_not_removed(n_nodes)
 
     def next_to_run_again(self) -> Entry | None:
-        """Return a trial that was begun and has not ended, each once; None where there is none."""
+        """Return the queue's next unfinished trial, or None."""
         while self._to_run_again:
             entry = self._to_run_again.popleft()
             if entry.result is None:
@@ -184,7 +196,7 @@ class SearchLog:
             return tuple(self._entries.values())
 
     def results(self) -> list[TrialResult]:
-        """Return the results of all trials that have ended, in the order in which they were asked for."""
+        """Return the results of ended trials, as asked."""
         return [entry.result for entry in self.entries() if entry.result is not None]
 
     def started(self, trial_id: str, actor: Any) -> None:
@@ -207,18 +219,18 @@ class SearchLog:
             self._journal.progressed(trial_id, progress)
         self._listener.trial_progress(entry.trial, progress.rung, progress.score)
 
-    def thinned(self, entry: Entry, trial: Trial) -> None:
-        """Let a trial for which there was no memory begin again as `trial`, on fewer rows if that is allowed."""
+    def retried_after_oom(self, entry: Entry, trial: Trial) -> None:
+        """Restart as `trial` one that ran out of memory."""
         entry.trial = trial
         if self._journal:
             self._journal.took_up(trial)
         log_again(trial, f"ran out of memory, begins again on {trial.rows_share:.3g} of its rows")
-        self._listener.trial_thinned(trial)
+        self._listener.trial_retried_after_oom(trial)
 
     def took_up(self, trial_id: str, trial: Trial) -> None:
-        """Let a trial go on as `trial`, from another member's state."""
+        """Continue a trial as `trial`, from another member's state."""
         entry = self._entries[trial_id]
-        entry.leave_state()
+        entry.discard_state()
         entry.heard_at = None
         entry.trial = trial
         log_again(trial, "goes on from another member's state")
@@ -233,15 +245,18 @@ class SearchLog:
                 self._journal.ended(whole)
         self._look_whether_idle()
 
-    def left_open(self, entry: Entry, reason: str) -> None:
-        """Count a trial as stopped because the search is over; a resumed run goes on with it."""
+    def mark_interrupted(self, entry: Entry, reason: str) -> None:
+        """Stop an unfinished trial; a resumed run continues it."""
         if entry.result is None:
             entry.cut_off()
             self._end(entry, entry.cut_short(reason))
         self._look_whether_idle()
 
     def _end(self, entry: Entry, result: TrialResult) -> TrialResult:
-        """Give the trial its result; return it with all that it cost."""
+        """Set the trial's result, with all costs.
+
+        Returns it.
+        """
         entry.result = whole = entry.with_all_costs(result)
         entry.is_running, entry.heard_at = False, None
         log_end(whole)
@@ -254,7 +269,7 @@ class SearchLog:
         self._look_whether_idle()
 
     def set_aside(self, family: str, reason: str) -> None:
-        """Say, once, that a family is not asked any more."""
+        """Report, once, that a family is set aside."""
         if family not in self._set_aside:
             self._set_aside.add(family)
             self._listener.family_set_aside(family, reason)
@@ -264,12 +279,15 @@ class SearchLog:
         self._listener.event(event)
 
     def forget_actors(self) -> None:
-        """Let go of Ray's handles: one that is freed while Ray ends takes the process with it."""
+        """Drop all actor handles.
+
+        One that is freed while Ray ends would end this process.
+        """
         for entry in self.entries():
             entry.actor = None
 
     def core_seconds(self, families: Collection[str]) -> Iterator[tuple[float, float]]:
-        """Yield (processor seconds, seconds) of each trial of `families` that ran in a process of Ray's."""
+        """Yield (CPU seconds, seconds) of this session's trials."""
         for entry in self.entries():
             spent = entry.result or (entry.progress[-1] if entry.progress else None)
             if spent is not None and entry.actor is not None and entry.trial.family in families:
@@ -280,7 +298,7 @@ class SearchLog:
             self.is_idle.set()
 
     def has_open_trials(self) -> bool:
-        """Whether a trial that was asked for has not ended."""
+        """Whether any trial has not ended."""
         return any(self._open())
 
     def _open(self) -> Iterator[Entry]:

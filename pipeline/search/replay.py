@@ -1,4 +1,4 @@
-"""The trials of a search that was cut off, as its journal and its folder tell of them.
+"""Rebuilds a search from its journal and its folder.
 
 The problem: a run that is killed, by whatever and whenever, goes on as if it had not been. That asks for the state of
 the searcher, of rungs and populations, of an architecture search's controller, and of each trial under way.
@@ -30,7 +30,9 @@ from stacktune.trials.trial import Progress, Resume, progress_from, trial_from
 
 
 def replay(events: Iterable[tuple[str, dict[str, Any]]], folder: Path, made_by: Provenance = NO_RUN) -> list[Entry]:
-    """Return every trial that was asked for, in order, as far as it had come.
+    """Return every trial that was asked for, in order.
+
+    Each is as far along as it had come.
 
     Those without a result are ready to run again, also where their folder is not what the run `made_by` left there.
     folder: where completed trials lie; it may have moved since.
@@ -48,7 +50,7 @@ def replay(events: Iterable[tuple[str, dict[str, Any]]], folder: Path, made_by: 
 
 
 def _find(entry: Entry, folder: Path, made_by: Provenance) -> None:
-    """Look for what a trial left; let it run again where that is nothing."""
+    """Load a trial's result; without one, queue the trial."""
     entry.progress = [_with_state_if_there(progress, folder, made_by) for progress in entry.progress]
     if entry.result is not None and entry.result.status == COMPLETED:
         found = load_result(folder / entry.trial.trial_id, made_by)
@@ -65,7 +67,7 @@ def _with_state_if_there(progress: Progress, folder: Path, made_by: Provenance) 
 
 
 def finished_since(entries: Iterable[Entry], folder: Path, made_by: Provenance = NO_RUN) -> list[TrialResult]:
-    """Return the results of trials that this run completed although the journal does not say so."""
+    """Return results of completed trials missing in the journal."""
     finished = []
     for entry in entries:
         if entry.result is None and (folder / entry.trial.trial_id).exists():
@@ -89,7 +91,7 @@ def _take_in(entry: Entry, event: str, what: dict[str, Any]) -> None:
     if event == PROGRESSED:
         entry.reached(progress_from({name: value for name, value in what.items() if name != "trial_id"}))
     elif event == TOOK_UP:
-        entry.leave_state()
+        entry.discard_state()
         entry.trial = trial_from(what)
     elif event == ENDED:
         entry.result = result_from(what)
@@ -100,11 +102,14 @@ def _has_state(folder: Path, state: str, made_by: Provenance) -> bool:
 
 
 def make_ready(entry: Entry, folder: Path, made_by: Provenance) -> None:
-    """Let a trial that was cut off run again: a member of a population from its last state, any from finished folds."""
+    """Let a trial that was cut off run again.
+
+    A member of a population goes on from its last state, any other trial from its finished folds.
+    """
     entry.result = None
     entry.is_running = False
-    took_up = entry.trial.resume if entry.has_left_state else None
-    entry.leave_state()
+    took_up = entry.trial.resume if entry.has_discarded_state else None
+    entry.discard_state()
     if took_up is not None and _has_state(folder, took_up.folder, made_by):
         return
     last = entry.progress[-1] if entry.progress else None

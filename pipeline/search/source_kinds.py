@@ -24,5 +24,5 @@ def drawings_of_trial(trial: Trial) -> tuple[Drawing, ...]:
 
 
 def drawings_of_series(name: str, events: Sequence[Event]) -> tuple[Drawing, ...]:
-    """Return what is to be drawn of all events of a name."""
+    """Return drawings of all events of one name."""
     return next((kind.summarise(events) for kind in KINDS.values() if name in kind.series), ())

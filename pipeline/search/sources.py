@@ -1,4 +1,7 @@
-"""Where a family's next configuration comes from: its portfolio first, then Bayesian optimisation."""
+"""Sources of a family's next configuration.
+
+The portfolio comes first, then Bayesian optimisation.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,19 @@ from stacktune.trials.result import COMPLETED, TrialResult
 
 
 class Source(Protocol):
-    """Of one family: asked for configurations, and told of their results."""
+    """Suggests one family's configurations, and learns from results.
+
+    What every one keeps is checked by `stacktune.testing.sources`.
+    """
 
     def ask(self, trial_id: str) -> dict[str, Any]:
         """Return the configuration of the family's next trial."""
 
     def was_asked(self, trial_id: str, config: Mapping[str, Any]) -> None:
-        """Take note of a configuration that was asked for in an earlier session."""
+        """Take in a configuration asked in an earlier session."""
 
     def tell(self, result: TrialResult) -> None:
-        """Learn from a result of a trial that was asked for here."""
+        """Learn from the result of an asked trial."""
 
     def bank(self) -> tuple[str, ...]:
         """Return the ids of the trials whose weights the next trial may begin with, best first."""
@@ -67,7 +73,9 @@ class SourceKind:
 
 
 class BayesianSource:
-    """A family's portfolio in order, then Optuna's multivariate TPE (Falkner et al. 2018), told of every result.
+    """The portfolio in order, then Optuna's multivariate TPE.
+
+    Falkner et al. 2018; it is told every result.
 
     A configuration rests on the seed, its trial, and what was asked and told before, and on nothing else: a search that
     was cut off goes on as it would have gone.
@@ -96,11 +104,11 @@ class BayesianSource:
         return config
 
     def was_asked(self, trial_id: str, config: Mapping[str, Any]) -> None:
-        """Take note of a configuration that was asked for in an earlier session."""
+        """Take in a configuration asked in an earlier session."""
         self._asked.append((trial_id, dict(config)))
 
     def tell(self, result: TrialResult) -> None:
-        """Learn from a result of a trial that was asked for here."""
+        """Learn from the result of an asked trial."""
         self._told.append(result)
         if self._model is not None:
             self._model.tell(result)

@@ -1,4 +1,4 @@
-"""A family's search space, and nudging a configuration within it."""
+"""Search spaces, and steps of a configuration in them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,18 @@ class SearchSpace:
 
 
 def load_space(family: str, is_large: bool = False) -> SearchSpace:
-    """Read `search_spaces/<family>.py`; where the table is large its LARGE_PORTFOLIO, if it has one, comes first."""
+    """Read `search_spaces/<family>.py`.
+
+    Where the table is large its LARGE_PORTFOLIO, if it has one, comes first.
+    """
     return space_in(importlib.import_module(f"stacktune.search_spaces.{family}"), is_large)
 
 
 def space_in(module: Any, is_large: bool = False) -> SearchSpace:
-    """Return what a module defines as SPACE, PORTFOLIO and, if it does, LARGE_PORTFOLIO and MUTABLE."""
+    """Return the space that a module defines.
+
+    It has SPACE and PORTFOLIO and may have LARGE_PORTFOLIO and MUTABLE.
+    """
     domains = {
         name: Architectures(domain) if isinstance(domain, Mapping) else domain for name, domain in module.SPACE.items()
     }
@@ -43,7 +49,10 @@ def space_in(module: Any, is_large: bool = False) -> SearchSpace:
 
 
 def nudge(config: Mapping[str, Any], space: SearchSpace, seed: int) -> dict[str, Any]:
-    """Return `config` with its mutable parameters drawn anew or moved a step, and never out of their domains."""
+    """Return `config` with its mutable parameters changed.
+
+    Each is drawn anew or moved a step, and never out of its domain.
+    """
     rng = np.random.default_rng(seed)
     moved = dict(config)
     for name in sorted(space.mutable):

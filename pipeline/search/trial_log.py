@@ -1,4 +1,4 @@
-"""Each step of a trial is logged under its name."""
+"""Logs each step of a trial under its name."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def log_start(trial: Trial) -> None:
 
 
 def log_rung(trial: Trial, progress: Progress) -> None:
-    """Log a rung; scores as inside, where higher is better."""
+    """Log a rung; a higher score is better."""
     what = (progress.rung, progress.n_rungs, progress.score, progress.fit_s)
     _logger.info("rung %d of %d: score %.6g after %.2f s", *what, extra=_named(trial.trial_id))
 
 
 def log_again(trial: Trial, why: str) -> None:
-    """Log that a trial begins anew or goes on from elsewhere."""
+    """Log that a trial restarts, or continues from elsewhere."""
     _logger.info("%s: %s", why, dict(trial.config), extra=_named(trial.trial_id))
 
 
 def log_end(result: TrialResult) -> None:
-    """Log what became of a trial; of one that failed, all that its process said."""
+    """Log a trial's end; of failures, the whole output."""
     if result.status == FAILED:
         _logger.warning("failed: %s", result.error, extra=_named(result.trial_id))
         return

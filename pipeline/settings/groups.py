@@ -31,13 +31,16 @@ from stacktune.settings.setting import Resume, Spec, declared_in
 FREE, FOUND, TYPED = Resume.FREE, Resume.FOUND, Resume.TYPED
 DEMO = "demo"
 DEMO_TARGET = "diagnosis"
+# What stands for a path where a program hands over the table itself.
+IN_MEMORY = "in-memory"
 
 
 @dataclass(frozen=True)
 class DataSettings:
     """The table, and what of it is learnt from.
 
-    data: may be "demo", a table that comes with stacktune; its target is then known.
+    data: may be "demo", a table that comes with stacktune, whose target is then known; or "in-memory", for a table that
+        a program hands over.
     """
 
     data: Annotated[
@@ -160,7 +163,10 @@ class SearchSettings:
 
     @property
     def reproducible(self) -> bool:
-        """Whether no decision may depend on timing: a number of trials is set and a budget is not."""
+        """Whether no decision may depend on timing.
+
+        That is so where a number of trials is set and a budget is not.
+        """
         return self.max_trials is not None and self.time_budget_s is None
 
 
@@ -241,7 +247,10 @@ class ClusterSettings:
 # Dataclasses take their fields from the last base first: those of the table come first.
 @dataclass(frozen=True)
 class Settings(ClusterSettings, TrackingSettings, OutputSettings, SearchSettings, ValidationSettings, DataSettings):
-    """One run's settings: parsed once from flags and a YAML file, checked, and never changed afterwards."""
+    """One run's settings.
+
+    They are parsed once from flags and a YAML file, checked, and never changed afterwards.
+    """
 
 
 # The groups in the order of the help, by their titles there.

@@ -1,4 +1,6 @@
-"""Kinds of settings hold their rules, in words and code.
+"""A kind of settings is a rule.
+
+It has words and code.
 
 The words and the check are made from the same bounds, so that they cannot differ. Both are plain functions, not a
 library's: the help of a command needs the words, and pydantic takes half as long to import as the whole help.
@@ -20,7 +22,10 @@ _DURATION = re.compile(rf"(?:(?P<h>{_NUMBER})h)?(?:(?P<m>{_NUMBER})m)?(?:(?P<s>{
 
 
 class MisfitError(ValueError):
-    """A value breaks its setting's rule. value: the part of it that does."""
+    """A value breaks its setting's rule.
+
+    value: the part of it that does.
+    """
 
     def __init__(self, value: object):
         super().__init__(value)
@@ -41,7 +46,10 @@ class Kind:
 
 
 def parse_duration(text: str | float) -> float:
-    """Return the seconds that "90", "90s", "10m", "2h" or "1h30m" spell; ConfigError unless more than zero."""
+    """Return the seconds that "10m" or "1h30m" spell.
+
+    "90", "90s" and "2h" are durations, too. Raises ConfigError unless they are more than zero.
+    """
     spelled = re.sub(r"\s+", "", str(text)).lower()
     match = _DURATION.fullmatch(spelled)
     seconds = sum(float(match[unit]) * _UNITS_S[unit] for unit in _UNITS_S if match[unit]) if match else math.nan
@@ -53,18 +61,27 @@ def parse_duration(text: str | float) -> float:
 
 
 def whole(least: int, most: int | None = None) -> Kind:
-    """Return the kind of whole numbers within bounds, which belong to it."""
+    """Return the kind of whole numbers within bounds.
+
+    The bounds belong to it.
+    """
     words = f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
     return Kind(words, lambda value: _whole(value, least, most), int)
 
 
 def above_zero(unit: str) -> Kind:
-    """Return the kind of finite numbers above zero. unit: of what, as in "microseconds"."""
+    """Return the kind of finite numbers above zero.
+
+    unit: of what, as in "microseconds".
+    """
     return Kind(f"a number of {unit} above 0", lambda value: _between(value, 0.0, math.inf), float)
 
 
 def counts(*names: str) -> Kind:
-    """Return the kind of as many whole numbers of at least 1 as there are names, with commas between them."""
+    """Return the kind of several counts.
+
+    names: of the whole numbers of at least 1, which have commas between them.
+    """
     words = f"{_SPELLED[len(names)]} whole numbers of at least 1 with commas between them ({', '.join(names)})"
     return Kind(words, lambda value: _counts(value, len(names)))
 
@@ -76,14 +93,20 @@ def one_of(*values: str) -> Kind:
 
 
 def _text(value: object) -> str:
-    """Return a text, or a number as text: a column may be called 2024."""
+    """Return a text, or a number as text.
+
+    A column may be called 2024.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
         raise MisfitError(value)
     return str(value)
 
 
 def _class_text(value: object) -> str:
-    """Take what YAML makes of `true` and `yes` for the text of a class."""
+    """Return a class's text, also of YAML's booleans.
+
+    YAML makes booleans of `true` and `yes`.
+    """
     return str(value) if isinstance(value, bool) else _text(value)
 
 
@@ -123,7 +146,10 @@ def _whole(value: object, least: int, most: int | None = None) -> int:
 
 
 def _between(value: object, low: float, high: float) -> float:
-    """Return a number between two bounds, which do not belong to it."""
+    """Return a number between two bounds.
+
+    These do not belong to it.
+    """
     number = float(_number(value))
     if not low < number < high:
         raise MisfitError(value)
@@ -131,7 +157,10 @@ def _between(value: object, low: float, high: float) -> float:
 
 
 def _number(value: object) -> int | float:
-    """Return the number that a value is or spells; a truth value is none, though Python counts it among them."""
+    """Return the number that a value is or spells.
+
+    A truth value is none, though Python counts it among them.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise MisfitError(value)
     if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The options of a command, made from the declarations of settings."""
+"""A command's options, made from declared settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ Command = Callable[..., None]
 
 
 class InSections(TyperCommand):
-    """A command whose help lists its options in sections, one for each group of settings."""
+    """A command whose help has sections.
+
+    There is one for each group of settings.
+    """
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -31,7 +34,9 @@ class InSections(TyperCommand):
 
 
 def takes(settings: Sequence[Setting]) -> Callable[[Command], Command]:
-    """Give a command an option for each of these settings; their values by key are its first argument.
+    """Give a command an option for each setting.
+
+    Their values by key are its first argument.
 
     Those that were not typed are None, so that a file or the default may say them. The command's other parameters are
     options of its own.
@@ -56,12 +61,12 @@ def takes(settings: Sequence[Setting]) -> Callable[[Command], Command]:
 
 def _parameter(setting: Setting) -> Parameter:
     spec = setting.spec
-    said: dict[str, Any] = {"help": setting.help, "rich_help_panel": setting.group, "show_default": False}
+    shown: dict[str, Any] = {"help": setting.help, "rich_help_panel": setting.group, "show_default": False}
     if spec.is_argument:
-        option = typer.Argument(metavar=spec.metavar, **said)
+        option = typer.Argument(metavar=spec.metavar, **shown)
     elif setting.is_switch:
-        option = typer.Option(setting.flag, **said)
+        option = typer.Option(setting.flag, **shown)
     else:
-        option = typer.Option(setting.flag, metavar=spec.metavar, **said)
+        option = typer.Option(setting.flag, metavar=spec.metavar, **shown)
     value = spec.kind.flag_type | None
     return Parameter(setting.key, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[value, option])

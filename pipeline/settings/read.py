@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ _EXCLUSIVE = ("test_data", "test_size")
 
 
 def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings:
-    """Return the settings of a file overridden by the flags that are not None.
+    """Return a file's settings, overridden by flags.
 
     flags: values by key, as typed or as a program gives them.
 
@@ -37,39 +37,45 @@ def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings
     if any(key in given for key in _EXCLUSIVE):
         written = {key: value for key, value in written.items() if key not in _EXCLUSIVE}
     settings = _checked(_with_defaults({**written, **given}))
-    _check_together(settings)
+    check_together(settings)
     return settings
 
 
 def without_secrets_in(settings: Settings) -> Settings:
-    """Return the settings as they may be written: with stars for the secrets in URIs."""
+    """Return the settings as they may be written.
+
+    They have stars for the secrets in URIs.
+    """
     given = {name: value for name in URIS if (value := getattr(settings, name)) is not None}
     changes: dict[str, Any] = {name: masked_uri(value) for name, value in given.items()}
     return replace(settings, **changes)
 
 
 def to_yaml(settings: Settings) -> str:
-    """Return the resolved settings as YAML that `load_settings` reads back to the same."""
-    said = {setting.key: getattr(settings, setting.name) for setting in SETTINGS}
-    given = {key: value for key, value in said.items() if value not in (None, ())}
+    """Return the resolved settings as YAML.
+
+    `load_settings` reads it back to the same.
+    """
+    values = {setting.key: getattr(settings, setting.name) for setting in SETTINGS}
+    given = {key: value for key, value in values.items() if value not in (None, ())}
     lists = {key: list(value) for key, value in given.items() if isinstance(value, tuple)}
     return yaml.safe_dump({**given, **lists}, sort_keys=False, allow_unicode=True)
 
 
 def _read(file: str) -> dict[str, Any]:
     try:
-        said = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        written = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the settings file {file!r} cannot be read: {_reason(error)}.") from None
     except yaml.YAMLError as error:
         where = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
         raise ConfigError(f"the settings file {file!r}{where} is not YAML. Write one `key: value` a line.") from None
-    if said is None:
+    if written is None:
         return {}
-    if not isinstance(said, dict):
-        raise ConfigError(f"the settings file {file!r} must hold `key: value` lines, not {masked(repr(said)):.60}.")
-    _refuse_unknown(said, f"setting in {file!r}")
-    return {key: value for key, value in said.items() if value is not None}
+    if not isinstance(written, dict):
+        raise ConfigError(f"the settings file {file!r} must hold `key: value` lines, not {masked(repr(written)):.60}.")
+    _refuse_unknown(written, f"setting in {file!r}")
+    return {key: value for key, value in written.items() if value is not None}
 
 
 def _reason(error: Exception) -> str:
@@ -78,26 +84,29 @@ def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
-def _refuse_unknown(said: Mapping[str, Any], what: str) -> None:
-    for key in said:
+def _refuse_unknown(keys: Iterable[str], what: str) -> None:
+    for key in keys:
         if key not in BY_KEY:
             raise ConfigError(f"there is no {what} called {str(key)!r}.{nearest(str(key), BY_KEY)}")
 
 
-def _with_defaults(said: dict[str, Any]) -> dict[str, Any]:
-    """Return what was said, with the defaults that depend on other settings."""
-    if said.get("data") == DEMO:
-        said = {"target": DEMO_TARGET, **said}
-    if "time_budget" not in said and "max_trials" not in said:
-        said = {**said, "time_budget": DEFAULT_BUDGET_S}
-    return said
+def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what was given with defaults.
+
+    These depend on other settings.
+    """
+    if given.get("data") == DEMO:
+        given = {"target": DEMO_TARGET, **given}
+    if "time_budget" not in given and "max_trials" not in given:
+        given = {**given, "time_budget": DEFAULT_BUDGET_S}
+    return given
 
 
-def _checked(said: Mapping[str, Any]) -> Settings:
+def _checked(given: Mapping[str, Any]) -> Settings:
     for setting in SETTINGS:
-        if setting.default is MISSING and setting.key not in said:
+        if setting.default is MISSING and setting.key not in given:
             raise ConfigError(setting.spec.missing)
-    return Settings(**{one.name: _value_of(one, said[one.key]) for one in SETTINGS if one.key in said})
+    return Settings(**{one.name: _value_of(one, given[one.key]) for one in SETTINGS if one.key in given})
 
 
 def _value_of(setting: Setting, value: object) -> Any:
@@ -108,8 +117,8 @@ def _value_of(setting: Setting, value: object) -> Any:
         raise ConfigError(f"{what} must be {setting.spec.kind.rule}, not {masked(repr(misfit.value))}.") from None
 
 
-def _check_together(settings: Settings) -> None:
-    """Refuse values that go with no value of another setting."""
+def check_together(settings: Settings) -> None:
+    """Refuse values that exclude each other."""
     if settings.test_data is not None and settings.test_size is not None:
         raise ConfigError(
             f"--test-data {masked_uri(settings.test_data)!r} and --test-size {settings.test_size:g} exclude each "

@@ -1,4 +1,7 @@
-"""A resumed run keeps settings, but for those declared free."""
+"""A resumed run keeps its settings, mostly.
+
+Some are declared free.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from stacktune.storage.uris import is_masked, masked_uri
 
 
 def kept_settings(settings: Settings) -> dict[str, Any]:
-    """Return the settings that may not change when a run goes on, as plain values without passwords, by name."""
+    """Return the settings that a resumed run keeps.
+
+    They are plain values without passwords, by name.
+    """
     return {one.name: _plain(getattr(settings, one.name)) for one in SETTINGS if one.spec.resume is Resume.KEPT}
 
 
@@ -49,7 +55,10 @@ def resumed(
 
 
 def check_whole(setting: Setting, value: str | None, folder: Path) -> None:
-    """Raise ConfigError where secrets of a setting, which was read from a run's folder, were left out there."""
+    """Raise ConfigError where a password is missing.
+
+    It was left out where a setting was written into a run's folder.
+    """
     if value is not None and is_masked(value):
         raise ConfigError(f"the password of {value!r} was not kept in {str(folder)!r}: give {setting.flag} again.")
 
@@ -59,19 +68,22 @@ def _refuse_change(setting: Setting, before: Any, after: Any, folder: Path, is_t
         return
     where = "" if is_typed else f" in {str(RunFolder(folder).config)!r}"
     raise ConfigError(
-        f"a resumed run keeps its settings, but {setting.flag} is {_said(after)}{where} and was {_said(before)}. "
+        f"a resumed run keeps its settings, but {setting.flag} is {_shown(after)}{where} and was {_shown(before)}. "
         f"{'Leave it out' if is_typed else 'Put it back'}, or begin a new run."
     )
 
 
 def _plain(value: Any) -> Any:
-    """Return a setting as it is kept: a list for names, and text without passwords."""
+    """Return a setting as it is kept.
+
+    That is a list for names, and text without passwords.
+    """
     if isinstance(value, tuple):
         return list(value)
     return masked_uri(value) if isinstance(value, str) else value
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     if value is None:
         return "left out"
     return repr(_plain(",".join(map(str, value)) if isinstance(value, tuple | list) else value))

@@ -1,4 +1,7 @@
-"""How one setting is declared, and what can be told from its declaration."""
+"""How one setting is declared.
+
+Everything else that can be told of it follows from that.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from stacktune.settings.kinds import TRUTH, Kind
 
 
 class Resume(Enum):
-    """What becomes of a setting when a run goes on."""
+    """What resuming does to a setting."""
 
     KEPT = "it is as it was, or trials could not be compared"
     FOUND = "it is as the run found it to be, which the settings may leave out"
@@ -21,7 +24,9 @@ class Resume(Enum):
 
 @dataclass(frozen=True)
 class Spec:
-    """What a field of a group says about its setting, beside its type and its default.
+    """What a field says about its setting.
+
+    Its type and its default stand beside it.
 
     kind: what values are, and the words of the rule. metavar: what stands for a value in the help; "" for a switch.
     help: what it does, in a sentence.
@@ -45,7 +50,10 @@ class Spec:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting, as its group declares it. name: the field's. default: MISSING where it has to be given."""
+    """One setting, as its group declares it.
+
+    name: the field's. default: MISSING where it has to be given.
+    """
 
     name: str
     group: str
@@ -54,7 +62,10 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """How flags, with dashes, and files, with underscores, spell it."""
+        """How flags and files spell it.
+
+        Flags have dashes, and files underscores.
+        """
         return self.spec.key or self.name
 
     @property
@@ -64,7 +75,7 @@ class Setting:
 
     @property
     def help(self) -> str:
-        """What it does, and what holds where it is not given."""
+        """What it does, and what its absence means."""
         is_telling = isinstance(self.default, str | int) and not isinstance(self.default, bool)
         without = self.spec.without or (str(self.default) if is_telling else "")
         return f"{self.spec.help} [default: {without}]" if without else self.spec.help
@@ -76,7 +87,7 @@ class Setting:
 
 
 def declared_in(group: type, title: str) -> Iterator[Setting]:
-    """Yield the settings that a group declares itself, in its order."""
+    """Yield a group's own settings in its order."""
     hints = get_type_hints(group, include_extras=True)
     defaults = {field.name: field.default for field in fields(group)}
     for name in group.__annotations__:

@@ -6,12 +6,11 @@ from pyarrow import fs
 
 from stacktune.errors import DataError
 from stacktune.places import expanded
-from stacktune.storage.uris import keep_secret, masked, without_secrets
+from stacktune.storage.uris import first_line, keep_secret, without_secrets
 
 # Google's client would try for fifteen minutes; to S3 a small file goes by one request instead of three.
 _GCS_OPTION, _S3_OPTION = "retry_limit_seconds=10", "allow_delayed_open=true"
 _OPTIONS = {"gs": _GCS_OPTION, "gcs": _GCS_OPTION, "s3": _S3_OPTION}
-_MAX_REASON_CHARS = 240
 
 
 def resolve(uri: str) -> tuple[fs.FileSystem, str]:
@@ -32,9 +31,3 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
             f"{without_secrets(uri)!r} cannot be reached: {first_line(error)}. "
             "Give a path, or a URI that begins with s3://, gs:// or file://."
         ) from None
-
-
-def first_line(error: object) -> str:
-    """Return what an error says: one short line without its final stop, and without secrets."""
-    said = (masked(error).strip().splitlines() or [type(error).__name__])[0]
-    return said.rstrip(".") if len(said) <= _MAX_REASON_CHARS else said[:_MAX_REASON_CHARS].rpartition(" ")[0] + " …"

@@ -13,8 +13,8 @@ from pyarrow import fs
 from stacktune.errors import ConfigError
 from stacktune.storage.archive import pack, unpack
 from stacktune.storage.atomic import replacing
-from stacktune.storage.filesystem import first_line, resolve
-from stacktune.storage.uris import without_secrets
+from stacktune.storage.filesystem import resolve
+from stacktune.storage.uris import first_line, without_secrets
 
 _ARCHIVE = ".tar"
 _BLOCK = 8 * 2**20  # each read of a store is a request

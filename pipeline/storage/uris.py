@@ -10,6 +10,8 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 MASK = "***"
 # A shorter secret is hidden where it stands in its URI alone: as a word of its own it may be any word.
 MIN_SECRET_CHARS = 8
+# More of an error than fits three lines is for the log.
+_MAX_REASON_CHARS = 240
 
 # Texts may be long, and have no blanks. Parts without a longest length would take a time that grows with its square.
 _NAME = r"[A-Za-z][A-Za-z0-9+.-]{0,60}://"
@@ -60,6 +62,15 @@ def masked(text: object) -> str:
     hidden = _IN_TEXT.sub(_masked_match, hidden)
     hidden = _IN_QUERY_IN_TEXT.sub(rf"\1{MASK}", hidden)
     return _IN_WORDS.sub(rf"\1{MASK}", hidden)
+
+
+def first_line(error: object) -> str:
+    """Return an error's first line, short and without secrets.
+
+    It has no final stop, as it goes into a sentence. An error without a text is named by its class.
+    """
+    line = (masked(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.rstrip(".") if len(line) <= _MAX_REASON_CHARS else line[:_MAX_REASON_CHARS].rpartition(" ")[0] + " …"
 
 
 def is_masked(uri: str) -> bool:

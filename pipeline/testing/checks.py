@@ -1,4 +1,4 @@
-"""Put a family to the contract: one check at a time, all at once, or as tests of pytest."""
+"""Put a subject to its contract: one check at a time, all at once, or as tests of pytest."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from types import TracebackType
 from typing import Any
 
 from stacktune.testing import odd_tables, processes, stored, usual_tables
-from stacktune.testing.clause import Check
+from stacktune.testing.clause import Check, Named
 from stacktune.testing.subject import Subject
 
 USUAL_TABLE_CLAUSES = (*usual_tables.CLAUSES, *stored.CLAUSES, *processes.CLAUSES)
 
 
 class CheckError(AssertionError):
-    """A family does not keep a clause; the message begins with the names of both."""
+    """A subject does not keep a clause; the message begins with the names of both."""
 
 
-class _Named:
+class _Naming:
     """Give what a check raises the check's name."""
 
-    def __init__(self, subject: Subject, check: Check):
+    def __init__(self, subject: Named, check: Check):
         self._name = f"{subject.name} fails the check {check.name}"
 
     def __enter__(self) -> None: ...
@@ -49,18 +49,20 @@ def family_checks(subject: Subject) -> Iterator[Check]:
 
 def check_family(subject: Subject) -> None:
     """Run every check; raise CheckError with the name of the first that fails."""
-    checks = list(family_checks(subject))  # first: what is no family at all fails no check
-    for check in checks:
-        with _Named(subject, check):
+    run_checks(subject, family_checks(subject))
+
+
+def run_checks(subject: Named, checks: Iterable[Check]) -> None:
+    """Run the checks of one subject; raise CheckError with the name of the first that fails."""
+    for check in list(checks):  # a list first: what is no family at all fails no check
+        with _Naming(subject, check):
             check()
 
 
-def parametrize_with_checks(
-    subjects: Iterable[Subject], checks: Callable[[Subject], Iterable[Check]] = family_checks
-) -> Any:
-    """Decorate a test that takes `check` and calls it: it becomes a test for each check of each family.
+def parametrize_with_checks(subjects: Iterable[Any], checks: Callable[[Any], Iterable[Check]] = family_checks) -> Any:
+    """Decorate a test that takes `check` and calls it: it becomes a test for each check of each subject.
 
-    checks: which ones. The only part that needs pytest.
+    checks: which ones, e.g. `source_checks`. The only part that needs pytest.
     """
     import pytest
 

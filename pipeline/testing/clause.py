@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from stacktune.testing.subject import Subject
 
+
+class Named(Protocol):
+    """What is put to a contract: a family, a source, a scheduler or an observer."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Checked = TypeVar("Checked", bound=Named)
 Case = tuple[str | int, ...]
-Cases = Callable[[Subject], Iterable[Case]]
+Cases = Callable[[Checked], Iterable[Case]]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One clause, put to one family on one case: to be called, raises where the clause is not kept."""
+    """One clause, put to one subject on one case: to be called, raises where the clause is not kept."""
 
     name: str
     run: Callable[[], None]
@@ -24,25 +34,30 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Clause:
-    """What every family keeps.
+class Clause(Generic[Checked]):
+    """What every subject of a kind keeps.
 
-    run: takes the family and a case. cases: what it is asked about, of one family.
+    run: takes the subject and a case. cases: what it is asked about, of one subject.
     """
 
     run: Callable[..., None]
-    cases: Cases
+    cases: Cases[Checked]
 
-    def checks(self, subject: Subject) -> Iterator[Check]:
+    def checks(self, subject: Checked) -> Iterator[Check]:
         """Yield a check for each case."""
         for case in self.cases(subject):
             name = "-".join([self.run.__name__, *map(str, case)])
             yield Check(name, partial(self.run, subject, *case))
 
 
-def once(subject: Subject) -> Iterable[Case]:
+def once(subject: Any) -> Iterable[Case]:
     """Yield a single case that needs no words."""
     yield ()
+
+
+def each(*choices: str | int) -> Cases[Any]:
+    """Return what yields each of the choices."""
+    return lambda subject: ((choice,) for choice in choices)
 
 
 def each_task(subject: Subject) -> Iterable[Case]:
@@ -50,7 +65,7 @@ def each_task(subject: Subject) -> Iterable[Case]:
     return ((kind,) for kind in subject.kinds)
 
 
-def each_task_and(*choices: str | int) -> Cases:
+def each_task_and(*choices: str | int) -> Cases[Subject]:
     """Return what yields each task with each of the choices."""
     return lambda subject: ((kind, choice) for kind in subject.kinds for choice in choices)
 

@@ -1,4 +1,7 @@
-"""The door to MLflow: a quiet client with short patience, and what its errors mean."""
+"""Connects to MLflow, quietly and with short patience.
+
+It also says what its errors mean.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING
 from stacktune.garbage import imports
 from stacktune.logs import hear
 from stacktune.storage.atomic import making
-from stacktune.storage.uris import masked
+from stacktune.storage.uris import first_line
 from stacktune.tracking.store import sqlite_file
 
 if TYPE_CHECKING:
@@ -46,12 +49,18 @@ _REFUSALS = frozenset(
 
 
 def quiet_environment() -> dict[str, str]:
-    """Return the variables that keep MLflow off the screen and the network, where they are not set already."""
+    """Return variables that keep MLflow quiet.
+
+    They keep it off the screen and the network, where they are not set already.
+    """
     return {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
 
 
 def load_mlflow() -> None:
-    """Import, quietly, what a tracker and a registered model need of MLflow: most of two seconds."""
+    """Import, quietly, what we need of MLflow.
+
+    Trackers and registered models need it. It takes most of two seconds.
+    """
     be_quiet()
     with imports():
         import mlflow.pyfunc
@@ -69,7 +78,10 @@ def be_quiet() -> None:
 
 
 def connect(uri: str) -> MlflowClient:
-    """Return a client of the store at `uri`, creating a new database's tables (0.8 s, once a database)."""
+    """Return a client of the store at `uri`.
+
+    It creates a new database's tables (0.8 s, once a database).
+    """
     be_quiet()
     with imports():
         from mlflow.tracking import MlflowClient
@@ -81,7 +93,10 @@ def connect(uri: str) -> MlflowClient:
 
 
 def _make_sqlite(file: Path, client: type[MlflowClient]) -> None:
-    """Make a new database whole or not at all: one that was cut off while MLflow made its tables is of no use to it."""
+    """Make a new database whole or not at all.
+
+    One that was cut off while MLflow made its tables is of no use to it.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch, file.name)
@@ -91,7 +106,9 @@ def _make_sqlite(file: Path, client: type[MlflowClient]) -> None:
 
 
 class Attempt:
-    """Holds an error of the store met in its `with` block: `error` is it, or None.
+    """Holds an error of the store, or None.
+
+    `error` is the one met in its `with` block.
 
     A store is whatever is plugged in (a server, a database, s3, Azure …), each with its own exceptions. So those that
     a foreign library defines, OSError and ImportError (a store's driver is not installed) are the store's; the
@@ -121,13 +138,15 @@ class Attempt:
 
     @property
     def refused(self) -> bool:
-        """Whether the store understood and said no, or can never be written from here."""
+        """Whether the store refused for good.
+
+        It understood and said no, or can never be written from here.
+        """
         if self.error is not None and hasattr(self.error, "error_code"):
             return self.error.error_code in _REFUSALS
         return isinstance(self.error, ImportError | PermissionError)
 
     @property
     def reason(self) -> str:
-        """The error's first line, at most 200 characters, without credentials."""
-        lines = str(self.error).strip().splitlines()
-        return masked(lines[0] if lines else type(self.error).__name__)[:200]
+        """The error's first line, short and without credentials."""
+        return first_line(self.error)

@@ -1,4 +1,7 @@
-"""What MLflow is told of a leader: what it predicts, what may be asked of it, and rows to try it on."""
+"""A leader's signature and example, for MLflow.
+
+What it predicts, what may be asked of it, and rows to try it on.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ LABELS = "labels"
 
 
 def signature_of(output_example: pd.DataFrame) -> ModelSignature:
-    """Return a signature of the outputs and of the parameter `labels`, which says nothing of the inputs.
+    """Return a signature that leaves the inputs open.
+
+    It is of the outputs and of the parameter `labels`.
 
     MLflow holds inputs against a signature before the leader sees them, and so refuses what the leader predicts. With
     typed columns: whole numbers where there were fractions, a missing value among whole numbers, categories, dates as
@@ -44,7 +49,10 @@ def _type_of(values: pd.Series) -> DataType:
 
 
 def example_of(sample: pd.DataFrame) -> pd.DataFrame:
-    """Return the sample in values that JSON has, with None for what is missing, fit to be sent to a server as it is."""
+    """Return the sample in values that JSON has.
+
+    With None for what is missing, fit to be sent to a server as it is.
+    """
     import pandas as pd
 
     plain = {name: pd.Series([_plain(value) for value in values], dtype=object) for name, values in sample.items()}
@@ -52,7 +60,10 @@ def example_of(sample: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plain(value: Any) -> str | bool | int | float | None:
-    """Return the value as a leader reads it alike from JSON: dates in ISO format, durations in seconds."""
+    """Return the value as JSON has it.
+
+    A leader reads it alike: dates in ISO format, durations in seconds.
+    """
     import pandas as pd
 
     if value is None or value is pd.NaT or value is pd.NA or isinstance(value, str):

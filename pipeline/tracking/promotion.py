@@ -1,4 +1,6 @@
-"""Which version of a registered model is its leader: a new one only where it is shown to be no worse.
+"""Decides which version of a registered model leads.
+
+A new one leads only where it is shown to be no worse.
 
 The alias `leader` is what predictions are made with. It moves to a new version that answers the same question from the
 same columns, and scores no worse on the same test rows, or in the same folds of the same data. Any other version gets
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 EVIDENCE_TAG, ALIAS_TAG, REASON_TAG = "stacktune.evidence", "stacktune.alias", "stacktune.alias_reason"
 # Runs that end within so long of each other may not have seen each other's versions.
-OVERLAP_MS = 600_000
+MAX_OVERLAP_MS = 600_000
 # How often the alias is handed on among runs that end at once; each try sees the versions of all before it.
 MAX_HANDED_ON = 10
 # The newest ones that are looked at; more do not come to a name in the time of an overlap.
@@ -38,7 +40,7 @@ MAX_VERSIONS = 200
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a version of a model was asked, what it needs, and how it scored.
+    """What a version predicts, needs and scored.
 
     positive: of two classes. columns: digest of the names and kinds of the columns. classes: digest of the classes.
     cv_score, test_score: of `metric`, as people read it. cv_on: digest of the data and its folds. test_on: digest of
@@ -78,14 +80,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a version is known to be no worse than another, and why."""
+    """Whether a version is no worse, and why."""
 
     is_no_worse: bool
     reason: str
 
 
 def compared(new: Evidence, old: Evidence | None, version: int) -> Verdict:
-    """Return what the scores say of a new version against `version`, whose evidence is `old`, if it has any."""
+    """Compare a new version's scores with `version`.
+
+    `old` is the evidence of that, if it has any.
+    """
     if old is None:
         return Verdict(False, f"version {version} does not say what it was scored on")
     for name in ("task", "target", "metric", "positive"):
@@ -94,21 +99,25 @@ def compared(new: Evidence, old: Evidence | None, version: int) -> Verdict:
             return Verdict(False, f"its {name} is {now!r}, and that of version {version} is {before!r}")
     for name in ("columns", "classes"):
         if getattr(new, name) != getattr(old, name):
-            said = f"its {name} are not those of version {version}; --register gives it a name of its own"
-            return Verdict(False, said)
+            reason = f"its {name} are not those of version {version}; --register gives it a name of its own"
+            return Verdict(False, reason)
     for where, name in (("on the same test rows", "test"), ("in the same folds", "cv")):
         now, before = getattr(new, f"{name}_score"), getattr(old, f"{name}_score")
         is_same = getattr(new, f"{name}_on") == getattr(old, f"{name}_on")
         if is_same and _is_finite(now) and _is_finite(before):
             is_no_worse = now >= before if METRICS[new.metric].greater_is_better else now <= before
-            said = f"it scores {now:.6g} {where}, and version {version} {before:.6g} ({new.metric})"
-            return Verdict(is_no_worse, said)
-    said = f"it was scored on other rows than version {version}; give runs that are to be compared the same --test-data"
-    return Verdict(False, said)
+            reason = f"it scores {now:.6g} {where}, and version {version} {before:.6g} ({new.metric})"
+            return Verdict(is_no_worse, reason)
+    reason = (
+        f"it was scored on other rows than version {version}; give runs that are to be compared the same --test-data"
+    )
+    return Verdict(False, reason)
 
 
 def settle_alias(uri: str, record: LeaderRecord, evidence: Evidence | None) -> LeaderRecord:
-    """Give the registered version of `record` the alias that it has earned; return the record with it.
+    """Give the registered version its alias.
+
+    It is the one that the version of `record` has earned; returns the record with it.
 
     evidence: None of a run that an earlier stacktune ended. A store that is away costs the alias alone.
     """
@@ -123,14 +132,17 @@ def settle_alias(uri: str, record: LeaderRecord, evidence: Evidence | None) -> L
 
 
 def promoting_command(uri: str, name: str, version: int) -> str:
-    """Return the command that makes a version the leader; where the store has a password, the environment names it."""
+    """Return the command that promotes a version.
+
+    Where the store has a password, the environment names it.
+    """
     store = "" if has_secret(uri) else json.dumps(uri)
     call = f"set_registered_model_alias({json.dumps(name)}, {json.dumps(LEADER)}, {json.dumps(str(version))})"
     return f"python -c {shlex.quote(f'import mlflow; mlflow.MlflowClient({store}).{call}')}"
 
 
 def _settled(client: MlflowClient, name: str, version: int, evidence: Evidence | None) -> tuple[str, str]:
-    """Give a version its alias; return the alias and why it has it."""
+    """Set a version's alias; return it and its reason."""
     if evidence:
         client.set_model_version_tag(name, str(version), EVIDENCE_TAG, json.dumps(asdict(evidence)))
     holder = _holder(client, name)
@@ -165,7 +177,9 @@ def _tag(client: MlflowClient, name: str, version: int, alias: str, reason: str)
 
 
 def _take_lead(client: MlflowClient, name: str, version: int, holder: int | None) -> int:
-    """Set the alias; hand it on where a run that ended at the same time has the better claim; return who has it.
+    """Set the alias; return the version that has it.
+
+    It is handed on where a run that ended at the same time has the better claim.
 
     A registry has no lock. But each run marks its version before it sets the alias and looks for the others' marks
     afterwards, so that whoever sets it last has seen them all, and sets it to the same one as all others would.
@@ -181,11 +195,14 @@ def _take_lead(client: MlflowClient, name: str, version: int, holder: int | None
 
 
 def _rivals(client: MlflowClient, name: str, version: int, holder: int | None) -> list[ModelVersion]:
-    """Return the versions that claim to follow `holder` and are of about the same time as `version`, by number."""
+    """Return versions that compete with `version`, by number.
+
+    They claim to follow `holder` and are of about the same time.
+    """
     quoted = f"'{name}'" if "'" not in name else f'"{name}"'
     versions = client.search_model_versions(f"name={quoted}", MAX_VERSIONS, ["creation_timestamp DESC"])
     own = client.get_model_version(name, str(version))
-    since = own.creation_timestamp - OVERLAP_MS
+    since = own.creation_timestamp - MAX_OVERLAP_MS
     claiming = [
         one
         for one in versions
@@ -195,7 +212,10 @@ def _rivals(client: MlflowClient, name: str, version: int, holder: int | None) -
 
 
 def _first_of(rivals: list[ModelVersion]) -> int:
-    """Return the version that is no worse than those before it; among versions that compare with none, the earliest."""
+    """Return the version that no other is better than.
+
+    It is no worse than those before it; among versions that compare with none, the earliest.
+    """
     first, *later = rivals
     for one in later:
         new, old = _evidence_in(one.tags), _evidence_in(first.tags)
@@ -205,7 +225,10 @@ def _first_of(rivals: list[ModelVersion]) -> int:
 
 
 def _evidence_in(tags: Mapping[str, str]) -> Evidence | None:
-    """Return what a version's tags say, None where they say nothing that this stacktune understands."""
+    """Return the evidence in a version's tags.
+
+    None where they say nothing that this stacktune understands.
+    """
     try:
         return evidence_from(json.loads(tags[EVIDENCE_TAG]))
     except (KeyError, ValueError):
@@ -213,7 +236,10 @@ def _evidence_in(tags: Mapping[str, str]) -> Evidence | None:
 
 
 def evidence_from(stored: Any) -> Evidence | None:
-    """Return the evidence that was made a dictionary of, None where it is of another kind."""
+    """Return the evidence in a dictionary.
+
+    None where it is of another kind.
+    """
     names = {field.name for field in fields(Evidence)}
     if not isinstance(stored, dict) or set(stored) != names or stored["metric"] not in METRICS:
         return None
@@ -224,7 +250,7 @@ def _is_finite(score: Any) -> bool:
     return isinstance(score, int | float) and math.isfinite(score)
 
 
-def alias_said(record: LeaderRecord, say: Callable[[str], None]) -> None:
-    """Say what a version that is no leader is instead, and why."""
+def say_alias(record: LeaderRecord, say: Callable[[str], None]) -> None:
+    """Report why a version is no leader."""
     if record.alias == CHALLENGER:
         say(f"version {record.version} of {record.name} is its challenger, and the leader stays: {record.alias_reason}")

@@ -1,4 +1,7 @@
-"""The leader as an MLflow model: on disk, with its run, and as a version in the registry."""
+"""Saves and registers the leader as an MLflow model.
+
+It is on disk, with its run, and as a version in the registry.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,9 @@ _NEVER_OPEN = "MLflow was away all the time"
 
 @dataclass(frozen=True)
 class LeaderRecord:
-    """Where the leader is. All but `folder` are None when the store was away, and `problem` then says why.
+    """Where the leader is.
+
+    All but `folder` are None when the store was away, and `problem` then says why.
 
     folder: the MLflow model on disk. alias: "leader" or "challenger", alias_reason: why; None until `settle_alias`.
     promote: the command that makes a challenger the leader.
@@ -52,7 +57,10 @@ class LeaderRecord:
 
     @property
     def model_uri(self) -> str | None:
-        """What names this version also tomorrow: the alias of a leader, else its number."""
+        """A model URI that names this version tomorrow too.
+
+        By the alias of a leader, else by its number.
+        """
         if self.version is None:
             return None
         return f"models:/{self.name}@{LEADER}" if self.alias == LEADER else f"models:/{self.name}/{self.version}"
@@ -67,7 +75,9 @@ def register_leader(
     output: Path,
     with_code: bool = True,
 ) -> LeaderRecord:
-    """Write the leader as an MLflow model into `output`/leader, log it with the parent run and make it a version.
+    """Save, log and register the leader.
+
+    It is an MLflow model in `output`/leader, logged with the parent run, and a version.
 
     leader_folder: what `Leader.save` wrote. example: a few rows, which travel with the model as its input example.
     output_example: their predictions. name: the registered model's. with_code: whether it brings our code to servers
@@ -80,7 +90,9 @@ def register_leader(
 
 
 def publish_leader(tracker: Tracker, folder: Path, name: str) -> LeaderRecord:
-    """Log the leader's MLflow model in `folder` with the parent run, and make it a version of `name`.
+    """Log and register the leader's saved MLflow model.
+
+    It lies in `folder`, is logged with the parent run and becomes a version of `name`.
 
     A store that is away costs the registration alone.
     """
@@ -103,7 +115,9 @@ def keep_model(
     output_example: pd.DataFrame,
     with_code: bool = True,
 ) -> str | None:
-    """Log a trial's own model with its nested run, unregistered; return why not when the store is away.
+    """Log a trial's model with its nested run.
+
+    It is unregistered. Returns why not when the store is away.
 
     leader_folder: what `Leader.save` wrote of that trial alone. The rest is as in
     `register_leader`.
@@ -122,7 +136,9 @@ def keep_model(
 
 
 def resolve_model(uri: str, tracking_uri: str | None = None) -> Path:
-    """Return the folder of the MLflow model that `models:/NAME@ALIAS` or `models:/NAME/VERSION` names.
+    """Return the folder of a registered MLflow model.
+
+    `models:/NAME@ALIAS` or `models:/NAME/VERSION` names it.
 
     tracking_uri: the store; by default MLFLOW_TRACKING_URI, then the store of runs in ./stacktune-runs.
     Raises ConfigError when there is no such model, or no store to look in.
@@ -166,7 +182,10 @@ def _store_of_models(tracking_uri: str | None) -> str:
 def save_model(
     folder: Path, leader_folder: Path, example: pd.DataFrame, output_example: pd.DataFrame, with_code: bool
 ) -> None:
-    """Write a leader as an MLflow model into `folder`, emptied before; see `register_leader`."""
+    """Write a leader as an MLflow model.
+
+    `folder` is emptied before; see `register_leader`.
+    """
     import mlflow.pyfunc
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -186,13 +205,19 @@ def save_model(
 
 
 def _family_modules(leader_folder: Path) -> list[str]:
-    """Return the modules of the members' families: only their libraries are needed to predict."""
+    """Return the modules of the members' families.
+
+    Only their libraries are needed to predict.
+    """
     members = json.loads((leader_folder / LEADER_MANIFEST).read_text())["members"]
     return sorted({f"stacktune.families.{member['family']}" for member in members})
 
 
 def _log_model(client: MlflowClient, folder: Path, experiment_id: str, run_id: str, name: str) -> LoggedModel:
-    """Log the model in `folder` with a run; the model is told who it is now."""
+    """Log the model in `folder` with a run.
+
+    The model is told who it is now.
+    """
     refuse_links(folder)
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model

@@ -1,4 +1,7 @@
-"""What MLflow or the disk would refuse at a run's end, tried at its start on a few rows."""
+"""Rehearses a run's end, so that it fails early.
+
+What MLflow or the disk would refuse then is tried at the start on a few rows.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
 def rehearse_serving(
     leader_folder: Path, sample: pd.DataFrame, example: pd.DataFrame, prediction: pd.DataFrame, folder: Path
 ) -> None:
-    """Save a leader as a model in `folder`, load that as its users do, and predict the sample and the example.
+    """Save a leader, load it and predict with it.
+
+    It is saved as a model in `folder`, loaded as its users do, and predicts the sample and the example.
 
     leader_folder: what `Leader.save` wrote. sample: raw rows. example: what travels with the model. prediction: the
     leader's predictions of it. Our code is left out of the
@@ -47,7 +52,9 @@ def rehearse_serving(
 
 
 def rehearse_registering(tracker: Tracker, name: str, file: Path, is_optional: bool = False) -> None:
-    """Check the registered model's name, and log a small file with the parent run.
+    """Check the model's name, and log a file.
+
+    The name is that to register, the file a small one of the parent run.
 
     is_optional: whether the run goes on without MLflow. A store that is away is the tracker's to speak of. Raises
     ConfigError for a name that the registry refuses, and where files can never be written to the store from here.
@@ -65,6 +72,9 @@ def rehearse_registering(tracker: Tracker, name: str, file: Path, is_optional: b
 
 
 def _is_of_the_disk(error: Exception | None) -> bool:
-    """Whether the operating system refused to write, which asking again does not change."""
+    """Whether the operating system refused to write.
+
+    Asking again does not change that.
+    """
     is_built_in = type(error).__module__ == "builtins"
     return is_built_in and isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError)

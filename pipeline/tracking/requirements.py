@@ -1,4 +1,7 @@
-"""What a leader needs installed, read from the imports of its code: MLflow's own inference takes half a minute."""
+"""What a leader needs installed.
+
+It is read from the imports of its code: MLflow's own inference takes half a minute.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ _FOR_TYPES = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t].*\n|\n)+", re.MULTILINE)
 
 
 def requirements_for(modules: Iterable[str]) -> list[str]:
-    """Return "name==version" of every installed distribution that `modules` of this project import.
+    """Return the distributions that `modules` import.
+
+    "name==version" of each that is installed; the modules are of this project.
 
     The project's own modules that they import are walked too, imports inside functions included. mlflow is always in.
     """
@@ -28,7 +33,7 @@ def requirements_for(modules: Iterable[str]) -> list[str]:
 
 
 def _imported(modules: Iterable[str]) -> set[str]:
-    """Return the top-level foreign modules that are imported from `modules` on."""
+    """Return the foreign modules imported from `modules` on."""
     ahead, seen, foreign = list(modules), set(), set()
     while ahead:
         module = ahead.pop()
@@ -46,7 +51,9 @@ def _imported(modules: Iterable[str]) -> set[str]:
 
 @cache
 def _imports_of(module: str) -> tuple[str, ...]:
-    """Return what a module imports, and the names that it imports from our packages, which may be modules.
+    """Return what a module imports.
+
+    And the names that it imports from our packages, which may be modules.
 
     Its compiled code is walked, not its syntax tree: this runs beside other threads, and Python before 3.11.8 fails
     where two of them parse (SystemError: AST constructor recursion depth mismatch, CPython issue 106905).
@@ -78,7 +85,10 @@ def _is_package(module: str) -> bool:
 
 @cache  # a megabyte of metadata is parsed: 0.2 s
 def _pinned(module: str) -> str | None:
-    """Return "distribution==version" of an importable module, None if it is not installed."""
+    """Return "distribution==version" of an importable module.
+
+    None if it is not installed.
+    """
     for distribution in _distributions(module):
         # A local part such as +cpu names a build that no package index has.
         return f"{distribution}=={metadata.version(distribution).partition('+')[0]}"

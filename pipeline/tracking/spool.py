@@ -1,4 +1,7 @@
-"""What a run has to tell MLflow, on disk until the store has it, so that it is not lost with the process."""
+"""The spool: what MLflow has not been told yet.
+
+It is on disk until the store has it, so that it is not lost with the process.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ RUN = "of"
 
 
 def key_of(update: Update) -> Key:
-    """Return what updates have in common that are written as one."""
+    """Return the key of updates written as one."""
     return update.run, bool(update.files)
 
 
@@ -49,7 +52,9 @@ class Spooled:
 
 
 class Spool:
-    """An append-only file of what is to be written and what was; its methods may be called from any thread.
+    """An append-only file of updates and their writing.
+
+    Its methods may be called from any thread.
 
     path: None keeps nothing. on_notice: hears, once, that the file cannot be written.
     key: a name that no other run has, by which a parent run is found whose creation was not noted any more.
@@ -71,14 +76,17 @@ class Spool:
             self._append({"key": self.key})
 
     def put(self, update: Update) -> int:
-        """Keep an update; return its number, higher than all that wait."""
+        """Keep an update; return its number.
+
+        It is higher than those of all that wait.
+        """
         with self._lock:
             self._n_updates += 1
             self._append({"number": self._n_updates, "update": asdict(update)})
             return self._n_updates
 
     def opened(self, experiment_id: str, parent_id: str) -> None:
-        """Note the ids of the experiment and of the parent run."""
+        """Note the experiment's and the parent run's ids."""
         self._append({"experiment": experiment_id})
         self.created(PARENT, parent_id)
 
@@ -87,11 +95,14 @@ class Spool:
         self._append({"run": run, "id": run_id})
 
     def written(self, key: Key, number: int) -> None:
-        """Note that the store has all updates of this key up to `number`."""
+        """Note that the store has some updates.
+
+        All of this key up to `number`.
+        """
         self._append({"written": key, "number": number})
 
     def close(self) -> None:
-        """Let another process have the file; nothing is kept from now on."""
+        """Stop keeping; let another process have the file."""
         if self._file:
             self._file.close()
 
@@ -101,7 +112,10 @@ class Spool:
 
 
 def read_spool(path: Path) -> Spooled:
-    """Return what the spool at `path` tells of; nothing where there is none."""
+    """Return the content of the spool at `path`.
+
+    Nothing where there is none.
+    """
     past = Spooled()
     for line in read_lines(path, is_noted):
         _take_in(past, line)
@@ -134,7 +148,7 @@ def _take_in(past: Spooled, line: dict[str, Any]) -> None:
 
 
 def claim_spool(path: Path, run: str) -> None:
-    """Let the spool at `path` be that of a run.
+    """Make the spool at `path` that of a run.
 
     Raises:
         ConfigError: it is another run's, for which MLflow would have what this one has to tell.
@@ -149,11 +163,14 @@ def claim_spool(path: Path, run: str) -> None:
 
 
 def forget_store(path: Path) -> None:
-    """Make every update in the spool at `path` wait again, for a store that has none of it; nothing without a spool."""
-    said = list(read_lines(path, is_noted))
-    updates = [line["update"] for line in said if "update" in line]
+    """Queue every update in the spool at `path` again.
+
+    For a store that has none of it; nothing happens without a spool.
+    """
+    entries = list(read_lines(path, is_noted))
+    updates = [entry["update"] for entry in entries if "update" in entry]
     if updates:
-        lines = [json.dumps(line) for line in said if RUN in line]
+        lines = [json.dumps(entry) for entry in entries if RUN in entry]
         lines += [json.dumps({"number": number, "update": update}) for number, update in enumerate(updates, start=1)]
         write_whole(path, "\n".join(lines) + "\n")
 

@@ -1,4 +1,7 @@
-"""Where runs are kept: an MLflow store's address, looked at without importing MLflow."""
+"""An MLflow store's address.
+
+It is looked at without importing MLflow.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 SERVERS = ("http", "https")
 # Clients that MLflow ships or loads as plug-ins; they name no host that could be tried.
 MANAGED = ("databricks", "databricks-uc", "azureml", "arn")
-CONNECT_S = 5.0
+MAX_CONNECTING_S = 5.0
 # What MLflow's databases keep of a registered model's name (mlflow/store/model_registry/dbmodels/models.py).
 MAX_NAME_LENGTH = 256
 _SQLITE_HEADER = b"SQLite format 3\x00"
@@ -28,14 +31,19 @@ _SQLITE_HEADER = b"SQLite format 3\x00"
 
 @dataclass(frozen=True)
 class Store:
-    """An MLflow store. `artifacts` is where new experiments keep their files; None leaves that to the server."""
+    """An MLflow store.
+
+    `artifacts` is where new experiments keep their files; None leaves that to the server.
+    """
 
     uri: str
     artifacts: str | None
 
 
 def store_for(uri: str | None, output: Path) -> Store:
-    """Return the store of a run that writes into `output`: the one at `uri`, or sqlite in the parent of `output`.
+    """Return the store of a run.
+
+    It is the one at `uri`, or sqlite in the parent of the run's `output`.
 
     Artifacts lie beside a sqlite file, and in the parent of `output` for any other database: MLflow alone would put
     them into `./mlruns` of whatever folder one stands in.
@@ -50,20 +58,26 @@ def store_for(uri: str | None, output: Path) -> Store:
 
 
 def absolute(uri: str) -> str:
-    """Return `uri` with a relative sqlite path made absolute, since Ray and the UI may stand in other folders."""
+    """Return `uri` with an absolute sqlite path.
+
+    Ray and the UI may stand in other folders.
+    """
     file = sqlite_file(uri)
     return uri if file is None else f"sqlite:///{file}"
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """Return the absolute path of a sqlite store's file, None for any other store."""
+    """Return a sqlite store's absolute path, else None."""
     if _kind(uri) != "sqlite":
         return None
     return Path(uri.partition("://")[2].removeprefix("/")).absolute()
 
 
 def without_credentials(uri: str) -> str:
-    """Return a server's address with no user and password in it; ConfigError where it cannot be told from these."""
+    """Return a server's address without user and password.
+
+    Raises ConfigError where it cannot be told from these.
+    """
     try:
         parts = urlsplit(uri)
         address = parts._replace(netloc=parts.netloc.rpartition("@")[2])
@@ -79,7 +93,9 @@ def without_credentials(uri: str) -> str:
 
 
 def check_store(uri: str) -> None:
-    """Raise ConfigError unless the store can be reached: in 5 s at most for a server, by a look for sqlite.
+    """Raise ConfigError unless the store can be reached.
+
+    In 5 s at most for a server, by a look for sqlite.
 
     Managed services are only met when the first run is opened.
     """
@@ -98,7 +114,7 @@ def check_store(uri: str) -> None:
 
 
 def check_model_name(name: str) -> None:
-    """Raise ConfigError for a name that the model registry refuses."""
+    """Raise ConfigError for a name the registry refuses."""
     if not name.strip() or set(name) & set("/:@") or os.path.normpath(name) != name or name in (".", ".."):
         raise ConfigError(f"a registered model's name has no '/', ':' or '@' in it and is not empty, but got {name!r}.")
     if len(name) > MAX_NAME_LENGTH:
@@ -116,7 +132,7 @@ def _check_server(uri: str) -> None:
     address, _, _ = without_credentials(uri).partition("?")
     try:
         request = urllib.request.Request(address.rstrip("/") + "/health", method="GET")
-        urllib.request.urlopen(request, timeout=CONNECT_S).close()
+        urllib.request.urlopen(request, timeout=MAX_CONNECTING_S).close()
     except urllib.error.HTTPError as error:
         # Anything but a broken gateway is an answer; whether it is MLflow's is seen when the first run is opened.
         if error.code < 500:
@@ -132,7 +148,7 @@ def _check_database(uri: str, default_port: int) -> None:
 
     try:
         url = make_url(uri)  # as MLflow reads it: passwords may hold more signs here than in other URIs
-        socket.create_connection((url.host or "localhost", url.port or default_port), CONNECT_S).close()
+        socket.create_connection((url.host or "localhost", url.port or default_port), MAX_CONNECTING_S).close()
     except (OSError, ValueError, ArgumentError) as error:
         raise _unreachable(uri, error) from error
 

@@ -1,4 +1,7 @@
-"""What a run tells MLflow: every method returns at once, and a thread writes."""
+"""Logs a run to MLflow, on a thread.
+
+Every method returns at once.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,14 @@ if TYPE_CHECKING:
 
 MAX_RANKED = 50
 # A store that has not answered by then will not.
-OPENING_S = 60.0
+MAX_OPENING_S = 60.0
 _ENDS = {COMPLETED: "FINISHED", STOPPED: "FINISHED", FAILED: "FAILED"}
 
 
 class Tracker(Observer):
-    """One parent run and its nested runs. Call `start`, then `ids` before the search: it raises what is wrong.
+    """One parent run and its nested runs.
+
+    Call `start`, then `ids` before the search: it raises what is wrong.
 
     uri: a store's absolute address, as `store_for` gives it. artifact_location: where a new experiment keeps files.
     on_notice: hears, from another thread, that the store is away or back; each once.
@@ -66,7 +71,7 @@ class Tracker(Observer):
 
     @property
     def n_waiting(self) -> int:
-        """How many runs have news that the store does not have yet."""
+        """How many runs the store lacks news of."""
         return self._worker.n_waiting
 
     @property
@@ -76,25 +81,34 @@ class Tracker(Observer):
 
     @property
     def is_open(self) -> bool:
-        """Whether the store has the run; known once opening it was tried."""
-        self._worker.ready.wait(OPENING_S)
+        """Whether the store has the run.
+
+        Known once opening it was tried.
+        """
+        self._worker.ready.wait(MAX_OPENING_S)
         return self._worker.ids is not None
 
     @property
     def has_tried(self) -> bool:
-        """Whether opening the run was tried, well or in vain."""
+        """Whether opening the run was tried, with any success."""
         return self._worker.ready.is_set()
 
     def start(self) -> None:
-        """Import MLflow, create the tables of a new store, the experiment and the parent run, all on the thread."""
+        """Open the run on the thread.
+
+        That imports MLflow, and creates the tables of a new store, the experiment and the parent run.
+        """
         self._worker.start()
 
     def run_again(self) -> None:
-        """Say that the parent run, ended or cut off in an earlier session, goes on."""
+        """Mark the parent run of an earlier session running."""
         self._worker.put(Update(status=RUNNING))
 
-    def ids(self, timeout_s: float = OPENING_S) -> tuple[str, str]:
-        """Return (experiment id, parent run id) once they are known; ConfigError if the store refuses or is mute."""
+    def ids(self, timeout_s: float = MAX_OPENING_S) -> tuple[str, str]:
+        """Return (experiment id, parent run id) once known.
+
+        Raises ConfigError if the store refuses or is mute.
+        """
         known = self._worker.ready.wait(timeout_s)
         if self._worker.failure:
             raise self._worker.failure
@@ -108,7 +122,9 @@ class Tracker(Observer):
         return self._worker.ids
 
     def log_task(self, kind: str, metric: Metric, positive: str | None = None) -> None:
-        """Say what is predicted and judged by; needed before the first score, which is logged as people read it.
+        """Log what is predicted, and by what metric.
+
+        Needed before the first score, which is logged as people read it.
 
         positive: the positive one of two classes.
         """
@@ -124,16 +140,25 @@ class Tracker(Observer):
         profile: Mapping[str, int | float | str],
         context: str = "training",
     ) -> None:
-        """Name a table that the run reads. profile: what its size is, e.g. {"n_rows": 569, "n_features": 30}."""
+        """Log a table that the run reads.
+
+        profile: what its size is, e.g. {"n_rows": 569, "n_features": 30}.
+        """
         self._worker.put(Update(inputs=(Input(name, digest, masked_uri(source), profile, context),)))
 
     def log_config(self, text: str, params: Mapping[str, Any]) -> None:
-        """Keep the resolved configuration as the artifact `config.yaml`, and its settings as params."""
+        """Log the resolved configuration.
+
+        As the artifact `config.yaml`, and its settings as params.
+        """
         self._worker.put(Update(params=_texts(params)))
         self._worker.put(Update(files={CONFIG: masked(text)}))
 
     def log_file(self, path: Path) -> None:
-        """Keep a text file, as it is now, as an artifact of the parent run under its own name."""
+        """Log a text file, as it is now.
+
+        It is an artifact of the parent run under its own name.
+        """
         self._worker.put(Update(files={path.name: masked(path.read_text(encoding="utf-8"))}))
 
     def trial_started(self, trial: Trial) -> None:
@@ -146,13 +171,19 @@ class Tracker(Observer):
         self._worker.put(Update(name, params=_texts(trial.config), tags=tags, status=status))
 
     def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
-        """Log the score (higher better) at a rung, the first being 1; once, also if the trial runs again."""
+        """Log the score at a rung, once.
+
+        Higher is better, the first rung is 1; once, also if the trial runs again.
+        """
         values = self._not_put(trial.trial_id, [(self._judge.name, self._judge.shown(score), rung)])
         if values:
             self._worker.put(Update(trial.trial_id, points=_points(values)))
 
     def trial_finished(self, result: TrialResult) -> None:
-        """Log all of a trial's outcome and end its run; rungs that `trial_progress` did not log are added."""
+        """Log a trial's outcome and end its run.
+
+        Rungs that `trial_progress` did not log are added.
+        """
         with self._lock:
             self._open.discard(result.trial_id)
             known = self._put.pop(result.trial_id, set())
@@ -173,7 +204,7 @@ class Tracker(Observer):
         )
 
     def event(self, event: Event) -> None:
-        """Log an event with a nested run of its name.
+        """Log an event with its name's nested run.
 
         Once, also if it is told again.
         """
@@ -190,7 +221,10 @@ class Tracker(Observer):
         self._worker.put(Update(of, files={drawing.name: drawing.svg}))
 
     def _not_put(self, run: str, values: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:
-        """Return the (name, value, step) of `values` whose name and step were not logged with a run; they are now."""
+        """Return the (name, value, step) that are new.
+
+        Those of `values` whose name and step were not logged with a run; they are now.
+        """
         with self._lock:
             known = self._put.setdefault(run, set())
             values = [(name, value, step) for name, value, step in values if (name, step) not in known]
@@ -198,7 +232,9 @@ class Tracker(Observer):
         return values
 
     def log_leaderboard(self, frame: pd.DataFrame, csv: Path) -> None:
-        """Keep the leaderboard as an artifact, rank the best trials' runs and give each ensemble a run of its own.
+        """Log the leaderboard and rank the best trials.
+
+        It is an artifact; each ensemble gets a run of its own.
 
         frame: `Leaderboard.to_frame()`, a trial's row being named by its id. Only the first MAX_RANKED trials are
         ranked in MLflow: a call for each of hundreds would outlast a budget.
@@ -218,26 +254,28 @@ class Tracker(Observer):
         self.log_file(csv)
 
     def flush(self, timeout_s: float = 20.0) -> bool:
-        """Write all that was logged so far; return whether that was done in time."""
+        """Write everything; return whether it was in time."""
         return self._worker.flush(timeout_s)
 
     def finish(
         self, status: str, metrics: Mapping[str, float], tags: Mapping[str, str], timeout_s: float = 20.0
     ) -> bool:
-        """End the parent run and those inside it; write all, stop, say if it was too late.
+        """End the parent run and those inside it.
+
+        Writes all, stops, and says if it was too late.
 
         Trials that never finished end as killed; series of events too, unless the run has finished.
         status: "FINISHED", "FAILED" or "KILLED". metrics: as people read them. Returns whether everything is written.
         """
         with self._lock:
-            left, series = sorted(self._open), sorted(self._series)
+            open_runs, series = sorted(self._open), sorted(self._series)
             self._open, self._series = set(), set()
         if status == "FINISHED":
             for name in series:
                 self._worker.put(Update(name, status=status, ended_ms=now_ms()))
         else:
-            left += series
-        for name in left:
+            open_runs += series
+        for name in open_runs:
             self._worker.put(Update(name, tags={"status": STOPPED}, status="KILLED", ended_ms=now_ms()))
         points = _points((name, value, 0) for name, value in metrics.items())
         self._worker.put(Update(tags=_texts(tags), points=points, status=status, ended_ms=now_ms()))
@@ -249,7 +287,7 @@ class Tracker(Observer):
         return done
 
     def close(self) -> None:
-        """Stop writing; what is not written stays in the spool."""
+        """Stop writing; the rest stays in the spool."""
         self._worker.stop()
         self._spool.close()
 
@@ -282,7 +320,10 @@ def _costs(result: TrialResult) -> Iterable[tuple[str, float, int]]:
 
 
 def _changes(result: TrialResult) -> Iterable[tuple[str, float, int]]:
-    """Yield what PBT changed while the trial grew, by unit: the params show how it began."""
+    """Yield what PBT changed in a trial, by unit.
+
+    The params show how it began.
+    """
     configs = [config for _, config in result.lineage]
     for name in configs[0] if configs else ():
         if len({config[name] for config in configs}) > 1:
@@ -291,7 +332,10 @@ def _changes(result: TrialResult) -> Iterable[tuple[str, float, int]]:
 
 
 def _points(values: Iterable[tuple[str, Any, int]]) -> tuple[Point, ...]:
-    """Return the values that are finite numbers; a chart has no place for the others."""
+    """Return the finite values.
+
+    A chart has no place for the others.
+    """
     return tuple(
         Point(name, float(value), int(step))
         for name, value, step in values

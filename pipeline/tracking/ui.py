@@ -1,4 +1,4 @@
-"""The command that opens the MLflow UI on a run."""
+"""Opens the MLflow UI on a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ USUAL_PORT = 5000
 
 
 def ui_command(folder_or_uri: str) -> list[str]:
-    """Return the command that serves the MLflow UI on 127.0.0.1 at a free port, or opens a server's own.
+    """Return the command that opens the MLflow UI.
+
+    It serves that on 127.0.0.1 at a free port, or opens a server's own.
 
     folder_or_uri: a run's folder, a folder of runs, or a store. It is a command line to run as it is, or to show: a
     password in a database's URI goes into this process's environment instead, which the command inherits.
@@ -66,7 +68,10 @@ def _store(folder_or_uri: str) -> Store:
 
 
 def _tracking_uri(config: Path) -> str | None:
-    """Return the store that a run's settings name; ConfigError where they cannot be read."""
+    """Return the store that a run's settings name.
+
+    Raises ConfigError where they cannot be read.
+    """
     try:
         uri = (yaml.safe_load(config.read_text(encoding="utf-8")) or {}).get("tracking_uri")
     except (OSError, ValueError, AttributeError, yaml.YAMLError):
@@ -77,7 +82,7 @@ def _tracking_uri(config: Path) -> str | None:
 
 
 def _free_port() -> int:
-    """Return MLflow's usual port, or any where that is taken."""
+    """Return MLflow's usual port, or a free one."""
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", USUAL_PORT))

@@ -1,4 +1,7 @@
-"""What is still to be written of a run, and its writing: one create, one batch and one end a run at most."""
+"""Updates of a run, and their writing.
+
+One create, one batch and one end a run at most.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 # Limits of one log_batch call and of one value, mlflow/utils/validation.py.
-_N_PARAMS, _N_METRICS = 100, 700
-_PARAM_CHARS, _TAG_CHARS, _NAME_CHARS = 500, 5000, 250
+_MAX_PARAMS, _MAX_METRICS = 100, 700
+_MAX_PARAM_CHARS, _MAX_TAG_CHARS, _MAX_NAME_CHARS = 500, 5000, 250
 
 
 def now_ms() -> int:
-    """Return the time in milliseconds since 1970, as MLflow stamps things."""
+    """Return the milliseconds since 1970, as MLflow does."""
     return time.time_ns() // 1_000_000
 
 
@@ -35,7 +38,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Input:
-    """A data set that a run reads. `digest` has at most 36 characters."""
+    """A data set that a run reads.
+
+    `digest` has at most 36 characters.
+    """
 
     name: str
     digest: str
@@ -46,7 +52,10 @@ class Input:
 
 @dataclass(frozen=True)
 class Update:
-    """News of one run: `run` is a trial's id, or "" for the parent. `files` maps artifact names to their text."""
+    """News of one run.
+
+    `run` is a trial's id, or "" for the parent. `files` maps artifact names to their text.
+    """
 
     run: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
@@ -59,7 +68,10 @@ class Update:
     ended_ms: int | None = None
 
     def then(self, later: Update) -> Update:
-        """Return the news of both; a param keeps its first value, since MLflow refuses another."""
+        """Return the news of both.
+
+        A param keeps its first value, since MLflow refuses another.
+        """
         return Update(
             run=self.run,
             params={**later.params, **self.params},
@@ -74,16 +86,22 @@ class Update:
 
 
 def as_text(value: object) -> str:
-    """Return a parameter's value as people read it: floats with at most six digits."""
+    """Return a parameter's value as people read it.
+
+    Floats have at most six digits.
+    """
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def write_values(client: MlflowClient, run_id: str, update: Update) -> None:
-    """Write params, tags, metrics and inputs; writing the same twice changes nothing."""
+    """Write params, tags, metrics and inputs.
+
+    Writing the same twice changes nothing.
+    """
     from mlflow.entities import Metric, Param, RunTag
 
-    params = [Param(name[:_NAME_CHARS], value[:_PARAM_CHARS]) for name, value in update.params.items()]
-    tags = [RunTag(name[:_NAME_CHARS], value[:_TAG_CHARS]) for name, value in update.tags.items()]
+    params = [Param(name[:_MAX_NAME_CHARS], value[:_MAX_PARAM_CHARS]) for name, value in update.params.items()]
+    tags = [RunTag(name[:_MAX_NAME_CHARS], value[:_MAX_TAG_CHARS]) for name, value in update.tags.items()]
     metrics = [Metric(point.name, point.value, point.time_ms, point.step) for point in update.points]
     for batch in in_batches(metrics, params, tags):
         client.log_batch(run_id, *batch)
@@ -92,8 +110,11 @@ def write_values(client: MlflowClient, run_id: str, update: Update) -> None:
 
 
 def in_batches(metrics: Sequence, params: Sequence, tags: Sequence) -> Iterator[tuple[Sequence, Sequence, Sequence]]:
-    """Yield (metrics, params, tags) that each fit one call of log_batch; nothing when all are empty."""
-    limited = ((metrics, _N_METRICS), (params, _N_PARAMS), (tags, _N_PARAMS))
+    """Yield (metrics, params, tags) for each log_batch call.
+
+    Nothing when all are empty.
+    """
+    limited = ((metrics, _MAX_METRICS), (params, _MAX_PARAMS), (tags, _MAX_PARAMS))
     n_batches = max(math.ceil(len(items) / limit) for items, limit in limited)
     for batch in range(n_batches):
         of_metrics, of_params, of_tags = (items[batch * limit : (batch + 1) * limit] for items, limit in limited)

@@ -1,4 +1,6 @@
-"""The thread that writes: it gathers news for a while, then writes a run's news in as few calls as can be.
+"""The thread that writes to MLflow.
+
+It gathers news for a while, then writes a run's news in as few calls as can be.
 
 Few calls matter because the thread shares its process, and so Python's lock, with Ray Tune's event loop.
 """
@@ -24,7 +26,10 @@ _FIRST_PAUSE_S, _MAX_PAUSE_S, _FLUSH_PAUSE_S = 1.0, 15.0, 1.0
 
 @dataclass(frozen=True)
 class _Numbered:
-    """An update, or several in one, and the spool's number of the last."""
+    """One or more updates, with the last one's number.
+
+    The number is the spool's.
+    """
 
     number: int
     update: Update
@@ -34,7 +39,9 @@ class _Numbered:
 
 
 class Worker(threading.Thread):
-    """Writes what `put` hands over until `stop`; news that cannot be written waits in memory, and in the spool.
+    """Writes what `put` hands over, until `stop`.
+
+    News that cannot be written waits in memory, and in the spool.
 
     is_optional: whether a store that cannot be used is tried again and again, like one that goes away later.
     ready: set when `ids` or `failure` is known, or one try was made. failure: why the store could not be used at all.
@@ -51,7 +58,7 @@ class Worker(threading.Thread):
         self._flushes: list[threading.Event] = []
         self._pause_s = 0.0
         self._stopping = False
-        self._said: set[str] = set()
+        self._noted_subjects: set[str] = set()
         self.ready = threading.Event()
         self.ids: tuple[str, str] | None = None
         self.failure: ConfigError | None = None
@@ -60,7 +67,10 @@ class Worker(threading.Thread):
 
     @property
     def n_waiting(self) -> int:
-        """Runs with news that is not written yet, as far as the thread has looked."""
+        """The number of runs with unwritten news.
+
+        As far as the thread has looked.
+        """
         return len({run for run, _ in list(self._waiting)})
 
     def put(self, update: Update) -> None:
@@ -68,7 +78,10 @@ class Worker(threading.Thread):
         self._inbox.put(_Numbered(self._spool.put(update), update))
 
     def flush(self, timeout_s: float) -> bool:
-        """Write everything handed over so far; return whether that was done within `timeout_s`."""
+        """Write everything handed over so far.
+
+        Returns whether that was done within `timeout_s`.
+        """
         done = threading.Event()
         self._inbox.put(done)
         deadline = time.monotonic() + timeout_s
@@ -78,7 +91,7 @@ class Worker(threading.Thread):
         return True
 
     def stop(self) -> None:
-        """Let the thread end; what is not written by now is lost."""
+        """End the thread, and lose what is unwritten."""
         self._inbox.put(None)
 
     def run(self) -> None:
@@ -109,7 +122,10 @@ class Worker(threading.Thread):
         self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _MAX_PAUSE_S)
 
     def _gather(self) -> None:
-        """Take in news until it is time to write: after a while, or at once when someone waits for it."""
+        """Collect news until it is time to write.
+
+        After a while, or at once when someone waits for it.
+        """
         longest = min(self._pause_s, _FLUSH_PAUSE_S) if self._flushes else self._pause_s
         deadline = time.monotonic() + (longest or _GATHER_S)
         while not self._stopping:
@@ -156,8 +172,8 @@ class Worker(threading.Thread):
         self._flushes.clear()
 
     def _say(self, subject: str, text: str) -> None:
-        if subject not in self._said:
-            self._said.add(subject)
+        if subject not in self._noted_subjects:
+            self._noted_subjects.add(subject)
             self._on_notice(text)
 
 

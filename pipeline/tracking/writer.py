@@ -1,4 +1,7 @@
-"""Writes updates into one experiment of one store: a parent run and a nested run for each trial."""
+"""Writes updates into one experiment of one store.
+
+It has a parent run and a nested run for each trial.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Writer:
-    """Not for two threads: the tracker's own thread alone opens it and writes.
+    """Opens and writes the runs, on one thread.
+
+    Not for two threads: only the tracker's own uses it.
 
     What its spool knows of an earlier session is taken up: runs keep their ids.
     """
@@ -38,7 +43,9 @@ class Writer:
         self.experiment_id = spool.past.experiment_id
 
     def open(self) -> tuple[str, str]:
-        """Connect, and create the experiment and the parent run where they are not known yet; return their ids.
+        """Connect, and return the ids of both.
+
+        The experiment and the parent run are created where they are not known yet.
 
         Raises ConfigError when the store says no or does not answer.
         """
@@ -57,7 +64,10 @@ class Writer:
         return self.experiment_id, self._run_ids[PARENT]
 
     def write(self, update: Update) -> None:
-        """Write one run's news, creating the run if need be; doing it again after an error does no harm."""
+        """Write one run's news.
+
+        Creates the run if need be; doing it again after an error does no harm.
+        """
         if update.run not in self._run_ids:
             self._run_ids[update.run] = self._find_or_create(update)
             self._spool.created(update.run, self._run_ids[update.run])

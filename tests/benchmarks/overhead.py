@@ -43,7 +43,7 @@ class Stopwatch:
     def trial_finished(self, result: TrialResult) -> None:
         """What it took is in its result."""
 
-    def trial_thinned(self, trial: Trial) -> None: ...
+    def trial_retried_after_oom(self, trial: Trial) -> None: ...
 
     def family_set_aside(self, family: str, reason: str) -> None:
         """None is."""

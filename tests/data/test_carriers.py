@@ -59,8 +59,8 @@ def json_of(unit):
     def carry(frame, folder):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # pandas 4 is to write ISO where it is not told
-            said = frame.to_json(orient="records", date_format="epoch", date_unit=unit, double_precision=15)
-        return pd.DataFrame(json.loads(said))
+            as_json = frame.to_json(orient="records", date_format="epoch", date_unit=unit, double_precision=15)
+        return pd.DataFrame(json.loads(as_json))
 
     return carry
 

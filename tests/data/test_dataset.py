@@ -259,8 +259,8 @@ def test_copies_of_a_row_stay_on_one_side_of_the_split(load, columns):
     assert test.n_rows == pytest.approx(80, abs=2)
     place = dataset.table.names.index("x")
     assert not np.isin(test.features[:, place], dataset.table.features[:, place]).any()
-    said = "200 rows are copies of others in all but y: copies stay together"
-    assert any(said in note for note in dataset.notes)
+    message = "200 rows are copies of others in all but y: copies stay together"
+    assert any(message in note for note in dataset.notes)
     assert not any("test rows have the features" in note for note in dataset.notes)
 
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stacktune.data.folds import (
-    FEW_OF_A_CLASS,
     MIN_HELD_OUT_OF_A_CLASS,
+    MIN_JUDGED_OF_A_CLASS,
     fold_notes,
     held_out_rows,
     make_folds,
@@ -128,8 +128,8 @@ def test_a_holdout_has_as_many_blocks_as_its_rare_class_fills(n_rare, n_held_out
     assert any("held out 50% of the rows, as class 1 has" in note for note in notes) == (
         n_rare < 2.5 * MIN_HELD_OUT_OF_A_CLASS
     )
-    said = f"only {n_held_out} of the rows that models are judged on are of class 1"
-    assert any(said in note for note in notes) == (n_held_out < FEW_OF_A_CLASS)
+    message = f"only {n_held_out} of the rows that models are judged on are of class 1"
+    assert any(message in note for note in notes) == (n_held_out < MIN_JUDGED_OF_A_CLASS)
 
 
 def test_too_few_rows_of_a_class_for_a_holdout_are_refused():

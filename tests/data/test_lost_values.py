@@ -27,8 +27,8 @@ TRAIN = pd.DataFrame(
 SCHEMA = infer_schema(TRAIN, set())[0]
 
 
-def said(frame):
-    return SCHEMA.encode_and_say(frame)[1]
+def message_of(frame):
+    return SCHEMA.encode_with_message(frame)[1]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def said(frame):
     ],
 )
 def test_a_column_that_is_lost_is_named_with_its_share(column, values, what):
-    text = said(TRAIN.assign(**{column: values}))
+    text = message_of(TRAIN.assign(**{column: values}))
     assert text.startswith("the model cannot use values of 1 column in these 200 rows")
     assert what in text
 
@@ -60,12 +60,12 @@ def test_a_column_that_is_lost_is_named_with_its_share(column, values, what):
 )
 def test_numbers_and_dates_that_are_lost_in_part_are_named(frame, what):
     """Half of a column in another convention, or a row alone, was lost in silence: answers were .99 off."""
-    assert what in said(frame)
+    assert what in message_of(frame)
 
 
 def test_missing_values_are_not_lost():
-    assert said(TRAIN.assign(age=np.where(np.arange(N) % 2, np.nan, 1.5), when=pd.NaT, flag=None)) == ""
-    assert said(TRAIN.assign(age=["N/A"] * N)) == ""
+    assert message_of(TRAIN.assign(age=np.where(np.arange(N) % 2, np.nan, 1.5), when=pd.NaT, flag=None)) == ""
+    assert message_of(TRAIN.assign(age=["N/A"] * N)) == ""
 
 
 def test_columns_that_are_lost_are_one_warning():
@@ -114,4 +114,4 @@ def test_labelled_test_rows_say_it_in_the_notes_of_the_run(tmp_path):
 def test_dates_far_from_the_others_are_no_loss_where_training_had_such():
     far = [*TRAIN["when"].astype("datetime64[us]")[:100], *[pd.Timestamp("9999-12-31")] * 100]
     schema, _ = infer_schema(pd.DataFrame({"end": far}), set())
-    assert schema.encode_and_say(pd.DataFrame({"end": far[150:]}))[1] == ""
+    assert schema.encode_with_message(pd.DataFrame({"end": far[150:]}))[1] == ""

@@ -49,7 +49,7 @@ def test_each_convention_is_read_and_remembered(name):
     schema, notes = infer(written(AMOUNTS, name))
     assert schema.columns[0].kind == "numeric"
     assert schema.columns[0].spelling == CONVENTIONS[name][1]
-    assert notes == [f"read 1 column of text as numbers{CONVENTIONS[name][1].said}: c"]
+    assert notes == [f"read 1 column of text as numbers{CONVENTIONS[name][1].description}: c"]
     for again in (written(AMOUNTS, name), AMOUNTS, AMOUNTS.astype(object), [f"{value:.2f}" for value in AMOUNTS]):
         np.testing.assert_allclose(encoded(schema, again), AMOUNTS, rtol=1e-5)
         np.testing.assert_allclose(encoded(schema, again[:3]), AMOUNTS[:3], rtol=1e-5)

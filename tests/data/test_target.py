@@ -66,9 +66,9 @@ def test_markers_among_numbers_in_text_are_null_targets(load, how, marker):
     assert dataset.task.kind == "regression"
     np.testing.assert_allclose(dataset.table.target, values[1:])
     np.testing.assert_allclose(test.target, values[:9])
-    for said in ("", "test data: "):
-        assert f"{said}took 1 value of y for missing, such as {marker!r}" in dataset.notes
-        assert f"{said}dropped 1 row whose target y is null" in dataset.notes
+    for prefix in ("", "test data: "):
+        assert f"{prefix}took 1 value of y for missing, such as {marker!r}" in dataset.notes
+        assert f"{prefix}dropped 1 row whose target y is null" in dataset.notes
 
 
 def test_the_convention_is_said(load):

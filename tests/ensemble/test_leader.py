@@ -295,7 +295,7 @@ def test_rows_whose_models_have_all_been_asked_ask_none(runs):
 
 def test_out_of_time_only_the_leader_is_tested(runs):
     run = runs["binary"]
-    scored = score_rows(run.board, run.results, run.test, time_left=lambda: 0.0)
+    scored = score_rows(run.board, run.results, run.test, remaining_s=lambda: 0.0)
     assert scored.leader.test is not None
     assert all(row.test is None for row in scored.rows[1:])
 

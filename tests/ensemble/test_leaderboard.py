@@ -336,8 +336,8 @@ def test_without_a_defined_score_there_is_no_leader(kind):
 @pytest.mark.parametrize("n_most", [0, 2, 6, 15])
 def test_candidates_are_cut_when_time_is_short(n_most):
     world = _world("regression", n_models=18)
-    left_s = stacking_s(n_most, world.table.n_rows, 1) + 1e-6 if n_most else 0.3
-    board = _board(world, time_left=lambda: left_s)
+    seconds = stacking_s(n_most, world.table.n_rows, 1) + 1e-6 if n_most else 0.3
+    board = _board(world, remaining_s=lambda: seconds)
     drawn = [len(row.members) for row in board.rows if row.kind == "ensemble"]
     assert max(drawn, default=0) == n_most
 
@@ -346,7 +346,7 @@ def test_a_greedy_walk_leaves_time_for_the_others():
     """A clock that runs a second each time it is looked at."""
     world = _world("binary", n_models=12)
     seconds = iter(range(12, -1000, -1))
-    hurried = _board(world, time_left=lambda: float(next(seconds)))
+    hurried = _board(world, remaining_s=lambda: float(next(seconds)))
     names = {row.name: row for row in hurried.rows if row.kind == "ensemble"}
     assert {"greedy_all", "stack_all"} <= names.keys()
     unhurried = next(row for row in _board(world).rows if row.name == "greedy_all")

@@ -6,7 +6,7 @@ from closed_form import closed, predictions
 
 from stacktune.ensemble.candidates import Costs
 from stacktune.ensemble.nested import gather, greedy
-from stacktune.ensemble.selection import NEGLIGIBLE, select, without_negligible
+from stacktune.ensemble.selection import MIN_MEMBER_SHARE, select, without_negligible
 from stacktune.metrics import METRICS
 
 FREE = Costs(np.zeros(4), float("inf"))
@@ -31,7 +31,7 @@ def test_it_walks_as_the_paper_says(kind, metric):
     models = np.array(predictions(world, 6))
     target = world.table.target
     expected = _naive_shares(models, target, world.metric, 12)
-    assert select(models, target, None, world.metric, n_iterations=12) == pytest.approx(expected, abs=NEGLIGIBLE)
+    assert select(models, target, None, world.metric, n_iterations=12) == pytest.approx(expected, abs=MIN_MEMBER_SHARE)
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "f1", "accuracy", "log_loss"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,20 +13,37 @@ from stacktune.data.folds import make_folds
 from stacktune.data.table import Table, Task
 from stacktune.host import Cores
 from stacktune.metrics import get_metric
+from stacktune.search.cluster import private_ray
 from stacktune.search.cluster import start as cluster_room
+from stacktune.search.cluster.private_ray import MAX_WARMED
 from stacktune.search.cluster.start import start_ray, stop_ray
 from stacktune.search.plan.plan import ClusterSize
 from stacktune.trials.climb import Problem
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[ClusterSize]:
-    """A Ray of two cores, ended with the module; a machine of one shares it between them."""
+@contextmanager
+def ray_of_two_cores(max_warmed: int = MAX_WARMED) -> Iterator[ClusterSize]:
+    """A Ray of two cores; a machine of one shares it between them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cluster_room, "cores_here", lambda: Cores(2, 2))
+        patch.setattr(private_ray, "MAX_WARMED", max_warmed)
         size = start_ray(None, 2, 0)
     yield size
     stop_ray()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ClusterSize]:
+    """A Ray of two cores, ended with the module."""
+    with ray_of_two_cores() as size:
+        yield size
+
+
+@pytest.fixture(scope="module")
+def cold_cluster() -> Iterator[ClusterSize]:
+    """The same, whose processes do not import beforehand what trials need: for those that are none."""
+    with ray_of_two_cores(max_warmed=0) as size:
+        yield size
 
 
 @pytest.fixture(scope="session")

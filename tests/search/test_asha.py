@@ -13,15 +13,6 @@ from stacktune.search.asha import REDUCTION, Rungs, survives
 scores = st.floats(-1e6, 1e6)
 
 
-def test_the_first_at_a_rung_survives():
-    assert survives(-5.0, [])
-
-
-@given(scores, st.lists(scores, max_size=40))
-def test_the_best_always_survives(score, peers):
-    assert survives(max([score, *peers]), peers)
-
-
 @given(st.lists(scores, min_size=3, max_size=60, unique=True))
 def test_among_all_that_came_one_in_three_survives_in_hindsight(arrived):
     kept = [score for score in arrived if survives(score, [other for other in arrived if other != score])]
@@ -35,11 +26,6 @@ def test_random_arrivals_keep_about_a_third():
     assert 0.30 < kept / len(arrived) < 0.38
 
 
-def test_nan_never_survives_a_peer():
-    """Ray's ASHA never stops a NaN."""
-    assert not survives(math.nan, [-1e9])
-
-
 def test_worsening_scores_do_not_survive():
     assert [survives(-float(place), [-float(before) for before in range(place)]) for place in range(3)] == [
         True,
@@ -48,18 +34,9 @@ def test_worsening_scores_do_not_survive():
     ]
 
 
-def test_peers_are_of_the_same_family_and_rung():
-    rungs = Rungs()
-    rungs.record("a", 1, 0, 0.1)
-    rungs.record("a", 2, 0, 0.2)
-    rungs.record("b", 1, 1, 0.3)
-    rungs.record("a", 1, 2, 0.4)
-    assert rungs.peers("a", 1, index=2, lag=None) == [0.1]
-
-
 @given(st.permutations(range(20)), st.integers(1, 8))
 def test_with_a_lag_the_order_of_arrival_does_not_matter(order, lag):
     rungs = Rungs()
     for index in order:
-        rungs.record("a", 1, index, float(index))
-    assert rungs.peers("a", 1, index=15, lag=lag) == [float(index) for index in range(15 - lag + 1)]
+        rungs.record(1, index, float(index))
+    assert rungs.peers(1, index=15, lag=lag) == [float(index) for index in range(15 - lag + 1)]

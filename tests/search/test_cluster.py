@@ -307,15 +307,15 @@ def test_a_submitted_job_runs_on_the_cluster_that_it_was_submitted_to(job_server
 SLOW_TO_END = """
 import time
 from pathlib import Path
-import stacktune.cli, stacktune.run.driver
-conclude = stacktune.run.driver.conclude
+import stacktune.cli, stacktune.runs.driver
+conclude = stacktune.runs.driver.conclude
 
 def wait_and_conclude(*those):
     while not Path({gate!r}).exists():
         time.sleep(0.1)
     return conclude(*those)
 
-stacktune.run.driver.conclude = wait_and_conclude
+stacktune.runs.driver.conclude = wait_and_conclude
 stacktune.cli.main()
 """
 

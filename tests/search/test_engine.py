@@ -22,7 +22,7 @@ from stacktune.search.nas.events import REWARD, REWARD_OF_RANDOM
 from stacktune.search.plan.plan import LAG, ClusterSize, SearchPlan, SourceOptions, make_plan
 from stacktune.search.space import load_space
 from stacktune.search.tune import engine
-from stacktune.search.tune.engine import GRACE_S, Search, share
+from stacktune.search.tune.engine import MAX_LATE_S, Search, share
 from stacktune.search.tune.scheduler import FamilyScheduler
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
@@ -143,7 +143,7 @@ def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(
         return chooses(self, controller)
 
     monkeypatch.setattr(FamilyScheduler, "choose_trial_to_run", breaks_once)
-    broken = run_search(few_rows, twelve_trials(cluster), tmp_path, heard)
+    broken = run_search(few_rows, replace(twelve_trials(cluster), n_slots=1), tmp_path, heard)
     assert heard.broke_off == [("LookupError: no such rung", True)]
     assert outcomes(broken) == outcomes(undisturbed)
     assert sorted(heard.started) == sorted(heard.finished) == sorted(result.trial_id for result in broken)
@@ -184,7 +184,7 @@ def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(c
 def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_path):
     heard = Heard()
     plan = make_plan(["nas"], cluster, 0, 8, 60.0, time.monotonic(), options=SourceOptions(controller=(2, 2, 2)))
-    results = run_search(few_rows, plan, tmp_path, heard)
+    results = run_search(few_rows, replace(plan, n_slots=1), tmp_path, heard)
     assert len(results) == 8
     assert any(result.status == COMPLETED for result in results)
     assert not (tmp_path / ".controller").exists()
@@ -193,9 +193,11 @@ def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_
 def test_a_budget_is_kept_whoever_sets_the_clock(cluster, few_rows, tmp_path, monkeypatch):
     """Set back ten minutes, a run of 22 s searched on at 50 s."""
     began = time.monotonic()
-    run_search(few_rows, make_plan(["linear"], cluster, 0, 2, None, time.monotonic()), tmp_path / "measured")
+    plan = replace(make_plan(["linear"], cluster, 0, 2, None, time.monotonic()), n_slots=1)
+    run_search(few_rows, plan, tmp_path / "measured")
     # Twice what two trials of it take here, so that there is a first model in it on any machine.
     plan = make_plan(["linear"], cluster, 0, None, 2 * (time.monotonic() - began), time.monotonic())
+    plan = replace(plan, n_slots=1)
     search = Search(share(few_rows), plan, tmp_path / "budgeted", Heard())
     search.start()
     time_of_day = time.time
@@ -209,7 +211,7 @@ def test_a_budget_is_kept_whoever_sets_the_clock(cluster, few_rows, tmp_path, mo
     search.close()
     assert any(result.status == COMPLETED for result in results)
     # A trial may be in a library call for as long as the grace; the rest is what this machine takes to look once.
-    assert late_s < GRACE_S + 2 * max(later - sooner for sooner, later in pairwise(looks))
+    assert late_s < MAX_LATE_S + 2 * max(later - sooner for sooner, later in pairwise(looks))
 
 
 def test_populations_copy_their_best(cluster, few_rows, tmp_path):
@@ -256,7 +258,7 @@ def test_a_trial_whose_process_dies_too_often_fails_alone(cluster, problem, tmp_
 
 def test_a_search_that_is_given_up_ends_soon_and_before_ray(cluster, problem, tmp_path, monkeypatch):
     """As on Ctrl-C: Ray would end the process if it were shut down under a Tune that still runs."""
-    monkeypatch.setattr(engine, "TUNE_ENDS_S", 300.0)
+    monkeypatch.setattr(engine, "MAX_TUNE_ENDING_S", 300.0)
     plan = make_plan(["mlp", "random_forest"], cluster, 0, None, 600.0, time.monotonic())
     search = Search(share(problem), plan, tmp_path, Heard())
     search.start()

@@ -34,7 +34,7 @@ def test_a_trial_cut_between_rungs_costs_what_it_took_since_the_last(clock: list
     clock[0] += 4
     log.progressed(trial.trial_id, Progress(1, 3, 0.5, 10, fit_s=4.0, cpu_s=3.0))
     clock[0] += 5
-    log.left_open(log.entry(trial.trial_id), "the search was over")
+    log.mark_interrupted(log.entry(trial.trial_id), "the search was over")
     result = log.entry(trial.trial_id).result
     assert (result.fit_s, result.cpu_s) == (9.0, 8.0)
 
@@ -51,7 +51,7 @@ def test_a_trial_that_never_ran_costs_nothing(clock: list[float]) -> None:
     log = SearchLog(Nobody())
     entry = log.add(Trial("linear-0000", "linear", {}))
     clock[0] += 4
-    log.left_open(entry, "the search was over")
+    log.mark_interrupted(entry, "the search was over")
     assert entry.result.fit_s == 0
 
 
@@ -63,6 +63,6 @@ def test_a_trial_that_dies_for_good_costs_what_its_rungs_took_too(clock: list[fl
     log.progressed(trial.trial_id, Progress(1, 3, 0.5, 10, fit_s=40.0, cpu_s=30.0))
     clock[0] += 5
     entry.cut_off()
-    entry.leave_state()
+    entry.discard_state()
     log.ended(failed(trial, "its process died"))
     assert (entry.result.fit_s, entry.result.cpu_s) == (45.0, 35.0)

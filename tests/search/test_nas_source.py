@@ -53,6 +53,10 @@ def depth(config: dict) -> float:
     return len(from_line(config["architecture"])) + 0.001 * height(Trial("", "nas", config))
 
 
+def draw_any(seed: int) -> dict:
+    return {name: domain.sample(random_state=seed) for name, domain in SPACE.domains.items()}
+
+
 def play(source: ControllerSource, n: int, score: Callable[[dict], float] = depth, first: int = 0) -> list[dict]:
     asked = []
     for number in range(first, first + n):
@@ -66,27 +70,21 @@ def stopped(trial_id: str, config: dict, *curve: float) -> TrialResult:
     return replace(completed(Trial(trial_id, "nas", config), 0.0), status=STOPPED, curve=curve, fold_scores=())
 
 
-def test_the_portfolio_comes_first_then_valid_children_that_differ():
-    asked = play(source_of(), 30)
-    assert tuple(asked[:N_KNOWN]) == SPACE.portfolio
-    assert all(SPACE.domains["architecture"].is_valid(config["architecture"]) for config in asked)
-    assert len({str(config) for config in asked}) > 25
+def test_children_differ():
+    assert len({str(config) for config in play(source_of(), 30)}) > 25
 
 
-def test_a_seed_and_the_same_results_give_the_same_children():
-    assert play(source_of(), 24) == play(source_of(), 24)
-    assert play(source_of(seed=1), 24)[N_KNOWN:] != play(source_of(), 24)[N_KNOWN:]
-
-
-@pytest.mark.parametrize("cut", [1, 6, 17])
-def test_a_search_that_was_cut_off_goes_on_with_the_same_controller(cut):
-    whole = play(source_of(), 24)
-    source = source_of()
-    for number, config in enumerate(whole[:cut]):
-        source.was_asked(f"nas-{number:04d}", config)
-    for number, config in enumerate(whole[:cut]):
-        source.tell(completed(Trial(f"nas-{number:04d}", "nas", config), depth(config)))
-    assert play(source, 24 - cut, first=cut) == whole[cut:]
+def test_a_child_that_could_not_have_been_drawn_is_not_learnt_from():
+    """Where a journal had lost a line, a random child stood in the place of a drawn one, and ended the search."""
+    ear = Ear()
+    source = source_of(ear)
+    deep = next(config for seed in range(100) if depth(config := draw_any(seed)) >= 5)
+    for number in range(N_KNOWN + 4):
+        source.was_asked(f"nas-{number:04d}", deep)
+    for number in range(N_KNOWN + 4):
+        source.tell(completed(Trial(f"nas-{number:04d}", "nas", deep), 0.5))
+    assert ear.updates == []
+    assert len(ear.rewards) == 4
 
 
 def test_a_reward_is_the_share_of_earlier_children_that_are_beaten_at_the_rung_that_both_reached():

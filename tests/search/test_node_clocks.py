@@ -17,8 +17,8 @@ def store_at(node: str, monkeypatch) -> TrialStore:
     monkeypatch.setattr(module.ray, "get_runtime_context", lambda: context)
     monkeypatch.setattr(module.ray, "get", lambda answer: answer)
     monkeypatch.setattr(module.time, "monotonic", lambda: 100.0)
-    left_s = SimpleNamespace(remote=lambda deadline: deadline - 600.0)
-    return TrialStore("trials", "driver_node", "run", SimpleNamespace(left_s=left_s))
+    remaining_s = SimpleNamespace(remote=lambda deadline: deadline - 600.0)
+    return TrialStore("trials", "driver_node", "run", SimpleNamespace(remaining_s=remaining_s))
 
 
 @pytest.mark.parametrize(("node", "deadline"), [("driver_node", 620.0), ("elsewhere", 120.0)])

@@ -44,7 +44,7 @@ def test_a_process_of_which_ray_does_not_say_what_it_took_ran_out_of_memory():
     assert not death_of("d57254", "killed").preempted
 
 
-def test_a_death_is_the_kernels_once_for_each_that_it_ended(monkeypatch, cluster):
+def test_a_death_is_the_kernels_once_for_each_that_it_ended(monkeypatch, cold_cluster):
     """Two deaths, of which the kernel's count explains one: the other is like any."""
     n_ended = [7]
     monkeypatch.setattr(killed, "n_killed", lambda: n_ended[0])
@@ -75,7 +75,7 @@ def ended_actor() -> type:
     return Ended
 
 
-def test_a_trial_whose_process_ray_ended_before_it_said_a_word_has_no_result_and_breaks_nothing_off(cluster):
+def test_a_trial_whose_process_ray_ended_before_it_said_a_word_has_no_result_and_breaks_nothing_off(cold_cluster):
     trial = Trial("killed", stub=True)
     trial.set_ray_actor(ray.remote(num_cpus=0)(ended_actor()).remote())
     with kills_end_trials():
@@ -91,7 +91,7 @@ def test_tune_runs_no_preempted_trial_again_beside_the_scheduler():
     assert trial.should_recover()
 
 
-def test_a_process_that_ray_ended_while_it_started_died_in_one_line(cluster):
+def test_a_process_that_ray_ended_while_it_started_died_in_one_line(cold_cluster):
     told = []
     manager = RayActorManager(FixedResourceManager(total_resources={"CPU": 1}))
     with kills_end_trials():

@@ -20,7 +20,7 @@ from stacktune.search.nas.parameter_server import RayController
 from stacktune.search.nas.policy import PolicySettings
 from stacktune.search.nas.settings import ControllerTopology
 
-pytestmark = pytest.mark.usefixtures("cluster")
+pytestmark = pytest.mark.usefixtures("cold_cluster")
 
 # So many parameters that half of them would not travel as an actor's argument, but through the object store.
 WIDE = PolicySettings(hidden=80)

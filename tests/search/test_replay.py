@@ -120,10 +120,10 @@ class TestPopulation:
         first, second = self.entries(folder)
         assert first.trial.resume == Resume(first.progress[-1].state, 1, ((0, {"lr": 1.0}),))
         assert first.trial.resume.folder.startswith("/elsewhere/mlp-0000-1-")
-        assert (first.left_fit_s, first.left_cpu_s) == (7.0, 6.0)
+        assert (first.discarded_fit_s, first.discarded_cpu_s) == (7.0, 6.0)
         assert second.trial.config == {"lr": 1.25}
         assert second.trial.resume.rung == 1
-        assert second.left_fit_s == 7.0
+        assert second.discarded_fit_s == 7.0
 
     def test_a_member_whose_states_are_gone_begins_anew(self, folder):
         for state in (folder / STATES).iterdir():
@@ -145,9 +145,10 @@ class TestPopulation:
         log.restore(self.entries(folder))
         plan = plan_of(["mlp"], None, 60.0)
         scheduler = FamilyScheduler(plan, log, folder)
-        snapshots = scheduler._populations["mlp"]._snapshots[1]
+        mlp = scheduler._scheduler_of("mlp")
+        snapshots = mlp._population._snapshots[1]
         assert {name: snapshot.score for name, snapshot in snapshots.items()} == {"mlp-0000": 0.9, "mlp-0001": 0.5}
-        assert scheduler._rungs.peers("mlp", 1, 5, None) == [0.9, 0.5]
+        assert mlp._halving._rungs.peers(1, 5, None) == [0.9, 0.5]
 
 
 def test_a_trial_completed_after_the_last_line_counts(tmp_path):

@@ -181,7 +181,7 @@ def test_a_member_that_took_up_anothers_state_is_charged_for_its_own():
     desk = Desk(plan_of(["mlp"], max_trials=None, search_s=60.0))
     trial = desk.ask()
     desk.log.progressed(trial.trial_id, Progress(1, 5, 0.4, 3, fit_s=7.0, cpu_s=6.0))
-    desk.log.entry(trial.trial_id).leave_state()
+    desk.log.entry(trial.trial_id).discard_state()
     desk.log.ended(completed(trial, 0.5, fit_s=10.0))
     (result,) = desk.log.results()
     assert (result.fit_s, result.cpu_s) == (17.0, 6.0)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from stacktune.errors import ConfigError
-from stacktune.run.state import RunState
+from stacktune.runs.state import RunState
 from stacktune.settings.groups import BY_KEY, GROUPS, SETTINGS, DataSettings, Settings
 from stacktune.settings.kinds import MisfitError, above_zero, counts, one_of, whole
 from stacktune.settings.read import load_settings

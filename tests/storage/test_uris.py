@@ -194,7 +194,7 @@ def test_what_is_kept_for_mlflow_and_what_is_shown_has_no_secret(tmp_path):
 
 def test_a_traceback_has_no_secret(tmp_path: Path):
     program = (
-        "import sys; from stacktune import cli; from stacktune.run import driver\n"
+        "import sys; from stacktune import cli; from stacktune.runs import driver\n"
         "def fail(config, *_): raise RuntimeError(f'no way to {config.tracking_uri}')\n"
         "driver.run = fail\n"
         "sys.argv = ['stacktune', 'run', 'x.parquet', '--target', 'y', '--tracking-uri', sys.argv[1]]\n"

@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from stacktune.errors import ConfigError
+from stacktune.storage.uris import first_line
 from stacktune.tracking.client import Attempt, connect
 
 
@@ -49,6 +50,18 @@ def test_a_reason_is_one_short_line_without_credentials():
     with Attempt() as attempt:
         raise MlflowException("no answer from http://me:secret@host/\n" + "x" * 9000)
     assert attempt.reason == "no answer from http://***@host/"
+
+
+def test_a_reason_is_cut_between_words_as_those_of_storages_are():
+    """One helper cut within a word and kept the stop; another, for the same sentences, did neither."""
+    for text, reason in (
+        ("The disk is full.", "The disk is full"),
+        ("no room " * 99, "no room " * 29 + "no room …"),
+        ("", "OSError"),
+    ):
+        with Attempt() as attempt:
+            raise OSError(text)
+        assert attempt.reason == first_line(OSError(text)) == reason
 
 
 def test_a_new_database_is_made_whole_or_not_at_all(tmp_path):

@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 
 from stacktune.tracking import promotion
 from stacktune.tracking.client import connect
-from stacktune.tracking.promotion import Evidence, alias_said, compared, evidence_from, promoting_command, settle_alias
+from stacktune.tracking.promotion import Evidence, compared, evidence_from, promoting_command, say_alias, settle_alias
 from stacktune.tracking.registry import LeaderRecord
 
 FIRST = Evidence("binary", "late", "roc_auc", "yes", "c", "x", 0.80, "folds 1", 0.70, "rows 1")
@@ -100,7 +100,7 @@ def test_any_other_version_is_a_challenger_and_says_why_and_how_it_is_promoted(c
     assert tags["stacktune.alias"] == "challenger"
     assert tags["stacktune.alias_reason"] == record.alias_reason
     said = []
-    alias_said(record, said.append)
+    say_alias(record, said.append)
     assert re.search(reason, said[0])
 
 

@@ -21,9 +21,9 @@ from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.serve import _load_pyfunc
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
-from stacktune.run.resume import write_config
-from stacktune.run.state import begin_state, write_state
-from stacktune.run.sync import sync
+from stacktune.runs.resume import write_config
+from stacktune.runs.state import begin_state, write_state
+from stacktune.runs.sync import sync
 from stacktune.search.plan.plan import SizePlan
 from stacktune.search_spaces import lightgbm, linear
 from stacktune.settings.groups import Settings

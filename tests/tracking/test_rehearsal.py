@@ -18,10 +18,10 @@ from stacktune.data.dataset import Dataset, load_dataset
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
-from stacktune.run.finish import REHEARSAL, rehearsing
-from stacktune.run.pace import Pace
-from stacktune.run.resume import write_config
-from stacktune.run.watch import _raise_what_failed
+from stacktune.runs.finish import REHEARSAL, rehearsing
+from stacktune.runs.pace import Pace
+from stacktune.runs.resume import write_config
+from stacktune.runs.watch import _raise_what_failed
 from stacktune.settings.groups import Settings
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving

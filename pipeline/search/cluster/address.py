@@ -1,4 +1,7 @@
-"""Where a cluster is said to be: every form that Ray's addresses have, and what each is good for here."""
+"""Where a cluster is.
+
+Every form that Ray's addresses have, and what each is good for here.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ _HOST = re.compile(r"\[[0-9a-fA-F:.%]+[\w]*\]|[^\s:/@\[\]]+")
 
 @dataclass(frozen=True)
 class Address:
-    """Where to join a cluster. text: "auto" or HOST:PORT; given_by: the option or the variable that says so."""
+    """Where to join a cluster.
+
+    text: "auto" or HOST:PORT; given_by: the option or the variable that says so.
+    """
 
     text: str
     given_by: str
@@ -28,12 +34,14 @@ class Address:
 
     @property
     def undoing(self) -> str:
-        """What lets a run begin a Ray of its own instead."""
+        """How to start an own Ray instead."""
         return "leave --address out" if self.given_by == OPTION else f"unset {self.given_by}"
 
 
 def find_address(option: str | None, variable: str | None) -> Address | None:
-    """Return the cluster to join, None for a Ray of this run alone.
+    """Return the cluster to join, or None.
+
+    None for a Ray of this run alone.
 
     option: what was typed. variable: the value of RAY_ADDRESS, which Ray sets inside a job to the job's own cluster; it
         counts where nothing was typed, or `auto`.
@@ -48,7 +56,10 @@ def find_address(option: str | None, variable: str | None) -> Address | None:
 
 
 def split_port(address: str) -> tuple[str, int]:
-    """Return the host, without brackets, and the port of HOST:PORT."""
+    """Return host and port of HOST:PORT.
+
+    The host comes without brackets.
+    """
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 

@@ -1,4 +1,6 @@
-"""Joining a cluster that others started: asked first whether it is there, lets this user in, and is of our versions.
+"""Joins a cluster that others started.
+
+It is asked first whether it is there, lets this user in, and is of our versions.
 
 Ray itself tries for two minutes to reach a head that does not answer, or asks for a token, and then ends the process.
 """
@@ -19,9 +21,9 @@ from stacktune.places import expanded
 from stacktune.search.cluster.address import AUTO, VARIABLE, Address, split_port
 from stacktune.search.cluster.own_code import OVERRIDE, own_code_carried
 from stacktune.search.cluster.private_ray import read_token_again
-from stacktune.storage.filesystem import first_line
+from stacktune.storage.uris import first_line
 
-KNOCK_S = 5.0
+MAX_ANSWERING_S = 5.0
 LOOPBACK = ("127.", "[::1]", "localhost:")
 
 
@@ -60,7 +62,9 @@ def joined_ray(address: Address) -> Iterator[None]:
 
 
 def _on_this_machine(address: Address) -> str:
-    """Return where the head of a cluster runs that was started on this machine, or that this machine has joined.
+    """Return the address of this machine's cluster.
+
+    Of the head of one that was started on this machine, or that this machine has joined.
 
     The Ray of a single run, which listens to the loopback alone, is no cluster for others.
     """
@@ -72,7 +76,7 @@ def _on_this_machine(address: Address) -> str:
     others = sorted(one for one in services.find_gcs_addresses() if not one.startswith(LOOPBACK))
     for place in filter(None, (latest, *others)):
         try:
-            socket.create_connection(split_port(place), KNOCK_S).close()
+            socket.create_connection(split_port(place), MAX_ANSWERING_S).close()
             return place
         except (OSError, ValueError):
             continue
@@ -80,7 +84,9 @@ def _on_this_machine(address: Address) -> str:
 
 
 def _metadata(stack: ExitStack, address: Address, place: str) -> Mapping[str, Any]:
-    """Ask the head for its versions, with a token where this machine's own cluster wants one and there is one.
+    """Ask the head for its versions.
+
+    With a token where this machine's own cluster wants one and there is one.
 
     To other machines no token is sent unless the user says so: whoever listens there would have it.
     """
@@ -116,7 +122,9 @@ def _ask(address: Address, place: str) -> Mapping[str, Any]:
     )
     with init_grpc_channel(found) as channel:
         try:
-            answer = gcs_service_pb2_grpc.InternalKVGcsServiceStub(channel).InternalKVGet(request, timeout=KNOCK_S)
+            answer = gcs_service_pb2_grpc.InternalKVGcsServiceStub(channel).InternalKVGet(
+                request, timeout=MAX_ANSWERING_S
+            )
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
                 raise TokenWantedError from None
@@ -141,7 +149,7 @@ def _has_token() -> bool:
 
 
 def _check_versions(address: Address, metadata: Mapping[str, Any]) -> None:
-    """Raise SearchError where Ray would refuse to work with the head's versions."""
+    """Raise SearchError for versions that Ray would refuse."""
     from ray._private.utils import check_version_info, compute_version_info
 
     if not metadata:

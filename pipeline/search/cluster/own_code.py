@@ -1,4 +1,7 @@
-"""What Ray's workers import: the driver's own code, and nothing from the folder that the command stands in."""
+"""What Ray's workers import.
+
+The driver's own code, and nothing from the folder that the command stands in.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ def path_to_own_code() -> str:
 
 @contextmanager
 def own_code_carried() -> Iterator[dict[str, Any]]:
-    """Yield the environment of workers of a cluster that is joined meanwhile: they work in a copy of the code.
+    """Yield an environment that carries our code.
+
+    It is of workers of a cluster that is joined meanwhile: they work in a copy.
 
     Ray hands the copy to each node once, and puts it before all other paths of its workers: a node may have another
     version, or none. It replaces the folder that a job was submitted with, which holds files of the user's.

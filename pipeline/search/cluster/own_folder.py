@@ -1,4 +1,7 @@
-"""A short folder for the files of one run's Ray: nobody else's to read, and gone with the run that made it."""
+"""A short folder for one run's Ray.
+
+Nobody else may read it, and it is gone with the run that made it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ USUAL_PARENTS = ("/tmp", "/var/tmp", "/dev/shm")
 
 @contextmanager
 def own_folder(parents: Sequence[Path], holds_sockets: bool = True) -> Iterator[Path]:
-    """Make a folder inside one that only this user may enter; remove both at the end, and first what dead runs left.
+    """Make a private folder for Ray; remove it afterwards.
+
+    It is inside one that only this user may enter. What dead runs left is removed first.
 
     A run holds a lock in its folder for as long as it lives, however it ends: so a folder whose lock is free is of a
     run that was killed. Where there are no locks nothing is removed but the run's own.
@@ -60,18 +65,24 @@ def parents_for_files(environment: Mapping[str, str]) -> list[Path]:
 
 
 def parents_for_sockets(environment: Mapping[str, str]) -> list[Path]:
-    """Return those whose paths leave a socket's path short enough."""
+    """Return parents short enough for a socket's path."""
     return [path for path in parents_for_files(environment) if _bytes_of_folder_in(path) <= MAX_FOLDER_BYTES]
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove the folders in `parent` that runs of this user made and did not live to remove."""
+    """Remove folders in `parent` of dead runs.
+
+    They are of this user.
+    """
     # One without the file may be of a run that lives where there are no locks.
     sweep(parent, PREFIX, LOCK, _remove, make=False)
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder, its lock last: where a process of a dying Ray still writes, a later run finds what it left."""
+    """Remove the folder, its lock last.
+
+    Where a process of a dying Ray still writes, a later run finds what it left.
+    """
     shutil.rmtree(folder / INSIDE, ignore_errors=True)
     if not (folder / INSIDE).exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -82,7 +93,10 @@ def _bytes_of_folder_in(parent: Path) -> int:
 
 
 def _make_in_first(parents: Sequence[Path], holds_sockets: bool) -> Path:
-    """Make a folder under a name that no other run removes, as it is not locked yet."""
+    """Make a folder that no other run removes.
+
+    It is not locked yet, so its name is one that they do not remove.
+    """
     reasons = []
     for parent in parents:
         folder = None
@@ -102,7 +116,10 @@ def _make_in_first(parents: Sequence[Path], holds_sockets: bool) -> Path:
 
 
 def _try_socket(folder: Path) -> None:
-    """Raise OSError where the file system has no sockets, as those that are shared with another system may not."""
+    """Raise OSError where the file system has no sockets.
+
+    Those that are shared with another system may not.
+    """
     path = folder / "s"
     with socket.socket(socket.AF_UNIX) as trial:
         trial.bind(os.fspath(path))
@@ -110,7 +127,10 @@ def _try_socket(folder: Path) -> None:
 
 
 def _claim(folder: Path) -> int | None:
-    """Lock the folder; None where its file system has no locks, and then no other run removes it."""
+    """Lock the folder.
+
+    None where its file system has no locks, and then no other run removes it.
+    """
     lock = open_lock(folder / LOCK)
     if lock is None or take_lock(lock):
         return lock

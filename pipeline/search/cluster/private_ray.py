@@ -1,4 +1,7 @@
-"""A Ray of this run alone: it listens to this machine only, asks for a token of its own, and leaves no file behind."""
+"""A Ray of this run alone.
+
+It listens to this machine only, asks for a token of its own, and leaves no file behind.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ TOKEN_BYTES = 32
 
 @contextmanager
 def private_ray(n_cpus: int, n_gpus: int | None, n_bytes: int, object_store_bytes: int) -> Iterator[None]:
-    """Start Ray here, in the environment of `private_variables`; it must have ended when this does.
+    """Start Ray here, in the environment of `private_variables`.
+
+    It must have ended when this does.
 
     n_bytes: what trials may take, beside the store of shared objects.
 
@@ -66,7 +71,10 @@ def private_variables(n_cpus: int) -> dict[str, str | None]:
 
 
 def read_token_again() -> None:
-    """Let Ray forget what it read of tokens in this process, as it reads them once."""
+    """Let Ray read its token once more.
+
+    It reads tokens once in a process.
+    """
     # Ray's stub of its compiled part lacks them.
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
@@ -75,7 +83,10 @@ def read_token_again() -> None:
 
 
 def _folder_for_spills(stack: ExitStack, folder: Path) -> str | None:
-    """Return where objects go for which memory is short: where files are wanted, if sockets cannot be there."""
+    """Return where objects go if memory is short.
+
+    Where files are wanted, if sockets cannot be there.
+    """
     parents = parents_for_files(os.environ)
     if folder.is_relative_to(parents[0]) or not os.access(parents[0], os.W_OK | os.X_OK):
         return None
@@ -90,7 +101,7 @@ def _init(**settings: Any) -> None:
 
 
 class _Starting:
-    """Says in one line why Ray does not come up.
+    """Says in one line why Ray fails to start.
 
     Ray raises a plain Exception where its processes take longer than it waits, and ends a process that it cannot serve.
     """

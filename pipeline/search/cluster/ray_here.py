@@ -1,4 +1,7 @@
-"""A Ray that this process has already, which runs use and leave running."""
+"""A Ray that this process has already.
+
+Runs use it and leave it running.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def is_up_here() -> bool:
 
 
 def check_usable(address: str | None) -> None:
-    """Raise SearchError where a run cannot be on the Ray of this process.
+    """Raise SearchError unless this process's Ray is usable.
 
     address: what the run was told, if anything; a process has one Ray.
     """

@@ -1,4 +1,6 @@
-"""A run's folder on the disk of a node that is not the driver's: private, of this run, and gone when the run is over.
+"""A run's scratch folder on another node's disk.
+
+It is private, of this run, and gone when the run is over.
 
 Whoever works in one holds a shared lock on a file in it, so that another run can tell a folder that is in use from one
 whose run was killed. Nothing is lost but time where the latter is removed and the run goes on: trials begin anew.
@@ -30,26 +32,32 @@ N_TRIES = 10
 
 @dataclass(frozen=True)
 class Scratch:
-    """An open folder. descriptor: of the file in it that is locked until `close`."""
+    """An open folder.
+
+    descriptor: of the file in it that is locked until `close`.
+    """
 
     folder: Path
     descriptor: int
 
     def close(self) -> None:
-        """Let others know that this process is done with the folder."""
+        """Release the folder for others to remove."""
         os.close(self.descriptor)
 
 
 @cache
 def scratch_here(made_by: Provenance) -> Path:
-    """Return this process's folder of a run, in use until the process ends; remove those of runs that were killed."""
+    """Return this process's folder of a run.
+
+    It is in use until the process ends; those of runs that were killed are removed.
+    """
     parent = Path(tempfile.gettempdir())
     sweep(parent)
     return open_scratch(made_by, parent).folder
 
 
 def open_scratch(made_by: Provenance, parent: Path) -> Scratch:
-    """Return the run's folder in `parent`, made where it is not there.
+    """Return the run's folder in `parent`, made if missing.
 
     Where something of that name is not this user's, open to others, a link, or of another run, it is left alone, and
     a folder of a new name serves.
@@ -70,7 +78,10 @@ def open_scratch(made_by: Provenance, parent: Path) -> Scratch:
 
 
 def _entered(folder: Path, made_by: Provenance) -> Scratch | None:
-    """Return the folder, in use by this process; None where it is another run's, or being removed."""
+    """Lock the folder for this process; else None.
+
+    None where it is another run's, or being removed.
+    """
     descriptor = open_lock(folder / IN_USE)
     if descriptor is None:
         return None
@@ -82,19 +93,28 @@ def _entered(folder: Path, made_by: Provenance) -> Scratch | None:
 
 
 def _is_of(folder: Path, made_by: Provenance) -> bool:
-    """Whether the folder says that it is this run's; a new one is made to say so."""
+    """Whether the folder is this run's.
+
+    A new one is made to say so.
+    """
     if not os.path.lexists(folder / MADE_BY):
         write_whole(folder / MADE_BY, json.dumps(asdict(made_by)))
     return read_plain(folder / MADE_BY) == json.dumps(asdict(made_by)).encode()
 
 
 def sweep(parent: Path) -> None:
-    """Remove this user's folders that no process has in use: their runs were killed."""
+    """Remove this user's folders that nobody uses.
+
+    Their runs were killed.
+    """
     locked_folders.sweep(parent, PREFIX, IN_USE, _remove, make=True)
 
 
 def remove_scratch(made_by: Provenance, parent: Path | None = None) -> int:
-    """Remove the folders of a run that is over; return how many of this user's are left."""
+    """Remove an ended run's folders; return how many stay.
+
+    Of this user's.
+    """
     parent = parent or Path(tempfile.gettempdir())
     own = [folder for folder in parent.glob(f"{_name_of(made_by)}*") if is_private(folder)]
     for folder in own:
@@ -107,7 +127,10 @@ def _name_of(made_by: Provenance) -> str:
 
 
 def _remove(folder: Path) -> None:
-    """Take the folder out of the way first: a process that still writes into it finds no half of it."""
+    """Rename the folder, then remove it.
+
+    So a process that still writes into it finds no half of it.
+    """
     gone = folder.with_name(f"{PREFIX}gone-{secrets.token_hex(8)}")
     with suppress(OSError):  # another process was first
         folder.rename(gone)
@@ -115,7 +138,7 @@ def _remove(folder: Path) -> None:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Whether a path names the file that was opened there."""
+    """Whether a path names the file opened there."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except OSError:

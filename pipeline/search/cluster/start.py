@@ -1,4 +1,7 @@
-"""Starting or joining Ray, quietly, and asking at once whether it has what the run needs."""
+"""Starts or joins Ray, quietly.
+
+It asks at once whether Ray has what the run needs.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +52,11 @@ OBJECT_STORE_BYTES, OBJECT_STORE_SHARE, MIN_OBJECT_STORE_BYTES = 2 * 1024**3, 0.
 SHARED_MEMORY_SHARE = 0.95
 # What the driver takes of the memory of a machine that it shares with the trials, but never more than half.
 DRIVER_BYTES = 800_000_000
-FIRST_WORKER_S = 300.0
+MAX_FIRST_WORKER_S = 300.0
 # Those of Ray to which parts of it may give handlers of their own.
 LOGGERS = ("ray", "ray.tune", "ray.tune.analysis.experiment_analysis", "ray.train", "ray.data")
-MIN_PRIORITY = 19
+# The least demanding that Linux has: whatever else runs comes first.
+NICENESS = 19
 
 # What is let go of when this process leaves Ray, which a process has once.
 _held = ExitStack()
@@ -62,7 +66,9 @@ _is_borrowed: list[bool] = []
 
 
 def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
-    """Join the cluster at `address`, or start Ray here; return what the run may use.
+    """Join or start Ray; return what is there.
+
+    At `address` it joins the cluster. Returns what the run may use.
 
     Where this process has a Ray already, that is used, and `stop_ray` leaves it running.
 
@@ -94,7 +100,7 @@ def is_private(address: str | None) -> bool:
 
 
 def variables_of_run() -> dict[str, str]:
-    """Return the variables that a run sets, as it begins."""
+    """Return the environment variables that a run sets."""
     return {name: value for name, value in QUIET.items() if name not in os.environ or name == PENDING}
 
 
@@ -121,16 +127,19 @@ def set_variables(address: str | None, n_cpus: int | None) -> None:
 
 
 def give_way() -> None:
-    """Let what this process has started go on behind it: Ray, which is not needed any more."""
+    """Lower the priority of this process's Ray.
+
+    Nothing needs it any more, and it may still be ending when this process is gone.
+    """
     import psutil
 
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            process.nice(MIN_PRIORITY)
+            process.nice(NICENESS)
 
 
 def stop_ray() -> None:
-    """Leave the cluster; end it where this process started it.
+    """Leave the cluster; end an own one.
 
     A Ray that was here before the run stays.
 
@@ -192,7 +201,7 @@ def _use(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cluster
 
 
 def _size_of_others(whose: str, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
-    """Return what a run may use of a Ray that others started."""
+    """Return what a run may use of others' Ray."""
     resources = _resources_of_cluster()
     for name, wanted in (("CPU", n_cpus or 1), ("GPU", n_gpus)):
         if wanted and wanted > resources.get(name, 0):
@@ -204,11 +213,14 @@ def _size_of_others(whose: str, n_cpus: int | None, n_gpus: int | None) -> Clust
 
 
 def _resources_of_cluster() -> Mapping[str, float]:
-    """Return the cluster's resources, once it has a CPU: the first worker of a new cluster may still be booting."""
+    """Return the cluster's resources, once it has a CPU.
+
+    The first worker of a new cluster may still be booting.
+    """
     import ray
 
     started = time.monotonic()
-    while not ray.cluster_resources().get("CPU") and time.monotonic() - started < FIRST_WORKER_S:
+    while not ray.cluster_resources().get("CPU") and time.monotonic() - started < MAX_FIRST_WORKER_S:
         time.sleep(1)
     return ray.cluster_resources()
 
@@ -232,14 +244,20 @@ def _n_gpus_here() -> int:
 
 
 def object_store_bytes(memory: Memory, shared_free: int | None) -> int:
-    """Return the size of Ray's object store; beyond it, and where shared memory is too small, Ray takes to the disk."""
+    """Return the size of Ray's object store.
+
+    Beyond it, and where shared memory is too small, Ray takes to the disk.
+    """
     size = max(MIN_OBJECT_STORE_BYTES, min(OBJECT_STORE_BYTES, OBJECT_STORE_SHARE * memory.n_bytes))
     in_shared = SHARED_MEMORY_SHARE * (shared_free or 0)
     return int(min(size, in_shared) if in_shared >= MIN_OBJECT_STORE_BYTES else size)
 
 
 def _store_note(store_bytes: int, shared_free: int | None) -> str | None:
-    """Return what is to be said where the object store is not in shared memory."""
+    """Say that the object store is on disk.
+
+    Where it is not in shared memory; else None.
+    """
     if shared_free is None or shared_free >= store_bytes:
         return None
     enough = math.ceil(store_bytes / SHARED_MEMORY_SHARE / 2**20)
@@ -250,7 +268,10 @@ def _store_note(store_bytes: int, shared_free: int | None) -> str | None:
 
 
 def _heard(began_at: float) -> None:
-    """Take Ray off the screen once more, as it has set up its loggers, and note how long it took."""
+    """Quiet Ray's loggers again, and note its start time.
+
+    Ray has set up its loggers by then.
+    """
     import ray
 
     hear(*LOGGERS)

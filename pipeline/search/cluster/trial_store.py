@@ -1,4 +1,7 @@
-"""Folders that cross nodes: trials on other machines hand theirs to the driver's, so that no disk need be shared."""
+"""Carries trials' folders between nodes.
+
+Trials on other machines hand theirs to the driver's, so that no disk need be shared.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import load_result
 
 # How long the nodes of a run that is over are waited for; what is left then, a later run on them removes.
-CLEARING_S = 10.0
+MAX_CLEARING_S = 10.0
 
 
 class FolderActor:
@@ -31,7 +34,10 @@ class FolderActor:
         self._folder = Path(folder)
 
     def put(self, name: str, packed: bytes) -> None:
-        """Make the folder `name` of what `get` returns; it appears whole or not at all."""
+        """Write the folder `name`, whole or not at all.
+
+        Of what `get` returns.
+        """
         place = self._folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
         with replacing(place) as aside:
@@ -41,8 +47,8 @@ class FolderActor:
         """Return the folder `name`, packed."""
         return _packed(self._folder / name)
 
-    def left_s(self, deadline: float) -> float:
-        """Return the seconds until `deadline`, which is on this machine's clock."""
+    def remaining_s(self, deadline: float) -> float:
+        """Return the seconds until `deadline`, by this clock."""
         return deadline - time.monotonic()
 
 
@@ -54,7 +60,9 @@ def _packed(folder: Path) -> bytes:
 
 @dataclass(frozen=True)
 class TrialStore:
-    """The run's folder of trials as any node sees it: the folder itself on the driver's node, an actor elsewhere.
+    """The run's folder of trials, from any node.
+
+    It is the folder itself on the driver's node, an actor elsewhere.
 
     driver_node: its id. made_by: the run. actor: on the driver's node; None where there is no other.
     """
@@ -68,17 +76,26 @@ class TrialStore:
         return ray.get_runtime_context().get_node_id() == self.driver_node
 
     def deadline_here(self, deadline: float) -> float:
-        """Return a time on `time.monotonic()`'s scale of the driver's machine on this one's."""
+        """Return the driver's `deadline` on this machine's clock.
+
+        Both are on `time.monotonic()`'s scale.
+        """
         if self.is_on_driver() or math.isinf(deadline):
             return deadline
-        return time.monotonic() + ray.get(self.actor.left_s.remote(deadline))
+        return time.monotonic() + ray.get(self.actor.remaining_s.remote(deadline))
 
     def scratch_dir(self) -> Path:
-        """Return where trials of this process write: beside the final folders, or on this node's own disk."""
+        """Return where trials of this process write.
+
+        Beside the final folders, or on this node's own disk.
+        """
         return Path(self.folder) if self.is_on_driver() else scratch_here(self.made_by)
 
     def publish(self, folder: Path, name: str) -> None:
-        """Give the finished `folder` its final `name` on the driver's node, in one step."""
+        """Publish the finished `folder` as `name`.
+
+        In one step, on the driver's node.
+        """
         if self.is_on_driver():
             place = Path(self.folder) / name
             if load_result(place, self.made_by) is None:
@@ -95,14 +112,17 @@ class TrialStore:
             ray.get(self.actor.put.remote(name, _packed(folder)))
 
     def fetch(self, folder: Path, name: str) -> Path:
-        """Return a folder here with what was shared as `name`: `folder` where it is there already."""
+        """Return a local folder with the shared `name`.
+
+        It is `folder` where it is there already.
+        """
         if not is_folder(folder):
             with making(folder) as aside:  # another process of this node may be first
                 unpack(io.BytesIO(ray.get(self.actor.get.remote(name))), aside)
         return folder
 
     def clear(self) -> int:
-        """Remove what trials wrote on other nodes, and end the actor.
+        """Remove scratch on other nodes, and end the actor.
 
         Returns on how many of the nodes that are there it failed.
         """
@@ -110,7 +130,7 @@ class TrialStore:
             return 0
         away = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != self.driver_node]
         asked = [_clear_node.options(scheduling_strategy=_on(node)).remote(self.made_by) for node in away]
-        answered, late = ray.wait(asked, num_returns=len(asked), timeout=CLEARING_S) if asked else ([], [])
+        answered, late = ray.wait(asked, num_returns=len(asked), timeout=MAX_CLEARING_S) if asked else ([], [])
         ray.kill(self.actor)
         return len(late) + sum(not _is_cleared(answer) for answer in answered)
 
@@ -132,7 +152,7 @@ def _on(node: str) -> NodeAffinitySchedulingStrategy:
 
 
 def open_trial_store(folder: Path, has_many_nodes: bool, made_by: Provenance) -> TrialStore:
-    """Return the store of a run whose driver is on this node."""
+    """Return the store of this node's driver."""
     context = ray.get_runtime_context()
     driver_node = context.get_node_id()
     actor = None

@@ -1,11 +1,18 @@
-"""What a process of a private Ray imports while it waits for its first trial."""
+"""Imported by waiting processes of a private Ray."""
 
 from importlib import import_module
 
+from stacktune.families.registry import all_families
 from stacktune.garbage import imports
 
-MODULES = ("ray.tune", "stacktune.search.tune.trainable", "lightgbm", "sklearn.linear_model", "scipy.sparse")
+MODULES = ("ray.tune", "stacktune.search.tune.trainable")
+
+
+def modules() -> tuple[str, ...]:
+    """Return the modules that trials, then families, need."""
+    return (*MODULES, *(module for family in all_families().values() for module in family.preloads))
+
 
 with imports():
-    for name in MODULES:
+    for name in modules():
         import_module(name)

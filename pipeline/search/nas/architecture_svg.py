@@ -1,4 +1,7 @@
-"""A drawing of an architecture: its layers below one another, arrows for what reads what, skips beside the boxes."""
+"""Draws an architecture.
+
+Its layers below one another, arrows for what reads what, skips beside the boxes.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ PLAIN = ("#4a5464", "#f3f5f7")
 
 @dataclass(frozen=True)
 class _Box:
-    """A node of the graph, by its number: COLUMNS, the layers, and one more for the heads."""
+    """A node of the graph.
+
+    By its number: COLUMNS, the layers, and one more for the heads.
+    """
 
     number: int
     top: int
@@ -48,7 +54,10 @@ class _Box:
 
 @dataclass(frozen=True)
 class _Skip:
-    """An arrow that passes by a box at least. side: -1 left, 1 right. lane: 0 is the innermost."""
+    """An arrow that passes a box.
+
+    At least one. side: -1 left, 1 right. lane: 0 is the innermost.
+    """
 
     source: int
     target: int
@@ -61,7 +70,10 @@ class _Skip:
 
 
 def architecture_svg(layers: Sequence[Layer]) -> str:
-    """Return `layers` as an SVG image: columns at the top, heads at the bottom, an arrow for whatever is read."""
+    """Return `layers` as an SVG image.
+
+    Columns at the top, heads at the bottom, an arrow for whatever is read.
+    """
     boxes, wires = _boxes(layers), _wires(layers)
     skips = _in_lanes(_on_sides([wire for wire in wires if wire[1] - wire[0] > 1]))
     straight = [wire for wire in wires if wire[1] - wire[0] == 1]
@@ -100,7 +112,9 @@ def _boxes(layers: Sequence[Layer]) -> list[_Box]:
 
 
 def _on_sides(wires: Sequence[tuple[int, int]]) -> list[_Skip]:
-    """Return skips on the sides where the fewest of them cross, and then the fewest lie beside one another.
+    """Return skips on their sides.
+
+    There the fewest of them cross, and then the fewest lie beside one another.
 
     Long ones are placed first, and the BEAM best ways to place those so far are kept.
     """
@@ -130,7 +144,10 @@ def _cross(wire: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 def _in_lanes(skips: Sequence[_Skip]) -> list[_Skip]:
-    """Return the skips in lanes of which each holds what does not overlap, short ones nearest to the boxes."""
+    """Return the skips in lanes.
+
+    Each lane holds what does not overlap, short ones nearest to the boxes.
+    """
     placed: list[_Skip] = []
     for skip in sorted(skips, key=lambda skip: (skip.target - skip.source, skip.source)):
         lane = 1 + max((other.lane for other in placed if skip.overlaps(other)), default=-1)
@@ -164,7 +181,10 @@ def _ports(box: _Box, skips: Sequence[_Skip]) -> Iterator[tuple[_Skip, bool, flo
 
 
 def _skip_arrows(skips: Sequence[_Skip], boxes: Sequence[_Box]) -> Iterator[str]:
-    """Yield the skips, outer ones over inner ones, so that where two cross no arrow is cut off from its head."""
+    """Yield the skips, outer ones over inner ones.
+
+    So that where two cross no arrow is cut off from its head.
+    """
     ports = {(skip, enters): y for box in boxes for skip, enters, y in _ports(box, skips)}
     for skip in sorted(skips, key=lambda skip: skip.lane):
         yield _skip_arrow(skip, ports[skip, False], ports[skip, True], boxes[skip.source].line)
@@ -195,7 +215,10 @@ def _straight_arrow(source: _Box, target: _Box) -> str:
 
 
 def _arrow(wire: tuple[int, int], route: str, head: str, colour: str) -> str:
-    """Return an arrow in the colour of what it carries; a white seam lifts it over those that it crosses."""
+    """Return an arrow in its value's colour.
+
+    A white seam lifts it over those that it crosses.
+    """
     return (
         f'<g class="arrow" data-wire="{wire[0]} {wire[1]}">'
         f'<path d="{route}" fill="none" stroke="#fff" stroke-width="5"/>'

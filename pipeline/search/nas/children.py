@@ -1,4 +1,7 @@
-"""The decisions that make a child of an architecture search, one after the other, whoever takes them."""
+"""The decisions that make a child architecture.
+
+One after the other, whoever takes them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ N_SPARES, MAX_SPARE_DRAWS = 64, 5_000
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be chosen next: one of `n_choices` places, or for READS any of so many sources, the columns first."""
+    """What is to be chosen next.
+
+    One of `n_choices` places, or for READS any of so many sources, the columns first.
+    """
 
     name: str
     n_choices: int
@@ -55,7 +61,10 @@ class ChildSpace:
     layer: Mapping[str, tuple[Any, ...]]
 
     def decisions(self) -> Generator[Decision, Choice, dict[str, Any]]:
-        """Ask for one choice after the other; return the configuration that they make. Every sequence makes one."""
+        """Ask for each choice; return the configuration.
+
+        Every sequence of choices makes one.
+        """
         config: dict[str, Any] = {}
         for name, values in self.whole.items():
             config[name] = values[place_of((yield Decision(name, len(values))))]
@@ -71,7 +80,7 @@ class ChildSpace:
         return {"architecture": to_line(repaired(layers)), **config}
 
     def tokens(self, config: Mapping[str, Any]) -> Tokens:
-        """Return the choices that make `config`, as they are after repairs."""
+        """Return the repaired choices that make `config`."""
         layers = from_line(config["architecture"])
         tokens: list[Choice] = [values.index(config[name]) for name, values in self.whole.items()]
         tokens.append(self.depths.index(len(layers)))
@@ -82,12 +91,18 @@ class ChildSpace:
         return tuple(tokens)
 
     def n_choices(self) -> dict[str, int]:
-        """Return how many choices each decision has but READS, whose number grows with the layers."""
+        """Return each decision's number of choices.
+
+        But not of READS, whose number grows with the layers.
+        """
         return {name: len(values) for name, values in {**self.whole, DEPTH: self.depths, **self.layer}.items()}
 
 
 def child_space(domains: Mapping[str, Any]) -> ChildSpace:
-    """Return the space of a family whose SPACE holds `tune.choice` domains and an "architecture"."""
+    """Return the space of an architecture-search family.
+
+    Its SPACE holds `tune.choice` domains and an "architecture".
+    """
     parts = dict(domains["architecture"].parts)
     whole = {name: tuple(domain.categories) for name, domain in domains.items() if name != "architecture"}
     return ChildSpace(whole, tuple(parts.pop(DEPTH)), parts)
@@ -108,7 +123,10 @@ def follow(space: ChildSpace, choose: Callable[[Decision], Choice]) -> dict[str,
 def within_limits(
     draw: Callable[[], dict[str, Any]], is_feasible: Callable[[dict[str, Any]], bool] | None
 ) -> dict[str, Any] | None:
-    """Return the first child of `draw` that keeps the limits; None where none of MAX_REDRAWS does. None: no limits."""
+    """Return the first child within the limits.
+
+    Of `draw`; None where none of MAX_REDRAWS keeps them. is_feasible: None for no limits.
+    """
     if is_feasible is None:
         return draw()
     return next((child for child in (draw() for _ in range(MAX_REDRAWS)) if is_feasible(child)), None)
@@ -117,7 +135,10 @@ def within_limits(
 def spare_children(
     space: ChildSpace, is_feasible: Callable[[dict[str, Any]], bool], seed: int
 ) -> tuple[dict[str, Any], ...]:
-    """Return up to N_SPARES different random children that keep the limits; fewer where hardly any does."""
+    """Return random children that keep the limits.
+
+    Up to N_SPARES different ones; fewer where hardly any does.
+    """
     rng = np.random.default_rng(seed)
     spares: dict[str, dict[str, Any]] = {}
     for _ in range(MAX_SPARE_DRAWS):
@@ -130,7 +151,10 @@ def spare_children(
 
 
 def random_child(space: ChildSpace, rng: np.random.Generator) -> dict[str, Any]:
-    """Return a child with every choice, and before repairs every set of sources, as likely as any other."""
+    """Return a child, each choice equally likely.
+
+    So is, before repairs, every set of sources.
+    """
 
     def choose(decision: Decision) -> Choice:
         if decision.name == READS:

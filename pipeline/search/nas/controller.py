@@ -1,4 +1,6 @@
-"""Teaching the controller: shards that own its parameters, replicas that draw children and compute gradients.
+"""Trains the controller.
+
+Shards own its parameters; replicas draw children and compute gradients.
 
 Here both are plain objects, which is all that one process needs; `parameter_server.py` makes Ray actors of them.
 """
@@ -24,11 +26,13 @@ from stacktune.storage.lines import write_whole
 
 BASELINE_DECAY = 0.95  # NASNet (Zoph et al. 2018, appendix A.1)
 # Rewards that differ by a smaller share than this are the same, but for rounding.
-MIN_SPREAD = 1e-9
+MIN_RELATIVE_SPREAD = 1e-9
 
 
 class Baseline:
-    """Moving averages of rewards and of their squared distance from the average, both corrected for their start.
+    """A moving baseline of rewards.
+
+    Moving averages of rewards and of their squared distance from the average, both corrected for their start.
 
     A numerator and a denominator are kept, as in TabNAS's code, so that the average of one reward is that reward. What
     a reward is compared with does not hold the reward itself, but in the first batch.
@@ -49,7 +53,9 @@ class Baseline:
         return self._sum / self._weight
 
     def advantages(self, rewards: Sequence[float]) -> list[float]:
-        """Return how much better than expected each reward of a batch is, in standard deviations; then learn them.
+        """Return a batch's advantages, then learn its rewards.
+
+        How much better than expected each reward is, in standard deviations.
 
         The first batch has nothing to be compared with but itself; against the mean of the other rewards, all its
         advantages and their spread would be larger by the same factor.
@@ -60,13 +66,16 @@ class Baseline:
             self._sum_of_squares = self._decay * self._sum_of_squares + (reward - expected) ** 2
             self._weight = self._decay * self._weight + 1.0
         spread = math.sqrt(self._sum_of_squares / self._weight)
-        is_flat = spread <= MIN_SPREAD * abs(expected)
+        is_flat = spread <= MIN_RELATIVE_SPREAD * abs(expected)
         return [0.0 if is_flat else (reward - expected) / spread for reward in rewards]
 
 
 @dataclass(frozen=True)
 class PushReply:
-    """A shard's answer. values: its parameters as they are now. staleness: updates since those it was computed on."""
+    """A shard's answer.
+
+    values: its parameters as they are now. staleness: updates since those it was computed on.
+    """
 
     is_taken: bool
     version: int
@@ -96,7 +105,10 @@ class Shard:
         return PushReply(True, self._version, 0, self._values())
 
     def push(self, replica: int, number: int, gradient: np.ndarray, version: int) -> PushReply:
-        """Apply the replica's `number`-th gradient, computed on `version`, once however often it is pushed."""
+        """Apply a replica's gradient once.
+
+        It is the `number`-th, computed on `version`, and applied once however often it is pushed.
+        """
         staleness = self._version - version
         if (replica, number) in self._taken:
             return PushReply(True, self._version, 0, self._values())
@@ -138,7 +150,10 @@ class Shards(Protocol):
     def pull(self) -> list[PushReply]: ...
 
     def push(self, replica: int, number: int, parts: dict[int, tuple[np.ndarray, int]]) -> dict[int, PushReply]:
-        """Push a gradient and the version that it was computed on to each shard that `parts` names."""
+        """Push a gradient to the shards.
+
+        And the version that it was computed on, to each shard that `parts` names.
+        """
 
 
 class LocalShards:
@@ -155,7 +170,10 @@ class LocalShards:
 
 
 def slices(n_parameters: int, n_shards: int) -> list[slice]:
-    """Return the slice of the flat parameters that each shard owns, as even as can be."""
+    """Return each shard's slice of the parameters.
+
+    As even as can be.
+    """
     cuts = np.linspace(0, n_parameters, n_shards + 1).round().astype(int)
     return [slice(int(low), int(high)) for low, high in pairwise(cuts)]
 
@@ -178,7 +196,10 @@ class UpdateStats:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread: others only wait for each other at matrices as small as a controller's."""
+    """Keep torch to one thread.
+
+    Others only wait for each other at matrices as small as a controller's.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -188,7 +209,10 @@ def _one_thread() -> Iterator[None]:
 
 
 class Replica:
-    """A copy of the controller that draws children and computes gradients, all parameters being the shards'."""
+    """Draws children and computes gradients.
+
+    It is a copy of the controller, all parameters being the shards'.
+    """
 
     def __init__(
         self,
@@ -212,26 +236,32 @@ class Replica:
             return within_limits(lambda: self._policy.draw(generator, n_depths).config, self._is_feasible)
 
     def learn(self, number: int, episodes: Sequence[Episode], n_depths: int) -> UpdateStats:
-        """Compute the gradient of this replica's `number`-th batch, push each shard its slice, and pull."""
+        """Learn one batch.
+
+        Compute the gradient of this replica's `number`-th batch, push each shard its slice, and pull.
+        """
         seed = derive_seed(self._seed, "probes", self._place, number)
-        left = list(self._held)
+        remaining = list(self._held)
         staleness = n_refused = 0
-        while left:
+        while remaining:
             with _one_thread():
                 gradient = gradient_of(self._policy, episodes, n_depths, self._is_feasible, seed)
             owned = slices(len(gradient.values), len(self._held))
-            parts = {place: (gradient.values[owned[place]].numpy(), self._held[place].version) for place in left}
+            parts = {place: (gradient.values[owned[place]].numpy(), self._held[place].version) for place in remaining}
             answers = self._shards.push(self._place, number, parts)
-            left = [place for place, answer in answers.items() if not answer.is_taken]
+            remaining = [place for place, answer in answers.items() if not answer.is_taken]
             staleness = max([staleness, *(answer.staleness for answer in answers.values() if answer.is_taken)])
-            n_refused += len(left)
+            n_refused += len(remaining)
             self._take(answers)
         return UpdateStats(
             self._place, number, gradient.loss, gradient.entropy, gradient.skip_density, staleness, n_refused
         )
 
     def _take(self, answers: dict[int, PushReply]) -> None:
-        """Hold what shards answered last; the first answers come from all of them, in order."""
+        """Store the shards' latest answers.
+
+        The first answers come from all of them, in order.
+        """
         self._held |= answers
         load_flat(self._policy, torch.from_numpy(np.concatenate([held.values for held in self._held.values()])))
 

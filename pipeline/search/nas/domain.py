@@ -13,17 +13,23 @@ from stacktune.search.nas.children import DEPTH, child_space, random_child
 
 
 class Architectures(Domain):
-    """The domain of architectures that are made of `parts`: "n_layers", and the values of each token of a layer."""
+    """The domain of architectures made of `parts`.
+
+    These are "n_layers", and the values of each token of a layer.
+    """
 
     def __init__(self, parts: Mapping[str, Sequence[Any]]):
         self.parts = parts
 
     def sample(self, config: Any = None, size: int = 1, random_state: Any = None) -> str:
-        """Return one architecture, every choice in it as likely as its alternatives."""
+        """Return a random architecture, each choice equally likely."""
         return random_child(child_space({"architecture": self}), np.random.default_rng(random_state))["architecture"]
 
     def is_valid(self, value: Any) -> bool:
-        """Return whether `value` is an architecture of these parts, as it is written."""
+        """Whether `value` is an architecture of these parts.
+
+        As it is written.
+        """
         try:
             layers = from_line(str(value))
         except ValueError:

@@ -1,4 +1,4 @@
-"""What the controller tells, and what is drawn of it."""
+"""The controller's events, and their drawing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ REWARD, REWARD_OF_RANDOM = "reward", "reward_of_random"
 
 @dataclass(frozen=True)
 class Reward:
-    """What a child earned: the share of the children before it that it beats. number: the child's, from 0."""
+    """What a child earned.
+
+    The share of the children before it that it beats. number: the child's, from 0.
+    """
 
     number: int
     value: float
@@ -29,7 +32,7 @@ class Reward:
 
 @dataclass(frozen=True)
 class ControllerUpdate:
-    """One update of the controller, and the state that it was made in.
+    """One update of the controller, with its state.
 
     number: from 0. baseline: the moving average of rewards after it; mean_reward: of its batch. The rest is as in
     `UpdateStats` of controller.py.
@@ -55,7 +58,7 @@ def draw_child(config: Mapping[str, Any]) -> tuple[Drawing, ...]:
 
 
 def draw_rewards(events: Sequence[Event]) -> tuple[Drawing, ...]:
-    """Return the drawing of all rewards, if there are any."""
+    """Return the drawing of all rewards, or none."""
     earned = {name: _earned(events, name) for name in (REWARD, REWARD_OF_RANDOM)}
     if not any(earned.values()):
         return ()

@@ -1,4 +1,6 @@
-"""The controller on a cluster: S shards and K replicas, each a Ray actor, as in Zoph and Le (2017, section 3.2).
+"""The controller on a cluster, as Ray actors.
+
+S shards and K replicas, as in Zoph and Le (2017, section 3.2).
 
 All of them live on the driver's node, whose disk keeps the shards' state: they are small, and children are what a
 cluster is for. An actor that dies is begun anew by Ray; a shard then reads the state that it had written before it
@@ -46,7 +48,10 @@ class ShardActor(Shard):
 
 
 class RayShards:
-    """Shards that are Ray actors of these names; all are asked before any is waited for."""
+    """Shards that are Ray actors of these names.
+
+    All are asked before any is waited for.
+    """
 
     def __init__(self, names: Sequence[str]):
         self._names = names
@@ -64,7 +69,9 @@ class RayShards:
 
 
 class RayController:
-    """A controller of Ray actors; `learn` returns at once, and a replica draws with what it was told before.
+    """A controller of Ray actors.
+
+    `learn` returns at once, and a replica draws with what it was told before.
 
     folder: where shards keep their state; that of an earlier controller is removed. is_feasible: see `gradient_of`; it
     goes to every replica and must be small, see `ShardActor`.
@@ -81,8 +88,8 @@ class RayController:
     ):
         folder = folder.resolve()  # actors may run elsewhere
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob("shard*"):
-            remove(left)
+        for stale in folder.glob("shard*"):
+            remove(stale)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
         names = [f"shard{place}-{uuid4().hex}" for place in range(topology.n_shards)]

@@ -1,4 +1,6 @@
-"""The controller's net: an autoregressive LSTM that chooses a child token by token, and how it is taught.
+"""The controller's policy network, and its training.
+
+An autoregressive LSTM chooses a child token by token.
 
 Zoph and Le (2017, arXiv 1611.01578): section 3.2 teaches by REINFORCE, section 3.3 wires layers by anchor points. Of
 ENAS (Pham et al. 2018, arXiv 1802.03268) are the tanh constant and temperature, the penalty on how many layers are
@@ -66,7 +68,10 @@ class PolicySettings:
 
 @dataclass(frozen=True)
 class Episode:
-    """A child and its advantage: how much better than expected it was, in standard deviations."""
+    """A child and its advantage.
+
+    How much better than expected it was, in standard deviations.
+    """
 
     tokens: Tokens
     advantage: float
@@ -91,7 +96,9 @@ class Rollout:
 
 
 class Policy(torch.nn.Module):
-    """P(child): one LSTM step for each token and for each layer's anchor; decisions of a name share their head.
+    """The distribution of children, P(child).
+
+    One LSTM step for each token and for each layer's anchor; decisions of a name share their head.
 
     Layer i reads source j with probability sigmoid(vᵀ tanh(W_prev h_j + W_curr h_i)), the logit bounded like all
     others: ENAS's code samples from softmax([−q, q]) instead, which doubles the logit. Whatever was drawn, a layer that
@@ -131,8 +138,8 @@ class Policy(torch.nn.Module):
 
     def retrace(self, tokens: Tokens, n_depths: int) -> Rollout:
         """Return the rollout that makes a known child."""
-        left = iter(tokens)
-        return self._walk(lambda decision, logits: next(left), n_depths)
+        remaining = iter(tokens)
+        return self._walk(lambda decision, logits: next(remaining), n_depths)
 
     def _walk(self, choose: Callable[[Decision, torch.Tensor], Choice], n_depths: int) -> Rollout:
         stride = _Stride(self, choose, n_depths)
@@ -232,7 +239,9 @@ def gradient_of(
     is_feasible: Callable[[dict[str, Any]], bool] | None = None,
     seed: int = 0,
 ) -> Gradient:
-    """Return the gradient of −mean(advantage · (log P(child) − log P̂(V)) + w·entropy) + w·KL over the episodes.
+    """Return the gradient of the loss.
+
+    It is of −mean(advantage · (log P(child) − log P̂(V)) + w·entropy) + w·KL over the episodes.
 
     This is REINFORCE (Williams 1992; Zoph and Le 2017, section 3.2), with the entropies differentiated along the way
     that was taken. Under limits, children outside the set V that keeps them were drawn again and never trained, so what
@@ -261,7 +270,10 @@ def gradient_of(
 def _log_chance(
     policy: Policy, n_depths: int, is_feasible: Callable[[dict[str, Any]], bool], seed: int
 ) -> torch.Tensor:
-    """Return log P̂(V), whose gradient is right and whose value only makes the loss one that is read easily."""
+    """Return log P̂(V).
+
+    Its gradient is right, and its value only makes the loss one that is read easily.
+    """
     generator = torch.Generator().manual_seed(seed)
     probes = [policy.draw(generator, n_depths) for _ in range(policy.settings.n_probes)]
     kept = [probe.log_prob for probe in probes if is_feasible(probe.config)]

@@ -1,4 +1,7 @@
-"""A plot of what the children of an architecture search earned: the controller's beside those drawn at random."""
+"""Plots the rewards of an architecture search.
+
+The controller's children beside those drawn at random.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,9 @@ STYLE: dict[RcKeyType, Any] = {
 
 
 def rewards_svg(controller: Points, random: Points) -> str:
-    """Return an SVG image of (child's number, reward) pairs in any order: each faintly, and a running mean.
+    """Return an SVG image of children's rewards.
+
+    They are (child's number, reward) pairs in any order: each faintly, and a running mean.
 
     A reward is the share of the children before it that a child beats. random: of the children drawn at random, which
     the controller is held against.

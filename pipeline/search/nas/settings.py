@@ -1,4 +1,4 @@
-"""How a controller is parted, and what children may cost."""
+"""The controller's topology, and children's limits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from stacktune.search.plan.plan import SearchPlan, SourceOptions
 # Beyond so many multiplications a row, a net of one fold is slower than any ensemble wants of a member.
 MAX_MULTIPLICATIONS = 1_500_000
 # No core multiplies more float32 numbers in a microsecond: nets that even then are over what a prediction may take.
-MULTIPLICATIONS_A_US = 50_000
+MAX_MULTIPLICATIONS_A_US = 50_000
 
 
 @dataclass(frozen=True)
 class ControllerTopology:
-    """How the controller of an architecture search is parted (Zoph and Le 2017, section 3.2).
+    """How the controller is spread over processes.
+
+    Zoph and Le 2017, section 3.2.
 
     n_shards: that own its parameters. n_replicas: that draw children and compute gradients. n_children: of a replica's
         batch. The paper has 20, 100 and 8, for 800 GPUs.
@@ -50,7 +52,7 @@ class ChildLimits:
 
 
 def topology_of(plan: SearchPlan) -> ControllerTopology:
-    """Return what was asked for, else what suits the slots.
+    """Return the topology asked for, or a suitable one.
 
     One replica for as many trials at once as two of its batches have, and the paper's five replicas to a shard.
     """
@@ -61,7 +63,9 @@ def topology_of(plan: SearchPlan) -> ControllerTopology:
 
 
 def limits_of(options: SourceOptions) -> ChildLimits | None:
-    """Return what a child may cost: what no budget for predictions can pay is not even trained.
+    """Return what a child may cost.
+
+    What no budget for predictions can pay is not even trained.
 
     None where nothing is known of the table.
     """
@@ -69,5 +73,5 @@ def limits_of(options: SourceOptions) -> ChildLimits | None:
         return None
     most = float(MAX_MULTIPLICATIONS)
     if options.predict_budget_us is not None:
-        most = min(most, options.predict_budget_us * MULTIPLICATIONS_A_US / options.n_folds)
+        most = min(most, options.predict_budget_us * MAX_MULTIPLICATIONS_A_US / options.n_folds)
     return ChildLimits(options.fit_size, most)

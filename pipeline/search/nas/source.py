@@ -1,4 +1,7 @@
-"""Where the children of an architecture search come from: the portfolio first, then the controller, which learns."""
+"""The source of an architecture search's children.
+
+The portfolio first, then the controller, which learns.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from stacktune.families.base import Config, Family
+from stacktune.families.nets.architecture import from_line
 from stacktune.search.events import Event
 from stacktune.search.nas.children import ChildSpace, child_space, random_child, spare_children, within_limits
 from stacktune.search.nas.events import ControllerUpdate, Reward
@@ -29,7 +33,9 @@ SHARDS = ".controller"
 
 
 class ControllerSource:
-    """A family's portfolio in order, then children of the controller, and now and then one at random beside them.
+    """The portfolio in order, then the controller's children.
+
+    Now and then one is drawn at random beside them.
 
     What is asked rests on the seed and on what was asked and told before, in that order, and with one shard and one
     replica on nothing else: so a search that was cut off goes on as it would have gone, its controller, optimiser and
@@ -86,20 +92,23 @@ class ControllerSource:
 
     @property
     def is_spent(self) -> bool:
-        """Whether no child is left that is sure to keep the limits. It rests on what was asked, and on nothing else."""
+        """Whether no feasible child is left.
+
+        That is, one sure to keep the limits. It rests on what was asked, and on nothing else.
+        """
         return self._is_feasible is not None and not self._unasked_spares()
 
     def _unasked_spares(self) -> list[Config]:
         return [spare for spare in self._spares if _key(spare) not in self._asked]
 
     def was_asked(self, trial_id: str, config: Mapping[str, Any]) -> None:
-        """Take note of a child that was asked for, now or in an earlier session."""
+        """Take in a child asked in any session."""
         self._open[trial_id] = (self._n_asked, dict(config))
         self._asked.add(_key(config))
         self._n_asked += 1
 
     def tell(self, result: TrialResult) -> None:
-        """Learn from a result of a child that was asked for here."""
+        """Learn from the result of an asked child."""
         number, config = self._open.pop(result.trial_id)
         batch, reward = self._batch_of(number), self._reward(result)
         is_random = batch is None or config in self._spares
@@ -122,14 +131,19 @@ class ControllerSource:
         return tuple(result.trial_id for result in best[:N_DONORS])
 
     def _batch_of(self, number: int) -> int | None:
-        """Return which batch a child belongs to; None for one that is not learnt from."""
+        """Return a child's batch.
+
+        None for one that is not learnt from.
+        """
         drawn = number - len(self._portfolio)
         if drawn < 0 or drawn % RANDOM_EVERY == RANDOM_EVERY - 1:
             return None
         return (drawn - drawn // RANDOM_EVERY) // self._topology.n_children
 
     def _reward(self, result: TrialResult) -> float | None:
-        """Return the share of earlier children that it beats at the highest rung that both reached.
+        """Return the share of earlier children it beats.
+
+        At the highest rung that both reached.
 
         Ranks need no scale, whatever the metric, and trials that were stopped count as far as they came. None for what
         says nothing of the child: it was cut short before its first rung.
@@ -143,7 +157,7 @@ class ControllerSource:
         return float(np.mean([_beats(result.curve, other) for other in self._curves]))
 
     def _learn(self, batch: int) -> None:
-        """Let the controller learn a batch, once all of its children have ended."""
+        """Train the controller on a batch that has ended."""
         if len(self._batches[batch]) == self._topology.n_children:
             episodes = [episode for episode in self._batches.pop(batch) if episode is not None]
             if episodes:
@@ -158,7 +172,10 @@ class ControllerSource:
 
 
 class _ControllerTrainer:
-    """The controller and its baseline. Torch is imported here: a search without an architecture search pays nothing."""
+    """The controller and its baseline.
+
+    Torch is imported here: a search without an architecture search pays nothing.
+    """
 
     def __init__(
         self,
@@ -193,6 +210,10 @@ class _ControllerTrainer:
         """Let the replica that drew a batch learn how its children did."""
         from stacktune.search.nas.policy import Episode
 
+        # Where a journal lost a line, a random child may stand in the place of one that was drawn.
+        episodes = [episode for episode in episodes if self._could_draw(batch, episode[0])]
+        if not episodes:
+            return
         rewards, replica = [reward for _, reward in episodes], self._replica(batch)
         advantages = self._baseline.advantages(rewards)
         taught = [
@@ -213,6 +234,10 @@ class _ControllerTrainer:
             updates.append(ControllerUpdate(self._n_updates, mean_reward, baseline, *outcome))
             self._n_updates += 1
         return updates
+
+    def _could_draw(self, batch: int, config: Config) -> bool:
+        """Whether a child is no deeper than those that were to be drawn by then."""
+        return len(from_line(config["architecture"])) in self._space.depths[: self._n_depths(batch)]
 
     def _replica(self, batch: int) -> int:
         return batch % self._topology.n_replicas

@@ -1,4 +1,4 @@
-"""How much memory each trial asks of Ray, and on how many of its rows it has enough of it."""
+"""Plans trials' memory, and rows where it is short."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Node:
 
 @dataclass(frozen=True)
 class MemoryRequest:
-    """What every trial of a run asks for: the same amount, or Ray would begin a process for each.
+    """The memory that each trial of a run requests.
+
+    All ask for the same, or Ray would begin a process for each amount.
 
     fit_size: of one fold's fit on all of its rows. keeps_rows: whether trials learn from all rows whatever they take.
     most_wanted, hungriest: the bytes that one would take, and its family, as far as is known.
@@ -44,7 +46,10 @@ class MemoryRequest:
 
     @property
     def shortage(self) -> str | None:
-        """What is to be said where all rows are kept and the largest node has too little for some trial."""
+        """A sentence on trials that exceed the largest node.
+
+        None where all fit, or where trials that do not may learn from fewer rows.
+        """
         if not self.keeps_rows or self.most_wanted <= self.n_bytes:
             return None
         return (
@@ -54,7 +59,7 @@ class MemoryRequest:
         )
 
     def rows_share(self, family: str, config: Config) -> float:
-        """Return the largest share of the rows on which the configuration is expected to keep within its memory."""
+        """Return the largest share of rows that fits memory."""
         if self.keeps_rows:
             return 1.0
         fitting = (share for share in ROWS_SHARES if self._needed(family, config, share) <= self.n_bytes)
@@ -65,12 +70,15 @@ class MemoryRequest:
         return needed_bytes(family, config, replace(self.fit_size, n_rows=n_rows))
 
     def max_concurrent(self, nodes: Sequence[Node], n_threads: int) -> int:
-        """Return how many trials of so many threads the nodes hold at once, but at least one."""
+        """Return how many trials the nodes hold at once.
+
+        At least one.
+        """
         return max(1, sum(min(node.n_cpus // n_threads, node.n_bytes // self.n_bytes) for node in nodes))
 
 
 def needed_bytes(family: str, config: Config, fit_size: FitSize) -> float:
-    """Return about what the process of such a trial takes."""
+    """Return about what the trial's process takes, in bytes."""
     return PROCESS_BYTES + get_family(family).n_bytes(config, fit_size)
 
 
@@ -82,7 +90,9 @@ def plan_memory(
     n_threads: int,
     keeps_rows: bool = False,
 ) -> MemoryRequest | None:
-    """Return what a trial is to ask for: its share of the smallest node, and enough for each portfolio's entries.
+    """Return the memory that a trial asks for.
+
+    Its share of the smallest node, and enough for each portfolio's entries.
 
     No trial asks for more than the largest node has. None where Ray counts no memory.
     keeps_rows: of a reproducible run, which is to be the same whatever memory there is. Its trials ask for what any

@@ -1,4 +1,7 @@
-"""How a run's cores and seconds are dealt out, each decision with its reason."""
+"""Plans a run's folds, families, cores and seconds.
+
+Each decision has its reason.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from stacktune.data.folds import FEW_OF_A_CLASS, rarer_class, share_to_hold_out
+from stacktune.data.folds import MIN_JUDGED_OF_A_CLASS, rarer_class, share_to_hold_out
 from stacktune.data.table import Table, Task
 from stacktune.families.base import FitSize
 from stacktune.families.registry import get_family, in_order, unsuited_families
@@ -16,7 +19,7 @@ from stacktune.families.suitability import SearchConditions
 from stacktune.search.plan.memory import MemoryRequest, Node, plan_memory
 
 # From so many on, boosting, which grows a tree a class, comes after families that fit all classes at once.
-MANY_CLASSES = 25
+MIN_CLASSES_TO_BOOST_LATER = 25
 # In a reproducible run, what is decided about a trial rests on trials at least this far before it.
 LAG = 8
 # No trial may take more of the search than this, so that a huge table still sees several families.
@@ -24,11 +27,11 @@ MAX_TRIAL_SHARE = 0.35
 GPU_SHARE = 0.25
 MAX_FAILURES = 3
 # Up to so many rows, training on 7/8 of them instead of 4/5 pays for the longer trials.
-FEW_ROWS = 5_000
+MAX_ROWS_FOR_MORE_FOLDS = 5_000
 # Beyond so many cells for each second of a core, K fits of a configuration leave time for too few configurations.
-MANY_CELLS_A_CORE_SECOND = 8_000
-FEW_CLASSES = 10
-MANY_ROWS = 1_000_000
+MAX_CELLS_FOR_FOLDS_A_CORE_SECOND = 8_000
+MAX_CLASSES_OF_USUAL_COST = 10
+MAX_ROWS_FOR_FOLDS = 1_000_000
 # A holdout of fewer rows than a fifth of these says too little; wide tables of few rows keep some folds.
 MIN_ROWS_TO_HOLD_OUT = 20_000
 # Instead of a holdout that says too little, for the little time that there is.
@@ -37,7 +40,9 @@ N_FOLDS_OF_LARGE_TABLES = 3
 
 @dataclass(frozen=True)
 class ClusterSize:
-    """What the search may use, over all nodes. is_local: whether that is this machine alone, for the whole run.
+    """What the search may use, over all nodes.
+
+    is_local: whether that is this machine alone, for the whole run.
 
     nodes: those with cores; none where nothing is known of their memory. limits: what is to be said behind the number
     of cores where these, or the memory, are less than the machine's. store_note: what is to be said of Ray's memory.
@@ -53,7 +58,7 @@ class ClusterSize:
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What sources of suggestions may go by beside the plan.
+    """What sources may go by, beside the plan.
 
     fit_size: of one fold's fit; None where nothing is known of the table. n_folds: the models of a trial.
     predict_budget_us: what a prediction may take. controller: the topology that was asked for, see search/nas.
@@ -95,14 +100,18 @@ class SearchPlan:
     memory: MemoryRequest | None = None
 
     def uses_pbt(self, family: str) -> bool:
-        """PBT needs trials side by side, so a reproducible run, whose decisions wait for nobody, halves instead."""
+        """Whether the run trains populations.
+
+        These need trials side by side; a reproducible run, whose decisions wait for nobody, halves instead.
+        """
         return self.lag is None and get_family(family).scheduler == "pbt"
 
     def scheduler_of(self, family: str) -> str:
-        return "pbt" if self.uses_pbt(family) else "asha"
+        own = get_family(family).scheduler
+        return "asha" if own == "pbt" and not self.uses_pbt(family) else own
 
     def gpu_share(self, family: str) -> float:
-        """The share of a GPU that a trial of the family asks for."""
+        """Return the GPU share that the family's trials use."""
         return GPU_SHARE if self.n_gpus and self.lag is None and get_family(family).uses_gpu else 0.0
 
 
@@ -128,17 +137,19 @@ USUAL_SIZE = SizePlan()
 
 
 def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: float | None) -> SizePlan:
-    """Choose folds and families by rows, columns, classes, cores, GPUs and seconds.
+    """Choose folds by the table, the machine and time.
+
+    By rows, columns, classes, cores, GPUs and seconds.
 
     budget_s: None in a reproducible run, which looks at the table alone, so that every machine does the same.
     """
-    cells = table.n_rows * table.n_features * max(1.0, task.n_outputs / FEW_CLASSES)
-    if budget_s is not None and cells > MANY_CELLS_A_CORE_SECOND * cluster.n_cpus * budget_s:
+    cells = table.n_rows * table.n_features * max(1.0, task.n_outputs / MAX_CLASSES_OF_USUAL_COST)
+    if budget_s is not None and cells > MAX_CELLS_FOR_FOLDS_A_CORE_SECOND * cluster.n_cpus * budget_s:
         n_folds = 1 if table.n_rows >= MIN_ROWS_TO_HOLD_OUT else N_FOLDS_OF_LARGE_TABLES
         plan = SizePlan(n_folds, True, reason="the table is large for this budget")
-    elif budget_s is None and table.n_rows > MANY_ROWS:
+    elif budget_s is None and table.n_rows > MAX_ROWS_FOR_FOLDS:
         plan = SizePlan(1, True, reason="rows are very many")
-    elif table.n_rows <= FEW_ROWS:
+    elif table.n_rows <= MAX_ROWS_FOR_MORE_FOLDS:
         plan = SizePlan(8, reason="rows are few")
     else:
         plan = USUAL_SIZE
@@ -150,7 +161,7 @@ def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: floa
 
 
 def _with_families(plan: SizePlan, table: Table, task: Task, cluster: ClusterSize, budget_s: float | None) -> SizePlan:
-    """Return the plan with what families say of such a search, and in their order."""
+    """Return the plan with suited families, in their order."""
     conditions = SearchConditions(
         n_rows=table.n_rows,
         n_columns=table.n_features,
@@ -166,12 +177,12 @@ def _with_families(plan: SizePlan, table: Table, task: Task, cluster: ClusterSiz
         plan,
         left_out={name: answer.reason for name, answer in unsuited.items() if answer.is_shown},
         silently_left_out=frozenset(name for name, answer in unsuited.items() if not answer.is_shown),
-        opening=in_order(task.n_outputs >= MANY_CLASSES),
+        opening=in_order(task.n_outputs >= MIN_CLASSES_TO_BOOST_LATER),
     )
 
 
 def left_out_notes(left_out: Mapping[str, str]) -> list[str]:
-    """Return what is to be said of families that are left out: a sentence for each reason."""
+    """Return a sentence for each reason to exclude families."""
     return [
         f"without {' and '.join(sorted(name for name in left_out if left_out[name] == reason))}, as {reason}; "
         "--families overrides this"
@@ -180,9 +191,12 @@ def left_out_notes(left_out: Mapping[str, str]) -> list[str]:
 
 
 def _with_enough_judged(plan: SizePlan, table: Table, task: Task) -> SizePlan:
-    """Return the plan, with folds where a holdout would have few rows of a class: in folds, all of them are judged."""
+    """Return the plan, with folds if holdouts are small.
+
+    In folds, all rows of a rare class are judged.
+    """
     code, n_of_class = rarer_class(table.labels)
-    if share_to_hold_out(table.labels, task) * n_of_class >= FEW_OF_A_CLASS:
+    if share_to_hold_out(table.labels, task) * n_of_class >= MIN_JUDGED_OF_A_CLASS:
         return plan
     reason = f"{plan.reason} and class {task.classes[code]} has {n_of_class:,} rows only"
     return replace(plan, n_folds=N_FOLDS_OF_LARGE_TABLES, reason=reason)
@@ -199,7 +213,9 @@ def make_plan(
     max_failures: int = MAX_FAILURES,
     options: SourceOptions = SourceOptions(),
 ) -> SearchPlan:
-    """Plan a search of `search_s` seconds from `now` (`time.monotonic()`), or without a clock where it is None.
+    """Plan a search of `search_s` seconds from `now`.
+
+    `now` is on the scale of `time.monotonic()`. None plans without a clock.
 
     options: without the size of a fit no memory is asked for.
     """
@@ -231,12 +247,18 @@ def make_plan(
 
 
 def _threads_per_trial(n_cpus: int) -> int:
-    """One thread a trial wastes no core; past 16 cores, memory for so many trials at once would be wasted instead."""
+    """Return the number of threads of each trial.
+
+    One thread wastes no core; past 16 cores, memory for so many trials at once would be wasted instead.
+    """
     return max(1, min(4, n_cpus // 8))
 
 
 def _threads_of_few(n_slots: int, cluster: ClusterSize) -> int:
-    """Give the cores of trials for which there is no memory to those for which there is."""
+    """Return the threads of trials limited by memory.
+
+    These get the cores of trials for which there is no memory.
+    """
     return max(1, min(cluster.n_cpus // n_slots, *(node.n_cpus for node in cluster.nodes)))
 
 

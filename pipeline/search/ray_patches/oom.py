@@ -1,4 +1,7 @@
-"""What is said of a process that Ray, or the kernel, ended for want of memory, in a way that Tune understands."""
+"""Turns out-of-memory kills into errors that Tune handles.
+
+By Ray, or by the kernel.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ ENDED = re.compile(r"Selected to kill: \((?:Actor\((\w+)\)|Task).*?actual memory
 
 
 class KernelKills:
-    """Tells whether a process that died is one that the kernel ended, as its control group was full.
+    """Tells which dead processes the kernel ended.
+
+    It ends one when its control group is full.
 
     Ray watches the memory of the machine or of a container, not that of a group inside, as systemd and Slurm make them.
     What the kernel ends there is the largest trial, as Ray offers it the processes of trials before any other.
@@ -26,7 +31,10 @@ class KernelKills:
         self._n_known = n_killed()
 
     def has_new(self) -> bool:
-        """Return whether it has ended one of which nobody was told, who is told by this."""
+        """Whether the kernel has ended another process.
+
+        Each counts once.
+        """
         is_new = n_killed() > self._n_known
         self._n_known += is_new
         return is_new
@@ -34,7 +42,9 @@ class KernelKills:
 
 @contextmanager
 def kills_end_trials() -> Iterator[None]:
-    """Let Ray's ending of a process for its memory end one trial: Tune knows no such error, and breaks off the search.
+    """Turn Ray's out-of-memory kills into actors' deaths.
+
+    Tune does not know the error, and would break off the search.
 
     Where Ray ended several at once, those that took less than the largest count as preempted; so does any that took no
     more than a process with all libraries loaded: fewer rows would not have spared it, for others filled the node.
@@ -49,7 +59,10 @@ def kills_end_trials() -> Iterator[None]:
 
 
 def _deaths_told(manager_class: Any) -> dict[str, Any]:
-    """Return the changes by which Tune is told of an actor that died, whether it was at work or just starting."""
+    """Return patches that report dead actors to Tune.
+
+    Whether they were at work or just starting.
+    """
     kills = KernelKills()
     at_work, starting = "_actor_task_failed", "_actor_start_failed"
     # None where a Ray has no such method: then `patched` adds none either, and nobody calls these.
@@ -68,7 +81,10 @@ def _deaths_told(manager_class: Any) -> dict[str, Any]:
 
 
 def _no_first_result(trial_class: Any) -> dict[str, Any]:
-    """Return the change by which a trial has no result where its actor was ended before it could say who it is."""
+    """Return a patch for actors dead before reporting.
+
+    Their trial has no result then.
+    """
     from ray.exceptions import OutOfMemoryError
 
     name = "_get_default_result_or_future"
@@ -97,11 +113,11 @@ def _as_death(manager: Any, tracked_actor: Any, exception: Exception, kills: Ker
     return death_of(held[0]._actor_id.hex() if held else "", str(exception))
 
 
-def death_of(actor_id: str, said: str) -> Exception:
-    """Return the death of an actor that Ray ended, in one line."""
+def death_of(actor_id: str, message: str) -> Exception:
+    """Return an actor's death, in one line."""
     from ray.exceptions import RayActorError
 
-    ended = [(ended_id, float(gigabytes)) for ended_id, gigabytes in ENDED.findall(said)]
+    ended = [(ended_id, float(gigabytes)) for ended_id, gigabytes in ENDED.findall(message)]
     named = [gigabytes for ended_id, gigabytes in ended if ended_id == actor_id]
     starting = [gigabytes for ended_id, gigabytes in ended if not ended_id]
     used = max(named or starting, default=None)

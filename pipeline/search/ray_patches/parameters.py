@@ -1,4 +1,4 @@
-"""What Tune keeps of a search's parameters, let go of."""
+"""Releases the parameters that Tune keeps."""
 
 from __future__ import annotations
 

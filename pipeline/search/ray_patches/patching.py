@@ -15,7 +15,7 @@ missing: set[str] = set()
 
 @contextmanager
 def patched(owner: Any, changes: Mapping[str, Any]) -> Iterator[None]:
-    """Give attributes of a class or a module other values meanwhile."""
+    """Replace attributes of a class or module meanwhile."""
     with ExitStack() as stack:
         for name, value in changes.items():
             if not hasattr(owner, name):

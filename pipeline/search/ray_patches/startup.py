@@ -1,4 +1,4 @@
-"""Patches that start a private Ray sooner, privately and patiently.
+"""Starts a private Ray sooner, privately and patiently.
 
 Each patch says what breaks, or is slower, without it. A name that another Ray does not have is left alone.
 """
@@ -16,12 +16,12 @@ from stacktune.search.ray_patches.patching import patched
 # for; the monitor scales clusters; the log monitor carries workers' output to a driver that does not listen.
 NEEDLESS = ("start_api_server", "start_monitor", "start_log_monitor")
 # On two cores with a load of 190, the raylet took above a minute.
-MAX_START_S, NODE_ASKED_EVERY_S = 180.0, 0.1
+MAX_RAYLET_START_S, NODE_ASKED_EVERY_S = 180.0, 0.1
 
 
 @contextmanager
 def lean_start() -> Iterator[None]:
-    """Let `ray.init` start nothing that a private Ray can do without.
+    """Let `ray.init` start only what is needed.
 
     It imports 200 modules only to see whether the dashboard could run here: as where it could not, none are.
     """
@@ -38,13 +38,16 @@ def lean_start() -> Iterator[None]:
 
 @contextmanager
 def patient_start() -> Iterator[None]:
-    """Let `ray.init` wait for its own processes as long as a busy machine takes, where it gives up after 30 s."""
+    """Let `ray.init` wait on busy machines.
+
+    As long as its own processes take, where it gives up after 30 s.
+    """
     from ray._private import services
 
     get_node = services.get_node
 
     def get_node_in_time(*of: Any) -> Any:
-        until = time.monotonic() + MAX_START_S
+        until = time.monotonic() + MAX_RAYLET_START_S
         while True:
             try:
                 return get_node(*of)
@@ -59,7 +62,9 @@ def patient_start() -> Iterator[None]:
 
 @contextmanager
 def on_loopback() -> Iterator[None]:
-    """Let `ray.init` take this machine's loopback for its address, to which all its servers then bind.
+    """Let `ray.init` use this machine's loopback address.
+
+    All its servers then bind to it.
 
     Ray does so itself on macOS and Windows; an address that it is given as 127.0.0.1 it replaces.
     """
@@ -71,7 +76,9 @@ def on_loopback() -> Iterator[None]:
 
 @contextmanager
 def no_working_folder() -> Iterator[None]:
-    """Keep the folder that the command stands in off the paths of workers of a Ray that is started meanwhile.
+    """Keep the working folder off workers' paths.
+
+    It is the one that the command stands in; the workers are of a Ray that is started meanwhile.
 
     Ray would put it before all others, where a `csv.py` of the user's is imported as Python's own; it does not where it
     is told of another folder.

@@ -1,4 +1,4 @@
-"""The one thing that only a Tune callback hears: that a trial has begun to run, and in which actor."""
+"""Hears from Tune which actor a trial started in."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class StartCallback(Callback):
         self._log = log
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Called by Tune when a trial begins or goes on."""
+        """Note that a trial starts, or runs again."""
         self._log.started(trial.config[TRIAL]["trial_id"], trial.temporary_state.ray_actor)

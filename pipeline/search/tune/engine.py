@@ -1,4 +1,6 @@
-"""The Tune experiment of a run: all families in one, on whatever cluster Ray has joined.
+"""Runs all families in one Tune experiment.
+
+It runs on whatever cluster Ray has joined.
 
 The problem: a run has a deadline, and Tune has none that holds. It waits for a trial that hangs inside a library, for
 an actor that does not come up, for a searcher that thinks, and at its end 15 s for actors to go. An exception anywhere
@@ -11,8 +13,9 @@ The solution: Tune runs on a thread of its own, and the run never waits for it b
 trial. What Tune breaks off over is written down, its trials are made ready as after a crash, and it is begun again.
 Ending is in order (trials, then Tune, then Ray) and beside the rest of the run.
 
-What is guaranteed: a search is over GRACE_S after its deadline, or, as long as nothing is completed, HOPELESS_S after
-it. Every trial that began has a result then, and nothing unfinished stays but what a run that was cut off goes on from.
+What is guaranteed: a search is over MAX_LATE_S after its deadline, or MAX_LATE_WITHOUT_MODEL_S after it as long as
+nothing is completed. Every trial that began has a result then, and nothing unfinished stays but what a run that was cut
+off goes on from.
 """
 
 from __future__ import annotations
@@ -46,11 +49,11 @@ from stacktune.trials.provenance import Provenance
 from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
 
 # How long after the deadline a trial that is deep inside a library call is waited for.
-GRACE_S = 1.0
+MAX_LATE_S = 1.0
 # How long after it a first model is waited for.
-HOPELESS_S = 30.0
+MAX_LATE_WITHOUT_MODEL_S = 30.0
 # Tune gives its actors 15 s to end.
-TUNE_ENDS_S = 20.0
+MAX_TUNE_ENDING_S = 20.0
 MAX_PENDING = 8
 # Tune is begun so often: what breaks it is most often gone by then, and what is not breaks it at once.
 MAX_BEGINNINGS = 3
@@ -58,7 +61,10 @@ TUNE_FOLDER = ".tune"
 
 
 def prepare() -> None:
-    """Import what a search needs, which takes a second that is free while Ray starts."""
+    """Import what a search needs, while Ray starts.
+
+    It takes a second that is free then.
+    """
     with imports():
         import ray.tune  # noqa: F401
 
@@ -69,20 +75,28 @@ def prepare() -> None:
 
 @dataclass
 class ProblemRef:
-    """A problem in Ray's memory, of which trials on a node see one copy. ref: None once it was let go of."""
+    """A problem in Ray's object store.
+
+    Trials on a node see one copy. ref: None once it was let go of.
+    """
 
     ref: Any
 
 
 def share(problem: Problem) -> ProblemRef:
-    """Hand the problem to Ray, which must be up; whoever has it may then forget the table's features."""
+    """Put the problem into Ray's object store.
+
+    Ray must be up. Whoever has the problem may then forget the table's features.
+    """
     import ray
 
     return ProblemRef(ray.put(problem))
 
 
 class Search:
-    """Runs Tune on a thread of its own, so that the deadline holds whatever Tune waits for.
+    """Runs Tune on a thread of its own.
+
+    So the deadline holds whatever Tune waits for.
 
     folder: where completed trials go. journal: where what happens is noted. earlier: the trials of a search in the same
     folder that was cut off, or is to go on: see `replay`. made_by: the run, of which all is that is taken from a disk.
@@ -124,13 +138,15 @@ class Search:
         return self._tune
 
     def _take_stock(self) -> None:
-        """Take in what was finished unnoted, and drop what nothing can go on from."""
+        """Add results missing in the journal; remove useless files."""
         for result in finished_since(self.log.entries(), self._folder, self._made_by):
             self.log.ended(result)
         self._sweep(keeps_what_goes_on=True)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait at most `timeout_s`; return whether the search is over.
+        """Wait at most `timeout_s` for the search's end.
+
+        Returns whether it is over.
 
         After the deadline, trials deep inside a library call are waited for only as long as nothing is completed, and
         not for ever: one may hang.
@@ -144,29 +160,37 @@ class Search:
             tune.result()
         late_s = time.monotonic() - self.log.deadline
         has_model = any(result.status == COMPLETED for result in self.log.results())
-        return is_over or late_s > HOPELESS_S or (late_s > GRACE_S and has_model)
+        return is_over or late_s > MAX_LATE_WITHOUT_MODEL_S or (late_s > MAX_LATE_S and has_model)
 
     def end_by(self, deadline: float) -> None:
-        """Let the search end sooner than planned; trials that are under way do not hear of it."""
+        """Let the search end sooner than planned.
+
+        Trials that are under way do not hear of it.
+        """
         self.log.deadline = min(self._plan.deadline, deadline)
 
     def results(self, why_cut_short: str = "the time was up") -> list[TrialResult]:
-        """Return what every trial left; those still running count as stopped, those that never ran not at all."""
+        """Return the results of all trials.
+
+        Those still running count as stopped; those that never ran are left out.
+        """
         for entry in self.log.entries():
             if entry.result is None:
                 self._late.add(entry.trial.trial_id)
-                self.log.left_open(entry, why_cut_short)
+                self.log.mark_interrupted(entry, why_cut_short)
         self._is_concluded = True
         return [result for result in self.log.results() if result.rungs_reached or result.status != STOPPED]
 
     def close(self) -> None:
-        """Let Tune end, and drop what only the search needed: its files, unfinished trials and members' states.
+        """End Tune, and remove what only the search needed.
+
+        That is its files, unfinished trials and members' states.
 
         What unfinished trials can go on from stays where nobody asked for results: the run was cut off then. Trials
         that outlast the search are killed: Tune would wait for them, and Ray must not end before Tune.
         """
         self.log.is_closed.set()
-        tune, patience_ends = self._begun(), time.monotonic() + TUNE_ENDS_S
+        tune, patience_ends = self._begun(), time.monotonic() + MAX_TUNE_ENDING_S
         while not tune.done() and time.monotonic() < patience_ends:
             self._kill_late()
             wait([tune], 0.5)
@@ -174,7 +198,7 @@ class Search:
         self._problem.ref = None
         n_nodes = self._store.clear() if self._store is not None else 0
         if n_nodes:
-            self.log.scratch_left(n_nodes)
+            self.log.scratch_not_removed(n_nodes)
         self._executor.shutdown(wait=False)
         self._sweep(keeps_what_goes_on=not self._is_concluded)
 
@@ -195,18 +219,20 @@ class Search:
     def _run(self) -> None:
         waiting = in_waiting_processes() if self._plan.is_local else nullcontext()
         with parameters_let_go(), kills_end_trials(), waiting:
-            for n_left in reversed(range(MAX_BEGINNINGS)):
+            for n_remaining in reversed(range(MAX_BEGINNINGS)):
                 told = self._fit()
                 if told is None:
                     return
-                goes_on = n_left > 0 and not self.log.is_closed.is_set()
+                goes_on = n_remaining > 0 and not self.log.is_closed.is_set()
                 self.log.broke_off(_first_cause(told), told, goes_on=goes_on)
                 if not goes_on:
                     raise SearchError(f"Ray Tune broke off the search: {_first_cause(told)}")
                 self._begin_again()
 
     def _fit(self) -> str | None:
-        """Let Tune run; return the traceback of what broke it off, which may be anything.
+        """Run Tune; return the traceback if it broke off.
+
+        Anything may have broken it.
 
         The exception itself would keep Ray's handles alive: see `SearchLog.forget_actors`.
         """
@@ -215,7 +241,7 @@ class Search:
         return None if error is None else "".join(traceback.format_exception(error))
 
     def _begin_again(self) -> None:
-        """Make all as if the run had been cut off when Tune broke off, and were resumed."""
+        """Reset the search as if the run were resumed."""
         import ray
 
         for entry in self.log.entries():
@@ -264,7 +290,10 @@ class Search:
 
 
 def _first_cause(told: str) -> str:
-    """Return the line of a traceback that names the first exception: Tune's own errors consist of tracebacks."""
+    """Return a traceback's line on the first exception.
+
+    Tune's own errors consist of tracebacks.
+    """
     named = re.search(r"^[\w.]+(?:Error|Exception)\b.*", told, re.MULTILINE)
     return named.group() if named else told.splitlines()[-1]
 

@@ -1,4 +1,6 @@
-"""The one scheduler of the Tune experiment: halving at rungs for most families, populations for those that ask.
+"""The experiment's scheduler: halving, or populations.
+
+Most families are halved at rungs; those that ask for it form populations.
 
 The problem: all families share one experiment, some of them halved (ASHA), some trained as a population (PBT). A run
 with a number of trials and a seed must stop the same trials on one core and on sixty-four. And trials lose their
@@ -26,29 +28,31 @@ from typing import Any
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import TrialScheduler
 
-from stacktune.search.asha import Rungs, survives
 from stacktune.search.log import Entry, SearchLog
-from stacktune.search.pbt import Population, Snapshot
 from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.replay import finished_since, make_ready
+from stacktune.search.scheduler_kinds import SCHEDULERS
+from stacktune.search.schedulers import Decision, Reached, Scheduler, SchedulerRequest
 from stacktune.search.space import load_space
 from stacktune.search.tune.searcher import TRIAL
 from stacktune.seeds import derive_seed
 from stacktune.trials.attempt import failed, ran_out_of_memory
-from stacktune.trials.climb import N_PBT_INTERVALS
 from stacktune.trials.result import FAILED, TrialResult, result_from
-from stacktune.trials.trial import Progress, Resume, progress_from
+from stacktune.trials.trial import Progress, progress_from
 
 # How Ray says that an actor did not die by itself, or that nobody knows.
 NODE_DIED = ("node has died", "temporarily unavailable")
 # A trial that is cut off more often than this, for whatever reason, is not begun again.
 MAX_LOSSES = 20
 # Of its rows, what a trial for which there was no memory begins again with.
-LEFT_SHARE = 0.5
+ROWS_SHARE_AFTER_OOM = 0.5
 
 
 class FamilyScheduler(TrialScheduler):
-    """Decides at every rung whether a trial goes on, stops, or takes up the state of a better member."""
+    """Decides at every rung what a trial does next.
+
+    It goes on, stops, or continues from the state of a better member.
+    """
 
     _supports_buffered_results = False
 
@@ -58,35 +62,34 @@ class FamilyScheduler(TrialScheduler):
         self._plan = plan
         self._log = log
         self._folder = folder
-        self._rungs = Rungs()
-        self._populations = {
-            family: Population(load_space(family), derive_seed(plan.seed, "population", family))
-            for family in plan.families
-            if plan.uses_pbt(family)
-        }
+        self._schedulers: dict[str, Scheduler] = {}
         for entry in log.entries():
             self._remember(entry)
 
     def _remember(self, entry: Entry) -> None:
-        """Take in the rungs that a trial reached before, as far as others can be compared with it there."""
+        """Record a resumed trial's earlier rungs, for comparison."""
         if entry.trial.is_preliminary:
             return
-        population = self._populations.get(entry.trial.family)
+        scheduler = self._scheduler_of(entry.trial.family)
         for progress in entry.progress:
-            self._rungs.record(entry.trial.family, progress.rung, entry.index, progress.score)
-            if population is not None and progress.state is not None and progress.rung < N_PBT_INTERVALS:
-                population.record(progress.rung, _snapshot(entry.trial.trial_id, progress))
+            scheduler.record(_reached(entry, progress))
+
+    def _scheduler_of(self, family: str) -> Scheduler:
+        if family not in self._schedulers:
+            seed = derive_seed(self._plan.seed, "population", family)
+            request = SchedulerRequest(load_space(family), seed, self._plan.lag)
+            self._schedulers[family] = SCHEDULERS[self._plan.scheduler_of(family)](request)
+        return self._schedulers[family]
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict) -> str:
         """Decide on the rung that `result` reports."""
         entry = self._entry(trial)
         progress = progress_from(json.loads(result["progress"]))
         self._log.progressed(entry.trial.trial_id, progress)
-        self._rungs.record(entry.trial.family, progress.rung, entry.index, progress.score)
-        population = self._populations.get(entry.trial.family)
-        if population is not None and progress.rung < N_PBT_INTERVALS:
-            return self._exploit(tune_controller, trial, entry, progress, population)
-        if entry.trial.must_complete or self._survives(entry, progress):
+        decision = self._scheduler_of(entry.trial.family).decide(_reached(entry, progress))
+        if decision.resume is not None:
+            return self._take_up(tune_controller, trial, entry, decision)
+        if entry.trial.must_complete or not decision.is_stopped:
             return TrialScheduler.CONTINUE
         self._log.ended(entry.cut_short(None))
         return TrialScheduler.STOP
@@ -94,25 +97,18 @@ class FamilyScheduler(TrialScheduler):
     def _entry(self, trial: TuneTrial) -> Entry:
         return self._log.entry(trial.config[TRIAL]["trial_id"])
 
-    def _survives(self, entry: Entry, progress: Progress) -> bool:
-        peers = self._rungs.peers(entry.trial.family, progress.rung, entry.index, self._plan.lag)
-        return survives(progress.score, peers)
-
-    def _exploit(
-        self, tune_controller: Any, trial: TuneTrial, entry: Entry, progress: Progress, population: Population
-    ) -> str:
-        donor = population.record(progress.rung, _snapshot(entry.trial.trial_id, progress))
-        if donor is None:
-            return TrialScheduler.CONTINUE
-        config = population.explore(donor, entry.trial.trial_id, progress.rung)
-        resume = Resume(donor.state, progress.rung, donor.lineage)
-        self._log.took_up(entry.trial.trial_id, replace(entry.trial, config=config, resume=resume))
+    def _take_up(self, tune_controller: Any, trial: TuneTrial, entry: Entry, decision: Decision) -> str:
+        goes_on_as = replace(entry.trial, config=decision.config or entry.trial.config, resume=decision.resume)
+        self._log.took_up(entry.trial.trial_id, goes_on_as)
         tune_controller.pause_trial(trial, should_checkpoint=False)
         trial.set_config({**trial.config, TRIAL: asdict(entry.trial)})
         return TrialScheduler.NOOP
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """Let members that took up a better state go on first, then start trials in the order they were asked for."""
+        """Return the trial that Tune starts next.
+
+        Members that took up a better state go first, then trials in the order of asking.
+        """
         trials = tune_controller.get_trials()
         for status in (TuneTrial.PAUSED, TuneTrial.PENDING):
             for trial in trials:
@@ -121,34 +117,37 @@ class FamilyScheduler(TrialScheduler):
         return None
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Nothing to prepare: the log knows the trial since it was asked for."""
+        """Do nothing: the log knows the trial already."""
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Let a trial whose process died run again, on whatever node there is, until it has died too often."""
+        """Rerun a trial whose process died, on any node.
+
+        It fails once it has died too often.
+        """
         entry = self._entry(trial)
         error = _error_of(trial)
         if self._log.is_closed.is_set():
-            self._log.left_open(entry, "the search was over")
+            self._log.mark_interrupted(entry, "the search was over")
             return
         for result in finished_since([entry], self._folder, self._log.made_by):  # it died on its way to say so
             self._log.ended(result)
             return
         entry.cut_off()
-        is_preempted = trial.run_metadata.num_failures == 0 or any(said in error for said in NODE_DIED)
+        is_preempted = trial.run_metadata.num_failures == 0 or any(message in error for message in NODE_DIED)
         if ran_out_of_memory(error) and not is_preempted:
             self._ran_out(entry, failed(entry.trial, error.splitlines()[-1]), is_dead=True)
             return
         entry.n_losses += 1
         entry.n_deaths += not is_preempted
         if entry.n_deaths > self._plan.max_failures or entry.n_losses > MAX_LOSSES:
-            entry.leave_state()
+            entry.discard_state()
             self._log.ended(failed(entry.trial, error.splitlines()[-1]))
         else:
             make_ready(entry, self._folder, self._log.made_by)
             self._log.run_again(entry)
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict) -> None:
-        """Take in the result of a trial that ended by itself."""
+        """Take in the result of a finished trial."""
         if "result" not in result:
             return
         outcome = result_from(json.loads(result["result"]))
@@ -158,7 +157,9 @@ class FamilyScheduler(TrialScheduler):
             self._log.ended(outcome)
 
     def _ran_out(self, entry: Entry, result: TrialResult, is_dead: bool = False) -> None:
-        """Let a trial for which there was no memory run once more, on fewer rows.
+        """Rerun a trial that ran out of memory.
+
+        It runs once more, on fewer rows.
 
         is_dead: whether its process is, so that `result` does not say what it took.
         In a reproducible run it is on all of its rows, for whoever filled the memory may have gone: what a trial learns
@@ -166,31 +167,38 @@ class FamilyScheduler(TrialScheduler):
         """
         if entry.ran_out or self._log.is_closed.is_set():
             if is_dead:
-                entry.leave_state()
+                entry.discard_state()
             self._log.ended(result)
             return
         entry.ran_out = True
         entry.cut_off()
         make_ready(entry, self._folder, self._log.made_by)
-        left_share = LEFT_SHARE if self._plan.lag is None else 1.0
-        self._log.thinned(entry, replace(entry.trial, resume=None, rows_share=entry.trial.rows_share * left_share))
+        rows_share = ROWS_SHARE_AFTER_OOM if self._plan.lag is None else 1.0
+        self._log.retried_after_oom(
+            entry, replace(entry.trial, resume=None, rows_share=entry.trial.rows_share * rows_share)
+        )
         self._log.run_again(entry)
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Count a trial that never ran, or did not run again, as stopped."""
-        self._log.left_open(self._entry(trial), "the search was over")
+        """Stop a trial that never ran, or not again."""
+        self._log.mark_interrupted(self._entry(trial), "the search was over")
 
     def debug_string(self) -> str:
         return "halving and populations by family"
 
 
 def _error_of(trial: TuneTrial) -> str:
-    """Return what Tune noted; its own `get_error` looks where the note is copied to later."""
+    """Return the error that Tune noted for a trial.
+
+    Its own `get_error` looks where the note is copied to later.
+    """
     noted = Path(trial.error_file) if trial.error_file else None
     text = noted.read_text(errors="replace").strip() if noted and noted.exists() else ""
     return text or "its process died"
 
 
-def _snapshot(trial_id: str, progress: Progress) -> Snapshot:
-    _, config = progress.lineage[-1]
-    return Snapshot(trial_id, progress.score, config, str(progress.state), progress.lineage)
+def _reached(entry: Entry, progress: Progress) -> Reached:
+    config = progress.lineage[-1][1] if progress.lineage else entry.trial.config
+    return Reached(
+        entry.trial.trial_id, entry.index, progress.rung, progress.score, config, progress.state, progress.lineage
+    )

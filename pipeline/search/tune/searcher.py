@@ -1,4 +1,4 @@
-"""The one searcher of the Tune experiment: which family next, and which configuration of it."""
+"""The experiment's searcher: chooses families and their configurations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PATIENCE_S = 0.2
 
 @dataclass(frozen=True)
 class _Asking:
-    """What a family's source is being asked, on a thread of its own."""
+    """A question to a source, on its own thread."""
 
     trial_id: str
     family: str
@@ -46,7 +46,7 @@ class _Asking:
 
 
 class FamilySearcher(Searcher):
-    """Asks the allocator for a family and the family's source for a configuration.
+    """Asks the allocator for families, their sources for configurations.
 
     In a reproducible run a trial is asked for only when every trial at least `plan.lag` before it has ended, and what
     is decided about it rests on those alone: so neither timing nor the number of cores can change it.
@@ -75,7 +75,7 @@ class FamilySearcher(Searcher):
         return kind_of(family.name).make(SourceRequest(family, space, seed, self._plan, self._log.event, folder))
 
     def _remember(self, trial: Trial) -> None:
-        """Count a trial that was begun before this search, or in an earlier session, as asked for."""
+        """Count a trial of an earlier session as asked."""
         # Numbers go on from the highest: a journal may have lost a trial in between.
         number = trial.trial_id.rpartition("-")[2]
         self._n_asked = max(self._n_asked, int(number) if number.isdecimal() else 0) + 1
@@ -85,7 +85,10 @@ class FamilySearcher(Searcher):
 
     # Ray's own annotation knows of no FINISHED.
     def suggest(self, trial_id: str) -> Any:
-        """Return the next trial, None for "not now", or FINISHED; called by Tune whenever it has room."""
+        """Return a trial, None for "later", or FINISHED.
+
+        Tune calls this whenever it has room.
+        """
         again = self._again()
         if again is not None:
             return self._config(again)
@@ -114,7 +117,10 @@ class FamilySearcher(Searcher):
         return Searcher.FINISHED
 
     def _ask(self, family: str) -> _Asking:
-        """Ask a family's source; the thread is a daemon, as the run may end before a slow one answers."""
+        """Ask a family's source on a daemon thread.
+
+        A daemon, as the run may end before a slow source answers.
+        """
         source, own_id = self._sources[family], f"{family}-{self._n_asked:04d}"
         bank, pool = source.bank(), ThreadPool(1)
         asking = _Asking(own_id, family, bank, pool.apply_async(source.ask, (own_id,)))
@@ -122,14 +128,17 @@ class FamilySearcher(Searcher):
         return asking
 
     def _is_answered(self, answer: AsyncResult) -> bool:
-        """Wait for the answer while there is nothing else to do, or else for a moment; return whether it is there."""
+        """Whether the source answers; wait for it if idle.
+
+        If something else can be done, it waits only a moment.
+        """
         answer.wait(PATIENCE_S)
         while not answer.ready() and not self._is_over() and not self._log.has_open_trials():
             answer.wait(PATIENCE_S)
         return answer.ready()
 
     def _asked(self, asking: _Asking) -> Trial:
-        """Return the trial of which the source has told the configuration."""
+        """Return the trial with the source's configuration."""
         family, config = asking.family, asking.answer.get()
         scheduler, share = self._plan.scheduler_of(family), self._rows_share(family, config)
         trial = Trial(asking.trial_id, family, config, scheduler, self._is_first(), bank=asking.bank, rows_share=share)
@@ -141,35 +150,47 @@ class FamilySearcher(Searcher):
         return self._plan.memory.rows_share(family, config) if self._plan.memory else 1.0
 
     def _again(self) -> Trial | None:
-        """Return a trial that was cut off; where there is no time for it, all such are over."""
+        """Return a trial that was cut off, if any.
+
+        Where there is no time for it, all such trials are over.
+        """
         while (entry := self._log.next_to_run_again()) is not None:
             if not self._is_over():
                 return entry.trial
-            self._log.left_open(entry, "the time was up")
+            self._log.mark_interrupted(entry, "the time was up")
         return None
 
     def _is_over(self) -> bool:
-        """Whether nothing may begin any more. However late it is, one trial must give the run its leader."""
+        """Whether no trial may begin any more.
+
+        However late it is, one trial must give the run its leader.
+        """
         is_late = time.monotonic() >= self._deadline
         has_model = any(result.status == COMPLETED for result in self._log.results())
         return self._log.is_closed.is_set() or (is_late and has_model)
 
     def _may_run_again(self) -> bool:
-        """Whether a trial is under way, whose process may die, with time left to run it again."""
+        """Whether a running trial might have to run again.
+
+        Its process may die, and there is time left.
+        """
         return not self._is_over() and self._log.has_open_trials()
 
     def _open_families(self) -> list[str]:
         if self._plan.max_trials is not None and self._n_asked >= self._plan.max_trials:
             return []
-        left_s = self._deadline - time.monotonic()
+        remaining_s = self._deadline - time.monotonic()
         # However late it is, one trial must give the run its leader.
-        if (left_s <= 0 and self._n_asked) or self._log.is_closed.is_set():
+        if (remaining_s <= 0 and self._n_asked) or self._log.is_closed.is_set():
             return []
         working = [name for name in self._plan.families if self._works(name)]
-        return [name for name in working if self._allocator.cheapest_s(name) * MIN_TRIAL_SHARE <= left_s]
+        return [name for name in working if self._allocator.cheapest_s(name) * MIN_TRIAL_SHARE <= remaining_s]
 
     def _works(self, family: str) -> bool:
-        """Whether a family is worth asking: it is set aside when it is spent, or its first trials have all failed."""
+        """Whether a family is worth asking.
+
+        It is set aside when it is spent, or when its first trials have all failed.
+        """
         if self._sources[family].is_spent:
             self._log.set_aside(family, "nothing more of it keeps to what a prediction may cost")
             return False
@@ -194,7 +215,7 @@ class FamilySearcher(Searcher):
                 self._tell(entry.trial, entry.result)
 
     def _known(self) -> tuple[Entry, ...]:
-        """Return the trials that may count for the next one."""
+        """Return the trials that the next one rests on."""
         entries = self._log.entries()
         return entries if self._plan.lag is None else entries[: max(0, self._n_asked - self._plan.lag + 1)]
 
@@ -206,7 +227,7 @@ class FamilySearcher(Searcher):
         self._sources[trial.family].tell(result)
 
     def _is_first(self) -> bool:
-        """Whether nothing is sure to be completed yet, so that this trial must be."""
+        """Whether this trial must complete to give a leader."""
         if self._plan.lag is not None:
             return False
         results = [entry.result for entry in self._log.entries()]
@@ -215,10 +236,13 @@ class FamilySearcher(Searcher):
         )
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Results come through the log, which also knows of those that were stopped."""
+        """Do nothing: results come through the log.
+
+        The log also knows of trials that were stopped.
+        """
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing is kept here: a run that was cut off goes on from the search's own journal."""
+        """Write nothing: the journal keeps what is needed."""
 
     def restore(self, checkpoint_path: str) -> None:
         """See `save`."""

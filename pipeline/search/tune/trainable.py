@@ -1,4 +1,4 @@
-"""A trial inside a Ray actor: each step climbs to the next rung."""
+"""A trial in a Ray actor, rung by rung."""
 
 from __future__ import annotations
 
@@ -31,12 +31,15 @@ from stacktune.trials.trial import Progress, Trial, trial_from
 
 # Of a table beyond so many bytes, what several families keep between trials is worth less than the memory: one family's
 # training rows and validation rows stay.
-LARGE_TABLE_BYTES, LARGE_TABLE_ENTRIES = 64 * 2**20, 2
+MIN_LARGE_TABLE_BYTES, MAX_LARGE_TABLE_ENTRIES = 64 * 2**20, 2
 
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """Where and with what the trials of a run work. problem: Ray's reference."""
+    """What all trials of a run share.
+
+    problem: Ray's reference.
+    """
 
     problem: Any
     store: TrialStore
@@ -45,16 +48,24 @@ class WorkerContext:
 
 
 class TrialTrainable(tune.Trainable):
-    """Runs trials one after another in one process, so that its cache of binned data serves them all."""
+    """Runs trials one after another in one process.
+
+    So its cache of binned data serves them all.
+    """
 
     def setup(self, config: dict[str, Any], context: WorkerContext | None = None) -> None:
-        """Begin the first trial of this process; `tune.with_parameters` gives the context."""
+        """Begin this process's first trial.
+
+        `tune.with_parameters` gives the context.
+        """
         if context is None:
             raise TypeError("trials are begun with a context, by tune.with_parameters")
         use_cores(context.n_threads)
         self._problem: Problem = ray.get(context.problem)
         self._context = context
-        self._cache = Cache(LARGE_TABLE_ENTRIES) if self._problem.table.features.nbytes > LARGE_TABLE_BYTES else Cache()
+        self._cache = (
+            Cache(MAX_LARGE_TABLE_ENTRIES) if self._problem.table.features.nbytes > MIN_LARGE_TABLE_BYTES else Cache()
+        )
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -74,22 +85,28 @@ class TrialTrainable(tune.Trainable):
         self._attempt = Attempt(trial, lambda: climb(self._provided(trial), self._problem, self._resources(trial)))
 
     def _take_over(self, trial: Trial) -> bool:
-        """Go on in the folder of a process that died on this trial, if it had finished a fold; return whether."""
+        """Continue in a dead process's folder of this trial.
+
+        Only if that process had finished a fold. Returns whether it does.
+        """
         made_by = self._context.store.made_by.of(trial)
-        for left in self._scratch.glob(f".{trial.trial_id}-*"):
-            owner = left.name.rpartition("-")[2]
-            is_left = owner.isdecimal() and (int(owner) == os.getpid() or not psutil.pid_exists(int(owner)))
-            if is_left and is_folder(left) and is_made_by(left, made_by):
-                if left == self._folder:
+        for abandoned in self._scratch.glob(f".{trial.trial_id}-*"):
+            owner = abandoned.name.rpartition("-")[2]
+            is_abandoned = owner.isdecimal() and (int(owner) == os.getpid() or not psutil.pid_exists(int(owner)))
+            if is_abandoned and is_folder(abandoned) and is_made_by(abandoned, made_by):
+                if abandoned == self._folder:
                     return True
                 remove(self._folder)
                 with suppress(OSError):  # another process was first
-                    left.rename(self._folder)
+                    abandoned.rename(self._folder)
                     return True
         return False
 
     def _provided(self, trial: Trial) -> Trial:
-        """Return the trial with the state that it takes up on this node; OSError unless that is as it was written."""
+        """Fetch the state that the trial continues from.
+
+        Raises OSError unless that is as it was written.
+        """
         if trial.resume is None:
             return trial
         name = Path(trial.resume.folder).name
@@ -99,14 +116,14 @@ class TrialTrainable(tune.Trainable):
         return replace(trial, resume=replace(trial.resume, folder=str(state)))
 
     def _resources(self, trial: Trial) -> TrialResources:
-        left_s = min(self._deadline - time.monotonic(), self._context.longest_trial_s)
+        remaining_s = min(self._deadline - time.monotonic(), self._context.longest_trial_s)
         device = "cuda" if self.trial_resources and self.trial_resources.required_resources.get("GPU") else "cpu"
         return TrialResources(
             folder=self._folder,
             states=self._scratch / STATES,
             warm_start_from=tuple(self._context.store.fetch(self._scratch / name, name) for name in trial.bank),
             compute=Compute(self._context.n_threads, device),
-            deadline=time.monotonic() + left_s if math.isfinite(left_s) else math.inf,
+            deadline=time.monotonic() + remaining_s if math.isfinite(remaining_s) else math.inf,
             cache=self._cache,
             made_by=self._context.store.made_by,
         )
@@ -121,7 +138,7 @@ class TrialTrainable(tune.Trainable):
         return {"score": outcome.score, "result": json.dumps(asdict(self._publish(outcome))), "done": True}
 
     def _publish(self, result: TrialResult) -> TrialResult:
-        """Move a completed trial's folder to its final name in one step; drop any other's."""
+        """Publish a completed trial's folder; remove any other's."""
         if result.status != COMPLETED:
             remove(self._folder)
             return result
@@ -131,7 +148,10 @@ class TrialTrainable(tune.Trainable):
         return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: a member's state is written at every interval, and other trials start anew."""
+        """Write nothing: members' states are written at every interval.
+
+        Other trials start anew.
+        """
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """See `save_checkpoint`."""
@@ -144,6 +164,9 @@ class TrialTrainable(tune.Trainable):
 
 
 def _release_memory() -> None:
-    """Give back what glibc, which alone has the call, keeps of freed memory: of a large table's fit, 150 MB."""
+    """Return freed memory to the system, where glibc can.
+
+    After a fit on a large table it keeps 150 MB.
+    """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

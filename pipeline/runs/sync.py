@@ -1,0 +1,93 @@
+"""Sending MLflow what it missed of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stacktune.errors import ConfigError
+from stacktune.report.summary import read_members
+from stacktune.report.text import as_typed
+from stacktune.runs.resume import damage_notes, saved_config
+from stacktune.runs.state import read_state
+from stacktune.settings.groups import BY_KEY
+from stacktune.settings.read import load_settings
+from stacktune.settings.resuming import check_whole
+from stacktune.storage.run_folder import RunFolder
+from stacktune.tracking.promotion import evidence_from, say_alias, settle_alias
+from stacktune.tracking.registry import LeaderRecord, publish_leader
+from stacktune.tracking.spool import claim_spool
+from stacktune.tracking.store import check_store, store_for
+from stacktune.tracking.tracker import Tracker
+
+PATIENCE_S = 600.0
+
+
+def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> None:
+    """Send MLflow what it missed of a run.
+
+    Its leader is registered if that failed.
+
+    tracking_uri: the run's store, where its password was not kept. say: hears what was done.
+
+    Raises:
+        ConfigError: there is no run, the store cannot be reached, or does not take it all in ten minutes.
+    """
+    folder = folder.absolute()
+    state = read_state(folder)
+    saved_config(folder)  # broken settings are named as such
+    for note in damage_notes(folder):
+        say(note)
+    places = RunFolder(folder)
+    config = load_settings({"tracking_uri": tracking_uri}, str(places.config))
+    check_whole(BY_KEY["tracking_uri"], config.tracking_uri, folder)
+    store = store_for(config.tracking_uri, folder)
+    check_store(store.uri)
+    claim_spool(places.spool, state.run)
+    tracker = Tracker(store.uri, state.experiment, store.artifacts, folder.name, say, places.spool)
+    n_waiting = tracker.n_waiting
+    tracker.start()
+    try:
+        tracker.ids()
+        if not tracker.flush(PATIENCE_S):
+            raise ConfigError(
+                f"MLflow did not take what {tracker.n_waiting} runs have for it; it is kept, so try again later."
+            )
+        say(f"sent what {n_waiting} runs had for MLflow" if n_waiting else "MLflow had everything of the trials")
+        _register(tracker, folder, state.model_name, say)
+    finally:
+        tracker.close()
+
+
+def _register(tracker: Tracker, folder: Path, model_name: str, say: Callable[[str], None]) -> None:
+    places = RunFolder(folder)
+    if not places.summary.exists():
+        say(f"the run has no leader yet: stacktune run --resume {as_typed(folder)} goes on with it")
+        return
+    facts = places.read_summary()
+    if facts.get("registered_version") is None:
+        read_members(places.leader)
+        record = publish_leader(tracker, places.leader, model_name)
+    elif "alias" in facts and facts["alias"] is None:
+        record = LeaderRecord(places.leader, facts["registered_name"], facts["registered_version"])
+    else:
+        return
+    record = settle_alias(tracker.uri, record, evidence_from(facts.get("evidence")))
+    if record.version is not None:
+        places.write_summary(facts | _registered(record))
+    if record.problem:
+        raise ConfigError(f"the leader could not be registered: {record.problem}.")
+    say(f"registered the leader as {record.model_uri}, version {record.version}")
+    say_alias(record, say)
+    if record.promote:
+        say(f"to promote it: {record.promote}")
+
+
+def _registered(record: LeaderRecord) -> dict[str, Any]:
+    alias = {"alias": record.alias, "alias_reason": record.alias_reason, "promote": record.promote}
+    return alias | {
+        "model_uri": record.model_uri,
+        "registered_name": record.name,
+        "registered_version": record.version,
+    }

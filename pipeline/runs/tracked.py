@@ -1,0 +1,69 @@
+"""MLflow, open for as long as a run lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from stacktune.data.dataset import Dataset
+from stacktune.metrics import Metric
+from stacktune.observers import Observers
+from stacktune.settings.groups import Settings, TrackingSettings
+from stacktune.settings.read import without_secrets_in
+from stacktune.storage.run_folder import RunFolder
+from stacktune.tracking.spool import forget_store
+from stacktune.tracking.store import Store, sqlite_file
+from stacktune.tracking.tracker import Tracker
+
+
+@contextmanager
+def open_tracker(
+    config: Settings, store: Store, dataset: Dataset, metric: Metric, folder: Path, observers: Observers
+) -> Iterator[Tracker]:
+    """Open the run in MLflow, or go on there.
+
+    Its tracker observes the run.
+
+    It ends as failed, or as killed by Ctrl-C, when the block raises.
+    """
+    tracker = _tracker(config, store, dataset, folder, observers)
+    tracker.start()
+    _describe(tracker, config, dataset, metric, folder)
+    observers.add(tracker)
+    status = "FAILED"
+    try:
+        yield tracker
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        if status != "FINISHED":
+            tracker.finish(status, {}, {})
+
+
+def _tracker(config: TrackingSettings, store: Store, dataset: Dataset, folder: Path, observers: Observers) -> Tracker:
+    spool = RunFolder(folder).spool
+    file = sqlite_file(store.uri)
+    if config.tracking_uri is None and file is not None and not file.exists():
+        forget_store(spool)  # the run has come from another machine, and its store has not
+    experiment = config.experiment or dataset.name
+    optional = config.tracking_optional
+    return Tracker(store.uri, experiment, store.artifacts, folder.name, observers.note, spool, optional)
+
+
+def _describe(tracker: Tracker, config: Settings, dataset: Dataset, metric: Metric, folder: Path) -> None:
+    """Log what the run is about.
+
+    Of one that goes on, the data are known.
+    """
+    if tracker.goes_on:
+        tracker.run_again()
+    else:
+        profile = {"n_rows": dataset.table.n_rows, "n_features": len(dataset.schema.feature_names)}
+        tracker.log_dataset(dataset.name, dataset.source, dataset.digest, profile)
+    tracker.log_task(dataset.task.kind, metric, dataset.task.positive)
+    params = {name: value for name, value in asdict(without_secrets_in(config)).items() if value not in (None, ())}
+    tracker.log_config(RunFolder(folder).config.read_text(encoding="utf-8"), params)

@@ -1,0 +1,5 @@
+"""The contract of an observer of runs, as checks that any observer can be put to."""
+
+from stacktune.testing.observers.checks import check_observer as check_observer
+from stacktune.testing.observers.checks import observer_checks as observer_checks
+from stacktune.testing.observers.subject import ObserverSubject as ObserverSubject

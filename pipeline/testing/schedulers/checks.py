@@ -1,0 +1,27 @@
+"""Put a scheduler to its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stacktune.testing.checks import run_checks
+from stacktune.testing.clause import Check
+from stacktune.testing.schedulers import choices, order
+from stacktune.testing.schedulers.subject import SchedulerSubject
+
+CLAUSES = (*choices.CLAUSES, *order.CLAUSES)
+
+
+def scheduler_checks(subject: SchedulerSubject) -> Iterator[Check]:
+    """Yield every check, each with a name, to be called without arguments."""
+    return (check for clause in CLAUSES for check in clause.checks(subject))
+
+
+def check_scheduler(subject: SchedulerSubject) -> None:
+    """Run every check; raise CheckError with the name of the first that fails.
+
+    Raises:
+        ConfigError: there is no such scheduler.
+    """
+    subject.made()
+    run_checks(subject, scheduler_checks(subject))

@@ -1,0 +1,5 @@
+"""The contract of a source of configurations, as checks that any source can be put to."""
+
+from stacktune.testing.sources.checks import check_source as check_source
+from stacktune.testing.sources.checks import source_checks as source_checks
+from stacktune.testing.sources.subject import SourceSubject as SourceSubject
