@@ -186,8 +186,8 @@ class RunLog:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is not None:
             has_trace = isinstance(error, Exception) and not isinstance(error, UserError)
-            said = f"{type(error).__name__}: {error}"
-            _logger.error("the run ended with %s", said, exc_info=error if has_trace else None)
+            message = f"{type(error).__name__}: {error}"
+            _logger.error("the run ended with %s", message, exc_info=error if has_trace else None)
         if warnings.showwarning == self._warned:
             warnings.showwarning = self._usual_warning
         logging.root.removeHandler(self._handler)

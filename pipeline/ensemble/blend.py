@@ -50,7 +50,9 @@ class Blend:
             return unscaled(logs + self.bias[0], SQUARED_LOG, 1.0)
         if len(self.bias) == 1:
             return self._weighted(predictions, lambda prediction: prediction) + self.bias[0]
-        return softmax(self._weighted(predictions, log_probabilities) + np.array(self.bias))
+        from scipy.special import softmax
+
+        return softmax(self._weighted(predictions, log_probabilities) + np.array(self.bias), axis=-1)
 
     def _weighted(self, predictions: np.ndarray | Sequence[np.ndarray], view: Any) -> np.ndarray:
         total = np.zeros_like(predictions[0], dtype=np.float64)
@@ -86,12 +88,3 @@ def log_probabilities(prediction: np.ndarray) -> np.ndarray:
     prediction: (…, n_outputs) probabilities; none counts as less than MIN_PROBABILITY.
     """
     return np.log(np.clip(prediction, MIN_PROBABILITY, 1 - MIN_PROBABILITY))
-
-
-def softmax(margins: np.ndarray) -> np.ndarray:
-    """Return probabilities that sum to one.
-
-    They are (n, n_outputs), over the last axis.
-    """
-    odds = np.exp(margins - margins.max(axis=-1, keepdims=True))
-    return odds / odds.sum(axis=-1, keepdims=True)

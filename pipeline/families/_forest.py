@@ -192,9 +192,9 @@ class ForestPredictor:
         """Return (n_rows, n_outputs) float64."""
         table = self._crossed.apply(table) if self._crossed else table
         columns = _columns(table, self._outline, self._encoding.transform(table.codes))
-        return _prediction(self._said(columns), self._outline, self._output)
+        return _prediction(self._raw(columns), self._outline, self._output)
 
-    def _said(self, columns: np.ndarray) -> np.ndarray:
+    def _raw(self, columns: np.ndarray) -> np.ndarray:
         """Return (n_rows, n_values) float64: what the trees say together."""
         with self._rebuilding:
             self._rebuilt = self._rebuilt or self._trees.rebuilt(columns.shape[1])
@@ -203,8 +203,8 @@ class ForestPredictor:
         if n_parts == 1:
             return together(self._rebuilt, columns)
         with ThreadPoolExecutor(n_parts) as pool:
-            said = pool.map(lambda part: together(self._rebuilt, part), np.array_split(columns, n_parts))
-            return np.concatenate(list(said))
+            parts = pool.map(lambda part: together(self._rebuilt, part), np.array_split(columns, n_parts))
+            return np.concatenate(list(parts))
 
     def save(self, folder: Path) -> None:
         """Write the arrays and the output."""

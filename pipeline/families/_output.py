@@ -56,18 +56,21 @@ class Output:
         """Return (n_rows,) float32: class codes, or values in units of the spread."""
         return ((scaled(target, self.loss, self.unit) - self.mean) / self.spread).astype(np.float32)
 
-    def prediction(self, said: np.ndarray) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64 for what the model said: P(class 1), softmax rows, or scaled values."""
-        said = np.asarray(said, dtype=np.float64)
+    def prediction(self, raw: np.ndarray) -> np.ndarray:
+        """Return (n_rows, n_outputs) float64.
+
+        raw: what the model puts out: P(class 1), softmax rows, or scaled values.
+        """
+        raw = np.asarray(raw, dtype=np.float64)
         if self.kind == REGRESSION:
-            values = said * self.spread + self.mean
+            values = raw * self.spread + self.mean
             if self.loss in LOGARITHMIC:
                 values = np.clip(values, self.low, self.high)
             return unscaled(values, self.loss, self.unit).reshape(-1, 1)
         if self.kind == BINARY:
-            return np.column_stack([1.0 - said, said])
-        said = said.reshape(-1, self.n_outputs)
-        return said / said.sum(axis=1, keepdims=True)
+            return np.column_stack([1.0 - raw, raw])
+        raw = raw.reshape(-1, self.n_outputs)
+        return raw / raw.sum(axis=1, keepdims=True)
 
     def save(self, folder: Path) -> None:
         """Write output.json."""

@@ -174,12 +174,12 @@ def _predict(model: Predictor, levels: KnownLevels, table: Table) -> np.ndarray:
     if not strange.any():
         return model.predict(table)
     usual = model.predict(table.take(np.flatnonzero(~strange)))
-    said = np.empty((table.n_rows, usual.shape[1]))
-    said[~strange] = usual
+    predicted = np.empty((table.n_rows, usual.shape[1]))
+    predicted[~strange] = usual
     for rows in _blocks(np.flatnonzero(strange)):
         answers = model.predict(levels.filled(table.take(rows), unseen[rows]))
-        said[rows] = answers.reshape(N_DRAWN, len(rows), -1).mean(axis=0)
-    return said
+        predicted[rows] = answers.reshape(N_DRAWN, len(rows), -1).mean(axis=0)
+    return predicted
 
 
 def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -163,13 +163,15 @@ def _named_classes(job: Job) -> dict[str, Any]:
 
 def _prediction(raw: np.ndarray, classes: Any, output: Output) -> np.ndarray:
     """Return (n_rows, n_outputs) float64 for raw sums: (n_rows,) or (n_rows, 1), or (n_rows, n_classes) in order."""
+    from scipy.special import expit, softmax
+
     if output.kind == REGRESSION:
         return output.prediction(raw)
     if output.kind == BINARY:
-        return output.prediction(1 / (1 + np.exp(-raw.ravel())))
-    said = np.zeros((len(raw), output.n_outputs))
-    said[:, np.asarray(classes, dtype=np.int64)] = np.exp(raw - raw.max(axis=1, keepdims=True))
-    return output.prediction(said)
+        return output.prediction(expit(raw.ravel()))
+    probabilities = np.zeros((len(raw), output.n_outputs))
+    probabilities[:, np.asarray(classes, dtype=np.int64)] = softmax(raw, axis=1)
+    return output.prediction(probabilities)
 
 
 def _pool(table: Table, label: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:

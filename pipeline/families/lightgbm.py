@@ -51,7 +51,7 @@ class LightGBMPredictor:
         features = (self._crossed.apply(table) if self._crossed else table).features
         with limited(self._n_threads, "lightgbm"), self._alone:
             margins = self._margins(features)
-        return self._output.prediction(_said(margins, self._output.kind))
+        return self._output.prediction(_responses(margins, self._output.kind))
 
     def _margins(self, features: np.ndarray) -> np.ndarray:
         """Return (n_rows,) or (n_rows, n_classes) float64 sums of leaves."""
@@ -98,8 +98,8 @@ class LightGBMLearner(LightGBMPredictor):
         """Return (n_valid, n_outputs) float64 from the scores that the booster keeps up to date tree by tree."""
         kept: list[np.ndarray] = []
 
-        def capture(said: np.ndarray, _: Any) -> tuple[str, float, bool]:
-            kept.append(said.copy())
+        def capture(margins: np.ndarray, _: Any) -> tuple[str, float, bool]:
+            kept.append(margins.copy())
             return "captured", 0.0, True
 
         with limited(self._n_threads, "lightgbm"):
@@ -167,15 +167,13 @@ def _bin_valid(train: Any, tables: Tables) -> Any:
     return train.create_valid(tables.valid.features, params=train.get_params()).construct()
 
 
-def _said(margins: np.ndarray, kind: str) -> np.ndarray:
+def _responses(margins: np.ndarray, kind: str) -> np.ndarray:
     """Return what LightGBM makes of its sums: P(class 1), softmax rows, or the values themselves."""
+    from scipy.special import expit, softmax
+
     if kind == REGRESSION:
         return margins
-    if kind == BINARY:
-        with np.errstate(over="ignore"):
-            return 1 / (1 + np.exp(-margins))
-    odds = np.exp(margins - margins.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
+    return expit(margins) if kind == BINARY else softmax(margins, axis=1)
 
 
 def _n_bytes(config: Config, fit_size: FitSize) -> float:

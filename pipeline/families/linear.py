@@ -98,17 +98,17 @@ class LinearPredictor:
     def predict(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64."""
         with limited(self._n_threads, "sklearn.linear_model"):
-            return self._said(self._design.transform(table))
+            return self._raw(self._design.transform(table))
 
-    def _said(self, columns: Any) -> np.ndarray:
+    def _raw(self, columns: Any) -> np.ndarray:
+        from scipy.special import softmax
+
         weights = self._weights
         margins = np.asarray(columns @ weights.coefficients, dtype=np.float64) + weights.intercepts
         if self._output.kind == REGRESSION:
             return self._output.prediction(margins)
-        margins -= margins.max(axis=1, keepdims=True)
-        odds = np.exp(margins)
-        probabilities = np.zeros((len(odds), self._output.n_outputs))
-        probabilities[:, weights.seen] = odds / odds.sum(axis=1, keepdims=True)
+        probabilities = np.zeros((len(margins), self._output.n_outputs))
+        probabilities[:, weights.seen] = softmax(margins, axis=1)
         return probabilities
 
     def save(self, folder: Path) -> None:
@@ -205,8 +205,8 @@ def _solve_values(columns: Any, label: np.ndarray, weight: np.ndarray | None, st
         columns = columns.astype(np.float64)  # weights a hundredfold of others make nearly collinear columns singular
     found = _solve_ridge(columns, label, weight, strength)
     for _ in range(N_REWEIGHTINGS if loss == ABSOLUTE else 0):
-        said = columns @ found.coefficients[:, 0] + found.intercepts[0]
-        nearness = inverse_size(said - label, MIN_GAP).astype(np.float32)
+        fitted = columns @ found.coefficients[:, 0] + found.intercepts[0]
+        nearness = inverse_size(fitted - label, MIN_GAP).astype(np.float32)
         found = _solve_ridge(columns, label, nearness if weight is None else nearness * weight, strength)
     return found
 

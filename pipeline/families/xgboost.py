@@ -42,8 +42,8 @@ class XGBoostPredictor:
         """Return (n_rows, n_outputs) float64."""
         features = (self._crossed.apply(table) if self._crossed else table).features
         rounds = (0, self._n_best or 0)
-        said = self._booster.inplace_predict(features, iteration_range=rounds, validate_features=False)
-        return self._output.prediction(said)
+        raw = self._booster.inplace_predict(features, iteration_range=rounds, validate_features=False)
+        return self._output.prediction(raw)
 
     def save(self, folder: Path) -> None:
         """Write XGBoost's UBJSON model, of the best rounds only, and the output."""

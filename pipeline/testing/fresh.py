@@ -38,14 +38,14 @@ SECONDS = "seconds.json"
 class FreshProcess:
     """What a fresh process left.
 
-    code: its exit status, None where it did not end. said: what it wrote to stderr.
+    code: its exit status, None where it did not end. stderr: what it wrote there.
     imported: the libraries that importing the family imported.
     busy_s: of the busiest thread, and of all others; valid: (n_valid, n_outputs) of each task.
     A part that it did not come to is None or missing.
     """
 
     code: int | None
-    said: str
+    stderr: str
     imported: list[str] | None
     busy_s: list[float] | None
     valid: dict[str, np.ndarray]
@@ -55,10 +55,10 @@ class FreshProcess:
 def fresh_process(subject: Subject) -> FreshProcess:
     """Start the process, and return what it left."""
     with TemporaryDirectory() as name:
-        code, said = _ask(subject, name)
+        code, stderr = _ask(subject, name)
         folder = Path(name)
         valid = {file.stem: np.load(file, allow_pickle=False) for file in folder.glob("*.npy")}
-        return FreshProcess(code, said, _read(folder / IMPORTED), _read(folder / SECONDS), valid)
+        return FreshProcess(code, stderr, _read(folder / IMPORTED), _read(folder / SECONDS), valid)
 
 
 def _ask(subject: Subject, folder: str) -> tuple[int | None, str]:

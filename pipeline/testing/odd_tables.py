@@ -83,10 +83,10 @@ def _with_level(table: Table, columns: tuple[int, ...], level: float | None) -> 
 
 
 def _require_unlike_missing(kind: str, usual: np.ndarray, missing: np.ndarray, unseen: np.ndarray) -> None:
-    known, gap, said = (prediction[:, LAST].mean() for prediction in (usual, missing, unseen))
+    known, gap, strange = (prediction[:, LAST].mean() for prediction in (usual, missing, unseen))
     rule = "a level never seen is answered as known ones are in the mean, not as a missing value"
-    told = f"{rule}: {said:.3f}, where known ones are {known:.3f} and missing ones {gap:.3f}"
-    require(abs(said - known) < MAX_SHARE_OF_MISSING * max(gap - known, _floor(kind)), told)
+    told = f"{rule}: {strange:.3f}, where known ones are {known:.3f} and missing ones {gap:.3f}"
+    require(abs(strange - known) < MAX_SHARE_OF_MISSING * max(gap - known, _floor(kind)), told)
 
 
 def _floor(kind: str) -> float:

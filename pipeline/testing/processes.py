@@ -33,7 +33,7 @@ def importing_it_does_not_import_its_library(subject: Subject) -> None:
     """A family imports its library inside functions."""
     fresh = fresh_process(subject)
     if fresh.imported is None:
-        raise AssertionError(f"a fresh process can import it, but: {fresh.said}")
+        raise AssertionError(f"a fresh process can import it, but: {fresh.stderr}")
     require(not fresh.imported, f"a family imports its library in functions, but these are imported: {fresh.imported}")
 
 
@@ -41,7 +41,7 @@ def it_uses_no_more_threads_than_given(subject: Subject) -> None:
     """One thread is given, and one works."""
     fresh = fresh_process(subject)
     if fresh.busy_s is None:
-        raise AssertionError(f"it grows in a fresh process, but: {fresh.said}")
+        raise AssertionError(f"it grows in a fresh process, but: {fresh.stderr}")
     busiest, others = fresh.busy_s
     rule = "a learner with one thread leaves nothing to others"
     require(others < 0.1 * busiest + 0.02, f"{rule}, but these took {others:.3f} s and itself {busiest:.3f} s")
@@ -50,7 +50,7 @@ def it_uses_no_more_threads_than_given(subject: Subject) -> None:
 def the_same_seed_predicts_the_same_in_a_fresh_process(subject: Subject, kind: str) -> None:
     """No prediction rests on what a process did before."""
     fresh = fresh_process(subject)
-    require(kind in fresh.valid, f"it predicts validation rows in a fresh process, but: {fresh.said}")
+    require(kind in fresh.valid, f"it predicts validation rows in a fresh process, but: {fresh.stderr}")
     np.testing.assert_array_equal(fresh.valid[kind], usual(subject, kind)[1].predict_valid())
 
 
@@ -58,8 +58,8 @@ def a_process_ends_while_a_learner_stands_half_grown(subject: Subject) -> None:
     """No learner holds up the end of its process."""
     fresh = fresh_process(subject)
     require(
-        (fresh.code, fresh.said) == (0, ""),
-        f"a process ends well and says nothing, but with {fresh.code}: {fresh.said}",
+        (fresh.code, fresh.stderr) == (0, ""),
+        f"a process ends well and says nothing, but with {fresh.code}: {fresh.stderr}",
     )
 
 

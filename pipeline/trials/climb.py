@@ -255,8 +255,8 @@ class _Climb:
 
     def _can_finish(self, first_fold_s: float) -> bool:
         n_more = self.problem.folds.n_folds - 1
-        left_s = self.resources.deadline - time.monotonic()
-        return n_more == 0 or self.trial.must_complete or left_s >= MIN_FOLD_SHARE * first_fold_s * n_more
+        remaining_s = self.resources.deadline - time.monotonic()
+        return n_more == 0 or self.trial.must_complete or remaining_s >= MIN_FOLD_SHARE * first_fold_s * n_more
 
     def _predict_us(self, fit: FoldFit) -> float:
         """Return a core's microseconds a row; what a first call sets up is not counted, nor who else is at work."""

@@ -82,13 +82,13 @@ class FoldFit:
             self._look()
             self._unit_s = (time.monotonic() - started) / n_more
 
-    def _affordable(self, left_s: float) -> int:
+    def _affordable(self, remaining_s: float) -> int:
         """Return how many units to grow before the next look: a chunk, or fewer where they are slow."""
-        if math.isinf(left_s):
+        if math.isinf(remaining_s):
             return self.family.chunk
         if self._unit_s is None:
             return 1
-        return int(min(max(STEP_SHARE * left_s / self._unit_s, 1), self.family.chunk))
+        return int(min(max(STEP_SHARE * remaining_s / self._unit_s, 1), self.family.chunk))
 
     def _look(self) -> None:
         if self._stopping.look(self.learner.n_units, self.learner.predict_valid()):

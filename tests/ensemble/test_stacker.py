@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from closed_form import closed, predictions
 from scipy.optimize import minimize
+from scipy.special import softmax
 
-from stacktune.ensemble.blend import log_probabilities, softmax
+from stacktune.ensemble.blend import log_probabilities
 from stacktune.ensemble.stacker import SPREAD, fit_stack
 from stacktune.metrics import METRICS
 
 
 def _logits_to_probabilities(logits):
-    return softmax(np.stack((np.zeros_like(logits), logits), axis=-1))
+    return softmax(np.stack((np.zeros_like(logits), logits), axis=-1), axis=-1)
 
 
 def test_known_logistic_weights_and_bias_are_found():
@@ -44,7 +45,7 @@ def test_it_is_the_minimum_of_the_stated_loss(kind, weighted):
 
     def loss(parameters):
         weights, bias = np.abs(parameters[:3]), parameters[3:]
-        likelihood = softmax(np.tensordot(weights, logs, 1) + bias)[np.arange(300), target]
+        likelihood = softmax(np.tensordot(weights, logs, 1) + bias, axis=-1)[np.arange(300), target]
         return (
             -(share * np.log(likelihood)).sum() + 0.5 * (((weights - 1 / 3) / SPREAD) ** 2).sum() + (bias**2).sum() / 2
         )

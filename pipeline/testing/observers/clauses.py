@@ -92,8 +92,8 @@ def tell(observer: Observer, story: Iterable[Call]) -> None:
         except AssertionError:
             raise
         except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-            said = f"{type(error).__name__}: {error}"
-            raise AssertionError(f"an observer never raises, but {method}{told!r:.200} raises {said}") from error
+            message = f"{type(error).__name__}: {error}"
+            raise AssertionError(f"an observer never raises, but {method}{told!r:.200} raises {message}") from error
 
 
 CLAUSES = (
