@@ -1,4 +1,7 @@
-"""The command, also as `python -m stacktune`; in a checkout that nobody installed, `python -m pipeline`."""
+"""The command, also as `python -m stacktune`.
+
+In a checkout that nobody installed, `python -m pipeline`.
+"""
 
 import os
 import sys

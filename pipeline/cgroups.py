@@ -18,7 +18,10 @@ _OCTAL = re.compile(r"\\(\d{3})")
 
 @dataclass(frozen=True)
 class MemoryGroup:
-    """One level's memory. used: without pages of files that the kernel drops before it lets a process wait."""
+    """One level's memory.
+
+    used: without pages of files that the kernel drops before it lets a process wait.
+    """
 
     limit: int
     used: int
@@ -63,7 +66,10 @@ def n_killed(proc: Path = PROC) -> int:
 
 
 def _quota(folder: Path) -> float | None:
-    """Return the quota of one level; version 2 writes `max`, and version 1 a negative number, where there is none."""
+    """Return the quota of one level.
+
+    Version 2 writes `max`, and version 1 a negative number, where there is none.
+    """
     words = _words(folder / "cpu.max")
     words = words or _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
     if len(words) != 2 or not all(word.isdigit() for word in words) or not int(words[1]):
@@ -72,7 +78,10 @@ def _quota(folder: Path) -> float | None:
 
 
 def _memory_group(folder: Path) -> MemoryGroup | None:
-    """Return one level's limit and use. At version 2's `high` processes are held up, which is no better than an end."""
+    """Return one level's limit and use.
+
+    At version 2's `high` processes are held up, which is no better than an end.
+    """
     stat = _table(folder / "memory.stat")
     words = [_words(folder / name) for name in ("memory.max", "memory.high", "memory.limit_in_bytes")]
     limits = [int(limit[0]) for limit in words if limit and limit[0].isdigit()]
@@ -111,7 +120,10 @@ def _levels(controller: str, proc: Path) -> Iterator[Path]:
 
 
 def _mounts(mountinfo: str) -> list[_Mount]:
-    """Return the mounts of groups that no other mount hides; controllers: None for version 2."""
+    """Return the mounts of groups that no other mount hides.
+
+    controllers: None for version 2.
+    """
     mounts = {}
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
@@ -123,7 +135,10 @@ def _mounts(mountinfo: str) -> list[_Mount]:
 
 
 def _words(path: Path) -> list[str]:
-    """Return the words of a file; none where it is not to be read."""
+    """Return the words of a file.
+
+    None where it is not to be read.
+    """
     try:
         return path.read_text().split()
     except OSError:

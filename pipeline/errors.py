@@ -10,7 +10,10 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake that its user can mend; the command prints the message and exits with status 2."""
+    """A mistake that its user can mend.
+
+    The command prints the message and exits with status 2.
+    """
 
 
 class ConfigError(UserError):

@@ -29,7 +29,10 @@ _kept_to: int | None = None
 
 @dataclass(frozen=True)
 class Cores:
-    """The whole cores that this process may use. limited_by: why these are fewer than the machine's, or only partly."""
+    """The whole cores that this process may use.
+
+    limited_by: why these are fewer than the machine's, or only partly.
+    """
 
     n: int
     n_of_machine: int

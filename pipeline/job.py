@@ -57,7 +57,10 @@ def heed_job(hear: Callable[[int], None]) -> None:
 
 
 def leave_status(status: int) -> None:
-    """Let the job's first process end with `status`; nothing outside a job."""
+    """Let the job's first process end with `status`.
+
+    Nothing outside a job.
+    """
     for outlet, _ in _pipes:
         with suppress(BrokenPipeError):
             os.write(outlet, str(status).encode())

@@ -121,7 +121,10 @@ class _Line(logging.Formatter):
 
 
 class _Writer(logging.StreamHandler[Any]):
-    """Writes records as lines. What cannot be put together costs its own text alone."""
+    """Writes records as lines.
+
+    What cannot be put together costs its own text alone.
+    """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (Python's name)
         """Write, in place of a record that its library has spelled wrong, which one it is."""
@@ -158,7 +161,9 @@ class _Lines:
 
 
 class RunLog:
-    """Listens while its block runs; writes once `open` has said where.
+    """Listens while its block runs.
+
+    Writes once `open` has said where.
 
     say: hears, once, that the log cannot be written. The run goes on then.
     """
@@ -218,7 +223,10 @@ class RunLog:
         return True
 
     def _warned(self, message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: Any) -> None:
-        """Log a warning of Python's; show it as ever unless it is of a library that is kept off the screen."""
+        """Log a warning of Python's.
+
+        Show it as ever unless it is of a library that is kept off the screen.
+        """
         text = f"{category.__name__}: {message} ({filename}:{lineno})"
         logging.getLogger("py.warnings").warning("%s", text)
         if not is_of_heard(category, filename):

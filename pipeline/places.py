@@ -29,7 +29,10 @@ def check_working_folder() -> None:
 
 
 def expanded(path: str) -> Path:
-    """Return the path with `~` replaced; as it is where nobody knows whose home is meant."""
+    """Return the path with `~` replaced.
+
+    As it is where nobody knows whose home is meant.
+    """
     try:
         return Path(path).expanduser()
     except RuntimeError:

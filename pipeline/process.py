@@ -44,7 +44,10 @@ _has_begun: list[bool] = []
 
 
 def begin() -> None:
-    """Do what comes first, before anything slow is imported; once, and before there are threads."""
+    """Do what comes first, before anything slow is imported.
+
+    Once, and before there are threads.
+    """
     if _has_begun:
         return
     _has_begun.append(True)

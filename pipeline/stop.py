@@ -69,7 +69,10 @@ class Ears:
         self._heard = {number for number in NAMES if signal.getsignal(number) is not signal.SIG_IGN}
 
     def open(self) -> None:
-        """Begin to listen. Only the main thread may, before there is another: threads inherit what is blocked."""
+        """Begin to listen.
+
+        Only the main thread may, before there is another: threads inherit what is blocked.
+        """
         signal.signal(WAKE, self._wake)
         signal.pthread_sigmask(signal.SIG_BLOCK, self._heard)
         os.register_at_fork(after_in_child=self._let_child_go)
@@ -132,7 +135,9 @@ _ears: list[Ears] = []  # none, or those of this process
 
 
 def listen(leave: Callable[[Stopped], None]) -> None:
-    """Hear signals from now on; once a process, of which no other thread may have begun.
+    """Hear signals from now on.
+
+    Once a process, of which no other thread may have begun.
 
     leave: says what stopped the command, and ends the process, from any thread.
     """

@@ -42,13 +42,19 @@ def steady_streams() -> None:
 
 
 def lost(stream: TextIO) -> str | None:
-    """Return why something was not written to a steady stream; None where all was, or its reader went away."""
+    """Return why something was not written to a steady stream.
+
+    None where all was, or its reader went away.
+    """
     raw = _raw(stream)
     return raw.trouble if isinstance(raw, SteadyFile) else None
 
 
 def _raw(stream: TextIO) -> Any:
-    """Return what a text stream writes to; without a buffer where PYTHONUNBUFFERED is set."""
+    """Return what a text stream writes to.
+
+    Without a buffer where PYTHONUNBUFFERED is set.
+    """
     buffer = getattr(stream, "buffer", None)
     return getattr(buffer, "raw", buffer)
 
@@ -106,7 +112,10 @@ def _open_where_closed(number: int, mode: str) -> None:
 
 
 def _steady(stream: TextIO, kind: type[AnyText]) -> TextIO:
-    """Return the stream anew, as steady; as it is where it is none of the system's."""
+    """Return the stream anew, as steady.
+
+    As it is where it is none of the system's.
+    """
     if not isinstance(stream, io.TextIOWrapper) or isinstance(_raw(stream), SteadyFile):
         return stream
     stream.flush()

@@ -41,7 +41,10 @@ class Commands(TyperGroup):
 
 
 def remark(message: str) -> None:
-    """Write to stderr: wrapped for a terminal; a pipe is left the whole line, which is easier to search."""
+    """Write to stderr: wrapped for a terminal.
+
+    A pipe is left the whole line, which is easier to search.
+    """
     line = visible(masked(message))
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns

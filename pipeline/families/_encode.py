@@ -195,7 +195,9 @@ def _sums_by_fold(
 
 @dataclass(frozen=True)
 class OneHot:
-    """Indicators, one for each level seen often enough; a column's rarer levels share one.
+    """Indicators, one for each level seen often enough.
+
+    A column's rarer levels share one.
 
     columns, cardinalities: as for `lay_out`; indicators: (n_levels_in_all,) int64 the indicator of each level.
     """

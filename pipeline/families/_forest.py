@@ -219,7 +219,10 @@ class ForestLearner:
     """A growing forest: a scikit-learn estimator under `warm_start`."""
 
     def __init__(self, job: Job, estimator: Any, cross: bool):
-        """`estimator` is an unfitted scikit-learn forest; `cross` whether to cross columns of many levels."""
+        """`estimator` is an unfitted scikit-learn forest.
+
+        `cross` whether to cross columns of many levels.
+        """
         self._estimator = estimator.set_params(warm_start=True, n_jobs=job.compute.n_threads)
         tables = tables_of(job, cross)
         self._crossed = tables.crossed
@@ -241,7 +244,10 @@ class ForestLearner:
         self._estimator.set_params(n_estimators=self.n_units).fit(self._rows, self._target, self._weight)
 
     def predict_valid(self) -> np.ndarray:
-        """Return (n_valid, n_outputs) float64; where trees are averaged, only those since the last look are asked."""
+        """Return (n_valid, n_outputs) float64.
+
+        Where trees are averaged, only those since the last look are asked.
+        """
         if self._output.loss == ABSOLUTE:
             trees = [member.tree_ for member in self._estimator.estimators_]
             return _prediction(median_of(trees, self._valid), self._outline, self._output)
@@ -286,12 +292,18 @@ def _inputs(job: Job, tables: Tables) -> tuple[Outline, TargetEncoding, np.ndarr
 
 
 def _columns(table: Table, outline: Outline, means: np.ndarray) -> np.ndarray:
-    """Return (n_rows, n_columns) float32; NaN where a kept value is missing."""
+    """Return (n_rows, n_columns) float32.
+
+    NaN where a kept value is missing.
+    """
     return np.ascontiguousarray(np.hstack([table.features[:, outline.kept], means]), dtype=np.float32)
 
 
 def _prediction(mean: np.ndarray, outline: Outline, output: Output) -> np.ndarray:
-    """Return (n_rows, n_outputs) float64 for the trees' `mean` (n_rows, n_values); classes never seen get zero."""
+    """Return (n_rows, n_outputs) float64 for the trees' `mean` (n_rows, n_values).
+
+    Classes never seen get zero.
+    """
     if output.kind == REGRESSION:
         return output.prediction(mean)
     probabilities = np.zeros((len(mean), output.n_outputs))

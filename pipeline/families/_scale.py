@@ -32,7 +32,10 @@ class Scaling:
 
     @classmethod
     def fit(cls, numeric: np.ndarray, how: str) -> Scaling:
-        """Learn from `numeric` (n_rows, n_numeric), where NaN is missing; `how` is "squash" or "piecewise"."""
+        """Learn from `numeric` (n_rows, n_numeric), where NaN is missing.
+
+        `how` is "squash" or "piecewise".
+        """
         n_numeric = numeric.shape[1]
         n_knots = int(np.clip(MAX_PIECES // max(n_numeric, 1), 2, N_KNOTS - 1)) + 1 if how == "piecewise" else 5
         missing = np.isnan(numeric)

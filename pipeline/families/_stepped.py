@@ -31,7 +31,9 @@ class SteppedFit:
         self._error: Exception | None = None
 
     def grow_to(self, n_trees: int) -> np.ndarray:
-        """Grow to `n_trees`; return (n_valid, n_raw) float64, the sums of their leaves for the validation rows.
+        """Grow to `n_trees`.
+
+        Return (n_valid, n_raw) float64, the sums of their leaves for the validation rows.
 
         Raises what CatBoost raised on its thread.
         """
@@ -46,7 +48,10 @@ class SteppedFit:
         return self._raw
 
     def end(self) -> Any:
-        """End the fit; return its model, which may have one tree more than was asked for."""
+        """End the fit.
+
+        Return its model, which may have one tree more than was asked for.
+        """
         self._ending = True
         self._may_go.release()
         self._thread.join()
@@ -78,7 +83,10 @@ class SteppedFit:
             self._stands.release()
 
     def evaluate(self, approxes: tuple[np.ndarray, ...], _target: np.ndarray, _weight: Any) -> tuple[float, float]:
-        """Stand still if it is time; CatBoost asks after each tree, on training rows, then on validation rows."""
+        """Stand still if it is time.
+
+        CatBoost asks after each tree, on training rows, then on validation rows.
+        """
         self._is_train = not self._is_train
         if self._is_train or self._ending:
             # A fit is ended by telling its overfitting detector that things got worse.

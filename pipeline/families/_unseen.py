@@ -55,7 +55,10 @@ class KnownLevels:
 
     @classmethod
     def fit(cls, rows: Table, task: Task, n_most: float) -> KnownLevels:
-        """Learn from the training rows; columns in which they have more than `n_most` levels are left alone."""
+        """Learn from the training rows.
+
+        Columns in which they have more than `n_most` levels are left alone.
+        """
         signal = target_signals(rows, task)[:, 0]
         weight = np.ones(rows.n_rows) if rows.weight is None else rows.weight
         columns, known, drawn = [], [np.zeros(0, dtype=bool)], []

@@ -105,12 +105,18 @@ class Predictor(Protocol):
 
 
 class Learner(Predictor, Protocol):
-    """A model that grows. Until `keep_best` is called, predictions are those of all units grown."""
+    """A model that grows.
+
+    Until `keep_best` is called, predictions are those of all units grown.
+    """
 
     n_units: int
 
     def advance(self, units: int) -> None:
-        """Grow by `units` trees, epochs or fits; advancing by a then b equals advancing by a + b."""
+        """Grow by `units` trees, epochs or fits.
+
+        Advancing by a then b equals advancing by a + b.
+        """
 
     def predict_valid(self) -> np.ndarray:
         """Return (n_valid, n_outputs) float64 predictions of the validation rows by all units grown."""
@@ -124,7 +130,10 @@ class Learner(Predictor, Protocol):
 
 @runtime_checkable
 class KnowsUnseen(Protocol):
-    """What the registry's learners can beside; a family does not write it, they have it of `_unseen.py`."""
+    """What the registry's learners can beside.
+
+    A family does not write it, they have it of `_unseen.py`.
+    """
 
     def has_unseen(self, rows: np.ndarray) -> np.ndarray:
         """Return (n,) bool: which `rows` of the job's table have a level that no training row has."""

@@ -64,7 +64,10 @@ class CatBoostPredictor:
 
 
 class CatBoostLearner(CatBoostPredictor):
-    """A growing model. Predicting ends its growth; if it is to grow on, it is grown anew."""
+    """A growing model.
+
+    Predicting ends its growth; if it is to grow on, it is grown anew.
+    """
 
     def __init__(self, job: Job, config: Config):
         super().__init__(None, output_of(job), job.compute.n_threads)
@@ -175,7 +178,9 @@ def _prediction(raw: np.ndarray, classes: Any, output: Output) -> np.ndarray:
 
 
 def _pool(table: Table, label: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:
-    """Return a `catboost.Pool`. A data frame of categories is what CatBoost reads fastest: it hashes each level once.
+    """Return a `catboost.Pool`.
+
+    A data frame of categories is what CatBoost reads fastest: it hashes each level once.
 
     After a column's own levels come two more: a missing value, and one never seen.
     """

@@ -107,7 +107,10 @@ class LightGBMLearner(LightGBMPredictor):
         return self._output.prediction(kept[0]) if kept else np.empty((0, self._output.n_outputs))
 
     def keep_best(self) -> None:
-        """Remember the number of trees; where LightGBM found no split it has fewer than were asked for."""
+        """Remember the number of trees.
+
+        Where LightGBM found no split it has fewer than were asked for.
+        """
         self._n_marked = self._booster.current_iteration()
 
     def restore_best(self) -> None:

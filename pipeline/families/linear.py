@@ -70,7 +70,10 @@ class Design:
 
 @dataclass(frozen=True)
 class Weights:
-    """coefficients: (n_columns, n_seen); intercepts: (n_seen,); seen: (n_seen,) the classes in the training rows."""
+    """coefficients: (n_columns, n_seen).
+
+    intercepts: (n_seen,); seen: (n_seen,) the classes in the training rows.
+    """
 
     coefficients: np.ndarray
     intercepts: np.ndarray

@@ -36,7 +36,9 @@ class SearchConditions:
 
 @dataclass(frozen=True)
 class Unsuited:
-    """A family does not pay. reason: why, as it is shown: "without NAME, as REASON".
+    """A family does not pay.
+
+    reason: why, as it is shown: "without NAME, as REASON".
 
     is_shown: False for a family that only some searches are for, which is no news elsewhere.
     """

@@ -75,7 +75,10 @@ class XGBoostLearner(XGBoostPredictor):
         self.n_units += units
 
     def predict_valid(self) -> np.ndarray:
-        """Return (n_valid, n_outputs) float64; the booster's cache adds only the rounds since the last look."""
+        """Return (n_valid, n_outputs) float64.
+
+        The booster's cache adds only the rounds since the last look.
+        """
         return self._output.prediction(self._booster.predict(self._valid))
 
     def keep_best(self) -> None:

@@ -61,7 +61,10 @@ class Halving:
         self._rungs.record(reached.rung, reached.index, reached.score)
 
     def decide(self, reached: Reached) -> Decision:
-        """Take in a rung; say whether its trial goes on or stops."""
+        """Take in a rung.
+
+        Say whether its trial goes on or stops.
+        """
         self.record(reached)
         return GO_ON if survives(reached.score, self._peers(reached)) else STOP
 

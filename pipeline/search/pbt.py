@@ -64,7 +64,10 @@ class Population:
 
 
 def _rank(snapshot: Snapshot) -> tuple[float, str]:
-    """Return what members are ranked by; ties by name, as a search that goes on hears of them in another order."""
+    """Return what members are ranked by.
+
+    Ties by name, as a search that goes on hears of them in another order.
+    """
     return -math.inf if math.isnan(snapshot.score) else snapshot.score, snapshot.trial_id
 
 
@@ -76,13 +79,19 @@ class Exploiting:
         self._halving = Halving(request)
 
     def record(self, reached: Reached) -> None:
-        """Take in a rung; what left no state that is still there is nothing to copy."""
+        """Take in a rung.
+
+        What left no state that is still there is nothing to copy.
+        """
         self._halving.record(reached)
         if reached.rung < N_PBT_INTERVALS and reached.state is not None:
             self._population.record(reached.rung, _snapshot(reached))
 
     def decide(self, reached: Reached) -> Decision:
-        """Take in a rung; say whether its trial goes on, copies another one or stops."""
+        """Take in a rung.
+
+        Say whether its trial goes on, copies another one or stops.
+        """
         if reached.rung >= N_PBT_INTERVALS:
             return self._halving.decide(reached)
         self._halving.record(reached)

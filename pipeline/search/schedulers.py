@@ -59,7 +59,10 @@ class SchedulerRequest:
 
 
 class Scheduler(Protocol):
-    """Of one family: hears of rungs, and decides. What every one keeps is checked by `stacktune.testing.schedulers`."""
+    """Of one family: hears of rungs, and decides.
+
+    What every one keeps is checked by `stacktune.testing.schedulers`.
+    """
 
     def record(self, reached: Reached) -> None:
         """Take in a rung that was decided on in an earlier session; trials come in their order."""

@@ -8,7 +8,10 @@ from typing import BinaryIO
 
 
 def pack(folder: Path, into: BinaryIO) -> None:
-    """Write the files of `folder` to `into`; OSError where they cannot be read, as when they vanish meanwhile."""
+    """Write the files of `folder` to `into`.
+
+    OSError where they cannot be read, as when they vanish meanwhile.
+    """
     with tarfile.open(fileobj=into, mode="w") as archive:
         archive.add(folder, arcname=".")
 

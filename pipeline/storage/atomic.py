@@ -22,7 +22,9 @@ _MAX_STEM = 50
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path`; what the block writes there takes its place.
+    """Yield a name beside `path`.
+
+    What the block writes there takes its place.
 
     If the block raises, `path` stays as it was.
     """
@@ -35,7 +37,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def making(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path`; what the block writes there gets that name, unless it is taken by then.
+    """Yield a name beside `path`.
+
+    What the block writes there gets that name, unless it is taken by then.
 
     Of several processes that make the same, the first wins.
     """
@@ -72,7 +76,10 @@ def _move_folder(aside: Path, path: Path) -> bool:
 
 
 def remove_asides(path: Path) -> None:
-    """Remove what killed writers of `path` have left beside it; nobody else may be writing it now."""
+    """Remove what killed writers of `path` have left beside it.
+
+    Nobody else may be writing it now.
+    """
     for aside in path.parent.glob(f"{glob.escape(_stem(path))}*{_ENDING}"):
         remove(aside)
 

@@ -29,7 +29,10 @@ def is_private(folder: Path) -> bool:
 
 
 def make_anew(folder: Path) -> Path:
-    """Make an empty folder, whatever was there; of a link, only the link goes. Return the folder."""
+    """Make an empty folder, whatever was there.
+
+    Of a link, only the link goes. Return the folder.
+    """
     remove(folder)
     folder.mkdir(parents=True)
     return folder
@@ -44,7 +47,10 @@ def remove(path: Path) -> None:
 
 
 def read_plain(path: Path) -> bytes | None:
-    """Return the content of a plain file; None for a link, for anything else, and where nothing is."""
+    """Return the content of a plain file.
+
+    None for a link, for anything else, and where nothing is.
+    """
     file = _opened(path)
     if file is None:
         return None

@@ -85,7 +85,10 @@ class Lease(threading.Thread):
             raise ConfigError(f"another run took {place!r} at the same time: give another --output.")
 
     def close(self) -> bool:
-        """Let others have the place; return whether it was held to the end."""
+        """Let others have the place.
+
+        Return whether it was held to the end.
+        """
         self._is_closing.set()
         # A renewal under way would say afterwards that the place is held.
         if not self._lock.acquire(timeout=max(self._held.renew_s, MIN_CLOSING_S)):

@@ -81,7 +81,10 @@ def unread_lines(path: Path, is_one: Callable[[Any], bool] = lambda value: True)
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield each whole line's number and value; _NONE for one that holds none."""
+    """Yield each whole line's number and value.
+
+    _NONE for one that holds none.
+    """
     if path.exists():
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):

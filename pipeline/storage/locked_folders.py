@@ -16,7 +16,10 @@ from stacktune.storage.folders import is_private
 
 
 def open_lock(path: Path, make: bool = True) -> int | None:
-    """Return a descriptor of the file to lock; None where it cannot be opened, is a link, or is not to be made."""
+    """Return a descriptor of the file to lock.
+
+    None where it cannot be opened, is a link, or is not to be made.
+    """
     try:
         return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_CREAT if make else 0), 0o600)
     except OSError:
@@ -24,7 +27,10 @@ def open_lock(path: Path, make: bool = True) -> int | None:
 
 
 def take_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool | None:
-    """Lock without waiting; return whether that succeeded, None on a disk that has no locks."""
+    """Lock without waiting.
+
+    Return whether that succeeded, None on a disk that has no locks.
+    """
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

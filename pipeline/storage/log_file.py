@@ -70,7 +70,9 @@ class LogFile:
 
 
 def _opened(path: Path) -> tuple[BinaryIO, int]:
-    """Return the file, to be added to, and its bytes; what is no file of its own gives way.
+    """Return the file, to be added to, and its bytes.
+
+    What is no file of its own gives way.
 
     A run's folder may come from anywhere: what a link leads to is not written.
     """

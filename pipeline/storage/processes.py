@@ -21,7 +21,10 @@ def this_process() -> dict[str, Any]:
 
 
 def is_alive(process: Mapping[str, Any]) -> bool | None:
-    """Whether what `this_process` returned somewhere still lives; None where that cannot be known here."""
+    """Whether what `this_process` returned somewhere still lives.
+
+    None where that cannot be known here.
+    """
     is_here = bool(_boot()) and (process.get("boot"), process.get("space")) == (_boot(), _space())
     if not is_here or not isinstance(process.get("pid"), int):
         return None

@@ -68,7 +68,10 @@ def _fetch_from_store(filesystem: fs.FileSystem, path: str, local: Path) -> None
 
 
 def publish_file(local: Path, uri: str) -> None:
-    """Copy a file to `uri`, where it appears whole; OSError when the place cannot be written."""
+    """Copy a file to `uri`, where it appears whole.
+
+    OSError when the place cannot be written.
+    """
     filesystem, path = resolve(uri)
     if isinstance(filesystem, fs.LocalFileSystem):
         place = Path(path)
@@ -81,7 +84,10 @@ def publish_file(local: Path, uri: str) -> None:
 
 
 def fetch_file(uri: str, local: Path) -> bool:
-    """Copy the file at `uri` to `local`; return whether there is one."""
+    """Copy the file at `uri` to `local`.
+
+    Return whether there is one.
+    """
     filesystem, path = resolve(uri)
     if not filesystem.get_file_info(path).is_file:
         return False
@@ -145,7 +151,10 @@ def check_storage(uri: str) -> None:
 
 
 def join(uri: str, *names: str) -> str:
-    """Return the URI of something below `uri`; a query stays at the end."""
+    """Return the URI of something below `uri`.
+
+    A query stays at the end.
+    """
     path, question, query = uri.partition("?")
     return "/".join([path.rstrip("/"), *names]) + question + query
 

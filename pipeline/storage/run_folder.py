@@ -112,12 +112,18 @@ class RunFolder:
         return self.summary.is_file() and self.board.is_file()
 
     def write_summary(self, facts: Mapping[str, Any]) -> Path:
-        """Write the outcome whole or not at all; return its path."""
+        """Write the outcome whole or not at all.
+
+        Return its path.
+        """
         write_whole(self.summary, json.dumps(facts, indent=2) + "\n")
         return self.summary
 
     def read_summary(self) -> dict[str, Any]:
-        """Return the outcome; ConfigError where the file is not what a run wrote."""
+        """Return the outcome.
+
+        ConfigError where the file is not what a run wrote.
+        """
         try:
             facts = json.loads(self.summary.read_text(encoding="utf-8"))
         except (OSError, ValueError):

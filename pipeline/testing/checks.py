@@ -14,7 +14,10 @@ USUAL_TABLE_CLAUSES = (*usual_tables.CLAUSES, *stored.CLAUSES, *processes.CLAUSE
 
 
 class CheckError(AssertionError):
-    """A subject does not keep a clause; the message begins with the names of both."""
+    """A subject does not keep a clause.
+
+    The message begins with the names of both.
+    """
 
 
 class _Naming:
@@ -32,7 +35,10 @@ class _Naming:
 
 
 def usual_table_checks(subject: Subject) -> Iterator[Check]:
-    """Yield the checks of growing, predicting and remembering; the quick ones come first."""
+    """Yield the checks of growing, predicting and remembering.
+
+    The quick ones come first.
+    """
     return (check for clause in USUAL_TABLE_CLAUSES for check in clause.checks(subject))
 
 
@@ -48,12 +54,18 @@ def family_checks(subject: Subject) -> Iterator[Check]:
 
 
 def check_family(subject: Subject) -> None:
-    """Run every check; raise CheckError with the name of the first that fails."""
+    """Run every check.
+
+    Raise CheckError with the name of the first that fails.
+    """
     run_checks(subject, family_checks(subject))
 
 
 def run_checks(subject: Named, checks: Iterable[Check]) -> None:
-    """Run the checks of one subject; raise CheckError with the name of the first that fails."""
+    """Run the checks of one subject.
+
+    Raise CheckError with the name of the first that fails.
+    """
     for check in list(checks):  # a list first: what is no family at all fails no check
         with _Naming(subject, check):
             check()

@@ -84,7 +84,10 @@ def _read(path: Path) -> Any:
 
 
 def answer(subject: Subject, kinds: tuple[str, ...], config: Config, folder: Path) -> Learner:
-    """Write everything down; return a learner that stands half grown."""
+    """Write everything down.
+
+    Return a learner that stands half grown.
+    """
     libraries = HEAVY | ({subject.family.requires} - {None})
     (folder / IMPORTED).write_text(json.dumps(sorted(libraries & set(sys.modules))))
     if TASK_FOLDER.exists():

@@ -65,7 +65,10 @@ def extremes(domain: Any) -> list[Any]:
 
 
 def any_differs(predicted: Iterable[np.ndarray]) -> bool:
-    """Return whether any prediction differs from the first; none is made after that."""
+    """Return whether any prediction differs from the first.
+
+    None is made after that.
+    """
     made = iter(predicted)
     first = next(made)
     return any(not np.array_equal(first, other) for other in made)

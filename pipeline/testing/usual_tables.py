@@ -141,7 +141,10 @@ def the_table_is_left_untouched(subject: Subject, kind: str) -> None:
 
 
 def every_parameter_matters(subject: Subject, kind: str, parameter: str) -> None:
-    """Boosters ignore misspelt parameters in silence; one that changes no prediction anywhere is one of those."""
+    """Boosters ignore misspelt parameters in silence.
+
+    One that changes no prediction anywhere is one of those.
+    """
     (job, learner), values = usual(subject, kind), extremes(subject.space.domains[parameter])
     changed = (grown(subject, job, {**subject.default, parameter: value}).predict_valid() for value in values)
     if any_differs(chain([learner.predict_valid()], changed)):

@@ -44,7 +44,9 @@ class Attempt:
 
 
 def failed(trial: Trial, error: str, fit_s: float = 0.0, cpu_s: float = 0.0) -> TrialResult:
-    """Return the result of a trial that broke; the first line of `error` is the reason shown.
+    """Return the result of a trial that broke.
+
+    The first line of `error` is the reason shown.
 
     fit_s, cpu_s: wall-clock and processor seconds that it had taken by then.
     """
@@ -64,5 +66,8 @@ def failed(trial: Trial, error: str, fit_s: float = 0.0, cpu_s: float = 0.0) -> 
 
 
 def ran_out_of_memory(error: str) -> bool:
-    """Return whether the words of a failure say so; those of a process that was killed by the kernel do not."""
+    """Return whether the words of a failure say so.
+
+    Those of a process that was killed by the kernel do not.
+    """
     return any(words in error for words in OUT_OF_MEMORY)

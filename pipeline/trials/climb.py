@@ -87,7 +87,10 @@ class TrialResources:
 
 
 def climb(trial: Trial, problem: Problem, resources: TrialResources) -> Generator[Progress, None, TrialResult]:
-    """Grow one trial; yield its Progress at every rung but the last; return its result."""
+    """Grow one trial.
+
+    Yield its Progress at every rung but the last; return its result.
+    """
     return (yield from _Climb(trial, problem, resources).run())
 
 
@@ -259,7 +262,10 @@ class _Climb:
         return n_more == 0 or self.trial.must_complete or remaining_s >= MIN_FOLD_SHARE * first_fold_s * n_more
 
     def _predict_us(self, fit: FoldFit) -> float:
-        """Return a core's microseconds a row; what a first call sets up is not counted, nor who else is at work."""
+        """Return a core's microseconds a row.
+
+        What a first call sets up is not counted, nor who else is at work.
+        """
         sample = self.problem.table.take(fit.job.valid[:N_TIMED_ROWS])
         fit.learner.predict(sample.take(np.arange(min(N_WARMING_ROWS, sample.n_rows))))
         started = self.resources.cpu_clock()

@@ -95,7 +95,9 @@ class FoldFit:
             self.learner.keep_best()
 
     def finish(self) -> np.ndarray:
-        """Return the learner to the state that it keeps; return `predictions`, as the model would make them.
+        """Return the learner to the state that it keeps.
+
+        Return `predictions`, as the model would make them.
 
         What is predicted look by look is not filled in where a level is unseen (families/_unseen.py), and would be
         judged for what is never predicted.

@@ -39,7 +39,10 @@ def is_same(said: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def keep_state(states: Path, name: str, save: Callable[[Path], None], made_by: Provenance) -> Path:
-    """Let `save` write a member's state; return its folder, whose name ends with the digest of what is in it."""
+    """Let `save` write a member's state.
+
+    Return its folder, whose name ends with the digest of what is in it.
+    """
     aside = make_anew(states / f".{name}-{os.getpid()}")
     save(aside)
     kept = states / f"{name}-{_digest_of_state(aside, made_by)}"

@@ -10,7 +10,10 @@ from stacktune.metrics import Metric, choose_threshold, metrics_for
 
 
 def part_score(metric: Metric, task: Task, table: Table, rows: np.ndarray, predictions: np.ndarray) -> float:
-    """Score predictions (n_rows, n_outputs) of some `rows`; a threshold is chosen on these very rows, alike for all."""
+    """Score predictions (n_rows, n_outputs) of some `rows`.
+
+    A threshold is chosen on these very rows, alike for all.
+    """
     target = table.labels[rows]
     weight = None if table.weight is None else table.weight[rows]
     if metric.needs_threshold and task.kind == BINARY:
@@ -20,7 +23,10 @@ def part_score(metric: Metric, task: Task, table: Table, rows: np.ndarray, predi
 
 
 def fold_scores(metric: Metric, task: Task, table: Table, folds: Folds, oof: np.ndarray) -> tuple[float, ...]:
-    """Score out-of-fold predictions block by block; a block's threshold is chosen on the other blocks."""
+    """Score out-of-fold predictions block by block.
+
+    A block's threshold is chosen on the other blocks.
+    """
     scores = []
     for block in range(folds.n_blocks):
         rows, others = folds.block_rows(block), folds.other_block_rows(block)

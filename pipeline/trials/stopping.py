@@ -66,7 +66,9 @@ def parts_of(table: Table, task: Task, folds: Folds, fold: int, seed: int) -> np
 
 @dataclass(frozen=True)
 class Held:
-    """The rows that a fit holds out. target, weight, parts: (n,); weight may be None. earlier: curves of other folds.
+    """The rows that a fit holds out.
+
+    target, weight, parts: (n,); weight may be None. earlier: curves of other folds.
 
     Without parts, all rows decide for all.
     """
@@ -94,7 +96,10 @@ class Stopping:
 
     @property
     def best_units(self) -> int:
-        """The units at which the model is kept; 0 before the first look."""
+        """The units at which the model is kept.
+
+        0 before the first look.
+        """
         return self._whole.units
 
     @property
@@ -113,7 +118,10 @@ class Stopping:
         return chosen
 
     def look(self, n_units: int, predictions: np.ndarray) -> bool:
-        """Take in the (n, n_outputs) predictions by `n_units`; return whether the model is to be kept as it is now."""
+        """Take in the (n, n_outputs) predictions by `n_units`.
+
+        Return whether the model is to be kept as it is now.
+        """
         before = sum(_score_at(curve, n_units) for curve in self._held.earlier)
         for part in self._parts:
             part.look(n_units, before + self._score(predictions, part.judges), predictions)

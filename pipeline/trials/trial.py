@@ -40,7 +40,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Progress:
-    """One rung reached; `score` is higher-is-better, on the first fold until the last rung."""
+    """One rung reached.
+
+    `score` is higher-is-better, on the first fold until the last rung.
+    """
 
     rung: int
     n_rungs: int

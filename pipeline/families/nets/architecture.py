@@ -61,7 +61,10 @@ def _sources(layer: Layer) -> str:
 
 
 def from_line(line: str) -> tuple[Layer, ...]:
-    """Return what `to_line` wrote; ValueError for what it never writes."""
+    """Return what `to_line` wrote.
+
+    ValueError for what it never writes.
+    """
     layers: list[Layer] = []
     for word in line.split():
         match = _LAYER.fullmatch(word)

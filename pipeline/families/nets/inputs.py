@@ -42,7 +42,9 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Encoder:
-    """What the training rows say about each column; flat arrays, so that safetensors can hold it.
+    """What the training rows say about each column.
+
+    Flat arrays, so that safetensors can hold it.
 
     numbers: (n_kept,) int64 positions of the numeric columns that vary; centre, scale: (n_kept,) float64.
     is_curved: (n_kept,) bool, whether a column takes more than two values.

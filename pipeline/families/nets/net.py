@@ -58,7 +58,9 @@ def n_inputs(n_plain: int, n_curved: int, n_embedded: int) -> int:
 
 
 def initial_weights(shape: Shape, knots: np.ndarray, generator: torch.Generator) -> Weights:
-    """Return float32 CPU weights drawn from `generator`; heads begin at 0, so that a net begins at its biases.
+    """Return float32 CPU weights drawn from `generator`.
+
+    Heads begin at 0, so that a net begins at its biases.
 
     knots: (n_curved, N_KNOTS + 1) of the encoder.
     """
@@ -120,7 +122,10 @@ def decays(name: str) -> bool:
 
 
 def forward(shape: Shape, weights: Weights, inputs: Inputs, drops: Sequence[Dropout] = ()) -> torch.Tensor:
-    """Return (n_rows, k, n_outputs) float32 outputs; drops: one for each layer, or none."""
+    """Return (n_rows, k, n_outputs) float32 outputs.
+
+    drops: one for each layer, or none.
+    """
     import torch
 
     columns = (_embed(shape, weights, inputs).unsqueeze(0) * weights["adapter.weight"].unsqueeze(1)).flatten(0, 1)

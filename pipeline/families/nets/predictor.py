@@ -93,7 +93,10 @@ class NetPredictor:
 
 
 def load_predictor(folder: Path) -> NetPredictor:
-    """Read what `NetPredictor.save` wrote; the net predicts on the CPU, with torch's own number of threads."""
+    """Read what `NetPredictor.save` wrote.
+
+    The net predicts on the CPU, with torch's own number of threads.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file as load_arrays
     from safetensors.torch import load_file as load_tensors
@@ -113,7 +116,10 @@ def load_predictor(folder: Path) -> NetPredictor:
 
 
 def _faults(net: NetPredictor) -> Iterator[str]:
-    """Yield where weights, encoder and description do not go together; torch itself checks every index."""
+    """Yield where weights, encoder and description do not go together.
+
+    Torch itself checks every index.
+    """
     shape, encoder, weights = net.shape, net.encoder, net.weights
     for name in ("n_plain", "n_curved", "n_embedded", "n_levels"):
         if getattr(shape, name) != getattr(encoder, name):

@@ -230,7 +230,10 @@ class Replica:
         self._take(dict(enumerate(shards.pull())))
 
     def draw(self, seed: int, n_depths: int) -> dict[str, Any] | None:
-        """Return a child that keeps the limits; None where none was drawn."""
+        """Return a child that keeps the limits.
+
+        None where none was drawn.
+        """
         generator = torch.Generator().manual_seed(seed)
         with _one_thread(), torch.no_grad():
             return within_limits(lambda: self._policy.draw(generator, n_depths).config, self._is_feasible)
@@ -275,10 +278,16 @@ class Controller(Protocol):
     """What the search asks for children, and tells how they did."""
 
     def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any] | None:
-        """Return a child by a replica's copy of the parameters; None where none that was drawn keeps the limits."""
+        """Return a child by a replica's copy of the parameters.
+
+        None where none that was drawn keeps the limits.
+        """
 
     def learn(self, replica: int, number: int, episodes: Sequence[Episode], n_depths: int) -> None:
-        """Let a replica learn its `number`-th batch; may return before it has."""
+        """Let a replica learn its `number`-th batch.
+
+        May return before it has.
+        """
 
     def learnt(self) -> list[UpdateStats]:
         """Return the updates that were made since the last call."""

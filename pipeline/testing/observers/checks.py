@@ -18,7 +18,9 @@ def observer_checks(subject: ObserverSubject) -> Iterator[Check]:
 
 
 def check_observer(subject: ObserverSubject) -> None:
-    """Run every check; raise CheckError with the name of the first that fails.
+    """Run every check.
+
+    Raise CheckError with the name of the first that fails.
 
     Raises:
         ConfigError: it is no Observer, so that a method that it does not write would be missing.

@@ -18,7 +18,9 @@ def scheduler_checks(subject: SchedulerSubject) -> Iterator[Check]:
 
 
 def check_scheduler(subject: SchedulerSubject) -> None:
-    """Run every check; raise CheckError with the name of the first that fails.
+    """Run every check.
+
+    Raise CheckError with the name of the first that fails.
 
     Raises:
         ConfigError: there is no such scheduler.

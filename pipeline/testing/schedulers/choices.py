@@ -34,7 +34,10 @@ def a_decision_is_one_of_three(subject: SchedulerSubject, scores: str) -> None:
 
 
 def the_best_so_far_goes_on(subject: SchedulerSubject, scores: str) -> None:
-    """Nobody at its rung had a better score; a tie counts."""
+    """Nobody at its rung had a better score.
+
+    A tie counts.
+    """
     for reached, decision, peers in with_peers(usual(subject, scores).story):
         if all(reached.score >= peer.score for peer in peers if not math.isnan(peer.score)):
             require(goes_on(decision), f"the best at a rung so far goes on, but {reached.trial_id}: {decision}")

@@ -73,7 +73,10 @@ def with_a_lag_the_order_of_results_does_not_matter(subject: SchedulerSubject, s
 
 
 def it_can_be_pickled_at_any_time(subject: SchedulerSubject) -> None:
-    """Tune writes down its scheduler now and then; what can be copied can be pickled as Ray does it."""
+    """Tune writes down its scheduler now and then.
+
+    What can be copied can be pickled as Ray does it.
+    """
     story, scheduler = usual(subject).story, subject.made()
     half = len(story) // 2
     require_same(scheduler, story[:half], "the same results are decided the same")

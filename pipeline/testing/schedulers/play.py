@@ -25,7 +25,10 @@ Scores = Callable[[int, int], float]
 
 
 def distinct(index: int, rung: int) -> float:
-    """Return a score that no other trial has; a good trial is so at each rung, more or less."""
+    """Return a score that no other trial has.
+
+    A good trial is so at each rung, more or less.
+    """
     quality, noise = np.random.default_rng(index).random(), np.random.default_rng([index, rung]).random()
     return float(quality + 0.3 * noise + 0.1 * rung)
 
@@ -84,7 +87,10 @@ class Play:
         return Reached(f"{self.subject.family.name}-{index:04d}", index, 0, 0.0, config, None, ((0, config),))
 
     def _reaches(self, trial: Reached) -> Reached:
-        """Let a trial reach its next rung; return it as it goes on."""
+        """Let a trial reach its next rung.
+
+        Return it as it goes on.
+        """
         rung = trial.rung + 1
         score, state = self.scores(trial.index, rung), f"/states/{trial.trial_id}-{rung}"
         reached = Reached(trial.trial_id, trial.index, rung, score, trial.config, state, trial.lineage)

@@ -19,7 +19,9 @@ def source_checks(subject: SourceSubject) -> Iterator[Check]:
 
 
 def check_source(subject: SourceSubject) -> None:
-    """Run every check; raise CheckError with the name of the first that fails.
+    """Run every check.
+
+    Raise CheckError with the name of the first that fails.
 
     Raises:
         ConfigError: it is no source.

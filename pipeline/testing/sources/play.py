@@ -46,12 +46,18 @@ def n_of(subject: SourceSubject) -> int:
 
 
 def trial_id_of(subject: SourceSubject, place: int) -> str:
-    """Return the id of a family's trial; numbers between are other families'."""
+    """Return the id of a family's trial.
+
+    Numbers between are other families'.
+    """
     return f"{subject.family.name}-{place + place // 3:04d}"
 
 
 def result_of(subject: SourceSubject, place: int, config: Config, end: str) -> TrialResult:
-    """Return what became of a trial; its score follows from its configuration."""
+    """Return what became of a trial.
+
+    Its score follows from its configuration.
+    """
     status, n_scored = ENDS[end]
     score = WORST if end == "undefined" else zlib.crc32(_text(config).encode()) / 2**32
     return TrialResult(
