@@ -1,4 +1,7 @@
-"""What a user can do wrong: one message each, with the rule, the value, the remedy and the nearest valid name."""
+"""What a user can do wrong.
+
+One message each, with the rule, the value, the remedy and the nearest valid name.
+"""
 
 from __future__ import annotations
 

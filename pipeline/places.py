@@ -1,4 +1,7 @@
-"""Where a process stands: a home folder, which not every user has, and a working folder, which may be gone."""
+"""Where a process stands.
+
+A home folder, which not every user has, and a working folder, which may be gone.
+"""
 
 from __future__ import annotations
 

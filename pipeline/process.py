@@ -1,4 +1,7 @@
-"""How a command's process begins and ends: its streams, the signals that it hears, the job that it is in."""
+"""How a command's process begins and ends.
+
+Its streams, the signals that it hears, the job that it is in.
+"""
 
 from __future__ import annotations
 

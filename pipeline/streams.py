@@ -1,4 +1,7 @@
-"""What is written to a terminal: nothing in it may steer the terminal, or end the command where nobody reads."""
+"""What is written to a terminal.
+
+Nothing in it may steer the terminal, or end the command where nobody reads.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,9 @@ def _raw(stream: TextIO) -> Any:
 
 
 class SteadyFile(io.FileIO):
-    """A file that takes what cannot be written: a closed pipe or terminal, a full disk.
+    """A file that takes what cannot be written.
+
+    A closed pipe or terminal, a full disk.
 
     trouble: why, unless the reader went away.
     """

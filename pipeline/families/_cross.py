@@ -1,4 +1,7 @@
-"""Pairs of categorical columns as columns of their own: what a level tells often hangs on another column's level."""
+"""Pairs of categorical columns as columns of their own.
+
+What a level tells often hangs on another column's level.
+"""
 
 from __future__ import annotations
 

@@ -151,7 +151,9 @@ def median_of(trees: Sequence[Any], columns: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Outline:
-    """What goes in and comes out: numbers and codes of few levels as they are, other codes as means of their levels.
+    """What goes in and comes out.
+
+    Numbers and codes of few levels as they are, other codes as means of their levels.
 
     kept: (n_kept,) int64 columns of `Table.features` taken as they are; classes: (n_seen,) int64 codes of the classes
     in the training rows, one for each value of a leaf.

@@ -1,4 +1,7 @@
-"""CatBoost's `fit` as a coroutine: on a thread of its own, it stands still at the tree it was told to grow to."""
+"""CatBoost's `fit` as a coroutine.
+
+On a thread of its own, it stands still at the tree it was told to grow to.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Levels that no training row has: a model is asked about known levels in their stead, and its answers are averaged.
+"""Levels that no training row has.
+
+A model is asked about known levels in their stead, and its answers are averaged.
 
 The problem: a level never seen is neither missing nor like any other. Yet boosters send it where missing values go, or
 to the side of a split that lists no levels; a forest that takes codes as numbers takes it for the last ones; to a net

@@ -1,4 +1,7 @@
-"""What every family gives and gets: a learner that grows when told, on arrays, with no Ray, MLflow, path or clock."""
+"""What every family gives and gets.
+
+A learner that grows when told, on arrays, with no Ray, MLflow, path or clock.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ Config = Mapping[str, Any]
 
 
 class Cache:
-    """What a process keeps between trials (binned data, encoders): the `limit` entries used last."""
+    """What a process keeps between trials (binned data, encoders).
+
+    The `limit` entries used last.
+    """
 
     def __init__(self, limit: int = 24):
         self._limit = limit
@@ -38,7 +44,10 @@ class Cache:
 
 @dataclass(frozen=True)
 class Compute:
-    """What a learner may use: exactly `n_threads` threads, and a GPU when `device` is "cuda"."""
+    """What a learner may use.
+
+    Exactly `n_threads` threads, and a GPU when `device` is "cuda".
+    """
 
     n_threads: int = 1
     device: str = "cpu"
@@ -140,7 +149,10 @@ class KnowsUnseen(Protocol):
 
 
 class AdjustableLearner(Learner, Protocol):
-    """A learner of a PBT family: its MUTABLE parameters may change while it grows, and its state can be kept."""
+    """A learner of a PBT family.
+
+    Its MUTABLE parameters may change while it grows, and its state can be kept.
+    """
 
     def adjust(self, config: Config) -> None:
         """Take the mutable parameters of `config` from the next unit on."""

@@ -1,4 +1,6 @@
-"""Losses of values: the scale that each is fitted on, and the weights of rows under it.
+"""Losses of values.
+
+The scale that each is fitted on, and the weights of rows under it.
 
 Squared errors of log(1 + value) are squared errors on that scale. A share of the target, |prediction - target| /
 |target|, is nearly a difference of logarithms. It is fitted by squares of those under weights 1 / |target|: where the

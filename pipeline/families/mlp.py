@@ -1,4 +1,7 @@
-"""Nets for tables: RealMLP's inputs and layers with TabM's members, in torch, grown by epochs."""
+"""Nets for tables.
+
+RealMLP's inputs and layers with TabM's members, in torch, grown by epochs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Child nets of an architecture search: layers in any order and wiring, over the inputs and members of `mlp`'s nets."""
+"""Child nets of an architecture search.
+
+Layers in any order and wiring, over the inputs and members of `mlp`'s nets.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The families, found by walking this folder: every module that has no leading underscore and defines FAMILY."""
+"""The families, found by walking this folder.
+
+Every module that has no leading underscore and defines FAMILY.
+"""
 
 from __future__ import annotations
 

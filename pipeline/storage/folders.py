@@ -1,4 +1,7 @@
-"""Folders that processes find on a disk: whether they may be believed, and what is in them."""
+"""Folders that processes find on a disk.
+
+Whether they may be believed, and what is in them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Files that outlive the process that writes them: lines of JSON that are only added to, and texts written whole."""
+"""Files that outlive the process that writes them.
+
+Lines of JSON that are only added to, and texts written whole.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Put a subject to its contract: one check at a time, all at once, or as tests of pytest."""
+"""Put a subject to its contract.
+
+One check at a time, all at once, or as tests of pytest.
+"""
 
 from __future__ import annotations
 

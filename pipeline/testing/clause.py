@@ -11,7 +11,10 @@ from stacktune.testing.subject import Subject
 
 
 class Named(Protocol):
-    """What is put to a contract: a family, a source, a scheduler or an observer."""
+    """What is put to a contract.
+
+    A family, a source, a scheduler or an observer.
+    """
 
     @property
     def name(self) -> str: ...
@@ -24,7 +27,10 @@ Cases = Callable[[Checked], Iterable[Case]]
 
 @dataclass(frozen=True)
 class Check:
-    """One clause, put to one subject on one case: to be called, raises where the clause is not kept."""
+    """One clause, put to one subject on one case.
+
+    To be called, raises where the clause is not kept.
+    """
 
     name: str
     run: Callable[[], None]

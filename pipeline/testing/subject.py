@@ -1,4 +1,7 @@
-"""What is checked: a family and its search space, by the names of their modules."""
+"""What is checked.
+
+A family and its search space, by the names of their modules.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What families are checked on: small mixed tables of which it is known what they tell."""
+"""What families are checked on.
+
+Small mixed tables of which it is known what they tell.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The clauses of the contract, on a usual table: growing, predicting, and the same again."""
+"""The clauses of the contract, on a usual table.
+
+Growing, predicting, and the same again.
+"""
 
 from __future__ import annotations
 

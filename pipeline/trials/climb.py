@@ -1,4 +1,6 @@
-"""One trial's life as a generator: it yields its score at each rung and is closed to be stopped.
+"""One trial's life as a generator.
+
+It yields its score at each rung and is closed to be stopped.
 
 The problem: a trial is stopped where others are better, cut off where the time is up or its machine is gone, gone on
 with on another machine, and copied by other members of a population. What it leaves must not depend on which of these

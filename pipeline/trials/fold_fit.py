@@ -1,4 +1,7 @@
-"""One learner grown on one fold: looks at the rows held out, remembers the best state, stops when past it."""
+"""One learner grown on one fold.
+
+Looks at the rows held out, remembers the best state, stops when past it.
+"""
 
 from __future__ import annotations
 

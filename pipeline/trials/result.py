@@ -1,4 +1,7 @@
-"""What a trial leaves behind: scores at its rungs and, when it reached the top, a folder of predictions and models."""
+"""What a trial leaves behind.
+
+Scores at its rungs and, when it reached the top, a folder of predictions and models.
+"""
 
 from __future__ import annotations
 

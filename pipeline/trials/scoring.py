@@ -1,4 +1,7 @@
-"""How a trial is scored: while a fit grows, at a rung, and on all folds."""
+"""How a trial is scored.
+
+While a fit grows, at a rung, and on all folds.
+"""
 
 from __future__ import annotations
 

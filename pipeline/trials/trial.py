@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Resume:
-    """Where a PBT trial takes up growing: another member's state and the configurations it grew under."""
+    """Where a PBT trial takes up growing.
+
+    Another member's state and the configurations it grew under.
+    """
 
     folder: str
     rung: int

@@ -1,4 +1,7 @@
-"""How a net sees a table: scaled numbers, one-hot columns and level numbers, all learnt from the training rows."""
+"""How a net sees a table.
+
+Scaled numbers, one-hot columns and level numbers, all learnt from the training rows.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The net itself, as functions of named weights: embeddings, k members that share their layers, one head a member.
+"""The net itself, as functions of named weights.
+
+Embeddings, k members that share their layers, one head a member.
 
 Each number enters as itself, as learnt waves (PBLD of RealMLP, Holzmüller et al. 2024, "Better by default") and as
 learnt pieces between its knots (PLE of Gorishniy et al. 2022, "On embeddings for numerical features"). The members are

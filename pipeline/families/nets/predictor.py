@@ -1,4 +1,7 @@
-"""The net that predicts: what it learnt about the columns, its weights, and how its outputs are read."""
+"""The net that predicts.
+
+What it learnt about the columns, its weights, and how its outputs are read.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ ROWS_AT_ONCE = 2048  # predicted together; their activations stay in a core's ca
 
 @dataclass(frozen=True)
 class Outputs:
-    """How a net's outputs become predictions: probabilities, or values around `centre` within [low, high].
+    """How a net's outputs become predictions.
+
+    Probabilities, or values around `centre` within [low, high].
 
     loss, unit: on which scale these values are, see losses.py.
     """

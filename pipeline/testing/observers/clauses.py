@@ -1,4 +1,7 @@
-"""The clauses of the contract of observers: a run is not held up, and not changed, by who hears of it."""
+"""The clauses of the contract of observers.
+
+A run is not held up, and not changed, by who hears of it.
+"""
 
 from __future__ import annotations
 

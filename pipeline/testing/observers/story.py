@@ -1,4 +1,7 @@
-"""What a run tells its observers, in small: how it usually goes, and what may come."""
+"""What a run tells its observers, in small.
+
+How it usually goes, and what may come.
+"""
 
 from __future__ import annotations
 

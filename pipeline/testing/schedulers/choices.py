@@ -1,4 +1,7 @@
-"""Clauses about what a scheduler chooses: who goes on, who stops and who is copied."""
+"""Clauses about what a scheduler chooses.
+
+Who goes on, who stops and who is copied.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Clauses about time: no decision rests on more than what was reached before, however a search is cut up."""
+"""Clauses about time.
+
+No decision rests on more than what was reached before, however a search is cut up.
+"""
 
 from __future__ import annotations
 

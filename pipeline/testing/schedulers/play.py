@@ -1,4 +1,7 @@
-"""A search in miniature: trials reach rungs in some order, and a scheduler decides."""
+"""A search in miniature.
+
+Trials reach rungs in some order, and a scheduler decides.
+"""
 
 from __future__ import annotations
 

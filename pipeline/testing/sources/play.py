@@ -1,4 +1,7 @@
-"""A search in miniature: a source is asked, and told results that follow from what it answered."""
+"""A search in miniature.
+
+A source is asked, and told results that follow from what it answered.
+"""
 
 from __future__ import annotations
 

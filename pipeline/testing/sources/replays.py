@@ -1,4 +1,7 @@
-"""Clauses about going on: a search that was cut off goes on as it would have gone, in another process."""
+"""Clauses about going on.
+
+A search that was cut off goes on as it would have gone, in another process.
+"""
 
 from __future__ import annotations
 

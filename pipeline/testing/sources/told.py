@@ -1,4 +1,7 @@
-"""Clauses about results: what a source makes of them, and what it tells itself."""
+"""Clauses about results.
+
+What a source makes of them, and what it tells itself.
+"""
 
 from __future__ import annotations
 
