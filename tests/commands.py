@@ -6,6 +6,7 @@ runs one did not end, and why is not known.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import subprocess
@@ -105,11 +106,14 @@ class _HasEnded(BaseException):
 def run_each(commands: list[tuple[list[str], Path]], streams: str) -> None:
     """Run each in this process, and leave what they ended with in `streams`/ended."""
     from stacktune import cli
-    from stacktune.runs import command
+    from stacktune.runs import command, ray_session
+    from stacktune.search.tune import engine
 
     def end(status: int) -> NoReturn:
         raise _HasEnded(status)
 
+    # They end no process, which would end Ray and Tune with it: those are waited for, as a program waits.
+    ray_session.MIN_PATIENCE_S = engine.MAX_TUNE_ENDING_S = math.inf
     cli.end, out, err = end, Path(streams) / "out", Path(streams) / "err"
     ended = []
     for words, folder in commands:

@@ -21,6 +21,9 @@ from stacktune.tracking.client import be_quiet
 
 # How long Ray is waited for at least at a run's end, however late it is.
 MIN_PATIENCE_S = 0.5
+# A program goes on after its run, and no Ray of ours is to stay in it. On a busy machine a trial's process may be at
+# its imports for a minute yet, and Tune waits for it; what a library holds for ever is not waited for.
+MAX_TUNE_IN_PROGRAM_S = 600.0
 # A mistake that shows in the table is told sooner where no Ray has to come up first, only to be ended. Small tables are
 # read by then; to read large ones takes longer than to start Ray.
 HEAD_START_S = 1.0
@@ -95,8 +98,8 @@ class RayStart:
 
         Neither is waited for.
         """
-        self._executor.submit(search.close)
-        self._end = self._executor.submit(stop_ray)
+        closed = self._executor.submit(search.close, None if self._is_command else MAX_TUNE_IN_PROGRAM_S)
+        self._end = self._executor.submit(lambda: stop_ray(closed.exception() is not None or closed.result()))
 
     def close(self, patience_s: float = math.inf) -> None:
         """Let go of Ray; wait until it is gone.

@@ -264,8 +264,9 @@ def test_a_search_that_is_given_up_ends_soon_and_before_ray(cluster, problem, tm
     search.start()
     while not any(entry.is_running for entry in search.log.entries()):
         time.sleep(0.1)
+    assert not search.close(patience_s=0)
     started = time.monotonic()
-    search.close()
+    assert search.close()
     assert time.monotonic() - started < 300, "Tune did not end, and was no longer waited for"
     assert search.log.is_idle.is_set()
 

@@ -148,3 +148,14 @@ def test_more_cores_than_there_are_are_refused_before_anything_is_made(address, 
     with pytest.raises(SearchError, match="--cpus 4096 asks for more cores"):
         start_ray(address, 4096, None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ray_is_not_shut_down_under_a_tune_at_work(monkeypatch, caplog):
+    """On a busy machine it was, and ended the program that had started the run: with status 0, amid its next line."""
+    shut_down: list[bool] = []
+    monkeypatch.setattr(ray, "shutdown", lambda: shut_down.append(True))
+    stop_ray(has_tune_ended=False)
+    assert shut_down == []
+    assert "Ray stays up, as Ray Tune does not end" in caplog.text
+    stop_ray()
+    assert shut_down == [True]

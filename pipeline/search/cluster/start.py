@@ -138,16 +138,20 @@ def give_way() -> None:
             process.nice(NICENESS)
 
 
-def stop_ray() -> None:
+def stop_ray(has_tune_ended: bool = True) -> None:
     """Leave the cluster; end an own one.
 
-    A Ray that was here before the run stays.
+    A Ray that was here before the run stays. So does one under a Tune at work, with all that is set for it: Ray would
+    end the process.
 
     Handles and references that Tune left in cycles are freed before, and none meanwhile: Ray ends the process, with
     status 1, when one is freed by another thread while it shuts down.
     """
     import ray
 
+    if not has_tune_ended and not _is_borrowed:
+        _logger.error("Ray stays up, as Ray Tune does not end; it ends with this process")
+        return
     gc.collect()
     try:
         if not _is_borrowed:

@@ -181,16 +181,20 @@ class Search:
         self._is_concluded = True
         return [result for result in self.log.results() if result.rungs_reached or result.status != STOPPED]
 
-    def close(self) -> None:
+    def close(self, patience_s: float | None = None) -> bool:
         """End Tune, and remove what only the search needed.
 
         That is its files, unfinished trials and members' states.
+        Returns whether Tune has ended: Ray must not be shut down before.
 
         What unfinished trials can go on from stays where nobody asked for results: the run was cut off then. Trials
-        that outlast the search are killed: Tune would wait for them, and Ray must not end before Tune.
+        that outlast the search are killed: Tune would wait for them.
+
+        patience_s: how long Tune is waited for; None is MAX_TUNE_ENDING_S.
         """
         self.log.is_closed.set()
-        tune, patience_ends = self._begun(), time.monotonic() + MAX_TUNE_ENDING_S
+        tune = self._begun()
+        patience_ends = time.monotonic() + (MAX_TUNE_ENDING_S if patience_s is None else patience_s)
         while not tune.done() and time.monotonic() < patience_ends:
             self._kill_late()
             wait([tune], 0.5)
@@ -201,6 +205,7 @@ class Search:
             self.log.scratch_not_removed(n_nodes)
         self._executor.shutdown(wait=False)
         self._sweep(keeps_what_goes_on=not self._is_concluded)
+        return tune.done()
 
     def _sweep(self, keeps_what_goes_on: bool) -> None:
         for unfinished in self._folder.glob(".*"):
