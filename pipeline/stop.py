@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 # What each is called when it is spoken of.
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP (the terminal was closed)"}
@@ -40,6 +40,7 @@ class Stopped(KeyboardInterrupt):
         self.status = 1 if number is None else 128 + number
 
 
+@runtime_checkable
 class StopSignal(Protocol):
     """What a program sets to end its run.
 

@@ -19,7 +19,7 @@ from stacktune.data.names import name_of
 from stacktune.data.notes import counted, listed
 from stacktune.data.read import Source, checked, left_out_notes, usable_columns
 from stacktune.data.sample import Drawn, Sample, draw_sample
-from stacktune.data.values import OTHER, content_of, text_of
+from stacktune.data.values import OTHER, content_of, text_of, without_periods
 from stacktune.errors import ConfigError, DataError
 from stacktune.storage.uris import first_line
 
@@ -102,7 +102,7 @@ def _of_frame(frame: pd.DataFrame, name: str, sample: Sample | None, expected: E
         drawn = _drawn(frame.iloc[:, names.index(sample.target)], sample)
         frame, weight = frame.take(drawn.rows), drawn.weight
     wanted = set(expected.among(names) if expected else names)
-    columns = {one: frame.iloc[:, place] for place, one in enumerate(names) if one in wanted}
+    columns = {one: without_periods(frame.iloc[:, place]) for place, one in enumerate(names) if one in wanted}
     left_out = tuple(one for one, series in columns.items() if content_of(series) == OTHER)
     plain = {one: series for one, series in columns.items() if one not in left_out}
     # Built of the columns themselves: to select some of a frame's would copy them.

@@ -26,6 +26,7 @@ from stacktune.data.values import (
     numbers_of,
     seconds_of,
 )
+from stacktune.errors import DataError
 
 _MIN_ROWS_OF_AN_ID = 100
 _MIN_DISTINCT_SHARE_OF_AN_ID = 0.95
@@ -42,6 +43,10 @@ ROW_NUMBER = (
     "(--keep keeps them)"
 )
 _ONLY_ROW_NUMBERS = "learns from {} of what look like row numbers, since there is no other feature"
+
+
+# What pandas and Arrow raise at single values: whole numbers beyond any float, text that is none.
+UNREADABLE = (OverflowError, UnicodeError, NotImplementedError)
 
 
 class UnusableError(Exception):
@@ -83,6 +88,11 @@ def infer_columns(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] 
         except UnusableError as reason:
             groups[f"dropped {{}} {reason}"].append(name)
             continue
+        except UNREADABLE as error:
+            raise DataError(
+                f"the column {name!r} cannot be read ({error}). Make plain numbers, dates or text of it, or "
+                "leave it out."
+            ) from None
         is_row_number = name not in keep and inferred.column.kind == "numeric" and _counts_rows(series)
         (row_numbers if is_row_number else found).append(inferred)
     if row_numbers:

@@ -18,6 +18,7 @@ from stacktune.data.names import left_out_message, positions_of, with_named_inde
 from stacktune.data.number_text import Spelling
 from stacktune.data.scale import Scale
 from stacktune.data.table import Table
+from stacktune.data.values import without_periods
 from stacktune.errors import DataWarning
 
 _FLOAT32_MAX = np.finfo(np.float32).max
@@ -78,7 +79,7 @@ class Schema:
         frame = with_named_index(frame, self.column_names)
         positions = positions_of(self.columns, frame)
         # A frame finds all its columns at once in half the time that it takes to look them up one by one.
-        raw = [series for _, series in frame.items()]
+        raw = [without_periods(series) for _, series in frame.items()]
         features = np.empty((len(frame), len(self.feature_names)), dtype=np.float32)
         losses, place = [], 0
         for column in self.ordered:

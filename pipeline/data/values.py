@@ -41,6 +41,11 @@ _PARTS_OF_A_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6}
 _MAX_ROWS_IN_A_LOOP = 64
 
 
+def without_periods(series: pd.Series) -> pd.Series:
+    """Return pandas' periods as the times at which they begin, and any other series as it is."""
+    return series.dt.to_timestamp() if isinstance(series.dtype, pd.PeriodDtype) else series
+
+
 def content_of(series: pd.Series) -> str:
     """Return what `series` holds.
 
@@ -56,13 +61,17 @@ def content_of(series: pd.Series) -> str:
         return BOOLEAN
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return DATETIME
-    if pd.api.types.is_complex_dtype(dtype):
+    if pd.api.types.is_complex_dtype(dtype) or _is_nested(dtype):
         return OTHER
     if pd.api.types.is_numeric_dtype(dtype) or dtype.kind == "m":
         return NUMERIC
     if pd.api.types.is_object_dtype(dtype):
         return _content_of_objects(series)
     return TEXT
+
+
+def _is_nested(dtype: Any) -> bool:
+    return isinstance(dtype, pd.ArrowDtype) and dtype.type in (list, dict)
 
 
 def _content_of_objects(series: pd.Series) -> str:

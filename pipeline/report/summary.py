@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -35,12 +36,14 @@ class Results:
     """A finished run's folder, read.
 
     facts: run.json. leaderboard: one row a trial or ensemble, best first. members: (trial, weight), heaviest first.
+    n_folds: 1 where rows were held out instead.
     """
 
     folder: Path
     facts: dict[str, Any]
     leaderboard: pd.DataFrame
     members: tuple[tuple[str, float], ...] = ()
+    n_folds: int | None = None
 
     @property
     def metric(self) -> str:
@@ -53,13 +56,24 @@ def read_results(folder: Path) -> Results:
     if not places.is_finished:
         near = [path.parent.name for path in folder.parent.glob(f"*/{SUMMARY}")] if folder.parent.is_dir() else []
         hint = nearest(folder.name, near) if near else ""
+        if places.state.exists():
+            hint = f" It has not ended: stacktune run --resume {_in_a_shell(str(folder))} goes on with it."
         raise ConfigError(f"{str(folder)!r} is not the folder of a finished run (it holds no {SUMMARY}).{hint}")
     return Results(
         folder=folder,
         facts=places.read_summary(),
         leaderboard=_leaderboard(places.board),
         members=read_members(places.leader),
+        n_folds=_n_folds(places.config),
     )
+
+
+def _n_folds(config: Path) -> int | None:
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.exists() else None
+    except (OSError, ValueError, yaml.YAMLError):  # it was edited; nothing else here needs it
+        return None
+    return settings.get("folds") if isinstance(settings, dict) else None
 
 
 def _leaderboard(path: Path) -> pd.DataFrame:
@@ -187,7 +201,8 @@ def closing(results: Results, data: str, wall_s: float) -> Iterator[RenderableTy
 
 def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
     facts = results.facts
-    score = f"  {number(facts['cv_score'])} cross-validated"
+    judged = "on held-out rows" if results.n_folds == 1 else "cross-validated"
+    score = f"  {number(facts['cv_score'])} {judged}"
     if facts.get("test_score") is not None:
         score += f", {number(facts['test_score'])} on the test rows"
     yield Text.assemble("  ", (visible(facts["leader"]), "bold green"), score)

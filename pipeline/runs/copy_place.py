@@ -44,6 +44,8 @@ def claim_place(
     Raises:
         ConfigError: `storage` cannot be written, or the place is another run's, ahead of the folder, or in use.
     """
+    if storage is not None and "://" in storage and not storage.partition("://")[2].partition("?")[0].strip("/"):
+        raise ConfigError(f"--storage {without_secrets(storage)!r} names no place: give e.g. s3://BUCKET/FOLDER.")
     uri = join(storage or "", name)
     if storage is None or _is_here(uri, folder):
         yield None

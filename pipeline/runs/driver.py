@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from stacktune.data.in_memory import NO_TABLES, Tables
 from stacktune.logs import RunLog
@@ -88,11 +88,13 @@ def _run(start: Start, ray: RayStart, place: Place | None, log: RunLog, stop: St
     stop.check()
     start = start.in_folder()
     ray.table_is_read()
-    with claim_folder(start, ray) as journal:
+    with claim_folder(start, ray) as journal, ExitStack() as stack:
         places = RunFolder(start.folder)
         log.open(places.log, places.older_log)
         earlier = replay(read_journal(places.journal), places.trials, data.made_by) if start.past else []
         first = first_model(start, data, earlier)
+        if first:
+            stack.enter_context(first)
         cluster = _ray_up(start, data, ray, first, stop)
         scope = scope_of(start, data, cluster or ray.known_size())
         for one in beginning_notes(data, scope, cluster):

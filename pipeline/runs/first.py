@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 
 from stacktune.families.registry import all_families, get_family
 from stacktune.search.log import SearchLog
@@ -29,6 +30,8 @@ MAX_CELLS = 1_000_000
 MIN_ROWS = 2_000
 # What grows unit by unit grows for so long; a unit a fold is grown however long it takes.
 MAX_GROWING_S = 2.0
+# A run that ends without a leader leaves no folder: what the first model is at is waited for so long.
+MAX_LETTING_GO_S = 10.0
 
 Story = tuple[tuple[Progress, ...], TrialResult]
 
@@ -90,6 +93,7 @@ class FirstModel:
         self._story: Future[Story] = Future()
         self._is_told = threading.Event()
         self._is_told.set()
+        self._is_given_up = False
         threading.Thread(target=self._fit, args=(problem,), name="first-model", daemon=True).start()
 
     def _fit(self, problem: Problem) -> None:
@@ -107,8 +111,11 @@ class FirstModel:
             return climb(self.trial, problem, resources)
 
         attempt = Attempt(self.trial, begin)
-        while isinstance(outcome := attempt.advance(), Progress):
+        while isinstance(outcome := attempt.advance(), Progress) and not self._is_given_up:
             seen.append(outcome)
+        if isinstance(outcome, Progress):
+            attempt.close()
+            outcome = failed(self.trial, "the run was over")
         try:
             outcome = self._published(outcome)
         except OSError as error:  # the disk is full
@@ -136,6 +143,18 @@ class FirstModel:
             return False
         self._is_told.wait()  # a future wakes who waits for it before it calls back
         return True
+
+    def __enter__(self) -> FirstModel:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Where the run has failed, let nothing more be written.
+
+        What is under way is waited for, as the run's folder may go.
+        """
+        if kind is not None:
+            self._is_given_up = True
+            self.wait(MAX_LETTING_GO_S)
 
     def tell(self, log: SearchLog) -> None:
         """Let the log know of the trial.

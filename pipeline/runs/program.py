@@ -56,7 +56,8 @@ def run(
     Raises:
         ConfigError, DataError: the settings or the table cannot be used. SearchError: no trial was completed.
     """
-    observers = list(observers)
+    observers = _checked_observers(observers)
+    _check_kinds(settings, stop, resume)
     places, tables = _places_of(table, test_table)
     if resume is None:
         config, past = _settings_of(settings, places), None
@@ -68,6 +69,27 @@ def run(
         if stopped.number is not None:
             raise
         raise SearchError("the run was stopped before a trial was completed: there is no leader.") from None
+
+
+def _checked_observers(observers: Iterable[Observer]) -> list[Observer]:
+    given = list(observers) if isinstance(observers, Iterable) else [observers]
+    for one in given:
+        if not isinstance(one, Observer):
+            raise ConfigError(
+                f"observers are objects of subclasses of stacktune.Observer, in a list; {one!r:.100} is none."
+            )
+    return given
+
+
+def _check_kinds(settings: object, stop: object, resume: object) -> None:
+    """Refuse what is none of the kinds that the signature names."""
+    for name, given, kinds, wanted in (
+        ("settings", settings, (Settings, Mapping), "a mapping such as {'target': 'income'}, or of load_settings"),
+        ("resume", resume, (str, os.PathLike, type(None)), "the folder or URI of a run"),
+        ("stop", stop, (StopSignal, type(None)), "a threading.Event, or anything else with is_set()"),
+    ):
+        if not isinstance(given, kinds):
+            raise ConfigError(f"{name} must be {wanted}, not {given!r:.100}.")
 
 
 def _places_of(table: Table | None, test_table: Table | None) -> tuple[dict[str, str], Tables]:

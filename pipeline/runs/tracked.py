@@ -13,8 +13,8 @@ from stacktune.observers import Observers
 from stacktune.settings.groups import Settings, TrackingSettings
 from stacktune.settings.read import without_secrets_in
 from stacktune.storage.run_folder import RunFolder
-from stacktune.tracking.spool import forget_store
-from stacktune.tracking.store import Store, sqlite_file
+from stacktune.tracking.spool import PARENT, forget_store, read_spool
+from stacktune.tracking.store import Store, knows_run, sqlite_file
 from stacktune.tracking.tracker import Tracker
 
 
@@ -47,8 +47,10 @@ def open_tracker(
 def _tracker(config: TrackingSettings, store: Store, dataset: Dataset, folder: Path, observers: Observers) -> Tracker:
     spool = RunFolder(folder).spool
     file = sqlite_file(store.uri)
-    if config.tracking_uri is None and file is not None and not file.exists():
-        forget_store(spool)  # the run has come from another machine, and its store has not
+    if config.tracking_uri is None and file is not None:
+        parent = read_spool(spool).run_ids.get(PARENT)
+        if parent is not None and not knows_run(file, parent):
+            forget_store(spool)  # the run has come from another machine, and its store has not
     experiment = config.experiment or dataset.name
     optional = config.tracking_optional
     return Tracker(store.uri, experiment, store.artifacts, folder.name, observers.note, spool, optional)

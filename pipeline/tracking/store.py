@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sqlite3
 import urllib.error
 import urllib.request
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -64,6 +66,20 @@ def absolute(uri: str) -> str:
     """
     file = sqlite_file(uri)
     return uri if file is None else f"sqlite:///{file}"
+
+
+def knows_run(file: Path, run_id: str) -> bool:
+    """Whether a sqlite store has a run.
+
+    One that was deleted there is known.
+    """
+    if not file.exists():
+        return False
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as store:
+        try:
+            return store.execute("SELECT 1 FROM runs WHERE run_uuid = ?", (run_id,)).fetchone() is not None
+        except sqlite3.DatabaseError:  # it is no store: whoever opens it says so
+            return True
 
 
 def sqlite_file(uri: str) -> Path | None:

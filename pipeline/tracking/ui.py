@@ -17,6 +17,8 @@ from stacktune.storage.uris import has_secret, is_masked, keep_secret, masked_ur
 from stacktune.tracking.store import SERVERS, Store, absolute, check_store, sqlite_file, store_for, without_credentials
 
 _QUIET = ("MLFLOW_DISABLE_TELEMETRY=true", "DO_NOT_TRACK=true", "MLFLOW_DISABLE_AGENT_HINT=1")
+# Nothing of ours runs as a job of MLflow's: ten processes more, which do not end with Ctrl-C.
+_NO_JOBS = ("MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false",)
 # A user's mlflow.py in the folder that the command stands in is not MLflow: Python, and uvicorn, which serves it, put
 # that folder first on their path.
 _APART = ("PYTHONSAFEPATH=1", f"UVICORN_APP_DIR={SHIM}")
@@ -44,7 +46,7 @@ def ui_command(folder_or_uri: str) -> list[str]:
     file = sqlite_file(store.uri)
     if file and not file.exists():
         raise ConfigError(f"there is no MLflow store {file}. Run `stacktune run` first, or name the store's URI.")
-    command = ["env", *_QUIET, *_APART, sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command = ["env", *_QUIET, *_NO_JOBS, *_APART, sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(_free_port()), "--workers", "1", "--default-artifact-root", store.artifacts]
     if has_secret(store.uri):
         os.environ["MLFLOW_BACKEND_STORE_URI"] = store.uri

@@ -154,3 +154,26 @@ def test_what_is_no_table_is_refused_with_what_is_one(table):
 def test_what_exports_arrow_but_no_columns_is_refused():
     with pytest.raises(DataError, match="the Series cannot be read as an Arrow table"):
         as_rows(FRAME["y"])
+
+
+def test_periods_are_the_times_at_which_they_begin():
+    """Columns of them were dropped, as if no row had a value."""
+    days = pd.period_range("2020-01-01", periods=N, freq="D")
+    as_periods, _ = load(FRAME.assign(day=days))
+    as_times, _ = load(FRAME.assign(day=days.to_timestamp()))
+    assert as_periods.schema.feature_names == as_times.schema.feature_names
+    np.testing.assert_array_equal(as_periods.table.features, as_times.table.features)
+    fresh = FRAME.assign(day=days)
+    np.testing.assert_array_equal(as_times.schema.encode(fresh).features, as_times.table.features)
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.int64()), pa.struct([("x", pa.int64())])])
+def test_lists_and_records_of_arrow_in_a_frame_are_left_out(kind):
+    values = [[1]] * N if pa.types.is_list(kind) else [{"x": 1}] * N
+    dataset, _ = load(FRAME.assign(nested=pd.Series(values, dtype=pd.ArrowDtype(kind))))
+    assert any("left out 2 columns of lists" in note and "nested" in note for note in dataset.notes)
+
+
+def test_a_column_with_a_value_that_no_type_holds_is_refused_by_name():
+    with pytest.raises(DataError, match="the column 'odd' cannot be read"):
+        load(FRAME.assign(odd=pd.Series([10**400, *[1.5] * (N - 1)], dtype=object)))

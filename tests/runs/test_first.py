@@ -14,6 +14,7 @@ from whole_runs import mixed_table
 
 from stacktune.data.dataset import load_dataset
 from stacktune.data.folds import make_folds
+from stacktune.errors import SearchError
 from stacktune.families.base import Family
 from stacktune.metrics import get_metric
 from stacktune.runs import first
@@ -151,6 +152,32 @@ def test_one_that_hangs_is_not_waited_for_and_one_that_fails_has_failed(problem,
         (FAILED, "RuntimeError: told to end")
     ]
     assert not (tmp_path / TRIALS).exists()
+
+
+def test_where_the_run_fails_it_writes_nothing_more(problem, tmp_path, monkeypatch):
+    """A refused run's folder was made again, after it had been removed, by the first model that was still fitted."""
+    begun, may_go_on = threading.Event(), threading.Event()
+    climb = first.climb
+
+    def slow_climb(*given):
+        steps = climb(*given)
+        yield next(steps)
+        begun.set()
+        may_go_on.wait(60)
+        return (yield from steps)
+
+    monkeypatch.setattr(first, "climb", slow_climb)
+
+    def fail() -> None:
+        with FirstModel(first_trial_of_linear(), problem, tmp_path):
+            assert begun.wait(60)
+            threading.Timer(0.2, may_go_on.set).start()
+            raise SearchError("no cores")
+
+    with pytest.raises(SearchError):
+        fail()
+    assert may_go_on.is_set()
+    assert not list(tmp_path.rglob("*.npz"))
 
 
 def test_a_disk_that_is_full_fails_it_and_raises_nowhere(problem, tmp_path):

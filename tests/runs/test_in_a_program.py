@@ -23,6 +23,7 @@ from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.tune.experiment import Trial as TuneTrial
 
 from stacktune.errors import ConfigError, DataError, SearchError
+from stacktune.logs import put_back
 from stacktune.observers import Observer, Observers
 from stacktune.report.outputs import RunSummary
 from stacktune.runs.begin import begin
@@ -146,6 +147,7 @@ def program(rays_own, tmp_path_factory) -> Program:
     )
     observer, counter, ended = Everything(config), Counter.remote(), []
     counts = [ray.get(counter.count.remote())]
+    put_back()  # what other tests of this process let be heard
     before, threads = state_of_process(), {thread.name for thread in threading.enumerate()}
     thread = threading.Thread(target=lambda: ended.append(run(config, frame, [observer])))
     thread.start()

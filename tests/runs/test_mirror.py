@@ -252,6 +252,16 @@ def test_a_run_whose_machine_is_dead_is_brought_here_after_a_watch_that_is_said(
         assert held.waited_s == 0
 
 
+@pytest.mark.parametrize("storage", ["s3://", "gs:///", "s3://?region=x"])
+def test_storage_without_a_place_is_refused(storage, folder):
+    """Of s3:// a local folder called s3: was made."""
+    with (
+        pytest.raises(ConfigError, match=r"--storage 's3://.*' names no place|--storage 'gs:///' names no place"),
+        claim_place(storage, "run", folder, "ours", deaf),
+    ):
+        pass
+
+
 def test_a_lease_is_of_the_place_and_not_of_the_run(store, folder, tmp_path):
     claim(uri_of(store), folder, "ours")
     fetch_run(uri_of(store, "run"), tmp_path / "back")

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from stacktune.errors import ConfigError, SearchError
-from stacktune.observers import Snapshot
+from stacktune.observers import Observer, Snapshot
 from stacktune.report.outputs import output_folder
 from stacktune.runs import driver, watch
 from stacktune.runs.program import run
@@ -76,6 +76,11 @@ REFUSED = {
         {"resume": "runs/one"},
         "give a mapping of those that may",
     ),
+    "settings that are none": ((["y"], FRAME), {}, "settings must be a mapping such as"),
+    "one observer alone, of no kind": (({"target": "y"}, FRAME, print), {}, "in a list; .*print.* is none"),
+    "a class of observers": (({"target": "y"}, FRAME, [Observer]), {}, "in a list; .*Observer.* is none"),
+    "a stop that is none": (({"target": "y"}, FRAME), {"stop": True}, "stop must be a threading.Event"),
+    "a run by number": (({}, FRAME), {"resume": 3}, "resume must be the folder or URI of a run, not 3"),
     "no run": (({}, FRAME), {"resume": "nowhere"}, "there is no run to go on with in"),
 }
 
