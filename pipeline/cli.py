@@ -49,8 +49,14 @@ def stacktune(
     """Find the best model for a table within a time budget, and register it."""
 
 
+DEMO_SETTINGS = [
+    BY_KEY["time_budget"].without_it("30s unless --max-trials"),
+    *(BY_KEY[key] for key in ("max_trials", "seed", "output", "cpus")),
+]
+
+
 @app.command()
-@takes([BY_KEY[key] for key in ("time_budget", "max_trials", "seed", "output", "cpus")])
+@takes(DEMO_SETTINGS)
 def demo(flags: Mapping[str, Any], verbose: Verbose = False) -> None:
     """Try it: a real table, half a minute."""
     from stacktune.runs.command import search_demo

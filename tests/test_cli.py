@@ -53,6 +53,11 @@ def test_help_lists_the_commands_of_both_spellings():
         assert [line.split()[0] for line in result.stdout.partition("Commands:")[2].splitlines() if line] == COMMANDS
 
 
+def test_the_demos_help_says_its_own_default():
+    """It said that of `run`: ten minutes."""
+    assert "30s unless --max-trials" in " ".join(stacktune("demo", "--help").stdout.split())
+
+
 def test_help_fits_into_80_columns_and_lists_every_flag():
     shown = stacktune("run", "--help").stdout
     assert re.findall(r"^  --([a-z-]+) ", shown, re.M) == RUN_FLAGS

@@ -111,7 +111,8 @@ def test_a_process_has_one_run_at_a_time_and_the_next_when_that_has_failed():
 
 
 def test_what_a_run_sets_in_a_program_is_set_back_and_what_the_program_set_stays(monkeypatch):
-    monkeypatch.delenv("RAY_CHDIR_TO_TRIAL_DIR", raising=False)
+    for name in ("RAY_CHDIR_TO_TRIAL_DIR", "PYTHONBREAKPOINT"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TUNE_WARN_THRESHOLD_S", "7")
     monkeypatch.setenv(PENDING, "2")
     before, filters, level = dict(os.environ), list(warnings.filters), logging.getLogger("ray.tune").level
@@ -119,6 +120,7 @@ def test_what_a_run_sets_in_a_program_is_set_back_and_what_the_program_set_stays
         assert os.environ["RAY_CHDIR_TO_TRIAL_DIR"] == QUIET["RAY_CHDIR_TO_TRIAL_DIR"]
         assert os.environ["TUNE_WARN_THRESHOLD_S"] == "7"
         os.environ[PENDING] = "4"  # as the search does
+        os.environ["PYTHONBREAKPOINT"] = "ray.util.rpdb.set_trace"  # as Ray does, whose debugger is not the program's
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module="ray")
         raise LookupError

@@ -6,7 +6,7 @@ Everything else that can be told of it follows from that.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -79,6 +79,10 @@ class Setting:
         is_telling = isinstance(self.default, str | int) and not isinstance(self.default, bool)
         without = self.spec.without or (str(self.default) if is_telling else "")
         return f"{self.spec.help} [default: {without}]" if without else self.spec.help
+
+    def without_it(self, default: str) -> Setting:
+        """Return the setting of a command for which its absence means something else."""
+        return replace(self, spec=replace(self.spec, without=default))
 
     @property
     def is_switch(self) -> bool:

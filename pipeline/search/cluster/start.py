@@ -101,7 +101,8 @@ def is_private(address: str | None) -> bool:
 
 def variables_of_run() -> dict[str, str]:
     """Return the environment variables that a run sets."""
-    return {name: value for name, value in QUIET.items() if name not in os.environ or name == PENDING}
+    values = QUIET | SET_BY_LIBRARIES
+    return {name: value for name, value in values.items() if name not in os.environ or name == PENDING}
 
 
 def set_variables(address: str | None, n_cpus: int | None) -> None:
