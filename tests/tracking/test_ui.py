@@ -37,7 +37,7 @@ def test_a_run_folder_and_a_folder_of_runs_mean_the_store_in_the_parent(output):
         command = ui_command(str(folder))
         assert given(command, "--backend-store-uri") == f"sqlite:///{output.parent}/mlflow.db"
         assert given(command, "--host") == "127.0.0.1"
-        assert "MLFLOW_DISABLE_TELEMETRY=true" in command
+        assert {"MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"} <= set(command)
 
 
 def test_a_run_folder_means_the_store_that_its_config_names(output, tmp_path):
