@@ -60,6 +60,10 @@ def disk_trouble(error: OSError) -> str | None:
     return f"{what} cannot be written: {_DISK_TROUBLES[number]}. Make room, or name another --output, and try again."
 
 
+# All settings are shown, and of a wide table's columns what a screen holds.
+MAX_NAMES = 40
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the valid name most like `name`, or a list of the valid names."""
     names = sorted(valid)
@@ -69,5 +73,5 @@ def nearest(name: str, valid: Iterable[str]) -> str:
         close = [folded[match] for match in difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)]
     if close:
         return f" Did you mean {close[0]!r}?"
-    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    shown = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
     return f" Valid names: {shown}."
