@@ -1,4 +1,4 @@
-"""Start `stacktune` as a user does, or with a change made first.
+"""Start `stacktune` as a user does, or with a change made first; or several commands in one process.
 
 To fork it off a process that has the imports spares four of a small run's six processor seconds; but of some hundred
 runs one did not end, and why is not known.

@@ -16,7 +16,7 @@ import pandas as pd
 import psutil
 from sklearn.datasets import load_breast_cancer
 
-# As a user starts it; `commands` starts it sooner.
+# As a user starts it.
 STACKTUNE = [sys.executable, "-m", "stacktune"]
 
 

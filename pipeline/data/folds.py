@@ -60,32 +60,20 @@ class Folds:
     n_blocks: int
 
     def train_rows(self, fold: int) -> np.ndarray:
-        """Return the row positions that `fold` trains on.
-
-        Ascending, int64.
-        """
+        """Return the row positions that `fold` trains on, ascending int64."""
         return np.flatnonzero(self.assignment != fold)
 
     def valid_rows(self, fold: int) -> np.ndarray:
-        """Return the row positions that `fold` holds out.
-
-        Ascending, int64.
-        """
+        """Return the row positions that `fold` holds out, ascending int64."""
         return np.flatnonzero(self.assignment == fold)
 
     @cached_property
     def judged_rows(self) -> np.ndarray:
-        """Return the row positions that any fold holds out.
-
-        Ascending, int64.
-        """
+        """Return the row positions that any fold holds out, ascending int64."""
         return np.flatnonzero(self.blocks >= 0)
 
     def block_rows(self, block: int) -> np.ndarray:
-        """Return the row positions of `block`.
-
-        Ascending, int64.
-        """
+        """Return the row positions of `block`, ascending int64."""
         return np.flatnonzero(self.blocks == block)
 
     def other_block_rows(self, block: int) -> np.ndarray:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -64,16 +63,8 @@ def read_results(folder: Path) -> Results:
         facts=places.read_summary(),
         leaderboard=_leaderboard(places.board),
         members=read_members(places.leader),
-        n_folds=_n_folds(places.config),
+        n_folds=(places.read_config() or {}).get("folds"),
     )
-
-
-def _n_folds(config: Path) -> int | None:
-    try:
-        settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.exists() else None
-    except (OSError, ValueError, yaml.YAMLError):  # it was edited; nothing else here needs it
-        return None
-    return settings.get("folds") if isinstance(settings, dict) else None
 
 
 def _leaderboard(path: Path) -> pd.DataFrame:
@@ -219,10 +210,7 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
 
 
 def _decision_line(facts: dict[str, Any]) -> str:
-    """Say which class is positive, from what probability.
-
-    And why.
-    """
+    """Say which class is positive, from what probability, why."""
     metric, positive = facts["metric"], visible(facts["positive"])
     shown = positive if len(positive) <= MAX_CLASS_CHARS else f"{positive[: MAX_CLASS_CHARS - 1]}…"
     why = f", chosen for {metric}" if METRICS[metric].needs_threshold else f"; {metric} chooses no threshold"

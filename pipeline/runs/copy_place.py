@@ -16,7 +16,7 @@ from stacktune.errors import ConfigError
 from stacktune.storage.lease import LEASE, Lease, drop_held, read_held, wait_until_free
 from stacktune.storage.remote import check_storage, delete_folder, fetch_file, join, names_in
 from stacktune.storage.run_folder import JOURNAL, STATE
-from stacktune.storage.uris import first_line, without_secrets
+from stacktune.storage.uris import first_line, names_place, without_secrets
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def claim_place(
     Raises:
         ConfigError: `storage` cannot be written, or the place is another run's, ahead of the folder, or in use.
     """
-    if storage is not None and "://" in storage and not storage.partition("://")[2].partition("?")[0].strip("/"):
+    if storage is not None and not names_place(storage):
         raise ConfigError(f"--storage {without_secrets(storage)!r} names no place: give e.g. s3://BUCKET/FOLDER.")
     uri = join(storage or "", name)
     if storage is None or _is_here(uri, folder):

@@ -6,7 +6,7 @@ from pyarrow import fs
 
 from stacktune.errors import DataError
 from stacktune.places import expanded
-from stacktune.storage.uris import first_line, keep_secret, without_secrets
+from stacktune.storage.uris import first_line, keep_secret, names_place, without_secrets
 
 # Google's client would try for fifteen minutes; to S3 a small file goes by one request instead of three.
 _GCS_OPTION, _S3_OPTION = "retry_limit_seconds=10", "allow_delayed_open=true"
@@ -21,6 +21,8 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     keep_secret(uri)
     if "://" not in uri:
         return fs.LocalFileSystem(), expanded(uri).absolute().as_posix()
+    if not names_place(uri):
+        raise DataError(f"{without_secrets(uri)!r} names no place: give e.g. s3://BUCKET/FOLDER.")
     option = _OPTIONS.get(uri.partition("://")[0], "")
     if option.partition("=")[0] not in uri:
         uri += f"{'&' if '?' in uri else '?'}{option}"

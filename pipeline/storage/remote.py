@@ -14,7 +14,7 @@ from stacktune.errors import ConfigError
 from stacktune.storage.archive import pack, unpack
 from stacktune.storage.atomic import replacing
 from stacktune.storage.filesystem import resolve
-from stacktune.storage.uris import first_line, without_secrets
+from stacktune.storage.uris import first_line, names_place, without_secrets
 
 _ARCHIVE = ".tar"
 _BLOCK = 8 * 2**20  # each read of a store is a request
@@ -154,7 +154,12 @@ def join(uri: str, *names: str) -> str:
     """Return the URI of something below `uri`.
 
     A query stays at the end.
+
+    Raises:
+        ConfigError: nothing stands behind its scheme; without its slashes that would be a local folder.
     """
+    if not names_place(uri):
+        raise ConfigError(f"{without_secrets(uri)!r} names no place: give e.g. s3://BUCKET/FOLDER.")
     path, question, query = uri.partition("?")
     return "/".join([path.rstrip("/"), *names]) + question + query
 

@@ -119,6 +119,19 @@ class RunFolder:
         write_whole(self.summary, json.dumps(facts, indent=2) + "\n")
         return self.summary
 
+    def read_config(self) -> dict[str, Any] | None:
+        """Return the settings as they are written.
+
+        None where there are none, or what no run wrote.
+        """
+        import yaml
+
+        try:
+            settings = yaml.safe_load(self.config.read_text(encoding="utf-8")) or {}
+        except (OSError, ValueError, yaml.YAMLError):
+            return None
+        return settings if isinstance(settings, dict) else None
+
     def read_summary(self) -> dict[str, Any]:
         """Return the outcome.
 

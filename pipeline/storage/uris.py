@@ -38,6 +38,15 @@ _IN_TEXT = re.compile(
 _known: dict[str, str] = {}
 
 
+def names_place(uri: str) -> bool:
+    """Whether anything stands behind a URI's scheme.
+
+    A path names one always.
+    """
+    _, is_uri, rest = uri.partition("://")
+    return not is_uri or bool(rest.partition("?")[0].strip("/"))
+
+
 def masked_uri(uri: str) -> str:
     """Return one URI, or a path, with stars for its user and password and for secrets in its query.
 

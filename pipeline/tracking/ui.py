@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import yaml
-
 from stacktune.errors import ConfigError
 from stacktune.package import SHIM
 from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder
@@ -60,26 +58,24 @@ def _store(folder_or_uri: str) -> Store:
     folder = Path(folder_or_uri).absolute()
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}. Name a run's folder, a folder of runs, or an MLflow store.")
-    config = RunFolder(folder).config
-    if not config.exists():
+    places = RunFolder(folder)
+    if not places.config.exists():
         return store_for(None, folder / "run")
-    uri = _tracking_uri(config)
+    uri = _tracking_uri(places)
     if uri and is_masked(uri):
         raise ConfigError(f"the password of {uri!r} was not kept in {folder}: name the store's whole URI instead.")
     return store_for(uri, folder)
 
 
-def _tracking_uri(config: Path) -> str | None:
+def _tracking_uri(places: RunFolder) -> str | None:
     """Return the store that a run's settings name.
 
     Raises ConfigError where they cannot be read.
     """
-    try:
-        uri = (yaml.safe_load(config.read_text(encoding="utf-8")) or {}).get("tracking_uri")
-    except (OSError, ValueError, AttributeError, yaml.YAMLError):
-        uri = ()
-    if not isinstance(uri, str | None):
-        raise ConfigError(f"{str(config)!r} is not what a run wrote: name the store's URI instead.")
+    settings = places.read_config()
+    uri = None if settings is None else settings.get("tracking_uri")
+    if settings is None or not isinstance(uri, str | None):
+        raise ConfigError(f"{str(places.config)!r} is not what a run wrote: name the store's URI instead.")
     return uri
 
 

@@ -173,3 +173,15 @@ def test_a_challenger_is_shown_by_its_version_with_the_command_that_promotes_it(
     assert "models:/adult/3 (challenger)" in text
     assert promote in text
     assert "@leader" not in text
+
+
+@pytest.mark.parametrize(("folds", "judged"), [("1", "on held-out rows"), ("8", "cross-validated")])
+def test_a_score_of_held_out_rows_is_not_called_cross_validated(folder, folds, judged):
+    (folder / "config.yaml").write_text(f"folds: {folds}\n")
+    assert f"0.9500 {judged}" in "\n".join(closing_of(folder))
+
+
+def test_of_a_run_that_has_not_ended_it_is_said_how_it_goes_on(tmp_path):
+    (tmp_path / "state.json").touch()
+    with pytest.raises(ConfigError, match=f"It has not ended: stacktune run --resume {tmp_path} goes"):
+        read_results(tmp_path)

@@ -1,7 +1,7 @@
 import pytest
 from pyarrow import fs
 
-from stacktune.errors import ConfigError
+from stacktune.errors import ConfigError, UserError
 from stacktune.storage import remote as storage
 
 
@@ -125,3 +125,13 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
 )
 def test_uris_are_joined_before_their_query(uri, joined):
     assert storage.join(uri, "a", "b") == joined
+
+
+@pytest.mark.parametrize("uri", ["s3://", "gs:///", "file://", "s3://?region=x"])
+def test_a_uri_without_a_place_is_refused_by_whoever_asks(uri):
+    """Without its slashes, s3:// was a local folder called s3:, and to read from it asked for a list of buckets."""
+    for ask in (storage.join, storage.resolve):
+        with pytest.raises(UserError, match="names no place: give"):
+            ask(uri)
+    assert storage.join("s3://bucket/", "run") == "s3://bucket/run"
+    assert storage.join("/tmp/runs/", "run") == "/tmp/runs/run"
