@@ -74,23 +74,32 @@ def stacktune(
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command left. rays: processes of Ray that were there after it and not before."""
+    """What a command left.
+
+    rays: processes of Ray that were there after it and not before. kept: what a file held then, if it was there.
+    """
 
     status: int
     stdout: str
     stderr: str
     rays: list[int]
+    kept: str
 
 
-def several(commands: list[tuple[list[object], Path]]) -> list[Ended]:
+def several(
+    commands: list[tuple[list[object], Path]], keep: Path | None = None, code: Path | None = None
+) -> list[Ended]:
     """Run `stacktune` with each list of words, in its folder, one after another in one process.
 
     They share its imports, which take more than a small run itself.
+
+    keep: a file that is read after each. code: where `stacktune` is, if it is not the one under test.
     """
+    path = [str(code), *sys.path] if code else sys.path
     spelled = [(list(map(str, words)), folder) for words, folder in commands]
     with TemporaryDirectory() as streams:
         process = subprocess.run(
-            [sys.executable, "-c", SEVERAL, *map(_spelled, (sys.path, spelled, streams))],
+            [sys.executable, "-c", SEVERAL, *map(_spelled, (path, spelled, streams, keep))],
             capture_output=True,
             text=True,
             timeout=240 * len(commands),
@@ -103,7 +112,7 @@ class _HasEnded(BaseException):
     """A command's process would have ended."""
 
 
-def run_each(commands: list[tuple[list[str], Path]], streams: str) -> None:
+def run_each(commands: list[tuple[list[str], Path]], streams: str, keep: Path | None) -> None:
     """Run each in this process, and leave what they ended with in `streams`/ended."""
     from stacktune import cli
     from stacktune.runs import command, ray_session
@@ -128,7 +137,8 @@ def run_each(commands: list[tuple[list[str], Path]], streams: str) -> None:
                 (status,) = has_ended.args
             sys.stdout.flush()
             sys.stderr.flush()
-        ended.append(Ended(status, out.read_text(), err.read_text(), sorted(rays() - before)))
+        kept = keep.read_text() if keep and keep.exists() else ""
+        ended.append(Ended(status, out.read_text(), err.read_text(), sorted(rays() - before), kept))
     (Path(streams) / "ended").write_bytes(pickle.dumps(ended))
 
 

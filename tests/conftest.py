@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 
 from hypothesis import settings
 
@@ -11,6 +12,12 @@ from hypothesis import settings
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
+
+# Where Python may not keep what it has compiled, each of some hundred processes compiles all of our code anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# Two processes of tests share the cores, and a thread that waits by turning round takes one from the other's.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # No property is held to the pace of a machine. HYPOTHESIS_PROFILE=thorough tries ten times as many examples, but where
 # a test says how many.

@@ -95,6 +95,6 @@ def test_a_disk_that_is_full_at_the_very_end_costs_nothing_but_the_wait_for_room
     assert "cannot be written: no room is left on the disk." in error
     assert "what is done is kept: stacktune run --resume runs/one goes on with it" in ended.stdout
     (disk / "filler").unlink()
-    resumed = stacktune("run", "--resume", "runs/one", cwd=disk)
+    resumed = stacktune("run", "--resume", "runs/one", "--cpus", 1, cwd=disk)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert json.loads((disk / "runs/one/run.json").read_text())["n_completed"] == 2

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from commands import Ended, several
 from control_groups import control_group
 from ray._private.utils import get_system_memory, get_used_memory
-from whole_runs import lend_store, mixed_table
+from whole_runs import STACKTUNE, lend_store, mixed_table
 
 from stacktune.package import copy_package
 
@@ -49,6 +49,7 @@ PORTFOLIO = ({"most_rows": 250}, {"most_rows": 0})
 EATEN = 4_000_000_000
 # Without one the run is reproducible, and no trial may learn from fewer rows.
 BUDGET = ("--time-budget", "170s", "--families", "glutton")
+REPRODUCIBLE = ("--families", "linear,glutton", "--max-trials", "4")
 
 
 @pytest.fixture(scope="module")
@@ -62,33 +63,42 @@ def copy(tmp_path_factory) -> Path:
     return folder
 
 
+RUN = ("run", "table.parquet", "--target", "diagnosis", "--folds", "3", "--cpus", "1")
+
+
 def run(
     copy: Path, output: str, *more: str, n_completed: int, begin: Sequence[str] = (), **env: str
 ) -> tuple[pd.DataFrame, str]:
     """Return the leaderboard by trial, and what was said; begin: of the command, to have it in a group."""
-    command = [
-        *begin,
-        sys.executable,
-        "-m",
-        "stacktune",
-        "run",
-        "table.parquet",
-        "--target",
-        "diagnosis",
-        "--folds",
-        "3",
-    ]
-    words = ["--output", output, *more]
+    words = [*RUN, "--output", output, *more]
     lend_store(words, copy)
+    command = [*begin, *STACKTUNE, *words]
     everything = {**os.environ, "PYTHONPATH": str(copy), **env}
-    ended = subprocess.run([*command, *words], cwd=copy, env=everything, capture_output=True, text=True, timeout=300)
+    ended = subprocess.run(command, cwd=copy, env=everything, capture_output=True, text=True, timeout=300)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr
-    assert json.loads((copy / output / "run.json").read_text())["n_completed"] == n_completed
-    return pd.read_csv(copy / output / "leaderboard.csv").set_index("name"), ended.stdout
+    return board_of(copy / output, n_completed), ended.stdout
 
 
-def test_memory_that_a_trial_asks_for_in_vain(copy):
-    board, said = run(copy, "asks", *BUDGET, "--max-trials", "2", n_completed=1, GLUTTON="asks")
+def board_of(folder: Path, n_completed: int) -> pd.DataFrame:
+    assert json.loads((folder / "run.json").read_text())["n_completed"] == n_completed
+    return pd.read_csv(folder / "leaderboard.csv").set_index("name")
+
+
+@pytest.fixture(scope="module")
+def asked(copy) -> tuple[Ended, Ended]:
+    """What two runs ended with in which trials ask for too much: one within a budget, and a reproducible one."""
+    words = ["--output", "asks", *BUDGET, "--max-trials", "2"], ["--output", "repeats", *REPRODUCIBLE]
+    lend_store(words[0], copy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLUTTON", "asks")
+        within, repeats = several([([*RUN, *of], copy) for of in words], code=copy)
+    return within, repeats
+
+
+def test_memory_that_a_trial_asks_for_in_vain(copy, asked):
+    ended, _ = asked
+    assert (ended.status, ended.stderr) == (0, ""), ended.stdout + ended.stderr
+    board, said = board_of(copy / "asks", n_completed=1), ended.stdout
     retried, hopeless = sorted(name for name in board.index if name.startswith("glutton"))
     assert board.loc[retried, "status"] == "completed"
     assert board.loc[hopeless, "status"] == "failed"
@@ -99,10 +109,10 @@ def test_memory_that_a_trial_asks_for_in_vain(copy):
     assert result["rows_share"] == 0.5
 
 
-def test_in_a_reproducible_run_no_trial_learns_from_fewer_rows_and_what_fails_for_it_is_said(copy):
-    board, said = run(
-        copy, "repeats", "--families", "linear,glutton", "--max-trials", "4", n_completed=2, GLUTTON="asks"
-    )
+def test_in_a_reproducible_run_no_trial_learns_from_fewer_rows_and_what_fails_for_it_is_said(copy, asked):
+    _, ended = asked
+    assert (ended.status, ended.stderr) == (0, ""), ended.stdout + ended.stderr
+    board, said = board_of(copy / "repeats", n_completed=2), ended.stdout
     names = sorted(name for name in board.index if name.startswith("glutton"))
     assert board.loc[names, "status"].tolist() == ["failed", "failed"]
     for name in names:

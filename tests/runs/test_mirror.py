@@ -22,6 +22,7 @@ from moto.server import ThreadedMotoServer
 from whole_runs import mixed_table
 
 from stacktune.errors import ConfigError
+from stacktune.runs import mirror
 from stacktune.runs.copy_place import claim_place
 from stacktune.runs.mirror import Mirror, downloaded, fetch_run
 from stacktune.search.journal import ASKED
@@ -98,8 +99,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def test_a_folder_is_whole_in_the_store_although_every_third_request_fails(store, folder, tmp_path):
     said: list[str] = []
     store.share = 0.3
-    mirror = Mirror(folder, uri_of(store, "run"), said.append)
-    while not mirror.close():
+    copies = Mirror(folder, uri_of(store, "run"), said.append)
+    while not copies.close():
         pass
     store.share = 0.0
     fetch_run(uri_of(store, "run"), tmp_path / "back")
@@ -118,12 +119,12 @@ def test_a_trial_is_one_request_each_way(store, folder, tmp_path):
 
 
 def test_what_changes_is_copied_again_and_nothing_else(store, folder, tmp_path):
-    mirror = Mirror(folder, uri_of(store, "run"), lambda text: None)
-    assert mirror.close()
+    copies = Mirror(folder, uri_of(store, "run"), lambda text: None)
+    assert copies.close()
     with (folder / JOURNAL).open("a") as journal:
         journal.write("two\n")
     shutil.rmtree(folder / TRIALS / "linear-0001" / "fold0")
-    assert mirror.close()
+    assert copies.close()
     fetch_run(uri_of(store, "run"), tmp_path / "back")
     assert files_of(tmp_path / "back") == files_of(folder)
 
@@ -131,9 +132,9 @@ def test_what_changes_is_copied_again_and_nothing_else(store, folder, tmp_path):
 def test_a_store_that_is_away_is_said_once(store, folder):
     said: list[str] = []
     store.share = 1.0
-    mirror = Mirror(folder, uri_of(store, "run"), said.append)
-    assert not mirror.close()
-    assert not mirror.close()
+    copies = Mirror(folder, uri_of(store, "run"), said.append)
+    assert not copies.close()
+    assert not copies.close()
     assert len(said) == 1
     assert said[0].startswith("the storage cannot be written (")
 
@@ -270,8 +271,8 @@ def test_a_lease_is_of_the_place_and_not_of_the_run(store, folder, tmp_path):
 
 def test_a_mirror_whose_lease_is_lost_writes_nothing_more(store, folder):
     said: list[str] = []
-    mirror = Mirror(folder, uri_of(store, "run"), said.append, lambda: False)
-    assert not mirror.close()
+    copies = Mirror(folder, uri_of(store, "run"), said.append, lambda: False)
+    assert not copies.close()
     assert not [one for one in store.asked if one.startswith(f"PUT /{BUCKET}/run")]
     assert said == [
         "the storage cannot be written (another process may write the copy by now). The run goes on; it is tried again."
@@ -287,6 +288,11 @@ def lose_machine(command: psutil.Process) -> None:
     psutil.wait_procs(processes, timeout=10)
 
 
+def copy_soon() -> None:
+    """Let what is new be copied each second, not every tenth."""
+    mirror.EVERY_S = 1.0
+
+
 def test_a_run_whose_machine_is_lost_goes_on_on_another(store, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
@@ -294,7 +300,7 @@ def test_a_run_whose_machine_is_lost_goes_on_on_another(store, tmp_path):
     mixed_table().to_parquet(tmp_path / "tumours.parquet")
     words = ["run", str(tmp_path / "tumours.parquet"), "--target", "diagnosis", "--families", "linear,lightgbm"]
     words += ["--time-budget", "10m", "--folds", "3", "--cpus", "1", "--output", "run", "--storage", uri_of(store)]
-    with begun(*words, cwd=here) as command:
+    with begun(*words, cwd=here, prepare=copy_soon) as command:
         client, seen = boto3.client("s3", endpoint_url=f"http://{store.endpoint}"), []
         while not any(name.endswith(JOURNAL) for name in seen) and command.poll() is None:
             time.sleep(0.3)

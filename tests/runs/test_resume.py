@@ -101,7 +101,7 @@ def test_a_run_killed_twice_ends_as_if_it_had_not_been_on_fewer_cores_too(desk, 
         command.kill()
     assert refused.returncode == 2
     assert "a run is at work in" in refused.stderr
-    with begun("run", "--resume", "cut/run", cwd=tmp_path) as command:
+    with begun("run", "--resume", "cut/run", "--cpus", 1, cwd=tmp_path) as command:
         while "registering" not in command.stdout:
             assert command.poll() is None
             time.sleep(0.02)
@@ -121,21 +121,21 @@ def test_a_finished_run_takes_more_trials_and_then_more_time(desk, tmp_path):
     place = shutil.copytree(desk, tmp_path / "desk")
     first = json.loads((place / "one" / "run.json").read_text())
 
-    # From another folder, of a run that has moved.
-    more = stacktune(
-        "run", desk / "tumours.parquet", "--resume", place / "one", "--max-trials", 11, "--cpus", 1, cwd=tmp_path
-    )
-    assert more.returncode == 0, more.stdout + more.stderr
-    second = json.loads((place / "one" / "run.json").read_text())
+    more = ["run", desk / "tumours.parquet", "--resume", place / "one", "--max-trials", 11, "--cpus", 1]
+    longer = ["run", "--resume", "one", "--time-budget", "10m", "--max-trials", 13, "--cpus", 1]
+    commands = [
+        (more, tmp_path),  # from another folder, of a run that has moved
+        (longer, place),
+        (["predict", "one", "tumours.parquet"], place),
+    ]
+    more, longer, predicted = several(commands, keep=place / "one" / "run.json")
+    assert more.status == 0, more.stdout + more.stderr
+    second, third = json.loads(more.kept), json.loads(longer.kept)
     assert second["n_completed"] + second["n_stopped"] == 11
     assert second["parent_run_id"] == first["parent_run_id"]
     assert second["registered_version"] == first["registered_version"] + 1
 
-    words = ["--time-budget", "10m", "--max-trials", "13", "--cpus", 1]
-    predict = ["predict", "one", "tumours.parquet"]
-    longer, predicted = several([(of, place) for of in (["run", "--resume", "one", *words], predict)])
     assert longer.status == 0, longer.stdout + longer.stderr
-    third = json.loads((place / "one" / "run.json").read_text())
     assert third["n_completed"] + third["n_stopped"] == 13
     assert third["budget_s"] == pytest.approx(second["wall_s"] + 600)
     assert third["wall_s"] > second["wall_s"]

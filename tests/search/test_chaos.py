@@ -20,7 +20,7 @@ from stacktune.search.tune.engine import Search, share
 from stacktune.trials.climb import Problem
 from stacktune.trials.result import FAILED, TrialResult
 
-N_TRIALS, N_DEATHS = 10, 2
+N_TRIALS, N_DEATHS = 8, 2
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 # Ray believes a node dead after five misses, three seconds apart; of a killed one every miss is a refused connection.
 SOON_BELIEVED_DEAD = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
@@ -30,7 +30,8 @@ SOON_BELIEVED_DEAD = {"health_check_period_ms": 500, "health_check_failure_thres
 def cluster() -> Iterator[Cluster]:
     """A head that runs no trial, and two nodes of one core each, all on this machine."""
     cluster = Cluster(
-        initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "_system_config": SOON_BELIEVED_DEAD}
+        initialize_head=True,
+        head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False, "_system_config": SOON_BELIEVED_DEAD},
     )
     for number in range(2):
         add_node(cluster, number)
@@ -50,7 +51,7 @@ def add_node(cluster: Cluster, number: int) -> None:
 @pytest.fixture(scope="module")
 def long_problem(problem) -> Problem:
     """A table so long that trials are under way whenever a node dies."""
-    table = problem.table.take(np.tile(np.arange(problem.table.n_rows), 20)).sealed()
+    table = problem.table.take(np.tile(np.arange(problem.table.n_rows), 8)).sealed()
     return replace(problem, table=table, folds=make_folds(table, problem.task, 3, 0))
 
 

@@ -137,8 +137,8 @@ def test_workers_of_a_cluster_run_the_drivers_code_and_nothing_of_the_folder_tha
 
 @pytest.fixture
 def longer_trials(problem) -> Problem:
-    """The same table forty times over, so that no trial ends before the other node's process is up."""
-    table = problem.table.take(np.tile(np.arange(problem.table.n_rows), 40)).sealed()
+    """The same table twenty times over, so that no trial ends before the other node's process is up."""
+    table = problem.table.take(np.tile(np.arange(problem.table.n_rows), 20)).sealed()
     return replace(problem, table=table, folds=make_folds(table, problem.task, 3, 0))
 
 
@@ -295,7 +295,7 @@ def test_a_submitted_job_runs_on_the_cluster_that_it_was_submitted_to(job_server
     Workers found no stacktune where the nodes have none, and files of the folder in place of libraries.
     """
     output = tmp_path / "runs" / "job"
-    words = ["python", "-m", "pipeline", "demo", "--max-trials", "3", "--output", output]
+    words = ["python", "-m", "pipeline", "demo", "--max-trials", "2", "--cpus", "1", "--output", output]
     ended = job(job_server, "submit", "--working-dir", checkout, "--", *words)
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
     assert (output / "run.json").is_file()
@@ -326,7 +326,7 @@ def test_a_job_that_is_stopped_ends_with_its_leader_also_after_it_was_killed(job
     gate = tmp_path / "may-end"
     (tmp_path / "code" / "slow.py").write_text(SLOW_TO_END.format(gate=str(gate)))
     output = tmp_path / "runs" / "job"
-    words = ["python", "slow.py", "demo", "--time-budget", "10m", "--output", output]
+    words = ["python", "slow.py", "demo", "--time-budget", "10m", "--cpus", "1", "--output", output]
     begun = job(
         job_server, "submit", "--no-wait", "--submission-id", "one", "--working-dir", tmp_path / "code", "--", *words
     )

@@ -85,24 +85,6 @@ def few_rows(problem) -> Problem:
     return replace(problem, table=table, folds=make_folds(table, problem.task, 2, 0))
 
 
-def test_first_trials_start_in_the_processes_that_were_waiting_for_them(cluster, problem, tmp_path):
-    """Tune's actors had processes of their own started, and a run's first trial waited four seconds for its imports."""
-    patience_ends = time.monotonic() + 30
-    while len(waiting := _processes("ray::IDLE")) < cluster.n_cpus and time.monotonic() < patience_ends:
-        time.sleep(0.1)
-    assert len(waiting) == cluster.n_cpus
-    at_work: set[int] = set()
-
-    class Watcher(Heard):
-        def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
-            if not at_work:  # later, Tune may have ended an actor for which it had no trial, and begun another
-                at_work.update(_processes("TrialTrainable"))
-
-    run_search(problem, make_plan(["lightgbm", "linear"], cluster, 0, 4, None, time.monotonic()), tmp_path, Watcher())
-    assert at_work
-    assert at_work <= waiting
-
-
 def _processes(title: str) -> set[int]:
     """Return the processes under this one that live under such a title."""
     found = set()
@@ -117,22 +99,54 @@ def twelve_trials(cluster: ClusterSize) -> SearchPlan:
     return make_plan(["lightgbm", "linear", "xgboost"], cluster, 1, 12, None, time.monotonic())
 
 
+@dataclass
+class Watcher(Heard):
+    """A listener that remembers in which processes the first trials were."""
+
+    at_work: set[int] = field(default_factory=set)
+
+    def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
+        if not self.at_work:  # later, Tune may have ended an actor for which it had no trial, and begun another
+            self.at_work = _processes("TrialTrainable")
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What those trials come to where nothing happens to them, on two cores. waiting: processes, before they began."""
+
+    results: list[TrialResult]
+    heard: Watcher
+    waiting: set[int]
+    folder: Path
+    made_by: Provenance
+
+
 @pytest.fixture(scope="module")
-def undisturbed(cluster, few_rows, tmp_path_factory) -> list[TrialResult]:
-    """What those trials come to where nothing happens to them."""
-    return run_search(few_rows, twelve_trials(cluster), tmp_path_factory.mktemp("undisturbed"))
+def undisturbed(cluster, few_rows, tmp_path_factory) -> Undisturbed:
+    patience_ends = time.monotonic() + 30
+    while len(waiting := _processes("ray::IDLE")) < cluster.n_cpus and time.monotonic() < patience_ends:
+        time.sleep(0.1)
+    folder, heard, made_by = tmp_path_factory.mktemp("undisturbed"), Watcher(), Provenance("ours", "rows")
+    results = run_search(few_rows, twelve_trials(cluster), folder, heard, made_by)
+    return Undisturbed(results, heard, waiting, folder, made_by)
 
 
-def test_a_seed_and_a_number_of_trials_give_the_same_results_on_one_core_and_on_two(
-    cluster, few_rows, undisturbed, tmp_path
-):
-    one = run_search(few_rows, replace(twelve_trials(cluster), n_slots=1), tmp_path)
-    assert len(one) == 12
-    assert outcomes(one) == outcomes(undisturbed)
-    assert {result.status for result in one} >= {COMPLETED, "stopped"}
+def test_first_trials_start_in_the_processes_that_were_waiting_for_them(cluster, undisturbed):
+    """Tune's actors had processes of their own started, and a run's first trial waited four seconds for its imports."""
+    assert len(undisturbed.waiting) == cluster.n_cpus
+    assert undisturbed.heard.at_work
+    assert undisturbed.heard.at_work <= undisturbed.waiting
 
 
-def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(
+def test_every_trial_is_heard_of_once_and_completed_ones_leave_whole_folders(undisturbed):
+    ids = [result.trial_id for result in undisturbed.results]
+    assert sorted(undisturbed.heard.started) == sorted(undisturbed.heard.finished) == sorted(ids)
+    completed = [result for result in undisturbed.results if result.status == COMPLETED]
+    assert all(load_result(Path(result.folder), undisturbed.made_by) == result for result in completed)
+    assert {path.name for path in undisturbed.folder.iterdir()} == {result.trial_id for result in completed}
+
+
+def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same_on_one_core_and_on_two(
     cluster, few_rows, undisturbed, tmp_path, monkeypatch
 ):
     chooses, heard = FamilyScheduler.choose_trial_to_run, Heard()
@@ -145,22 +159,10 @@ def test_a_search_that_tune_breaks_off_goes_on_with_another_and_ends_the_same(
     monkeypatch.setattr(FamilyScheduler, "choose_trial_to_run", breaks_once)
     broken = run_search(few_rows, replace(twelve_trials(cluster), n_slots=1), tmp_path, heard)
     assert heard.broke_off == [("LookupError: no such rung", True)]
-    assert outcomes(broken) == outcomes(undisturbed)
+    assert len(broken) == 12
+    assert outcomes(broken) == outcomes(undisturbed.results)
+    assert {result.status for result in broken} >= {COMPLETED, "stopped"}
     assert sorted(heard.started) == sorted(heard.finished) == sorted(result.trial_id for result in broken)
-
-
-def test_every_trial_is_heard_of_once_and_completed_ones_leave_whole_folders(cluster, problem, tmp_path):
-    heard = Heard()
-    plan = make_plan(["lightgbm", "linear"], cluster, 0, 6, None, time.monotonic())
-    run = Provenance("ours", "rows")
-    results = run_search(problem, plan, tmp_path, heard, run)
-    ids = [result.trial_id for result in results]
-    assert sorted(heard.started) == sorted(heard.finished) == sorted(ids)
-    for result in results:
-        if result.status == COMPLETED:
-            assert load_result(Path(result.folder), run) == result
-    left = {path.name for path in tmp_path.iterdir()}
-    assert left == {result.trial_id for result in results if result.status == COMPLETED}
 
 
 def test_a_private_ray_has_no_process_that_only_clusters_use(cluster):
@@ -245,12 +247,12 @@ def test_trials_whose_processes_are_killed_run_again_with_the_same_results(clust
     killer = Killer(2)
     results = run_search(few_rows, twelve_trials(cluster), tmp_path, killer)
     assert killer.n_left == 0
-    assert outcomes(results) == outcomes(undisturbed)
+    assert outcomes(results) == outcomes(undisturbed.results)
     assert sorted(killer.finished) == sorted(result.trial_id for result in results)
 
 
 def test_a_trial_whose_process_dies_too_often_fails_alone(cluster, problem, tmp_path):
-    plan = make_plan(["lightgbm", "linear"], cluster, 0, 8, None, time.monotonic(), max_failures=0)
+    plan = make_plan(["lightgbm", "linear"], cluster, 0, 5, None, time.monotonic(), max_failures=0)
     results = run_search(problem, plan, tmp_path, Killer(1))
     assert any(result.status == FAILED for result in results)
     assert any(result.status == COMPLETED for result in results)
@@ -259,7 +261,7 @@ def test_a_trial_whose_process_dies_too_often_fails_alone(cluster, problem, tmp_
 def test_a_search_that_is_given_up_ends_soon_and_before_ray(cluster, problem, tmp_path, monkeypatch):
     """As on Ctrl-C: Ray would end the process if it were shut down under a Tune that still runs."""
     monkeypatch.setattr(engine, "MAX_TUNE_ENDING_S", 300.0)
-    plan = make_plan(["mlp", "random_forest"], cluster, 0, None, 600.0, time.monotonic())
+    plan = make_plan(["extra_trees", "random_forest"], cluster, 0, None, 600.0, time.monotonic())
     search = Search(share(problem), plan, tmp_path, Heard())
     search.start()
     while not any(entry.is_running for entry in search.log.entries()):

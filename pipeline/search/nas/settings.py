@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from stacktune.families.base import FitSize
-from stacktune.search.plan.plan import SearchPlan, SourceOptions
+if TYPE_CHECKING:  # which actors of the controller need not import: it takes a second of each
+    from stacktune.families.base import FitSize
+    from stacktune.search.plan.plan import SearchPlan, SourceOptions
 
 # Beyond so many multiplications a row, a net of one fold is slower than any ensemble wants of a member.
 MAX_MULTIPLICATIONS = 1_500_000
