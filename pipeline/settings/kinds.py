@@ -9,9 +9,12 @@ library's: the help of a command needs the words, and pydantic takes half as lon
 from __future__ import annotations
 
 import math
+import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from stacktune.errors import ConfigError
@@ -93,10 +96,14 @@ def one_of(*values: str) -> Kind:
 
 
 def _text(value: object) -> str:
-    """Return a text, or a number as text.
+    """Return a text, or a number or a path as text.
 
-    A column may be called 2024.
+    A column may be called 2024. No name and no path holds the character of code 0.
     """
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if "\0" in str(value):
+        raise MisfitError(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
         raise MisfitError(value)
     return str(value)
@@ -140,7 +147,7 @@ def _counts(value: object, n_counts: int) -> tuple[int, ...]:
 
 def _whole(value: object, least: int, most: int | None = None) -> int:
     number = _number(value)
-    if not math.isfinite(number) or number % 1 or number < least or (most is not None and number > most):
+    if number in (math.inf, -math.inf) or number % 1 or number < least or (most is not None and number > most):
         raise MisfitError(value)
     return int(number)
 
@@ -150,10 +157,10 @@ def _between(value: object, low: float, high: float) -> float:
 
     These do not belong to it.
     """
-    number = float(_number(value))
-    if not low < number < high:
+    number = _number(value)
+    if not low < number < high or number > sys.float_info.max:
         raise MisfitError(value)
-    return number
+    return float(number)
 
 
 def _number(value: object) -> int | float:
@@ -161,10 +168,10 @@ def _number(value: object) -> int | float:
 
     A truth value is none, though Python counts it among them.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, Real | str):
         raise MisfitError(value)
-    if not isinstance(value, str):
-        return value
+    if isinstance(value, Real):  # a program's may be NumPy's
+        return int(value) if isinstance(value, Integral) else float(value)
     for read in (int, float):
         try:
             return read(value)

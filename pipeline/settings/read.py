@@ -64,18 +64,37 @@ def to_yaml(settings: Settings) -> str:
 
 def _read(file: str) -> dict[str, Any]:
     try:
-        written = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        text = Path(file).read_text(encoding="utf-8")
+        _refuse_twice(yaml.compose(text, yaml.SafeLoader), file)
+        written = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the settings file {file!r} cannot be read: {_reason(error)}.") from None
     except yaml.YAMLError as error:
         where = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
         raise ConfigError(f"the settings file {file!r}{where} is not YAML. Write one `key: value` a line.") from None
+    except (ValueError, RecursionError) as error:  # a date that is none, a number of 5,000 digits, 1,000 brackets
+        raise ConfigError(f"the settings file {file!r} holds a value that is none: {error}.") from None
     if written is None:
         return {}
     if not isinstance(written, dict):
         raise ConfigError(f"the settings file {file!r} must hold `key: value` lines, not {masked(repr(written)):.60}.")
     _refuse_unknown(written, f"setting in {file!r}")
     return {key: value for key, value in written.items() if value is not None}
+
+
+def _refuse_twice(document: yaml.Node | None, file: str) -> None:
+    """Refuse a key that is given twice.
+
+    YAML would keep the last of them in silence.
+    """
+    seen = set()
+    for key, _ in document.value if isinstance(document, yaml.MappingNode) else ():
+        if key.value in seen:
+            raise ConfigError(
+                f"the settings file {file!r} has {key.value!r} twice, the second time in line "
+                f"{key.start_mark.line + 1}. Keep one of them."
+            )
+        seen.add(key.value)
 
 
 def _reason(error: Exception) -> str:

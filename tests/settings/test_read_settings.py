@@ -1,3 +1,6 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +83,13 @@ def test_numbers_may_come_as_text_and_a_column_may_be_called_by_a_number(tmp_pat
     assert (config.target, config.n_folds, config.test_size) == ("2024", 4, 0.25)
 
 
+def test_a_programs_paths_and_numbers_may_be_objects(tmp_path):
+    given = {"data": Path("t.csv"), "folds": np.int64(4), "test_size": np.float32(0.25), "time_budget": np.int32(90)}
+    config = load_settings({"target": np.str_("y"), **given})
+    assert config == Settings("t.csv", "y", n_folds=4, test_size=0.25, time_budget_s=90)
+    assert load_settings({}, write(tmp_path, to_yaml(config))) == config
+
+
 def test_the_demo_knows_its_target():
     assert load_settings({"data": "demo"}).target == DEMO_TARGET
 
@@ -136,6 +146,13 @@ def test_a_table_and_a_target_are_needed(missing, message):
         ("a: [1\n", r"run\.yaml', line 2 is not YAML"),
         ("n_folds: 3\n", r"called 'n_folds'\. Did you mean 'folds'\?"),
         ("3: 4\n", r"called '3'\. Valid names: .*seed, .*target, .*time_budget, "),
+        ("seed: 1\nfolds: 3\nseed: 2\n", r"has 'seed' twice, the second time in line 3\. Keep one of them"),
+        ("seed: 2026-13-45\n", r"run\.yaml' holds a value that is none: month must be in 1\.\.12"),
+        (f"seed: {'9' * 5001}\n", r"run\.yaml' holds a value that is none: Exceeds the limit"),
+        (f"seed: {'[' * 2000}\n", r"run\.yaml' holds a value that is none: .*recursion"),
+        ('register: "a\\0b"\n', r"--register must be text .*, not 'a\\x00b'"),
+        (f"folds: {'9' * 500}\n", r"--folds must be a whole number from 1 to 100, not 9"),
+        (f"test_size: {'9' * 500}\n", r"--test-size must be a share above 0 and below 1, not 9"),
     ],
 )
 def test_a_bad_settings_file_is_refused(tmp_path, text, message):
