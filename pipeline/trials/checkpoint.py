@@ -65,8 +65,8 @@ class Checkpoint:
 def load_checkpoint(folder: Path, made_by: str) -> tuple[Checkpoint, np.ndarray] | None:
     """Return what `save` wrote for the same trial.
 
-    `folder` has it of the same run only. Where it has not, or a file is not as it was then, None is returned: the trial
-    begins anew.
+    It wrote that into `folder`, in the same run. Where it did not, or a file is not as it was then, None is returned:
+    the trial begins anew.
     """
     stored = _stored(folder, made_by)
     if stored is None or not _is_as_written(folder, stored):

@@ -9,7 +9,7 @@ befell it, and a model family should know of none of them.
 What does not work well: to grow all folds side by side asks K times the work before anything can be stopped. To judge a
 trial on one fold, and fit the best anew on all rows, leaves ensembles without predictions to learn from.
 
-The solution: one fold first, then the others. The rungs of a trial are a first share of the first fold (or, for PBT
+The solution is one fold first, then the others. The rungs of a trial are a first share of the first fold (or, for PBT
 families, equal intervals of it), the whole first fold, and all folds; on a holdout the last two are one. Whoever steps
 the generator decides at each rung; nothing is asked of it inside a library's call. Each finished fold of a trial that
 takes long is kept on disk, from which the same trial goes on.

@@ -30,7 +30,7 @@ class Provenance:
     def of(self, trial: Trial) -> str:
         """Return the digest of this run's `trial`.
 
-        It covers what decides what comes out of the trial.
+        It covers all that decides what comes out of the trial.
         """
         asked = [trial.trial_id, trial.family, dict(trial.config), trial.scheduler, trial.bank, trial.rows_share]
         return digest_of([self.run, self.digest, *asked])
@@ -42,7 +42,7 @@ NO_RUN = Provenance()
 def is_same(said: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether two configurations are the same in JSON.
 
-    Both may have gone a way through it.
+    They are compared as they come out of it.
     """
     return digest_of(dict(said)) == digest_of(dict(other))
 
