@@ -1,10 +1,12 @@
 """Losses for regression: their scales and row weights.
 
-Each loss of values is fitted on a scale, under weights of rows. Squared errors of log(1 + value) are squared errors on
-that scale. A share of the target, |prediction - target| / |target|, is nearly a difference of logarithms. It is fitted
-by squares of those under weights 1 / |target|: where the noise is lognormal with a variance of v, shares are least at
-exp(mean of logs - v), and so are the weighted squares. By measurement this is nearer to the mark than weighted absolute
-errors of the values themselves, under which boosted trees hardly ever split large ones.
+The module has the scale that each loss of values is fitted on, and the weights of rows under it.
+
+Squared errors of log(1 + value) are squared errors on that scale. A share of the target, |prediction - target| /
+|target|, is nearly a difference of logarithms. It is fitted by squares of those under weights 1 / |target|: where the
+noise is lognormal with a variance of v, shares are least at exp(mean of logs - v), and so are the weighted squares. By
+measurement this is nearer to the mark than weighted absolute errors of the values themselves, under which boosted trees
+hardly ever split large ones.
 """
 
 from __future__ import annotations
@@ -34,10 +36,7 @@ def unit_of(target: np.ndarray, loss: str) -> float:
 
 
 def scaled(values: np.ndarray, loss: str, unit: float) -> np.ndarray:
-    """Return values on the scale that learners fit.
-
-    `loss` says which scale that is.
-    """
+    """Return values on the scale where `loss` is fitted."""
     if loss == SQUARED_LOG:
         return np.log1p(np.maximum(values, _BELOW_ALL))
     if loss == PERCENTAGE:
