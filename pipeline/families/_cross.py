@@ -50,7 +50,10 @@ class Crossing:
 
     @classmethod
     def fit(cls, table: Table) -> Crossing:
-        """Cross the columns of the training rows, those of most levels first."""
+        """Cross the columns of the training rows.
+
+        Those of most levels come first.
+        """
         count = np.array(table.cardinalities, dtype=np.int64)
         ranked = sorted(combinations(range(len(count)), 2), key=lambda pair: -max(count[list(pair)]))
         chosen = [pair for pair in ranked if max(count[list(pair)]) > MANY_LEVELS][:MAX_PAIRS]
@@ -67,7 +70,7 @@ class Crossing:
         return cls(nothing.reshape(0, 2), nothing, nothing, nothing)
 
     def faults(self) -> Iterator[str]:
-        """Yield what cannot be."""
+        """Yield what is wrong with the arrays."""
         wholes = is_whole(self.pairs, 2) and all(map(is_whole, (self.strides, self.keys, self.sizes)))
         if not wholes or self.pairs.shape[1:] != (2,) or not len(self.pairs) == len(self.strides) == len(self.sizes):
             yield "its pairs of columns do not go together"
@@ -75,7 +78,7 @@ class Crossing:
             yield "its pairs of levels do not add up"
 
     def apply(self, table: Table) -> Table:
-        """Return `table` with a categorical column more for each pair."""
+        """Return `table` plus a categorical column for each pair."""
         if len(self.pairs) == 0:
             return table
         ends = np.cumsum(self.sizes)
@@ -99,7 +102,10 @@ def _keys(codes: np.ndarray, count: np.ndarray, pairs: np.ndarray, strides: np.n
 
 
 def _positions(known: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Return (n_rows,) float32 positions of `key` in the ascending `known`, its length (never seen) where not there."""
+    """Return the positions of `key` in the ascending `known`.
+
+    They are (n_rows,) float32. Where a key is not there, it was never seen, and its position is the length of `known`.
+    """
     if len(known) == 0:
         return np.zeros(len(key), dtype=np.float32)
     places = np.minimum(np.searchsorted(known, key), len(known) - 1)
@@ -108,17 +114,26 @@ def _positions(known: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CrossedMeans:
-    """Columns of many levels, and their pairs with others, as means of the target by level."""
+    """Columns of many levels and their pairs, as means.
+
+    The pairs are those with other columns, and the means those of the target by level.
+    """
 
     crossing: Crossing
     encoding: TargetEncoding
 
     def apply(self, table: Table) -> Table:
-        """Return `table` with the means among its numeric columns, in place of its columns of many levels."""
+        """Return `table` with means for columns of many levels.
+
+        The means are among its numeric columns.
+        """
         return self.assemble(table, self.encoding.transform(self.crossing.apply(table).codes))
 
     def assemble(self, table: Table, means: np.ndarray) -> Table:
-        """Return `table` with the given means, (n_rows, n_encoded_columns), in place of its columns of many levels."""
+        """Return `table` with the means that are given.
+
+        They are (n_rows, n_encoded_columns), in place of its columns of many levels.
+        """
         few = np.flatnonzero(np.array(table.cardinalities) <= MANY_LEVELS)
         names = (
             *table.names[: table.n_numeric],
@@ -136,7 +151,10 @@ class CrossedMeans:
 
 @dataclass(frozen=True)
 class Tables:
-    """A model's training and validation rows, and how they came about where the job's table was changed."""
+    """A model's training and validation rows.
+
+    crossed: how they came about where the job's table was changed.
+    """
 
     rows: Table
     valid: Table
@@ -144,14 +162,17 @@ class Tables:
 
 
 def tables_of(job: Job, cross: bool) -> Tables:
-    """Return the job's rows and its validation rows, crossed if asked for and if a column has many levels."""
+    """Return the job's training and validation rows.
+
+    They are crossed if that is asked for and a column has many levels.
+    """
     if cross and any(count > MANY_LEVELS for count in job.table.cardinalities):
         return job.cache.get(("crossed", job.part), lambda: _cross(job))
     return Tables(job.table.take(job.rows), job.table.take(job.valid))
 
 
 def knows_unseen_beyond(config: Mapping[str, Any]) -> float:
-    """Return what `Family.knows_unseen_beyond` is where columns may be crossed."""
+    """Return `Family.knows_unseen_beyond` where columns may be crossed."""
     return LEVELS_ENOUGH if config["cross_levels"] else math.inf
 
 
@@ -166,7 +187,10 @@ def _cross(job: Job) -> Tables:
 
 
 def load_crossed(folder: Path) -> CrossedMeans | None:
-    """Read what `save` wrote, or return None where nothing was crossed."""
+    """Read what `save` wrote.
+
+    It returns None where nothing was crossed.
+    """
     if not (folder / CROSSED_FILE).exists():
         return None
     return CrossedMeans(**read_parts(folder / CROSSED_FILE, {"crossing": Crossing, "encoding": TargetEncoding}))

@@ -1,10 +1,10 @@
-"""Categorical codes as features for models that cannot take them as they are.
+"""Categorical codes as features, for models without categories.
 
 The problem: a column of levels, of which there may be as many as rows, becomes numbers. What a level tells of the
 target is the best of them, and the most dangerous: the mean over a level's rows holds the row's own target, and a model
 that sees it believes it. A level of one row is its target.
 
-What does not work well: an indicator a level, where there are thousands. Smoothing alone leaves the row's own target
+What does not work well is an indicator a level, where there are thousands. Smoothing alone leaves the row's own target
 in. To leave only the row itself out tells the target by the difference to the mean that others of the level see.
 
 The solution: training rows are dealt into N_ENCODING_FOLDS, and a row sees the means of the other folds, smoothed to
@@ -41,7 +41,10 @@ MAX_SIGNALS = 8  # columns that target encoding makes of one categorical column
 
 
 def write_parts(path: Path, parts: dict[str, Any]) -> None:
-    """Write frozen dataclasses of arrays into one .npz, each field under NAME.FIELD."""
+    """Write frozen dataclasses of arrays into one .npz.
+
+    Each field lies under NAME.FIELD.
+    """
     arrays: dict[str, Any] = {}
     for name, part in parts.items():
         arrays |= {f"{name}.{field.name}": getattr(part, field.name) for field in fields(part)}
@@ -49,7 +52,9 @@ def write_parts(path: Path, parts: dict[str, Any]) -> None:
 
 
 def read_parts(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
-    """Read what `write_parts` wrote, without unpickling: one instance of each of `kinds`, by name.
+    """Read what `write_parts` wrote, without unpickling.
+
+    It returns one instance of each of `kinds`, by name.
 
     Raises DataError for a file that is none, and for the first of the `faults` that a part finds in itself.
     """
@@ -67,7 +72,9 @@ def read_parts(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
 
 
 def lay_out(codes: np.ndarray, columns: np.ndarray, cardinalities: np.ndarray) -> np.ndarray:
-    """Return (n_rows, n_columns) int64: each value's level, with the levels of all columns laid end to end.
+    """Number each value's level, over all columns.
+
+    It returns (n_rows, n_columns) int64: the levels of all columns are laid end to end.
 
     columns: (n_columns,) which columns of `codes` (n_rows, n_categorical); cardinalities: (n_columns,) theirs. After a
     column's own levels come two more: a value never seen, and a missing one.
@@ -87,10 +94,11 @@ def layout_faults(columns: np.ndarray, cardinalities: np.ndarray) -> Iterator[st
 
 
 def target_signals(table: Table, task: Task) -> np.ndarray:
-    """Return (n_rows, n_signals) float64 whose means by level say what a level tells of the target.
+    """Return signals of the target, to average by level.
 
-    Binary: whether class 1; multiclass: one column for each of the most frequent classes; regression: standardised, on
-    the scale of the loss.
+    They are (n_rows, n_signals) float64, and their means by level say what a level tells of the target. For binary
+    tasks they say whether a row has class 1; for multiclass ones there is one column for each of the most frequent
+    classes; for regression they are the target, standardised, on the scale of the loss.
     """
     target = table.labels
     if task.kind == REGRESSION:
@@ -105,7 +113,9 @@ def target_signals(table: Table, task: Task) -> np.ndarray:
 
 @dataclass(frozen=True)
 class TargetEncoding:
-    """Smoothed means of the target by level, and how often a level occurred (Micci-Barreca 2001, section 3).
+    """Means of the target by level, and levels' counts.
+
+    The means are smoothed (Micci-Barreca 2001, section 3), and a count is how often a level occurred.
 
     columns, cardinalities: as for `lay_out`; means: (n_levels_in_all, n_signals); counts: (n_levels_in_all,).
     """
@@ -117,11 +127,11 @@ class TargetEncoding:
 
     @property
     def n_features(self) -> int:
-        """Columns that `transform` makes."""
+        """Return the number of columns that `transform` makes."""
         return len(self.columns) * (self.means.shape[1] + 1)
 
     def faults(self) -> Iterator[str]:
-        """Yield what cannot be."""
+        """Yield what is wrong with the arrays."""
         yield from layout_faults(self.columns, self.cardinalities)
         n_levels = int(np.sum(self.cardinalities + N_OTHER))
         if (
@@ -132,7 +142,10 @@ class TargetEncoding:
             yield f"it has no mean and count for each of {n_levels} levels"
 
     def transform(self, codes: np.ndarray) -> np.ndarray:
-        """Return (n_rows, n_columns * n_signals + n_columns) float32: means, then log counts."""
+        """Return the means, then the log counts.
+
+        They are (n_rows, n_columns * n_signals + n_columns) float32.
+        """
         places = lay_out(codes, self.columns, self.cardinalities)
         return _features(self.means[places], self.counts[places])
 
@@ -140,7 +153,9 @@ class TargetEncoding:
 def encode_target(
     table: Table, columns: np.ndarray, signals: np.ndarray, smooth: float
 ) -> tuple[TargetEncoding, np.ndarray]:
-    """Fit an encoding of the categorical `columns` and return it with the features of its own rows.
+    """Fit an encoding, and encode its own rows.
+
+    The encoding of the categorical `columns` is returned with the features of these rows.
 
     The means of a training row come from the other folds' rows, or they would tell its own target. `smooth` is the
     weight, in rows, of the overall mean in that of a level.
@@ -159,10 +174,12 @@ def encode_target(
 
 
 def _with_unseen(encoding: TargetEncoding, total: np.ndarray, prior: np.ndarray, smooth: float) -> TargetEncoding:
-    """Return the encoding whose levels never seen have the mean of their column's rows that miss no value.
+    """Give levels never seen the mean of their column.
 
-    They count one row less than the rarest level. With none they would be sorted with the missing values where these
-    are rarer than any level. total: (n_levels_in_all, n_signals) sums.
+    The mean is that of the column's rows that miss no value. Such levels count one row less than the rarest level. With
+    none they would be sorted with the missing values where these are rarer than any level.
+
+    total: (n_levels_in_all, n_signals) sums.
     """
     means, counts = encoding.means.copy(), encoding.counts.copy()
     end = 0
@@ -182,7 +199,10 @@ def _features(means: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def _sums_by_fold(
     places: np.ndarray, fold: np.ndarray, signals: np.ndarray, weight: np.ndarray, n_levels: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return total weights (n_folds, n_levels) and weighted sums (n_folds, n_levels, n_signals)."""
+    """Return total weights and weighted sums, by fold.
+
+    The weights are (n_folds, n_levels), the sums are (n_folds, n_levels, n_signals).
+    """
     shape = (N_ENCODING_FOLDS, n_levels)
     counts, sums = np.zeros(shape), np.zeros((*shape, signals.shape[1]))
     for column in places.T:
@@ -208,7 +228,10 @@ class OneHot:
 
     @classmethod
     def fit(cls, table: Table, columns: np.ndarray, min_frequency: int) -> OneHot:
-        """Give an indicator to each level of the categorical `columns` that is in at least `min_frequency` rows."""
+        """Give an indicator to each frequent level.
+
+        A level of the categorical `columns` is frequent where it is in at least `min_frequency` rows.
+        """
         cardinalities = np.array(table.cardinalities, dtype=np.int64)[columns]
         n_levels = cardinalities + N_OTHER
         counts = np.bincount(lay_out(table.codes, columns, cardinalities).ravel(), minlength=n_levels.sum())
@@ -218,7 +241,7 @@ class OneHot:
         return cls(columns, cardinalities, np.where(frequent, len(columns) - 1 + np.cumsum(frequent), owner))
 
     def faults(self) -> Iterator[str]:
-        """Yield what cannot be."""
+        """Yield what is wrong with the arrays."""
         yield from layout_faults(self.columns, self.cardinalities)
         n_levels = int(np.sum(self.cardinalities + N_OTHER))
         # A sparse matrix is multiplied by compiled code that takes them as they are.
@@ -229,11 +252,14 @@ class OneHot:
 
     @property
     def n_indicators(self) -> int:
-        """Columns that `transform` makes."""
+        """Return the number of columns that `transform` makes."""
         return int(self.indicators.max(initial=-1)) + 1
 
     def transform(self, codes: np.ndarray) -> Any:
-        """Return a (n_rows, n_indicators) float32 `scipy.sparse.csr_array`: a single 1 for each categorical column."""
+        """Return the indicators as a float32 `scipy.sparse.csr_array`.
+
+        It is (n_rows, n_indicators), and a row has a single 1 for each categorical column.
+        """
         from scipy.sparse import csr_array
 
         ones = self.indicators[lay_out(codes, self.columns, self.cardinalities)]

@@ -1,4 +1,7 @@
-"""What random forests and extra-trees share: scikit-learn grows them, compact arrays keep them."""
+"""What random forests and extra-trees share.
+
+scikit-learn grows the trees, and compact arrays keep them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,9 @@ MODEL_FILE = "forest.npz"
 
 @dataclass(frozen=True)
 class Trees:
-    """The nodes of all trees laid end to end, in an eighth of the space of scikit-learn's own.
+    """The nodes of all trees, laid end to end.
+
+    They take an eighth of the space of scikit-learn's own.
 
     sizes: (n_trees,) nodes of each tree; left, right: (n_nodes,) int16 children, counted within the tree, -1 at
     leaves. For the inner nodes, feature: what a node splits on; threshold: float32, rounded down, which sends float32
@@ -56,7 +61,10 @@ class Trees:
     values: np.ndarray
 
     def faults(self) -> Iterator[str]:
-        """Yield what cannot be: scikit-learn's traversal follows children and features wherever they lead."""
+        """Yield what is wrong with the arrays.
+
+        scikit-learn's traversal follows children and features wherever they lead.
+        """
         if not all(map(is_whole, (self.sizes, self.left, self.right, self.feature, self.missing_left))):
             yield "its trees are not made of whole numbers"
             return
@@ -95,7 +103,10 @@ class Trees:
         )
 
     def rebuilt(self, n_columns: int) -> list[Any]:
-        """Return scikit-learn's own tree objects, whose compiled traversal is the fastest at hand."""
+        """Return the trees as scikit-learn's own objects.
+
+        Their compiled traversal is the fastest at hand.
+        """
         nodes, values = self._nodes()
         ends = np.cumsum(self.sizes)
         return [
@@ -125,7 +136,10 @@ def _tree(n_columns: int, nodes: np.ndarray, values: np.ndarray) -> Any:
 
 
 def sum_of(trees: Sequence[Any], columns: np.ndarray) -> np.ndarray:
-    """Return (n_rows, n_values) float64: what scikit-learn's tree objects say of `columns`, summed."""
+    """Sum what trees say, as (n_rows, n_values) float64.
+
+    The trees are scikit-learn's tree objects, asked about `columns`.
+    """
     total = np.zeros((len(columns), int(trees[0].n_classes[0])))
     for tree in trees:
         total += tree.predict(columns).reshape(total.shape)
@@ -133,12 +147,17 @@ def sum_of(trees: Sequence[Any], columns: np.ndarray) -> np.ndarray:
 
 
 def mean_of(trees: Sequence[Any], columns: np.ndarray) -> np.ndarray:
-    """Return (n_rows, n_values) float64: the mean of what scikit-learn's tree objects say of `columns`."""
+    """Average what trees say, as (n_rows, n_values) float64.
+
+    They are asked as in `sum_of`.
+    """
     return sum_of(trees, columns) / len(trees)
 
 
 def median_of(trees: Sequence[Any], columns: np.ndarray) -> np.ndarray:
-    """Return (n_rows, 1) float64: the median of what scikit-learn's tree objects say of `columns`.
+    """Take the median of trees, as (n_rows, 1) float64.
+
+    It is that of what scikit-learn's tree objects say of `columns`.
 
     Leaves of few rows hold about what a random row like this one has, so the median over trees is near the median of
     such rows, which their mean is not. It lost to no other way to fit absolute errors on nine tables, at no cost:
@@ -151,9 +170,9 @@ def median_of(trees: Sequence[Any], columns: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Outline:
-    """What goes in and comes out.
+    """What goes into a forest and comes out.
 
-    Numbers and codes of few levels as they are, other codes as means of their levels.
+    Numbers and codes of few levels go in as they are, other codes as means of their levels.
 
     kept: (n_kept,) int64 columns of `Table.features` taken as they are; classes: (n_seen,) int64 codes of the classes
     in the training rows, one for each value of a leaf.
@@ -163,7 +182,7 @@ class Outline:
     classes: np.ndarray
 
     def faults(self) -> Iterator[str]:
-        """Yield what cannot be."""
+        """Yield what is wrong with the arrays."""
         if not is_whole(self.kept) or not is_whole(self.classes) or (self.kept < 0).any() or (self.classes < 0).any():
             yield "a column or a class is none"
 
@@ -180,7 +199,7 @@ class ForestPredictor:
         crossed: CrossedMeans | None,
         n_threads: int | None = None,
     ):
-        """`n_threads` of None is every core."""
+        """Hold a forest; `n_threads` of None is every core."""
         self._n_threads = n_threads or n_cores()
         self._rebuilt: list[Any] = []
         self._rebuilding = threading.Lock()
@@ -191,7 +210,7 @@ class ForestPredictor:
         self._trees = trees
 
     def predict(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64."""
+        """Predict each row, as (n_rows, n_outputs) float64."""
         table = self._crossed.apply(table) if self._crossed else table
         columns = _columns(table, self._outline, self._encoding.transform(table.codes))
         return _prediction(self._raw(columns), self._outline, self._output)
@@ -221,9 +240,9 @@ class ForestLearner:
     """A growing forest: a scikit-learn estimator under `warm_start`."""
 
     def __init__(self, job: Job, estimator: Any, cross: bool):
-        """`estimator` is an unfitted scikit-learn forest.
+        """Begin with an unfitted scikit-learn forest.
 
-        `cross` whether to cross columns of many levels.
+        `cross` says whether to cross columns of many levels.
         """
         self._estimator = estimator.set_params(warm_start=True, n_jobs=job.compute.n_threads)
         tables = tables_of(job, cross)
@@ -246,7 +265,7 @@ class ForestLearner:
         self._estimator.set_params(n_estimators=self.n_units).fit(self._rows, self._target, self._weight)
 
     def predict_valid(self) -> np.ndarray:
-        """Return (n_valid, n_outputs) float64.
+        """Predict the validation rows, as (n_valid, n_outputs) float64.
 
         Where trees are averaged, only those since the last look are asked.
         """
@@ -268,7 +287,7 @@ class ForestLearner:
         self._rewound = True
 
     def predict(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64."""
+        """Predict each row, as (n_rows, n_outputs) float64."""
         return self._finished().predict(table)
 
     def save(self, folder: Path) -> None:
@@ -282,7 +301,10 @@ class ForestLearner:
 
 
 def _inputs(job: Job, tables: Tables) -> tuple[Outline, TargetEncoding, np.ndarray, np.ndarray]:
-    """Return what is fitted on the job's rows, and those rows and the validation ones as columns."""
+    """Fit the columns on the job's rows.
+
+    Return what is fitted, and those rows and the validation ones as columns.
+    """
     rows, valid = tables.rows, tables.valid
     encoded = np.flatnonzero(np.array(rows.cardinalities, dtype=np.int64) > FEW_LEVELS)
     encoding, means = encode_target(rows, encoded, target_signals(rows, job.task), SMOOTH)
@@ -294,17 +316,17 @@ def _inputs(job: Job, tables: Tables) -> tuple[Outline, TargetEncoding, np.ndarr
 
 
 def _columns(table: Table, outline: Outline, means: np.ndarray) -> np.ndarray:
-    """Return (n_rows, n_columns) float32.
+    """Return the trees' columns, (n_rows, n_columns) float32.
 
-    NaN where a kept value is missing.
+    They are NaN where a kept value is missing.
     """
     return np.ascontiguousarray(np.hstack([table.features[:, outline.kept], means]), dtype=np.float32)
 
 
 def _prediction(mean: np.ndarray, outline: Outline, output: Output) -> np.ndarray:
-    """Return (n_rows, n_outputs) float64 for the trees' `mean` (n_rows, n_values).
+    """Turn the trees' `mean` into (n_rows, n_outputs) float64.
 
-    Classes never seen get zero.
+    The mean is (n_rows, n_values). Classes never seen get zero.
     """
     if output.kind == REGRESSION:
         return output.prediction(mean)
@@ -314,15 +336,19 @@ def _prediction(mean: np.ndarray, outline: Outline, output: Output) -> np.ndarra
 
 
 def leaf_bound(job: Job, config: Config) -> int | None:
-    """Return the most leaves of a tree, or None where `min_samples_leaf` keeps them below that anyway.
+    """Return the most leaves of a tree, or None.
 
-    scikit-learn grows best-first under a bound, which takes longer.
+    It is None where `min_samples_leaf` keeps them below the bound anyway: scikit-learn grows best-first under one,
+    which takes longer.
     """
     return MAX_LEAVES if len(job.rows) // config["min_samples_leaf"] > MAX_LEAVES else None
 
 
 def n_bytes(config: Config, fit_size: FitSize) -> float:
-    """Return the rows as columns, the sums of predictions, and scikit-learn's nodes with a copy of them."""
+    """Estimate the bytes of a fit.
+
+    They are those of the rows as columns, the sums of predictions, and scikit-learn's nodes with a copy of them.
+    """
     n_leaves = min(MAX_LEAVES, fit_size.n_rows / config["min_samples_leaf"])
     nodes = MAX_TREES * 2 * n_leaves * (2 * NODE_BYTES + 22 * fit_size.n_outputs)
     return 10 * fit_size.n_cells + 24 * fit_size.n_rows * fit_size.n_outputs + nodes
@@ -348,7 +374,10 @@ def _faults(outline: Outline, encoding: TargetEncoding, trees: Trees, output: Ou
 
 
 def forest_family(name: str, start: Callable[[Job, Config], ForestLearner], turn: Turn) -> Family:
-    """Return the record of a family of forests, which differ in how their trees are drawn alone."""
+    """Return the record of a family of forests.
+
+    Such families differ only in how their trees are drawn.
+    """
     return Family(
         name=name,
         unit="tree",

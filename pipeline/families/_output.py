@@ -1,4 +1,7 @@
-"""How a model's numbers become a prediction, and targets and weights what a model trains on."""
+"""Targets for models, and predictions from their numbers.
+
+Targets and weights become what a model trains on, and a model's numbers become a prediction.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ class Output:
 
     @classmethod
     def of(cls, task: Task, target: np.ndarray, weight: np.ndarray | None) -> Output:
-        """Return the output of a model trained on `target` (n_rows,) under `weight` (n_rows,) or None."""
+        """Return the output of a model trained on `target`.
+
+        The target is (n_rows,), and so is `weight` unless it is None.
+        """
         if task.kind != REGRESSION:
             return cls(task.kind, task.n_outputs)
         unit = unit_of(target, task.loss)
@@ -53,11 +59,14 @@ class Output:
         return cls(task.kind, 1, mean, spread if spread > 0 else 1.0, task.loss, unit, *_bounds(values, task.loss))
 
     def label(self, target: np.ndarray) -> np.ndarray:
-        """Return (n_rows,) float32: class codes, or values in units of the spread."""
+        """Return what a model learns for each row.
+
+        This is (n_rows,) float32: class codes, or values in units of the spread.
+        """
         return ((scaled(target, self.loss, self.unit) - self.mean) / self.spread).astype(np.float32)
 
     def prediction(self, raw: np.ndarray) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64.
+        """Return the prediction, (n_rows, n_outputs) float64.
 
         raw: what the model puts out: P(class 1), softmax rows, or scaled values.
         """
@@ -78,7 +87,7 @@ class Output:
 
     @classmethod
     def load(cls, folder: Path) -> Output:
-        """Read output.json; DataError where it is none."""
+        """Read output.json, or raise DataError where it is none."""
         path = folder / "output.json"
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
@@ -87,14 +96,15 @@ class Output:
 
 
 def output_of(job: Job) -> Output:
-    """Return the output of a model trained on the job's rows."""
+    """Return the output for models of the job's rows."""
     return Output.of(job.task, job.table.labels[job.rows], weight_of(job))
 
 
 def weight_of(job: Job) -> np.ndarray | None:
-    """Return (n_rows,) float32 weights of the job's rows, one on average as penalties are in units of rows, or None.
+    """Return the weights of the job's rows, or None.
 
-    Where errors are shares of the target, these are part of the loss; see losses.py.
+    They are (n_rows,) float32, and one on average as penalties are in units of rows. Where errors are shares of the
+    target, the weights are part of the loss; see losses.py.
     """
     given = given_weight_of(job)
     if job.task.loss != PERCENTAGE:
@@ -105,7 +115,10 @@ def weight_of(job: Job) -> np.ndarray | None:
 
 
 def given_weight_of(job: Job) -> np.ndarray | None:
-    """Return the same of the table's own weights only."""
+    """Return the table's own weights of the job's rows.
+
+    They are as `weight_of` returns them, without what a loss of shares adds.
+    """
     if job.table.weight is None:
         return None
     weight = job.table.weight[job.rows].astype(np.float64)
@@ -113,7 +126,10 @@ def given_weight_of(job: Job) -> np.ndarray | None:
 
 
 def objective_of(task: Task, names: Mapping[str, str]) -> str:
-    """Return the library's own name for what models of the task fit, among those by kind, and by loss if another."""
+    """Return the library's own name for the task's loss.
+
+    `names` has what models fit by kind of task, and by loss where it is another.
+    """
     return names[task.loss if task.loss in names else task.kind]
 
 

@@ -1,4 +1,4 @@
-"""Numeric columns for linear models: filled, scaled, and safe from outliers."""
+"""Filled, scaled, outlier-proof numeric columns for linear models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ MAX_PIECES = 400  # columns that all numeric columns together may become
 
 @dataclass(frozen=True)
 class Scaling:
-    """Numeric columns filled with their medians, then turned into one or more bounded columns each.
+    """The filling and scaling of numeric columns.
+
+    Columns are filled with their medians, then turned into one or more bounded columns each.
 
     knots: (n_knots, n_numeric) ascending quantiles of each column. With "squash" they only give the centre and the
     spread; with "piecewise" each gap between knots is a column that rises from 0 to 1 within it (piecewise-linear
@@ -48,7 +50,7 @@ class Scaling:
         return cls(np.array(how), knots, np.flatnonzero(wide), np.flatnonzero(missing.any(axis=0)))
 
     def faults(self) -> Iterator[str]:
-        """Yield what cannot be."""
+        """Yield what is wrong with the arrays."""
         if str(self.how) not in ("squash", "piecewise") or not is_real(self.knots, 2) or len(self.knots) < MIN_KNOTS:
             yield "its numeric columns have no scale"
             return
@@ -59,7 +61,7 @@ class Scaling:
             yield "an indicator of missing values is of no column"
 
     def transform(self, numeric: np.ndarray) -> np.ndarray:
-        """Return (n_rows, n_columns) float32."""
+        """Return the scaled columns, (n_rows, n_columns) float32."""
         missing = np.isnan(numeric)
         middle = self.knots[len(self.knots) // 2]
         filled = np.where(missing, middle, numeric)
@@ -84,10 +86,10 @@ class Scaling:
 
 
 def _spread_knots(present: np.ndarray, n_knots: int) -> np.ndarray:
-    """Return (n_knots,) ascending values between which about as many rows lie.
+    """Return knots between which about as many rows lie.
 
-    A value weighs no more than one gap's share of the rows, or a column that is mostly zeros would have all its knots
-    there. Repeated knots make gaps of no width, which become no column.
+    They are (n_knots,) ascending values. A value weighs no more than one gap's share of the rows, or a column that is
+    mostly zeros would have all its knots there. Repeated knots make gaps of no width, which become no column.
     """
     distinct, counts = np.unique(present, return_counts=True)
     capped = np.minimum(counts, max(1, len(present) // (n_knots - 1)))

@@ -21,7 +21,10 @@ class SteppedFit:
     """
 
     def __init__(self, model: Any, train: Any, valid: Any):
-        """Be ready to fit the `catboost.CatBoost` on two of its pools; the second must have a row."""
+        """Prepare to fit a `catboost.CatBoost` on two pools.
+
+        The pools are CatBoost's own; the second must have a row.
+        """
         model.set_params(eval_metric=self, od_type="Iter", od_wait=1)
         self._model = model
         self._pools: tuple[Any, ...] = (train, valid)
@@ -34,9 +37,9 @@ class SteppedFit:
         self._error: Exception | None = None
 
     def grow_to(self, n_trees: int) -> np.ndarray:
-        """Grow to `n_trees`.
+        """Grow to `n_trees` and return the validation rows' sums.
 
-        Return (n_valid, n_raw) float64, the sums of their leaves for the validation rows.
+        The sums are those of the trees' leaves, (n_valid, n_raw) float64.
 
         Raises what CatBoost raised on its thread.
         """
@@ -51,9 +54,9 @@ class SteppedFit:
         return self._raw
 
     def end(self) -> Any:
-        """End the fit.
+        """End the fit and return its model.
 
-        Return its model, which may have one tree more than was asked for.
+        The model may have one tree more than was asked for.
         """
         self._ending = True
         self._may_go.release()
@@ -65,7 +68,10 @@ class SteppedFit:
         return model
 
     def give_up(self) -> None:
-        """End the fit without a model, and wait until its thread has left CatBoost."""
+        """End the fit without a model.
+
+        The call waits until the fit's thread has left CatBoost.
+        """
         self._given_up = True
         self._may_go.release()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
@@ -114,5 +120,5 @@ class SteppedFit:
         return error
 
     def __deepcopy__(self, _: Any) -> SteppedFit:
-        """Be the same object in CatBoost's copies of its parameters."""
+        """Stay the same object in CatBoost's copies of parameters."""
         return self

@@ -1,4 +1,7 @@
-"""Exactly as many threads as given, for libraries that have pools of their own."""
+"""Limits on the threads of libraries with pools.
+
+A library that has a pool of its own uses exactly as many threads as given.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from typing import Any
 
 
 def limited(n_threads: int | None, library: str) -> AbstractContextManager[Any]:
-    """Return a context in which BLAS and OpenMP pools use `n_threads`; None leaves them alone.
+    """Return a context in which library pools use `n_threads`.
 
-    `library` is the module whose pools are meant. They are looked for once a library, as looking takes milliseconds and
-    only finds what is loaded.
+    The pools are those of BLAS and OpenMP; None leaves them alone. `library` is the module whose pools are meant. They
+    are looked for once a library, as looking takes milliseconds and only finds what is loaded.
     """
     return nullcontext() if n_threads is None else _pools(library).limit(limits=n_threads)
 

@@ -43,7 +43,9 @@ ROWS_AT_ONCE = 20_000
 
 @dataclass(frozen=True)
 class KnownLevels:
-    """Which levels the training rows of a model have, and which of them stand for others.
+    """The levels that a model's training rows have.
+
+    It also says which of them stand for others.
 
     columns: (n_columns,) int64 the categorical columns that are filled in; cardinalities: (n_columns,) int64 theirs.
     known: (n_levels_in_all,) bool, laid out as by `lay_out`. drawn: (N_DRAWN, n_columns) float32 codes; NaN where no
@@ -77,7 +79,7 @@ class KnownLevels:
         return cls(np.array(columns, dtype=np.int64), cardinalities, np.concatenate(known), levels.T)
 
     def faults(self) -> Iterator[str]:
-        """Yield what cannot be."""
+        """Yield what is wrong with the arrays."""
         yield from layout_faults(self.columns, self.cardinalities)
         if self.known.dtype.kind != "b" or self.known.shape != (int(np.sum(self.cardinalities + N_OTHER)),):
             yield "it does not say of each level whether it is known"
@@ -87,11 +89,17 @@ class KnownLevels:
             yield "a level to draw is none of its column's"
 
     def unseen(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_columns) bool: whether a value is a level that no training row has."""
+        """Find the values whose levels no training row has.
+
+        It returns (n_rows, n_columns) bool.
+        """
         return ~self.known[lay_out(table.codes, self.columns, self.cardinalities)]
 
     def filled(self, table: Table, unseen: np.ndarray) -> Table:
-        """Return N_DRAWN copies of the rows after one another, each with other levels where `unseen`."""
+        """Return N_DRAWN copies of the rows, one after another.
+
+        Each copy has other levels where `unseen`.
+        """
         features = np.tile(table.features, (N_DRAWN, 1))
         for place, column in enumerate(table.n_numeric + self.columns):
             rows = np.flatnonzero(unseen[:, place])
@@ -101,10 +109,12 @@ class KnownLevels:
 
 
 def _drawn(mass: np.ndarray, sums: np.ndarray, column: int) -> np.ndarray:
-    """Return (N_DRAWN,) codes at even steps through the rows, from levels of low to those of high targets.
+    """Return codes at even steps through the rows.
 
-    Each column has an order of its own, so that of two columns not all low levels meet. mass: (cardinality,) the rows
-    of each level; sums: (cardinality,) their targets.
+    They are (N_DRAWN,), from levels of low to those of high targets. Each column has an order of its own, so that of
+    two columns not all low levels meet.
+
+    mass: (cardinality,) the rows of each level; sums: (cardinality,) their targets.
     """
     levels = np.flatnonzero(mass)
     if len(levels) == 0:
@@ -117,27 +127,31 @@ def _drawn(mass: np.ndarray, sums: np.ndarray, column: int) -> np.ndarray:
 
 
 class UnseenPredictor:
-    """A model of any family that is never asked about a level that it does not know."""
+    """A model that is asked about known levels only.
+
+    It is of any family, and never asked about a level that it does not know.
+    """
 
     def __init__(self, model: Predictor, levels: KnownLevels):
-        """Wrap a model that was trained on the rows that `levels` was fitted on."""
+        """Wrap a model; `levels` are of its training rows."""
         self._model = model
         self._levels = levels
 
     def predict(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64."""
+        """Predict each row, as (n_rows, n_outputs) float64."""
         return _predict(self._model, self._levels, table)
 
     def save(self, folder: Path) -> None:
-        """Write the model, and unseen.npz."""
+        """Write the model and unseen.npz."""
         _save(self._model, self._levels, folder)
 
 
 class UnseenLearner:
-    """A learner of any family that, when it predicts, is never asked about a level that it does not know.
+    """A learner that is asked about known levels only.
 
-    All other verbs are the learner's own. Validation rows are predicted as they are, since that is done at every look;
-    for the rows that `has_unseen` names, only `predict` says what the model will.
+    It is of any family, and when it predicts, it is never asked about a level that it does not know. All other verbs
+    are the learner's own. Validation rows are predicted as they are, since that is done at every look; for the rows
+    that `has_unseen` names, only `predict` says what the model will.
     """
 
     def __init__(self, learner: Learner, job: Job, n_most: float):
@@ -154,15 +168,18 @@ class UnseenLearner:
         return KnownLevels.fit(rows, self._job.task, self._n_most)
 
     def has_unseen(self, rows: np.ndarray) -> np.ndarray:
-        """Return (n,) bool: which `rows` of the job's table have a level that no training row has."""
+        """Find rows with levels that no training row has.
+
+        It returns (n,) bool for the `rows` of the job's table.
+        """
         return np.any(self._levels.unseen(_codes_of(self._job.table).take(rows)), axis=1)
 
     def predict(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64."""
+        """Predict each row, as (n_rows, n_outputs) float64."""
         return _predict(self._learner, self._levels, table)
 
     def save(self, folder: Path) -> None:
-        """Write the model, and unseen.npz."""
+        """Write the model and unseen.npz."""
         _save(self._learner, self._levels, folder)
 
 
@@ -198,7 +215,10 @@ def _save(model: Predictor, levels: KnownLevels, folder: Path) -> None:
 
 
 def with_unseen(family: Family) -> Family:
-    """Return the family with models that predict levels never seen in training, in every column."""
+    """Return the family with models that predict unseen levels.
+
+    They predict levels never seen in training, in every column.
+    """
     return replace(family, start=partial(_start, family), load=partial(_load, family))
 
 

@@ -1,6 +1,6 @@
 """What every family gives and gets.
 
-A learner that grows when told, on arrays, with no Ray, MLflow, path or clock.
+It gives a learner that grows when told, and gets arrays, with no Ray, MLflow, path or clock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Config = Mapping[str, Any]
 class Cache:
     """What a process keeps between trials (binned data, encoders).
 
-    The `limit` entries used last.
+    It keeps the `limit` entries used last.
     """
 
     def __init__(self, limit: int = 24):
@@ -32,7 +32,10 @@ class Cache:
         self._entries: OrderedDict[Hashable, Any] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return the entry under `key`, made by `make()` the first time."""
+        """Return the entry under `key`.
+
+        The first time, `make()` makes it.
+        """
         if key not in self._entries:
             # Before, so that the new entry does not come on top of those that it displaces.
             while len(self._entries) >= self._limit:
@@ -46,7 +49,7 @@ class Cache:
 class Compute:
     """What a learner may use.
 
-    Exactly `n_threads` threads, and a GPU when `device` is "cuda".
+    It may use exactly `n_threads` threads, and a GPU when `device` is "cuda".
     """
 
     n_threads: int = 1
@@ -55,7 +58,9 @@ class Compute:
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: train on `rows` of `table`, choose the best state on `valid`.
+    """One fit of a learner.
+
+    It trains on `rows` of `table` and chooses the best state on `valid`.
 
     rows, valid: integer positions into `table`; `valid` may be empty.
     part: names the rows (e.g. "fold0"); what is cached for one part serves every job on the same part.
@@ -73,7 +78,7 @@ class Job:
 
 @dataclass(frozen=True)
 class FitSize:
-    """How large one fit is.
+    """The size of one fit.
 
     n_rows: that it learns from or is validated on. n_columns, cardinalities: as in the table. n_outputs: see Task.
     """
@@ -85,7 +90,7 @@ class FitSize:
 
     @classmethod
     def of(cls, table: Table, task: Task) -> FitSize:
-        """Return that of a fit on all rows of the table."""
+        """Return the size of a fit on all rows."""
         return cls(table.n_rows, table.n_features, task.n_outputs, table.cardinalities)
 
     @property
@@ -94,12 +99,18 @@ class FitSize:
 
     @property
     def n_models(self) -> int:
-        """Trees of one round of boosting, or weight vectors: one where two classes share a margin."""
+        """Return the number of trees or weight vectors.
+
+        The trees are those of one round of boosting. There is one where two classes share a margin.
+        """
         return self.n_outputs if self.n_outputs > 2 else 1
 
 
 def usual_bytes(config: Config, fit_size: FitSize) -> float:
-    """Return what a family takes of which nothing is known: two copies of its rows, and four of its predictions."""
+    """Estimate the bytes of a fit of any family.
+
+    Of a family of which nothing is known, it counts two copies of its rows and four of its predictions.
+    """
     return 8 * fit_size.n_cells + 32 * fit_size.n_rows * fit_size.n_outputs
 
 
@@ -107,10 +118,16 @@ class Predictor(Protocol):
     """A fitted model."""
 
     def predict(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64: class probabilities that sum to one, or one column of values."""
+        """Predict each row, as (n_rows, n_outputs) float64.
+
+        These are class probabilities that sum to one, or one column of values.
+        """
 
     def save(self, folder: Path) -> None:
-        """Write the model into the existing, empty `folder`, in formats that run no code when read."""
+        """Write the model into the existing, empty `folder`.
+
+        Its formats run no code when read.
+        """
 
 
 class Learner(Predictor, Protocol):
@@ -128,24 +145,33 @@ class Learner(Predictor, Protocol):
         """
 
     def predict_valid(self) -> np.ndarray:
-        """Return (n_valid, n_outputs) float64 predictions of the validation rows by all units grown."""
+        """Predict the validation rows by all units grown.
+
+        The predictions are (n_valid, n_outputs) float64.
+        """
 
     def keep_best(self) -> None:
         """Remember the present state as the best one."""
 
     def restore_best(self) -> None:
-        """Return to the best state, for good: `predict` and `save` then speak of it."""
+        """Return to the best state, for good.
+
+        From then on `predict` and `save` speak of it.
+        """
 
 
 @runtime_checkable
 class KnowsUnseen(Protocol):
-    """What the registry's learners can beside.
+    """What the registry's learners can do besides.
 
-    A family does not write it, they have it of `_unseen.py`.
+    A family does not write it: its learners have it from `_unseen.py`.
     """
 
     def has_unseen(self, rows: np.ndarray) -> np.ndarray:
-        """Return (n,) bool: which `rows` of the job's table have a level that no training row has."""
+        """Find rows with levels that no training row has.
+
+        It returns (n,) bool for the `rows` of the job's table.
+        """
 
 
 class AdjustableLearner(Learner, Protocol):
@@ -155,20 +181,35 @@ class AdjustableLearner(Learner, Protocol):
     """
 
     def adjust(self, config: Config) -> None:
-        """Take the mutable parameters of `config` from the next unit on."""
+        """Take up the mutable parameters of `config`.
+
+        They hold from the next unit on.
+        """
 
     def save_state(self, folder: Path) -> None:
-        """Write everything that growing on needs (weights, optimiser, units grown), running no code when read."""
+        """Write everything that growing on needs.
+
+        This is weights, optimiser and units grown, in formats that run no code when read.
+        """
 
     def load_state(self, folder: Path) -> None:
-        """Take up the state that `save_state` of a learner with the same fixed parameters wrote."""
+        """Take up the state that `save_state` wrote.
+
+        The learner that wrote it had the same fixed parameters.
+        """
 
 
 class WarmStartLearner(Learner, Protocol):
-    """A learner that may begin with what models of other configurations have learnt on the same rows."""
+    """A learner that may begin with other models' weights.
+
+    The models have other configurations, and have learnt on the same rows.
+    """
 
     def warm_start(self, folders: Sequence[Path]) -> None:
-        """Before anything is grown, take each weight from the first folder (see `save`) that has one like it."""
+        """Take up what other models have learnt.
+
+        Before anything is grown, each weight is taken from the first folder (see `save`) that has one like it.
+        """
 
 
 @dataclass(frozen=True)
@@ -222,5 +263,5 @@ class Family:
 
     @property
     def can_be_donor(self) -> bool:
-        """Whether later trials may begin with a trial's weights."""
+        """Return whether trials may lend weights to later ones."""
         return self.searcher == "controller"

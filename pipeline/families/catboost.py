@@ -1,4 +1,7 @@
-"""CatBoost: one fit that stands still between two calls of `advance`, on pools that trials share."""
+"""The CatBoost family, which grows one stepped fit.
+
+The fit stands still between two calls of `advance`, on pools that trials share.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ class CatBoostPredictor:
         self._n_threads = n_threads
 
     def predict(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64."""
+        """Predict each row, as (n_rows, n_outputs) float64."""
         if table.n_rows == 0:
             return np.empty((0, self._output.n_outputs))
         raw = self._model.predict(
@@ -87,7 +90,10 @@ class CatBoostLearner(CatBoostPredictor):
         self._raw = self._fit.grow_to(self.n_units)
 
     def predict_valid(self) -> np.ndarray:
-        """Return (n_valid, n_outputs) float64 from the sums that CatBoost keeps up to date tree by tree."""
+        """Predict the validation rows, as (n_valid, n_outputs) float64.
+
+        The sums are those that CatBoost keeps up to date tree by tree.
+        """
         return _prediction(self._raw[: len(self._job.valid)], _classes(self._job), self._output)
 
     def keep_best(self) -> None:
@@ -99,7 +105,7 @@ class CatBoostLearner(CatBoostPredictor):
         self._settle(self._n_marked)
 
     def predict(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64."""
+        """Predict each row, as (n_rows, n_outputs) float64."""
         if self._fit:
             self._settle(self.n_units)
         return super().predict(table)
@@ -150,7 +156,10 @@ def _parameters(job: Job, config: Config) -> dict[str, Any]:
 
 
 def _classes(job: Job) -> np.ndarray:
-    """Return the classes that the model knows, ascending: those of the training rows, or all where these have one."""
+    """Return the classes that the model knows, ascending.
+
+    They are those of the training rows, or all where these have one.
+    """
     if job.task.kind == REGRESSION:
         return np.empty(0, dtype=np.int64)
     seen = np.unique(job.table.labels[job.rows])
@@ -165,7 +174,10 @@ def _named_classes(job: Job) -> dict[str, Any]:
 
 
 def _prediction(raw: np.ndarray, classes: Any, output: Output) -> np.ndarray:
-    """Return (n_rows, n_outputs) float64 for raw sums: (n_rows,) or (n_rows, 1), or (n_rows, n_classes) in order."""
+    """Turn raw sums into (n_rows, n_outputs) float64 predictions.
+
+    The sums are (n_rows,) or (n_rows, 1), or (n_rows, n_classes) in the order of `classes`.
+    """
     from scipy.special import expit, softmax
 
     if output.kind == REGRESSION:
@@ -203,7 +215,10 @@ def _training_pool(job: Job) -> Any:
 
 
 def _with_variation(rows: Table) -> Table:
-    """Return `rows`, whose first column tells odd rows from even ones if no column varies: CatBoost wants one."""
+    """Make sure that a column varies: CatBoost wants one.
+
+    If none does, the first column of the returned rows tells odd rows from even ones.
+    """
     if any(_varies(rows.features[:, index]) for index in range(rows.n_features)):
         return rows
     features = rows.features.copy()
@@ -217,19 +232,28 @@ def _varies(column: np.ndarray) -> bool:
 
 
 def _valid_pool(job: Job) -> Any:
-    """Return the validation rows, or one row where there are none; their labels are not looked at."""
+    """Return a pool of the validation rows.
+
+    Where there are none, it has one row. Its labels are not looked at.
+    """
     rows = job.table.take(job.valid if len(job.valid) else job.rows[:1])
     label = 0 if job.task.kind == REGRESSION else job.table.labels[job.rows[0]]
     return _pool(rows, np.full(rows.n_rows, label))
 
 
 def max_trees(config: Config) -> int:
-    """Return the most trees worth growing at the configuration's `learning_rate`."""
+    """Return the most trees worth growing.
+
+    They follow from the configuration's `learning_rate`.
+    """
     return round(LEARNING_RATE_TIMES_TREES / config["learning_rate"])
 
 
 def _n_bytes(config: Config, fit_size: FitSize) -> float:
-    """Return pools, histograms, approximations with their derivatives, and trees."""
+    """Estimate the bytes of a fit.
+
+    They are those of pools, histograms, approximations with their derivatives, and trees.
+    """
     n_leaves = 2 ** config["depth"]
     trees = 20 * usual_trees(max_trees(config), fit_size) * n_leaves
     approximations = 60 * fit_size.n_rows * fit_size.n_outputs

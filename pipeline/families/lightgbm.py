@@ -1,4 +1,7 @@
-"""LightGBM: one live booster, grown tree by tree on binned data that trials share."""
+"""The LightGBM family, which grows one live booster.
+
+The booster grows tree by tree, on binned data that trials share.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class LightGBMPredictor:
         self._alone = threading.Lock()
 
     def predict(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64."""
+        """Predict each row, as (n_rows, n_outputs) float64."""
         if table.n_rows == 0:
             return np.empty((0, self._output.n_outputs))
         features = (self._crossed.apply(table) if self._crossed else table).features
@@ -68,7 +71,10 @@ class LightGBMPredictor:
         return self._booster.predict(features, raw_score=True, **asked)
 
     def save(self, folder: Path) -> None:
-        """Write LightGBM's text model, of the best trees only, and the output."""
+        """Write LightGBM's text model and the output.
+
+        The model has the best trees only.
+        """
         self._booster.save_model(folder / MODEL_FILE, num_iteration=self._n_best)
         self._output.save(folder)
         if self._crossed:
@@ -87,7 +93,10 @@ class LightGBMLearner(LightGBMPredictor):
         self._n_marked = 0
 
     def advance(self, units: int) -> None:
-        """Grow by `units` trees (one a class and unit for multiclass)."""
+        """Grow by `units` trees.
+
+        A multiclass unit is one tree a class.
+        """
         # Some of LightGBM's loops overlook its own num_threads, and idle helpers that spin slow the whole machine.
         with limited(self._n_threads, "lightgbm"):
             for _ in range(units):
@@ -95,7 +104,10 @@ class LightGBMLearner(LightGBMPredictor):
         self.n_units += units
 
     def predict_valid(self) -> np.ndarray:
-        """Return (n_valid, n_outputs) float64 from the scores that the booster keeps up to date tree by tree."""
+        """Predict the validation rows, as (n_valid, n_outputs) float64.
+
+        The scores are those that the booster keeps up to date tree by tree.
+        """
         kept: list[np.ndarray] = []
 
         def capture(margins: np.ndarray, _: Any) -> tuple[str, float, bool]:
@@ -146,7 +158,10 @@ def _parameters(job: Job, config: Config) -> dict[str, Any]:
 
 
 def _shared_parameters(compute: Compute) -> dict[str, Any]:
-    """Return what binning and boosting must agree on, or LightGBM refuses to share a Dataset."""
+    """Return the parameters that binning and boosting must share.
+
+    Otherwise LightGBM refuses to share a Dataset.
+    """
     # Pre-filtering would bake one trial's min_data_in_leaf into the bins of all.
     return {"feature_pre_filter": False, "force_col_wise": True, "num_threads": compute.n_threads, "verbosity": -1}
 
@@ -171,7 +186,10 @@ def _bin_valid(train: Any, tables: Tables) -> Any:
 
 
 def _responses(margins: np.ndarray, kind: str) -> np.ndarray:
-    """Return what LightGBM makes of its sums: P(class 1), softmax rows, or the values themselves."""
+    """Return what LightGBM makes of its sums.
+
+    This is P(class 1), softmax rows, or the values themselves.
+    """
     from scipy.special import expit, softmax
 
     if kind == REGRESSION:
@@ -180,7 +198,10 @@ def _responses(margins: np.ndarray, kind: str) -> np.ndarray:
 
 
 def _n_bytes(config: Config, fit_size: FitSize) -> float:
-    """Return rows before and after they are binned, histograms, scores with their derivatives, and trees."""
+    """Estimate the bytes of a fit.
+
+    They are those of rows before and after they are binned, histograms, scores with their derivatives, and trees.
+    """
     trees = 100 * usual_trees(max_trees(config), fit_size) * min(config["num_leaves"], fit_size.n_rows)
     scores = 40 * fit_size.n_rows * fit_size.n_models
     return 10 * fit_size.n_cells + histogram_bytes(config["num_leaves"], fit_size) + scores + trees

@@ -1,4 +1,7 @@
-"""Logistic and ridge regression on filled, scaled and one-hot encoded columns."""
+"""Logistic and ridge regression on encoded columns.
+
+The columns are filled, scaled and one-hot encoded.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ MODEL_FILE = "linear.npz"
 
 @dataclass(frozen=True)
 class Design:
-    """A table as the columns that a linear model weighs: scaled numbers, levels' means, then indicators of levels."""
+    """A table as the columns that linear models weigh.
+
+    These are scaled numbers, levels' means, then indicators of levels.
+    """
 
     crossing: Crossing
     scaling: Scaling
@@ -58,7 +64,10 @@ class Design:
         return self.assemble(crossed, self.encoding.transform(crossed.codes))
 
     def assemble(self, table: Table, means: np.ndarray) -> Any:
-        """Return the design of `table` whose target encoding, (n_rows, n_encoded_columns), is given."""
+        """Return the columns of `table`, with its means given.
+
+        The means, (n_rows, n_encoded_columns), are its target encoding.
+        """
         from scipy.sparse import csr_array, hstack
 
         dense = np.hstack([self.scaling.transform(table.numeric), self.encoding_scaling.transform(means)])
@@ -70,9 +79,9 @@ class Design:
 
 @dataclass(frozen=True)
 class Weights:
-    """coefficients: (n_columns, n_seen).
+    """What a linear model has learnt.
 
-    intercepts: (n_seen,); seen: (n_seen,) the classes in the training rows.
+    coefficients: (n_columns, n_seen); intercepts: (n_seen,); seen: (n_seen,) the classes in the training rows.
     """
 
     coefficients: np.ndarray
@@ -80,7 +89,7 @@ class Weights:
     seen: np.ndarray
 
     def faults(self) -> Iterator[str]:
-        """Yield what cannot be."""
+        """Yield what is wrong with the arrays."""
         n_seen = len(self.seen) if is_whole(self.seen) else -1
         if not is_real(self.coefficients, 2) or self.coefficients.shape[1] != n_seen or len(self.intercepts) != n_seen:
             yield "its weights are not those of its classes"
@@ -92,14 +101,14 @@ class LinearPredictor:
     """A fitted linear model."""
 
     def __init__(self, design: Design, weights: Weights, output: Output, n_threads: int | None = None):
-        """`n_threads` of None is every core."""
+        """Hold a model; `n_threads` of None is every core."""
         self._design = design
         self._weights = weights
         self._output = output
         self._n_threads = n_threads
 
     def predict(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64."""
+        """Predict each row, as (n_rows, n_outputs) float64."""
         with limited(self._n_threads, "sklearn.linear_model"):
             return self._raw(self._design.transform(table))
 
@@ -131,7 +140,10 @@ DESIGN_PARTS = {
 
 
 class LinearLearner(LinearPredictor):
-    """One fit: the first unit solves the problem, further ones have nothing to add."""
+    """A linear model that its first unit fits.
+
+    The first unit solves the problem, and further ones have nothing to add.
+    """
 
     def __init__(self, job: Job, config: Config):
         job = _thinned(job, config["scaling"])
@@ -153,18 +165,21 @@ class LinearLearner(LinearPredictor):
         self.n_units += units
 
     def predict_valid(self) -> np.ndarray:
-        """Return (n_valid, n_outputs) float64."""
+        """Predict the validation rows, as (n_valid, n_outputs) float64."""
         return self._valid
 
     def keep_best(self) -> None:
-        """There is only one state."""
+        """Do nothing, as there is only one state."""
 
     def restore_best(self) -> None:
-        """There is only one state."""
+        """Do nothing, as there is only one state."""
 
 
 def _thinned(job: Job, scaling: str) -> Job:
-    """Return the job on as many of its rows as keep the columns that numeric ones become within MAX_CELLS."""
+    """Return the job on as many rows as fit.
+
+    They are as many as keep the columns that numeric ones become within MAX_CELLS.
+    """
     n_numeric = max(1, job.table.n_numeric)
     n_columns = min(MAX_PIECES, (N_KNOTS - 1) * n_numeric) if scaling == "piecewise" else n_numeric
     n_most = MAX_CELLS // n_columns
@@ -179,7 +194,10 @@ def _no_weights() -> Weights:
 
 
 def _design(job: Job, scaling: str, min_frequency: int, high_cardinality: str) -> tuple[Design, Any]:
-    """Return the design fitted on the job's rows, and those rows under it."""
+    """Fit the design on the job's rows.
+
+    It is returned with those rows under it.
+    """
     rows = job.table.take(job.rows)
     crossing = Crossing.fit(rows) if high_cardinality == "crossed" else Crossing.none()
     rows = crossing.apply(rows)
@@ -245,7 +263,10 @@ def _solve_logistic(
 
 
 def _n_bytes(config: Config, fit_size: FitSize) -> float:
-    """Return the columns solved for, in single and double precision, and margins with their derivatives."""
+    """Estimate the bytes of a fit.
+
+    They are those of the columns solved for, in single and double precision, and margins with their derivatives.
+    """
     n_columns = fit_size.n_columns
     if config["scaling"] == "piecewise":
         n_columns = max(n_columns, min(MAX_PIECES, (N_KNOTS - 1) * n_columns))

@@ -1,6 +1,6 @@
-"""Losses of values.
+"""Losses for regression: their scales and row weights.
 
-The scale that each is fitted on, and the weights of rows under it.
+The module has the scale that each loss of values is fitted on, and the weights of rows under it.
 
 Squared errors of log(1 + value) are squared errors on that scale. A share of the target, |prediction - target| /
 |target|, is nearly a difference of logarithms. It is fitted by squares of those under weights 1 / |target|: where the
@@ -27,13 +27,16 @@ _BELOW_ALL = np.nextafter(-1.0, 0.0)
 
 
 def unit_of(target: np.ndarray, loss: str) -> float:
-    """Return the size below which shares of a target are taken as if it were that large; 1 for other losses."""
+    """Return the least size that a target counts as.
+
+    Shares of a smaller target are taken as if it were that large. For other losses than shares the size is 1.
+    """
     sizes = np.abs(target[target != 0])
     return MIN_SHARE * float(np.median(sizes)) if loss == PERCENTAGE and len(sizes) else 1.0
 
 
 def scaled(values: np.ndarray, loss: str, unit: float) -> np.ndarray:
-    """Return values on the scale that `loss` is fitted on."""
+    """Return values on the scale where `loss` is fitted."""
     if loss == SQUARED_LOG:
         return np.log1p(np.maximum(values, _BELOW_ALL))
     if loss == PERCENTAGE:
@@ -42,7 +45,7 @@ def scaled(values: np.ndarray, loss: str, unit: float) -> np.ndarray:
 
 
 def unscaled(values: np.ndarray, loss: str, unit: float) -> np.ndarray:
-    """Return what `scaled` made `values` of."""
+    """Return the values that `scaled` was given."""
     if loss == SQUARED_LOG:
         return np.maximum(np.expm1(values), _BELOW_ALL)
     if loss == PERCENTAGE:
@@ -51,21 +54,24 @@ def unscaled(values: np.ndarray, loss: str, unit: float) -> np.ndarray:
 
 
 def relative_weight(target: np.ndarray, unit: float) -> np.ndarray:
-    """Return (n_rows,) weights that make errors shares of the target."""
+    """Return (n_rows,) weights that turn errors into shares.
+
+    Under them, errors are shares of the target.
+    """
     return 1 / np.maximum(np.abs(target), unit)
 
 
 def inverse_size(gap: np.ndarray, least: float) -> np.ndarray:
-    """Return weights under which squares of `gap` are as large as absolute values, below `least` no heavier.
+    """Return weights that turn squares into absolute values.
 
-    Fitting squares under them again and again fits absolute errors (iteratively reweighted least squares, Schlossmacher
-    1973).
+    Under them, squares of `gap` are as large as its absolute values; gaps below `least` weigh no heavier. Fitting
+    squares under them again and again fits absolute errors (iteratively reweighted least squares, Schlossmacher 1973).
     """
     return 1 / np.maximum(np.abs(gap), least)
 
 
 def weighted_median(values: np.ndarray, weight: np.ndarray | None) -> float:
-    """Return the median of (n,) values."""
+    """Return the weighted median of (n,) values."""
     if weight is None:
         return float(np.median(values))
     order = np.argsort(values, kind="stable")

@@ -1,6 +1,6 @@
-"""Nets for tables.
+"""Neural nets for tables.
 
-RealMLP's inputs and layers with TabM's members, in torch, grown by epochs.
+They have RealMLP's inputs and layers and TabM's members, and are grown by epochs in torch.
 """
 
 from __future__ import annotations

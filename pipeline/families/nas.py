@@ -1,6 +1,6 @@
 """Child nets of an architecture search.
 
-Layers in any order and wiring, over the inputs and members of `mlp`'s nets.
+They have layers in any order and wiring, over the inputs and members of `mlp`'s nets.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ def _layers(config: Config) -> tuple[Layer, ...]:
 
 
 def _n_multiplications(config: Config, fit_size: FitSize) -> int:
-    """Return about how many multiplications all members of a child take for a row, as if all numbers were curved."""
+    """Estimate the multiplications that a child takes a row.
+
+    They are those of all its members, as if all numbers were curved.
+    """
     few = [cardinality for cardinality in fit_size.cardinalities if cardinality <= MAX_ONE_HOT]
     n_numeric = fit_size.n_columns - len(fit_size.cardinalities)
     columns = n_inputs(sum(few), n_numeric, len(fit_size.cardinalities) - len(few))

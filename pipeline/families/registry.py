@@ -1,6 +1,6 @@
 """The families, found by walking this folder.
 
-Every module that has no leading underscore and defines FAMILY.
+A family is every module that has no leading underscore and defines FAMILY.
 """
 
 from __future__ import annotations
@@ -31,13 +31,16 @@ LOSS_NOTES = {
 
 @cache
 def all_families() -> dict[str, Family]:
-    """Return every family whose library is installed, by name, in alphabetical order."""
+    """Return the families whose libraries are installed, by name.
+
+    They are in alphabetical order.
+    """
     return {name: family for name, family in known_families().items() if _is_installed(family)}
 
 
 @cache
 def known_families() -> dict[str, Family]:
-    """Return every family by name, whether or not its library is installed."""
+    """Return every family by name, installed or not."""
     found = {}
     for module in pkgutil.iter_modules(package.__path__):
         if module.name.startswith("_") or module.ispkg:
@@ -56,7 +59,10 @@ def _is_installed(family: Family) -> bool:
 
 
 def get_family(name: str) -> Family:
-    """Return the family called `name`, or raise ConfigError with the nearest name, or with what is to be installed."""
+    """Return the family called `name`.
+
+    Raises ConfigError with the nearest name, or with what is to be installed.
+    """
     families, known = all_families(), known_families()
     if name not in known:
         raise ConfigError(f"there is no model family {name!r}.{nearest(name, families)}")
@@ -70,20 +76,25 @@ def get_family(name: str) -> Family:
 
 
 def unsuited_families(conditions: SearchConditions) -> dict[str, Unsuited]:
-    """Return the families that do not pay in such a search, by name."""
+    """Return families unsuited to a search, by name."""
     answers = {name: family.suits(conditions) for name, family in all_families().items()}
     return {name: answer for name, answer in answers.items() if answer is not None}
 
 
 def in_order(has_many_classes: bool = False) -> tuple[str, ...]:
-    """Return the names of all families, installed or not, in the order in which they are first tried."""
+    """Return the families' names in the order of trying.
+
+    All families are named, installed or not, in the order in which they are first tried.
+    """
     turns = {name: family.turn for name, family in known_families().items()}
     place = {name: turn.many_classes if has_many_classes else turn.usual for name, turn in turns.items()}
     return tuple(sorted(place, key=lambda name: (place[name], name)))
 
 
 def loss_notes(metric: Metric, names: Iterable[str], target: np.ndarray) -> list[str]:
-    """Return what is to be said of the losses that families fit; nothing where these are squared errors as ever.
+    """Return notes on the losses that families fit.
+
+    There are none where the losses are squared errors as ever.
 
     target: (n_rows,) values.
     """

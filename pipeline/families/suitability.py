@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SearchConditions:
-    """A search as families see it that are asked whether they pay.
+    """The facts by which families judge a search.
+
+    Families that see them are asked whether they pay in that search.
 
     n_rows, n_columns, n_outputs: of the table. n_cpus, n_gpus: over all nodes.
     budget_s: None in a reproducible run, where nothing may rest on cores or GPUs, so that every machine does the same.
@@ -36,10 +38,9 @@ class SearchConditions:
 
 @dataclass(frozen=True)
 class Unsuited:
-    """A family does not pay.
+    """The answer that a family does not pay.
 
     reason: why, as it is shown: "without NAME, as REASON".
-
     is_shown: False for a family that only some searches are for, which is no news elsewhere.
     """
 
@@ -49,7 +50,9 @@ class Unsuited:
 
 @dataclass(frozen=True)
 class Turn:
-    """When a family is first tried: lower numbers earlier, equal ones by name.
+    """The turn at which a family is first tried.
+
+    Lower numbers come earlier, equal ones by name.
 
     usual: cheap and strong families first, so that a short run has seen every kind of model.
     many_classes: where classes are many; boosting grows a tree a class, other families fit all classes at once.
@@ -71,8 +74,9 @@ def always_suits(conditions: SearchConditions) -> Unsuited | None:
 
 
 def suits_unless_large(conditions: SearchConditions) -> Unsuited | None:
-    """Say that trees without boosting do not pay on tables that are large for the budget.
+    """Refuse trees without boosting where tables are large.
 
-    There, boosted trees beat them by more than an ensemble gains from both.
+    They do not pay on tables that are large for the budget: there, boosted trees beat them by more than an ensemble
+    gains from both.
     """
     return Unsuited("the table is large for this budget") if conditions.is_large_for_budget else None

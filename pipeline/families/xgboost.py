@@ -1,4 +1,7 @@
-"""XGBoost: one live booster, grown round by round on binned data that trials share."""
+"""The XGBoost family, which grows one live booster.
+
+The booster grows round by round, on binned data that trials share.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +42,17 @@ class XGBoostPredictor:
         self._n_best: int | None = None
 
     def predict(self, table: Table) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64."""
+        """Predict each row, as (n_rows, n_outputs) float64."""
         features = (self._crossed.apply(table) if self._crossed else table).features
         rounds = (0, self._n_best or 0)
         raw = self._booster.inplace_predict(features, iteration_range=rounds, validate_features=False)
         return self._output.prediction(raw)
 
     def save(self, folder: Path) -> None:
-        """Write XGBoost's UBJSON model, of the best rounds only, and the output."""
+        """Write XGBoost's UBJSON model and the output.
+
+        The model has the best rounds only.
+        """
         self._booster[: self._n_best].save_model(folder / MODEL_FILE)
         self._output.save(folder)
         if self._crossed:
@@ -69,13 +75,16 @@ class XGBoostLearner(XGBoostPredictor):
         self._n_marked = 0
 
     def advance(self, units: int) -> None:
-        """Grow by `units` rounds (one tree a class and round for multiclass)."""
+        """Grow by `units` rounds.
+
+        A multiclass round is one tree a class.
+        """
         for index in range(self.n_units, self.n_units + units):
             self._booster.update(self._train, index)
         self.n_units += units
 
     def predict_valid(self) -> np.ndarray:
-        """Return (n_valid, n_outputs) float64.
+        """Predict the validation rows, as (n_valid, n_outputs) float64.
 
         The booster's cache adds only the rounds since the last look.
         """
@@ -125,7 +134,10 @@ def _bin_rows(job: Job, rows: Table) -> Any:
 
 
 def _unbinned(job: Job, rows: Table) -> Any:
-    """Return the validation rows unbinned: with the bins of others, a level that those lack passes for another."""
+    """Return the validation rows unbinned.
+
+    With the bins of others, a level that those lack passes for another.
+    """
     import xgboost
 
     return xgboost.DMatrix(
@@ -134,7 +146,10 @@ def _unbinned(job: Job, rows: Table) -> Any:
 
 
 def _n_bytes(config: Config, fit_size: FitSize) -> float:
-    """Return rows before and after they are binned, histograms, margins with their derivatives, and trees."""
+    """Estimate the bytes of a fit.
+
+    They are those of rows before and after they are binned, histograms, margins with their derivatives, and trees.
+    """
     n_leaves = min(_most_leaves(config), fit_size.n_rows / ROWS_A_LEAF)
     trees = 150 * usual_trees(max_trees(config), fit_size) * n_leaves
     margins = 40 * fit_size.n_rows * fit_size.n_models
@@ -142,7 +157,7 @@ def _n_bytes(config: Config, fit_size: FitSize) -> float:
 
 
 def _most_leaves(config: Config) -> int:
-    """Return the most leaves of a tree, which either parameter bounds."""
+    """Return a tree's most leaves, which either parameter bounds."""
     return min(2 ** config["max_depth"], config["max_leaves"])
 
 

@@ -1,4 +1,7 @@
-"""The one place where an exception of a trial's library is caught: the trial fails, the run goes on."""
+"""A guard that lets trials fail, not the run.
+
+It is the one place where an exception of a trial's library is caught: the trial fails, the run goes on.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "can't allocate memory", "ba
 
 
 class Attempt:
-    """A climb that ends in a result whatever happens in it."""
+    """A climb that ends in a result whatever happens."""
 
     def __init__(self, trial: Trial, start: Callable[[], Climb]):
         self._trial = trial
@@ -24,7 +27,7 @@ class Attempt:
         self._started_s, self._cpu_started_s = time.monotonic(), time.process_time()
 
     def advance(self) -> Progress | TrialResult:
-        """Return the progress at the next rung, or the result at the end."""
+        """Return the next rung's progress, or the final result."""
         try:
             if self._climb is None:
                 self._climb = self._start()
@@ -66,8 +69,8 @@ def failed(trial: Trial, error: str, fit_s: float = 0.0, cpu_s: float = 0.0) -> 
 
 
 def ran_out_of_memory(error: str) -> bool:
-    """Return whether the words of a failure say so.
+    """Return whether a failure says that memory ran out.
 
-    Those of a process that was killed by the kernel do not.
+    The words of a process that was killed by the kernel do not say so.
     """
     return any(words in error for words in OUT_OF_MEMORY)

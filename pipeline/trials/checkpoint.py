@@ -1,4 +1,7 @@
-"""The folds that a trial has finished, on disk, so that it need not begin anew when its process dies."""
+"""The folds that a trial has finished, on disk.
+
+With them, a trial need not begin anew when its process dies.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ _MADE_BY, _PREDICTED = "made_by", "predicted"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a trial knows after some of its folds, whose models lie beside it.
+    """What a trial knows after some of its folds.
+
+    The models of these folds lie beside it.
 
     rung, curve, lineage: up to the end of the first fold. n_units, predict_us, looks, models: one a finished fold. By
         their looks, later folds choose their units; `models` are the digests of their folders.
@@ -46,7 +51,9 @@ class Checkpoint:
         )
 
     def save(self, folder: Path, predicted: np.ndarray, made_by: str) -> None:
-        """Write what is known, and the (n_rows, n_outputs) predictions so far, into the trial's `folder`.
+        """Write what is known into the trial's `folder`.
+
+        The (n_rows, n_outputs) predictions so far are written too.
 
         made_by: see `Provenance.of`.
         """
@@ -56,9 +63,10 @@ class Checkpoint:
 
 
 def load_checkpoint(folder: Path, made_by: str) -> tuple[Checkpoint, np.ndarray] | None:
-    """Return what `save` wrote into `folder` for the same trial of the same run.
+    """Return what `save` wrote for the same trial.
 
-    None where it did not, and where a file is not as it was then: the trial begins anew.
+    It wrote that into `folder`, in the same run. Where it did not, or a file is not as it was then, None is returned:
+    the trial begins anew.
     """
     stored = _stored(folder, made_by)
     if stored is None or not _is_as_written(folder, stored):
@@ -71,12 +79,15 @@ def load_checkpoint(folder: Path, made_by: str) -> tuple[Checkpoint, np.ndarray]
 
 
 def is_made_by(folder: Path, made_by: str) -> bool:
-    """Whether a trial of this run, and this one, left a checkpoint in `folder`."""
+    """Return whether this trial left a checkpoint in `folder`.
+
+    A trial of another run is not this one.
+    """
     return _stored(folder, made_by) is not None
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether any trial left a checkpoint in `folder`."""
+    """Return whether any trial left a checkpoint in `folder`."""
     return read_plain(folder / CHECKPOINT) is not None
 
 
@@ -95,6 +106,6 @@ def _is_as_written(folder: Path, stored: dict[str, Any]) -> bool:
 
 
 def drop_checkpoint(folder: Path) -> None:
-    """Delete it: the trial is complete."""
+    """Delete the checkpoint: the trial is complete."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
     (folder / PREDICTED).unlink(missing_ok=True)

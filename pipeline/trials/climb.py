@@ -9,7 +9,7 @@ befell it, and a model family should know of none of them.
 What does not work well: to grow all folds side by side asks K times the work before anything can be stopped. To judge a
 trial on one fold, and fit the best anew on all rows, leaves ensembles without predictions to learn from.
 
-The solution: one fold first, then the others. The rungs of a trial are a first share of the first fold (or, for PBT
+The solution is one fold first, then the others. The rungs of a trial are a first share of the first fold (or, for PBT
 families, equal intervals of it), the whole first fold, and all folds; on a holdout the last two are one. Whoever steps
 the generator decides at each rung; nothing is asked of it inside a library's call. Each finished fold of a trial that
 takes long is kept on disk, from which the same trial goes on.
@@ -160,7 +160,10 @@ class _Climb:
             yield self._progress(first, self._first_fold_score(first), rung, str(state))
 
     def _all_folds(self, first: FoldFit | None, done: Checkpoint, oof: np.ndarray) -> TrialResult:
-        """Finish the folds that are not `done`, the first of which is grown already where nothing is."""
+        """Finish the folds that are not `done`.
+
+        Where nothing is done, the first of them is grown already.
+        """
         table, folds = self.problem.table, self.problem.folds
         self.curve, self.lineage = [*done.curve], [*done.lineage]
         for fold in range(len(done.n_units), folds.n_folds):
@@ -254,7 +257,10 @@ class _Climb:
         return self.resources.cpu_clock() - self.cpu_started_s
 
     def _fold_deadline(self, fold: int) -> float:
-        """Share what time is left equally between the folds that are left, so that a slow trial still has them all."""
+        """Share the time left equally between the folds left.
+
+        A slow trial still has them all, then.
+        """
         now = time.monotonic()
         return now + (self.resources.deadline - now) / (self.problem.folds.n_folds - fold)
 
@@ -264,7 +270,7 @@ class _Climb:
         return n_more == 0 or self.trial.must_complete or remaining_s >= MIN_FOLD_SHARE * first_fold_s * n_more
 
     def _predict_us(self, fit: FoldFit) -> float:
-        """Return a core's microseconds a row.
+        """Return a core's microseconds for predicting a row.
 
         What a first call sets up is not counted, nor who else is at work.
         """

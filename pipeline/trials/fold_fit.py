@@ -1,6 +1,6 @@
 """One learner grown on one fold.
 
-Looks at the rows held out, remembers the best state, stops when past it.
+It looks at the rows held out, remembers the best state, and stops when past it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ STEP_SHARE = 0.1
 
 
 class FoldFit:
-    """Grow one learner with early stopping on the rows held out (see stopping.py)."""
+    """One learner's growth, with early stopping.
+
+    It stops by the rows held out (see stopping.py).
+    """
 
     def __init__(
         self,
@@ -32,7 +35,10 @@ class FoldFit:
         parts: np.ndarray | None = None,
         earlier: tuple[Curve, ...] = (),
     ):
-        """metric: see `stopping_metric`. parts, earlier: see `Held`."""
+        """Start the learner of a job.
+
+        metric: see `stopping_metric`. parts, earlier: see `Held`.
+        """
         self.family = family
         self.job = job
         self.max_units = family.max_units(config)
@@ -43,37 +49,47 @@ class FoldFit:
 
     @property
     def best_units(self) -> int:
-        """The units that the model keeps."""
+        """Return the units that the model keeps."""
         return self._stopping.best_units
 
     @property
     def predictions(self) -> np.ndarray:
-        """(n_valid, n_outputs) predictions whose number of units their own rows did not choose."""
+        """Return the predictions of the rows held out.
+
+        They are (n_valid, n_outputs), with a number of units that their own rows did not choose.
+        """
         if (found := self._stopping.predictions) is None:
             raise TypeError("nothing has been grown")
         return found
 
     @property
     def curve(self) -> Curve:
-        """The scores of all rows held out, look by look."""
+        """Return the looks' scores of all rows held out."""
         return self._stopping.curve
 
     @property
     def is_over(self) -> bool:
-        """Whether growing on is pointless: nothing left to grow, or patience spent."""
+        """Return whether growing on is pointless.
+
+        It is where nothing is left to grow, or patience is spent.
+        """
         n_units = self.learner.n_units
         patience = max(self.family.chunk, round(self.family.patience * self.max_units))
         return n_units >= self.max_units or (self.best_units > 0 and n_units - self.best_units >= patience)
 
     def take_up(self, state: Path) -> None:
-        """Go on from the state that another learner of the same family wrote; it is the best one known from here on."""
+        """Go on from another learner's state.
+
+        That learner is of the same family, and its state is the best one known from here on.
+        """
         cast(AdjustableLearner, self.learner).load_state(state)
         self._look()
 
     def grow_to(self, units: int, deadline: float = math.inf) -> None:
-        """Grow to `units`, or until the fit is over, or until `time.monotonic()` passes `deadline`.
+        """Grow to `units`, or until the fit is over.
 
-        Something is always grown, so that there is a model whatever the deadline.
+        The fit also stands still once `time.monotonic()` passes `deadline`. Something is always grown, so that there is
+        a model whatever the deadline.
         """
         units = min(units, self.max_units)
         while self.learner.n_units < units and not self.is_over:
@@ -86,7 +102,10 @@ class FoldFit:
             self._unit_s = (time.monotonic() - started) / n_more
 
     def _affordable(self, remaining_s: float) -> int:
-        """Return how many units to grow before the next look: a chunk, or fewer where they are slow."""
+        """Return how many units to grow before looking.
+
+        They are a chunk, or fewer where units are slow.
+        """
         if math.isinf(remaining_s):
             return self.family.chunk
         if self._unit_s is None:
@@ -98,12 +117,10 @@ class FoldFit:
             self.learner.keep_best()
 
     def finish(self) -> np.ndarray:
-        """Return the learner to the state that it keeps.
+        """Return the learner to its kept state, and predict.
 
-        Return `predictions`, as the model would make them.
-
-        What is predicted look by look is not filled in where a level is unseen (families/_unseen.py), and would be
-        judged for what is never predicted.
+        The `predictions` are returned as the model would make them. What is predicted look by look is not filled in
+        where a level is unseen (families/_unseen.py), and would be judged for what is never predicted.
         """
         self.learner.restore_best()
         predictions, rows = self.predictions, self.job.valid

@@ -1,4 +1,7 @@
-"""Which run made what lies on a disk, and of what, so that nothing of another run is taken for its own."""
+"""The origin of what a run leaves on disk.
+
+It tells which run made what lies there, and of what, so that nothing of another run is taken for its own.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from stacktune.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Provenance:
-    """The run that made something, and what it was made of.
+    """The run that made something, and from what.
 
     run: a random id, which no other run has. digest: of the rows, target, weights, folds and settings.
     """
@@ -25,7 +28,10 @@ class Provenance:
     digest: str = ""
 
     def of(self, trial: Trial) -> str:
-        """Return the digest of this run's `trial`, as far as it decides what comes out."""
+        """Return the digest of this run's `trial`.
+
+        It covers all that decides what comes out of the trial.
+        """
         asked = [trial.trial_id, trial.family, dict(trial.config), trial.scheduler, trial.bank, trial.rows_share]
         return digest_of([self.run, self.digest, *asked])
 
@@ -34,14 +40,17 @@ NO_RUN = Provenance()
 
 
 def is_same(said: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two configurations are the same after a way through JSON."""
+    """Return whether two configurations are the same in JSON.
+
+    They are compared as they come out of it.
+    """
     return digest_of(dict(said)) == digest_of(dict(other))
 
 
 def keep_state(states: Path, name: str, save: Callable[[Path], None], made_by: Provenance) -> Path:
-    """Let `save` write a member's state.
+    """Keep a member's state and return its folder.
 
-    Return its folder, whose name ends with the digest of what is in it.
+    The state is written by `save`, and the folder's name ends with the digest of what is in it.
     """
     aside = make_anew(states / f".{name}-{os.getpid()}")
     save(aside)
@@ -54,7 +63,10 @@ def keep_state(states: Path, name: str, save: Callable[[Path], None], made_by: P
 
 
 def is_state(folder: Path, made_by: Provenance) -> bool:
-    """Whether a folder holds, whole, a member's state that `keep_state` of this run wrote."""
+    """Return whether a folder holds a member's whole state.
+
+    The state is one that `keep_state` of this run wrote.
+    """
     found = _digest_of_state(folder, made_by)
     return found is not None and folder.name.endswith(f"-{found}")
 

@@ -1,6 +1,6 @@
 """What a trial leaves behind.
 
-Scores at its rungs and, when it reached the top, a folder of predictions and models.
+It leaves scores at its rungs and, when it reached the top, a folder of predictions and models.
 """
 
 from __future__ import annotations
@@ -61,29 +61,36 @@ class TrialResult:
 
     @property
     def place(self) -> Path:
-        """The folder of a completed trial."""
+        """Return the folder of a completed trial."""
         if self.folder is None:
             raise TypeError(f"{self.trial_id} was not completed and has no folder")
         return Path(self.folder)
 
     @property
     def score(self) -> float:
-        """The mean over folds of a completed trial, the last rung's of any other, the worst if there is none."""
+        """Return the trial's score.
+
+        It is the mean over folds of a completed trial, the last rung's of any other, and the worst if there is none.
+        """
         if self.fold_scores:
             return float(np.mean(self.fold_scores))
         return self.curve[-1] if self.curve else float("-inf")
 
     def save(self, folder: Path, made_by: Provenance = NO_RUN) -> None:
-        """Write `result.json` into `folder`, which marks what lies there as complete."""
+        """Write `result.json` into `folder`.
+
+        The file marks what lies there as complete.
+        """
         places = TrialFolder(folder)
         written = {_MADE_BY: asdict(made_by), _PREDICTED: digest_of_file(places.out_of_fold)}
         write_whole(places.result, json.dumps(asdict(self) | written))
 
 
 def load_result(folder: Path, made_by: Provenance = NO_RUN) -> TrialResult | None:
-    """Return the completed trial that a run left in `folder`, which is the result's `folder`.
+    """Return the completed trial that lies in `folder`.
 
-    None unless it is whole, as it was written, and of the run `made_by`.
+    A run left it there, and `folder` becomes the result's. None is returned unless the trial is whole, as it was
+    written, and of the run `made_by`.
     """
     places = TrialFolder(folder)
     content = read_plain(places.result) if is_folder(folder) else None
@@ -97,12 +104,18 @@ def load_result(folder: Path, made_by: Provenance = NO_RUN) -> TrialResult | Non
 
 
 def result_from(stored: Mapping[str, Any]) -> TrialResult:
-    """Return a result from what `dataclasses.asdict` made of it, after a way through JSON."""
+    """Return a result after its way through JSON.
+
+    `stored` is what `dataclasses.asdict` made of it before.
+    """
     lists = {name: tuple(stored[name]) for name in ("curve", "fold_scores", "n_units")}
     return TrialResult(**{**stored, **lists, "lineage": lineage_from(stored["lineage"])})
 
 
 def load_oof(result: TrialResult) -> np.ndarray:
-    """Return a completed trial's out-of-fold predictions, (n_rows, n_outputs) float64."""
+    """Return a completed trial's out-of-fold predictions.
+
+    They are (n_rows, n_outputs) float64.
+    """
     predictions: np.ndarray = np.load(TrialFolder(result.place).out_of_fold, allow_pickle=False)
     return predictions

@@ -1,6 +1,6 @@
-"""How a trial is scored.
+"""The scores of a trial.
 
-While a fit grows, at a rung, and on all folds.
+A trial is scored while a fit grows, at a rung, and on all folds.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def fold_scores(metric: Metric, task: Task, table: Table, folds: Folds, oof: np.
 
 
 def all_metrics(task: Task, table: Table, folds: Folds, oof: np.ndarray) -> dict[str, float]:
-    """Return every metric of the task, higher is better, averaged over folds."""
+    """Return every metric of the task, averaged over folds.
+
+    Higher is better.
+    """
     return {
         metric.name: float(np.mean(fold_scores(metric, task, table, folds, oof))) for metric in metrics_for(task.kind)
     }

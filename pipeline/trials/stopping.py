@@ -1,4 +1,6 @@
-"""How many units (trees, epochs) a fit keeps, chosen so that its out-of-fold score stays honest.
+"""The choice of how many units a fit keeps.
+
+Units are trees or epochs, and are chosen so that the fit's out-of-fold score stays honest.
 
 The problem: a fit grows until the rows that it holds out stop getting better, and keeps the best state that it saw on
 the way. If the same rows are then scored at that state, the score is the best of many looks: of 400 rows of pure noise
@@ -40,10 +42,10 @@ Curve = tuple[tuple[int, float], ...]
 
 
 def stopping_metric(metric: Metric, task: Task, table: Table, folds: Folds) -> Metric:
-    """Return the metric that decides how many units are kept.
+    """Return the metric that decides the units kept.
 
-    Log loss where the chosen metric is too coarse for that: decisions at a threshold, and folds in which the rarest
-    class has less than MIN_ROWS_OF_A_CLASS rows.
+    It is log loss where the chosen metric is too coarse for that: for decisions at a threshold, and for folds in which
+    the rarest class has less than MIN_ROWS_OF_A_CLASS rows.
     """
     if not task.is_classification:
         return metric
@@ -52,7 +54,9 @@ def stopping_metric(metric: Metric, task: Task, table: Table, folds: Folds) -> M
 
 
 def parts_of(table: Table, task: Task, folds: Folds, fold: int, seed: int) -> np.ndarray:
-    """Return (n_valid,) int8, the part of each row that fold `fold` holds out.
+    """Return the part of each row held out.
+
+    The parts are (n_valid,) int8, for the rows that fold `fold` holds out.
 
     A holdout is parted as it is judged, in its blocks; a fold with the same share of each class in each part, and with
     copies of a row in one part, or a row would choose for its copy what is best for itself.
@@ -80,7 +84,10 @@ class Held:
 
 
 class Stopping:
-    """Chooses, look by look, the units at which the parts are predicted and the model is kept."""
+    """The choice of units, look by look.
+
+    At the units chosen, the parts are predicted and the model is kept.
+    """
 
     def __init__(self, metric: Metric, held: Held):
         self._metric = metric
@@ -96,20 +103,23 @@ class Stopping:
 
     @property
     def best_units(self) -> int:
-        """The units at which the model is kept.
+        """Return the units at which the model is kept.
 
-        0 before the first look.
+        They are 0 before the first look.
         """
         return self._whole.units
 
     @property
     def curve(self) -> Curve:
-        """The looks at all rows of this fold."""
+        """Return the looks at all rows of this fold."""
         return tuple(self._curve)
 
     @property
     def predictions(self) -> np.ndarray | None:
-        """(n, n_outputs) predictions, each part's at the units that other rows chose; None before the first look."""
+        """Return the predictions, or None before the first look.
+
+        They are (n, n_outputs), each part's at the units that other rows chose.
+        """
         if self._whole.predictions is None:
             return None
         chosen = np.empty((len(self._everywhere), self._whole.predictions.shape[1]))
@@ -135,7 +145,7 @@ class Stopping:
 
 
 class _Best:
-    """The best look for some rows, as others judge it."""
+    """The best look for some rows, judged by others."""
 
     def __init__(self, rows: np.ndarray, judges: np.ndarray):
         self.rows = rows
@@ -152,7 +162,10 @@ class _Best:
 
 
 def _score_at(curve: Curve, n_units: int) -> float:
-    """Return a fold's score at its last look up to `n_units`, or its first; its worst where that is undefined."""
+    """Return a fold's score at `n_units`.
+
+    It is the score of the fold's last look up to there, or of its first, and the fold's worst where that is undefined.
+    """
     n_seen = bisect_right(curve, n_units, key=lambda look: look[0])
     score = curve[max(0, n_seen - 1)][1]
     if is_defined(score):

@@ -1,4 +1,7 @@
-"""What is asked of a trial and what it tells on its way; both go through JSON, to Ray's processes and to the disk."""
+"""Requests for trials, and the progress that they report.
+
+Both go through JSON, to Ray's processes and to the disk.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 class Resume:
     """Where a PBT trial takes up growing.
 
-    Another member's state and the configurations it grew under.
+    It takes up another member's state, and the configurations that this one grew under.
     """
 
     folder: str
@@ -59,7 +62,10 @@ class Progress:
 
 
 def trial_from(stored: Mapping[str, Any]) -> Trial:
-    """Return a trial from what `dataclasses.asdict` made of it, after a way through JSON."""
+    """Return a trial after its way through JSON.
+
+    `stored` is what `dataclasses.asdict` made of it before.
+    """
     resume = stored["resume"]
     if resume is not None:
         resume = Resume(resume["folder"], resume["rung"], lineage_from(resume["lineage"]))
@@ -67,7 +73,10 @@ def trial_from(stored: Mapping[str, Any]) -> Trial:
 
 
 def progress_from(stored: Mapping[str, Any]) -> Progress:
-    """Return progress from what `dataclasses.asdict` made of it, after a way through JSON."""
+    """Return progress after its way through JSON.
+
+    `stored` is what `dataclasses.asdict` made of it before.
+    """
     return Progress(**{**stored, "lineage": lineage_from(stored["lineage"])})
 
 

@@ -1,4 +1,7 @@
-"""An architecture: layers over the embedded columns, each fed by the columns and earlier layers of its choice."""
+"""An architecture of layers over the embedded columns.
+
+Each layer is fed by the columns and earlier layers of its choice.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ _LAYER = re.compile(r"([a-z]+)-(\d+)-([a-z]+)-([a-z]+)-([\d.]+)\(([x\d,]+)\)")
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer.
+    """One layer of an architecture.
 
     kind: "dense", "glu", "residual", "attention" or "cross", see `layers.py`. width: its outputs. dropout: a rate.
     activation: "relu", "silu" or "selu". norm: "none" or "layer". reads: what feeds it, rising, side by side: COLUMNS
@@ -28,28 +31,37 @@ class Layer:
 
 
 def repaired(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Return layers that make a net whatever was chosen: one that reads nothing reads the columns.
+    """Return layers that make a net whatever was chosen.
 
-    The other repairs are part of how a net is built: what no layer reads is joined at the end (`unread`), and where
-    unequal widths are to be added, a projection makes them equal. The rules are those of Zoph and Le (2017, section
-    3.3), who pad where we project.
+    A layer that reads nothing reads the columns. The other repairs are part of how a net is built: what no layer reads
+    is joined at the end (`unread`), and where unequal widths are to be added, a projection makes them equal. The rules
+    are those of Zoph and Le (2017, section 3.3), who pad where we project.
     """
     return tuple(layer if layer.reads else replace(layer, reads=(COLUMNS,)) for layer in layers)
 
 
 def unread(layers: Sequence[Layer]) -> tuple[int, ...]:
-    """Return the numbers of the layers that no later one reads, side by side what the heads see."""
+    """Return the numbers of layers that nothing later reads.
+
+    Side by side, these layers are what the heads see.
+    """
     read = {source for layer in layers for source in layer.reads}
     return tuple(number for number in range(1, len(layers) + 1) if number not in read)
 
 
 def widths(layers: Sequence[Layer], n_inputs: int) -> tuple[int, ...]:
-    """Return the widths of what can be read: of the columns, and of each layer."""
+    """Return the widths of the columns and each layer.
+
+    These are what can be read.
+    """
     return (n_inputs, *(layer.width for layer in layers))
 
 
 def to_line(layers: Sequence[Layer]) -> str:
-    """Return the architecture on one line, e.g. "dense-128-silu-none-0.1(x) cross-64-relu-layer-0(x,1)"."""
+    """Return the architecture on one line.
+
+    It is written like "dense-128-silu-none-0.1(x) cross-64-relu-layer-0(x,1)".
+    """
     return " ".join(
         f"{layer.kind}-{layer.width}-{layer.activation}-{layer.norm}-{layer.dropout:g}({_sources(layer)})"
         for layer in layers
@@ -61,9 +73,9 @@ def _sources(layer: Layer) -> str:
 
 
 def from_line(line: str) -> tuple[Layer, ...]:
-    """Return what `to_line` wrote.
+    """Return the layers that `to_line` wrote.
 
-    ValueError for what it never writes.
+    Raises ValueError for what it never writes.
     """
     layers: list[Layer] = []
     for word in line.split():

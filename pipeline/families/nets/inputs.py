@@ -1,6 +1,6 @@
 """How a net sees a table.
 
-Scaled numbers, one-hot columns and level numbers, all learnt from the training rows.
+It sees scaled numbers, one-hot columns and level numbers, all learnt from the training rows.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Inputs:
 class Encoder:
     """What the training rows say about each column.
 
-    Flat arrays, so that safetensors can hold it.
+    It consists of flat arrays, so that safetensors can hold it.
 
     numbers: (n_kept,) int64 positions of the numeric columns that vary; centre, scale: (n_kept,) float64.
     is_curved: (n_kept,) bool, whether a column takes more than two values.
@@ -55,8 +55,8 @@ class Encoder:
     flagged: (n_flagged,) int64 positions of the numeric columns with missing values.
     one_hot: (n_one_hot, 2) int64 pairs of a categorical column and one of its levels.
     embedded: (n_embedded,) int64 categorical columns with many levels.
-    level_map: (sum of cardinality + 1 over `embedded`,) int64: the embedding row of each code shifted by one; a
-        missing code comes first in its column and shares its row with codes that no training row has.
+    level_map: (sum of cardinality + 1 over `embedded`,) int64: the embedding row of each code shifted by one; a missing
+        code comes first in its column and shares its row with codes that no training row has.
     map_starts: (n_embedded,) int64, where each embedded column begins in `level_map`.
     """
 
@@ -88,7 +88,10 @@ class Encoder:
         return int(self.level_map.max()) + 1 if len(self.level_map) else 0
 
     def encode(self, table: Table) -> Inputs:
-        """Return all rows of `table` as float32 and int64 CPU tensors."""
+        """Return all rows of `table` as CPU tensors.
+
+        They are float32 and int64.
+        """
         import torch
 
         scaled = self._scaled(table.numeric)
@@ -103,7 +106,10 @@ class Encoder:
         return Inputs(torch.from_numpy(plain), torch.from_numpy(curved), torch.from_numpy(levels))
 
     def _scaled(self, numeric: np.ndarray) -> np.ndarray:
-        """Return the kept numbers scaled and smoothly clipped, (n_rows, n_kept) float32; a missing one is 0."""
+        """Return the kept numbers, scaled and smoothly clipped.
+
+        They are (n_rows, n_kept) float32; a missing one is 0.
+        """
         scaled = np.empty((len(numeric), len(self.numbers)), np.float32)
         for place, column in enumerate(self.numbers):
             scaled[:, place] = _squash(numeric[:, column], self.centre[place], self.scale[place])
@@ -116,7 +122,10 @@ def _squash(column: np.ndarray, centre: float, scale: float) -> np.ndarray:
 
 
 def fit_encoder(table: Table) -> Encoder:
-    """Learn an encoder from a table that holds the training rows only."""
+    """Learn an encoder from training rows.
+
+    The table must hold these only.
+    """
     spreads = [_spread(table.numeric[:, column]) for column in range(table.n_numeric)]
     kept = [column for column, (_, scale, _) in enumerate(spreads) if scale > 0]
     one_hot, embedded, maps = _split_categories(table)
@@ -136,10 +145,10 @@ def fit_encoder(table: Table) -> Encoder:
 
 
 def _spread(column: np.ndarray) -> tuple[float, float, bool]:
-    """Return a column's median, the factor that scales it, and whether it takes more than two values.
+    """Return a column's median, its scale and its curvedness.
 
-    The factor is one over the distance of the quartiles, or two over the range where the quartiles meet, or 0 for a
-    constant (RealMLP's robust scaling).
+    The scale is a factor: one over the distance of the quartiles, or two over the range where the quartiles meet, or 0
+    for a constant (RealMLP's robust scaling). A column is curved where it takes more than two values.
     """
     present = column[~np.isnan(column)].astype(np.float64)
     if len(present) == 0:
@@ -152,10 +161,11 @@ def _spread(column: np.ndarray) -> tuple[float, float, bool]:
 
 
 def _knots(numeric: np.ndarray, kept: list[int], spreads: list[tuple[float, float, bool]]) -> np.ndarray:
-    """Return N_KNOTS + 1 knots for each curved column, at even shares of its values.
+    """Return the knots of each curved column.
 
-    A value counts by the root of how often it comes, so that the rare values of a column that is mostly zero get knots
-    too: with plain quantiles adult's area under the curve fell from .927 to .917 (one fold, 32 pieces).
+    There are N_KNOTS + 1, at even shares of the column's values. A value counts by the root of how often it comes, so
+    that the rare values of a column that is mostly zero get knots too: with plain quantiles adult's area under the
+    curve fell from .927 to .917 (one fold, 32 pieces).
     """
     shares = np.linspace(0, 1, N_KNOTS + 1)
     knots = [np.empty((0, N_KNOTS + 1), np.float32)]
@@ -171,7 +181,10 @@ def _knots(numeric: np.ndarray, kept: list[int], spreads: list[tuple[float, floa
 
 
 def _split_categories(table: Table) -> tuple[list[tuple[int, int]], list[int], list[np.ndarray]]:
-    """Return the (column, level) pairs to one-hot, the columns to embed, and the level map of each of these."""
+    """Decide which columns to one-hot and which to embed.
+
+    Return the (column, level) pairs to one-hot, the columns to embed, and the level map of each of these.
+    """
     one_hot, embedded, maps = [], [], []
     n_rows_of_table = 0
     for column, cardinality in enumerate(table.cardinalities):

@@ -1,4 +1,6 @@
-"""The layers of a net, as functions of named weights: how each kind begins, and what it does with what it reads.
+"""The layers of a net, as functions of weights.
+
+They say how each kind of layer begins, and what it does with what it reads.
 
 A layer's weights are named by its place, its kind and the widths of what it reads, so that two nets have a weight of
 the same name and shape where a layer of theirs does the same work: that is what a child can inherit.
@@ -24,7 +26,10 @@ BENDING = ("dense", "attention")
 
 
 def layer_weights(layers: Sequence[Layer], n_inputs: int, generator: torch.Generator) -> Weights:
-    """Return the first float32 CPU weights of all layers, drawn from `generator`."""
+    """Draw the first weights of all layers.
+
+    They are drawn from `generator`, as float32 on the CPU.
+    """
     import torch
 
     weights: Weights = {}
@@ -51,7 +56,10 @@ def _n_read(layers: Sequence[Layer], place: int, n_inputs: int) -> int:
 
 
 def _sizes(layer: Layer, n_read: int, n_columns: int) -> dict[str, tuple[int, ...]]:
-    """Return the size of each weight of a layer that reads `n_read` numbers; matrices are (n_out, n_in)."""
+    """Return the size of each weight of a layer.
+
+    The layer reads `n_read` numbers; matrices are (n_out, n_in).
+    """
     width = layer.width
     project = {} if n_read == width else {"project.weight": (width, n_read)}
     if layer.kind == "glu":
@@ -69,7 +77,10 @@ def _sizes(layer: Layer, n_read: int, n_columns: int) -> dict[str, tuple[int, ..
 
 
 def n_multiplications(layers: Sequence[Layer], n_inputs: int) -> int:
-    """Return the multiplications that the layers take for a row of one member: those of their matrices."""
+    """Count the multiplications that the layers take a row.
+
+    They are those of the layers' matrices, for one member.
+    """
     sizes = [_sizes(layer, _n_read(layers, place, n_inputs), n_inputs) for place, layer in enumerate(layers)]
     return sum(size[0] * size[1] for parts in sizes for size in parts.values() if len(size) == 2)
 
@@ -80,7 +91,12 @@ def n_joined(layers: Sequence[Layer]) -> int:
 
 
 def run_layers(layers: Sequence[Layer], weights: Weights, columns: torch.Tensor, drops: Sequence[Drop]) -> torch.Tensor:
-    """Return what no layer reads, (n, n_joined), of (n, n_inputs) `columns`; drops: one for each layer, or none."""
+    """Run the layers and return what none reads.
+
+    The columns are (n, n_inputs), and what no layer reads is (n, n_joined).
+
+    drops: one for each layer, or none.
+    """
     outputs = {COLUMNS: columns}
     for place, layer in enumerate(layers):
         name = _name(layers, place, columns.shape[1])
@@ -96,7 +112,7 @@ def _join(parts: list[torch.Tensor]) -> torch.Tensor:
 
 
 class _Named:
-    """The weights of one layer by the names of `_sizes`."""
+    """One layer's weights by the names of `_sizes`."""
 
     def __init__(self, weights: Mapping[str, torch.Tensor], name: str):
         self._weights, self._name = weights, name
@@ -107,7 +123,7 @@ class _Named:
 
     @property
     def scale(self) -> torch.Tensor | None:
-        """That of a layer that is normed."""
+        """Return the scale of a layer that is normed."""
         return self._weights.get(f"bend.{self._name}.scale")
 
     def linear(self, h: torch.Tensor, part: str = "") -> torch.Tensor:
@@ -122,7 +138,10 @@ class _Named:
 
 
 def _run(layer: Layer, named: _Named, h: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Return (n, width) of what the layer reads, (n, n_read)."""
+    """Return a layer's (n, width) from (n, n_read) `h`.
+
+    `h` is what the layer reads.
+    """
     import torch
     import torch.nn.functional as F  # noqa: N812
 

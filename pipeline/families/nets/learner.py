@@ -50,7 +50,7 @@ LARGEST_RATIO = 20.0
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of a job, encoded once, on the job's device.
+    """A job's rows, encoded once, on the job's device.
 
     target: (n_rows,) int64 codes, or float32 standardised values. weight: (n_rows,) float32 with mean 1, or None.
     """
@@ -64,7 +64,10 @@ class Part:
 
 
 def make_part(job: Job) -> Part:
-    """Fit the encoder on a job's training rows and encode these and the validation ones."""
+    """Fit a job's encoder and encode its rows.
+
+    The encoder is fitted on the training rows; these and the validation ones are encoded.
+    """
     import torch
 
     train, device = job.table.take(job.rows), job.compute.device
@@ -91,12 +94,13 @@ def _outputs_of(job: Job) -> Outputs:
 
 
 class NetLearner:
-    """A net in training, with the verbs of AdjustableLearner and WarmStartLearner.
+    """A net in training.
+
+    It has the verbs of AdjustableLearner and WarmStartLearner. Every epoch draws its order and its dropout from a seed
+    of its own, so that nothing depends on how the epochs are parted, and the global generator is left alone. What is
+    validated, kept and saved is a moving average of the weights over about an epoch.
 
     layers_of: reads the layers off a configuration; only their dropout may change while the net grows.
-    Every epoch draws its order and its dropout from a seed of its own, so that nothing depends on how the epochs are
-    parted, and the global generator is left alone. What is validated, kept and saved is a moving average of the
-    weights over about an epoch.
     """
 
     def __init__(self, job: Job, config: Config, layers_of: Callable[[Config], tuple[Layer, ...]]):
@@ -188,7 +192,10 @@ class NetLearner:
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
-        """Keep torch to the job's threads while the learner works, in a process that others use too."""
+        """Hold torch to the job's threads inside a block.
+
+        The learner works there in a process that others use too.
+        """
         import torch
 
         before = torch.get_num_threads()
@@ -217,7 +224,7 @@ class NetLearner:
             self._move_average(n_steps, self.n_units * n_steps + step)
 
     def _set_rates(self, share: float) -> None:
-        """Set the optimiser's rates for `share` of the planned epochs."""
+        """Set the rates at `share` of the planned epochs."""
         easing = flat_cosine(share)
         lr, weight_decay = self._config["lr"] * easing, self._config["weight_decay"] * easing
         for group in self._optimizer.param_groups:
@@ -243,24 +250,35 @@ class NetLearner:
         self._optimizer.step()
 
     def _move_average(self, n_steps: int, n_steps_done: int) -> None:
-        """Move the average towards the weights: over the last tenth of the steps done, an epoch's at the most."""
+        """Move the average towards the weights.
+
+        It is over the last tenth of the steps done, an epoch's at the most.
+        """
         forget = max(1 / (n_steps + 1), 1 / (2 + 0.1 * n_steps_done))
         for name, average in self._average.items():
             average.lerp_(self._weights[name].detach(), forget)
 
 
 def batch_rows(batch_size: int, n_rows: int) -> int:
-    """Return the rows of one step: `batch_size` for 32,768 rows, and with the square root of the rows otherwise."""
+    """Return the rows of one step.
+
+    They are `batch_size` for 32,768 rows, and go with the square root of the rows otherwise.
+    """
     return max(8, round(batch_size * math.sqrt(n_rows / ROWS_OF_FULL_BATCH)))
 
 
 def flat_cosine(share: float) -> float:
-    """Return 1 for the first half of the planned epochs, then a cosine to 0 (RealMLP's flat_cos)."""
+    """Return the share of the rates that is left.
+
+    It is 1 for the first half of the planned epochs, and then follows a cosine to 0 (RealMLP's flat_cos).
+    """
     return 1.0 if share <= 0.5 else 0.5 * (1 + math.cos(math.pi * (2 * min(share, 1.0) - 1)))
 
 
 def _gaps(predicted: torch.Tensor, target: torch.Tensor, outputs: Outputs) -> torch.Tensor:
-    """Return what the absolute errors are of: differences, or these as shares of the target.
+    """Return the gaps that absolute errors are of.
+
+    These are differences, or differences as shares of the target.
 
     A net can fit shares as they are, with (sign e^size - 1) for a value in units, since it needs no second derivative.
     By measurement they come out a tenth smaller than under the weights that stand for them in other families.
@@ -275,7 +293,10 @@ def _gaps(predicted: torch.Tensor, target: torch.Tensor, outputs: Outputs) -> to
 
 
 def _make_optimizer(weights: Weights) -> torch.optim.AdamW:
-    """Return fused AdamW with one group for each pair of learning factor and decay; the rates are set at each step."""
+    """Return a fused AdamW over the weights.
+
+    It has one group for each pair of learning factor and decay; the rates are set at each step.
+    """
     import torch
 
     groups: dict[tuple[float, bool], list[torch.Tensor]] = {}
@@ -287,7 +308,10 @@ def _make_optimizer(weights: Weights) -> torch.optim.AdamW:
 
 
 def _first_bias(part: Part, task: Task) -> torch.Tensor:
-    """Return the (n_outputs,) outputs that predict the training rows best when nothing else is known."""
+    """Return the (n_outputs,) outputs to begin with.
+
+    They predict the training rows best when nothing else is known.
+    """
     import torch
 
     if not task.is_classification:
@@ -297,7 +321,10 @@ def _first_bias(part: Part, task: Task) -> torch.Tensor:
 
 
 def bins(n_bins: int, n_rows: int) -> int:
-    """Return the pieces of a number: `n_bins`, fewer in proportion on small tables, as a power of two from 2 on."""
+    """Return how many pieces a number has.
+
+    They are `n_bins`, and fewer in proportion on small tables, as a power of two from 2 on.
+    """
     return 2 ** max(1, math.floor(math.log2(n_bins * min(1.0, n_rows / ROWS_OF_ALL_BINS))))
 
 
@@ -316,9 +343,10 @@ def _shape_of(part: Part, task: Task, config: Config, layers: tuple[Layer, ...])
 
 
 def net_bytes(config: Config, layers: Sequence[Layer], fit_size: FitSize) -> float:
-    """Return about what a net takes: the rows encoded, one batch's activations, and six copies of its weights.
+    """Estimate the bytes that a net takes.
 
-    Those are its weights, their average, the best of these, their gradients and Adam's two moments.
+    They are those of the rows encoded, one batch's activations, and six copies of its weights: its weights, their
+    average, the best of these, their gradients and Adam's two moments.
     """
     n_bins, n_columns = bins(config["n_bins"], fit_size.n_rows), n_inputs(0, fit_size.n_columns, 0)
     of_embeddings = fit_size.n_columns * (2 * N_FREQUENCIES + 2 * n_bins)

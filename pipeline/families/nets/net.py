@@ -1,6 +1,6 @@
 """The net itself, as functions of named weights.
 
-Embeddings, k members that share their layers, one head a member.
+It has embeddings, k members that share their layers, and one head a member.
 
 Each number enters as itself, as learnt waves (PBLD of RealMLP, Holzmüller et al. 2024, "Better by default") and as
 learnt pieces between its knots (PLE of Gorishniy et al. 2022, "On embeddings for numerical features"). The members are
@@ -33,7 +33,7 @@ FROZEN = ("piece.start", "piece.slope")
 
 @dataclass(frozen=True)
 class Shape:
-    """What fixes the sizes of a net's weights and how they are used.
+    """The sizes of a net's weights, and their use.
 
     n_plain, n_curved, n_embedded, n_levels: the encoder's sizes. k: members.
     plr_sigma: standard deviation of the first frequencies. n_bins: pieces of a number, a divisor of N_KNOTS.
@@ -103,7 +103,7 @@ def _normal(generator: torch.Generator, deviation: float, *size: int) -> torch.T
 
 
 def learning_factor(name: str, weight: torch.Tensor) -> float:
-    """Return what the learning rate of a weight is multiplied by.
+    """Return the factor of a weight's learning rate.
 
     RealMLP's neural-tangent parametrisation is spelt as a factor of one over the root of the inputs; its factors for
     the scaling layer (6), biases, activations and waves (0.1) are its tuned defaults.
@@ -119,12 +119,15 @@ def learning_factor(name: str, weight: torch.Tensor) -> float:
 
 
 def decays(name: str) -> bool:
-    """Whether weight decay pulls on a weight: all but biases and activations."""
+    """Return whether weight decay pulls on a weight.
+
+    It pulls on all but biases and activations.
+    """
     return name.endswith(".weight") and not name.startswith("bend")
 
 
 def forward(shape: Shape, weights: Weights, inputs: Inputs, drops: Sequence[Dropout] = ()) -> torch.Tensor:
-    """Return (n_rows, k, n_outputs) float32 outputs.
+    """Return the net's outputs, (n_rows, k, n_outputs) float32.
 
     drops: one for each layer, or none.
     """
@@ -155,9 +158,10 @@ def _embed(shape: Shape, weights: Weights, inputs: Inputs) -> torch.Tensor:
 
 
 class Dropout:
-    """Dropout from a generator of one's own, its rate rounded to 1/256.
+    """Dropout from a generator of one's own.
 
-    One random byte decides on one unit: three times as fast on a CPU as torch's, which draws a number for each.
+    Its rate is rounded to 1/256. One random byte decides on one unit: three times as fast on a CPU as torch's, which
+    draws a number for each.
     """
 
     def __init__(self, rate: float, generator: torch.Generator):

@@ -1,6 +1,6 @@
 """The net that predicts.
 
-What it learnt about the columns, its weights, and how its outputs are read.
+It holds what it learnt about the columns, its weights, and how its outputs are read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROWS_AT_ONCE = 2048  # predicted together; their activations stay in a core's ca
 class Outputs:
     """How a net's outputs become predictions.
 
-    Probabilities, or values around `centre` within [low, high].
+    They become probabilities, or values around `centre` within [low, high].
 
     loss, unit: on which scale these values are, see losses.py.
     """
@@ -48,7 +48,10 @@ class Outputs:
     unit: float = 1.0
 
     def predictions(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Turn (n_rows, k, n_outputs) into (n_rows, n_outputs) float64, the mean over the members."""
+        """Average the members' outputs into predictions.
+
+        The outputs are (n_rows, k, n_outputs), the predictions are (n_rows, n_outputs) float64.
+        """
         import torch
 
         outputs = outputs.double()
@@ -74,7 +77,7 @@ class NetPredictor:
         return self.predict_inputs(self.encoder.encode(table))
 
     def predict_inputs(self, inputs: Inputs) -> np.ndarray:
-        """Return (n_rows, n_outputs) float64 for encoded rows."""
+        """Predict encoded rows, as (n_rows, n_outputs) float64."""
         import torch
 
         device = self.weights["head.bias"].device
@@ -121,7 +124,7 @@ def load_predictor(folder: Path) -> NetPredictor:
 
 
 def _faults(net: NetPredictor) -> Iterator[str]:
-    """Yield where weights, encoder and description do not go together.
+    """Yield where weights, encoder and description disagree.
 
     Torch itself checks every index.
     """
