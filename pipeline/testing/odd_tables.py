@@ -1,4 +1,7 @@
-"""The clauses of the contract on tables that real folds hand out now and then."""
+"""The contract's clauses on odd tables.
+
+Real folds hand out such tables now and then.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ def missing_values_and_unseen_levels_are_predicted(subject: Subject, kind: str) 
 
 
 def an_unseen_level_is_no_missing_value(subject: Subject, kind: str, columns: str) -> None:
-    """Where missing meant class 1, a level never seen had P(1) = .975 (lightgbm) and 1.0 (extra_trees)."""
+    """Require that unseen levels are not missing values.
+
+    Where missing meant class 1, a level never seen had P(1) = .975 (lightgbm) and 1.0 (extra_trees).
+    """
     learner, rows = _grown_on_telling_gaps(subject, kind)
     strange = _with_level(rows, UNSEEN[columns], None)
     unseen = learner.predict(strange)
@@ -75,7 +81,10 @@ def _grown_on_telling_gaps(subject: Subject, kind: str) -> tuple[Predictor, Tabl
 
 
 def _with_level(table: Table, columns: tuple[int, ...], level: float | None) -> Table:
-    """Return the table with one level, or one that it does not have, in some categorical columns."""
+    """Return the table with a level set.
+
+    Some categorical columns then hold that level, which may be one that they do not have.
+    """
     features = table.features.copy()
     for column in columns:
         features[:, N_NUMERIC + column] = table.cardinalities[column] if level is None else level
@@ -90,7 +99,10 @@ def _require_unlike_missing(kind: str, usual: np.ndarray, missing: np.ndarray, u
 
 
 def _floor(kind: str) -> float:
-    """Return a tenth of a spread: of 120 levels, not every family learns what a missing value means."""
+    """Return a tenth of a spread.
+
+    Of 120 levels, not every family learns what a missing value means.
+    """
     return 0.05 if kind != REGRESSION else 0.1 * target_of(make_telling_gaps(kind)).std()
 
 
@@ -141,7 +153,10 @@ def a_handful_of_rows_will_do(subject: Subject, kind: str) -> None:
 
 
 def weights_pull(subject: Subject, kind: str) -> None:
-    """Where the target is a toss-up, the prediction is the weighted share."""
+    """Require that weights move predictions.
+
+    Where the target is a toss-up, the prediction is the weighted share.
+    """
     rng = np.random.default_rng(3)
     coin = rng.integers(2, size=N_ROWS)
     features = rng.normal(size=(N_ROWS, 2)).astype(np.float32)

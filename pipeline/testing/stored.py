@@ -17,7 +17,10 @@ from stacktune.testing.tables import unlabelled
 
 
 def restoring_returns_to_the_best(subject: Subject, kind: str) -> None:
-    """Predictions and files are then those of the best state kept."""
+    """Require that restoring returns to the best state.
+
+    Predictions and files are then those of the best state kept.
+    """
     job = make_job(kind)
     learner = grown(subject, job)
     best = learner.predict(job.table)

@@ -1,6 +1,6 @@
-"""The clauses of the contract, on a usual table.
+"""The contract's clauses on a usual table.
 
-Growing, predicting, and the same again.
+They are about growing, predicting, and the same again.
 """
 
 from __future__ import annotations
@@ -118,7 +118,10 @@ def a_shared_cache_changes_nothing(subject: Subject, kind: str) -> None:
 
 
 def growing_in_two_steps_is_growing_in_one(subject: Subject, kind: str) -> None:
-    """Advancing by a then b is advancing by a + b."""
+    """Require that two steps grow as one does.
+
+    Advancing by a then b is advancing by a + b.
+    """
     units = few_units(subject, subject.default)
     parted = grown(subject, make_job(kind), units=units // 3)
     parted.predict_valid()
@@ -144,9 +147,9 @@ def the_table_is_left_untouched(subject: Subject, kind: str) -> None:
 
 
 def every_parameter_matters(subject: Subject, kind: str, parameter: str) -> None:
-    """Boosters ignore misspelt parameters in silence.
+    """Require that every parameter changes a prediction.
 
-    One that changes no prediction anywhere is one of those.
+    Boosters ignore misspelt parameters in silence. One that changes no prediction anywhere is one of those.
     """
     (job, learner), values = usual(subject, kind), extremes(subject.space.domains[parameter])
     changed = (grown(subject, job, {**subject.default, parameter: value}).predict_valid() for value in values)

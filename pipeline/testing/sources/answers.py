@@ -1,4 +1,7 @@
-"""Clauses about what a source answers: the portfolio, the space, chance."""
+"""Clauses about what a source answers.
+
+They are about the portfolio, the space and chance.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ from stacktune.testing.sources.subject import NO_OPTIONS, SourceSubject
 
 
 def the_portfolio_comes_first(subject: SourceSubject) -> None:
-    """What is known to be good is tried in its order; what breaks a limit is left out."""
+    """Require that the portfolio comes first.
+
+    What is known to be good is tried in its order; what breaks a limit is left out.
+    """
     asked, portfolio = usual(subject).asked, subject.space.portfolio
     known = [dict(entry) for entry in portfolio if subject.options == NO_OPTIONS or entry in asked]
     require(asked[: len(known)] == known, f"the portfolio comes first, and in its order, but not {asked[: len(known)]}")
@@ -31,12 +37,18 @@ def it_answers_while_nothing_is_told(subject: SourceSubject) -> None:
 
 
 def it_learns_of_every_end_of_a_trial(subject: SourceSubject, end: str) -> None:
-    """A trial may complete, stop or fail, with scores and without."""
+    """Require that it takes every end of trials.
+
+    A trial may complete, stop or fail, with scores and without.
+    """
     all_ending(subject, end)
 
 
 def it_asks_within_the_space(subject: SourceSubject, end: str) -> None:
-    """Each configuration has a valid value of each parameter, however trials end."""
+    """Require that it asks within the space.
+
+    Each configuration has a valid value of each parameter, however trials end.
+    """
     require_within(subject, all_ending(subject, end).asked)
 
 
@@ -47,7 +59,10 @@ def a_configuration_is_the_same_after_the_journal(subject: SourceSubject) -> Non
 
 
 def the_same_seed_asks_the_same(subject: SourceSubject) -> None:
-    """Chance comes from the seed alone, whatever the process drew before."""
+    """Require that one seed always asks the same.
+
+    Chance comes from the seed alone, whatever the process drew before.
+    """
     with _seeded(5):
         require_same(Play(subject).go_on().asked, usual(subject).asked, "the same seed asks for the same")
 
@@ -115,14 +130,20 @@ def looking_at_it_changes_nothing(subject: SourceSubject, n_times: int) -> None:
 
 
 def it_can_be_pickled_before_its_search(subject: SourceSubject) -> None:
-    """Tune pickles its searcher when a search begins, or goes on; what can be copied can be pickled as Ray does it."""
+    """Require that it can be pickled.
+
+    Tune pickles its searcher when a search begins, or goes on. What can be copied can be pickled as Ray does it.
+    """
     new, gone_on = Play(subject), Play(subject).take_over(usual(subject).asked)
     for play in (new, gone_on):
         copy.deepcopy(play.source)
 
 
 def require_same(asked: list[Config], expected: list[Config], rule: str) -> None:
-    """Raise AssertionError with the rule and the place where two plays part."""
+    """Raise AssertionError where two plays part.
+
+    It has the rule and the place.
+    """
     if asked != expected:
         pairs = list(zip(asked, expected, strict=False))
         place = next((place for place, (one, other) in enumerate(pairs) if one != other), len(pairs))
@@ -131,7 +152,7 @@ def require_same(asked: list[Config], expected: list[Config], rule: str) -> None
 
 
 def require_within(subject: SourceSubject, asked: list[Config]) -> None:
-    """Raise AssertionError where a configuration is not of the space."""
+    """Raise AssertionError where a configuration leaves the space."""
     domains = subject.space.domains
     for config in asked:
         rule = f"a configuration has the parameters {sorted(domains)}"

@@ -1,6 +1,6 @@
-"""Clauses about results.
+"""Clauses about results that a source hears.
 
-What a source makes of them, and what it tells itself.
+They are about what it makes of them, and what it tells itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ N_FOREIGN = 5
 
 
 def results_come_in_any_order(subject: SourceSubject, seed: int) -> None:
-    """In a run with a budget, trials end as they end."""
+    """Require that results may come in any order.
+
+    In a run with a budget, trials end as they end.
+    """
 
     def shuffled() -> Play:
         rng, play = np.random.default_rng(seed), Play(subject)
@@ -41,7 +44,10 @@ def results_come_in_any_order(subject: SourceSubject, seed: int) -> None:
 
 
 def it_learns_of_what_it_would_not_have_asked(subject: SourceSubject) -> None:
-    """A journal may have lost a line, and a member of a population changes while it grows."""
+    """Require that it learns from unasked configurations.
+
+    A journal may have lost a line, and a member of a population changes while it grows.
+    """
     play = Play(subject).take_over(draw(subject.family, 100 * seed) for seed in range(N_FOREIGN))
     play.go_on()
     play.tell_all()
