@@ -1,4 +1,7 @@
-"""What targets metrics are undefined for, whatever is predicted, in words that complete "--metric NAME …"."""
+"""Tells which targets leave a metric undefined.
+
+They do so whatever is predicted. The words complete "--metric NAME …".
+"""
 
 from __future__ import annotations
 

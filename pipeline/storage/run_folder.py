@@ -1,4 +1,4 @@
-"""The folder of a run, and the names of all files in it.
+"""Names all files in a run's folder.
 
 Nothing else spells these names. What the records mean is known to those who make them.
 """
@@ -88,7 +88,10 @@ class RunFolder:
 
     @property
     def older_log(self) -> Path:
-        """What was said before, in a run that says much."""
+        """Return the path of the older log.
+
+        It has what was said before, in a run that says much.
+        """
         return self.path / OLDER_LOG
 
     @property
@@ -114,7 +117,7 @@ class RunFolder:
     def write_summary(self, facts: Mapping[str, Any]) -> Path:
         """Write the outcome whole or not at all.
 
-        Return its path.
+        Returns its path.
         """
         write_whole(self.summary, json.dumps(facts, indent=2) + "\n")
         return self.summary
@@ -122,7 +125,7 @@ class RunFolder:
     def read_config(self) -> dict[str, Any] | None:
         """Return the settings as they are written.
 
-        None where there are none, or what no run wrote.
+        They are None where there are none, or what no run wrote.
         """
         import yaml
 
@@ -135,7 +138,7 @@ class RunFolder:
     def read_summary(self) -> dict[str, Any]:
         """Return the outcome.
 
-        ConfigError where the file is not what a run wrote.
+        Raises ConfigError where the file is not what a run wrote.
         """
         try:
             facts = json.loads(self.summary.read_text(encoding="utf-8"))
@@ -162,11 +165,17 @@ class TrialFolder:
 
     @property
     def out_of_fold(self) -> Path:
-        """Its predictions of all rows, each by a model that has not learnt from the row."""
+        """Return the path of the trial's out-of-fold predictions.
+
+        They are of all rows, each by a model that has not learnt from the row.
+        """
         return self.path / "oof.npy"
 
     def fold(self, number: int) -> Path:
-        """The model that was fitted on all folds but this one."""
+        """Return the path of one fold's model.
+
+        It was fitted on all folds but this one.
+        """
         return self.path / f"fold{number}"
 
     def folds(self) -> list[Path]:

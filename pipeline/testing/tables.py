@@ -39,8 +39,7 @@ def make_telling_gaps(kind: str, seed: int = 0) -> Table:
     """Return a table whose missing values say all.
 
     It has 2 numeric columns and 4 categorical ones of 2, 6, 40 and 120 levels. Where a value is missing, the target is
-    the
-    last class, or a high value. The last of the 6 and of the 40 levels is in no row.
+    the last class, or a high value. The last of the 6 and of the 40 levels is in no row.
     """
     rng = np.random.default_rng(seed)
     cardinalities = (2, 6, 40, 120)
