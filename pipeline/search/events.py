@@ -21,7 +21,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture.
+    """A picture to show.
 
     name: of its file, e.g. "architecture.svg". svg: its text.
     """

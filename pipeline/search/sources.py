@@ -36,7 +36,10 @@ class Source(Protocol):
         """Learn from the result of an asked trial."""
 
     def bank(self) -> tuple[str, ...]:
-        """Return the ids of the trials whose weights the next trial may begin with, best first."""
+        """Return the ids of trials to inherit from.
+
+        The next trial may begin with their weights; the best come first.
+        """
 
     @property
     def is_spent(self) -> bool:
@@ -45,7 +48,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """What a source is made for.
+    """The data that a source is made from.
 
     tell: hears its events. folder: that of the trials, in which it may keep what its own processes need.
     """
@@ -75,7 +78,7 @@ class SourceKind:
 class BayesianSource:
     """The portfolio in order, then Optuna's multivariate TPE.
 
-    Falkner et al. 2018; it is told every result.
+    The latter (Falkner et al. 2018) is told every result.
 
     A configuration rests on the seed, its trial, and what was asked and told before, and on nothing else: a search that
     was cut off goes on as it would have gone.

@@ -1,6 +1,6 @@
-"""Where a cluster is.
+"""Finds where a cluster is.
 
-Every form that Ray's addresses have, and what each is good for here.
+It knows every form that Ray's addresses have, and what each is good for here.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Address:
 def find_address(option: str | None, variable: str | None) -> Address | None:
     """Return the cluster to join, or None.
 
-    None for a Ray of this run alone.
+    None stands for a Ray of this run alone.
 
     option: what was typed. variable: the value of RAY_ADDRESS, which Ray sets inside a job to the job's own cluster; it
         counts where nothing was typed, or `auto`.

@@ -1,6 +1,6 @@
-"""A Ray that this process has already.
+"""Uses a Ray that this process has already.
 
-Runs use it and leave it running.
+Runs leave it running.
 """
 
 from __future__ import annotations
