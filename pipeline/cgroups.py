@@ -60,10 +60,7 @@ def cpu_quota(proc: Path = PROC) -> float | None:
 
 
 def memory_groups(proc: Path = PROC) -> list[MemoryGroup]:
-    """Return the levels that limit the process's memory.
-
-    Each comes with what it says.
-    """
+    """Return each level's limit on the process's memory."""
     groups = (_memory_group(folder) for folder in _levels("memory", proc))
     return [group for group in groups if group is not None]
 

@@ -58,8 +58,8 @@ class Cores:
 def cores_here() -> Cores:
     """Return the cores by affinity and quota.
 
-    A quota is rounded down, but for less than one core: what is left over is the driver's and Ray's, whose processes
-    no slot counts. A group that has used its quota up stands still as a whole, the process that watches the time too.
+    A quota is rounded down, but for less than one core: what is left over is the driver's and Ray's, whose processes no
+    slot counts. A group that has used its quota up stands still as a whole, the process that watches the time too.
     """
     n_of_machine = os.cpu_count() or 1
     n_bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else n_of_machine

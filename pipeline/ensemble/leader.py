@@ -83,7 +83,7 @@ class Leader:
     def labels(self, frame: pd.DataFrame) -> pd.Series:
         """Return the column "prediction" alone.
 
-        As scikit-learn's `predict` does.
+        It is what scikit-learn's `predict` returns.
         """
         return self._decided(self.predict_table(self.schema.encode(frame)), frame.index)
 

@@ -77,7 +77,7 @@ class LeaderboardRow:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """What is known of every trial and ensemble.
+    """The results of every trial and ensemble.
 
     rows: completed ones from the best on, those without a score last, then stopped, then failed ones.
     metric: the chosen one.
@@ -99,9 +99,9 @@ class Leaderboard:
 
     @property
     def leader(self) -> LeaderboardRow:
-        """The best row.
+        """Return the best row.
 
-        SearchError if nothing was completed, or nothing that was has a score.
+        Raises SearchError if nothing was completed, or nothing that was has a score.
         """
         if not self.rows or self.rows[0].status != COMPLETED:
             raise SearchError(f"no trial was completed, so there is no leader; give the search more time.{self._why()}")

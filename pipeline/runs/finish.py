@@ -1,4 +1,4 @@
-"""A run ends with a leaderboard and a leader.
+"""Ends a run with a leaderboard and a leader.
 
 MLflow and the folder are left with them, and one record says the outcome.
 """

@@ -1,6 +1,6 @@
-"""A first, cheap model is fitted while Ray starts.
+"""Fits a first, cheap model while Ray starts.
 
-So a run has a leader whatever comes.
+A run so has a leader whatever comes.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class FirstModel:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Where the run has failed, let nothing more be written.
+        """Keep a failed run's model from writing more.
 
         What is under way is waited for, as the run's folder may go.
         """

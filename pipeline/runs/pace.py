@@ -1,4 +1,4 @@
-"""A run's pace tells how long it may search.
+"""Learns a run's pace, and plans its search.
 
 Its clock says what is left of the budget; what was seen of the machine says what ending well takes here and now.
 

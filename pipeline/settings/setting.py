@@ -1,4 +1,4 @@
-"""How one setting is declared.
+"""Declares one setting.
 
 Everything else that can be told of it follows from that.
 """
@@ -24,7 +24,7 @@ class Resume(Enum):
 
 @dataclass(frozen=True)
 class Spec:
-    """What a field says about its setting.
+    """A field's words about its setting.
 
     Its type and its default stand beside it.
 
@@ -62,7 +62,7 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """How flags and files spell it.
+        """Return how flags and files spell it.
 
         Flags have dashes, and files underscores.
         """
@@ -81,7 +81,10 @@ class Setting:
         return f"{self.spec.help} [default: {without}]" if without else self.spec.help
 
     def without_it(self, default: str) -> Setting:
-        """Return the setting of a command for which its absence means something else."""
+        """Return the setting with another default meaning.
+
+        It is that of a command for which the setting's absence means something else.
+        """
         return replace(self, spec=replace(self.spec, without=default))
 
     @property

@@ -1,6 +1,6 @@
-"""A leader's signature and example, for MLflow.
+"""Makes a leader's signature and example, for MLflow.
 
-What it predicts, what may be asked of it, and rows to try it on.
+They say what it predicts and what may be asked of it, and give rows to try it on.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _type_of(values: pd.Series) -> DataType:
 def example_of(sample: pd.DataFrame) -> pd.DataFrame:
     """Return the sample in values that JSON has.
 
-    With None for what is missing, fit to be sent to a server as it is.
+    It has None for what is missing, so that it can be sent to a server as it is.
     """
     import pandas as pd
 

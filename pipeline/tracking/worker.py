@@ -1,8 +1,7 @@
-"""The thread that writes to MLflow.
+"""Writes to MLflow on a thread.
 
-It gathers news for a while, then writes a run's news in as few calls as can be.
-
-Few calls matter because the thread shares its process, and so Python's lock, with Ray Tune's event loop.
+It gathers news for a while, then writes a run's news in as few calls as can be. Few calls matter because the thread
+shares its process, and so Python's lock, with Ray Tune's event loop.
 """
 
 from __future__ import annotations
@@ -67,9 +66,9 @@ class Worker(threading.Thread):
 
     @property
     def n_waiting(self) -> int:
-        """The number of runs with unwritten news.
+        """Return the number of runs with unwritten news.
 
-        As far as the thread has looked.
+        It holds as far as the thread has looked.
         """
         return len({run for run, _ in list(self._waiting)})
 

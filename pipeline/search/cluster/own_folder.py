@@ -118,7 +118,7 @@ def _make_in_first(parents: Sequence[Path], holds_sockets: bool) -> Path:
 def _try_socket(folder: Path) -> None:
     """Raise OSError where the file system has no sockets.
 
-    Those that are shared with another system may not.
+    File systems that are shared with another system may have none.
     """
     path = folder / "s"
     with socket.socket(socket.AF_UNIX) as trial:

@@ -62,10 +62,7 @@ class PolicySettings:
     n_children_a_depth: int = 12
 
     def n_depths(self, n_children: int) -> int:
-        """Return the depths open after so many children.
-
-        It is their number.
-        """
+        """Return how many depths so many children open."""
         return self.first_depths + n_children // self.n_children_a_depth
 
 
