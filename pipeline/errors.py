@@ -36,7 +36,7 @@ class DataError(UserError):
 class SearchError(UserError):
     """The search could not start or found nothing.
 
-    It cannot start where it was asked to run, or ended with no model.
+    It cannot be started where it was asked to run, or it ended with no model.
     """
 
 

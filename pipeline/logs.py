@@ -55,7 +55,7 @@ MAX_EARLY = 1_000
 
 @dataclass(frozen=True)
 class _Found:
-    """How a library's logger was found."""
+    """The state a library's logger was found in."""
 
     level: int
     propagate: bool
@@ -161,7 +161,7 @@ class _Lines:
             self._file.write(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing, as nothing is held back."""
 
     def go_to(self, file: LogFile) -> None:
         """Write kept and coming lines to a file."""
@@ -292,4 +292,4 @@ class _Split:
             self._write_line(line)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing, as nothing is held back."""

@@ -179,7 +179,7 @@ def _accuracy(counts: np.ndarray) -> np.ndarray:
 
 
 def _balanced_accuracy(counts: np.ndarray) -> np.ndarray:
-    """Mean recall over the classes that occur."""
+    """Return mean recall over the classes that occur."""
     support = counts.sum(axis=-1)
     recall = np.diagonal(counts, axis1=-2, axis2=-1) / np.where(support > 0, support, 1)
     return recall.sum(axis=-1) / (support > 0).sum(axis=-1)

@@ -26,7 +26,7 @@ LOOK_EVERY_S = 0.25
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised where a stopped run has no leader.
+    """Says that a stopped run has no leader.
 
     Where a signal asked, it is raised in the main thread.
 
@@ -42,7 +42,7 @@ class Stopped(KeyboardInterrupt):
 
 @runtime_checkable
 class StopSignal(Protocol):
-    """What a program sets to end its run.
+    """A flag by which a program stops its run.
 
     It is a `threading.Event`, or one of another library.
     """
@@ -213,7 +213,7 @@ class StopRequest:
 
     @property
     def is_made(self) -> bool:
-        """Whether the run is asked to end."""
+        """Return whether the run is asked to end."""
         return self.number is not None or self._is_made_by_program
 
     @property

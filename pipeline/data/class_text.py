@@ -16,7 +16,10 @@ _TRUTHS = {"True", "False"}
 
 
 def is_number(text: str) -> bool:
-    """Whether Python reads a text as a finite number."""
+    """Return whether a text is a finite number.
+
+    Python must read it as one.
+    """
     try:
         return bool(np.isfinite(float(text)))
     except ValueError:

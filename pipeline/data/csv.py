@@ -1,4 +1,4 @@
-"""Read CSV files as one Arrow table."""
+"""Reads CSV files as one Arrow table."""
 
 from __future__ import annotations
 

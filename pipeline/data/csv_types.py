@@ -76,7 +76,7 @@ def is_row_number(texts: pa.ChunkedArray) -> bool:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds numbers."""
+    """Return whether a column of this type holds numbers."""
     return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 

@@ -49,12 +49,12 @@ class DateFormat:
 
     @property
     def example(self) -> str:
-        """The last day of 2020 in this format."""
+        """Return the last day of 2020 in this format."""
         return _EXAMPLE.strftime(self.text)
 
     @property
     def part_first(self) -> str:
-        """Which of the two comes first: "month" or "day"."""
+        """Return which part comes first, "month" or "day"."""
         return "month" if self.text.startswith("%m") else "day"
 
 

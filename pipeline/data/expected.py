@@ -1,4 +1,4 @@
-"""What a model expects of a table."""
+"""Defines a model's expectations of a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features that say the target outright."""
+"""Finds features that say the target outright."""
 
 from __future__ import annotations
 

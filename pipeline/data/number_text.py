@@ -44,7 +44,7 @@ _CONVENTIONS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", 
 
 
 def is_missing(text: str) -> bool:
-    """Whether a text stands for no value."""
+    """Return whether a text stands for no value."""
     return text.strip().casefold() in _MISSING
 
 
@@ -75,7 +75,7 @@ class Spelling:
         return re.compile(rf"(?:{whole}(?:{decimal}[0-9]*)?|{decimal}[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
     def reads(self, digits: str) -> bool:
-        """Whether digits and marks follow this convention."""
+        """Return whether digits and marks follow this convention."""
         return self._pattern.fullmatch(digits) is not None
 
     def number(self, text: str, strict: bool = False) -> float:

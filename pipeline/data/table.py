@@ -33,7 +33,7 @@ class Task:
 
     @property
     def n_outputs(self) -> int:
-        """Return the number of a prediction's columns.
+        """Return how many columns a prediction has.
 
         There is one probability a class, or one value.
         """
@@ -61,7 +61,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Table:
-    """One row an example, encoded once.
+    """An encoded table; each row is an example.
 
     features: (n_rows, n_features) float32, C-contiguous. Numeric columns come first; NaN is a missing value. Then the
         categorical columns as whole codes 0 … cardinality-1; the cardinality itself is a level that the training table
@@ -84,7 +84,7 @@ class Table:
 
     @property
     def labels(self) -> np.ndarray:
-        """The target of a labelled table."""
+        """Return the target of a labelled table."""
         if self.target is None:
             raise TypeError("a table to predict has no target")
         return self.target
@@ -99,7 +99,10 @@ class Table:
 
     @property
     def numeric(self) -> np.ndarray:
-        """(n_rows, n_numeric) float32 view."""
+        """Return the numeric features, as a view.
+
+        They are (n_rows, n_numeric) float32.
+        """
         return self.features[:, : self.n_numeric]
 
     @property
@@ -112,7 +115,7 @@ class Table:
 
     @cached_property
     def categorical_indices(self) -> list[int]:
-        """Positions of the categorical columns in `features`."""
+        """Return the positions of categorical columns in `features`."""
         return list(range(self.n_numeric, self.n_features))
 
     def take(self, rows: np.ndarray) -> Table:

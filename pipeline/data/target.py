@@ -1,4 +1,4 @@
-"""What is predicted: task, classes and values."""
+"""Reads a target: its task, classes and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How members' predictions become one."""
+"""Combines members' predictions into one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Blend:
 
     @property
     def n_members(self) -> int:
-        """Members whose predictions are needed."""
+        """Return how many members' predictions are needed."""
         return sum(weight > 0 for weight in self.weights)
 
     def combine(self, predictions: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:

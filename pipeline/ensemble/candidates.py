@@ -1,4 +1,4 @@
-"""Which trials an ensemble may draw on."""
+"""Chooses which trials an ensemble may use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Costs:
     limit: float
 
     def fit(self, weights: np.ndarray | Sequence[float]) -> bool:
-        """Whether the candidates with a weight keep the limit."""
+        """Return whether candidates with weight keep the limit."""
         return total_us(self.each[np.asarray(weights) > 0]) <= self.limit
 
     def worthiest(self, weights: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A run's folder is one process's alone meanwhile."""
+"""Holds a run's folder for one process alone."""
 
 from __future__ import annotations
 

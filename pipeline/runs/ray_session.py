@@ -1,4 +1,4 @@
-"""Ray, held for as long as a run lasts."""
+"""Holds Ray for as long as a run lasts."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class RunState:
 
     @property
     def made_by(self) -> Provenance:
-        """What all files of this run's trials bear."""
+        """Return what all this run's trials' files bear."""
         return Provenance(self.run, self.made_of)
 
     def check(self, dataset: Dataset, test: Table | None) -> None:

@@ -1,4 +1,4 @@
-"""MLflow, open for as long as a run lasts."""
+"""Holds MLflow open while a run lasts."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def read_journal(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def is_event(line: Any) -> bool:
-    """Whether a line says what a journal says."""
+    """Return whether a line says what a journal says."""
     try:
         event, what, elapsed_s = line["event"], line["what"], line["elapsed_s"]
         if event in (ASKED, TOOK_UP):

@@ -43,7 +43,7 @@ class Source(Protocol):
 
     @property
     def is_spent(self) -> bool:
-        """Whether it has nothing more to ask for."""
+        """Return whether it has nothing more to suggest."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,12 @@ class BayesianSource:
             self._model.tell(result)
 
     def bank(self) -> tuple[str, ...]:
-        """Nothing: each trial begins from scratch."""
+        """Return nothing: each trial begins from scratch."""
         return ()
 
     @property
     def is_spent(self) -> bool:
-        """Never: there is always another configuration."""
+        """Return False: there is always another configuration."""
         return False
 
     def _trained_model(self) -> _Model:

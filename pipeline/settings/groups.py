@@ -198,7 +198,7 @@ class OutputSettings:
 
 @dataclass(frozen=True)
 class TrackingSettings:
-    """What MLflow is told, and where it keeps that."""
+    """Settings of what MLflow is told, and where."""
 
     tracking_uri: Annotated[
         str | None,
@@ -226,7 +226,10 @@ class TrackingSettings:
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """What of which machines may be used."""
+    """Settings of which machines may be used.
+
+    They say how much of these, too.
+    """
 
     n_cpus: Annotated[int | None, Spec(whole(1), "N", "CPU cores to use.", without="all", key="cpus", resume=FREE)] = (
         None

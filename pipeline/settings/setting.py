@@ -14,7 +14,7 @@ from stacktune.settings.kinds import TRUTH, Kind
 
 
 class Resume(Enum):
-    """What resuming does to a setting."""
+    """The effects of resuming on a setting."""
 
     KEPT = "it is as it was, or trials could not be compared"
     FOUND = "it is as the run found it to be, which the settings may leave out"
@@ -70,12 +70,15 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """How a user names it on the command line."""
+        """Return its name on the command line.
+
+        A user types it so.
+        """
         return self.spec.metavar if self.spec.is_argument else f"--{self.key.replace('_', '-')}"
 
     @property
     def help(self) -> str:
-        """What it does, and what its absence means."""
+        """Return what it and its absence mean."""
         is_telling = isinstance(self.default, str | int) and not isinstance(self.default, bool)
         without = self.spec.without or (str(self.default) if is_telling else "")
         return f"{self.spec.help} [default: {without}]" if without else self.spec.help
@@ -89,7 +92,7 @@ class Setting:
 
     @property
     def is_switch(self) -> bool:
-        """Whether its flag takes no value."""
+        """Return whether its flag takes no value."""
         return self.spec.kind is TRUTH
 
 

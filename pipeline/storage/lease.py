@@ -52,7 +52,7 @@ class Held:
 
     @property
     def who(self) -> str:
-        """The holder, as a user can find it."""
+        """Return the holder, as users can find it."""
         return f"process {self.process.get('pid')} on {self.process.get('host')}"
 
 

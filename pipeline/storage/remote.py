@@ -173,7 +173,7 @@ def join(uri: str, *names: str) -> str:
 
 
 def exists(uri: str) -> bool:
-    """Whether a published folder is at `uri`."""
+    """Return whether a published folder is at `uri`."""
     return _is_there(*resolve(uri))
 
 

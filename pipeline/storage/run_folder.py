@@ -43,7 +43,10 @@ class RunFolder:
 
     @property
     def state(self) -> Path:
-        """What may not change while the run goes on."""
+        """The record of what may not change.
+
+        It stays so while the run goes on.
+        """
         return self.path / STATE
 
     @property
@@ -53,7 +56,7 @@ class RunFolder:
 
     @property
     def spool(self) -> Path:
-        """What MLflow has not been told yet."""
+        """The news that MLflow has not been told."""
         return self.path / SPOOL
 
     @property
@@ -83,7 +86,7 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """What the run and its libraries said."""
+        """The log of the run and its libraries."""
         return self.path / LOG
 
     @property
@@ -96,22 +99,28 @@ class RunFolder:
 
     @property
     def first_model(self) -> Path:
-        """Where the first model is fitted while Ray starts."""
+        """The place to fit the first model.
+
+        It is used while Ray starts.
+        """
         return self.path / ".first"
 
     @property
     def scratch(self) -> Path:
-        """Where models are put together; removed at the end."""
+        """The place to put models together.
+
+        It is removed at the end.
+        """
         return self.path / ".scratch"
 
     @property
     def broken_off(self) -> Path:
-        """All that Ray Tune said when it broke off."""
+        """The words of a Ray Tune that broke off."""
         return self.path / "broken-off.txt"
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has ended with its results."""
+        """Return whether the run has ended with its results."""
         return self.summary.is_file() and self.board.is_file()
 
     def write_summary(self, facts: Mapping[str, Any]) -> Path:
@@ -154,13 +163,13 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """What a trial leaves below `path`."""
+    """The files of a trial below `path`."""
 
     path: Path
 
     @property
     def result(self) -> Path:
-        """What became of the trial; it is written last."""
+        """The trial's fate, written last."""
         return self.path / "result.json"
 
     @property

@@ -98,7 +98,7 @@ def is_masked(uri: str) -> bool:
 
 
 def has_secret(uri: str) -> bool:
-    """Whether a URI holds what `masked_uri` hides."""
+    """Return whether a URI holds what `masked_uri` hides."""
     return masked_uri(uri) != uri
 
 

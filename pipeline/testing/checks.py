@@ -24,7 +24,7 @@ class CheckError(AssertionError):
 
 
 class _Naming:
-    """Give what a check raises the check's name."""
+    """Names the check in what it raises."""
 
     def __init__(self, subject: Named, check: Check):
         self._name = f"{subject.name} fails the check {check.name}"

@@ -1,4 +1,4 @@
-"""What a learner's threads take."""
+"""Measures what a learner's threads take."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a version is no worse, and why."""
+    """A verdict on a version: no worse, and why."""
 
     is_no_worse: bool
     reason: str

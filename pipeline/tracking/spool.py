@@ -123,7 +123,7 @@ def read_spool(path: Path) -> Spooled:
 
 
 def is_noted(line: Any) -> bool:
-    """Whether a line says what a spool says."""
+    """Return whether a line says what a spool says."""
     try:
         _take_in(Spooled(), line)
     except (KeyError, TypeError, AttributeError, ValueError):

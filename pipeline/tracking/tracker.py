@@ -71,12 +71,12 @@ class Tracker(Observer):
 
     @property
     def n_waiting(self) -> int:
-        """How many runs the store lacks news of."""
+        """Return how many runs' news the store lacks."""
         return self._worker.n_waiting
 
     @property
     def goes_on(self) -> bool:
-        """Whether an earlier session began the run."""
+        """Return whether an earlier session began the run."""
         return bool(self._spool.past.runs)
 
     @property
@@ -90,7 +90,10 @@ class Tracker(Observer):
 
     @property
     def has_tried(self) -> bool:
-        """Whether opening the run was tried, with any success."""
+        """Return whether opening the run was tried.
+
+        It may have failed.
+        """
         return self._worker.ready.is_set()
 
     def start(self) -> None:

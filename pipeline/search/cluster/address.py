@@ -21,7 +21,7 @@ _HOST = re.compile(r"\[[0-9a-fA-F:.%]+[\w]*\]|[^\s:/@\[\]]+")
 
 @dataclass(frozen=True)
 class Address:
-    """Where to join a cluster.
+    """The place of a cluster to join.
 
     text: "auto" or HOST:PORT; given_by: the option or the variable that says so.
     """
@@ -34,7 +34,7 @@ class Address:
 
     @property
     def undoing(self) -> str:
-        """How to start an own Ray instead."""
+        """Return how to start an own Ray instead."""
         return "leave --address out" if self.given_by == OPTION else f"unset {self.given_by}"
 
 

@@ -15,7 +15,7 @@ WHOSE = "the Ray of this process"
 
 
 def is_up_here() -> bool:
-    """Whether this process has a Ray now."""
+    """Return whether this process has a Ray now."""
     ray = sys.modules.get("ray")
     return ray is not None and ray.is_initialized()
 

@@ -138,7 +138,7 @@ def _remove(folder: Path) -> None:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Whether a path names the file opened there."""
+    """Return whether a path names the file opened there."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except OSError:

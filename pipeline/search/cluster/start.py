@@ -95,7 +95,7 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
 
 
 def is_private(address: str | None) -> bool:
-    """Whether Ray is started for this run alone."""
+    """Return whether Ray is started for this run alone."""
     return not is_up_here() and find_address(address, os.environ.get(VARIABLE)) is None
 
 

@@ -44,7 +44,7 @@ class Baseline:
 
     @property
     def value(self) -> float | None:
-        """The average; None before the first reward."""
+        """Return the average; None before the first reward."""
         return self.average if self._weight else None
 
     @property

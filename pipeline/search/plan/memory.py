@@ -22,7 +22,7 @@ N_DRAWN = 32
 
 @dataclass(frozen=True)
 class Node:
-    """What a node of the cluster has for trials."""
+    """A node's offer to trials."""
 
     n_cpus: int
     n_bytes: int

@@ -227,7 +227,10 @@ class FamilySearcher(Searcher):
         self._sources[trial.family].tell(result)
 
     def _is_first(self) -> bool:
-        """Whether this trial must complete to give a leader."""
+        """Return whether the leader needs this trial.
+
+        It must complete to give one.
+        """
         if self._plan.lag is not None:
             return False
         results = [entry.result for entry in self._log.entries()]

@@ -26,7 +26,10 @@ MAX_HEARING_S = 120
 
 
 def it_hears_a_whole_run(subject: ObserverSubject) -> None:
-    """From reading to testing."""
+    """Require that it hears a whole run.
+
+    That lasts from reading to testing.
+    """
     tell(subject.make(), whole_run())
 
 

@@ -77,7 +77,10 @@ def not_all_go_on(subject: SchedulerSubject) -> None:
 
 
 def what_is_taken_up_was_better_at_that_rung(subject: SchedulerSubject, scores: str) -> None:
-    """A state of another trial, with its lineage."""
+    """Require that a better state is taken up.
+
+    It is of another trial at the same rung, with its lineage.
+    """
     for reached, decision, peers in with_peers(usual(subject, scores).story):
         if decision.resume is not None:
             donor = next((peer for peer in peers if peer.state == decision.resume.folder), None)
@@ -90,7 +93,10 @@ def what_is_taken_up_was_better_at_that_rung(subject: SchedulerSubject, scores: 
 
 
 def what_left_no_state_is_not_taken_up(subject: SchedulerSubject, rung: int) -> None:
-    """After a crash some states are gone."""
+    """Require that only states still there are taken.
+
+    Some are gone after a crash.
+    """
     scheduler = subject.made()
     for index in range(6):
         scheduler.record(reached_by(subject, index, rung, 1.0 + index, state=None))
@@ -120,7 +126,7 @@ def what_it_grows_under_then_is_in_the_space(subject: SchedulerSubject) -> None:
 
 
 def goes_on(decision: Decision) -> bool:
-    """Whether a trial goes on as it is."""
+    """Return whether a trial goes on as it is."""
     return not decision.is_stopped and decision.resume is None
 
 

@@ -22,7 +22,10 @@ CUT_EVERY = 3
 
 
 def the_same_results_are_decided_the_same(subject: SchedulerSubject, scores: str) -> None:
-    """Chance comes from the seed alone."""
+    """Require the same decisions for the same results.
+
+    Chance comes from the seed alone.
+    """
     story, state, np_state = usual(subject, scores).story, random.getstate(), np.random.get_state()
     try:
         random.seed(5)
@@ -34,7 +37,10 @@ def the_same_results_are_decided_the_same(subject: SchedulerSubject, scores: str
 
 
 def two_schedulers_share_nothing(subject: SchedulerSubject) -> None:
-    """Another family's may be of the same kind."""
+    """Require that two schedulers share nothing.
+
+    Another family's may be of the same kind.
+    """
     beside, scheduler, story = subject.made(), subject.made(), usual(subject).story
     for reached, _ in story:
         beside.decide(replace(reached, score=9.0))

@@ -32,7 +32,10 @@ def the_portfolio_comes_first(subject: SourceSubject) -> None:
 
 
 def it_answers_while_nothing_is_told(subject: SourceSubject) -> None:
-    """Many trials may run side by side."""
+    """Require answers while it is told nothing.
+
+    Many trials may run side by side.
+    """
     Play(subject).go_on(lag=n_of(subject))
 
 
@@ -53,7 +56,10 @@ def it_asks_within_the_space(subject: SourceSubject, end: str) -> None:
 
 
 def a_configuration_is_the_same_after_the_journal(subject: SourceSubject) -> None:
-    """JSON gives back what was asked."""
+    """Require configurations that JSON leaves unchanged.
+
+    The journal gives back what was asked.
+    """
     for config in usual(subject).asked:
         require(through_journal(config) == config, f"JSON gives a configuration back as it was, but not {config}")
 
@@ -80,7 +86,10 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def another_seed_asks_for_others(subject: SourceSubject) -> None:
-    """A second search is a search of its own."""
+    """Require that another seed asks for others.
+
+    A second search is a search of its own.
+    """
     other = Play(subject, seed=4).go_on().asked
     beyond = len(subject.space.portfolio)
     is_other = other[beyond:] != usual(subject).asked[beyond:] or len(other) <= beyond
@@ -88,7 +97,10 @@ def another_seed_asks_for_others(subject: SourceSubject) -> None:
 
 
 def it_leaves_the_random_numbers_of_the_process_alone(subject: SourceSubject) -> None:
-    """Others draw from them."""
+    """Require that it leaves the process's randomness alone.
+
+    Others draw random numbers from it.
+    """
     with _seeded(6):
         before, np_before = random.getstate(), str(np.random.get_state())
         Play(subject).go_on()
@@ -97,7 +109,10 @@ def it_leaves_the_random_numbers_of_the_process_alone(subject: SourceSubject) ->
 
 
 def it_is_asked_on_any_thread(subject: SourceSubject) -> None:
-    """Each question comes on a thread of its own."""
+    """Require that any thread may ask it.
+
+    Each question comes on a thread of its own.
+    """
     asked = Play(subject, ask=_ask_elsewhere).go_on().asked
     require_same(asked, usual(subject).asked, "on other threads it asks for the same")
 
@@ -108,7 +123,10 @@ def _ask_elsewhere(source: Source, trial_id: str) -> dict[str, Any]:
 
 
 def two_sources_share_nothing(subject: SourceSubject) -> None:
-    """Another family's source may be of the same kind."""
+    """Require that two sources share nothing.
+
+    Another family's source may be of the same kind.
+    """
     first, second = Play(subject), Play(subject)
     for n in range(1, len(usual(subject).asked) + 1):
         first.go_on(n)
@@ -118,7 +136,10 @@ def two_sources_share_nothing(subject: SourceSubject) -> None:
 
 
 def looking_at_it_changes_nothing(subject: SourceSubject, n_times: int) -> None:
-    """A search asks often whether it is spent."""
+    """Require that looking at it changes nothing.
+
+    A search asks often whether it is spent.
+    """
 
     def look_and_ask(source: Source, trial_id: str) -> dict[str, Any]:
         for _ in range(n_times):

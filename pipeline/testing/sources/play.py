@@ -127,7 +127,7 @@ class Play:
         return self
 
     def is_spent(self) -> bool:
-        """Whether the source is spent; that is kept, too."""
+        """Return whether the source is spent; keep that."""
         self.were_spent.append(self.source.is_spent)
         return self.were_spent[-1]
 

@@ -55,7 +55,10 @@ def it_learns_of_what_it_would_not_have_asked(subject: SourceSubject) -> None:
 
 
 def the_bank_holds_completed_trials_best_first(subject: SourceSubject) -> None:
-    """Weights are taken from what is there."""
+    """Require completed trials in the bank, best first.
+
+    Weights are taken from what is there.
+    """
     play, scores = Play(subject), dict[str, float]()
     require(play.source.bank() == (), "the bank is empty before anything was told")
     for place in range(len(usual(subject).asked)):
@@ -74,7 +77,10 @@ def the_bank_holds_completed_trials_best_first(subject: SourceSubject) -> None:
 
 
 def it_tells_events_of_its_series(subject: SourceSubject) -> None:
-    """Its kind names them, and values are numbers."""
+    """Require events that its kind names.
+
+    Their values are numbers.
+    """
     series = subject.source_kind.series
     for event in usual(subject).events:
         require(event.name in series, f"events are of {series}, which the kind names, but one is of {event.name!r}")
@@ -84,7 +90,10 @@ def it_tells_events_of_its_series(subject: SourceSubject) -> None:
 
 
 def what_it_draws_are_pictures(subject: SourceSubject) -> None:
-    """A drawing is SVG, under a file's name."""
+    """Require that its drawings are pictures.
+
+    A drawing is SVG, under a file's name.
+    """
     kind, play = subject.source_kind, usual(subject)
     for config in play.asked:
         _require_pictures(kind.describe(config))
