@@ -193,8 +193,8 @@ def _may_be_far(counts: np.ndarray, known: Known) -> np.ndarray:
 def _fit(seconds: np.ndarray, known: Known) -> tuple[float, float]:
     """Return how well seconds fit known dates.
 
-    It is how far most are from them, and of how long ranges, on average, they would be. The second tells a date that
-    stands for "never" from one among years of dates, if another unit makes it such a one.
+    It is a pair: how far most are from them, and of how long ranges, on average, they would be. The second tells a date
+    that stands for "never" from one among years of dates, if another unit makes it such a one.
     """
     distance = float(np.median(_distances(seconds, known)))
     if not known.far:

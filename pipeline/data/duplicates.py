@@ -135,7 +135,7 @@ def _first_alike(n_rows: int, columns: Iterable[np.ndarray]) -> np.ndarray:
 def _chance_of_a_twin(columns: list[np.ndarray], keys: np.ndarray) -> float:
     """Return the chance that two rows agree.
 
-    It holds were columns independent; of each row one copy is looked at. A column alone says nothing of what is
+    Columns are taken to be independent; of each row one copy is looked at. A column alone says nothing of what is
     independent: there, all rows are looked at.
     """
     distinct = np.unique(keys, return_index=True)[1] if len(columns) > 1 else np.arange(len(keys))

@@ -36,7 +36,7 @@ class Expected:
     ) -> Expected:
         """Return what a schema and further columns need.
 
-        It has these with the texts of each, or None where they are numbers.
+        Each column comes with its texts, or None where it has numbers.
 
         commas: of the columns beside it, those that had decimal commas. also_spelled: those whose numbers text spells.
         """
@@ -54,7 +54,7 @@ class Expected:
     def among(self, names: list[str]) -> list[str]:
         """Return those of `names` that are needed.
 
-        All are where one is missing, so that its like can be named.
+        All of them are where one is missing, so that its like can be named.
         """
         needed = set(self.names)
         return [name for name in names if name in needed] if needed <= set(names) else names

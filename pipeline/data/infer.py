@@ -147,8 +147,7 @@ def _counts_rows(series: pd.Series) -> bool:
 def _begins_anew(values: np.ndarray, steps: np.ndarray) -> bool:
     """Return whether counting begins anew with each run.
 
-    The runs are long. As the rows of a file are, each run of `steps` in one direction is long, and begins where one
-    did.
+    As the rows of a file are, each run of `steps` in one direction is long, and begins where one did.
     """
     starts = np.append(0, np.flatnonzero(~steps) + 1)
     lengths = np.diff(np.append(starts, len(values)))

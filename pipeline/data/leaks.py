@@ -20,7 +20,7 @@ _MIN_KNOWN_SHARE = 0.5
 def leak_notes(table: Table, task: Task, target_name: str) -> list[str]:
     """Return notes on features that tell the target.
 
-    Each has a sentence where it says the target outright or orders it nearly without error.
+    There is a sentence for each that says it outright or orders it nearly without error.
     """
     remedy = "leave it out if it is not known when predicting"
     telling = telling_features(table, task)

@@ -112,7 +112,7 @@ class Spelling:
 
     @property
     def description(self) -> str:
-        """Describe a number, unless it is as in Python.
+        """Return how a number looks, unless as in Python.
 
         An example is " (1.234,5 is 1234.5)".
         """

@@ -68,7 +68,7 @@ def scale_of(values: np.ndarray) -> tuple[Scale, int]:
 def _offset(known: np.ndarray) -> float:
     """Return the offset to subtract from numbers.
 
-    Those far from zero and near one another so stay apart.
+    It keeps numbers far from zero and near one another apart.
     """
     low, high = float(known.min()), float(known.max())
     if _is_blurred(low, high):

@@ -61,7 +61,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Table:
-    """An encoded table; each row is an example.
+    """A table encoded once, each row an example.
 
     features: (n_rows, n_features) float32, C-contiguous. Numeric columns come first; NaN is a missing value. Then the
         categorical columns as whole codes 0 … cardinality-1; the cardinality itself is a level that the training table

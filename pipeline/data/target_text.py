@@ -26,7 +26,7 @@ _N_EXAMPLES = 3
 class Writing:
     """The way a target is written.
 
-    It has numbers in a spelling, ISO dates, or durations.
+    Its text is numbers in a spelling, ISO dates, or durations.
     """
 
     what: str
@@ -43,9 +43,9 @@ class Writing:
 
     @property
     def description(self) -> str:
-        """Describe what the text is read as.
+        """Return what the text is read as.
 
-        It says in which convention, too.
+        It says so in words, and in which convention.
         """
         return self.what + (self.spelling.description if self.spelling else "")
 

@@ -41,7 +41,7 @@ class Blend:
     def combine(self, predictions: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """Return the blend of the members' predictions.
 
-        A member has one (n, n_outputs), and so has the blend. Members that weigh nothing are not looked at.
+        Each member has an (n, n_outputs) array, and so has the blend. Members that weigh nothing are not looked at.
         """
         if self.kind != STACK:
             return self._weighted(predictions, lambda prediction: prediction)

@@ -47,7 +47,7 @@ class Costs:
 def total_us(costs: Iterable[float]) -> float:
     """Return the sum, the same in any order.
 
-    What fitted once so fits always.
+    So what fitted once fits always.
     """
     return math.fsum(costs)
 

@@ -1,6 +1,6 @@
 """Learns and scores ensembles by nested cross-validation.
 
-They so compare fairly with their members.
+So they compare fairly with their members.
 
 For each fold, candidates, weights and thresholds are learnt on the out-of-fold predictions of the other folds, and what
 was learnt is scored on that fold. The blend to be used is learnt on all folds.
@@ -160,7 +160,7 @@ def thresholds_of(
 ) -> dict[str, float]:
     """Return the best threshold of each decision metric.
 
-    The metric's name leads to it; there are none for tasks other than two classes.
+    They are keyed by the metric's name; there are none for tasks other than two classes.
     """
     if task.kind != BINARY or not np.isfinite(prediction).all():
         return {}

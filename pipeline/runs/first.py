@@ -1,6 +1,6 @@
 """Fits a first, cheap model while Ray starts.
 
-A run so has a leader whatever comes.
+So a run has a leader whatever comes.
 """
 
 from __future__ import annotations

@@ -92,10 +92,7 @@ class Pace:
 
     @property
     def usual_s(self) -> float:
-        """Return the seconds that a usual one takes.
-
-        It is what usually takes one, as it takes now.
-        """
+        """Return how long a usual second takes now."""
         return self.slowness / self.core_share
 
     def see(self, trials: Iterable[tuple[float, float]], trials_share: float = 1.0) -> None:

@@ -1,6 +1,6 @@
 """Keeps a run's beginning beside its settings.
 
-It so can be told whether it is the same run that goes on.
+So it can be told whether it is the same run that goes on.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _leader_note(search: Search) -> str | None:
 def _import_libraries(results: Sequence[TrialResult], imported: set[str], thread: ThreadPoolExecutor) -> None:
     """Load a model of each family of the leader's.
 
-    Its library is so imported before time is short.
+    So its library is imported before time is short.
     """
     for result in results:
         if result.folder is not None and has_models(result) and result.family not in imported:

@@ -228,7 +228,7 @@ class TrackingSettings:
 class ClusterSettings:
     """Settings of which machines may be used.
 
-    They say how much of these, too.
+    They say what of these may be used, too.
     """
 
     n_cpus: Annotated[int | None, Spec(whole(1), "N", "CPU cores to use.", without="all", key="cpus", resume=FREE)] = (

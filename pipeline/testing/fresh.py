@@ -39,8 +39,9 @@ class FreshProcess:
 
     code: its exit status, None where it did not end. stderr: what it wrote there.
     imported: the libraries that importing the family imported.
-    busy_s: of the busiest thread, and of all others; valid: (n_valid, n_outputs) of each task. A part that it did not
-    come to is None or missing.
+    busy_s: of the busiest thread, and of all others; valid: (n_valid, n_outputs) of each task.
+
+    A part that it did not come to is None or missing.
     """
 
     code: int | None

@@ -129,7 +129,7 @@ def _name_of(made_by: Provenance) -> str:
 def _remove(folder: Path) -> None:
     """Rename the folder, then remove it.
 
-    A process that still writes into it so finds no half of it.
+    So a process that still writes into it finds no half of it.
     """
     gone = folder.with_name(f"{PREFIX}gone-{secrets.token_hex(8)}")
     with suppress(OSError):  # another process was first

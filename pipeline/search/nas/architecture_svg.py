@@ -195,7 +195,7 @@ def _ports(box: _Box, skips: Sequence[_Skip]) -> Iterator[tuple[_Skip, bool, flo
 def _skip_arrows(skips: Sequence[_Skip], boxes: Sequence[_Box]) -> Iterator[str]:
     """Yield the skips, outer ones over inner ones.
 
-    Where two cross, so no arrow is cut off from its head.
+    So no arrow is cut off from its head where two cross.
     """
     ports = {(skip, enters): y for box in boxes for skip, enters, y in _ports(box, skips)}
     for skip in sorted(skips, key=lambda skip: skip.lane):

@@ -96,7 +96,7 @@ def share(problem: Problem) -> ProblemRef:
 class Search:
     """Runs Tune on a thread of its own.
 
-    The deadline so holds whatever Tune waits for.
+    So the deadline holds whatever Tune waits for.
 
     folder: where completed trials go. journal: where what happens is noted. earlier: the trials of a search in the same
     folder that was cut off, or is to go on: see `replay`. made_by: the run, of which all is that is taken from a disk.

@@ -50,7 +50,7 @@ class WorkerContext:
 class TrialTrainable(tune.Trainable):
     """Runs trials one after another in one process.
 
-    Its cache of binned data so serves them all.
+    So its cache of binned data serves them all.
     """
 
     def setup(self, config: dict[str, Any], context: WorkerContext | None = None) -> None:
