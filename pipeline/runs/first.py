@@ -41,8 +41,8 @@ def first_trial(families: Sequence[str], problem: Problem, n_before: int = 0) ->
 
     It is the cheapest family's first entry, on as many rows as are soon done.
 
-    None where no family may be fitted in this process (see `Turn.first_model`). Where the trial is not what a search
-    would make of its configuration, it is preliminary, and the search tries that configuration once more.
+    It is None where no family may be fitted in this process (see `Turn.first_model`). Where the trial is not what a
+    search would make of its configuration, it is preliminary, and the search tries that configuration once more.
 
     n_before: trials that the run has asked for already.
     """

@@ -27,10 +27,10 @@ def signature_of(output_example: pd.DataFrame) -> ModelSignature:
     It is of the outputs and of the parameter `labels`.
 
     MLflow holds inputs against a signature before the leader sees them, and so refuses what the leader predicts. With
-    typed columns: whole numbers where there were fractions, a missing value among whole numbers, categories, dates as
-    text. With columns of "any" type: all CSV. With either: columns whose names are numbers or tuples. The leader checks
-    names and converts values by itself (mlflow/models/utils.py, `_enforce_schema`; mlflow/pyfunc/scoring_server,
-    `parse_csv_input`).
+    typed columns it refuses whole numbers where there were fractions, a missing value among whole numbers, categories,
+    and dates as text; with columns of "any" type, all CSV; with either, columns whose names are numbers or tuples. The
+    leader checks names and converts values by itself (mlflow/models/utils.py, `_enforce_schema`;
+    mlflow/pyfunc/scoring_server, `parse_csv_input`).
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema

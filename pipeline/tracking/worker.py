@@ -123,7 +123,7 @@ class Worker(threading.Thread):
     def _gather(self) -> None:
         """Collect news until it is time to write.
 
-        After a while, or at once when someone waits for it.
+        It is time after a while, or at once when someone waits for it.
         """
         longest = min(self._pause_s, _FLUSH_PAUSE_S) if self._flushes else self._pause_s
         deadline = time.monotonic() + (longest or _GATHER_S)
