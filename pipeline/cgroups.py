@@ -60,7 +60,7 @@ def cpu_quota(proc: Path = PROC) -> float | None:
 
 
 def memory_groups(proc: Path = PROC) -> list[MemoryGroup]:
-    """Return each level's limit on the process's memory."""
+    """Return the memory of each level that limits it."""
     groups = (_memory_group(folder) for folder in _levels("memory", proc))
     return [group for group in groups if group is not None]
 

@@ -202,7 +202,7 @@ def _read_parquet(uri: str, files: Files, sample: Sample | None, expected: Expec
 def left_out_notes(left_out: tuple[str, ...]) -> tuple[str, ...]:
     """Return a sentence on columns of lists or records.
 
-    They are no plain values. It is none if there are none.
+    They are no plain values. There is no sentence where there are none.
     """
     return (counted("left out {} of lists, records or the like", left_out),) if left_out else ()
 

@@ -77,7 +77,7 @@ def not_all_go_on(subject: SchedulerSubject) -> None:
 
 
 def what_is_taken_up_was_better_at_that_rung(subject: SchedulerSubject, scores: str) -> None:
-    """Require that a better state is taken up.
+    """Require that a taken-up state was no worse.
 
     It is of another trial at the same rung, with its lineage.
     """
