@@ -1,4 +1,7 @@
-"""stacktune: distributed AutoML for tables on Ray Tune, tracked in MLflow."""
+"""stacktune: distributed AutoML for tables on Ray Tune.
+
+MLflow tracks it.
+"""
 
 # Relative, as `python -m pipeline` comes here before there is a `stacktune`; and before the folder that it stands in is
 # off the path, so that nothing may be imported here but what Python itself has imported.

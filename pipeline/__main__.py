@@ -1,6 +1,6 @@
-"""The command, also as `python -m stacktune`.
+"""Runs the command as `python -m stacktune`.
 
-In a checkout that nobody installed, `python -m pipeline`.
+In a checkout that nobody installed, it is `python -m pipeline`.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command with the code that lies beside this file."""
+    """Run the command with the code beside this file."""
     leave_users_files_alone()
     if __package__ != "stacktune":
         sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "shim"))
@@ -21,10 +21,11 @@ def main() -> None:
 
 
 def leave_users_files_alone() -> None:
-    """Take the folder of the script, or the one that the command stands in, off the path.
+    """Take the script's or working folder off the path.
 
-    Python puts it first, and a `csv.py` of the user's there would be imported as Python's own. In a job of a Ray
-    cluster Ray names the folder in PYTHONPATH too. What a user has put there stays.
+    Python puts the folder of the script, or the one that the command stands in, first, and a `csv.py` of the user's
+    there would be imported as Python's own. In a job of a Ray cluster Ray names the folder in PYTHONPATH too. What a
+    user has put there stays.
     """
     here = _working_folder()
     # With `python -P` and in isolated Pythons the first entry is none of these.

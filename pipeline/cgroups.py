@@ -1,7 +1,8 @@
-"""What Linux's control groups, which containers and batch systems are made of, allow this process.
+"""Reads what Linux's control groups allow this process.
 
-A limit may stand at every level from the process's own group up. Libraries that count cores (loky, Ray) look at the
-topmost folder alone, which holds a container's limit, but not that of systemd, of Slurm or of a group inside.
+Containers and batch systems are made of these groups. A limit may stand at every level from the process's own group up.
+Libraries that count cores (loky, Ray) look at the topmost folder alone, which holds a container's limit, but not that
+of systemd, of Slurm or of a group inside.
 """
 
 from __future__ import annotations
@@ -29,14 +30,20 @@ class MemoryGroup:
 
 @dataclass(frozen=True)
 class _Mount:
-    """A hierarchy of groups, or a part of it, as it is to be seen. root: the group that lies at `point`."""
+    """A visible hierarchy of groups, or part of one.
+
+    root: the group that lies at `point`.
+    """
 
     point: Path
     root: PurePosixPath
     controllers: frozenset[str] | None
 
     def levels(self, group: PurePosixPath) -> list[Path]:
-        """Return the folders of the group and of those above it, as far as they are to be seen, the highest last."""
+        """Return the visible folders from the group up.
+
+        They are those of the group and of the ones above it, the highest last.
+        """
         if ".." in group.parts or not group.is_relative_to(self.root):
             return [self.point]  # seen from within another namespace: what lies here is above us
         inside = self.point / group.relative_to(self.root)
@@ -44,19 +51,25 @@ class _Mount:
 
 
 def cpu_quota(proc: Path = PROC) -> float | None:
-    """Return how many cores' time the process may take, 0.5 for half of one; None where nothing limits it."""
+    """Return how many cores' time the process may take.
+
+    It is 0.5 for half of one, and None where nothing limits it.
+    """
     quotas = (_quota(folder) for folder in _levels("cpu", proc))
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def memory_groups(proc: Path = PROC) -> list[MemoryGroup]:
-    """Return what the levels that limit the process's memory say of it."""
+    """Return the memory of each level that limits it."""
     groups = (_memory_group(folder) for folder in _levels("memory", proc))
     return [group for group in groups if group is not None]
 
 
 def n_killed(proc: Path = PROC) -> int:
-    """Return how many processes the kernel has ended because the process's group, or one in it, was full."""
+    """Return how many processes full memory has ended.
+
+    The kernel ended them because the process's group, or one in it, was full.
+    """
     for folder in _levels("memory", proc):
         for name in ("memory.events", "memory.oom_control"):
             counts = _table(folder / name)
@@ -93,7 +106,10 @@ def _memory_group(folder: Path) -> MemoryGroup | None:
 
 
 def _reclaimable(stat: dict[str, int]) -> int:
-    """Return the bytes of files' pages but of those mapped, such as libraries' code, as `MemAvailable` counts."""
+    """Return the bytes of files' pages not mapped.
+
+    Mapped ones are such as libraries' code. `MemAvailable` counts in the same way.
+    """
     inactive, active, mapped = (
         stat.get(f"total_{old}", stat.get(new, 0))
         for old, new in (
@@ -106,7 +122,10 @@ def _reclaimable(stat: dict[str, int]) -> int:
 
 
 def _levels(controller: str, proc: Path) -> Iterator[Path]:
-    """Yield the folders of the process's groups, each before the one above it."""
+    """Yield the folders of the process's groups, upwards.
+
+    Each comes before the one above it.
+    """
     with suppress(OSError):
         mounts = _mounts((proc / "mountinfo").read_text())
         for line in (proc / "cgroup").read_text().splitlines():
@@ -120,7 +139,9 @@ def _levels(controller: str, proc: Path) -> Iterator[Path]:
 
 
 def _mounts(mountinfo: str) -> list[_Mount]:
-    """Return the mounts of groups that no other mount hides.
+    """Return the mounts of groups that are visible.
+
+    No other mount hides them.
 
     controllers: None for version 2.
     """
@@ -137,7 +158,7 @@ def _mounts(mountinfo: str) -> list[_Mount]:
 def _words(path: Path) -> list[str]:
     """Return the words of a file.
 
-    None where it is not to be read.
+    They are None where it is not to be read.
     """
     try:
         return path.read_text().split()
@@ -146,6 +167,9 @@ def _words(path: Path) -> list[str]:
 
 
 def _table(path: Path) -> dict[str, int]:
-    """Return a file of names and numbers, one a line."""
+    """Return a file's names and their numbers.
+
+    It has one a line.
+    """
     words = _words(path)
     return {name: int(number) for name, number in zip(words[::2], words[1::2], strict=False) if number.isdigit()}

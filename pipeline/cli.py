@@ -46,7 +46,10 @@ def stacktune(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version.")
     ] = False,
 ) -> None:
-    """Find the best model for a table within a time budget, and register it."""
+    """Find a table's best model within a time budget.
+
+    The model is registered.
+    """
 
 
 DEMO_SETTINGS = [
@@ -122,7 +125,7 @@ def sync(
         str | None, typer.Option(metavar="URI", help="The run's store, where its password was not kept.")
     ] = None,
 ) -> None:
-    """Send MLflow what it missed of a run while it was away."""
+    """Send MLflow what it missed of a run."""
     from stacktune.runs.sync import sync as send
 
     send(folder, tracking_uri, say)

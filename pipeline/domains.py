@@ -1,4 +1,7 @@
-"""What targets metrics are undefined for, whatever is predicted, in words that complete "--metric NAME …"."""
+"""Tells which targets leave a metric undefined.
+
+They do so whatever is predicted. The words complete "--metric NAME …".
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ DomainCheck = Callable[[np.ndarray, tuple[str, ...]], str | None]
 
 
 def no_problem(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
-    """Any target will do."""
+    """Return None: any target will do."""
     return None
 
 
 def one_class(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
-    """Two classes must be there."""
+    """Return a problem unless two classes are there."""
     present = np.unique(target)
     if len(present) > 1:
         return None
@@ -24,20 +27,29 @@ def one_class(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
 
 
 def no_positive(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
-    """Of two classes, the positive one must be there."""
+    """Return a problem unless the positive class occurs.
+
+    It is that of two classes.
+    """
     if len(classes) > 2 or (target == 1).any():
         return None
     return f"needs rows of class {classes[1]}, but all {len(target):,} are of class {classes[0]}"
 
 
 def beyond_log1p(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
-    """The logarithm of one more must be defined."""
+    """Return a problem for targets beyond log(1 + value).
+
+    The logarithm of one more must be defined.
+    """
     n_beyond = int((target <= -1).sum())
     return f"needs targets above -1, but {_of(n_beyond, target)} not, down to {target.min():g}" if n_beyond else None
 
 
 def zeros(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
-    """What is divided by must not be zero."""
+    """Return a problem where the target is zero.
+
+    Such a target would be divided by.
+    """
     n_zero = int((target == 0).sum())
     return f"divides by the target, but {_of(n_zero, target)} zero" if n_zero else None
 

@@ -1,6 +1,6 @@
-"""What a user can do wrong.
+"""Names what a user can do wrong.
 
-One message each, with the rule, the value, the remedy and the nearest valid name.
+Each mistake gets one message, with the rule, the value, the remedy and the nearest valid name.
 """
 
 from __future__ import annotations
@@ -20,19 +20,31 @@ class UserError(Exception):
 
 
 class ConfigError(UserError):
-    """A setting is unknown, malformed, out of range, or does not go with another."""
+    """A setting cannot be used.
+
+    It is unknown, malformed, out of range, or does not go with another.
+    """
 
 
 class DataError(UserError):
-    """The table, its target or its weights cannot be used as they are."""
+    """The table cannot be used as it is.
+
+    The cause may lie in its target or its weights.
+    """
 
 
 class SearchError(UserError):
-    """The search cannot start where it was asked to run, or ended with no model."""
+    """The search could not start or found nothing.
+
+    It cannot be started where it was asked to run, or it ended with no model.
+    """
 
 
 class DataWarning(UserWarning):
-    """Says what a prediction's user should know of the table: nothing is wrong enough to refuse it."""
+    """Says what to know of a predicted table.
+
+    It is for a prediction's user. Nothing is wrong enough to refuse the table.
+    """
 
 
 # What keeps a file from being written and is no fault of the program.
@@ -46,9 +58,10 @@ _DISK_TROUBLES = {
 
 
 def disk_trouble(error: OSError) -> str | None:
-    """Return what is to be said of a disk that cannot be written; None for any other error.
+    """Return a message for a disk that refuses writing.
 
-    Libraries put the system's error into their own text, and copying a folder makes one of many.
+    It is None for any other error. Libraries put the system's error into their own text, and copying a folder makes one
+    of many.
     """
     found = re.search(r"\[errno (\d+)\]", str(error), re.IGNORECASE)
     number = error.errno or (int(found.group(1)) if found else None)
@@ -65,7 +78,10 @@ MAX_NAMES = 40
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" for the valid name most like `name`, or a list of the valid names."""
+    """Return " Did you mean 'x'?" for `name`.
+
+    The valid name x is most like it; where none is, a list of the valid names is returned.
+    """
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if not close:

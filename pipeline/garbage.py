@@ -1,7 +1,8 @@
-"""Pausing Python's garbage collector, while libraries are imported and Ray ends.
+"""Pauses Python's garbage collector at busy moments.
 
-Importing Ray, MLflow and torch makes a million objects that stay. Python goes through all of them whenever their number
-has grown by a quarter: 1.0 s of the 4.8 s of processor that the imports of a run take, in each of its processes.
+These are when libraries are imported and when Ray ends. Importing Ray, MLflow and torch makes a million objects that
+stay. Python goes through all of them whenever their number has grown by a quarter: 1.0 s of the 4.8 s of processor that
+the imports of a run take, in each of its processes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""How many cores this process may use, which may be fewer than the machine has, and keeping libraries to them.
+"""Counts usable cores, and keeps libraries to them.
 
-A model that is served needs this too, so it imports nothing that would have to be installed beside it.
+This process may use fewer than the machine has. A model that is served needs this too, so it imports nothing that would
+have to be installed beside it.
 """
 
 from __future__ import annotations
@@ -40,19 +41,25 @@ class Cores:
 
     @property
     def note(self) -> str:
-        """What is to be said behind the number: " (of 64: a quota of 0.5 cores)", or nothing."""
+        """Return what limits the number, in words.
+
+        It stands behind the number, as in " (of 64: a quota of 0.5 cores)", and is empty where nothing does.
+        """
         return f" (of {self.n_of_machine}: {self.limited_by})" if self.limited_by else ""
 
     def at_most(self, n_wanted: int | None) -> Cores:
-        """Return what is left where no more than `n_wanted` are asked for; None asks for all."""
+        """Return the cores, at most `n_wanted`.
+
+        None asks for all.
+        """
         return self if n_wanted is None or n_wanted >= self.n else Cores(n_wanted, self.n_of_machine, "--cpus")
 
 
 def cores_here() -> Cores:
     """Return the cores by affinity and quota.
 
-    A quota is rounded down, but for less than one core: what is left over is the driver's and Ray's, whose processes
-    no slot counts. A group that has used its quota up stands still as a whole, the process that watches the time too.
+    A quota is rounded down, but for less than one core: what is left over is the driver's and Ray's, whose processes no
+    slot counts. A group that has used its quota up stands still as a whole, the process that watches the time too.
     """
     n_of_machine = os.cpu_count() or 1
     n_bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else n_of_machine
@@ -65,7 +72,10 @@ def cores_here() -> Cores:
 
 
 def shared_memory_free() -> int | None:
-    """Return the free bytes of the file system of shared memory, 64 MB by docker's default; None without one."""
+    """Return the free bytes of shared memory.
+
+    They are those of its file system, 64 MB by docker's default. It is None without one.
+    """
     try:
         found = os.statvfs(SHARED_MEMORY)
     except (OSError, AttributeError):
@@ -74,13 +84,18 @@ def shared_memory_free() -> int | None:
 
 
 def n_cores() -> int:
-    """Return how many threads at work this process should have at most."""
+    """Return how many threads this process may use.
+
+    It should have at most so many at work.
+    """
     n = cores_here().n
     return n if _kept_to is None else min(n, _kept_to)
 
 
 def use_cores(n_wanted: int | None = None) -> int:
-    """Let this process, and the libraries that it loads, use so many cores at most; return how many these are.
+    """Limit this process's cores; return the limit.
+
+    The process, and the libraries that it loads, use so many at most.
 
     n_wanted: None for all that are allowed. What a user has set lower in the environment stays.
     """

@@ -1,8 +1,9 @@
-"""A command inside a Ray job goes on in a process of its own, as `ray job stop` gives its processes three seconds.
+"""Lets a command outlive its Ray job's processes.
 
-Those seconds are the job server's setting (RAY_JOB_STOP_WAIT_TIME_S where `ray start` was typed), which a job cannot
-change, and less than a run takes to end with its leader. What is killed are the job's first process and its
-descendants: the process that works is none of them any more. The first one passes signals on, and waits.
+A command inside a job goes on in a process of its own, as `ray job stop` gives the job's processes three seconds. Those
+seconds are the job server's setting (RAY_JOB_STOP_WAIT_TIME_S where `ray start` was typed), which a job cannot change,
+and less than a run takes to end with its leader. What is killed are the job's first process and its descendants: the
+process that works is none of them any more. The first one passes signals on, and waits.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ _pipes: list[tuple[int, int]] = []
 
 
 def outlive_job() -> None:
-    """Return in a process that outlives the job, if there is one; the first process ends when that one does.
+    """Return in a process that outlives the job.
 
-    Called before there are threads.
+    Where there is no job, nothing happens. The first process ends when the one that works does. It is called before
+    there are threads.
     """
     if JOB not in os.environ:
         return
@@ -51,7 +53,10 @@ def outlive_job() -> None:
 
 
 def heed_job(hear: Callable[[int], None]) -> None:
-    """Tell `hear`, on a thread, of each signal that the job's first process gets, and of SIGTERM once it was killed."""
+    """Tell `hear` of the job's signals, on a thread.
+
+    It hears each signal that the job's first process gets, and SIGTERM once that was killed.
+    """
     for _, told in _pipes:
         threading.Thread(target=_heed, args=(told, hear), name="job", daemon=True).start()
 
@@ -59,7 +64,7 @@ def heed_job(hear: Callable[[int], None]) -> None:
 def leave_status(status: int) -> None:
     """Let the job's first process end with `status`.
 
-    Nothing outside a job.
+    Nothing happens outside a job.
     """
     for outlet, _ in _pipes:
         with suppress(BrokenPipeError):
@@ -67,7 +72,10 @@ def leave_status(status: int) -> None:
 
 
 def _wait_for(status: int, told_outlet: int, heard_before: set[int]) -> None:
-    """Pass signals on until the process that works has ended, and end as it did."""
+    """Pass on signals, then end as the worker did.
+
+    The worker is the process that does the work.
+    """
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         with suppress(BrokenPipeError):

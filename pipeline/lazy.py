@@ -1,9 +1,7 @@
 """A package offers names and imports them late.
 
-They are imported when somebody asks for one.
-
-What the package's modules import of one another then makes no circle through it, and a command that shows its help does
-not pay for pandas.
+They are imported when somebody asks for one. What the package's modules import of one another then makes no circle
+through it, and a command that shows its help does not pay for pandas.
 """
 
 from __future__ import annotations

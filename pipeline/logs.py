@@ -55,7 +55,7 @@ MAX_EARLY = 1_000
 
 @dataclass(frozen=True)
 class _Found:
-    """How a library's logger was found."""
+    """The state a library's logger was found in."""
 
     level: int
     propagate: bool
@@ -63,7 +63,10 @@ class _Found:
 
 
 class _Mute(logging.NullHandler):
-    """Marks a logger whose handlers were taken away, and keeps Python's last resort from showing its records."""
+    """Marks a logger that lost its handlers.
+
+    It also keeps Python's last resort from showing the logger's records.
+    """
 
 
 _found: dict[str, _Found] = {}
@@ -71,7 +74,9 @@ _open: list[RunLog] = []
 
 
 def hear(*names: str) -> None:
-    """Let what these loggers say go to the logs of runs, and not to the screen; no matter how often.
+    """Send these loggers' records to the runs' logs.
+
+    They do not go to the screen then. It does not matter how often this is done.
 
     names: of loggers that belong to one of HEARD.
     """
@@ -88,7 +93,10 @@ def hear(*names: str) -> None:
 
 
 def put_back() -> None:
-    """Give the loggers that `hear` changed what they had before the first time."""
+    """Undo what `hear` changed.
+
+    Its loggers have what they had before the first time.
+    """
     while _found:
         name, found = _found.popitem()
         logger = logging.getLogger(name)
@@ -102,9 +110,10 @@ def put_back() -> None:
 
 
 class _Line(logging.Formatter):
-    """One record: time (UTC), level, trial, logger and text, without secrets, and with nothing that steers a terminal.
+    """Formats one record as a line of the log.
 
-    Lines of a text after its first are indented, so that none can be taken for a record.
+    It has time (UTC), level, trial, logger and text, without secrets, and nothing in it steers a terminal. Lines of a
+    text after its first are indented, so that none can be taken for a record.
     """
 
     converter = staticmethod(time.gmtime)
@@ -127,12 +136,18 @@ class _Writer(logging.StreamHandler[Any]):
     """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (Python's name)
-        """Write, in place of a record that its library has spelled wrong, which one it is."""
+        """Write which record its library has spelled wrong.
+
+        This takes the record's place.
+        """
         self.stream.write(f"    a message of {record.name} ({record.filename}:{record.lineno}) could not be shown\n")
 
 
 class _Lines:
-    """A stream to a log file, as soon as there is one; until then it keeps what it is told."""
+    """A stream to a log file, which may follow.
+
+    It keeps what it is told until there is one.
+    """
 
     def __init__(self) -> None:
         self._early: deque[str] = deque(maxlen=MAX_EARLY)
@@ -146,10 +161,10 @@ class _Lines:
             self._file.write(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing, as nothing is held back."""
 
     def go_to(self, file: LogFile) -> None:
-        """Write to a file what was kept and what comes."""
+        """Write kept and coming lines to a file."""
         self._file = file
         while self._early:
             file.write(self._early.popleft())
@@ -163,7 +178,7 @@ class _Lines:
 class RunLog:
     """Listens while its block runs.
 
-    Writes once `open` has said where.
+    It writes once `open` has said where.
 
     say: hears, once, that the log cannot be written. The run goes on then.
     """
@@ -203,7 +218,12 @@ class RunLog:
         self._lines.close()
 
     def open(self, path: Path, older: Path) -> None:
-        """Write to `path`, after what is there, from now on, and all that was said before. older: see `LogFile`."""
+        """Write to `path` from now on.
+
+        The text goes after what is there, and all that was said before comes first.
+
+        older: see `LogFile`.
+        """
 
         def trouble(reason: str) -> None:
             self._say(f"{path} cannot be written ({reason}): the run goes on without what it would say")
@@ -215,7 +235,10 @@ class RunLog:
             self._handler.release()
 
     def _also_on_screen(self, record: logging.LogRecord) -> bool:
-        """Let Python show what it would show if nobody listened: warnings of what is not kept off the screen."""
+        """Let Python show what it would show anyway.
+
+        It is what would be seen if nobody listened: warnings of what is not kept off the screen.
+        """
         top, usual = record.name.partition(".")[0], logging.lastResort
         is_others = top not in HEARD and top not in (OURS, "py")
         if self._has_root and is_others and usual is not None and record.levelno >= usual.level:
@@ -225,7 +248,7 @@ class RunLog:
     def _warned(self, message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: Any) -> None:
         """Log a warning of Python's.
 
-        Show it as ever unless it is of a library that is kept off the screen.
+        It is shown as ever, too, unless it is of a library that is kept off the screen.
         """
         text = f"{category.__name__}: {message} ({filename}:{lineno})"
         logging.getLogger("py.warnings").warning("%s", text)
@@ -234,14 +257,20 @@ class RunLog:
 
 
 def is_of_heard(category: type[Warning], filename: str) -> bool:
-    """Whether a warning comes from a library that is kept off the screen: by its kind, or from its files."""
+    """Return whether a warning's library is kept off screen.
+
+    It is told by its kind, or from its files.
+    """
     _, _, below = filename.rpartition(f"-packages{os.sep}")  # of site- or dist-; above it anything may be called ray
     return category.__module__.partition(".")[0] in HEARD or below.partition(os.sep)[0] in HEARD
 
 
 @contextmanager
 def shown(write: Callable[[str], None]) -> Iterator[None]:
-    """Show, line by line, what a run's log is told meanwhile, but for what the screen says anyway."""
+    """Show a run's log, line by line.
+
+    That is what the log is told meanwhile, but for what the screen says anyway.
+    """
     handler = _Writer(_Split(write))
     handler.setFormatter(_Line("%(levelname)s %(trial)s %(name)s: %(message)s"))
     handler.addFilter(lambda record: record.name != NOTES)
@@ -263,4 +292,4 @@ class _Split:
             self._write_line(line)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing, as nothing is held back."""

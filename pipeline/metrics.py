@@ -1,10 +1,8 @@
 """Every metric, under scikit-learn's name, in plain numpy.
 
-Inside, higher is always better.
-
-Greedy ensemble selection calls these thousands of times, so the rank metrics sort bare integers (which numpy does with
-SIMD instructions) instead of calling argsort, and nothing here imports scikit-learn. Sums are numpy's own: BLAS adds in
-an order that depends on the number of cores, and a leaderboard must not.
+Inside, higher is always better. Greedy ensemble selection calls these thousands of times, so the rank metrics sort bare
+integers (which numpy does with SIMD instructions) instead of calling argsort, and nothing here imports scikit-learn.
+Sums are numpy's own: BLAS adds in an order that depends on the number of cores, and a leaderboard must not.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ _Measure = Callable[[np.ndarray, np.ndarray, np.ndarray | None, float], float]
 
 
 def is_defined(score: float) -> bool:
-    """Whether a score is of defined ones alone.
+    """Return whether a score is of defined ones alone.
 
     The score may be a mean of scores.
     """
@@ -58,7 +56,7 @@ class Metric:
     ) -> float:
         """Return the score, higher better.
 
-        WORST where the metric is undefined or a prediction is not finite.
+        It is WORST where the metric is undefined or a prediction is not finite.
 
         target: (n,) class codes or values. prediction: (n, n_outputs). weight: (n,) or None.
         threshold: on the probability of the second class; used by two-class decisions only.
@@ -74,7 +72,7 @@ class Metric:
     def shown(self, score: float) -> float:
         """Return `score` as people read it.
 
-        In its own sign, NaN if it is undefined, or a mean with any undefined score.
+        It has its own sign, and is NaN if it is undefined, or a mean with any undefined score.
         """
         value = score if self.greater_is_better else -score
         return value if is_defined(score) else float("nan")
@@ -83,7 +81,7 @@ class Metric:
 def decide(prediction: np.ndarray, threshold: float = 0.5) -> np.ndarray:
     """Return (n,) class codes.
 
-    The second of two classes from `threshold` on, else the likeliest class.
+    They are the second of two classes from `threshold` on, else the likeliest class.
     """
     if prediction.shape[1] == 2:
         return (prediction[:, 1] >= threshold).astype(np.int64)
@@ -99,7 +97,7 @@ def _ranked(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (thresholds, true positives, false positives).
 
-    One entry a distinct score, from the highest on.
+    Each has one entry a distinct score, from the highest on.
 
     positive: (n,) bool. The counts are of rows (or of weight) at or above the threshold.
     """
@@ -117,10 +115,9 @@ def _ranked(
 def _rank_by_bits(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ranks as by `_ranked`, by sorting integers.
 
-    (thresholds, last position of each, true positives), by one sort.
-
-    Floats that are not negative order like their bits, and their sign bit is free: shifted out, it makes room for the
-    label, so that label and score are sorted as one integer with no index to carry along.
+    They are (thresholds, last position of each, true positives), by one sort. Floats that are not negative order like
+    their bits, and their sign bit is free: shifted out, it makes room for the label, so that label and score are sorted
+    as one integer with no index to carry along.
     """
     keys = np.ascontiguousarray(score + 0).view(f"u{score.itemsize}")  # adding 0 turns -0.0 into 0.0
     keys = np.left_shift(keys, 1, out=keys)
@@ -157,9 +154,8 @@ def _each_class(
 ) -> float:
     """Measure the second class, or each against the rest.
 
-    With two classes it is the second; with more, classes weigh alike.
-
-    Classes that are missing in the target are left out of the mean (scikit-learn raises).
+    With two classes it is the second; with more, classes weigh alike. Classes that are missing in the target are left
+    out of the mean (scikit-learn raises).
     """
     if prediction.shape[1] == 2:
         return measure_two(target == 1, prediction[:, 1], weight)
@@ -183,7 +179,7 @@ def _accuracy(counts: np.ndarray) -> np.ndarray:
 
 
 def _balanced_accuracy(counts: np.ndarray) -> np.ndarray:
-    """Mean recall over the classes that occur."""
+    """Return mean recall over the classes that occur."""
     support = counts.sum(axis=-1)
     recall = np.diagonal(counts, axis1=-2, axis2=-1) / np.where(support > 0, support, 1)
     return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
@@ -192,7 +188,7 @@ def _balanced_accuracy(counts: np.ndarray) -> np.ndarray:
 def _f1(counts: np.ndarray) -> np.ndarray:
     """Return F1 of the second of two classes.
 
-    With more, the mean over classes that occur or are decided (zero without a hit).
+    With more, it is the mean over classes that occur or are decided (zero without a hit).
     """
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     named = counts.sum(axis=-1) + counts.sum(axis=-2)
@@ -203,7 +199,7 @@ def _f1(counts: np.ndarray) -> np.ndarray:
 def _mcc(counts: np.ndarray) -> np.ndarray:
     """Return Matthews correlation (Gorodkin 2004, R_K).
 
-    Zero where target or decisions are constant.
+    It is zero where target or decisions are constant.
     """
     true, decided, total = counts.sum(axis=-1), counts.sum(axis=-2), counts.sum(axis=(-2, -1))
     covariance = np.trace(counts, axis1=-2, axis2=-1) * total - (true * decided).sum(axis=-1)
@@ -234,7 +230,7 @@ def _mae(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, 
 def _r2(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
     """Return the share of variance explained.
 
-    Of a constant target 1 if it is met exactly, else 0, as in scikit-learn.
+    For a constant target it is 1 if that is met exactly, else 0, as in scikit-learn.
     """
     residual = _mean((target - prediction[:, 0]) ** 2, weight)
     variance = _mean((target - _mean(target, weight)) ** 2, weight)
@@ -244,10 +240,8 @@ def _r2(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _
 def _rmsle(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
     """Return the RMSE of log(1 + value).
 
-    Targets need to be above -1 for it.
-
-    Predictions below zero, or where targets are too, below the least of them, count as that: the logarithm of next to
-    nothing would outweigh all others.
+    Targets need to be above -1 for it. Predictions below zero, or where targets are too, below the least of them, count
+    as that: the logarithm of next to nothing would outweigh all others.
     """
     least = float(target.min())
     if least <= -1:
@@ -259,7 +253,7 @@ def _rmsle(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
 def _mape(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
     """Return the mean of errors over targets.
 
-    Undefined where a target is zero: scikit-learn divides by 2e-16, which outweighs all.
+    It is undefined where a target is zero: scikit-learn divides by 2e-16, which outweighs all.
     """
     return _mean(np.abs(target - prediction[:, 0]) / np.abs(target), weight) if target.all() else float("nan")
 
@@ -305,7 +299,9 @@ def get_metric(name: str | None, task_kind: str) -> Metric:
 def check_domain(metric: Metric, target: np.ndarray, classes: tuple[str, ...], rows: str) -> None:
     """Raise ConfigError if a target makes the metric undefined.
 
-    Whatever is predicted. rows: which, for people.
+    It is so whatever is predicted.
+
+    rows: which, for people.
     """
     problem = metric.problem(target, classes)
     if problem is None:
@@ -322,10 +318,9 @@ def choose_threshold(
 ) -> float:
     """Return the threshold that scores best.
 
-    It is on the second class's probability.
-
-    Candidates lie midway between neighbouring scores: between all of them on up to 1,000 distinct scores, else at
-    score quantiles that crowd towards both ends, where rare events are decided. 0.5 where no threshold is called for.
+    It is on the second class's probability. Candidates lie midway between neighbouring scores: between all of them on
+    up to 1,000 distinct scores, else at score quantiles that crowd towards both ends, where rare events are decided. It
+    is 0.5 where no threshold is called for.
     """
     undecided = not metric.needs_threshold or prediction.shape[1] != 2
     if undecided or len(target) == 0 or not np.isfinite(prediction).all():
@@ -336,7 +331,7 @@ def choose_threshold(
 def best_threshold(metric: Metric, thresholds: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     """Return (threshold, score) of the best candidate.
 
-    Of those that `threshold_counts` tried; ties go to the one nearest 0.5.
+    Candidates are those that `threshold_counts` tried; ties go to the one nearest 0.5.
     """
     with np.errstate(all="ignore"):
         values = np.nan_to_num(_DECISIONS[metric.name](counts), nan=-1.0)
@@ -350,9 +345,8 @@ def threshold_counts(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return candidate thresholds and their confusion counts.
 
-    (t,) and (t, 2, 2), by one sort for all two-class metrics.
-
-    The first threshold lies above every score, the last one below. `t` is about `n_most` at most.
+    They are (t,) and (t, 2, 2), by one sort for all two-class metrics. The first threshold lies above every score, the
+    last one below. `t` is about `n_most` at most.
     """
     scores, true, false = _ranked(target == 1, prediction[:, 1].astype(np.float64), weight)
     at = np.append(0, _spread_positions(len(scores), n_most) + 1)
@@ -370,7 +364,7 @@ def threshold_counts(
 def _spread_positions(n: int, n_most: int) -> np.ndarray:
     """Return up to about `n_most` positions, crowding outwards.
 
-    Of 0 … n-1, evenly spread and crowding towards both ends.
+    They are of 0 … n-1, evenly spread and crowding towards both ends.
     """
     if n <= n_most:
         return np.arange(n)

@@ -18,7 +18,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FamilyCount:
-    """How far one family is.
+    """The progress of one family.
 
     best: its best score as people read it, None before the first.
     """

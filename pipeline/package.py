@@ -1,9 +1,9 @@
-"""The package `stacktune`, put together from the folders of the repository.
+"""Puts the package `stacktune` together.
 
-The code lies in `pipeline/` and `search_spaces/`, names that a user's own files may have. So it is imported under one
-name of its own everywhere: `pipeline/` is the package `stacktune`, and `search_spaces/` is `stacktune.search_spaces`.
-pip installs it so; what leaves the machine is put together here; and a process that is to have this code, whatever its
-Python would find, is given SHIM first on its path.
+It is made from the folders of the repository. The code lies in `pipeline/` and `search_spaces/`, names that a user's
+own files may have. So it is imported under one name of its own everywhere: `pipeline/` is the package `stacktune`, and
+`search_spaces/` is `stacktune.search_spaces`. pip installs it so; what leaves the machine is put together here; and a
+process that is to have this code, whatever its Python would find, is given SHIM first on its path.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ def copy_package(into: Path) -> Path:
 
 
 def is_this_code(package: Path) -> bool:
-    """Whether a folder that `copy_package` made holds the code that runs here."""
+    """Return whether a folder holds this running code.
+
+    The folder is one that `copy_package` made.
+    """
     if package.resolve() == _HERE:
         return True
     here = dict(_code(_HERE)) | {f"search_spaces/{name}": code for name, code in _code(SEARCH_SPACES)}

@@ -1,6 +1,6 @@
-"""Where a process stands.
+"""Knows where a process stands.
 
-A home folder, which not every user has, and a working folder, which may be gone.
+It has a home folder, which not every user has, and a working folder, which may be gone.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ NO_HOME = "/"
 
 
 def lend_home() -> None:
-    """Give a process without a home folder one, as Ray and MLflow cannot even be imported without."""
+    """Give a process without a home folder one.
+
+    Ray and MLflow cannot even be imported without.
+    """
     if os.path.expanduser("~") == "~":
         os.environ["HOME"] = NO_HOME
 
 
 def check_working_folder() -> None:
-    """Raise ConfigError where the working folder has been removed: no process can be started from it."""
+    """Raise ConfigError where the working folder is gone.
+
+    No process can be started from one that has been removed.
+    """
     try:
         os.getcwd()
     except OSError:
@@ -34,7 +40,7 @@ def check_working_folder() -> None:
 def expanded(path: str) -> Path:
     """Return the path with `~` replaced.
 
-    As it is where nobody knows whose home is meant.
+    It stays as it is where nobody knows whose home is meant.
     """
     try:
         return Path(path).expanduser()

@@ -1,6 +1,6 @@
-"""How a command's process begins and ends.
+"""Begins and ends a command's process.
 
-Its streams, the signals that it hears, the job that it is in.
+It minds its streams, the signals that it hears, and the job that it is in.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ USUAL_COMMAND_START_S, MAX_COMMAND_START_S = 0.3, 2.0
 
 
 def process_age_s() -> float:
-    """Return the seconds since this process began, so that starting Python and importing count towards the budget."""
+    """Return the seconds since this process began.
+
+    By these, starting Python and importing count towards the budget.
+    """
     try:
         # Ticks of 10 ms since boot. psutil adds them to a boot time in whole seconds, and is up to one second off.
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
@@ -34,10 +37,11 @@ def process_age_s() -> float:
 
 
 def starting_s(age_s: float) -> float:
-    """Return how long the command took to come this far, in a process of this age.
+    """Return how long the command took so far.
 
-    A shell may become its last command (`sh -c "pip install . && stacktune demo"`, `exec`): the process is then older
-    than the command by whatever the shell did before, which no budget should pay for.
+    It is told in a process of this age. A shell may become its last command (`sh -c "pip install . && stacktune demo"`,
+    `exec`): the process is then older than the command by whatever the shell did before, which no budget should pay
+    for.
     """
     return age_s if age_s < MAX_COMMAND_START_S else USUAL_COMMAND_START_S
 
@@ -49,7 +53,7 @@ _has_begun: list[bool] = []
 def begin() -> None:
     """Do what comes first, before anything slow is imported.
 
-    Once, and before there are threads.
+    It is called once, and before there are threads.
     """
     if _has_begun:
         return
@@ -61,17 +65,20 @@ def begin() -> None:
 
 
 def become(command: Sequence[str]) -> NoReturn:
-    """Replace this process by a command, which hears signals as ever."""
+    """Replace this process by a command.
+
+    The command hears signals as ever.
+    """
     sys.stdout.flush()
     unlisten()
     os.execvp(command[0], list(command))
 
 
 def end(status: int) -> None:
-    """End the process at once with `status`, or with 1 where what it showed could not be written.
+    """End the process at once with `status`.
 
-    Everything is written and closed by then; to free what torch, Ray and MLflow hold takes Python 1.5 s more, which a
-    budget would have to pay.
+    The status is 1 where what it showed could not be written. Everything is written and closed by then; to free what
+    torch, Ray and MLflow hold takes Python 1.5 s more, which a budget would have to pay.
     """
     sys.stdout.flush()
     trouble = lost(sys.stdout)
@@ -84,7 +91,10 @@ def end(status: int) -> None:
 
 
 def _leave(stopped: Stopped) -> None:
-    """End the process from another thread: the main one may be at work on the streams."""
+    """End the process from another thread.
+
+    The main one may be at work on the streams.
+    """
     with suppress(OSError):
         os.write(2, f"{stopped}\n".encode())
     leave_status(stopped.status)

@@ -1,4 +1,7 @@
-"""Named seeds derived from one root seed, the same in every process and on every machine."""
+"""Derives named seeds from one root seed.
+
+They are the same in every process and on every machine.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import hashlib
 
 
 def derive_seed(root: int, *names: str | int) -> int:
-    """Return a seed in [0, 2**31) for the purpose that `names` spell, e.g. `derive_seed(0, "folds")`."""
+    """Return a seed for the purpose `names` spell.
+
+    It is in [0, 2**31), as of `derive_seed(0, "folds")`.
+    """
     spelled = "/".join([str(root), *map(str, names)])
     return int.from_bytes(hashlib.sha256(spelled.encode()).digest()[:4], "big") >> 1

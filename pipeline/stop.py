@@ -26,7 +26,7 @@ LOOK_EVERY_S = 0.25
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised where a stopped run has no leader.
+    """Says that a stopped run has no leader.
 
     Where a signal asked, it is raised in the main thread.
 
@@ -42,7 +42,7 @@ class Stopped(KeyboardInterrupt):
 
 @runtime_checkable
 class StopSignal(Protocol):
-    """What a program sets to end its run.
+    """A flag by which a program stops its run.
 
     It is a `threading.Event`, or one of another library.
     """
@@ -52,11 +52,11 @@ class StopSignal(Protocol):
 
 
 class Ears:
-    """Hears NAMES on a thread of its own, so that neither Ray nor a long call of the main thread can take them away.
+    """Hears NAMES on a thread of its own.
 
-    Ray puts the system's own handler back for SIGTERM when it ends: a signal that every thread blocks is not delivered
-    to any handler, and waits for this thread. A signal that was ignored when the process began, as under `nohup`, stays
-    so.
+    So neither Ray nor a long call of the main thread can take them away. Ray puts the system's own handler back for
+    SIGTERM when it ends: a signal that every thread blocks is not delivered to any handler, and waits for this thread.
+    A signal that was ignored when the process began, as under `nohup`, stays so.
 
     leave: ends the process, where nothing is begun that would have to be let go of.
     """
@@ -94,7 +94,10 @@ class Ears:
 
     @contextmanager
     def answered_by(self, answer: Callable[[int], None]) -> Iterator[None]:
-        """Let `answer` deal with the first signal while the block runs; the next is never waited for."""
+        """Let `answer` deal with the first signal.
+
+        It does so while the block runs; the next signal is never waited for.
+        """
         before, self._answer = self._answer, answer
         try:
             yield
@@ -102,7 +105,10 @@ class Ears:
             self._answer = before
 
     def interrupt(self, _number: int) -> None:
-        """Raise Stopped in the main thread, which waits or works."""
+        """Raise Stopped in the main thread.
+
+        It may be waiting or working.
+        """
         signal.pthread_kill(threading.main_thread().ident or 0, WAKE)
 
     def _listen(self) -> None:
@@ -124,9 +130,10 @@ class Ears:
         self._leave(Stopped(self._last))
 
     def _let_child_go(self) -> None:
-        """Let a child that Ray forks be ended as usual, but not by what is meant for the run, sent to its group.
+        """Let a child that Ray forks be ended.
 
-        A closed terminal, Ctrl-C and `timeout` signal the whole group: Ray would be gone before the run has ended.
+        It is ended as usual, but not by what is meant for the run and sent to its group. A closed terminal, Ctrl-C and
+        `timeout` signal the whole group: Ray would be gone before the run has ended.
         """
         os.setpgid(0, 0)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._heard)
@@ -138,7 +145,7 @@ _ears: list[Ears] = []  # none, or those of this process
 def listen(leave: Callable[[Stopped], None]) -> None:
     """Hear signals from now on.
 
-    Once a process, of which no other thread may have begun.
+    It is called once a process, of which no other thread may have begun.
 
     leave: says what stopped the command, and ends the process, from any thread.
     """
@@ -148,20 +155,26 @@ def listen(leave: Callable[[Stopped], None]) -> None:
 
 
 def hear(number: int) -> None:
-    """Do what a signal asks for that was sent to another process."""
+    """Answer a signal that another process was sent."""
     for ears in _ears:
         ears.hear(number)
 
 
 def unlisten() -> None:
-    """Give signals back their usual effect, for a program that takes this one's place."""
+    """Give signals back their usual effect.
+
+    A program that takes this one's place needs it.
+    """
     for ears in _ears:
         ears.close()
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let the first signal raise Stopped in the block, so that what it holds is let go of."""
+    """Let the first signal raise Stopped inside.
+
+    So what the block holds is let go of.
+    """
     if not _ears:
         yield
         return
@@ -171,7 +184,10 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def last_words(say: Callable[[], None]) -> Iterator[None]:
-    """Let `say` tell what the user should know where the block is cut off, as no `finally` of it may be reached."""
+    """Let `say` speak where the block is cut off.
+
+    It tells what the user should know, as no `finally` of the block may be reached.
+    """
     for ears in _ears:
         ears.last_words.append(say)
     try:
@@ -184,9 +200,8 @@ def last_words(say: Callable[[], None]) -> Iterator[None]:
 class StopRequest:
     """Asks a run to end with what it has.
 
-    The first signal, or a program, makes it; the next signal ends the run.
-
-    A context manager, inside which signals are heard so. Where the process does not listen, it hears none.
+    The first signal, or a program, makes it; the next signal ends the run. It is a context manager, inside which
+    signals are heard so. Where the process does not listen, it hears none.
 
     say: hears at once that a signal asked. by_program: is looked at, as nothing tells of it.
     """
@@ -198,7 +213,7 @@ class StopRequest:
 
     @property
     def is_made(self) -> bool:
-        """Whether the run is asked to end."""
+        """Return whether the run is asked to end."""
         return self.number is not None or self._is_made_by_program
 
     @property

@@ -1,6 +1,6 @@
-"""What is written to a terminal.
+"""Writes safely to a terminal.
 
-Nothing in it may steer the terminal, or end the command where nobody reads.
+Nothing in what is written may steer the terminal, or end the command where nobody reads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _PLAIN = {"…": "...", "±": "+-", "µ": "u", "·": ".", "━": "-", "×": "x",
 
 
 def visible(text: str) -> str:
-    """Return `text` as one line that can do nothing to a terminal: control characters as Python writes them."""
+    """Return `text` as one harmless line.
+
+    It can do nothing to a terminal: control characters come as Python writes them.
+    """
     return _IN_A_LINE.sub(_written, text)
 
 
@@ -36,7 +39,10 @@ def _written(found: re.Match[str]) -> str:
 
 
 def steady_streams() -> None:
-    """Let the standard streams take any character, and go on where nobody reads them any more."""
+    """Make the standard streams never fail.
+
+    They take any character, and go on where nobody reads them any more.
+    """
     for number, mode in enumerate(("r", "w", "w")):
         _open_where_closed(number, mode)
     codecs.register_error("plain", _plain)
@@ -45,9 +51,9 @@ def steady_streams() -> None:
 
 
 def lost(stream: TextIO) -> str | None:
-    """Return why something was not written to a steady stream.
+    """Return why something was not written.
 
-    None where all was, or its reader went away.
+    It is of a steady stream. It is None where all was written, or its reader went away.
     """
     raw = _raw(stream)
     return raw.trouble if isinstance(raw, SteadyFile) else None
@@ -56,7 +62,7 @@ def lost(stream: TextIO) -> str | None:
 def _raw(stream: TextIO) -> Any:
     """Return what a text stream writes to.
 
-    Without a buffer where PYTHONUNBUFFERED is set.
+    It has no buffer where PYTHONUNBUFFERED is set.
     """
     buffer = getattr(stream, "buffer", None)
     return getattr(buffer, "raw", buffer)
@@ -65,7 +71,7 @@ def _raw(stream: TextIO) -> Any:
 class SteadyFile(io.FileIO):
     """A file that takes what cannot be written.
 
-    A closed pipe or terminal, a full disk.
+    It cannot be written to a closed pipe or terminal, or to a full disk.
 
     trouble: why, unless the reader went away.
     """
@@ -84,17 +90,23 @@ class SteadyFile(io.FileIO):
 
 
 class AnyText(io.TextIOWrapper):
-    """Text that is shown somehow, also where the encoding is ASCII."""
+    """Shows text somehow, also where encoding is ASCII."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # typeshed has it as what can be set, which Python refuses
-        """What libraries are told: one that sees ASCII writes past this stream, in an encoding of its own choice."""
+        """Return the encoding that libraries are told.
+
+        One that sees ASCII writes past this stream, in an encoding of its own choice.
+        """
         told = super().encoding
         return "utf-8" if codecs.lookup(told).name == "ascii" else told
 
 
 class HarmlessText(AnyText):
-    """Text for people alone, whoever wrote it: libraries, tracebacks, warnings."""
+    """Shows text for people, whoever wrote it.
+
+    It is of libraries, tracebacks or warnings, and for people alone.
+    """
 
     def write(self, text: str) -> int:
         super().write(visible_lines(text))
@@ -102,7 +114,10 @@ class HarmlessText(AnyText):
 
 
 def _open_where_closed(number: int, mode: str) -> None:
-    """Open /dev/null at a closed stream's number: the next file would get it, and with it what C libraries print."""
+    """Open /dev/null at a closed stream's number.
+
+    The next file would get that number, and with it what C libraries print.
+    """
     try:
         os.fstat(number)
     except OSError:
@@ -119,7 +134,7 @@ def _open_where_closed(number: int, mode: str) -> None:
 def _steady(stream: TextIO, kind: type[AnyText]) -> TextIO:
     """Return the stream anew, as steady.
 
-    As it is where it is none of the system's.
+    It stays as it is where it is none of the system's.
     """
     if not isinstance(stream, io.TextIOWrapper) or isinstance(_raw(stream), SteadyFile):
         return stream

@@ -1,4 +1,7 @@
-"""What a command says outside the screen of a run: results, notes, and mistakes, each in a line."""
+"""Says what the run's screen does not.
+
+These are results, notes, and mistakes, each in a line.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ from stacktune.streams import visible
 
 
 class Commands(TyperGroup):
-    """The one place where a user's mistake and Ctrl-C become a line on stderr and an exit status."""
+    """Turns users' mistakes and Ctrl-C into exit statuses.
+
+    Each becomes a line on stderr as well. There is no other place that does so.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -41,7 +47,7 @@ class Commands(TyperGroup):
 
 
 def remark(message: str) -> None:
-    """Write to stderr: wrapped for a terminal.
+    """Write a remark to stderr, wrapped for a terminal.
 
     A pipe is left the whole line, which is easier to search.
     """
@@ -59,7 +65,10 @@ def say(line: str) -> None:
 
 @contextmanager
 def data_warnings_as_notes() -> Iterator[None]:
-    """Show what is to be said of a table as a line on stderr, and other warnings as ever."""
+    """Show warnings of a table as notes.
+
+    Each is a line on stderr; other warnings come as ever.
+    """
     with warnings.catch_warnings():
         usual = warnings.showwarning
 
@@ -75,5 +84,8 @@ def data_warnings_as_notes() -> Iterator[None]:
 
 
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Show a traceback as Python does, without the secrets of URIs."""
+    """Show a traceback without the secrets of URIs.
+
+    It is otherwise shown as Python does.
+    """
     sys.stderr.write(masked("".join(traceback.format_exception(kind, error, trace))))

@@ -1,6 +1,6 @@
 """Converts Arrow's types for pandas.
 
-Into such that pandas holds without a Python object for each value.
+In the new ones, pandas holds values without a Python object for each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def is_plain(kind: pa.DataType) -> bool:
-    """Whether values of this type are plain.
+    """Return whether values of this type are plain.
 
     A plain one is a number, text, date or truth value: no list, record or the like.
     """
@@ -40,7 +40,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 def plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the same values in plain types.
 
-    As numbers, seconds, text, dates, truth values, or a dictionary of text.
+    They are numbers, seconds, text, dates, truth values, or a dictionary of text.
     """
     kind = values.type
     if isinstance(kind, pa.BaseExtensionType):

@@ -1,6 +1,6 @@
 """Matches classes that two tables spell differently.
 
-1 and True, 1 and 1.0, yes and YES.
+Such pairs are 1 and True, 1 and 1.0, yes and YES.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ _TRUTHS = {"True", "False"}
 
 
 def is_number(text: str) -> bool:
-    """Whether Python reads a text as a finite number."""
+    """Return whether a text is a finite number.
+
+    Python must read it as one.
+    """
     try:
         return bool(np.isfinite(float(text)))
     except ValueError:
@@ -26,7 +29,7 @@ def is_number(text: str) -> bool:
 def respelled(texts: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
     """Return the class of each respelled text.
 
-    It is none as it is written, but equals one as a number, truth value or word.
+    The text is no class as it is written, but equals one as a number, truth value or word.
 
     Case and space around words do not count. What equals several classes is none of them.
     """
@@ -55,7 +58,7 @@ def _truth(text: str) -> str | None:
 def _truth_of_word(text: str) -> str | None:
     """Return the truth value that a word means.
 
-    Of other classes too a 1, t or y may be one, so that single characters are none.
+    A 1, t or y may be one of other classes too, so that single characters are none.
     """
     return _truth(text) if len(text.strip()) > 1 and not is_number(text) else None
 

@@ -70,9 +70,9 @@ class Column:
 
     @cached_property
     def _codes_of_values(self) -> dict[str, dict[str, int]]:
-        """Category codes by their values' text, by content.
+        """Return the category codes by their values.
 
-        The text is of the number or truth value that they were read as.
+        The value is the number or truth value that a text was read as; its text stands for it.
 
         A CSV file of codes such as 007 holds numbers to whoever guesses types, and one of true and false truth values.
         What stands for several categories stands for none.
@@ -84,7 +84,7 @@ class Column:
 
     @cached_property
     def held(self) -> tuple[float, float]:
-        """Between which seconds a date is held.
+        """Return the seconds between which dates are held.
 
         One beyond is taken for the nearer of them.
         """
@@ -122,14 +122,14 @@ class Column:
     def _code_of_unknown(self, text: str) -> float:
         """Return the code of an unseen level.
 
-        Or of none: "" and "N/A" are what a null may be written as.
+        It may be that of no value: "" and "N/A" are what a null may be written as.
         """
         return np.nan if is_missing(text) else len(self.categories)
 
     def numbers(self, series: pd.Series) -> np.ndarray:
         """Return (n_rows,) float64 of a numeric column.
 
-        As it came; NaN for what is no number.
+        They are as they came, and NaN for what is no number.
         """
         values = numbers_of(series) if self.spelling is None else spelled_numbers(series, self.spelling)
         kind = series.dtype.kind
@@ -146,7 +146,7 @@ class Column:
     def seconds(self, series: pd.Series) -> np.ndarray:
         """Return (n_rows,) float64 seconds of a date column.
 
-        They are since 1970; NaN for what is no date.
+        They are since 1970, and NaN for what is no date.
         """
         seconds = seconds_near(series, self._known_dates)
         if seconds is None:
@@ -162,7 +162,7 @@ class Column:
 def codes_of_values(categories: Sequence[str], text_of_value: Callable[[str], str]) -> dict[str, int]:
     """Return each category's code by its value's text.
 
-    If no other category has that value.
+    A category is left out where another one has that value.
     """
     values = [text_of_value(text) for text in categories]
     n_times = Counter(values)

@@ -1,4 +1,4 @@
-"""Read CSV files as one Arrow table."""
+"""Reads CSV files as one Arrow table."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class CsvTable:
 def read_csv(uri: str, files: Files, expected: Expected | None = None, keep: Collection[str] = ()) -> CsvTable:
     """Return the rows of all files.
 
-    Each has the same header.
-
-    Types are those of all texts of a column in all files. Whole numbers with leading zeros stay text; columns without
-    a name get the one that pandas gives them, or are left out where they are the first and number the rows.
+    Each file has the same header. Types are those of all texts of a column in all files. Whole numbers with leading
+    zeros stay text; columns without a name get the one that pandas gives them, or are left out where they are the first
+    and number the rows.
 
     expected: what a model knows of the columns. Those that it knows as text stay text, and others are not returned
-    where all that it knows are there. keep: columns that are not left out.
+        where all that it knows are there. keep: columns that are not left out.
+
     Raises DataError when a file is no text or has no header, or the files differ in their columns.
     """
     dialects = [sniff(path, files) for path in files.paths]
@@ -86,7 +86,7 @@ def read_csv(uri: str, files: Files, expected: Expected | None = None, keep: Col
 def names_of(header: Iterable[str]) -> list[str]:
     """Return the names of columns.
 
-    One without a name is called as `pandas.read_csv` calls it.
+    A column without a name is called as `pandas.read_csv` calls it.
     """
     return [name if name.strip() else f"Unnamed: {place}" for place, name in enumerate(header)]
 
@@ -167,7 +167,7 @@ def _without_row_numbers(
 def _as_expected(columns: Columns, expected: Expected) -> Columns:
     """Return the text columns as a model expects them.
 
-    Those that it knows as text, in its spelling, and those whose numbers it reads from text.
+    They are those that it knows as text, in its spelling, and those whose numbers it reads from text.
     """
     known = {name: as_known(columns[name], texts) for name, texts in expected.texts.items() if name in columns}
     known |= {name: columns[name] for name in expected.spelled if name in columns}
@@ -179,7 +179,7 @@ def _as_expected(columns: Columns, expected: Expected) -> Columns:
 def _type_each(columns: Columns, done: Columns, keeps_codes: bool) -> list[str]:
     """Convert each column of texts to its type.
 
-    Returns the names of columns of codes, which stay text.
+    It returns the names of columns of codes, which stay text.
 
     done: columns whose type is told already.
     """

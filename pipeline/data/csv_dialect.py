@@ -1,6 +1,6 @@
-"""How a CSV file is written.
+"""Finds out how a CSV file is written.
 
-Its encoding, what separates its columns, and what its header calls them.
+It tells its encoding, what separates its columns, and what its header calls them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one file is written.
+    """The way one file is written.
 
     header: the names as they stand there, some of which may be empty.
     n_skipped: lines above the header.

@@ -31,7 +31,7 @@ _NUMBER_WITH_POINT = r"^-?(0|[1-9]\d*)\.\d+$"
 def natural(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """Convert texts to the type that all have.
 
-    Whole numbers, numbers, truth values, dates or times; else they stay texts.
+    They are whole numbers, numbers, truth values, dates or times; else they stay texts.
     """
     if texts.null_count == len(texts):
         return pa.chunked_array([pa.nulls(len(texts))])
@@ -54,7 +54,7 @@ def _converted(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
 
 
 def has_leading_zeros(texts: pa.ChunkedArray) -> bool:
-    """Whether a text begins with a needless zero.
+    """Return whether a text begins with a needless zero.
 
     `007` is a code, 0 and 0.7 are numbers.
     """
@@ -64,9 +64,9 @@ def has_leading_zeros(texts: pa.ChunkedArray) -> bool:
 
 
 def is_row_number(texts: pa.ChunkedArray) -> bool:
-    """Whether the texts are distinct row numbers.
+    """Return whether the texts are distinct row numbers.
 
-    That is, whole numbers from 0 on, no two of them alike.
+    These are whole numbers from 0 on, no two of them alike.
     """
     try:
         numbers = texts.cast(pa.int64())
@@ -76,14 +76,14 @@ def is_row_number(texts: pa.ChunkedArray) -> bool:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds numbers."""
+    """Return whether a column of this type holds numbers."""
     return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
 def known_decimal_commas(columns: dict[str, pa.ChunkedArray], names: Collection[str]) -> dict[str, pa.ChunkedArray]:
     """Return the named columns with decimal commas.
 
-    Those that can be read with one, as numbers.
+    They are those that can be read with one, and come as numbers.
     """
     return {name: _comma_numbers(columns[name]) for name in names if all_match(columns[name], _DECIMAL_COMMA)}
 
@@ -91,7 +91,7 @@ def known_decimal_commas(columns: dict[str, pa.ChunkedArray], names: Collection[
 def with_decimal_comma(columns: dict[str, pa.ChunkedArray], is_usual: bool) -> dict[str, pa.ChunkedArray]:
     """Return columns with decimal commas as numbers.
 
-    And those whose points part thousands.
+    Columns whose points part thousands are among them.
 
     is_usual: whether a comma is a decimal mark by custom, as in a file that semicolons separate. Elsewhere `1,234` may
     be a thousand, and counts as a decimal only beside commas that part no thousands.
@@ -117,9 +117,9 @@ def _holds(texts: pa.ChunkedArray, mark: str) -> bool:
 
 
 def all_match(texts: pa.ChunkedArray, pattern: str) -> bool:
-    """Whether each text matches, nulls aside.
+    """Return whether each text matches, nulls aside.
 
-    And there is one that is not null.
+    At least one must not be null.
     """
     parts = (texts.slice(0, _FIRST_ROWS), texts)
     return texts.null_count < len(texts) and all(
@@ -140,7 +140,7 @@ def nulled(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 def as_known(texts: pa.ChunkedArray, known: Collection[str]) -> pa.ChunkedArray:
     """Return texts as a model spells them.
 
-    Its 1 for 1.0, and null for NA unless it knows an NA.
+    They have its 1 for 1.0, and null for NA unless it knows an NA.
     """
     known = frozenset(known)
     odd = [text for text in texts.unique().to_pylist() if text is not None and text not in known]

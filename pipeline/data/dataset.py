@@ -1,6 +1,6 @@
 """Loads a run's tables, encoded.
 
-What to learn from, and what to judge the leader on once.
+One is to learn from, and one to judge the leader on once.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Dataset:
     def without_features(self) -> Dataset:
         """Return the dataset with targets and weights only.
 
-        For whoever has shared the rest.
+        It is for whoever has shared the rest.
         """
         return replace(self, table=self.table.without_features())
 
@@ -90,7 +90,7 @@ class Dataset:
 def demo_frame() -> tuple[pd.DataFrame, str]:
     """Return the demo table and its target's name.
 
-    A real table that ships with scikit-learn: 569 breast tumours.
+    It is a real table that ships with scikit-learn: 569 breast tumours.
     """
     from sklearn.datasets import load_breast_cancer
 
@@ -102,7 +102,7 @@ def demo_frame() -> tuple[pd.DataFrame, str]:
 def load_dataset(config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset, Table | None]:
     """Return the training data, and any test table.
 
-    That is labelled, and of `test_data` or `test_size`, if either is set.
+    The latter is labelled, and of `test_data` or `test_size`, if either is set.
 
     Test rows leave before anything is learnt from the table: types, categories and classes are those of the rest.
     tables: those in memory, where the settings say so of `data` or `test_data`.
@@ -203,7 +203,7 @@ def _read_test(
 def _split(frame: pd.DataFrame, config: Settings, task: Task) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
     """Return training rows, test rows and notes.
 
-    Test rows if any are asked for; a note says that copies stay together.
+    There are test rows if any are asked for; a note says that copies stay together.
     """
     if config.test_size is None:
         return frame, None, []

@@ -38,7 +38,7 @@ _YEARS_OF_DIGITS, _MIN_ROWS_OF_DIGITS = (1900, 2100), 100
 
 @dataclass(frozen=True)
 class DateFormat:
-    """How a column writes its dates.
+    """The way a column writes its dates.
 
     text: as of `strftime`; a time of day may follow in any row. is_ambiguous: whether no value tells the day from the
     month.
@@ -49,19 +49,19 @@ class DateFormat:
 
     @property
     def example(self) -> str:
-        """The last day of 2020 in this format."""
+        """Return the last day of 2020 in this format."""
         return _EXAMPLE.strftime(self.text)
 
     @property
     def part_first(self) -> str:
-        """Which of the two comes first: "month" or "day"."""
+        """Return which part comes first, "month" or "day"."""
         return "month" if self.text.startswith("%m") else "day"
 
 
 def find_format(texts: Sequence[str], counts: np.ndarray) -> DateFormat | None:
     """Return the texts' date format, or None.
 
-    In it 95 % of the rows are dates, those without a value aside.
+    95 % of the rows are dates in it, those without a value aside.
 
     counts: (n_texts,) how many rows hold each.
     """
@@ -106,7 +106,7 @@ def seconds_written(series: pd.Series, text: str) -> np.ndarray:
 def seconds_of_text(series: pd.Series, text: str) -> np.ndarray:
     """Return (n,) seconds of dates in any form.
 
-    They are since 1970, of dates in a format, of ISO text and of what are dates already.
+    They are since 1970. The dates are in a format, in ISO text, or dates already.
     """
     if not text or pd.api.types.is_datetime64_any_dtype(series.dtype):
         return seconds_of(series)

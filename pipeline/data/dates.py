@@ -1,6 +1,6 @@
-"""Moments as seconds since 1970.
+"""Reads moments as seconds since 1970.
 
-Whatever carries them, and which of them a column of dates can hold.
+It does so whatever carries them, and knows which of them a column of dates can hold.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _COUNT = r"\s*[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?\s*"
 def iso_dates(texts: Sequence[str], counts: np.ndarray) -> np.ndarray | None:
     """Return which distinct texts are ISO dates.
 
-    (n_texts,) bool; None if few are.
+    They are (n_texts,) bool; None is returned if few are.
 
     counts: (n_texts,) how many rows hold each. At least 95 % of the rows must be dates, those without a value aside.
     """
@@ -56,7 +56,7 @@ def iso_dates(texts: Sequence[str], counts: np.ndarray) -> np.ndarray | None:
 def date_part(seconds: np.ndarray, part: str) -> np.ndarray:
     """Return the month, weekday or hour of dates.
 
-    Month 1 to 12, Monday 0, hour in UTC, of (n,) seconds since 1970.
+    They are month 1 to 12, Monday 0, and hour in UTC, of (n,) seconds since 1970.
     """
     if part == "hour":
         return np.floor(seconds / 3600) % 24
@@ -70,7 +70,7 @@ def date_part(seconds: np.ndarray, part: str) -> np.ndarray:
 def range_of_dates(seconds: np.ndarray) -> tuple[float, float]:
     """Return the first and last of usual dates.
 
-    Those that lie far from nearly all are aside.
+    Dates that lie far from nearly all others are left aside.
 
     Years such as 9999, 1 or 1900 among the dates of a decade stand for "never" or "not known".
     """
@@ -84,7 +84,7 @@ def range_of_dates(seconds: np.ndarray) -> tuple[float, float]:
 def held_range(low: float, high: float) -> tuple[float, float]:
     """Return the range of dates that a column holds.
 
-    If its own are from `low` to `high`.
+    Its own dates are from `low` to `high`.
     """
     margin = max(_SPANS_HELD * (high - low), _MIN_HELD_S)
     return low - margin, high + margin
@@ -112,7 +112,7 @@ class Known:
 def far_ranges(seconds: np.ndarray, low: float, high: float) -> tuple[tuple[float, float], ...]:
     """Return the ranges of dates not held.
 
-    The first and the last that a column from `low` to `high` does not hold, on either side.
+    They are the first and the last on either side that a column from `low` to `high` does not hold.
     """
     first, last = held_range(low, high)
     sides = (seconds[seconds < first], seconds[seconds > last])
@@ -122,9 +122,8 @@ def far_ranges(seconds: np.ndarray, low: float, high: float) -> tuple[tuple[floa
 def seconds_near(series: pd.Series, known: Known) -> np.ndarray | None:
     """Return (n,) seconds of dates or counts.
 
-    They are since 1970, in whichever unit brings counts near the known dates.
-
-    None where most are counts that no unit brings near, or that may be of one unit or another.
+    They are since 1970, in whichever unit brings counts near the known dates. None is returned where most are counts
+    that no unit brings near, or that may be of one unit or another.
     """
     if _holds_numbers(series):
         counts = numbers_of(series)
@@ -194,9 +193,8 @@ def _may_be_far(counts: np.ndarray, known: Known) -> np.ndarray:
 def _fit(seconds: np.ndarray, known: Known) -> tuple[float, float]:
     """Return how well seconds fit known dates.
 
-    How far most are from them; and of how long ranges, on average, they would be.
-
-    The second tells a date that stands for "never" from one among years of dates, if another unit makes it such a one.
+    It is a pair: how far most are from them, and of how long ranges, on average, they would be. The second tells a date
+    that stands for "never" from one among years of dates, if another unit makes it such a one.
     """
     distance = float(np.median(_distances(seconds, known)))
     if not known.far:
@@ -209,9 +207,9 @@ def _fit(seconds: np.ndarray, known: Known) -> tuple[float, float]:
 
 
 def _are_other_counts(counts: np.ndarray, units: float, known: Known) -> bool:
-    """Whether the counts are of another kind.
+    """Return whether the counts are of another kind.
 
-    Days since 1970, years, or digits such as 20240229, which units bring into 1970.
+    They are days since 1970, years, or digits such as 20240229, which units bring into 1970.
     """
     moved = counts[counts != 0]
     seconds = moved / units
@@ -253,9 +251,9 @@ def counts_near(seconds: np.ndarray, low: float, high: float) -> np.ndarray | No
 
 
 def _are_moments(low: float, high: float) -> bool:
-    """Whether counts look like moments of our times.
+    """Return whether counts look like moments of our times.
 
-    Rather than like any other numbers.
+    They do so rather than like any other numbers.
     """
     return high > low and high > _YEAR_S
 
@@ -263,7 +261,7 @@ def _are_moments(low: float, high: float) -> bool:
 def day_of(seconds: float) -> str:
     """Return a moment's day, e.g. "2024-02-29".
 
-    Or its year where the calendar of the library ends.
+    It is only its year where the calendar of the library ends.
     """
     try:
         return str((datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)).date())

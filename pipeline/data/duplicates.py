@@ -22,7 +22,7 @@ MAX_CHANCE_TWINS = 0.05
 def copies_of(table: Table) -> np.ndarray:
     """Return each row's first copy.
 
-    (n_rows,) int64: the first row with the same features, itself where there is none.
+    It is (n_rows,) int64: the first row with the same features, itself where there is none.
 
     Targets do not count: of something that was measured twice they may differ, and a model that has learnt one of them
     is told much of the other. Where rows repeat by nature, none is a copy. Rows are compared by a 64-bit sum of their
@@ -42,7 +42,7 @@ def copies_of_raw(frame: pd.DataFrame, leave_out: Collection[str]) -> np.ndarray
 def n_known(table: Table, training: Table) -> int:
     """Return how many rows are also in `training`.
 
-    By their features; 0 where rows repeat by nature.
+    Rows are compared by their features. It is 0 where rows repeat by nature.
     """
     places = _compared(training)
     both = (
@@ -55,7 +55,7 @@ def n_known(table: Table, training: Table) -> int:
 def digest_of_rows(frame: pd.DataFrame, weight: np.ndarray | None) -> str:
     """Return a raw table's digest, for any row order.
 
-    16 hexadecimal digits of its names and values.
+    It is 16 hexadecimal digits of its names and values.
     """
     keys = np.zeros(len(frame), dtype=np.uint64)
     for series in (*(series for _, series in frame.items()), *([] if weight is None else [pd.Series(weight)])):
@@ -69,7 +69,7 @@ def digest_of_rows(frame: pd.DataFrame, weight: np.ndarray | None) -> str:
 def _compared(table: Table) -> list[int]:
     """Return the positions of compared features.
 
-    All but identifiers.
+    They are all but identifiers.
     """
     return [place for place in range(table.n_features) if not _numbers_rows(table.features[:, place])]
 
@@ -80,7 +80,7 @@ def _columns_of(table: Table, places: list[int]) -> Iterator[np.ndarray]:
 
 
 def _numbers_rows(values: np.ndarray) -> bool:
-    """Whether a feature numbers the rows.
+    """Return whether a feature numbers the rows.
 
     It is another whole number, or another level, in every row: see `_is_identifier`.
     """
@@ -111,9 +111,9 @@ def _hashed(series: pd.Series) -> np.ndarray:
 
 
 def _is_identifier(series: pd.Series, values: np.ndarray) -> bool:
-    """Whether a text or number differs in every row.
+    """Return whether a text or number always differs.
 
-    Copies that were numbered are copies all the same.
+    It does so in every row. Copies that were numbered are copies all the same.
     """
     counts = pd.api.types.is_integer_dtype(series.dtype) or pd.api.types.is_string_dtype(series.dtype)
     some = values[evenly_spread(len(values), _MAX_SAMPLED_ROWS)]
@@ -135,9 +135,8 @@ def _first_alike(n_rows: int, columns: Iterable[np.ndarray]) -> np.ndarray:
 def _chance_of_a_twin(columns: list[np.ndarray], keys: np.ndarray) -> float:
     """Return the chance that two rows agree.
 
-    Were columns independent; of each row one copy is looked at.
-
-    A column alone says nothing of what is independent: there, all rows are looked at.
+    Columns are taken to be independent; of each row one copy is looked at. A column alone says nothing of what is
+    independent: there, all rows are looked at.
     """
     distinct = np.unique(keys, return_index=True)[1] if len(columns) > 1 else np.arange(len(keys))
     return float(np.prod([_share_of_pairs(column[distinct]) for column in columns]))

@@ -31,7 +31,7 @@ _HELD_S = (-9e9, 9e9)  # of the years 1684 to 2255, which every moment of pandas
 def made_up_rows(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """Return N_ROWS made-up rows of `schema`.
 
-    In types that the model reads as it read those of `frame`.
+    They have types that the model reads as it read those of `frame`.
 
     Numbers and dates are round ones, evenly spaced over most of a column's range. Levels are the most frequent ones
     that at least MIN_ROWS_OF_A_LEVEL rows share, else the word "text". Each column is made up by itself.
@@ -72,7 +72,7 @@ def _numbers(column: Column, series: pd.Series) -> list[float | int]:
 def _rounded(value: float, span: float) -> float:
     """Return the value in two digits.
 
-    Of what it varies by; where it does not vary, of itself.
+    They are of what it varies by; where it does not vary, of itself.
     """
     size = span or abs(value)
     if not 0 < size < np.inf:

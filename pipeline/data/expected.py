@@ -1,4 +1,4 @@
-"""What a model expects of a table."""
+"""Defines a model's expectations of a table."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from stacktune.data.schema import Schema
 
 @dataclass(frozen=True)
 class Expected:
-    """What a model knows of a table's columns.
+    """A model's knowledge of a table's columns.
 
-    For formats that do not say their types.
+    It serves formats that do not say their types.
 
     names: of the columns that it needs.
     texts: for each of them that is text, the texts that it knows.
@@ -36,7 +36,7 @@ class Expected:
     ) -> Expected:
         """Return what a schema and further columns need.
 
-        These with the texts of each; None where they are numbers.
+        Each column comes with its texts, or None where it has numbers.
 
         commas: of the columns beside it, those that had decimal commas. also_spelled: those whose numbers text spells.
         """
@@ -54,7 +54,7 @@ class Expected:
     def among(self, names: list[str]) -> list[str]:
         """Return those of `names` that are needed.
 
-        All of them where one is missing, so that its like can be named.
+        All of them are where one is missing, so that its like can be named.
         """
         needed = set(self.names)
         return [name for name in names if name in needed] if needed <= set(names) else names

@@ -1,6 +1,6 @@
 """Finds the files that a path or URI names.
 
-On this machine or in an object store.
+They are on this machine or in an object store.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 def open_file(files: Files, path: str | None = None) -> pq.ParquetFile:
     """Open one Parquet file.
 
-    The first if none is named, to read its header or its rows.
+    It is the first if none is named, to read its header or its rows.
     """
     return pq.ParquetFile(path or files.paths[0], filesystem=files.filesystem, coerce_int96_timestamp_unit=_INT96_UNIT)
 
@@ -33,7 +33,7 @@ def open_file(files: Files, path: str | None = None) -> pq.ParquetFile:
 def open_parquet(uri: str, files: Files) -> ds.Dataset:
     """Return a Parquet table's rows, not read yet.
 
-    Of a file, of all files of a folder, or of a Delta table.
+    The table is a file, all files of a folder, or a Delta table.
 
     The files of a folder have the same columns, and hive folders (`year=2024`) add theirs; numbers of different width
     are widened to one type. Raises DataError when columns or types differ, or two share a name.
@@ -96,7 +96,7 @@ def _plain(field: pa.Field, alike: bool) -> pa.Field:
 def _hive_fields(files: Files, taken: list[str]) -> pa.Schema:
     """Return a field for each hive key.
 
-    That is no column of the files; whole numbers are int64.
+    Such a key is no column of the files; whole numbers are int64.
     """
     values: dict[str, set[str]] = {}
     for path in files.paths:

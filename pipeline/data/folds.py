@@ -60,16 +60,25 @@ class Folds:
     n_blocks: int
 
     def train_rows(self, fold: int) -> np.ndarray:
-        """Return the row positions that `fold` trains on, ascending int64."""
+        """Return the positions that `fold` trains on.
+
+        They are of rows, ascending and int64.
+        """
         return np.flatnonzero(self.assignment != fold)
 
     def valid_rows(self, fold: int) -> np.ndarray:
-        """Return the row positions that `fold` holds out, ascending int64."""
+        """Return the positions that `fold` holds out.
+
+        They are of rows, ascending and int64.
+        """
         return np.flatnonzero(self.assignment == fold)
 
     @cached_property
     def judged_rows(self) -> np.ndarray:
-        """Return the row positions that any fold holds out, ascending int64."""
+        """Return the positions that any fold holds out.
+
+        They are of rows, ascending and int64.
+        """
         return np.flatnonzero(self.blocks >= 0)
 
     def block_rows(self, block: int) -> np.ndarray:
@@ -79,7 +88,7 @@ class Folds:
     def other_block_rows(self, block: int) -> np.ndarray:
         """Return the judged rows of all other blocks.
 
-        Their ascending int64 positions.
+        They come as their ascending int64 positions.
         """
         return np.flatnonzero((self.blocks >= 0) & (self.blocks != block))
 
@@ -87,7 +96,7 @@ class Folds:
 def shuffled_by_class(target: np.ndarray, task: Task, seed: int, n_copies: np.ndarray | None = None) -> np.ndarray:
     """Return the row positions, shuffled within each class.
 
-    In a random order; for classification the rows of a class are together.
+    Their order is random; for classification the rows of a class are together.
 
     n_copies: (n_rows,) rows that each stands for; those with as many are together, within their class.
     """
@@ -121,7 +130,7 @@ def make_folds(table: Table, task: Task, n_folds: int, seed: int) -> Folds:
 def rarer_class(target: np.ndarray) -> tuple[int, int]:
     """Return the rarer class's code and size.
 
-    Of two classes, or the second largest of more.
+    It is the rarer of two classes, or the second largest of more.
 
     A part of the rows that has one of it besides the largest has two classes, and so has a score by every metric.
     """
@@ -158,7 +167,7 @@ def fold_notes(folds: Folds, table: Table, task: Task) -> list[str]:
 def _standard_error_of_auc(n_positive: int, auc: float = 0.9) -> float:
     """Return the standard error of an AUC.
 
-    Hanley and McNeil (1982, equation 1), with many rows of the other class.
+    It follows Hanley and McNeil (1982, equation 1), with many rows of the other class.
     """
     return float(np.sqrt((2 * auc**2 / (1 + auc) - auc**2) / n_positive))
 
@@ -168,11 +177,11 @@ Marks = Callable[[int], np.ndarray]
 
 
 def deal(target: np.ndarray, task: Task, n_parts: int, seed: int, copies: np.ndarray) -> np.ndarray:
-    """Deal rows into parts, class after class.
+    """Deal rows like cards, class after class.
 
-    Like cards. Returns the (n_rows,) int8 part of each.
+    It returns the (n_rows,) int8 part of each. So every part has its share of each class and of all rows.
 
-    So every part has its share of each class and of all rows. copies: (n_rows,), see `copies_of`; they get one part.
+    copies: (n_rows,), see `copies_of`; they get one part.
     """
     return _parted(target, task, copies, seed, partial(_in_turn, n_parts=n_parts))
 
@@ -188,7 +197,7 @@ def _at_even_steps(n: int, share: float) -> np.ndarray:
 def _parted(target: np.ndarray, task: Task, first: np.ndarray, seed: int, marks: Marks) -> np.ndarray:
     """Return (n_rows,) int8 parts, by first copies.
 
-    The part that `marks` has for each row's `first`.
+    A row has the part that `marks` has for its `first`.
     """
     firsts, group = np.unique(first, return_inverse=True)
     parts = np.empty(len(firsts), dtype=np.int8)
@@ -201,7 +210,7 @@ def _kept_together(
 ) -> np.ndarray:
     """Return (n_rows,) int8 parts, keeping copies together.
 
-    Unless they are too many for a part.
+    Copies stay together unless they are too many for a part.
 
     Nothing is kept together where a part would have fewer than `n_least` rows of a class, and need not.
     """
@@ -256,6 +265,6 @@ def held_out_together(
 def held_out_rows(target: np.ndarray, task: Task, share: float, seed: int) -> np.ndarray:
     """Return (n_rows,) bool: a seeded random `share`.
 
-    For classification the same share of each class (to one).
+    For classification it is the same share of each class (to one).
     """
     return held_out_together(target, task, share, seed, np.arange(len(target)))

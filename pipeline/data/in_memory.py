@@ -1,4 +1,4 @@
-"""Tables that a program hands over in memory.
+"""Reads tables that a program hands over in memory.
 
 A frame's columns are taken as they are, without a copy: a schema reads a column alike whatever type carries it. Arrow's
 become pandas' as those of a Parquet file do. Neither is changed.
@@ -25,7 +25,7 @@ from stacktune.storage.uris import first_line
 
 
 class ArrowStream(Protocol):
-    """Whatever exports its rows to Arrow.
+    """Any object that exports its rows to Arrow.
 
     Tables of pyarrow, Polars and DuckDB do.
     """
@@ -39,7 +39,7 @@ Rows: TypeAlias = pd.DataFrame | pa.Table
 
 @dataclass(frozen=True)
 class Tables:
-    """What a program hands over.
+    """Tables that a program hands over.
 
     training: rows to learn from. test: rows to judge the leader on.
     """
@@ -126,7 +126,7 @@ def _label_notes(frame: pd.DataFrame) -> list[str]:
 def _index_notes(frame: pd.DataFrame) -> list[str]:
     """Return a sentence on an index that tells something.
 
-    Whole numbers without a name are those of rows.
+    One of whole numbers without a name numbers the rows.
     """
     levels = [name_of(name) for name in frame.index.names if name is not None]
     if not levels and (frame.index.nlevels == 1 and pd.api.types.is_integer_dtype(frame.index.dtype)):

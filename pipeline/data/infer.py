@@ -71,7 +71,7 @@ class Inferred:
 def infer_columns(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] = ()) -> tuple[list[Column], list[str]]:
     """Return the features of `frame`, and notes.
 
-    Of the columns not in `exclude`. Notes tell what was dropped or read anew.
+    They are of the columns not in `exclude`. Notes tell what was dropped or read anew.
 
     keep: columns that are features also if they look like row numbers or identifiers.
     """
@@ -123,11 +123,10 @@ def infer_column(name: str, series: pd.Series, keep: bool = False) -> Inferred:
 
 
 def _counts_rows(series: pd.Series) -> bool:
-    """Whether the numbers count the rows.
+    """Return whether the numbers count the rows.
 
-    Whole numbers, another in nearly each row, that rise or fall along the table.
-
-    Where they begin anew, as each file's do, they differ among the rows from there on.
+    They are whole numbers, another in nearly each row, that rise or fall along the table. Where they begin anew, as
+    each file's do, they differ among the rows from there on.
     """
     if len(series) < _MIN_ROWS_OF_AN_ID:
         return False
@@ -146,7 +145,7 @@ def _counts_rows(series: pd.Series) -> bool:
 
 
 def _begins_anew(values: np.ndarray, steps: np.ndarray) -> bool:
-    """Whether counting begins anew with each long run.
+    """Return whether counting begins anew with each run.
 
     As the rows of a file are, each run of `steps` in one direction is long, and begins where one did.
     """
@@ -156,7 +155,7 @@ def _begins_anew(values: np.ndarray, steps: np.ndarray) -> bool:
 
 
 def _varies(values: np.ndarray) -> bool:
-    """Whether the numbers can tell rows apart.
+    """Return whether the numbers can tell rows apart.
 
     A null tells one row from others too.
     """

@@ -19,7 +19,7 @@ _EXPORTS = {"Iceberg": "to_arrow() of pyiceberg, or df.write.parquet() of Spark"
 
 
 def is_delta(uri: str, inside: Iterable[str]) -> bool:
-    """Whether the folder `uri` is a Delta table.
+    """Return whether the folder `uri` is a Delta table.
 
     Its files are `inside`, relative to it.
 

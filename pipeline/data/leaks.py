@@ -1,4 +1,4 @@
-"""Features that say the target outright."""
+"""Finds features that say the target outright."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MIN_KNOWN_SHARE = 0.5
 def leak_notes(table: Table, task: Task, target_name: str) -> list[str]:
     """Return notes on features that tell the target.
 
-    A sentence for each that says it outright or orders it nearly without error.
+    There is a sentence for each that says it outright or orders it nearly without error.
     """
     remedy = "leave it out if it is not known when predicting"
     telling = telling_features(table, task)
@@ -38,10 +38,9 @@ def leak_notes(table: Table, task: Task, target_name: str) -> list[str]:
 def telling_features(table: Table, task: Task) -> list[str]:
     """Return names of features that determine the target.
 
-    It follows from them in every row where they are known.
-
-    For classification a feature with about as many values as there are classes, each with rows of one class only; for
-    regression one that rises, or falls, whenever the target does.
+    The target follows from them in every row where they are known. For classification such a feature has about as many
+    values as there are classes, each with rows of one class only; for regression one that rises, or falls, whenever the
+    target does.
     """
     if table.n_rows < _MIN_ROWS_OF_A_LEAK:
         return []

@@ -1,6 +1,6 @@
 """Finds columns whose values the model cannot read.
 
-Of a table to predict.
+They are of a table to predict.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MAX_UNREAD_SHARE = 0.05
 def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
     """Return the share of unusable values worth a note.
 
-    The model cannot use these values of `series`; 0 where that need not be said.
+    The model cannot use these values of `series`; it is 0 where that need not be said.
 
     encoded: (n_rows,) its first feature, in float64 for numbers and dates. Nulls, infinities and texts that stand for
     no value are none of its values.
@@ -49,7 +49,7 @@ def lost_share(column: Column, series: pd.Series, encoded: np.ndarray) -> float:
 def _share_of_known(column: Column, series: pd.Series, lost: np.ndarray, n_least: int = 1) -> float:
     """Return the share of values that are `lost`.
 
-    lost: (n_rows,) bool. 0 where there are fewer values than `n_least`.
+    lost: (n_rows,) bool. It is 0 where there are fewer values than `n_least`.
     """
     if not lost.any():
         return 0.0
@@ -70,7 +70,7 @@ def _known(column: Column, series: pd.Series) -> np.ndarray:
 def losses_message(columns: Sequence[Column], shares: Sequence[float], n_rows: int) -> str:
     """Return a sentence on columns that lose values.
 
-    It names them; "" if there are none.
+    It names them, and is "" if there are none.
     """
     lossy = [(column, share) for column, share in zip(columns, shares, strict=True) if share]
     if not lossy:

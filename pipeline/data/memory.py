@@ -1,6 +1,6 @@
-"""The machine's memory, and whether a table fits it.
+"""Tells whether a table fits the machine's memory.
 
-Told from the headers of the table's files alone.
+It does so from the headers of the table's files alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ BYTES_A_CELL, BYTES_ANYHOW = 34, 1_100_000_000
 class Memory:
     """This process's memory limit and free memory, in bytes.
 
-    What it and its children may have at most, and may take beyond what is taken now.
+    The limit is what it and its children may have at most; the free memory is what they may take beyond what is taken
+    now.
     """
 
     n_bytes: int
@@ -39,7 +40,7 @@ class Memory:
 def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None) -> None:
     """Raise DataError, with figures, for too many rows.
 
-    More than can be learnt from here, or the sample of them is.
+    The table, or the sample of it, has more than can be learnt from here.
     """
     needed = bytes_for(min(n_rows, sample_rows or n_rows), n_columns)
     free = memory_here().n_free
@@ -55,7 +56,7 @@ def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None) -
 def bytes_for(n_rows: int, n_columns: int) -> int:
     """Return about how many bytes a run takes.
 
-    Over all its processes.
+    It is over all its processes.
     """
     return BYTES_ANYHOW + BYTES_A_CELL * n_rows * n_columns
 
@@ -63,7 +64,7 @@ def bytes_for(n_rows: int, n_columns: int) -> int:
 def memory_here() -> Memory:
     """Return this machine's memory within control groups.
 
-    Those that this process is in.
+    They are those that this process is in.
     """
     machine, groups = psutil.virtual_memory(), memory_groups()
     n_bytes = min(machine.total, *(group.limit for group in groups)) if groups else machine.total

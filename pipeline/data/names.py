@@ -1,6 +1,6 @@
 """Matches columns of a table to predict.
 
-With those of the training table; some may be left out.
+They are matched with those of the training table; some may be left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MIN_SIMILARITY = 0.8
 def name_of(label: Hashable) -> str:
     """Return a column's name as Parquet keeps it.
 
-    In a file that pandas wrote; that of levels is a tuple's text.
+    It is that in a file that pandas wrote; that of levels is a tuple's text.
     """
     if isinstance(label, tuple):
         return str(tuple(map(name_of, label)))
@@ -31,7 +31,7 @@ def name_of(label: Hashable) -> str:
 def with_named_index(frame: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
     """Return the frame with wanted index levels as columns.
 
-    Those that are no columns yet.
+    They are those that are no columns yet.
 
     Of a Parquet file that pandas wrote they are columns, and `pandas.read_parquet` makes them the index again.
     """
@@ -67,7 +67,7 @@ def positions_of(columns: Sequence[Column], frame: pd.DataFrame) -> dict[str, in
 def left_out_message(columns: Sequence[Column], positions: dict[str, int]) -> str:
     """Return a sentence on missing columns.
 
-    Those that a table leaves out; empty if there is none.
+    They are those that a table leaves out; it is empty if there is none.
     """
     names = [column.name for column in columns if column.name not in positions]
     if not names:
@@ -82,7 +82,7 @@ def left_out_message(columns: Sequence[Column], positions: dict[str, int]) -> st
 def _check_missing(columns: Sequence[Column], missing: Sequence[Column], names: Sequence[str]) -> None:
     """Raise DataError unless all `missing` may be missing.
 
-    And none of them is there under a name like its own.
+    It is raised, too, where one of them is there under a name like its own.
     """
     others = {name.casefold() for name in set(names).difference(column.name for column in columns)}
     wrong = [

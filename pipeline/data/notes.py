@@ -18,7 +18,7 @@ def counted(template: str, names: Sequence[str]) -> str:
 def listed(names: Sequence[str]) -> str:
     """Return the first names, and how many follow.
 
-    With commas between them.
+    Commas stand between them.
     """
     more = f" and {len(names) - MAX_NAMES_SHOWN} more" if names[MAX_NAMES_SHOWN:] else ""
     return ", ".join(names[:MAX_NAMES_SHOWN]) + more
@@ -32,7 +32,7 @@ def shortened(names: Sequence[str]) -> str:
 def missing_note(name: str, examples: Sequence[str], n_missing: int) -> tuple[str, ...]:
     """Return a sentence on texts that mean missing.
 
-    They stand for no value in a column; none if there are none.
+    They stand for no value in a column; it is empty if there are none.
     """
     if not n_missing:
         return ()

@@ -44,12 +44,12 @@ _CONVENTIONS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", 
 
 
 def is_missing(text: str) -> bool:
-    """Whether a text stands for no value."""
+    """Return whether a text stands for no value."""
     return text.strip().casefold() in _MISSING
 
 
 def looks_like_number(text: str) -> bool:
-    """Whether a text looks like a number.
+    """Return whether a text looks like a number.
 
     It has the signs, marks and units of one, in whichever convention.
     """
@@ -58,10 +58,10 @@ def looks_like_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Spelling:
-    """How a column writes its numbers.
+    """The way a column writes its numbers.
 
-    decimal: the mark before fractions. group: the mark between thousands, or none. unit: a currency or a per cent
-    sign; a currency may be left out, and in a table to predict any unit may.
+    decimal: the mark before fractions. group: the mark between thousands, or none. unit: a currency or a per cent sign;
+    a currency may be left out, and in a table to predict any unit may.
     """
 
     decimal: str = "."
@@ -75,7 +75,7 @@ class Spelling:
         return re.compile(rf"(?:{whole}(?:{decimal}[0-9]*)?|{decimal}[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
     def reads(self, digits: str) -> bool:
-        """Whether digits and marks follow this convention."""
+        """Return whether digits and marks follow this convention."""
         return self._pattern.fullmatch(digits) is not None
 
     def number(self, text: str, strict: bool = False) -> float:
@@ -112,9 +112,9 @@ class Spelling:
 
     @property
     def description(self) -> str:
-        """How a number looks, unless as in Python.
+        """Return how a number looks, unless as in Python.
 
-        E.g. " (1.234,5 is 1234.5)".
+        An example is " (1.234,5 is 1234.5)".
         """
         if self == PLAIN:
             return ""
@@ -131,7 +131,7 @@ PLAIN, DECIMAL_COMMA = Spelling(), Spelling(",", ".")
 def spelled_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
     """Return (n,) float64 of a column in this convention.
 
-    Its text is; numbers in it are what they are.
+    Its text is in this convention; numbers in it are what they are.
     """
     if isinstance(series.dtype, pd.CategoricalDtype):
         return np.append(spelled_numbers(pd.Series(series.dtype.categories), spelling), np.nan)[series.cat.codes]
@@ -163,7 +163,7 @@ def _distinct_as_numbers(series: pd.Series, spelling: Spelling) -> np.ndarray:
 def _numbers_of_column(texts: Sequence[str], spelling: Spelling) -> np.ndarray:
     """Return (n,) float64 of one column's texts.
 
-    All in its own convention or all in the plain one.
+    They are all in its own convention or all in the plain one.
 
     Text by text, 1.234 would be a thousand beside 12.75: where a table is written anew, its decimal commas become
     points. So where some texts are numbers in the plain convention only, and none in the column's own only, it is that.
@@ -180,7 +180,7 @@ def _numbers_of_column(texts: Sequence[str], spelling: Spelling) -> np.ndarray:
 def _parts(text: str) -> tuple[int, str, str] | None:
     """Return a number's sign, digits and unit.
 
-    Of what looks like one; the digits come with their marks.
+    They are of what looks like one; the digits come with their marks.
     """
     text = text.translate(_TYPOGRAPHY).strip()
     in_brackets = len(text) > 2 and text[0] == "(" and text[-1] == ")"
@@ -195,7 +195,7 @@ def _parts(text: str) -> tuple[int, str, str] | None:
 
 @dataclass(frozen=True)
 class Reading:
-    """The texts of a column, read as numbers.
+    """A column's texts read as numbers.
 
     values: (n_texts,) one a text, NaN where it is none. are_codes: whole numbers that are more likely codes (of places,
     of products) than amounts. has_leading_zeros: some begin with a zero that is not all of it, so they are codes.
@@ -213,7 +213,7 @@ class Reading:
 def read_numbers(texts: Sequence[str], counts: np.ndarray) -> Reading | None:
     """Return distinct texts read as numbers, or None.
 
-    None if fewer than 95 % of the rows are, those without a value aside.
+    It is None if fewer than 95 % of the rows are, those without a value aside.
 
     counts: (n_texts,) how many rows hold each.
     """
@@ -241,9 +241,9 @@ def read_numbers(texts: Sequence[str], counts: np.ndarray) -> Reading | None:
 
 
 def _is_one_length(spelled: pd.Series) -> bool:
-    """Whether all have the same five or more digits.
+    """Return whether all have the same five-plus digits.
 
-    So have postal codes, and hardly any amounts.
+    Postal codes have, and hardly any amounts.
     """
     lengths = spelled.str.len()
     return bool(lengths.min() == lengths.max() >= 5)
@@ -252,7 +252,7 @@ def _is_one_length(spelled: pd.Series) -> bool:
 def _find_spelling(texts: Sequence[str], counts: np.ndarray) -> Spelling | None:
     """Return the convention of most rows, or None.
 
-    In it nearly all are numbers.
+    Nearly all rows are numbers in it.
     """
     read = [(parts, count) for text, count in zip(texts, counts, strict=True) if (parts := _parts(text))]
     total = sum(count for _, count in read)
@@ -270,7 +270,7 @@ def _find_spelling(texts: Sequence[str], counts: np.ndarray) -> Spelling | None:
 def _evidence(spelling: Spelling, read: list[tuple[tuple[int, str, str], int]]) -> tuple[int, int]:
     """Return rows for a convention, and undisputed ones.
 
-    Those that it reads, and of these the rows that no four digits without a mark speak against.
+    The first are those that it reads, and the second those of them that no four digits without a mark speak against.
 
     The second tells 1,234 beside 999 (thousands) from 1,234 beside 1234 (a fraction).
     """

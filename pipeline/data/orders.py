@@ -1,6 +1,6 @@
 """Finds features that alone order the target.
 
-Or nearly so.
+They may order it only nearly.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Order:
 def ordering_features(table: Table, task: Task) -> list[Order]:
     """Return features that alone order the target.
 
-    With an AUC or a rank correlation of at least .999.
+    They do so with an AUC or a rank correlation of at least .999.
 
     Several classes count as ordered if any two are, so that a feature which tells one class from all others, as honest
     ones do, is not among them. Categories are ordered by the mean of the target.
@@ -83,7 +83,7 @@ def _rows_of_usual_classes(table: Table, task: Task) -> np.ndarray:
 def _some(rows: np.ndarray, target: np.ndarray, task: Task) -> np.ndarray:
     """Return some of the rows, by class.
 
-    Of each class about as many, so that a rare one is not missed.
+    There are about as many of each class, so that a rare one is not missed.
     """
     if not task.is_classification:
         return rows[evenly_spread(len(rows), _MAX_RANKED_ROWS)]
@@ -96,7 +96,7 @@ def _some(rows: np.ndarray, target: np.ndarray, task: Task) -> np.ndarray:
 def _measure(task: Task, is_coded: bool, by_missing: bool) -> Measure | None:
     """Return the measure of a feature's order.
 
-    How well it orders the target; None where it does not apply.
+    It says how well the feature orders the target, and is None where it does not apply.
     """
     if by_missing:
         return _missing_order if task.is_classification and not is_coded else None
@@ -118,7 +118,7 @@ def _missing_order(values: np.ndarray, target: np.ndarray) -> float:
 def _least_auc(values: np.ndarray, target: np.ndarray) -> float:
     """Return the least AUC between neighbouring classes.
 
-    In the order of their mean ranks.
+    They are neighbours in the order of their mean ranks.
     """
     codes, places = np.unique(target, return_inverse=True)
     if len(codes) < 2 or values.min() == values.max():
@@ -136,7 +136,7 @@ def _auc(lower: np.ndarray, upper: np.ndarray) -> float:
 def _level_order(codes: np.ndarray, target: np.ndarray) -> float:
     """Return the least AUC of classes, by level.
 
-    Of any class against the others, the rows ordered by their level's share of that class.
+    It is of any class against the others, the rows ordered by their level's share of that class.
     """
     places = np.unique(codes, return_inverse=True)[1]
     least = 1.0
@@ -156,7 +156,7 @@ def _level_correlation(codes: np.ndarray, target: np.ndarray) -> float:
 def _correlation(values: np.ndarray, target: np.ndarray) -> float:
     """Return Spearman's rank correlation without its sign.
 
-    Of the rows where the value is known.
+    It is of the rows where the value is known.
     """
     known = np.isfinite(values)
     values, target = values[known], target[known]

@@ -31,7 +31,7 @@ def with_positive_class(
 ) -> tuple[Task, np.ndarray, list[str]]:
     """Return the task with the positive class last.
 
-    And its codes, and a sentence that says why it is that class.
+    Its codes come with it, and a sentence that says why it is that class.
 
     target: (n,) codes of `task`, of the training rows. asked: a class, or None for the affirmative, the larger of two
     numbers, or else the rarer. stands_for: (n,) how many rows each stands for, of a sample.

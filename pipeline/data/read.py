@@ -1,6 +1,6 @@
 """Reads a table from Parquet or CSV.
 
-On this machine or in an object store.
+It is on this machine or in an object store.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _UNREADABLE = (pa.ArrowException, OSError, ValueError)
 class Source:
     """A table as it was read, and its notes.
 
-    A sentence for each thing that its reader should know.
+    A note is a sentence for each thing that its reader should know.
 
     weight: (n_rows,) float64 for a sample with more rows of rare classes than their share, which these make good.
     left_out: columns that are lists, records or the like.
@@ -61,7 +61,7 @@ def use_cores_allowed() -> None:
 def release_memory() -> None:
     """Release what Arrow keeps of deleted frames.
 
-    Of a million rows of 50 columns, 465 MB.
+    For a million rows of 50 columns it is 465 MB.
     """
     pa.default_memory_pool().release_unused()
 
@@ -69,7 +69,7 @@ def release_memory() -> None:
 def read_frame(uri: str, columns: list[str] | None = None) -> pd.DataFrame:
     """Return the rows of a file, folder or URI.
 
-    In Parquet or CSV; of folders, hive partitions too.
+    They are in Parquet or CSV; of folders, hive partitions are read too.
 
     columns: the only ones to read, in this order.
     Raises DataError when nothing is there, it cannot be read, it has no rows, two columns share a name, a column asked
@@ -118,7 +118,10 @@ def read_source(
 
 
 def checked(uri: str, source: Source, sample: Sample | None) -> Source:
-    """Return a table that was read with the notes of its sample; DataError where nothing is in it."""
+    """Return a table with its sample's notes.
+
+    It is one that was read. Raises DataError where nothing is in it.
+    """
     if source.left_out and not len(source.frame.columns):
         raise DataError(f"the table {uri!r} has no column of plain values, but lists, records or the like alone.")
     if not len(source.frame):
@@ -130,7 +133,7 @@ def checked(uri: str, source: Source, sample: Sample | None) -> Source:
 def size_of(uri: str) -> tuple[int, int] | None:
     """Return a Parquet table's (rows, columns).
 
-    From its headers; None for CSV, which has to be read for that.
+    They come from its headers. It is None for CSV, which has to be read for that.
 
     Raises DataError as `read_frame` does.
     """
@@ -197,14 +200,17 @@ def _read_parquet(uri: str, files: Files, sample: Sample | None, expected: Expec
 
 
 def left_out_notes(left_out: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a sentence on columns that are no plain values, if there are any."""
+    """Return a sentence on columns of lists or records.
+
+    They are no plain values. There is no sentence where there are none.
+    """
     return (counted("left out {} of lists, records or the like", left_out),) if left_out else ()
 
 
 def usable_columns(schema: pa.Schema, expected: Expected | None) -> tuple[list[str], tuple[str, ...]]:
     """Return the columns to read, and the others.
 
-    These are no plain values.
+    The latter are no plain values.
 
     A pandas index without a name is the number of the row when it was written: no feature.
     """

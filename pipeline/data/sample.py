@@ -24,9 +24,9 @@ _MIN_ROWS_A_CLASS = 10
 
 @dataclass(frozen=True)
 class Sample:
-    """The number of rows to read, by class.
+    """A number of rows to read, by class.
 
-    So many rows, with the same share of each class of the column `target`.
+    The sample has so many, with the same share of each class of the column `target`.
 
     task: "auto", or what was asked for, as in the settings.
     """
@@ -53,7 +53,7 @@ class Drawn:
 def draw_sample(target: pa.ChunkedArray, sample: Sample) -> Drawn:
     """Return a sample with each class's share.
 
-    Of the rows; of a rare class ten are kept, or all there are, for less.
+    The share is that of the rows; of a rare class ten are kept, or all there are, for less.
     """
     codes = _codes(target, sample.task)
     share = min(1.0, sample.n_rows / len(target))
@@ -72,7 +72,7 @@ def draw_sample(target: pa.ChunkedArray, sample: Sample) -> Drawn:
 def _weights(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return the sampled rows' weights.
 
-    How many rows of its class each of `rows` stands for, with mean one.
+    A weight is how many rows of its class each of `rows` stands for, with mean one.
     """
     sizes, kept = np.bincount(codes), np.bincount(codes[rows], minlength=int(codes.max()) + 1)
     stands_for = sizes / np.maximum(kept, 1)
@@ -82,7 +82,7 @@ def _weights(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def _codes(target: pa.ChunkedArray, task: str) -> np.ndarray:
     """Return (n_rows,) class codes.
 
-    Whole numbers; all 0 where there are none, or too many to matter.
+    They are whole numbers; all are 0 where there are none, or too many to matter.
     """
     target = plain(target) if is_plain(target.type) else target
     if pa.types.is_floating(target.type) or pa.types.is_nested(target.type):
@@ -98,7 +98,7 @@ def _codes(target: pa.ChunkedArray, task: str) -> np.ndarray:
 
 
 def _spells_amounts(levels: pa.Array, codes: np.ndarray, task: str) -> bool:
-    """Whether the levels spell amounts.
+    """Return whether the levels spell amounts.
 
     They are texts of numbers that are to be predicted as numbers.
     """

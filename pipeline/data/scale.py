@@ -1,6 +1,6 @@
 """Scales float64 numbers into float32.
 
-Into 24 bits and 76 decades, without losing what tells them apart.
+Those have 24 bits and 76 decades; what tells numbers apart is not lost.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Scale:
 def scale_of(values: np.ndarray) -> tuple[Scale, int]:
     """Return the numbers' scale, and how many vanish.
 
-    (n,) float64 numbers, at least one of them finite; some become zero on the scale.
+    (n,) float64 numbers are to be scaled, at least one of them finite; some become zero on the scale.
     """
     known = values[np.isfinite(values)]
     offset = _offset(known)
@@ -68,7 +68,7 @@ def scale_of(values: np.ndarray) -> tuple[Scale, int]:
 def _offset(known: np.ndarray) -> float:
     """Return the offset to subtract from numbers.
 
-    So that numbers far from zero and near one another stay apart.
+    It keeps numbers far from zero and near one another apart.
     """
     low, high = float(known.min()), float(known.max())
     if _is_blurred(low, high):
@@ -89,7 +89,7 @@ def _is_blurred(low: float, high: float) -> bool:
 def core_of(known: np.ndarray) -> np.ndarray:
     """Return the distinct values without the extremes.
 
-    Some of them, ascending, without the few that are most extreme at either end.
+    They are some of them, ascending, without the few that are most extreme at either end.
     """
     distinct = np.unique(known[evenly_spread(known.size, _MAX_SAMPLED_VALUES)])
     n_aside = max(min(2, (distinct.size - 1) // 2), int(_SHARE_ASIDE * distinct.size))

@@ -32,15 +32,15 @@ class Schema:
 
     @cached_property
     def ordered(self) -> tuple[Column, ...]:
-        """The columns in the order of their features.
+        """Return the columns in the order of features.
 
-        Numeric and datetime first, then those with codes.
+        Numeric and datetime ones come first, then those with codes.
         """
         return tuple(sorted(self.columns, key=lambda column: column.is_coded))
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
-        """The names of features.
+        """Return the names of features.
 
         A part of a date is called e.g. "sold.month".
         """
@@ -74,7 +74,7 @@ class Schema:
     def encode_with_message(self, frame: pd.DataFrame) -> tuple[Table, str]:
         """Return the features and the warning's text.
 
-        As `encode` does, but the text comes instead of the warning; it is empty if all is well.
+        It does what `encode` does, but the text comes instead of the warning; it is empty if all is well.
         """
         frame = with_named_index(frame, self.column_names)
         positions = positions_of(self.columns, frame)
@@ -121,7 +121,7 @@ class Schema:
     def from_dict(cls, document: dict[str, Any]) -> Schema:
         """Return the schema that `to_dict` wrote.
 
-        Also after a journey through JSON.
+        It may have gone through JSON.
         """
         return cls(tuple(_column_from_dict(column) for column in document["columns"]))
 
@@ -166,7 +166,7 @@ def _store(values: np.ndarray, place: np.ndarray) -> None:
 def infer_schema(frame: pd.DataFrame, exclude: set[str], keep: Collection[str] = ()) -> tuple[Schema, list[str]]:
     """Return the schema of a table, and notes.
 
-    Of the columns not in `exclude`; a sentence for each thing a reader should know.
+    It is of the columns not in `exclude`; notes are sentences on each thing a reader should know.
 
     keep: columns that are features also if they look like row numbers or identifiers.
     """

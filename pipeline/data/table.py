@@ -15,7 +15,7 @@ SQUARED, ABSOLUTE, PERCENTAGE, SQUARED_LOG = "squared", "absolute", "percentage"
 
 @dataclass(frozen=True)
 class Task:
-    """What is predicted.
+    """The task: what is predicted.
 
     classes: the text of each class in code order; empty for regression. Of two classes the second is the positive one.
     labels: the classes as the target itself holds them: truth values, numbers or text.
@@ -33,15 +33,15 @@ class Task:
 
     @property
     def n_outputs(self) -> int:
-        """Columns of a prediction.
+        """Return how many columns a prediction has.
 
-        One probability a class, or one value.
+        There is one probability a class, or one value.
         """
         return len(self.classes) if self.is_classification else 1
 
     @property
     def positive(self) -> str | None:
-        """The positive class of two, else None.
+        """Return the positive class of two, else None.
 
         It is the one that F1, average precision and thresholds are about.
         """
@@ -49,9 +49,9 @@ class Task:
 
     @property
     def prediction_name(self) -> str:
-        """The name of a prediction's column.
+        """Return the name of a prediction's column.
 
-        Of values or decided classes: "prediction", unless a class is called so.
+        For values or decided classes it is "prediction", unless a class is called so.
         """
         name = "prediction"
         while name in self.classes:
@@ -61,7 +61,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Table:
-    """One row an example, encoded once.
+    """A table encoded once, each row an example.
 
     features: (n_rows, n_features) float32, C-contiguous. Numeric columns come first; NaN is a missing value. Then the
         categorical columns as whole codes 0 … cardinality-1; the cardinality itself is a level that the training table
@@ -84,7 +84,7 @@ class Table:
 
     @property
     def labels(self) -> np.ndarray:
-        """The target of a labelled table."""
+        """Return the target of a labelled table."""
         if self.target is None:
             raise TypeError("a table to predict has no target")
         return self.target
@@ -99,12 +99,15 @@ class Table:
 
     @property
     def numeric(self) -> np.ndarray:
-        """(n_rows, n_numeric) float32 view."""
+        """Return the numeric features, as a view.
+
+        They are (n_rows, n_numeric) float32.
+        """
         return self.features[:, : self.n_numeric]
 
     @property
     def codes(self) -> np.ndarray:
-        """(n_rows, n_categorical) float32 view of codes.
+        """Return (n_rows, n_categorical) float32 codes, as a view.
 
         They are whole; the cardinality is never seen, NaN missing.
         """
@@ -112,13 +115,13 @@ class Table:
 
     @cached_property
     def categorical_indices(self) -> list[int]:
-        """Positions of the categorical columns in `features`."""
+        """Return the positions of categorical columns in `features`."""
         return list(range(self.n_numeric, self.n_features))
 
     def take(self, rows: np.ndarray) -> Table:
         """Return a copy of `rows` only.
 
-        Integer positions, in their order.
+        They are integer positions, in their order.
         """
         return replace(
             self,
@@ -130,14 +133,14 @@ class Table:
     def without_features(self) -> Table:
         """Return a table of the targets and weights only.
 
-        Of the same rows, and no feature.
+        Its rows are the same, and it has no feature.
         """
         return replace(self, features=np.empty((self.n_rows, 0), np.float32), names=(), cardinalities=())
 
     def sealed(self) -> Table:
         """Return this table with read-only arrays.
 
-        As Ray hands them out.
+        Ray hands them out so.
         """
         for array in (self.features, self.target, self.weight):
             if array is not None:

@@ -1,4 +1,4 @@
-"""What is predicted: task, classes and values."""
+"""Reads a target: its task, classes and values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MAX_LOST_SHARE = 0.5
 def known_rows(target: pd.Series) -> np.ndarray:
     """Return which rows have a usable target.
 
-    (n_rows,) bool: where it has a value; where it holds numbers, a finite one.
+    It is (n_rows,) bool: where it has a value; where it holds numbers, a finite one.
     """
     return np.isfinite(numbers_of(target)) if content_of(target) == NUMERIC else target.notna().to_numpy()
 
@@ -66,10 +66,10 @@ def labelled_rows(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, list[
 def infer_task(target: pd.Series, asked: str) -> tuple[str, str]:
     """Return the task, and why it is that.
 
-    The one that the known values of `target` set.
+    It is the one that the known values of `target` set.
 
-    asked: "auto", or the task to check that the target suits. Raises DataError when it does not suit, or when there
-    is one value only.
+    asked: "auto", or the task to check that the target suits. Raises DataError when it does not suit, or when there is
+    one value only.
     """
     name, content = str(target.name), content_of(target)
     if content == OTHER:
@@ -123,7 +123,7 @@ def _check_regression(target: pd.Series) -> str:
 def _no_numbers_message(name: str, unread: list[str], n_rows: int) -> str:
     """Return a message on texts that are no numbers.
 
-    Or are in a convention in which too few others are.
+    They may be in a convention in which too few others are.
     """
     odd = [text for text in unread if not (looks_like_number(text) or is_missing(text))]
     if not odd:
@@ -156,7 +156,7 @@ def _numbers_or_seconds(target: pd.Series) -> np.ndarray:
 def make_task(target: pd.Series, kind: str) -> Task:
     """Return the task with its ordered classes.
 
-    In order of number where all texts are numbers, of text otherwise.
+    They are in order of number where all texts are numbers, of text otherwise.
     """
     if kind == REGRESSION:
         return Task(kind)
@@ -170,7 +170,7 @@ def make_task(target: pd.Series, kind: str) -> Task:
 def _labels(target: pd.Series, classes: Sequence[str]) -> tuple[bool | int | float | str, ...]:
     """Return the classes as booleans or numbers.
 
-    Where the target holds such, whatever type carries them.
+    They are so where the target holds such, whatever type carries them.
 
     Whole numbers are whole, so that a table gives the same labels with and without a missing target beside them.
     """
@@ -191,7 +191,7 @@ def _labels(target: pd.Series, classes: Sequence[str]) -> tuple[bool | int | flo
 def encode_target(target: pd.Series, task: Task) -> np.ndarray:
     """Return class codes or values of a target.
 
-    (n,) int32 class codes, -1 for what is no class of the task, or (n,) float64 values.
+    They are (n,) int32 class codes, -1 for what is no class of the task, or (n,) float64 values.
 
     What is no class as it is written may be one in another spelling, see `respelled`.
     """
@@ -207,7 +207,7 @@ def encode_target(target: pd.Series, task: Task) -> np.ndarray:
 def respelled_notes(target: pd.Series, task: Task) -> list[str]:
     """Return a note on respelled test classes.
 
-    Texts of a test target that were taken for a class spelled otherwise.
+    They are texts of a test target that were taken for a class spelled otherwise.
     """
     class_of = respelled(_levels(target), task.classes) if task.is_classification else {}
     if not class_of:
@@ -235,7 +235,7 @@ def _examples(texts: Sequence[str]) -> str:
 def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, list[str]]:
     """Return rows of frequent classes, and notes.
 
-    (n,) bool, the rows of classes with at least `n_rows`; the notes are on the others.
+    They are (n,) bool, the rows of classes with at least `n_rows`; the notes are on the others.
 
     All rows are kept where fewer than two classes would be. Raises DataError where most rows would go.
     """
@@ -262,7 +262,7 @@ def without_rare_classes(target: pd.Series, n_rows: int) -> tuple[np.ndarray, li
 def check_magnitude(target: np.ndarray, name: str) -> None:
     """Raise DataError for targets too large or close.
 
-    Unless the squares of a regression's errors are numbers that float64 holds.
+    They are so unless the squares of a regression's errors are numbers that float64 holds.
     """
     most, spread = float(np.abs(target).max()), float(np.ptp(target / 2))
     if most > MAX_MAGNITUDE or 0 < spread < MIN_TARGET_SPREAD:
@@ -275,7 +275,7 @@ def check_magnitude(target: np.ndarray, name: str) -> None:
 def check_class_sizes(target: np.ndarray, task: Task, n_folds: int, name: str) -> None:
     """Raise DataError for classes smaller than the folds.
 
-    When one has fewer rows than there are folds to put one into each.
+    One is so when it has fewer rows than there are folds to put one into each.
     """
     if not task.is_classification:
         return

@@ -1,6 +1,6 @@
-"""Targets whose values were written as text.
+"""Reads targets whose values were written as text.
 
-Numbers, dates or durations.
+They are numbers, dates or durations.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _N_EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Writing:
-    """How a target is written.
+    """The way a target is written.
 
-    Numbers in a spelling, ISO dates, or durations.
+    Its text is numbers in a spelling, ISO dates, or durations.
     """
 
     what: str
@@ -35,7 +35,7 @@ class Writing:
     def values(self, target: pd.Series) -> np.ndarray:
         """Return (n,) float64, NaN where there is none.
 
-        Also of a target that came as numbers or dates.
+        The target may also have come as numbers or dates.
         """
         if self.spelling is not None:
             return spelled_numbers(target, self.spelling)
@@ -43,9 +43,9 @@ class Writing:
 
     @property
     def description(self) -> str:
-        """What the text is read as, in words.
+        """Return what the text is read as.
 
-        And in which convention.
+        It says so in words, and in which convention.
         """
         return self.what + (self.spelling.description if self.spelling else "")
 
@@ -56,7 +56,7 @@ COMMA_NUMBERS = Writing(_NUMBERS, DECIMAL_COMMA)
 def with_numbers(frame: pd.DataFrame, name: str, asked: str) -> tuple[pd.DataFrame, Writing | None, list[str]]:
     """Return the table with a numeric target.
 
-    As numbers where text spells these, how it does, and notes.
+    It has numbers where text spells these; how it does, and notes, are returned too.
 
     asked: the task, as in the settings.
     """
@@ -82,7 +82,7 @@ def with_same_numbers(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return a test table, its target as numbers.
 
-    It is read as that of training was; and notes.
+    It is read as that of training was. Notes come with it.
 
     writing: of the training target; where that came as numbers, text of the test table is read for itself.
     """
@@ -111,7 +111,7 @@ def _counted_text(target: pd.Series) -> tuple[np.ndarray, list[str], np.ndarray]
 def find_writing(texts: Sequence[str], counts: np.ndarray, asked: str) -> tuple[Writing, np.ndarray] | None:
     """Return how texts spell numbers, and these.
 
-    Of the distinct texts of a target; None where they are classes.
+    The texts are the distinct ones of a target. It is None where they are classes.
 
     counts: (n_texts,) how many rows hold each. asked: the task. Nearly all rows, those without a value aside, must be
     written alike; and unless regression is asked for, few levels are more likely classes.

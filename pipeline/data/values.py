@@ -1,6 +1,6 @@
-"""A pandas column's content, and its values.
+"""Reads a pandas column's content and values.
 
-As numbers, seconds or text: the same whatever type carries them.
+These are numbers, seconds or text, and the same whatever type carries them.
 """
 
 from __future__ import annotations
@@ -42,14 +42,17 @@ _MAX_ROWS_IN_A_LOOP = 64
 
 
 def without_periods(series: pd.Series) -> pd.Series:
-    """Return pandas' periods as the times at which they begin, and any other series as it is."""
+    """Return periods as the times they begin at.
+
+    Any other series stays as it is. The periods are pandas'.
+    """
     return series.dt.to_timestamp() if isinstance(series.dtype, pd.PeriodDtype) else series
 
 
 def content_of(series: pd.Series) -> str:
     """Return what `series` holds.
 
-    Numeric, text, boolean, datetime, or other (lists, records, complex numbers).
+    It is numeric, text, boolean, datetime, or other (lists, records, complex numbers).
 
     A dictionary of numbers counts as text: whoever wrote it as categories meant categories.
     """
@@ -105,7 +108,7 @@ def text_of(value: Any) -> str:
 def number_text_of(text: str) -> str:
     """Return the text of a text's number.
 
-    What `text_of` makes of the number that it is read as; a text that is none stays as it is.
+    It is what `text_of` makes of the number that it is read as; a text that is none stays as it is.
     """
     if re.fullmatch(r"[+-]?\d+", text):
         return str(int(text))
@@ -115,7 +118,7 @@ def number_text_of(text: str) -> str:
 def coded_text(series: pd.Series) -> tuple[np.ndarray, list[str]]:
     """Return (codes, texts).
 
-    An integer for each row into `texts`, -1 where null. Texts may repeat.
+    Codes are an integer for each row into `texts`, -1 where null. Texts may repeat.
     """
     if len(series) <= _MAX_ROWS_IN_A_LOOP:
         values = _few_values(series)
@@ -148,7 +151,7 @@ def _is_null(value: Any) -> bool:
 def numbers_of(series: pd.Series) -> np.ndarray:
     """Return (n,) float64 of a column.
 
-    NaN where a value is null, infinite or no number. Durations and times are in seconds.
+    They are NaN where a value is null, infinite or no number. Durations and times are in seconds.
     """
     values = _raw_numbers(series)
     infinite = np.isinf(values)
@@ -182,9 +185,9 @@ def _parsed_numbers(series: pd.Series) -> np.ndarray:
 
 
 def are_durations(texts: Iterable[str]) -> bool:
-    """Whether all texts are durations.
+    """Return whether all texts are durations.
 
-    Or times of day, as pandas or Python's str() write these.
+    They may be times of day, too, as pandas or Python's str() write these.
     """
     return all(re.fullmatch(_DURATION, text) for text in texts)
 
@@ -192,7 +195,7 @@ def are_durations(texts: Iterable[str]) -> bool:
 def _with_durations(values: np.ndarray, odd: np.ndarray, series: pd.Series) -> np.ndarray:
     """Return the values with durations in seconds.
 
-    Those that are `odd`, where they are text of a duration.
+    They are those that are `odd`, where they are text of a duration.
     """
     texts = [value if isinstance(value, str) and are_durations([value]) else None for value in series[odd]]
     # Of -1 day, 23:00:00 Python means that the hours are added.
@@ -248,7 +251,7 @@ def _stamped_seconds(series: pd.Series) -> np.ndarray:
 def truth_of(text: str) -> str:
     """Return "True", "False" or the text itself.
 
-    The first two for the usual spellings of a truth value.
+    The first two stand for the usual spellings of a truth value.
     """
     folded = text.strip().lower()
     if folded in _TRUE:

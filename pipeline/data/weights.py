@@ -1,6 +1,6 @@
-"""Weights of rows.
+"""Weighs rows.
 
-By a column of the table, and by how many rows of a larger table they stand for.
+Weights come from a column of the table, and from how many rows of a larger table they stand for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SAMPLE_WEIGHT = "__sample_weight__"
 def with_sample_weight(source: Source) -> Source:
     """Add a sample's weights to its rows.
 
-    If it has any; the rows are yet to be chosen among.
+    Nothing is added where it has none; the rows are yet to be chosen among.
     """
     if SAMPLE_WEIGHT in source.frame.columns:
         raise DataError(f"the table has a column {SAMPLE_WEIGHT!r}, a name that --sample-rows needs. Rename it.")
@@ -33,7 +33,7 @@ def with_sample_weight(source: Source) -> Source:
 def weighted_rows(frame: pd.DataFrame, name: str | None) -> tuple[pd.DataFrame, np.ndarray | None, list[str]]:
     """Return weighted rows, their weights, and notes.
 
-    Rows that weigh something; float32 weights with mean one.
+    They are rows that weigh something; the float32 weights have mean one.
     """
     sampled = frame[SAMPLE_WEIGHT].to_numpy() if SAMPLE_WEIGHT in frame.columns else None
     if name is None:

@@ -1,6 +1,6 @@
 """Writes predictions, as Parquet or CSV.
 
-CSV where the name says so.
+They are CSV where the name says so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ENDINGS = (".parquet", ".csv")
 def check_writable(path: str) -> Path:
     """Return `path`, or raise if it is unwritable.
 
-    Before any work is done for a file that could not be written.
+    It is called before any work is done for a file that could not be written.
 
     Raises ConfigError for another ending than ENDINGS, DataError where a folder is in the way or missing.
     """

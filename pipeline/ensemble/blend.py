@@ -1,4 +1,4 @@
-"""How members' predictions become one."""
+"""Combines members' predictions into one."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Blend:
 
     @property
     def n_members(self) -> int:
-        """Members whose predictions are needed."""
+        """Return how many members' predictions are needed."""
         return sum(weight > 0 for weight in self.weights)
 
     def combine(self, predictions: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """Return the blend of the members' predictions.
 
-        One (n, n_outputs) a member gives one. Members that weigh nothing are not looked at.
+        Each member has an (n, n_outputs) array, and so has the blend. Members that weigh nothing are not looked at.
         """
         if self.kind != STACK:
             return self._weighted(predictions, lambda prediction: prediction)
@@ -64,7 +64,7 @@ class Blend:
     def compact(self) -> tuple[list[int], Blend]:
         """Return the members that count, and their blend.
 
-        The positions of those that weigh something, and the blend of these alone.
+        They are the positions of those that weigh something, and the blend of these alone.
         """
         kept = [position for position, weight in enumerate(self.weights) if weight > 0]
         kind = SINGLE if len(kept) == 1 and self.kind == AVERAGE else self.kind

@@ -1,4 +1,4 @@
-"""Which trials an ensemble may draw on."""
+"""Chooses which trials an ensemble may use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_CANDIDATES = 15
 
 @dataclass(frozen=True)
 class Costs:
-    """What candidates cost to predict, and their limit.
+    """The candidates' costs to predict, and their limit.
 
     The limit is on an ensemble of them.
 
@@ -28,7 +28,7 @@ class Costs:
     limit: float
 
     def fit(self, weights: np.ndarray | Sequence[float]) -> bool:
-        """Whether the candidates with a weight keep the limit."""
+        """Return whether candidates with weight keep the limit."""
         return total_us(self.each[np.asarray(weights) > 0]) <= self.limit
 
     def worthiest(self, weights: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ def total_us(costs: Iterable[float]) -> float:
 def affordable_us(least_us: Sequence[float], budget_us: float | None) -> float:
     """Return what a prediction may cost.
 
-    That is `budget_us`, or the least that a trial costs where that is more.
+    It is `budget_us`, or the least that a trial costs where that is more.
     """
     if budget_us is None or not least_us:
         return float("inf")
@@ -74,7 +74,7 @@ def eligible(results: Sequence[TrialResult]) -> list[TrialResult]:
 def nested_candidates(trials: Sequence[TrialResult], n_most: int, best_of_family: bool) -> np.ndarray:
     """Return which trials may enter an ensemble.
 
-    (n_folds + 1, len(trials)) bool: judged without each fold, and last on all folds.
+    They are (n_folds + 1, len(trials)) bool: judged without each fold, and last on all folds.
 
     The best of each family enters, then, unless `best_of_family`, the best of the others until there are `n_most`.
     """

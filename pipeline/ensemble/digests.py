@@ -1,4 +1,4 @@
-"""Whether a model's files are those that were written.
+"""Checks that a model's files are as written.
 
 The digests lie beside the files: they tell damage (a copy that broke off, a file that was touched), not forgery, for
 whoever may write the files may write the digests too. What keeps a model from being forged is who may write to its
@@ -17,9 +17,8 @@ from stacktune.errors import DataError
 def digests_of(folder: Path) -> dict[str, str]:
     """Return the blake2b digest of every file below `folder`.
 
-    By its path there. Raises DataError for a symbolic link.
-
-    What Python makes of code when it is imported is not looked at.
+    Each is known by its path there. What Python makes of code when it is imported is not looked at. Raises DataError
+    for a symbolic link.
     """
     refuse_links(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__")

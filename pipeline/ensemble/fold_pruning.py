@@ -31,7 +31,7 @@ def choose_fold_models(
 ) -> FoldSubsets:
     """Return each member's folds whose models are asked.
 
-    At least one for each member.
+    There is at least one for each member.
 
     weights: the members' in the blend, all above zero. model_us: microseconds a row of one of their models.
     limit_us: what all that are asked may cost together; exceeded only where one model of each costs more already.

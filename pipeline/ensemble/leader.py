@@ -57,7 +57,7 @@ class Leader:
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return predictions, and probabilities for classes.
 
-        The column "prediction" and, of classes, a column of probabilities for each, named by its text.
+        They are the column "prediction" and, of classes, a column of probabilities for each, named by its text.
 
         frame: its columns may come in any order and others are ignored; DataError names one that is missing. Its index
             is the predictions' own. "prediction" holds values, or decided classes as the target held them; it is called
@@ -83,7 +83,7 @@ class Leader:
     def labels(self, frame: pd.DataFrame) -> pd.Series:
         """Return the column "prediction" alone.
 
-        As scikit-learn's `predict` does.
+        It is what scikit-learn's `predict` returns.
         """
         return self._decided(self.predict_table(self.schema.encode(frame)), frame.index)
 

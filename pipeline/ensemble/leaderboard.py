@@ -32,7 +32,7 @@ METHODS = ("greedy", "stack")
 
 @dataclass(frozen=True)
 class _Scoring:
-    """What all rows have in common.
+    """The figures that all rows have in common.
 
     target, weight: (n_rows,). limit_us: what a prediction of an encoded row may cost. encode_us: see build_leaderboard.
     """
@@ -66,7 +66,7 @@ class _Scoring:
 def stacking_s(n_candidates: int, n_rows: int, n_outputs: int) -> float:
     """Return about how many seconds the ensembles take.
 
-    For so many candidates, as measured on two cores.
+    They are for so many candidates, as measured on two cores.
     """
     return 0.5 + 2e-6 * n_candidates * min(n_rows, MAX_SAMPLED_ROWS) * n_outputs
 
@@ -197,7 +197,7 @@ def _why_unscored(result: TrialResult, scoring: _Scoring) -> str | None:
 def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[LeaderboardRow]:
     """Return up to four rows of ensembles.
 
-    None for fewer than two trials, and no best-of-family ones for a single family.
+    There are none for fewer than two trials, and no best-of-family ones for a single family.
     """
     n_most = _affordable(scoring)
     if len(trials) < 2 or n_most == 0:
@@ -229,7 +229,7 @@ def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[Lea
 def _affordable(scoring: _Scoring) -> int:
     """Return how many candidates there is time for.
 
-    0 where it is too short for any ensemble.
+    It is 0 where it is too short for any ensemble.
     """
     size = (len(scoring.folds.judged_rows), scoring.task.n_outputs)
     return next((most for most in _N_CANDIDATES if stacking_s(most, *size) <= scoring.remaining_s()), 0)

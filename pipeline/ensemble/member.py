@@ -46,7 +46,7 @@ class Member:
 def predict_members(members: Sequence[Member], table: Table) -> list[np.ndarray]:
     """Return each member's mean prediction, using all cores.
 
-    (n_rows, n_outputs) float64, the mean over its fold models.
+    It is (n_rows, n_outputs) float64, the mean over its fold models.
     """
     if not members:
         return []
@@ -78,8 +78,8 @@ def _mean(predictions: Iterator[np.ndarray]) -> np.ndarray:
 def _workers(families: frozenset[str], n_tasks: int) -> Iterator[ThreadPoolExecutor]:
     """Yield threads that share the cores.
 
-    A model each, on a thread of its own, wastes less than all threads on one model after another, as much of a
-    model's work (encoding columns, adding up) is not shared among threads. OpenMP's limit is its calling thread's.
+    A model each, on a thread of its own, wastes less than all threads on one model after another, as much of a model's
+    work (encoding columns, adding up) is not shared among threads. OpenMP's limit is its calling thread's.
     """
     n_threads = n_cores()
     n_workers = min(n_threads, n_tasks)
@@ -94,7 +94,7 @@ def _workers(families: frozenset[str], n_tasks: int) -> Iterator[ThreadPoolExecu
 def _pools(families: frozenset[str]) -> ThreadpoolController:
     """Return the thread pools of members' libraries.
 
-    Looking for them takes milliseconds, so once.
+    They are looked for once, as that takes milliseconds.
     """
     from threadpoolctl import ThreadpoolController
 
@@ -104,7 +104,7 @@ def _pools(families: frozenset[str]) -> ThreadpoolController:
 def load_member(folder: Path, trial_id: str, family: str, folds: Sequence[int] | None = None) -> Member:
     """Read a member's fold models from `folder`.
 
-    Those of `folds` in `folder`/fold0, fold1, …, or all that are there. Raises DataError if there is none.
+    They are those of `folds` in `folder`/fold0, fold1, …, or all that are there. Raises DataError if there is none.
     """
     models = TrialFolder(folder)
     found = models.folds() if folds is None else [models.fold(fold) for fold in folds]

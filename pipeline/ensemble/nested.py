@@ -1,9 +1,9 @@
-"""Ensembles, learnt and scored by nested cross-validation.
+"""Learns and scores ensembles by nested cross-validation.
 
 So they compare fairly with their members.
 
-For each fold, candidates, weights and thresholds are learnt on the out-of-fold predictions of the other folds, and
-what was learnt is scored on that fold. The blend to be used is learnt on all folds.
+For each fold, candidates, weights and thresholds are learnt on the out-of-fold predictions of the other folds, and what
+was learnt is scored on that fold. The blend to be used is learnt on all folds.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class OutOfFold:
     def other_rows(self, fold: int) -> np.ndarray:
         """Return the positions of rows outside a fold.
 
-        All rows for `n_folds`, the walk that sees everything.
+        They are of all rows for `n_folds`, the walk that sees everything.
         """
         rows = np.arange(len(self.target))
         return rows if fold == self.n_folds else np.delete(rows, self.fold(fold))
@@ -160,7 +160,7 @@ def thresholds_of(
 ) -> dict[str, float]:
     """Return the best threshold of each decision metric.
 
-    By the metric's name; empty for tasks other than two classes.
+    They are keyed by the metric's name; there are none for tasks other than two classes.
     """
     if task.kind != BINARY or not np.isfinite(prediction).all():
         return {}

@@ -43,5 +43,5 @@ def drop_models(results: Sequence[TrialResult]) -> None:
 
 
 def has_models(result: TrialResult) -> bool:
-    """Whether a trial's fold models are there."""
+    """Return whether a trial's fold models are there."""
     return result.folder is not None and TrialFolder(Path(result.folder)).fold(0).is_dir()

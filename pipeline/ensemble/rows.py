@@ -59,25 +59,31 @@ class LeaderboardRow:
 
     @property
     def how(self) -> Blend:
-        """The blend of a row that can predict."""
+        """Return the blend of a predicting row.
+
+        Raises TypeError where the row cannot predict.
+        """
         if self.blend is None:
             raise TypeError(f"{self.name} was not completed and cannot predict")
         return self.blend
 
     @property
     def is_scored(self) -> bool:
-        """Whether the chosen metric is defined for it."""
+        """Return whether the chosen metric is defined for it."""
         return math.isfinite(self.score)
 
     @property
     def rungs(self) -> str:
-        """Reached rungs of all, e.g. "3/3"; empty for ensembles."""
+        """Return the rungs reached of all, e.g. "3/3".
+
+        It is empty for ensembles.
+        """
         return f"{self.rungs_reached}/{self.n_rungs}" if self.kind == TRIAL else ""
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """What is known of every trial and ensemble.
+    """The results of every trial and ensemble.
 
     rows: completed ones from the best on, those without a score last, then stopped, then failed ones.
     metric: the chosen one.
@@ -93,15 +99,18 @@ class Leaderboard:
 
     @property
     def n_too_dear(self) -> int:
-        """Completed rows whose predictions cost more than the budget."""
+        """Return how many completed rows are too dear.
+
+        Their predictions cost more than the budget.
+        """
         limit = float("inf") if self.predict_budget_us is None else self.predict_budget_us
         return sum(row.status == COMPLETED and row.predict_us > limit for row in self.rows)
 
     @property
     def leader(self) -> LeaderboardRow:
-        """The best row.
+        """Return the best row.
 
-        SearchError if nothing was completed, or nothing that was has a score.
+        Raises SearchError if nothing was completed, or nothing that was has a score.
         """
         if not self.rows or self.rows[0].status != COMPLETED:
             raise SearchError(f"no trial was completed, so there is no leader; give the search more time.{self._why()}")

@@ -1,6 +1,6 @@
-"""Greedy ensemble selection with replacement.
+"""Selects ensembles greedily, with replacement.
 
-Caruana et al. 2004, "Ensemble Selection from Libraries of Models".
+The method is that of Caruana et al. 2004, "Ensemble Selection from Libraries of Models".
 
 The nested selections (one without each fold, one on all) walk side by side: an ensemble is scored once, on every fold,
 and each walk averages the folds that it may see. Early steps coincide, so the K + 1 walks cost little more than one.
@@ -31,7 +31,7 @@ Counts = tuple[int, ...]
 class Block:
     """The rows of one fold, with targets and weights.
 
-    A slice of arrays that are sorted by fold.
+    They are a slice of arrays that are sorted by fold.
     """
 
     rows: slice

@@ -1,4 +1,4 @@
-"""What MLflow calls to load a leader.
+"""Loads a leader for MLflow.
 
 `mlflow.pyfunc.load_model` imports this module from the model's own code.
 """
@@ -39,7 +39,7 @@ class Served:
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame | pd.Series:
         """Return `Leader.predict` of what MLflow hands over.
 
-        A frame, a dictionary of columns or a list of rows as dictionaries.
+        It is a frame, a dictionary of columns or a list of rows as dictionaries.
 
         params: {"labels": True} asks for `Leader.labels` instead.
         """
@@ -124,7 +124,7 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Se
 def _unused_code(leader_folder: Path) -> str | None:
     """Say that a model's own code is not used.
 
-    Where Python had imported other code before; else None.
+    That is so where Python had imported other code before; else None is returned.
     """
     brought = leader_folder.parents[1] / "code" / "stacktune"
     if not brought.is_dir() or is_this_code(brought):

@@ -84,7 +84,7 @@ def _logistic(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) ->
 def _least_squares(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the most likely linear stack.
 
-    It is ((m,) weights, (1,) bias), its noise that of the plain mean.
+    It is ((m,) weights, (1,) bias), and its noise is that of the plain mean.
     """
     values = predictions[:, :, 0]
     centred = values - _mean(values, share)[:, None]
@@ -114,7 +114,7 @@ def _least_absolute(predictions: np.ndarray, target: np.ndarray, share: np.ndarr
 def _solve(values: np.ndarray, target: np.ndarray, share: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
     """Return ((m,) weights, (1,) bias) of least squares.
 
-    Over `noise`, under the prior.
+    They are over `noise`, under the prior.
     """
     from scipy.optimize import nnls
 

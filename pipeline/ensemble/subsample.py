@@ -1,6 +1,6 @@
 """Chooses the rows that an ensemble learns from.
 
-Where there are more than it needs; it is always scored on all.
+It does so where there are more than it needs; an ensemble is always scored on all.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ def rows_to_learn_on(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return row positions, and what each row stands for.
 
-    About `most` rows, ascending; None instead of weights where all count alike.
+    There are about `most` rows, ascending; None stands instead of weights where all count alike.
 
-    target: (n,). probability: (n,) of the second class by an average member, for two classes; else None.
-    A rare class is kept whole. Of the common one, the rows most like the rare are kept (rank metrics are decided
-    there), and the rest is sampled, each row then standing for several.
+    target: (n,). probability: (n,) of the second class by an average member, for two classes; else None. A rare class
+    is kept whole. Of the common one, the rows most like the rare are kept (rank metrics are decided there), and the
+    rest is sampled, each row then standing for several.
     """
     n = len(target)
     if n <= most:

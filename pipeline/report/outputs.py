@@ -28,7 +28,7 @@ VERSIONED = ("stacktune", "ray", "xgboost", "lightgbm", "scikit-learn", "torch",
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What `run.json` says of a run.
+    """The record of a run in `run.json`.
 
     Scores are as people read them, durations in seconds of wall clock.
 
@@ -41,9 +41,9 @@ class RunSummary:
         n_too_dear: trials and ensembles that take more and rank below it.
     positive: of two classes, the one that is decided for from `threshold` on; both None for other tasks. thresholds:
         the best for each metric of decisions, at which the leaderboard has it.
-    test_score: None without test data. The ids of MLflow, model_uri, registered_* and alias: None where the
-        store was away. alias: "leader", or "challenger" with the command that promotes it; evidence: by what it was
-        compared, see tracking/promotion.py.
+    test_score: None without test data. The ids of MLflow, model_uri, registered_* and alias: None where the store was
+        away. alias: "leader", or "challenger" with the command that promotes it; evidence: by what it was compared, see
+        tracking/promotion.py.
     """
 
     folder: Path
@@ -109,7 +109,7 @@ def _default_folder(config: DataSettings) -> Path:
 def _unused(folder: Path) -> Path:
     """Return the folder, or a free numbered one.
 
-    The first with a number behind its name that is not there.
+    It is the first with a number behind its name that is not there.
     """
     return next(place for place in _names(folder) if not place.exists())
 
@@ -122,7 +122,7 @@ def _names(folder: Path) -> Iterator[Path]:
 def make_folder(folder: Path, config: OutputSettings) -> Path:
     """Make the run's folder and return it.
 
-    Under another name where it was not named, and another run was faster.
+    It is made under another name where it was not named, and another run was faster.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     places = _names(folder)
@@ -138,7 +138,7 @@ def make_folder(folder: Path, config: OutputSettings) -> Path:
 def drop_folder(folder: Path) -> None:
     """Remove a run's folder.
 
-    And the default one around it where nothing else is in that.
+    The default one around it goes, too, where nothing else is in that.
     """
     rmtree(folder, ignore_errors=True)
     if folder.parent.name == DEFAULT_PARENT:

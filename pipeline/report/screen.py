@@ -1,6 +1,6 @@
 """Shows a search while it runs.
 
-A live view of 80 columns on a terminal, plain lines anywhere else.
+A terminal has a live view of 80 columns, and plain lines go anywhere else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NEWS_EVERY_S = 60.0
 class Screen(Observer):
     """Shows snapshots.
 
-    A context manager, so that the terminal is left as it was found.
+    It is a context manager, so that the terminal is left as it was found.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Screen(Observer):
 class PlainLines:
     """Writes what is new in a snapshot.
 
-    A phase, a better score (every 5 s at most), a sign of life each minute.
+    That is a phase, a better score (every 5 s at most), or a sign of life each minute.
     """
 
     def __init__(self) -> None:

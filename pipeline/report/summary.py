@@ -1,6 +1,6 @@
 """Shows the results of a search that has ended.
 
-The leaderboard, what the leader is made of, and what to type next.
+They are the leaderboard, what the leader is made of, and what to type next.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _leaderboard(path: Path) -> pd.DataFrame:
 def read_members(model: Path) -> tuple[tuple[str, float], ...]:
     """Return the leader's (trial, weight) pairs.
 
-    From an MLflow model folder; ConfigError where it is damaged.
+    They come from an MLflow model folder. Raises ConfigError where it is damaged.
     """
     for description in model.glob("data/*/leader.json"):
         try:
@@ -94,7 +94,7 @@ def read_members(model: Path) -> tuple[tuple[str, float], ...]:
 def sorted_by(results: Results, column: str) -> pd.DataFrame:
     """Return the leaderboard with `column`'s best first.
 
-    Its missing values are last. ConfigError if it is unknown.
+    Its missing values are last. Raises ConfigError if it is unknown.
     """
     frame = results.leaderboard
     if column == results.metric:
@@ -245,7 +245,7 @@ def _counts_line(facts: dict[str, Any]) -> str:
 def budget_line(wall_s: float, budget_s: float | None) -> str:
     """Say how long the run took.
 
-    And honestly how far that is from what was asked.
+    It says honestly how far that is from what was asked.
     """
     if budget_s is None:
         return f"took {clock(wall_s)}"
@@ -276,7 +276,7 @@ def _labelled(label: str, text: str) -> Text:
 def _in_a_shell(path: str) -> str:
     """Return a path as it is typed.
 
-    It is quoted where need be, control characters as bash and zsh write them.
+    It is quoted where need be, with control characters as bash and zsh write them.
     """
     if visible(path) == path:
         return shlex.quote(path)

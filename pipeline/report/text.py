@@ -15,7 +15,7 @@ def clock(seconds: float) -> str:
 def number(value: float | None, like: float | None = None) -> str:
     """Return a score in about five digits.
 
-    With the decimals that `like` would have; a dot for what is missing.
+    It has the decimals that `like` would have, and is a dot for what is missing.
     """
     if value is None or value != value:
         return "·"
@@ -29,7 +29,7 @@ def number(value: float | None, like: float | None = None) -> str:
 def brief(value: float) -> str:
     """Return a duration's figure.
 
-    One decimal below ten, else none.
+    It has one decimal below ten, else none.
     """
     return "·" if value != value else f"{value:,.1f}" if value < 9.95 else f"{value:,.0f}"
 

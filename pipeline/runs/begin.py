@@ -62,7 +62,7 @@ class Start:
 
 @dataclass(frozen=True)
 class RunData:
-    """What a run is about.
+    """The data that a run is about.
 
     families: that can do the task. size: what the table asks for, by what is known of the cores.
     """
@@ -213,7 +213,7 @@ def scope_of(start: Start, data: RunData, cluster: ClusterSize | None = None) ->
 def fitted_to_size(config: Settings, families: Sequence[str], size: SizePlan) -> Scope:
     """Return the settings and families for a size.
 
-    What was asked for stays.
+    Those that were asked for stay.
     """
     families, notes = list(families), []
     if not config.families:

@@ -1,4 +1,4 @@
-"""A run's folder is one process's alone meanwhile."""
+"""Holds a run's folder for one process alone."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from stacktune.storage.run_folder import RunFolder
 def claim_folder(start: Start, ray: RayStart) -> Iterator[Journal]:
     """Make the output folder and open its journal.
 
-    A run that ends without a leader leaves its folder if a model is in it, to go on from; else nothing, nor a Ray that
-    writes into it.
+    A run that ends without a leader leaves its folder if a model is in it, to go on from. Otherwise it leaves nothing,
+    nor a Ray that writes into it.
     """
     folder, note = start.folder, start.observers.note
     folder.mkdir(parents=True, exist_ok=True)

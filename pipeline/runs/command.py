@@ -1,4 +1,4 @@
-"""What `stacktune run` does.
+"""Does what `stacktune run` asks.
 
 It reads settings, opens the screen, searches, and shows the closing page.
 """

@@ -1,6 +1,6 @@
-"""A run's copy has a place of its own.
+"""Holds the place of a run's copy.
 
-That is one that is empty or the run's own, and written by one process at a time.
+It is one that is empty or the run's own, and written by one process at a time.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def _ray_up(
 ) -> ClusterSize | None:
     """Return what Ray offers.
 
-    None: it is not up in time, or a run with its first model was asked to end.
+    It is None where Ray is not up in time, or a run with its first model was asked to end.
 
     Where Ray is slow, MLflow is loaded meanwhile, which the end of the run then need not wait for.
     """

@@ -1,4 +1,4 @@
-"""A run ends with a leaderboard and a leader.
+"""Ends a run with a leaderboard and a leader.
 
 MLflow and the folder are left with them, and one record says the outcome.
 """
@@ -46,7 +46,7 @@ MIN_PATIENCE_S, MAX_PATIENCE_S = 3.0, 20.0
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a run has come to."""
+    """The outcome that a run has come to."""
 
     results: Sequence[TrialResult]
     board: Leaderboard

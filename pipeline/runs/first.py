@@ -1,4 +1,4 @@
-"""A first, cheap model is fitted while Ray starts.
+"""Fits a first, cheap model while Ray starts.
 
 So a run has a leader whatever comes.
 """
@@ -41,8 +41,8 @@ def first_trial(families: Sequence[str], problem: Problem, n_before: int = 0) ->
 
     It is the cheapest family's first entry, on as many rows as are soon done.
 
-    None where no family may be fitted in this process (see `Turn.first_model`). Where the trial is not what a search
-    would make of its configuration, it is preliminary, and the search tries that configuration once more.
+    It is None where no family may be fitted in this process (see `Turn.first_model`). Where the trial is not what a
+    search would make of its configuration, it is preliminary, and the search tries that configuration once more.
 
     n_before: trials that the run has asked for already.
     """
@@ -148,7 +148,7 @@ class FirstModel:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Where the run has failed, let nothing more be written.
+        """Keep a failed run's model from writing more.
 
         What is under way is waited for, as the run's folder may go.
         """

@@ -40,7 +40,7 @@ def only_run() -> Iterator[None]:
 def isolated() -> Iterator[None]:
     """Set back at the end what libraries go by.
 
-    That is variables, loggers, filters of warnings, and what the garbage collector leaves out.
+    These are variables, loggers, filters of warnings, and what the garbage collector leaves out.
     """
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())

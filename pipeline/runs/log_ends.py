@@ -1,6 +1,6 @@
-"""A run's log begins and ends with the essentials.
+"""Begins and ends a run's log with the essentials.
 
-That is what ran where, what it was asked to do, and what came of it.
+They are what ran where, what it was asked to do, and what came of it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A run's folder has a copy in shared storage.
+"""Keeps a copy of a run's folder elsewhere.
 
-Another machine can go on with the run from there.
+It is in shared storage, and another machine can go on with the run from there.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Mirror(threading.Thread):
 def _stamp(path: Path) -> tuple[int, int] | None:
     """Return what changes when `path` does.
 
-    None: it is not there.
+    It is None where nothing is there.
     """
     try:
         seen = path.stat()

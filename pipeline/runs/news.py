@@ -1,4 +1,4 @@
-"""What a search tells, handed on to observers."""
+"""Tells observers what a search tells."""
 
 from __future__ import annotations
 

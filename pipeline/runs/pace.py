@@ -1,4 +1,4 @@
-"""A run's pace tells how long it may search.
+"""Learns a run's pace, and plans its search.
 
 Its clock says what is left of the budget; what was seen of the machine says what ending well takes here and now.
 
@@ -71,7 +71,7 @@ class Clock:
 
 @dataclass
 class Pace:
-    """What a usual second takes here.
+    """The cost of a usual second, as seen here.
 
     slowness: how many processor seconds are needed for what usually takes one.
     core_share: of a core, what a process that is always busy gets.
@@ -92,7 +92,7 @@ class Pace:
 
     @property
     def usual_s(self) -> float:
-        """How many seconds what usually takes one takes now."""
+        """Return how long a usual second takes now."""
         return self.slowness / self.core_share
 
     def see(self, trials: Iterable[tuple[float, float]], trials_share: float = 1.0) -> None:

@@ -1,4 +1,4 @@
-"""A program starts a run here.
+"""Lets a program start a run.
 
 It hands over settings and a table, in memory or at a path.
 """
@@ -82,7 +82,7 @@ def _checked_observers(observers: Iterable[Observer]) -> list[Observer]:
 
 
 def _check_kinds(settings: object, stop: object, resume: object) -> None:
-    """Refuse what is none of the kinds that the signature names."""
+    """Refuse values of kinds the signature lacks."""
     for name, given, kinds, wanted in (
         ("settings", settings, (Settings, Mapping), "a mapping such as {'target': 'income'}, or of load_settings"),
         ("resume", resume, (str, os.PathLike, type(None)), "the folder or URI of a run"),

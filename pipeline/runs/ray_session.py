@@ -1,4 +1,4 @@
-"""Ray, held for as long as a run lasts."""
+"""Holds Ray for as long as a run lasts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class RayStart:
     def known_size(self) -> ClusterSize:
         """Return what is known before Ray is up.
 
-        Of this machine that is its cores; of a cluster, which is up, all.
+        Of this machine it is its cores; of a cluster, which is up, it is all.
         """
         if self._is_private:
             return ClusterSize(cores_here().at_most(self._n_cpus).n, 0)

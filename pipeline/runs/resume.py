@@ -1,6 +1,6 @@
-"""A run goes on from what its folder tells.
+"""Goes on with a run from its folder.
 
-Some of that may not have changed since.
+Some of what that tells may not have changed since.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _located(path: str, place: str) -> str:
 def _refuse_idle(config: Settings, past: Past) -> None:
     """Raise ConfigError where nothing is left to do.
 
-    That is where the run has its leader and no time or trials left.
+    The run then has its leader, and no time or trials are left.
     """
     if not past.places.summary.exists():
         return

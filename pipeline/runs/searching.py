@@ -29,7 +29,7 @@ MIN_SEARCH_S = 1.0
 
 @dataclass(frozen=True)
 class SearchInputs:
-    """What a search begins with, beside its session.
+    """The beginnings of a search, beside its session.
 
     problem, cluster: None where Ray was not up in time, so that the first model is all.
     earlier: what a session before this one has left. first: the first model, if there is one.

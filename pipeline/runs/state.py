@@ -1,4 +1,4 @@
-"""A run's beginning is kept beside its settings.
+"""Keeps a run's beginning beside its settings.
 
 So it can be told whether it is the same run that goes on.
 """
@@ -31,7 +31,7 @@ STATE_FORMAT = 2
 
 @dataclass(frozen=True)
 class RunState:
-    """What a run began with, beside its settings.
+    """The beginnings of a run, beside its settings.
 
     run: a random id. name: of its folder, under which its copy is kept.
     place: the folder in which the command was typed, for paths that are relative to it.
@@ -62,9 +62,9 @@ class RunState:
 
     @property
     def found(self) -> dict[str, str]:
-        """Settings left out, as the run found them.
+        """Return the settings left out, as found.
 
-        See `Resume.FOUND`.
+        The run found them: see `Resume.FOUND`.
         """
         return {"experiment": self.experiment, "register": self.model_name}
 
@@ -74,7 +74,7 @@ class RunState:
 
     @property
     def made_by(self) -> Provenance:
-        """What all files of this run's trials bear."""
+        """Return what all this run's trials' files bear."""
         return Provenance(self.run, self.made_of)
 
     def check(self, dataset: Dataset, test: Table | None) -> None:

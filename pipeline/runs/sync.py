@@ -1,4 +1,4 @@
-"""Sending MLflow what it missed of a run."""
+"""Sends MLflow what it missed of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLflow, open for as long as a run lasts."""
+"""Holds MLflow open while a run lasts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _tracker(config: TrackingSettings, store: Store, dataset: Dataset, folder: P
 def _describe(tracker: Tracker, config: Settings, dataset: Dataset, metric: Metric, folder: Path) -> None:
     """Log what the run is about.
 
-    Of one that goes on, the data are known.
+    The data of one that goes on are known already.
     """
     if tracker.goes_on:
         tracker.run_again()

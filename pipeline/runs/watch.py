@@ -1,6 +1,6 @@
-"""A search is watched while it lasts.
+"""Watches a search while it lasts.
 
-It is shown, chores are done beside it, and it is told why it ends.
+It shows the search, does chores beside it, and learns why it ends.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:
 def _end_if_over(session: Session, search: Search, stop: StopRequest) -> str | None:
     """Wait a moment; return why the search is over.
 
-    None: it goes on. Raises where it is over and there is nothing to make a leader of.
+    It returns None where the search goes on. Raises where it is over and there is nothing to make a leader of.
     """
     try:
         if search.wait(LOOK_EVERY_S):
@@ -130,9 +130,7 @@ def _end_if_over(session: Session, search: Search, stop: StopRequest) -> str | N
 def _leader_note(search: Search) -> str | None:
     """Return what the leader can be made of.
 
-    None: no trial is completed.
-
-    Asked only once the search is over: trials end while it is waited for.
+    It is None where no trial is completed. It is asked only once the search is over: trials end while it is waited for.
     """
     n_completed = sum(result.status == COMPLETED for result in search.log.results())
     if not n_completed:

@@ -65,7 +65,7 @@ class Allocator:
     def cheapest_s(self, family: str) -> float:
         """Return the seconds of the family's cheapest completed trial.
 
-        0 where none is completed.
+        It is 0 where none is completed.
         """
         return min(self._costs[family], default=0.0) if self._scores[family] else 0.0
 
@@ -87,7 +87,7 @@ class Allocator:
     def _promise(self, name: str, best: float, spread: float) -> float:
         """Return the expected improvement a second.
 
-        Expected improvement on the best score (Jones et al. 1998, equation 15) over the mean cost of a trial.
+        It is the expected improvement on the best score (Jones et al. 1998, equation 15) over the mean cost of a trial.
         """
         scores = sorted(self._scores[name], reverse=True)[:N_BEST]
         if not scores:

@@ -16,7 +16,7 @@ REDUCTION = 3
 
 
 def survives(score: float, peers: list[float], reduction: float = REDUCTION) -> bool:
-    """Whether `score` is among the best 1/`reduction`.
+    """Return whether `score` is among the best 1/`reduction`.
 
     The best are taken of itself and its `peers`, higher better; at least one survives.
 
@@ -41,8 +41,9 @@ class Rungs:
     def peers(self, rung: int, index: int, lag: int | None) -> list[float]:
         """Return the scores that a trial is compared with.
 
-        Without a lag: all that are there. With one: those of trials at least `lag` before it, which a reproducible
-        run has finished before this trial began, so that the answer depends on nothing but the order of trials.
+        Without a lag they are all that are there. With one they are those of trials at least `lag` before it, which a
+        reproducible run has finished before this trial began, so that the answer depends on nothing but the order of
+        trials.
         """
         scores = self._scores[rung]
         newest = math.inf if lag is None else index - lag
@@ -50,20 +51,23 @@ class Rungs:
 
 
 class Halving:
-    """Stops a trial that is not among the best of its family at a rung."""
+    """Stops a trial that falls behind its family.
+
+    It does so where the trial is not among the best at a rung.
+    """
 
     def __init__(self, request: SchedulerRequest):
         self._lag = request.lag
         self._rungs = Rungs()
 
     def record(self, reached: Reached) -> None:
-        """Take in a rung that was decided on in an earlier session."""
+        """Take in a rung decided in an earlier session."""
         self._rungs.record(reached.rung, reached.index, reached.score)
 
     def decide(self, reached: Reached) -> Decision:
-        """Take in a rung.
+        """Take in a rung; decide on its trial.
 
-        Say whether its trial goes on or stops.
+        The trial goes on or stops.
         """
         self.record(reached)
         return GO_ON if survives(reached.score, self._peers(reached)) else STOP

@@ -1,4 +1,7 @@
-"""What a source of suggestions tells, whatever its kind."""
+"""Defines what sources tell of themselves.
+
+Sources suggest configurations, and may be of any kind.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a source has learnt or seen.
+    """News of what a source has learnt or seen.
 
     name: what the event is of, e.g. "controller"; events of one name are points of one series.
     values: numbers by their names. step: place in the series; a search that goes on tells the same steps once more.
@@ -21,7 +24,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture.
+    """A picture to show.
 
     name: of its file, e.g. "architecture.svg". svg: its text.
     """

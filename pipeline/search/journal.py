@@ -1,4 +1,4 @@
-"""The search's journal: one line for each event.
+"""Writes the search's journal, one line an event.
 
 A search that was cut off goes on from it.
 """
@@ -79,14 +79,14 @@ class Journal:
 def read_journal(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each event and its content, in order.
 
-    Nothing where there is no journal.
+    Nothing comes where there is no journal.
     """
     for line in read_lines(path, is_event):
         yield line["event"], line["what"]
 
 
 def is_event(line: Any) -> bool:
-    """Whether a line says what a journal says."""
+    """Return whether a line says what a journal says."""
     try:
         event, what, elapsed_s = line["event"], line["what"], line["elapsed_s"]
         if event in (ASKED, TOOK_UP):
@@ -105,7 +105,7 @@ def is_event(line: Any) -> bool:
 def elapsed_in(path: Path) -> float:
     """Return the run's elapsed seconds at the last event.
 
-    0 where there is none.
+    They are 0 where there is no event.
     """
     return max((line["elapsed_s"] for line in read_lines(path, is_event)), default=0.0)
 

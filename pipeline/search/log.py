@@ -79,7 +79,7 @@ class Entry:
 
     @property
     def has_discarded_state(self) -> bool:
-        """Whether the last rung's state is given up."""
+        """Return whether the last rung's state is given up."""
         return self.n_discarded == len(self.progress)
 
     def discard_state(self) -> None:
@@ -298,7 +298,7 @@ class SearchLog:
             self.is_idle.set()
 
     def has_open_trials(self) -> bool:
-        """Whether any trial has not ended."""
+        """Return whether any trial has not ended."""
         return any(self._open())
 
     def _open(self) -> Iterator[Entry]:

@@ -1,9 +1,8 @@
-"""Population-based training (Jaderberg et al. 2017).
+"""Trains populations (PBT; Jaderberg et al. 2017).
 
-Members are compared interval by interval.
-
-Ray's own PBT compares the latest scores of members whatever their age, so that a newcomer always copies an elder. Here
-a member is compared with what the others scored at the same interval, and copies the best of them as it was then.
+Members are compared interval by interval. Ray's own PBT compares the latest scores of members whatever their age, so
+that a newcomer always copies an elder. Here a member is compared with what the others scored at the same interval, and
+copies the best of them as it was then.
 """
 
 from __future__ import annotations
@@ -64,15 +63,18 @@ class Population:
 
 
 def _rank(snapshot: Snapshot) -> tuple[float, str]:
-    """Return what members are ranked by.
+    """Return a member's score and name, for ranking.
 
-    Ties by name, as a search that goes on hears of them in another order.
+    Ties are ranked by name, as a search that goes on hears of them in another order.
     """
     return -math.inf if math.isnan(snapshot.score) else snapshot.score, snapshot.trial_id
 
 
 class Exploiting:
-    """Lets members of a population copy each other until the first fold is grown, and halves them after it."""
+    """Lets members copy each other, then halves them.
+
+    They are members of a population; they copy until the first fold is grown, and are halved after it.
+    """
 
     def __init__(self, request: SchedulerRequest):
         self._population = Population(request.space, request.seed)
@@ -81,16 +83,16 @@ class Exploiting:
     def record(self, reached: Reached) -> None:
         """Take in a rung.
 
-        What left no state that is still there is nothing to copy.
+        A rung that left no state that is still there is nothing to copy.
         """
         self._halving.record(reached)
         if reached.rung < N_PBT_INTERVALS and reached.state is not None:
             self._population.record(reached.rung, _snapshot(reached))
 
     def decide(self, reached: Reached) -> Decision:
-        """Take in a rung.
+        """Take in a rung; decide on its trial.
 
-        Say whether its trial goes on, copies another one or stops.
+        The trial goes on, copies another one or stops.
         """
         if reached.rung >= N_PBT_INTERVALS:
             return self._halving.decide(reached)

@@ -1,4 +1,7 @@
-"""What decides, at a rung, whether a trial goes on: the protocol of schedulers, free of Ray and of clocks."""
+"""Defines the protocol of schedulers.
+
+They decide, at a rung, whether a trial goes on. The protocol is free of Ray and of clocks.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of a trial that reached a rung.
+    """The fate of a trial at a rung.
 
     is_stopped: whether it ends there. resume, config: the state of another trial that it goes on from, and what it
     grows under from then on; None where it goes on as it is.
@@ -46,7 +49,7 @@ GO_ON, STOP = Decision(), Decision(is_stopped=True)
 
 @dataclass(frozen=True)
 class SchedulerRequest:
-    """What a scheduler is made for.
+    """The space and seed to make schedulers from.
 
     space, seed: of one family.
     lag: in a reproducible run a trial is compared with those at least so many places before it, which ended before it
@@ -59,13 +62,19 @@ class SchedulerRequest:
 
 
 class Scheduler(Protocol):
-    """Of one family: hears of rungs, and decides.
+    """Hears of one family's rungs, and decides.
 
     What every one keeps is checked by `stacktune.testing.schedulers`.
     """
 
     def record(self, reached: Reached) -> None:
-        """Take in a rung that was decided on in an earlier session; trials come in their order."""
+        """Take in a rung decided in an earlier session.
+
+        Trials come in their order.
+        """
 
     def decide(self, reached: Reached) -> Decision:
-        """Take in a rung, once however often it is told, and say what becomes of the trial."""
+        """Take in a rung; decide on its trial.
+
+        It is taken in once, however often it is told.
+        """

@@ -36,16 +36,19 @@ class Source(Protocol):
         """Learn from the result of an asked trial."""
 
     def bank(self) -> tuple[str, ...]:
-        """Return the ids of the trials whose weights the next trial may begin with, best first."""
+        """Return the ids of trials to inherit from.
+
+        The next trial may begin with their weights; the best come first.
+        """
 
     @property
     def is_spent(self) -> bool:
-        """Whether it has nothing more to ask for."""
+        """Return whether it has nothing more to suggest."""
 
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """What a source is made for.
+    """The data that a source is made from.
 
     tell: hears its events. folder: that of the trials, in which it may keep what its own processes need.
     """
@@ -75,7 +78,7 @@ class SourceKind:
 class BayesianSource:
     """The portfolio in order, then Optuna's multivariate TPE.
 
-    Falkner et al. 2018; it is told every result.
+    The latter (Falkner et al. 2018) is told every result.
 
     A configuration rests on the seed, its trial, and what was asked and told before, and on nothing else: a search that
     was cut off goes on as it would have gone.
@@ -114,12 +117,12 @@ class BayesianSource:
             self._model.tell(result)
 
     def bank(self) -> tuple[str, ...]:
-        """Nothing: each trial begins from scratch."""
+        """Return nothing: each trial begins from scratch."""
         return ()
 
     @property
     def is_spent(self) -> bool:
-        """Never: there is always another configuration."""
+        """Return False: there is always another configuration."""
         return False
 
     def _trained_model(self) -> _Model:

@@ -20,7 +20,7 @@ NUDGES = (0.8, 1.25)
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What `search_spaces/NAME.py` says of one family."""
+    """One family's space, as `search_spaces/NAME.py` has it."""
 
     domains: Mapping[str, Domain]
     portfolio: tuple[Mapping[str, Any], ...]

@@ -1,4 +1,4 @@
-"""Every setting of a run is declared here, once.
+"""Declares every setting of a run, once.
 
 The command line, files, refusals, help and resuming are made from this.
 
@@ -37,7 +37,7 @@ IN_MEMORY = "in-memory"
 
 @dataclass(frozen=True)
 class DataSettings:
-    """The table, and what of it is learnt from.
+    """Settings of the table, and what is learnt from.
 
     data: may be "demo", a table that comes with stacktune, whose target is then known; or "in-memory", for a table that
         a program hands over.
@@ -79,7 +79,7 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class ValidationSettings:
-    """How models are judged.
+    """Settings of how models are judged.
 
     n_folds: 1 for rows that are held out once; None leaves it to the plan.
     """
@@ -108,7 +108,7 @@ class ValidationSettings:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What is tried, and for how long.
+    """Settings of what is tried, and how long.
 
     predict_budget_us: trials are timed, so even a reproducible search may then choose another leader among the same
         trials. families: in the order given; empty means all.
@@ -163,16 +163,16 @@ class SearchSettings:
 
     @property
     def reproducible(self) -> bool:
-        """Whether no decision may depend on timing.
+        """Return whether no decision may depend on timing.
 
-        That is so where a number of trials is set and a budget is not.
+        It is so where a number of trials is set and a budget is not.
         """
         return self.max_trials is not None and self.time_budget_s is None
 
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """Where results go, and which rows travel with them.
+    """Settings of results, and the rows with them.
 
     input_example: rows that are made up have the table's types; real ones are five of the table's.
     """
@@ -198,7 +198,7 @@ class OutputSettings:
 
 @dataclass(frozen=True)
 class TrackingSettings:
-    """What MLflow is told, and where it keeps that."""
+    """Settings of what MLflow is told, and where."""
 
     tracking_uri: Annotated[
         str | None,
@@ -226,7 +226,10 @@ class TrackingSettings:
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """What of which machines may be used."""
+    """Settings of which machines may be used.
+
+    They say what of these may be used, too.
+    """
 
     n_cpus: Annotated[int | None, Spec(whole(1), "N", "CPU cores to use.", without="all", key="cpus", resume=FREE)] = (
         None

@@ -1,9 +1,8 @@
-"""A kind of settings is a rule.
+"""Defines kinds of settings, as rules.
 
-It has words and code.
-
-The words and the check are made from the same bounds, so that they cannot differ. Both are plain functions, not a
-library's: the help of a command needs the words, and pydantic takes half as long to import as the whole help.
+A kind has words and code. The words and the check are made from the same bounds, so that they cannot differ. Both are
+plain functions, not a library's: the help of a command needs the words, and pydantic takes half as long to import as
+the whole help.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class MisfitError(ValueError):
 
 @dataclass(frozen=True)
 class Kind:
-    """What a setting's values are.
+    """A rule for a setting's values.
 
     rule: the words behind "must be". read: returns the value that was meant, or raises MisfitError.
     flag_type: what the command line hands on: a number is refused there already.

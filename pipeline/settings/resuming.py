@@ -1,4 +1,4 @@
-"""A resumed run keeps its settings, mostly.
+"""Keeps most settings of a resumed run.
 
 Some are declared free.
 """
@@ -76,7 +76,7 @@ def _refuse_change(setting: Setting, before: Any, after: Any, folder: Path, is_t
 def _plain(value: Any) -> Any:
     """Return a setting as it is kept.
 
-    That is a list for names, and text without passwords.
+    It is a list for names, and text without passwords.
     """
     if isinstance(value, tuple):
         return list(value)

@@ -1,4 +1,4 @@
-"""How one setting is declared.
+"""Declares one setting.
 
 Everything else that can be told of it follows from that.
 """
@@ -14,7 +14,7 @@ from stacktune.settings.kinds import TRUTH, Kind
 
 
 class Resume(Enum):
-    """What resuming does to a setting."""
+    """The effects of resuming on a setting."""
 
     KEPT = "it is as it was, or trials could not be compared"
     FOUND = "it is as the run found it to be, which the settings may leave out"
@@ -24,7 +24,7 @@ class Resume(Enum):
 
 @dataclass(frozen=True)
 class Spec:
-    """What a field says about its setting.
+    """A field's words about its setting.
 
     Its type and its default stand beside it.
 
@@ -62,7 +62,7 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """How flags and files spell it.
+        """Return how flags and files spell it.
 
         Flags have dashes, and files underscores.
         """
@@ -70,23 +70,29 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """How a user names it on the command line."""
+        """Return its name on the command line.
+
+        A user types it so.
+        """
         return self.spec.metavar if self.spec.is_argument else f"--{self.key.replace('_', '-')}"
 
     @property
     def help(self) -> str:
-        """What it does, and what its absence means."""
+        """Return what it and its absence mean."""
         is_telling = isinstance(self.default, str | int) and not isinstance(self.default, bool)
         without = self.spec.without or (str(self.default) if is_telling else "")
         return f"{self.spec.help} [default: {without}]" if without else self.spec.help
 
     def without_it(self, default: str) -> Setting:
-        """Return the setting of a command for which its absence means something else."""
+        """Return the setting with another default meaning.
+
+        It is that of a command for which the setting's absence means something else.
+        """
         return replace(self, spec=replace(self.spec, without=default))
 
     @property
     def is_switch(self) -> bool:
-        """Whether its flag takes no value."""
+        """Return whether its flag takes no value."""
         return self.spec.kind is TRUTH
 
 

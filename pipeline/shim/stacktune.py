@@ -1,6 +1,7 @@
-"""Stands for `stacktune` where Python would find none, or another: with this folder first on its path.
+"""Stands in for `stacktune` where Python finds none.
 
-Nothing else can be imported from the folder, so that nothing but our own name is found there.
+It does so, too, where Python would find another one: this folder is then first on its path. Nothing else can be
+imported from the folder, so that nothing but our own name is found there.
 """
 
 import sys
@@ -18,7 +19,10 @@ def _load(name: str, folder: Path) -> None:
 
 
 def _load_all() -> None:
-    """Put the package that this file lies in into this module's place, and the spaces below it."""
+    """Put the package into this module's place.
+
+    It is the one that this file lies in; the spaces go below it.
+    """
     _load("stacktune", Path(__file__).resolve().parent.parent)
     from stacktune.package import SEARCH_SPACES
 

@@ -1,4 +1,7 @@
-"""Folders as one stream of bytes: an uncompressed tar archive."""
+"""Packs folders as one stream of bytes.
+
+It is an uncompressed tar archive.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,17 @@ from typing import BinaryIO
 def pack(folder: Path, into: BinaryIO) -> None:
     """Write the files of `folder` to `into`.
 
-    OSError where they cannot be read, as when they vanish meanwhile.
+    Raises OSError where they cannot be read, as when they vanish meanwhile.
     """
     with tarfile.open(fileobj=into, mode="w") as archive:
         archive.add(folder, arcname=".")
 
 
 def unpack(packed: BinaryIO, folder: Path) -> None:
-    """Write into `folder` what `pack` wrote, and nothing outside of it; OSError where that is not whole."""
+    """Write into `folder` what `pack` wrote.
+
+    Nothing is written outside of it. Raises OSError where what was packed is not whole.
+    """
     try:
         with tarfile.open(fileobj=packed, mode="r|") as archive:
             archive.extractall(folder, filter="data")

@@ -24,9 +24,7 @@ _MAX_STEM = 50
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a name beside `path`.
 
-    What the block writes there takes its place.
-
-    If the block raises, `path` stays as it was.
+    What the block writes there takes the place of `path`, which stays as it was if the block raises.
     """
     with _aside(path) as aside:
         yield aside
@@ -39,9 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def making(path: Path) -> Iterator[Path]:
     """Yield a name beside `path`.
 
-    What the block writes there gets that name, unless it is taken by then.
-
-    Of several processes that make the same, the first wins.
+    What the block writes there gets the name `path`, unless that is taken by then. Of several processes that make the
+    same, the first wins.
     """
     with _aside(path) as aside:
         yield aside
@@ -49,7 +46,10 @@ def making(path: Path) -> Iterator[Path]:
 
 
 def move_to_new(aside: Path, path: Path) -> bool:
-    """Give a file or folder another name on the same disk; return False where something has it already."""
+    """Give a file or folder a new name.
+
+    Both names are on the same disk. Returns False where something has the new one already.
+    """
     if is_folder(aside):
         return _move_folder(aside, path)
     try:
@@ -76,7 +76,7 @@ def _move_folder(aside: Path, path: Path) -> bool:
 
 
 def remove_asides(path: Path) -> None:
-    """Remove what killed writers of `path` have left beside it.
+    """Remove what killed writers left beside `path`.
 
     Nobody else may be writing it now.
     """

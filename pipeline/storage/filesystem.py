@@ -1,4 +1,7 @@
-"""The file system that a path or URI names, on this machine or in an object store."""
+"""Finds the file system of a path or URI.
+
+It is this machine's or an object store's.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _OPTIONS = {"gs": _GCS_OPTION, "gcs": _GCS_OPTION, "s3": _S3_OPTION}
 
 
 def resolve(uri: str) -> tuple[fs.FileSystem, str]:
-    """Return the filesystem of a path or URI and the path in it.
+    """Return a path's or URI's filesystem, and path there.
 
     Raises DataError for a URI that pyarrow cannot follow: no such scheme, or no way to the store.
     """

@@ -1,6 +1,6 @@
-"""Folders that processes find on a disk.
+"""Judges and reads folders found on a disk.
 
-Whether they may be believed, and what is in them.
+It tells whether they may be believed, and what is in them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from pathlib import Path
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder, and no link to one, is there."""
+    """Return whether a folder is there.
+
+    A link to one is none.
+    """
     return path.is_dir() and not path.is_symlink()
 
 
 def is_private(folder: Path) -> bool:
-    """Whether a folder belongs to the user of this process and nobody else may enter it.
+    """Return whether only this user may use a folder.
 
-    To be asked where others can write beside it. A run's own folder may lie on a disk that gives files other owners.
+    It belongs to the user of this process, and nobody else may enter it. This is to be asked where others can write
+    beside it. A run's own folder may lie on a disk that gives files other owners.
     """
     try:
         seen = folder.lstat()
@@ -34,7 +38,7 @@ def is_private(folder: Path) -> bool:
 def make_anew(folder: Path) -> Path:
     """Make an empty folder, whatever was there.
 
-    Of a link, only the link goes. Return the folder.
+    Where a link was there, only the link goes. Returns the folder.
     """
     remove(folder)
     folder.mkdir(parents=True)
@@ -42,7 +46,10 @@ def make_anew(folder: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Delete a folder with all that is in it, a file or a link, if it is there."""
+    """Delete a folder, a file or a link.
+
+    A folder goes with all that is in it. Nothing happens where nothing is there.
+    """
     if is_folder(path):
         shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
@@ -52,7 +59,7 @@ def remove(path: Path) -> None:
 def read_plain(path: Path) -> bytes | None:
     """Return the content of a plain file.
 
-    None for a link, for anything else, and where nothing is.
+    It is None for a link, for anything else, and where nothing is.
     """
     file = _opened(path)
     if file is None:
@@ -62,7 +69,10 @@ def read_plain(path: Path) -> bytes | None:
 
 
 def digest_of_file(path: Path) -> str | None:
-    """Return the blake2b digest of a plain file, None where there is none."""
+    """Return a plain file's blake2b digest, or None.
+
+    It is None where there is no such file.
+    """
     file = _opened(path)
     if file is None:
         return None
@@ -83,9 +93,10 @@ def _opened(path: Path) -> BufferedReader | None:
 
 
 def digest_of_folder(folder: Path, salt: str = "") -> str | None:
-    """Return the blake2b digest of every file below a folder and of its place there.
+    """Return the blake2b digest of a folder's files.
 
-    None where something in it is a link or no file, and where there is no such folder.
+    It covers every file below the folder and its place there. It is None where something in it is a link or no file,
+    and where there is no such folder.
     """
     digest = hashlib.blake2b(salt.encode(), digest_size=16)
     if not is_folder(folder):

@@ -1,9 +1,10 @@
-"""The right to write to a place that several machines reach, held by one process at a time.
+"""Lets one process at a time write somewhere.
 
-A small file at the place says who holds it, with a count that goes up while the holder lives. Clocks of two machines
-need not agree: who wants the place looks whether the count moves for longer, by its own clock, than a living holder
-ever lets it rest. Stores offer no step that writes only what nobody else wrote, so a holder reads before it writes,
-and one that finds another's name, or has not been able to renew for a while, takes its hands off.
+The place is one that several machines reach. A small file at the place says who holds it, with a count that goes up
+while the holder lives. Clocks of two machines need not agree: who wants the place looks whether the count moves for
+longer, by its own clock, than a living holder ever lets it rest. Stores offer no step that writes only what nobody else
+wrote, so a holder reads before it writes, and one that finds another's name, or has not been able to renew for a while,
+takes its hands off.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ N_LOOKS_A_PERIOD = 4
 
 @dataclass(frozen=True)
 class Held:
-    """What the file says.
+    """The content of the file at the place.
 
     run: the run whose place it is. holder: a random name of the process. process: see `this_process`. renew_s: how
     often `count` goes up. is_over: whether the holder has let go, or was found dead.
@@ -51,7 +52,7 @@ class Held:
 
     @property
     def who(self) -> str:
-        """The holder, as a user can find it."""
+        """Return the holder, as users can find it."""
         return f"process {self.process.get('pid')} on {self.process.get('host')}"
 
 
@@ -75,11 +76,17 @@ class Lease(threading.Thread):
                 return
 
     def may_write(self) -> bool:
-        """Whether no other process can hold the place by now."""
+        """Return whether this process alone may write now.
+
+        No other process can hold the place by now.
+        """
         return not self._is_lost and time.monotonic() - self._renewed_at < MAX_SILENT * self._held.renew_s
 
     def confirm(self) -> None:
-        """Raise ConfigError where another process took the place at the same time."""
+        """Raise ConfigError where another took the place.
+
+        It is a process that did so at the same time.
+        """
         if not self._renew():
             place = without_secrets(self._uri)
             raise ConfigError(f"another run took {place!r} at the same time: give another --output.")
@@ -87,7 +94,7 @@ class Lease(threading.Thread):
     def close(self) -> bool:
         """Let others have the place.
 
-        Return whether it was held to the end.
+        Returns whether it was held to the end.
         """
         self._is_closing.set()
         # A renewal under way would say afterwards that the place is held.
@@ -108,7 +115,10 @@ class Lease(threading.Thread):
         return False
 
     def _renew(self) -> bool:
-        """Count on; return whether the place is still held, or the store is away."""
+        """Raise the count; return whether to go on.
+
+        That is so where the place is still held, or the store is away.
+        """
         with self._lock:
             if not self._is_lost and not self._is_closing.is_set():
                 with suppress(OSError):  # the store is away
@@ -134,7 +144,10 @@ class Lease(threading.Thread):
 
 
 def read_held(uri: str) -> Held | None:
-    """Return what is said of who holds the place at `uri`, None where nothing is; OSError where it cannot be read."""
+    """Return what names the holder at `uri`.
+
+    It is None where nothing is said of one. Raises OSError where the place cannot be read.
+    """
     with tempfile.TemporaryDirectory(prefix="stacktune-lease-") as folder:
         local = Path(folder, LEASE)
         if not fetch_file(join(uri, LEASE), local):
@@ -159,10 +172,12 @@ def drop_held(uri: str) -> None:
 
 
 def wait_until_free(uri: str, say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> float:
-    """Return, in seconds waited, once it is sure that nobody holds the place at `uri`.
+    """Wait until surely nobody holds `uri`.
+
+    Returns the seconds waited.
 
     Raises:
-        ConfigError: somebody does.
+        ConfigError: somebody holds the place.
         OSError: the place cannot be read.
     """
     first = read_held(uri)
@@ -182,7 +197,10 @@ def wait_until_free(uri: str, say: Callable[[str], None], sleep: Callable[[float
 
 
 def _watch(uri: str, first: Held, say: Callable[[str], None], sleep: Callable[[float], None]) -> float:
-    """Return the seconds after which the file has changed, or a living holder would have changed it."""
+    """Return the seconds until the file surely changed.
+
+    It has changed after them, or a living holder would have changed it.
+    """
     patience_s = MIN_WATCHED * first.renew_s
     say(
         f"{first.who} was at work on {without_secrets(uri)}: if it gives no sign of life for {patience_s:.0f} s, it is "

@@ -1,6 +1,6 @@
-"""Files that outlive the process that writes them.
+"""Writes files that outlive the process.
 
-Lines of JSON that are only added to, and texts written whole.
+They are lines of JSON that are only added to, and texts written whole.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ _NONE = object()
 
 
 class LineFile:
-    """Values are handed to the system before `append` returns, so they outlive the process, if not a loss of power.
+    """Appends JSON values that outlive the process.
 
-    Any thread may append; while one process has the file open, another cannot open it. A last line that was not
-    written whole is cut off.
+    They are handed to the system before `append` returns, so they survive their process, if not a loss of power. Any
+    thread may append; while one process has the file open, another cannot open it. A last line that was not written
+    whole is cut off.
 
     on_trouble: hears, once, why a value could not be written (the disk is full); that value is left out, whole.
     is_locked: False where the file system has no locks, so that nothing keeps another process from the file.
@@ -69,9 +70,10 @@ class LineFile:
 
 
 def read_lines(path: Path, is_one: Callable[[Any], bool] = lambda value: True) -> Iterator[Any]:
-    """Yield the values of a file's whole lines that `is_one` knows as such; nothing where there is no file.
+    """Yield the valid values of a file's whole lines.
 
-    What a full disk or a repair of one left of others is passed over: see `unread_lines`.
+    `is_one` knows a value as valid. Nothing is yielded where there is no file. What a full disk or a repair of one left
+    of other lines is passed over: see `unread_lines`.
     """
     for _, value in _numbered(path):
         if value is not _NONE and is_one(value):
@@ -79,14 +81,17 @@ def read_lines(path: Path, is_one: Callable[[Any], bool] = lambda value: True) -
 
 
 def unread_lines(path: Path, is_one: Callable[[Any], bool] = lambda value: True) -> list[int]:
-    """Return the numbers, from one, of the whole lines that `read_lines` passes over."""
+    """Return the numbers of lines that `read_lines` skips.
+
+    They are whole lines, counted from one.
+    """
     return [number for number, value in _numbered(path) if value is _NONE or not is_one(value)]
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield each whole line's number and value.
 
-    _NONE for one that holds none.
+    The value is _NONE for a line that holds none.
     """
     if path.exists():
         with path.open("rb") as file:
@@ -103,6 +108,9 @@ def _value(line: bytes) -> Any:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file that is there as it was, or as it is to be, at any moment."""
+    """Write a file, never visible in part.
+
+    At any moment it is there as it was, or as it is to be.
+    """
     with replacing(path) as aside:
         aside.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -1,7 +1,7 @@
-"""A process holds a folder by locking a file in it.
+"""Holds a folder by locking a file in it.
 
-So others can tell what a killed one has left: the system lets go of a lock when its process ends, however that happens.
-Where a disk has no locks nobody can tell, and nothing of others is removed.
+So others can tell what a killed process has left: the system lets go of a lock when its process ends, however that
+happens. Where a disk has no locks nobody can tell, and nothing of others is removed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stacktune.storage.folders import is_private
 def open_lock(path: Path, make: bool = True) -> int | None:
     """Return a descriptor of the file to lock.
 
-    None where it cannot be opened, is a link, or is not to be made.
+    It is None where the file cannot be opened, is a link, or is not to be made.
     """
     try:
         return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_CREAT if make else 0), 0o600)
@@ -27,9 +27,9 @@ def open_lock(path: Path, make: bool = True) -> int | None:
 
 
 def take_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool | None:
-    """Lock without waiting.
+    """Lock without waiting; return whether that succeeded.
 
-    Return whether that succeeded, None on a disk that has no locks.
+    It returns None on a disk that has no locks.
     """
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
@@ -41,7 +41,9 @@ def take_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool | None:
 
 
 def sweep(parent: Path, prefix: str, lock: str, remove_folder: Callable[[Path], None], make: bool) -> None:
-    """Remove this user's folders in `parent` that no process holds.
+    """Remove this user's folders that no process holds.
+
+    They are in `parent`.
 
     prefix: of their names. lock: the name of the file in each. make: whether a folder without that file is nobody's.
     """

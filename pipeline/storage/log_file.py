@@ -1,4 +1,4 @@
-"""A log file is only added to, and stays small."""
+"""A log file grows by appending, within a limit."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ MAX_BYTES = 2**20
 
 
 class LogFile:
-    """Text is handed to the system before `write` returns, so it outlives the process.
+    """Appends text that outlives the process.
 
-    A file that would grow beyond `max_bytes` becomes `older`, whose place it takes, and begins anew.
+    It is handed to the system before `write` returns. A file that would grow beyond `max_bytes` becomes `older`, whose
+    place it takes, and begins anew.
 
     on_trouble: hears, once, why text could not be written; that text is left out.
     """
@@ -70,11 +71,10 @@ class LogFile:
 
 
 def _opened(path: Path) -> tuple[BinaryIO, int]:
-    """Return the file, to be added to, and its bytes.
+    """Return the open file and its bytes.
 
-    What is no file of its own gives way.
-
-    A run's folder may come from anywhere: what a link leads to is not written.
+    Text is added to its end. What is no file of its own gives way: a run's folder may come from anywhere, and what a
+    link leads to is not written.
     """
     if path.is_symlink():
         path.unlink()

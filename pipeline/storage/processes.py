@@ -1,4 +1,7 @@
-"""A process, named so that another on the same machine can tell for sure whether it lives."""
+"""Names processes, to tell which still live.
+
+Another process on the same machine can tell that for sure.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ _PROC = Path("/proc")
 
 
 def this_process() -> dict[str, Any]:
-    """Return where this process runs and when it began, as plain values.
+    """Return where and since when this process runs.
+
+    These are plain values.
 
     boot, space: this start of the machine and the space of its process ids, "" where the system does not say.
     """
@@ -21,9 +26,9 @@ def this_process() -> dict[str, Any]:
 
 
 def is_alive(process: Mapping[str, Any]) -> bool | None:
-    """Whether what `this_process` returned somewhere still lives.
+    """Return whether a process still lives.
 
-    None where that cannot be known here.
+    It is what `this_process` returned somewhere. The answer is None where that cannot be known here.
     """
     is_here = bool(_boot()) and (process.get("boot"), process.get("space")) == (_boot(), _space())
     if not is_here or not isinstance(process.get("pid"), int):
@@ -46,7 +51,10 @@ def _space() -> str:
 
 
 def _began(pid: int) -> int | None:
-    """Return when a process began, in ticks since the machine did; None where there is none or it only waits to go."""
+    """Return when a process began, or None.
+
+    It is in ticks since the machine did. It is None where there is no such process or it only waits to go.
+    """
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,7 @@
-"""Files and folders that are there whole or not at all, on this machine or in an object store."""
+"""Publishes and fetches files and folders whole.
+
+They are there whole or not at all, on this machine or in an object store.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,11 @@ _BLOCK = 8 * 2**20  # each read of a store is a request
 
 
 def publish_folder(local: Path, uri: str) -> None:
-    """Copy the folder `local` to `uri`, where it appears whole: by a rename, or in a store as one archive.
+    """Copy the folder `local` to `uri`.
 
-    A store takes as long for a small file as for a large one. What stood at `uri` is replaced. Raises OSError when the
-    place cannot be written, or files of `local` vanish meanwhile.
+    It appears there whole: by a rename, or in a store as one archive. A store takes as long for a small file as for a
+    large one. What stood at `uri` is replaced. Raises OSError when the place cannot be written, or files of `local`
+    vanish meanwhile.
     """
     filesystem, path = resolve(uri)
     if isinstance(filesystem, fs.LocalFileSystem):
@@ -49,9 +53,10 @@ def _publish_here(local: Path, place: Path) -> None:
 
 
 def fetch_folder(uri: str, local: Path) -> None:
-    """Copy the published folder at `uri` to `local`, which must not exist or be empty.
+    """Copy the published folder at `uri` to `local`.
 
-    Raises FileNotFoundError when no folder is there, OSError when it cannot be read.
+    `local` must not exist or be empty. Raises FileNotFoundError when no folder is there, OSError when it cannot be
+    read.
     """
     filesystem, path = resolve(uri)
     if not _is_there(filesystem, path):
@@ -70,7 +75,7 @@ def _fetch_from_store(filesystem: fs.FileSystem, path: str, local: Path) -> None
 def publish_file(local: Path, uri: str) -> None:
     """Copy a file to `uri`, where it appears whole.
 
-    OSError when the place cannot be written.
+    Raises OSError when the place cannot be written.
     """
     filesystem, path = resolve(uri)
     if isinstance(filesystem, fs.LocalFileSystem):
@@ -86,7 +91,7 @@ def publish_file(local: Path, uri: str) -> None:
 def fetch_file(uri: str, local: Path) -> bool:
     """Copy the file at `uri` to `local`.
 
-    Return whether there is one.
+    Returns whether there is one.
     """
     filesystem, path = resolve(uri)
     if not filesystem.get_file_info(path).is_file:
@@ -111,13 +116,13 @@ def delete_folder(uri: str) -> None:
 
 
 def names_in(uri: str) -> list[str]:
-    """Return the names of what lies at `uri`, in alphabetical order."""
+    """Return the sorted names of what lies at `uri`."""
     filesystem, path = resolve(uri)
     return sorted(one.base_name for one in filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True)))
 
 
 def folders_in(uri: str) -> list[str]:
-    """Return the names of the published folders at `uri`, in alphabetical order."""
+    """Return the sorted names of published folders at `uri`."""
     filesystem, path = resolve(uri)
     inside = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
     if isinstance(filesystem, fs.LocalFileSystem):
@@ -130,7 +135,10 @@ def _archives(inside: Sequence[fs.FileInfo]) -> list[str]:
 
 
 def check_storage(uri: str) -> None:
-    """Raise ConfigError unless a file can be written to `uri`, read back and deleted."""
+    """Raise ConfigError unless `uri` can hold files.
+
+    A file must be written to it, read back and deleted.
+    """
     probe = join(uri, f".probe-{uuid.uuid4().hex}")
     try:
         filesystem, path = resolve(probe)
@@ -165,7 +173,7 @@ def join(uri: str, *names: str) -> str:
 
 
 def exists(uri: str) -> bool:
-    """Whether a published folder is at `uri`."""
+    """Return whether a published folder is at `uri`."""
     return _is_there(*resolve(uri))
 
 

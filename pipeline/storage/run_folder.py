@@ -1,4 +1,4 @@
-"""The folder of a run, and the names of all files in it.
+"""Names all files in a run's folder.
 
 Nothing else spells these names. What the records mean is known to those who make them.
 """
@@ -43,7 +43,10 @@ class RunFolder:
 
     @property
     def state(self) -> Path:
-        """What may not change while the run goes on."""
+        """The record of what may not change.
+
+        It stays so while the run goes on.
+        """
         return self.path / STATE
 
     @property
@@ -53,7 +56,7 @@ class RunFolder:
 
     @property
     def spool(self) -> Path:
-        """What MLflow has not been told yet."""
+        """The news that MLflow has not been told."""
         return self.path / SPOOL
 
     @property
@@ -83,38 +86,47 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """What the run and its libraries said."""
+        """The log of the run and its libraries."""
         return self.path / LOG
 
     @property
     def older_log(self) -> Path:
-        """What was said before, in a run that says much."""
+        """Return the path of the older log.
+
+        It has what was said before, in a run that says much.
+        """
         return self.path / OLDER_LOG
 
     @property
     def first_model(self) -> Path:
-        """Where the first model is fitted while Ray starts."""
+        """The place to fit the first model.
+
+        It is used while Ray starts.
+        """
         return self.path / ".first"
 
     @property
     def scratch(self) -> Path:
-        """Where models are put together; removed at the end."""
+        """The place to put models together.
+
+        It is removed at the end.
+        """
         return self.path / ".scratch"
 
     @property
     def broken_off(self) -> Path:
-        """All that Ray Tune said when it broke off."""
+        """The words of a Ray Tune that broke off."""
         return self.path / "broken-off.txt"
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has ended with its results."""
+        """Return whether the run has ended with its results."""
         return self.summary.is_file() and self.board.is_file()
 
     def write_summary(self, facts: Mapping[str, Any]) -> Path:
         """Write the outcome whole or not at all.
 
-        Return its path.
+        Returns its path.
         """
         write_whole(self.summary, json.dumps(facts, indent=2) + "\n")
         return self.summary
@@ -122,7 +134,7 @@ class RunFolder:
     def read_config(self) -> dict[str, Any] | None:
         """Return the settings as they are written.
 
-        None where there are none, or what no run wrote.
+        They are None where there are none, or what no run wrote.
         """
         import yaml
 
@@ -135,7 +147,7 @@ class RunFolder:
     def read_summary(self) -> dict[str, Any]:
         """Return the outcome.
 
-        ConfigError where the file is not what a run wrote.
+        Raises ConfigError where the file is not what a run wrote.
         """
         try:
             facts = json.loads(self.summary.read_text(encoding="utf-8"))
@@ -151,22 +163,28 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """What a trial leaves below `path`."""
+    """The files of a trial below `path`."""
 
     path: Path
 
     @property
     def result(self) -> Path:
-        """What became of the trial; it is written last."""
+        """The trial's fate, written last."""
         return self.path / "result.json"
 
     @property
     def out_of_fold(self) -> Path:
-        """Its predictions of all rows, each by a model that has not learnt from the row."""
+        """Return the path of the trial's out-of-fold predictions.
+
+        They are of all rows, each by a model that has not learnt from the row.
+        """
         return self.path / "oof.npy"
 
     def fold(self, number: int) -> Path:
-        """The model that was fitted on all folds but this one."""
+        """Return the path of one fold's model.
+
+        It was fitted on all folds but this one.
+        """
         return self.path / f"fold{number}"
 
     def folds(self) -> list[Path]:

@@ -1,4 +1,7 @@
-"""URIs, and which parts of them nobody but their user may read."""
+"""Reads URIs, and hides their secrets.
+
+Nobody but their user may read these parts.
+"""
 
 from __future__ import annotations
 
@@ -39,20 +42,21 @@ _known: dict[str, str] = {}
 
 
 def names_place(uri: str) -> bool:
-    """Whether anything stands behind a URI's scheme.
+    """Return whether anything follows a URI's scheme.
 
-    A path names one always.
+    A path names a place always.
     """
     _, is_uri, rest = uri.partition("://")
     return not is_uri or bool(rest.partition("?")[0].strip("/"))
 
 
 def masked_uri(uri: str) -> str:
-    """Return one URI, or a path, with stars for its user and password and for secrets in its query.
+    """Return one URI or path with secrets hidden.
 
-    Whatever stands before the last "@" is taken for a user and a password where a colon, or an "@", comes before the
-    first slash: passwords may hold slashes, blanks, quotes and question marks where SQLAlchemy reads them, and are
-    typed so by mistake elsewhere. So a path with an "@" in it is hidden too, behind a port or a user.
+    Stars stand for its user and password and for secrets in its query. Whatever stands before the last "@" is taken for
+    a user and a password where a colon, or an "@", comes before the first slash: passwords may hold slashes, blanks,
+    quotes and question marks where SQLAlchemy reads them, and are typed so by mistake elsewhere. So a path with an "@"
+    in it is hidden too, behind a port or a user.
     """
     scheme = _SCHEME.search(uri)
     if scheme is None:
@@ -64,7 +68,10 @@ def masked_uri(uri: str) -> str:
 
 
 def masked(text: object) -> str:
-    """Return a text with stars for the secrets of all URIs in it, and for what `keep_secret` was told."""
+    """Return a text with all secrets hidden.
+
+    Stars stand for the secrets of all URIs in it, and for what `keep_secret` was told.
+    """
     hidden = str(text)
     for secret, shown in sorted(_known.items(), key=lambda known: -len(known[0])):
         hidden = _replaced(hidden, secret, shown)
@@ -83,19 +90,23 @@ def first_line(error: object) -> str:
 
 
 def is_masked(uri: str) -> bool:
-    """Whether secrets of a URI were replaced by stars, so that it leads nowhere."""
+    """Return whether stars replaced a URI's secrets.
+
+    It leads nowhere then.
+    """
     return f"{MASK}@" in uri or re.search(rf"[?&;][^=]+={re.escape(MASK)}(?:[&;]|$)", uri) is not None
 
 
 def has_secret(uri: str) -> bool:
-    """Whether a URI holds what `masked_uri` hides."""
+    """Return whether a URI holds what `masked_uri` hides."""
     return masked_uri(uri) != uri
 
 
 def keep_secret(uri: str | None) -> None:
-    """Let `masked` hide, from now on and in this process, the URI as a whole and each secret in it by itself.
+    """Let `masked` hide a URI and its secrets.
 
-    Libraries quote URIs as they like, and parts of them: no pattern finds a password with blanks in an error.
+    From now on and in this process it hides the URI as a whole and each secret in it by itself. Libraries quote URIs as
+    they like, and parts of them: no pattern finds a password with blanks in an error.
     """
     if uri is None or is_masked(uri) or not has_secret(uri):
         return
@@ -108,7 +119,10 @@ def keep_secret(uri: str | None) -> None:
 
 
 def without_secrets(uri: str) -> str:
-    """Return a URI without its user and its query: what of it says where something is. A path stays as it is."""
+    """Return a URI without its user and query.
+
+    What remains says where something is. A path stays as it is.
+    """
     scheme = _SCHEME.match(uri)
     if scheme is None:
         return uri
@@ -117,7 +131,10 @@ def without_secrets(uri: str) -> str:
 
 
 def _parted(scheme: str, rest: str) -> tuple[str | None, str]:
-    """Return the user and password of what follows a scheme, None where there are none, and the rest."""
+    """Return the user with password, and the rest.
+
+    They are of what follows a scheme; the first is None where there is neither user nor password.
+    """
     before, at, after = rest.rpartition("@")
     kind = scheme.partition(":")[0].partition("+")[0].lower()
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
@@ -147,7 +164,10 @@ def _spellings(secret: str) -> set[str]:
 
 
 def _replaced(text: str, secret: str, shown: str) -> str:
-    """Return the text with `secret` replaced where it is no part of a longer word."""
+    """Return the text with the word `secret` replaced.
+
+    It stays where it is part of a longer word.
+    """
     if secret not in text:
         return text
     before = r"(?<!\w)" if secret[0].isalnum() and shown == MASK else ""

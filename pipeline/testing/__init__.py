@@ -1,4 +1,4 @@
-"""The contract of a family of models, as checks that any family can be put to."""
+"""Checks that hold any family to its contract."""
 
 from stacktune.testing.checks import Check as Check
 from stacktune.testing.checks import CheckError as CheckError

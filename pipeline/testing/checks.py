@@ -1,6 +1,6 @@
 """Put a subject to its contract.
 
-One check at a time, all at once, or as tests of pytest.
+Its checks are run one at a time, all at once, or as tests of pytest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class CheckError(AssertionError):
 
 
 class _Naming:
-    """Give what a check raises the check's name."""
+    """Names the check in what it raises."""
 
     def __init__(self, subject: Named, check: Check):
         self._name = f"{subject.name} fails the check {check.name}"
@@ -38,28 +38,34 @@ class _Naming:
 
 
 def usual_table_checks(subject: Subject) -> Iterator[Check]:
-    """Yield the checks of growing, predicting and remembering.
+    """Yield the checks on usual tables, quick ones first.
 
-    The quick ones come first.
+    They are of growing, predicting and remembering.
     """
     return (check for clause in USUAL_TABLE_CLAUSES for check in clause.checks(subject))
 
 
 def odd_table_checks(subject: Subject) -> Iterator[Check]:
-    """Yield the checks on tables with gaps, unseen levels, few rows or weights."""
+    """Yield the checks on odd tables.
+
+    These have gaps, unseen levels, few rows or weights.
+    """
     return (check for clause in odd_tables.CLAUSES for check in clause.checks(subject))
 
 
 def family_checks(subject: Subject) -> Iterator[Check]:
-    """Yield every check, each with a name, to be called without arguments."""
+    """Yield every named check.
+
+    Each is called without arguments.
+    """
     yield from usual_table_checks(subject)
     yield from odd_table_checks(subject)
 
 
 def check_family(subject: Subject) -> None:
-    """Run every check.
+    """Run every check of a family.
 
-    Raise CheckError with the name of the first that fails.
+    Raises CheckError with the name of the first that fails.
     """
     run_checks(subject, family_checks(subject))
 
@@ -67,7 +73,7 @@ def check_family(subject: Subject) -> None:
 def run_checks(subject: Named, checks: Iterable[Check]) -> None:
     """Run the checks of one subject.
 
-    Raise CheckError with the name of the first that fails.
+    Raises CheckError with the name of the first that fails.
     """
     for check in list(checks):  # a list first: what is no family at all fails no check
         with _Naming(subject, check):
@@ -75,9 +81,11 @@ def run_checks(subject: Named, checks: Iterable[Check]) -> None:
 
 
 def parametrize_with_checks(subjects: Iterable[Any], checks: Callable[[Any], Iterable[Check]] = family_checks) -> Any:
-    """Decorate a test that takes `check` and calls it: it becomes a test for each check of each subject.
+    """Make a decorated test one for each check.
 
-    checks: which ones, e.g. `source_checks`. The only part that needs pytest.
+    The test takes `check` and calls it; there is one for each check of each subject. Nothing else here needs pytest.
+
+    checks: which ones, e.g. `source_checks`.
     """
     import pytest
 

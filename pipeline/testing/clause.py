@@ -1,4 +1,4 @@
-"""A clause of the contract, and what it is asked about."""
+"""A clause of the contract, and its cases."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from stacktune.testing.subject import Subject
 
 
 class Named(Protocol):
-    """What is put to a contract.
+    """Something that is put to a contract.
 
-    A family, a source, a scheduler or an observer.
+    It is a family, a source, a scheduler or an observer.
     """
 
     @property
@@ -29,7 +29,7 @@ Cases = Callable[[Checked], Iterable[Case]]
 class Check:
     """One clause, put to one subject on one case.
 
-    To be called, raises where the clause is not kept.
+    A call of it raises where the clause is not kept.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Clause(Generic[Checked]):
-    """What every subject of a kind keeps.
+    """A rule that every subject of a kind keeps.
 
     run: takes the subject and a case. cases: what it is asked about, of one subject.
     """
@@ -72,7 +72,7 @@ def each_task(subject: Subject) -> Iterable[Case]:
 
 
 def each_task_and(*choices: str | int) -> Cases[Subject]:
-    """Return what yields each task with each of the choices."""
+    """Return what yields each task with each choice."""
     return lambda subject: ((kind, choice) for kind in subject.kinds for choice in choices)
 
 

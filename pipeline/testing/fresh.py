@@ -1,9 +1,8 @@
-"""A fresh process answers what is asked of a family.
+"""A fresh process answers questions about a family.
 
-It has imported nothing but that.
-
-One process serves all checks that need one: it tells what importing the family imports, what its threads take and what
-it predicts, and ends while a learner stands half grown. It imports this module and no more, above all not Ray.
+It has imported nothing else. One process serves all checks that need one: it tells what importing the family imports,
+what its threads take and what it predicts, and ends while a learner stands half grown. It imports this module and no
+more, above all not Ray.
 """
 
 from __future__ import annotations
@@ -36,11 +35,12 @@ SECONDS = "seconds.json"
 
 @dataclass(frozen=True)
 class FreshProcess:
-    """What a fresh process left.
+    """The answers that a fresh process left.
 
     code: its exit status, None where it did not end. stderr: what it wrote there.
     imported: the libraries that importing the family imported.
     busy_s: of the busiest thread, and of all others; valid: (n_valid, n_outputs) of each task.
+
     A part that it did not come to is None or missing.
     """
 
@@ -62,7 +62,7 @@ def fresh_process(subject: Subject) -> FreshProcess:
 
 
 def _ask(subject: Subject, folder: str) -> tuple[int | None, str]:
-    """Return the exit status of the process, and what it wrote to stderr."""
+    """Return the process's exit status and stderr."""
     asked = json.dumps([asdict(subject), subject.kinds, dict(subject.default)])
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     try:
@@ -84,9 +84,9 @@ def _read(path: Path) -> Any:
 
 
 def answer(subject: Subject, kinds: tuple[str, ...], config: Config, folder: Path) -> Learner:
-    """Write everything down.
+    """Write all answers down.
 
-    Return a learner that stands half grown.
+    Returns a learner that stands half grown.
     """
     libraries = HEAVY | ({subject.family.requires} - {None})
     (folder / IMPORTED).write_text(json.dumps(sorted(libraries & set(sys.modules))))

@@ -1,4 +1,4 @@
-"""Learners of a family that is checked, and what is to hold of what they predict."""
+"""Grows learners to check, and judges their predictions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}  # float32 arithmetic, summ
 
 
 def make_job(kind: str, table: Table | None = None, **changed: Any) -> Job:
-    """Return a fit on the first rows of the usual table, or of another, which validates on the rest."""
+    """Return a fit on a table's first rows.
+
+    The table is the usual one or another; the fit validates on the rest of its rows.
+    """
     table = table or make_table(kind)
     rows, valid = np.arange(N_TRAINED), np.arange(N_TRAINED, N_ROWS)
     return replace(Job(table, TASKS[kind], rows, valid, part="fold0", seed=7, cache=Cache()), **changed)
@@ -38,7 +41,10 @@ def few_units(subject: Subject, config: Config) -> int:
 
 
 def grown(subject: Subject, job: Job, config: Config | None = None, units: int | None = None) -> Learner:
-    """Return a learner of the default configuration, or another, that has grown by a few units, or so many."""
+    """Return a learner that has grown.
+
+    Its configuration is the default or another, and it has grown by a few units, or as many as are asked for.
+    """
     config = config or subject.default
     learner = subject.family.start(job, config)
     learner.advance(units or few_units(subject, config))
@@ -47,13 +53,16 @@ def grown(subject: Subject, job: Job, config: Config | None = None, units: int |
 
 @cache
 def usual(subject: Subject, kind: str) -> tuple[Job, Learner]:
-    """Return a job and the default learner grown on it, for the checks that do nothing but ask them."""
+    """Return a job and its grown default learner.
+
+    This is for the checks that do nothing but ask them.
+    """
     job = make_job(kind)
     return job, grown(subject, job)
 
 
 def extremes(domain: Any) -> list[Any]:
-    """Return the values of a domain that lie furthest apart."""
+    """Return a domain's values that lie furthest apart."""
     from stacktune.search.nas.domain import Architectures
 
     if isinstance(domain, Architectures):
@@ -67,7 +76,7 @@ def extremes(domain: Any) -> list[Any]:
 def any_differs(predicted: Iterable[np.ndarray]) -> bool:
     """Return whether any prediction differs from the first.
 
-    None is made after that.
+    None is made after the first that does.
     """
     made = iter(predicted)
     first = next(made)
@@ -75,13 +84,19 @@ def any_differs(predicted: Iterable[np.ndarray]) -> bool:
 
 
 def require(holds: Any, rule: str) -> None:
-    """Raise AssertionError with the rule where it does not hold, also where Python leaves out `assert`."""
+    """Raise AssertionError where the rule does not hold.
+
+    It does so also where Python leaves out `assert`, and the error holds the rule.
+    """
     if not holds:
         raise AssertionError(rule)
 
 
 def assert_is_prediction(predicted: np.ndarray, n_rows: int, task: Task) -> None:
-    """Check shape, type, finiteness and, of probabilities, that they sum to one."""
+    """Check a prediction's shape, type and finiteness.
+
+    Probabilities must sum to one, too.
+    """
     shape = (n_rows, task.n_outputs)
     require(predicted.shape == shape, f"predictions are of shape {shape}, but these {predicted.shape}")
     require(predicted.dtype == np.float64, f"predictions are float64, but these {predicted.dtype}")

@@ -1,4 +1,7 @@
-"""What is checked is named, so that another process can import it too."""
+"""Finds what is checked by its name.
+
+So another process can import it too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The clauses of the contract on tables that real folds hand out now and then."""
+"""The contract's clauses on odd tables.
+
+Real folds hand out such tables now and then.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ MAX_SHARE_OF_MISSING = 0.25
 
 
 def missing_values_and_unseen_levels_are_predicted(subject: Subject, kind: str) -> None:
-    """Gaps and new levels may be anywhere."""
+    """Require predictions for gaps and new levels.
+
+    They may be anywhere.
+    """
     table = make_table(kind)
     features = table.features.copy()
     features[:N_TRAINED, 6] %= 30
@@ -41,7 +47,10 @@ def missing_values_and_unseen_levels_are_predicted(subject: Subject, kind: str) 
 
 
 def an_unseen_level_is_no_missing_value(subject: Subject, kind: str, columns: str) -> None:
-    """Where missing meant class 1, a level never seen had P(1) = .975 (lightgbm) and 1.0 (extra_trees)."""
+    """Require that unseen levels are not missing values.
+
+    Where missing meant class 1, a level never seen had P(1) = .975 (lightgbm) and 1.0 (extra_trees).
+    """
     learner, rows = _grown_on_telling_gaps(subject, kind)
     strange = _with_level(rows, UNSEEN[columns], None)
     unseen = learner.predict(strange)
@@ -57,7 +66,10 @@ def an_unseen_level_is_no_missing_value(subject: Subject, kind: str, columns: st
 
 
 def a_level_that_only_other_rows_have_is_no_missing_value(subject: Subject, kind: str, column: str) -> None:
-    """A level of no training row is unseen too."""
+    """Require that levels of other rows are unseen.
+
+    A level that no training row has is unseen, too, though other rows have it.
+    """
     learner, rows = _grown_on_telling_gaps(subject, kind)
     place, level = OF_OTHER_ROWS[column]
     tables = (rows, _with_level(rows, (place,), np.nan), _with_level(rows, (place,), level))
@@ -75,7 +87,10 @@ def _grown_on_telling_gaps(subject: Subject, kind: str) -> tuple[Predictor, Tabl
 
 
 def _with_level(table: Table, columns: tuple[int, ...], level: float | None) -> Table:
-    """Return the table with one level, or one that it does not have, in some categorical columns."""
+    """Return the table with a level set.
+
+    Some categorical columns then hold that level, which may be one that they do not have.
+    """
     features = table.features.copy()
     for column in columns:
         features[:, N_NUMERIC + column] = table.cardinalities[column] if level is None else level
@@ -90,12 +105,18 @@ def _require_unlike_missing(kind: str, usual: np.ndarray, missing: np.ndarray, u
 
 
 def _floor(kind: str) -> float:
-    """Return a tenth of a spread: of 120 levels, not every family learns what a missing value means."""
+    """Return a tenth of a spread.
+
+    Of 120 levels, not every family learns what a missing value means.
+    """
     return 0.05 if kind != REGRESSION else 0.1 * target_of(make_telling_gaps(kind)).std()
 
 
 def values_beyond_training_are_predicted(subject: Subject, kind: str) -> None:
-    """The largest numbers have predictions like others."""
+    """Require predictions for values beyond training.
+
+    The largest numbers have predictions like others.
+    """
     job, learner = usual(subject, kind)
     extreme = unlabelled(job.table, slice(0, 2))
     extreme.features[:, :4] = [[3e38], [-3e38]]
@@ -103,7 +124,10 @@ def values_beyond_training_are_predicted(subject: Subject, kind: str) -> None:
 
 
 def any_mix_of_columns_will_do(subject: Subject, kind: str, mix: str) -> None:
-    """A table may have columns of one kind."""
+    """Require that it takes any mix of columns.
+
+    A table may have columns of one kind.
+    """
     table, columns = make_table(kind), MIXES[mix]
     names = tuple(table.names[column] for column in columns)
     cardinalities = tuple(table.cardinalities[column - 4] for column in columns if column >= 4)
@@ -112,7 +136,10 @@ def any_mix_of_columns_will_do(subject: Subject, kind: str, mix: str) -> None:
 
 
 def columns_that_do_not_vary_in_training_will_do(subject: Subject, kind: str) -> None:
-    """A fold may see constant or empty columns."""
+    """Require that it takes columns without variation.
+
+    A fold may see constant or empty columns.
+    """
     table = make_table(kind)
     features = table.features.copy()
     features[:N_TRAINED, [0, 4, 6]] = [3.0, 1.0, np.nan]
@@ -125,7 +152,10 @@ def columns_that_do_not_vary_in_training_will_do(subject: Subject, kind: str) ->
 
 
 def a_class_missing_from_training_has_its_column(subject: Subject, kind: str) -> None:
-    """A fold may lack a class."""
+    """Require a column for a class without rows.
+
+    A fold may lack a class.
+    """
     job = make_job(kind)
     for missing in range(job.task.n_outputs):
         rows = job.rows[target_of(job.table)[job.rows] != missing]
@@ -135,13 +165,16 @@ def a_class_missing_from_training_has_its_column(subject: Subject, kind: str) ->
 
 
 def a_handful_of_rows_will_do(subject: Subject, kind: str) -> None:
-    """Six rows are trained on."""
+    """Require that it learns from six rows."""
     job = make_job(kind, rows=np.arange(6))
     assert_is_prediction(grown(subject, job).predict_valid(), len(job.valid), job.task)
 
 
 def weights_pull(subject: Subject, kind: str) -> None:
-    """Where the target is a toss-up, the prediction is the weighted share."""
+    """Require that weights move predictions.
+
+    Where the target is a toss-up, the prediction is the weighted share.
+    """
     rng = np.random.default_rng(3)
     coin = rng.integers(2, size=N_ROWS)
     features = rng.normal(size=(N_ROWS, 2)).astype(np.float32)
@@ -155,7 +188,10 @@ def weights_pull(subject: Subject, kind: str) -> None:
 
 
 def weights_scaled_alike_pull_nowhere(subject: Subject, kind: str) -> None:
-    """Weights count relative to each other."""
+    """Require that only relative weights count.
+
+    Weights that are all scaled alike change nothing.
+    """
     table = make_table(kind)
     weight = np.random.default_rng(0).uniform(0.5, 2, N_ROWS).astype(np.float32)
     light = grown(subject, make_job(kind, replace(table, weight=weight).sealed())).predict_valid()
@@ -164,7 +200,10 @@ def weights_scaled_alike_pull_nowhere(subject: Subject, kind: str) -> None:
 
 
 def a_target_far_from_zero_is_no_harder(subject: Subject) -> None:
-    """The target's place and scale do not matter."""
+    """Require that the target's place changes nothing.
+
+    Its scale does not matter either.
+    """
     table = make_table(REGRESSION)
     near, far = make_job(REGRESSION, table), make_job(REGRESSION, replace(table, target=target_of(table) * 1e-3 + 1e6))
     expected = grown(subject, near).predict_valid() * 1e-3 + 1e6
@@ -172,13 +211,13 @@ def a_target_far_from_zero_is_no_harder(subject: Subject) -> None:
 
 
 def no_rows_are_predicted_as_no_rows(subject: Subject, kind: str) -> None:
-    """An empty table has empty predictions."""
+    """Require no predictions for an empty table."""
     job, learner = usual(subject, kind)
     assert_is_prediction(learner.predict(unlabelled(job.table, slice(0))), 0, job.task)
 
 
 def it_may_have_no_validation_rows(subject: Subject, kind: str) -> None:
-    """A fit may have no validation rows."""
+    """Require that a fit needs no validation rows."""
     job = make_job(kind, valid=np.arange(0))
     assert_is_prediction(grown(subject, job).predict(job.table), N_ROWS, job.task)
 

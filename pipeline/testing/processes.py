@@ -16,7 +16,7 @@ from stacktune.testing.threads import TASK_FOLDER
 
 
 def a_learner_that_is_given_up_leaves_no_thread(subject: Subject) -> None:
-    """A learner's threads end with it."""
+    """Require that a learner's threads end with it."""
     kind = subject.kinds[0]
     grown(subject, make_job(kind)).predict_valid()
     before = set(threading.enumerate())
@@ -30,7 +30,10 @@ def a_learner_that_is_given_up_leaves_no_thread(subject: Subject) -> None:
 
 
 def importing_it_does_not_import_its_library(subject: Subject) -> None:
-    """A family imports its library inside functions."""
+    """Require that importing a family imports no library.
+
+    It imports its library inside functions.
+    """
     fresh = fresh_process(subject)
     if fresh.imported is None:
         raise AssertionError(f"a fresh process can import it, but: {fresh.stderr}")
@@ -38,7 +41,7 @@ def importing_it_does_not_import_its_library(subject: Subject) -> None:
 
 
 def it_uses_no_more_threads_than_given(subject: Subject) -> None:
-    """One thread is given, and one works."""
+    """Require that one given thread does all work."""
     fresh = fresh_process(subject)
     if fresh.busy_s is None:
         raise AssertionError(f"it grows in a fresh process, but: {fresh.stderr}")
@@ -48,14 +51,20 @@ def it_uses_no_more_threads_than_given(subject: Subject) -> None:
 
 
 def the_same_seed_predicts_the_same_in_a_fresh_process(subject: Subject, kind: str) -> None:
-    """No prediction rests on what a process did before."""
+    """Require the same predictions in a fresh process.
+
+    No prediction rests on what a process did before.
+    """
     fresh = fresh_process(subject)
     require(kind in fresh.valid, f"it predicts validation rows in a fresh process, but: {fresh.stderr}")
     np.testing.assert_array_equal(fresh.valid[kind], usual(subject, kind)[1].predict_valid())
 
 
 def a_process_ends_while_a_learner_stands_half_grown(subject: Subject) -> None:
-    """No learner holds up the end of its process."""
+    """Require that no learner holds up its process.
+
+    The process ends well while one stands half grown.
+    """
     fresh = fresh_process(subject)
     require(
         (fresh.code, fresh.stderr) == (0, ""),

@@ -17,7 +17,10 @@ from stacktune.testing.tables import unlabelled
 
 
 def restoring_returns_to_the_best(subject: Subject, kind: str) -> None:
-    """Predictions and files are then those of the best state kept."""
+    """Require that restoring returns to the best state.
+
+    Predictions and files are then those of the best state kept.
+    """
     job = make_job(kind)
     learner = grown(subject, job)
     best = learner.predict(job.table)
@@ -31,7 +34,10 @@ def restoring_returns_to_the_best(subject: Subject, kind: str) -> None:
 
 
 def a_saved_learner_predicts_as_before(subject: Subject, kind: str) -> None:
-    """Saving loses nothing, and loading runs no code."""
+    """Require that a saved learner predicts as before.
+
+    Saving loses nothing, and loading runs no code.
+    """
     job, learner = usual(subject, kind)
     with TemporaryDirectory() as folder:
         learner.save(Path(folder))
@@ -46,7 +52,10 @@ def _refuse(*_: Any, **__: Any) -> None:
 
 
 def a_loaded_model_can_be_saved_again(subject: Subject, kind: str) -> None:
-    """What is loaded is a whole model."""
+    """Require that a loaded model can be saved.
+
+    It is a whole model.
+    """
     job, learner = usual(subject, kind)
     with TemporaryDirectory() as first_folder, TemporaryDirectory() as second_folder:
         learner.save(Path(first_folder))
@@ -57,7 +66,10 @@ def a_loaded_model_can_be_saved_again(subject: Subject, kind: str) -> None:
 
 
 def a_state_taken_up_grows_on_as_the_original(subject: Subject) -> None:
-    """A state holds all that growing on needs."""
+    """Require that a taken-up state grows on alike.
+
+    It holds all that growing on needs.
+    """
     job = make_job(subject.kinds[0])
     original: Any = grown(subject, job, units=2)
     taken_up: Any = subject.family.start(job, subject.default)
@@ -72,7 +84,10 @@ def a_state_taken_up_grows_on_as_the_original(subject: Subject) -> None:
 
 
 def a_mutable_parameter_can_change_while_it_grows(subject: Subject, parameter: str) -> None:
-    """What is adjusted matters from then on."""
+    """Require that a MUTABLE parameter may change.
+
+    It matters from then on, while the learner grows.
+    """
     valid = []
     for value in extremes(subject.space.domains[parameter]):
         learner: Any = grown(subject, make_job(subject.kinds[0]), units=2)

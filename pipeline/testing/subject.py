@@ -1,6 +1,6 @@
-"""What is checked.
+"""Names what is checked.
 
-A family and its search space, by the names of their modules.
+It is a family and its search space, by the names of their modules.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Subject:
     """A family to check.
 
     family_module: the dotted name of a module that defines FAMILY. space_module: that of one that defines SPACE and
-    PORTFOLIO. Names, since some checks import the family anew in a process of their own.
+    PORTFOLIO. They are names, since some checks import the family anew in a process of their own.
     """
 
     family_module: str
@@ -32,7 +32,10 @@ class Subject:
 
     @property
     def family(self) -> Family:
-        """The family as a run has it: its models are never asked about levels that they do not know."""
+        """Return the family as a run has it.
+
+        Its models are never asked about levels that they do not know.
+        """
         return _family(self.family_module)
 
     @property
@@ -56,12 +59,12 @@ class Subject:
 
 @cache
 def subject_of(name: str) -> Subject:
-    """Return the family of this package that has that name."""
+    """Return this package's family of that name."""
     return Subject(f"stacktune.families.{name}", f"stacktune.search_spaces.{name}")
 
 
 def house_subjects() -> tuple[Subject, ...]:
-    """Return every family of this package whose library is installed."""
+    """Return this package's families with installed libraries."""
     return tuple(subject_of(name) for name in all_families())
 
 

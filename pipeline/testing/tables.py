@@ -1,6 +1,6 @@
-"""What families are checked on.
+"""Makes tables that families are checked on.
 
-Small mixed tables of which it is known what they tell.
+They are small and mixed, and it is known what they tell.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ TASKS = {
 
 
 def make_table(kind: str, seed: int = 0) -> Table:
-    """Return 4 numeric columns, one with gaps, and 3 categorical ones of 2, 6 and 40 levels, all of which tell."""
+    """Return a mixed table, all of which tells.
+
+    It has 4 numeric columns, one with gaps, and 3 categorical ones of 2, 6 and 40 levels.
+    """
     rng = np.random.default_rng(seed)
     numeric = rng.normal(size=(N_ROWS, 4))
     cardinalities = (2, 6, 40)
@@ -33,9 +36,10 @@ def make_table(kind: str, seed: int = 0) -> Table:
 
 
 def make_telling_gaps(kind: str, seed: int = 0) -> Table:
-    """Return 2 numeric columns and 4 categorical ones of 2, 6, 40 and 120 levels, where a missing value says it all.
+    """Return a table whose missing values say all.
 
-    The target of such a row is the last class, or a high value. The last of the 6 and of the 40 levels is in no row.
+    It has 2 numeric columns and 4 categorical ones of 2, 6, 40 and 120 levels. Where a value is missing, the target is
+    the last class, or a high value. The last of the 6 and of the 40 levels is in no row.
     """
     rng = np.random.default_rng(seed)
     cardinalities = (2, 6, 40, 120)

@@ -1,4 +1,4 @@
-"""What a learner's threads take."""
+"""Measures what a learner's threads take."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ TASK_FOLDER = Path("/proc/self/task")  # of Linux; elsewhere threads are not cou
 
 
 def busy_s_by_thread() -> dict[str, float]:
-    """Return the seconds on a core of each of this process's threads (Linux)."""
+    """Return each thread's seconds on a core (Linux).
+
+    The threads are those of this process.
+    """
     busy_s = {}
     for task in TASK_FOLDER.iterdir():
         # A thread may end between being listed and being read.
@@ -27,7 +30,10 @@ def busy_s_by_thread() -> dict[str, float]:
 
 
 def busy_s_of_helpers(subject: Subject, kind: str, config: Config) -> tuple[float, float]:
-    """Return the seconds that the busiest thread and all others spend on growing with a single thread."""
+    """Return the seconds that threads spend on growing.
+
+    They are those of the busiest thread and of all others, where it grows with a single thread.
+    """
     rng = np.random.default_rng(0)
     table = make_table(kind)
     rows = rng.integers(N_ROWS, size=6000)

@@ -1,6 +1,6 @@
-"""The clauses of the contract, on a usual table.
+"""The contract's clauses on a usual table.
 
-Growing, predicting, and the same again.
+They are about growing, predicting, and the same again.
 """
 
 from __future__ import annotations
@@ -43,13 +43,16 @@ N_BASES = 20
 
 
 def it_is_named_after_its_module(subject: Subject) -> None:
-    """The registry finds a family by its file."""
+    """Require that a family has its file's name.
+
+    The registry finds it by its file.
+    """
     module = subject.family_module.rpartition(".")[2]
     require(subject.name == module, f"a family is named after its file, but {module}.py defines {subject.name!r}")
 
 
 def it_tells_how_long_to_grow(subject: Subject) -> None:
-    """The record holds what a search plans by."""
+    """Require a record that a search can plan by."""
     family = subject.family
     require(0 < family.first_rung <= 1, "first_rung is a share")
     require(0 < family.patience <= 1, "patience is a share")
@@ -64,7 +67,10 @@ def it_tells_how_long_to_grow(subject: Subject) -> None:
 
 
 def every_configuration_predicts(subject: Subject, kind: str, seed: int) -> None:
-    """A draw from the space grows and predicts."""
+    """Require that any draw grows and predicts.
+
+    It is drawn from the space.
+    """
     job, config = make_job(kind), draw(subject, seed)
     learner = grown(subject, job, config)
     require(learner.n_units == few_units(subject, config), "n_units counts the units grown")
@@ -72,14 +78,17 @@ def every_configuration_predicts(subject: Subject, kind: str, seed: int) -> None
 
 
 def every_portfolio_entry_predicts(subject: Subject, kind: str) -> None:
-    """Each entry grows by a unit and predicts."""
+    """Require that each portfolio entry predicts.
+
+    It does so after growing by a unit.
+    """
     job = make_job(kind)
     for config in subject.space.portfolio:
         assert_is_prediction(grown(subject, job, config, units=1).predict_valid(), len(job.valid), job.task)
 
 
 def predict_valid_is_what_it_would_predict(subject: Subject, kind: str) -> None:
-    """`predict_valid` predicts the validation rows."""
+    """Require that `predict_valid` predicts the validation rows."""
     job = make_job(kind)
     learner = grown(subject, job, units=1)
     for _ in range(2):
@@ -88,7 +97,10 @@ def predict_valid_is_what_it_would_predict(subject: Subject, kind: str) -> None:
 
 
 def it_beats_the_constant_predictor(subject: Subject, kind: str) -> None:
-    """Growing learns something from the features."""
+    """Require that it beats the constant predictor.
+
+    Growing learns something from the features.
+    """
     job = make_job(kind)
     learner = grown(subject, job, units=min(60, subject.family.max_units(subject.default)))
     seen, true = target_of(job.table)[job.rows], target_of(job.table)[job.valid]
@@ -103,14 +115,20 @@ def it_beats_the_constant_predictor(subject: Subject, kind: str) -> None:
 
 
 def the_same_seed_predicts_the_same(subject: Subject, kind: str) -> None:
-    """Chance comes from the job's seed alone."""
+    """Require that one seed always predicts the same.
+
+    Chance comes from the job's seed alone.
+    """
     np.testing.assert_array_equal(
         grown(subject, make_job(kind)).predict_valid(), usual(subject, kind)[1].predict_valid()
     )
 
 
 def a_shared_cache_changes_nothing(subject: Subject, kind: str) -> None:
-    """What other trials cached says nothing here."""
+    """Require that a shared cache changes nothing.
+
+    Other trials' entries in it do not matter here.
+    """
     cache = Cache()
     grown(subject, make_job(kind, cache=cache, seed=1), draw(subject, 1))
     expected = usual(subject, kind)[1].predict_valid()
@@ -118,7 +136,10 @@ def a_shared_cache_changes_nothing(subject: Subject, kind: str) -> None:
 
 
 def growing_in_two_steps_is_growing_in_one(subject: Subject, kind: str) -> None:
-    """Advancing by a then b is advancing by a + b."""
+    """Require that two steps grow as one does.
+
+    Advancing by a then b is advancing by a + b.
+    """
     units = few_units(subject, subject.default)
     parted = grown(subject, make_job(kind), units=units // 3)
     parted.predict_valid()
@@ -127,7 +148,10 @@ def growing_in_two_steps_is_growing_in_one(subject: Subject, kind: str) -> None:
 
 
 def a_row_alone_is_predicted_as_in_company(subject: Subject, kind: str) -> None:
-    """No row's prediction rests on the others."""
+    """Require that rows do not affect each other.
+
+    No row's prediction rests on the others.
+    """
     job, learner = usual(subject, kind)
     together = learner.predict(job.table)
     alone = [learner.predict(unlabelled(job.table, np.array([row]))) for row in range(5)]
@@ -135,7 +159,10 @@ def a_row_alone_is_predicted_as_in_company(subject: Subject, kind: str) -> None:
 
 
 def the_table_is_left_untouched(subject: Subject, kind: str) -> None:
-    """All trials share the table."""
+    """Require that it leaves the table untouched.
+
+    All trials share the table.
+    """
     job = make_job(kind)
     features, target = job.table.features.copy(), target_of(job.table).copy()
     grown(subject, job).predict(job.table)
@@ -144,9 +171,9 @@ def the_table_is_left_untouched(subject: Subject, kind: str) -> None:
 
 
 def every_parameter_matters(subject: Subject, kind: str, parameter: str) -> None:
-    """Boosters ignore misspelt parameters in silence.
+    """Require that every parameter changes a prediction.
 
-    One that changes no prediction anywhere is one of those.
+    Boosters ignore misspelt parameters in silence. One that changes no prediction anywhere is one of those.
     """
     (job, learner), values = usual(subject, kind), extremes(subject.space.domains[parameter])
     changed = (grown(subject, job, {**subject.default, parameter: value}).predict_valid() for value in values)

@@ -138,7 +138,7 @@ class Attempt:
 
     @property
     def refused(self) -> bool:
-        """Whether the store refused for good.
+        """Return whether the store refused for good.
 
         It understood and said no, or can never be written from here.
         """

@@ -1,6 +1,6 @@
-"""A leader's signature and example, for MLflow.
+"""Makes a leader's signature and example, for MLflow.
 
-What it predicts, what may be asked of it, and rows to try it on.
+They say what it predicts and what may be asked of it, and give rows to try it on.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def signature_of(output_example: pd.DataFrame) -> ModelSignature:
     It is of the outputs and of the parameter `labels`.
 
     MLflow holds inputs against a signature before the leader sees them, and so refuses what the leader predicts. With
-    typed columns: whole numbers where there were fractions, a missing value among whole numbers, categories, dates as
-    text. With columns of "any" type: all CSV. With either: columns whose names are numbers or tuples. The leader checks
-    names and converts values by itself (mlflow/models/utils.py, `_enforce_schema`; mlflow/pyfunc/scoring_server,
-    `parse_csv_input`).
+    typed columns it refuses whole numbers where there were fractions, a missing value among whole numbers, categories,
+    and dates as text; with columns of "any" type, all CSV; with either, columns whose names are numbers or tuples. The
+    leader checks names and converts values by itself (mlflow/models/utils.py, `_enforce_schema`;
+    mlflow/pyfunc/scoring_server, `parse_csv_input`).
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
@@ -51,7 +51,7 @@ def _type_of(values: pd.Series) -> DataType:
 def example_of(sample: pd.DataFrame) -> pd.DataFrame:
     """Return the sample in values that JSON has.
 
-    With None for what is missing, fit to be sent to a server as it is.
+    It has None for what is missing, so that it can be sent to a server as it is.
     """
     import pandas as pd
 

@@ -40,7 +40,7 @@ MAX_VERSIONS = 200
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a version predicts, needs and scored.
+    """A version's task, columns and scores.
 
     positive: of two classes. columns: digest of the names and kinds of the columns. classes: digest of the classes.
     cv_score, test_score: of `metric`, as people read it. cv_on: digest of the data and its folds. test_on: digest of
@@ -80,7 +80,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a version is no worse, and why."""
+    """A verdict on a version: no worse, and why."""
 
     is_no_worse: bool
     reason: str
@@ -227,7 +227,7 @@ def _first_of(rivals: list[ModelVersion]) -> int:
 def _evidence_in(tags: Mapping[str, str]) -> Evidence | None:
     """Return the evidence in a version's tags.
 
-    None where they say nothing that this stacktune understands.
+    It is None where they say nothing that this stacktune understands.
     """
     try:
         return evidence_from(json.loads(tags[EVIDENCE_TAG]))
@@ -238,7 +238,7 @@ def _evidence_in(tags: Mapping[str, str]) -> Evidence | None:
 def evidence_from(stored: Any) -> Evidence | None:
     """Return the evidence in a dictionary.
 
-    None where it is of another kind.
+    It is None where the dictionary is of another kind.
     """
     names = {field.name for field in fields(Evidence)}
     if not isinstance(stored, dict) or set(stored) != names or stored["metric"] not in METRICS:

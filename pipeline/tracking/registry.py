@@ -39,7 +39,7 @@ _NEVER_OPEN = "MLflow was away all the time"
 
 @dataclass(frozen=True)
 class LeaderRecord:
-    """Where the leader is.
+    """The places where the leader is.
 
     All but `folder` are None when the store was away, and `problem` then says why.
 
@@ -57,9 +57,9 @@ class LeaderRecord:
 
     @property
     def model_uri(self) -> str | None:
-        """A model URI that names this version tomorrow too.
+        """Return a model URI that lasts.
 
-        By the alias of a leader, else by its number.
+        It names this version tomorrow too, by the alias of a leader, else by its number.
         """
         if self.version is None:
             return None

@@ -72,7 +72,7 @@ def rehearse_registering(tracker: Tracker, name: str, file: Path, is_optional: b
 
 
 def _is_of_the_disk(error: Exception | None) -> bool:
-    """Whether the operating system refused to write.
+    """Return whether the operating system refused to write.
 
     Asking again does not change that.
     """

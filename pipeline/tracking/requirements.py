@@ -1,4 +1,4 @@
-"""What a leader needs installed.
+"""Finds what a leader needs installed.
 
 It is read from the imports of its code: MLflow's own inference takes half a minute.
 """
@@ -24,7 +24,7 @@ _FOR_TYPES = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t].*\n|\n)+", re.MULTILINE)
 def requirements_for(modules: Iterable[str]) -> list[str]:
     """Return the distributions that `modules` import.
 
-    "name==version" of each that is installed; the modules are of this project.
+    They are "name==version" of each that is installed; the modules are of this project.
 
     The project's own modules that they import are walked too, imports inside functions included. mlflow is always in.
     """
@@ -53,7 +53,7 @@ def _imported(modules: Iterable[str]) -> set[str]:
 def _imports_of(module: str) -> tuple[str, ...]:
     """Return what a module imports.
 
-    And the names that it imports from our packages, which may be modules.
+    It has, too, the names that the module imports from our packages, which may be modules.
 
     Its compiled code is walked, not its syntax tree: this runs beside other threads, and Python before 3.11.8 fails
     where two of them parse (SystemError: AST constructor recursion depth mismatch, CPython issue 106905).
@@ -87,7 +87,7 @@ def _is_package(module: str) -> bool:
 def _pinned(module: str) -> str | None:
     """Return "distribution==version" of an importable module.
 
-    None if it is not installed.
+    It is None if it is not installed.
     """
     for distribution in _distributions(module):
         # A local part such as +cpu names a build that no package index has.

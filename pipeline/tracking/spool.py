@@ -1,4 +1,4 @@
-"""The spool: what MLflow has not been told yet.
+"""Spools what MLflow has not been told yet.
 
 It is on disk until the store has it, so that it is not lost with the process.
 """
@@ -31,7 +31,7 @@ def key_of(update: Update) -> Key:
 
 @dataclass
 class Spooled:
-    """What a spool tells of.
+    """The content of a spool.
 
     key: see Spool. experiment_id: "" until it is known. run_ids: MLflow's id of each run that is known to exist.
     waiting: the updates that the store may not have, by number. params: the names of each run's params that it has.
@@ -97,7 +97,7 @@ class Spool:
     def written(self, key: Key, number: int) -> None:
         """Note that the store has some updates.
 
-        All of this key up to `number`.
+        They are all of this key up to `number`.
         """
         self._append({"written": key, "number": number})
 
@@ -114,7 +114,7 @@ class Spool:
 def read_spool(path: Path) -> Spooled:
     """Return the content of the spool at `path`.
 
-    Nothing where there is none.
+    It has nothing where there is no spool.
     """
     past = Spooled()
     for line in read_lines(path, is_noted):
@@ -123,7 +123,7 @@ def read_spool(path: Path) -> Spooled:
 
 
 def is_noted(line: Any) -> bool:
-    """Whether a line says what a spool says."""
+    """Return whether a line says what a spool says."""
     try:
         _take_in(Spooled(), line)
     except (KeyError, TypeError, AttributeError, ValueError):
@@ -165,7 +165,7 @@ def claim_spool(path: Path, run: str) -> None:
 def forget_store(path: Path) -> None:
     """Queue every update in the spool at `path` again.
 
-    For a store that has none of it; nothing happens without a spool.
+    It is for a store that has none of them; nothing happens without a spool.
     """
     entries = list(read_lines(path, is_noted))
     updates = [entry["update"] for entry in entries if "update" in entry]

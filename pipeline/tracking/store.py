@@ -1,6 +1,6 @@
-"""An MLflow store's address.
+"""Reads an MLflow store's address.
 
-It is looked at without importing MLflow.
+MLflow is not imported for that.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def absolute(uri: str) -> str:
 
 
 def knows_run(file: Path, run_id: str) -> bool:
-    """Whether a sqlite store has a run.
+    """Return whether a sqlite store has a run.
 
     One that was deleted there is known.
     """
@@ -111,7 +111,7 @@ def without_credentials(uri: str) -> str:
 def check_store(uri: str) -> None:
     """Raise ConfigError unless the store can be reached.
 
-    In 5 s at most for a server, by a look for sqlite.
+    It takes 5 s at most for a server, and a look for sqlite.
 
     Managed services are only met when the first run is opened.
     """

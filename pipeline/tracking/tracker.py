@@ -71,26 +71,29 @@ class Tracker(Observer):
 
     @property
     def n_waiting(self) -> int:
-        """How many runs the store lacks news of."""
+        """Return how many runs' news the store lacks."""
         return self._worker.n_waiting
 
     @property
     def goes_on(self) -> bool:
-        """Whether an earlier session began the run."""
+        """Return whether an earlier session began the run."""
         return bool(self._spool.past.runs)
 
     @property
     def is_open(self) -> bool:
-        """Whether the store has the run.
+        """Return whether the store has the run.
 
-        Known once opening it was tried.
+        It is known once opening it was tried.
         """
         self._worker.ready.wait(MAX_OPENING_S)
         return self._worker.ids is not None
 
     @property
     def has_tried(self) -> bool:
-        """Whether opening the run was tried, with any success."""
+        """Return whether opening the run was tried.
+
+        It may have failed.
+        """
         return self._worker.ready.is_set()
 
     def start(self) -> None:
@@ -124,7 +127,7 @@ class Tracker(Observer):
     def log_task(self, kind: str, metric: Metric, positive: str | None = None) -> None:
         """Log what is predicted, and by what metric.
 
-        Needed before the first score, which is logged as people read it.
+        This is needed before the first score, which is logged as people read it.
 
         positive: the positive one of two classes.
         """
@@ -149,7 +152,7 @@ class Tracker(Observer):
     def log_config(self, text: str, params: Mapping[str, Any]) -> None:
         """Log the resolved configuration.
 
-        As the artifact `config.yaml`, and its settings as params.
+        It becomes the artifact `config.yaml`, and its settings become params.
         """
         self._worker.put(Update(params=_texts(params)))
         self._worker.put(Update(files={CONFIG: masked(text)}))
@@ -173,7 +176,7 @@ class Tracker(Observer):
     def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
         """Log the score at a rung, once.
 
-        Higher is better, the first rung is 1; once, also if the trial runs again.
+        A higher score is better, and the first rung is 1. It is logged once also if the trial runs again.
         """
         values = self._not_put(trial.trial_id, [(self._judge.name, self._judge.shown(score), rung)])
         if values:
@@ -206,7 +209,7 @@ class Tracker(Observer):
     def event(self, event: Event) -> None:
         """Log an event with its name's nested run.
 
-        Once, also if it is told again.
+        It is logged once, also if it is told again.
         """
         with self._lock:
             is_new = event.name not in self._series
@@ -223,7 +226,7 @@ class Tracker(Observer):
     def _not_put(self, run: str, values: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:
         """Return the (name, value, step) that are new.
 
-        Those of `values` whose name and step were not logged with a run; they are now.
+        They are those of `values` whose name and step were not logged with a run; they are now.
         """
         with self._lock:
             known = self._put.setdefault(run, set())
@@ -262,7 +265,7 @@ class Tracker(Observer):
     ) -> bool:
         """End the parent run and those inside it.
 
-        Writes all, stops, and says if it was too late.
+        It writes all, stops, and says if it was too late.
 
         Trials that never finished end as killed; series of events too, unless the run has finished.
         status: "FINISHED", "FAILED" or "KILLED". metrics: as people read them. Returns whether everything is written.

@@ -1,6 +1,6 @@
-"""Updates of a run, and their writing.
+"""Defines a run's updates, and writes them.
 
-One create, one batch and one end a run at most.
+A run takes one create, one batch and one end at most.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Update:
-    """News of one run.
+    """The news of one run.
 
     `run` is a trial's id, or "" for the parent. `files` maps artifact names to their text.
     """
@@ -112,7 +112,7 @@ def write_values(client: MlflowClient, run_id: str, update: Update) -> None:
 def in_batches(metrics: Sequence, params: Sequence, tags: Sequence) -> Iterator[tuple[Sequence, Sequence, Sequence]]:
     """Yield (metrics, params, tags) for each log_batch call.
 
-    Nothing when all are empty.
+    Nothing comes when all are empty.
     """
     limited = ((metrics, _MAX_METRICS), (params, _MAX_PARAMS), (tags, _MAX_PARAMS))
     n_batches = max(math.ceil(len(items) / limit) for items, limit in limited)

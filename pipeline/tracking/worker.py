@@ -1,8 +1,7 @@
-"""The thread that writes to MLflow.
+"""Writes to MLflow on a thread.
 
-It gathers news for a while, then writes a run's news in as few calls as can be.
-
-Few calls matter because the thread shares its process, and so Python's lock, with Ray Tune's event loop.
+It gathers news for a while, then writes a run's news in as few calls as can be. Few calls matter because the thread
+shares its process, and so Python's lock, with Ray Tune's event loop.
 """
 
 from __future__ import annotations
@@ -67,9 +66,9 @@ class Worker(threading.Thread):
 
     @property
     def n_waiting(self) -> int:
-        """The number of runs with unwritten news.
+        """Return the number of runs with unwritten news.
 
-        As far as the thread has looked.
+        It holds as far as the thread has looked.
         """
         return len({run for run, _ in list(self._waiting)})
 
@@ -124,7 +123,7 @@ class Worker(threading.Thread):
     def _gather(self) -> None:
         """Collect news until it is time to write.
 
-        After a while, or at once when someone waits for it.
+        It is time after a while, or at once when someone waits for it.
         """
         longest = min(self._pause_s, _FLUSH_PAUSE_S) if self._flushes else self._pause_s
         deadline = time.monotonic() + (longest or _GATHER_S)

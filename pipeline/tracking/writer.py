@@ -28,7 +28,7 @@ _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 class Writer:
     """Opens and writes the runs, on one thread.
 
-    Not for two threads: only the tracker's own uses it.
+    Only the tracker's own thread may use it, never two.
 
     What its spool knows of an earlier session is taken up: runs keep their ids.
     """

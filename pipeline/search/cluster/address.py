@@ -1,6 +1,6 @@
-"""Where a cluster is.
+"""Finds where a cluster is.
 
-Every form that Ray's addresses have, and what each is good for here.
+It knows every form that Ray's addresses have, and what each is good for here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HOST = re.compile(r"\[[0-9a-fA-F:.%]+[\w]*\]|[^\s:/@\[\]]+")
 
 @dataclass(frozen=True)
 class Address:
-    """Where to join a cluster.
+    """The place of a cluster to join.
 
     text: "auto" or HOST:PORT; given_by: the option or the variable that says so.
     """
@@ -34,14 +34,14 @@ class Address:
 
     @property
     def undoing(self) -> str:
-        """How to start an own Ray instead."""
+        """Return how to start an own Ray instead."""
         return "leave --address out" if self.given_by == OPTION else f"unset {self.given_by}"
 
 
 def find_address(option: str | None, variable: str | None) -> Address | None:
     """Return the cluster to join, or None.
 
-    None for a Ray of this run alone.
+    None stands for a Ray of this run alone.
 
     option: what was typed. variable: the value of RAY_ADDRESS, which Ray sets inside a job to the job's own cluster; it
         counts where nothing was typed, or `auto`.

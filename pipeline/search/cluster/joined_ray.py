@@ -64,9 +64,8 @@ def joined_ray(address: Address) -> Iterator[None]:
 def _on_this_machine(address: Address) -> str:
     """Return the address of this machine's cluster.
 
-    Of the head of one that was started on this machine, or that this machine has joined.
-
-    The Ray of a single run, which listens to the loopback alone, is no cluster for others.
+    Its head was started on this machine, or this machine has joined it. The Ray of a single run, which listens to the
+    loopback alone, is no cluster for others.
     """
     from ray._private import services
 
@@ -86,7 +85,7 @@ def _on_this_machine(address: Address) -> str:
 def _metadata(stack: ExitStack, address: Address, place: str) -> Mapping[str, Any]:
     """Ask the head for its versions.
 
-    With a token where this machine's own cluster wants one and there is one.
+    A token goes along where this machine's own cluster wants one and there is one.
 
     To other machines no token is sent unless the user says so: whoever listens there would have it.
     """
@@ -133,7 +132,7 @@ def _ask(address: Address, place: str) -> Mapping[str, Any]:
 
 
 def may_find_token() -> bool:
-    """Whether Ray may set RAY_AUTH_MODE by itself.
+    """Return whether Ray may set RAY_AUTH_MODE by itself.
 
     It does where it finds a token, and would do so on a thread (see `stacktune.environment`).
     """

@@ -1,6 +1,6 @@
-"""What Ray's workers import.
+"""Carries our own code to Ray's workers.
 
-The driver's own code, and nothing from the folder that the command stands in.
+They import the driver's code, and nothing from the folder that the command stands in.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def path_to_own_code() -> str:
 def own_code_carried() -> Iterator[dict[str, Any]]:
     """Yield an environment that carries our code.
 
-    It is of workers of a cluster that is joined meanwhile: they work in a copy.
+    Workers of a cluster that is joined meanwhile work in a copy of it.
 
     Ray hands the copy to each node once, and puts it before all other paths of its workers: a node may have another
     version, or none. It replaces the folder that a job was submitted with, which holds files of the user's.

@@ -1,4 +1,4 @@
-"""A short folder for one run's Ray.
+"""Makes a short folder for one run's Ray.
 
 Nobody else may read it, and it is gone with the run that made it.
 """
@@ -70,9 +70,9 @@ def parents_for_sockets(environment: Mapping[str, str]) -> list[Path]:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove folders in `parent` of dead runs.
+    """Remove this user's folders of dead runs.
 
-    They are of this user.
+    They are in `parent`.
     """
     # One without the file may be of a run that lives where there are no locks.
     sweep(parent, PREFIX, LOCK, _remove, make=False)
@@ -118,7 +118,7 @@ def _make_in_first(parents: Sequence[Path], holds_sockets: bool) -> Path:
 def _try_socket(folder: Path) -> None:
     """Raise OSError where the file system has no sockets.
 
-    Those that are shared with another system may not.
+    File systems that are shared with another system may have none.
     """
     path = folder / "s"
     with socket.socket(socket.AF_UNIX) as trial:
@@ -127,9 +127,9 @@ def _try_socket(folder: Path) -> None:
 
 
 def _claim(folder: Path) -> int | None:
-    """Lock the folder.
+    """Lock the folder; return the lock.
 
-    None where its file system has no locks, and then no other run removes it.
+    It is None where the file system has no locks, and then no other run removes the folder.
     """
     lock = open_lock(folder / LOCK)
     if lock is None or take_lock(lock):

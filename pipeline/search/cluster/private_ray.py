@@ -1,4 +1,4 @@
-"""A Ray of this run alone.
+"""Starts a Ray of this run alone.
 
 It listens to this machine only, asks for a token of its own, and leaves no file behind.
 """
@@ -85,7 +85,7 @@ def read_token_again() -> None:
 def _folder_for_spills(stack: ExitStack, folder: Path) -> str | None:
     """Return where objects go if memory is short.
 
-    Where files are wanted, if sockets cannot be there.
+    It is where files are wanted, if sockets cannot be there.
     """
     parents = parents_for_files(os.environ)
     if folder.is_relative_to(parents[0]) or not os.access(parents[0], os.W_OK | os.X_OK):

@@ -1,6 +1,6 @@
-"""A Ray that this process has already.
+"""Uses a Ray that this process has already.
 
-Runs use it and leave it running.
+Runs leave it running.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ WHOSE = "the Ray of this process"
 
 
 def is_up_here() -> bool:
-    """Whether this process has a Ray now."""
+    """Return whether this process has a Ray now."""
     ray = sys.modules.get("ray")
     return ray is not None and ray.is_initialized()
 

@@ -1,6 +1,6 @@
-"""A run's scratch folder on another node's disk.
+"""Makes a run's scratch folder on another node.
 
-It is private, of this run, and gone when the run is over.
+It is on that node's disk, private, of this run, and gone when the run is over.
 
 Whoever works in one holds a shared lock on a file in it, so that another run can tell a folder that is in use from one
 whose run was killed. Nothing is lost but time where the latter is removed and the run goes on: trials begin anew.
@@ -32,7 +32,7 @@ N_TRIES = 10
 
 @dataclass(frozen=True)
 class Scratch:
-    """An open folder.
+    """An open scratch folder.
 
     descriptor: of the file in it that is locked until `close`.
     """
@@ -78,9 +78,9 @@ def open_scratch(made_by: Provenance, parent: Path) -> Scratch:
 
 
 def _entered(folder: Path, made_by: Provenance) -> Scratch | None:
-    """Lock the folder for this process; else None.
+    """Lock the folder for this process, and open it.
 
-    None where it is another run's, or being removed.
+    It returns None where the folder is another run's, or being removed.
     """
     descriptor = open_lock(folder / IN_USE)
     if descriptor is None:
@@ -93,7 +93,7 @@ def _entered(folder: Path, made_by: Provenance) -> Scratch | None:
 
 
 def _is_of(folder: Path, made_by: Provenance) -> bool:
-    """Whether the folder is this run's.
+    """Return whether the folder is this run's.
 
     A new one is made to say so.
     """
@@ -113,7 +113,7 @@ def sweep(parent: Path) -> None:
 def remove_scratch(made_by: Provenance, parent: Path | None = None) -> int:
     """Remove an ended run's folders; return how many stay.
 
-    Of this user's.
+    They are this user's.
     """
     parent = parent or Path(tempfile.gettempdir())
     own = [folder for folder in parent.glob(f"{_name_of(made_by)}*") if is_private(folder)]
@@ -138,7 +138,7 @@ def _remove(folder: Path) -> None:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Whether a path names the file opened there."""
+    """Return whether a path names the file opened there."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except OSError:

@@ -68,7 +68,7 @@ _is_borrowed: list[bool] = []
 def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     """Join or start Ray; return what is there.
 
-    At `address` it joins the cluster. Returns what the run may use.
+    At `address` it joins the cluster. It returns what the run may use.
 
     Where this process has a Ray already, that is used, and `stop_ray` leaves it running.
 
@@ -95,7 +95,7 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
 
 
 def is_private(address: str | None) -> bool:
-    """Whether Ray is started for this run alone."""
+    """Return whether Ray is started for this run alone."""
     return not is_up_here() and find_address(address, os.environ.get(VARIABLE)) is None
 
 
@@ -106,9 +106,9 @@ def variables_of_run() -> dict[str, str]:
 
 
 def set_variables(address: str | None, n_cpus: int | None) -> None:
-    """Set what Ray reads, until `stop_ray`; once.
+    """Set what Ray reads, until `stop_ray`.
 
-    The main thread calls it, before a run has others (see `stacktune.environment`).
+    It does so once. The main thread calls it, before a run has others (see `stacktune.environment`).
 
     Raises:
         SearchError: no cluster can be at `address`.
@@ -259,9 +259,9 @@ def object_store_bytes(memory: Memory, shared_free: int | None) -> int:
 
 
 def _store_note(store_bytes: int, shared_free: int | None) -> str | None:
-    """Say that the object store is on disk.
+    """Say if the object store is on disk.
 
-    Where it is not in shared memory; else None.
+    It is there where it is not in shared memory; else None is returned.
     """
     if shared_free is None or shared_free >= store_bytes:
         return None

@@ -36,7 +36,7 @@ class FolderActor:
     def put(self, name: str, packed: bytes) -> None:
         """Write the folder `name`, whole or not at all.
 
-        Of what `get` returns.
+        Its content is what `get` returns.
         """
         place = self._folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -87,14 +87,14 @@ class TrialStore:
     def scratch_dir(self) -> Path:
         """Return where trials of this process write.
 
-        Beside the final folders, or on this node's own disk.
+        It lies beside the final folders, or on this node's own disk.
         """
         return Path(self.folder) if self.is_on_driver() else scratch_here(self.made_by)
 
     def publish(self, folder: Path, name: str) -> None:
         """Publish the finished `folder` as `name`.
 
-        In one step, on the driver's node.
+        It appears in one step, on the driver's node.
         """
         if self.is_on_driver():
             place = Path(self.folder) / name

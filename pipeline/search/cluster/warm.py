@@ -1,4 +1,7 @@
-"""Imported by waiting processes of a private Ray."""
+"""Imports libraries early, in Ray's waiting processes.
+
+They are those of a private Ray, and import this module.
+"""
 
 from importlib import import_module
 

@@ -1,6 +1,6 @@
 """Draws an architecture.
 
-Its layers below one another, arrows for what reads what, skips beside the boxes.
+Its layers stand below one another, with arrows for what reads what and skips beside the boxes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PLAIN = ("#4a5464", "#f3f5f7")
 class _Box:
     """A node of the graph.
 
-    By its number: COLUMNS, the layers, and one more for the heads.
+    Its number says what it is: COLUMNS, a layer, or one more for the heads.
     """
 
     number: int
@@ -56,7 +56,7 @@ class _Box:
 class _Skip:
     """An arrow that passes a box.
 
-    At least one. side: -1 left, 1 right. lane: 0 is the innermost.
+    It passes at least one. side: -1 left, 1 right. lane: 0 is the innermost.
     """
 
     source: int
@@ -65,14 +65,17 @@ class _Skip:
     lane: int = 0
 
     def overlaps(self, other: _Skip) -> bool:
-        """Whether the two would lie on one another in one lane."""
+        """Return whether the two overlap in one lane.
+
+        They would then lie on one another.
+        """
         return self.side == other.side and _overlap((self.source, self.target), (other.source, other.target))
 
 
 def architecture_svg(layers: Sequence[Layer]) -> str:
     """Return `layers` as an SVG image.
 
-    Columns at the top, heads at the bottom, an arrow for whatever is read.
+    Columns are at the top, heads at the bottom, and an arrow stands for whatever is read.
     """
     boxes, wires = _boxes(layers), _wires(layers)
     skips = _in_lanes(_on_sides([wire for wire in wires if wire[1] - wire[0] > 1]))
@@ -98,7 +101,7 @@ def architecture_svg(layers: Sequence[Layer]) -> str:
 
 
 def _wires(layers: Sequence[Layer]) -> list[tuple[int, int]]:
-    """Return what feeds what, by the numbers of the boxes."""
+    """Return what feeds what, by box numbers."""
     wires = [(source, number) for number, layer in enumerate(layers, start=1) for source in layer.reads]
     return wires + [(number, len(layers) + 1) for number in unread(layers)]
 
@@ -133,12 +136,18 @@ def _on_sides(wires: Sequence[tuple[int, int]]) -> list[_Skip]:
 
 
 def _overlap(wire: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether the two would lie on one another in one lane."""
+    """Return whether the two overlap in one lane.
+
+    They would then lie on one another.
+    """
     return wire[0] < other[1] and other[0] < wire[1]
 
 
 def _cross(wire: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether the two must cross on one side, in whichever lanes they are."""
+    """Return whether two skips on one side must cross.
+
+    They must in whichever lanes they are.
+    """
     first, last = sorted((wire, other))
     return first[0] < last[0] < first[1] < last[1]
 
@@ -160,15 +169,18 @@ def _lane_x(lane: int) -> int:
 
 
 def _extent(skips: Sequence[_Skip]) -> int:
-    """Return how far the drawing reaches to the side of `skips`."""
+    """Return how far `skips` reach to their side.
+
+    It is the side of the drawing that they are on.
+    """
     return max((_lane_x(skip.lane) for skip in skips), default=BOX_WIDTH // 2) + MARGIN
 
 
 def _ports(box: _Box, skips: Sequence[_Skip]) -> Iterator[tuple[_Skip, bool, float]]:
-    """Yield the heights at which skips enter (True) and leave (False) a box.
+    """Yield the heights of skips at a box.
 
-    Those that enter come from above, so they are above; and outer lanes enclose inner ones at either end. So two skips
-    cross only if they must.
+    A skip enters (True) or leaves (False) there. Those that enter come from above, so they are above; and outer lanes
+    enclose inner ones at either end. So two skips cross only if they must.
     """
     for side in (-1, 1):
         entering = sorted((s for s in skips if s.side == side and s.target == box.number), key=lambda s: s.lane)
@@ -183,7 +195,7 @@ def _ports(box: _Box, skips: Sequence[_Skip]) -> Iterator[tuple[_Skip, bool, flo
 def _skip_arrows(skips: Sequence[_Skip], boxes: Sequence[_Box]) -> Iterator[str]:
     """Yield the skips, outer ones over inner ones.
 
-    So that where two cross no arrow is cut off from its head.
+    So no arrow is cut off from its head where two cross.
     """
     ports = {(skip, enters): y for box in boxes for skip, enters, y in _ports(box, skips)}
     for skip in sorted(skips, key=lambda skip: skip.lane):

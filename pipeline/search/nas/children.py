@@ -1,6 +1,6 @@
-"""The decisions that make a child architecture.
+"""Lists the decisions that make a child architecture.
 
-One after the other, whoever takes them.
+They come one after the other, whoever takes them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ N_SPARES, MAX_SPARE_DRAWS = 64, 5_000
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be chosen next.
+    """A choice to make next.
 
-    One of `n_choices` places, or for READS any of so many sources, the columns first.
+    It is one of `n_choices` places, or for READS any of so many sources, the columns first.
     """
 
     name: str
@@ -51,7 +51,7 @@ def sources_of(choice: Choice) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class ChildSpace:
-    """What a child is a sequence of.
+    """The choices that a child is made of.
 
     whole: values of what is chosen once. layer: values of what is chosen for each layer. depths: rising.
     """
@@ -93,7 +93,7 @@ class ChildSpace:
     def n_choices(self) -> dict[str, int]:
         """Return each decision's number of choices.
 
-        But not of READS, whose number grows with the layers.
+        READS is not among them: its number grows with the layers.
         """
         return {name: len(values) for name, values in {**self.whole, DEPTH: self.depths, **self.layer}.items()}
 
@@ -125,7 +125,9 @@ def within_limits(
 ) -> dict[str, Any] | None:
     """Return the first child within the limits.
 
-    Of `draw`; None where none of MAX_REDRAWS keeps them. is_feasible: None for no limits.
+    `draw` makes them. None is returned where none of MAX_REDRAWS keeps the limits.
+
+    is_feasible: None for no limits.
     """
     if is_feasible is None:
         return draw()
@@ -137,7 +139,7 @@ def spare_children(
 ) -> tuple[dict[str, Any], ...]:
     """Return random children that keep the limits.
 
-    Up to N_SPARES different ones; fewer where hardly any does.
+    There are up to N_SPARES different ones; fewer where hardly any keeps them.
     """
     rng = np.random.default_rng(seed)
     spares: dict[str, dict[str, Any]] = {}
@@ -153,7 +155,7 @@ def spare_children(
 def random_child(space: ChildSpace, rng: np.random.Generator) -> dict[str, Any]:
     """Return a child, each choice equally likely.
 
-    So is, before repairs, every set of sources.
+    Before repairs, so is every set of sources.
     """
 
     def choose(decision: Decision) -> Choice:

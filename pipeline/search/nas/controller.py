@@ -32,7 +32,7 @@ MIN_RELATIVE_SPREAD = 1e-9
 class Baseline:
     """A moving baseline of rewards.
 
-    Moving averages of rewards and of their squared distance from the average, both corrected for their start.
+    It has moving averages of rewards and of their squared distance from the average, both corrected for their start.
 
     A numerator and a denominator are kept, as in TabNAS's code, so that the average of one reward is that reward. What
     a reward is compared with does not hold the reward itself, but in the first batch.
@@ -44,18 +44,21 @@ class Baseline:
 
     @property
     def value(self) -> float | None:
-        """The average; None before the first reward."""
+        """Return the average; None before the first reward."""
         return self.average if self._weight else None
 
     @property
     def average(self) -> float:
-        """The average, which there is from the first reward on."""
+        """Return the average reward.
+
+        There is one from the first reward on.
+        """
         return self._sum / self._weight
 
     def advantages(self, rewards: Sequence[float]) -> list[float]:
         """Return a batch's advantages, then learn its rewards.
 
-        How much better than expected each reward is, in standard deviations.
+        An advantage is how much better than expected a reward is, in standard deviations.
 
         The first batch has nothing to be compared with but itself; against the mean of the other rewards, all its
         advantages and their spread would be larger by the same factor.
@@ -72,7 +75,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class PushReply:
-    """A shard's answer.
+    """A shard's answer to a push.
 
     values: its parameters as they are now. staleness: updates since those it was computed on.
     """
@@ -84,7 +87,9 @@ class PushReply:
 
 
 class Shard:
-    """Owns a slice of the controller's parameters, and Adam's state for it.
+    """Owns a slice of the controller's parameters.
+
+    It owns Adam's state for it, too.
 
     values: (n,) float32 first parameters. most_stale: gradients on parameters older than so many updates are refused.
     file: where its state is written before an update is acknowledged, and read from when it begins anew; None keeps
@@ -152,7 +157,7 @@ class Shards(Protocol):
     def push(self, replica: int, number: int, parts: dict[int, tuple[np.ndarray, int]]) -> dict[int, PushReply]:
         """Push a gradient to the shards.
 
-        And the version that it was computed on, to each shard that `parts` names.
+        It goes with the version that it was computed on, to each shard that `parts` names.
         """
 
 
@@ -172,7 +177,7 @@ class LocalShards:
 def slices(n_parameters: int, n_shards: int) -> list[slice]:
     """Return each shard's slice of the parameters.
 
-    As even as can be.
+    They are as even as can be.
     """
     cuts = np.linspace(0, n_parameters, n_shards + 1).round().astype(int)
     return [slice(int(low), int(high)) for low, high in pairwise(cuts)]
@@ -232,7 +237,7 @@ class Replica:
     def draw(self, seed: int, n_depths: int) -> dict[str, Any] | None:
         """Return a child that keeps the limits.
 
-        None where none was drawn.
+        It is None where none was drawn.
         """
         generator = torch.Generator().manual_seed(seed)
         with _one_thread(), torch.no_grad():
@@ -241,7 +246,7 @@ class Replica:
     def learn(self, number: int, episodes: Sequence[Episode], n_depths: int) -> UpdateStats:
         """Learn one batch.
 
-        Compute the gradient of this replica's `number`-th batch, push each shard its slice, and pull.
+        It computes the gradient of this replica's `number`-th batch, pushes each shard its slice, and pulls.
         """
         seed = derive_seed(self._seed, "probes", self._place, number)
         remaining = list(self._held)
@@ -270,27 +275,33 @@ class Replica:
 
 
 def first_parameters(space: ChildSpace, settings: PolicySettings, seed: int) -> np.ndarray:
-    """Return the (n_parameters,) float32 parameters that a search with this seed begins with."""
+    """Return a search's first parameters.
+
+    They are (n_parameters,) float32, and follow from its seed.
+    """
     return flat(Policy(space, settings, seed)).numpy()
 
 
 class Controller(Protocol):
-    """What the search asks for children, and tells how they did."""
+    """Draws children, and learns how they did.
+
+    The search asks it, and tells it of them.
+    """
 
     def draw(self, replica: int, seed: int, n_depths: int) -> dict[str, Any] | None:
-        """Return a child by a replica's copy of the parameters.
+        """Return a child from a replica's parameters.
 
-        None where none that was drawn keeps the limits.
+        It draws by the replica's copy of them, and returns None where none that was drawn keeps the limits.
         """
 
     def learn(self, replica: int, number: int, episodes: Sequence[Episode], n_depths: int) -> None:
         """Let a replica learn its `number`-th batch.
 
-        May return before it has.
+        It may return before the replica has.
         """
 
     def learnt(self) -> list[UpdateStats]:
-        """Return the updates that were made since the last call."""
+        """Return the updates since the last call."""
 
 
 class LocalController:

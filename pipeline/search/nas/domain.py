@@ -15,7 +15,7 @@ from stacktune.search.nas.children import DEPTH, child_space, random_child
 class Architectures(Domain):
     """The domain of architectures made of `parts`.
 
-    These are "n_layers", and the values of each token of a layer.
+    Parts are "n_layers", and the values of each token of a layer.
     """
 
     def __init__(self, parts: Mapping[str, Sequence[Any]]):
@@ -26,9 +26,9 @@ class Architectures(Domain):
         return random_child(child_space({"architecture": self}), np.random.default_rng(random_state))["architecture"]
 
     def is_valid(self, value: Any) -> bool:
-        """Whether `value` is an architecture of these parts.
+        """Return whether `value` is an architecture of these parts.
 
-        As it is written.
+        It must be so as it is written.
         """
         try:
             layers = from_line(str(value))

@@ -17,9 +17,9 @@ REWARD, REWARD_OF_RANDOM = "reward", "reward_of_random"
 
 @dataclass(frozen=True)
 class Reward:
-    """What a child earned.
+    """The reward of a child.
 
-    The share of the children before it that it beats. number: the child's, from 0.
+    It is the share of the children before it that it beats. number: the child's, from 0.
     """
 
     number: int

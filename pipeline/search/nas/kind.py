@@ -1,6 +1,6 @@
-"""The door of the architecture search.
+"""Offers the architecture search to all other code.
 
-The rest of the code uses this, and the domain of architectures in domain.py.
+That uses this module, and the domain of architectures in domain.py.
 """
 
 from __future__ import annotations

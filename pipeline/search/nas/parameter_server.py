@@ -1,6 +1,6 @@
-"""The controller on a cluster, as Ray actors.
+"""Runs the controller on a cluster, as Ray actors.
 
-S shards and K replicas, as in Zoph and Le (2017, section 3.2).
+It has S shards and K replicas, as in Zoph and Le (2017, section 3.2).
 
 All of them live on the driver's node, whose disk keeps the shards' state: they are small, and children are what a
 cluster is for. An actor that dies is begun anew by Ray; a shard then reads the state that it had written before it

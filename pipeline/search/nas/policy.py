@@ -39,15 +39,15 @@ MAX_GRADIENT = 5.0
 
 @dataclass(frozen=True)
 class PolicySettings:
-    """What a policy is like and how it learns.
+    """A policy's size, and how it learns.
 
     hidden: the LSTM's units. lr: Adam's. tanh_constant, temperature: logits are c·tanh(logit / T) (ENAS, section 3).
     entropy_weight: of the sum of the entropies of all decisions, which is added to what is maximised.
     skip_target, skip_weight: the probability of reading a source that is wished for, and the weight of the KL
         divergence of the policy's from it (ENAS, section 3.2: 0.4 and 0.8); a weight of 0 leaves it out.
     n_probes: children drawn to estimate the probability of keeping the limits (TabNAS, section 3.3: N).
-    first_depths, n_children_a_depth: the curriculum of Zoph and Le (2017, section 4.1): children have one of the
-        first so many depths, and one more after every so many children.
+    first_depths, n_children_a_depth: the curriculum of Zoph and Le (2017, section 4.1): children have one of the first
+        so many depths, and one more after every so many children.
     """
 
     hidden: int = 64
@@ -62,7 +62,7 @@ class PolicySettings:
     n_children_a_depth: int = 12
 
     def n_depths(self, n_children: int) -> int:
-        """Return how many depths are open after so many children."""
+        """Return how many depths so many children open."""
         return self.first_depths + n_children // self.n_children_a_depth
 
 
@@ -70,7 +70,7 @@ class PolicySettings:
 class Episode:
     """A child and its advantage.
 
-    How much better than expected it was, in standard deviations.
+    The advantage is how much better than expected it was, in standard deviations.
     """
 
     tokens: Tokens
@@ -98,7 +98,7 @@ class Rollout:
 class Policy(torch.nn.Module):
     """The distribution of children, P(child).
 
-    One LSTM step for each token and for each layer's anchor; decisions of a name share their head.
+    One LSTM step stands for each token and for each layer's anchor; decisions of a name share their head.
 
     Layer i reads source j with probability sigmoid(vᵀ tanh(W_prev h_j + W_curr h_i)), the logit bounded like all
     others: ENAS's code samples from softmax([−q, q]) instead, which doubles the logit. Whatever was drawn, a layer that
@@ -164,7 +164,10 @@ class _Stride:
         self.n_read = self.n_readable = 0
 
     def decide(self, decision: Decision) -> Choice:
-        """Take one decision, and note what it adds to the sums."""
+        """Take one decision, and add to the sums.
+
+        It notes what the decision adds to them.
+        """
         choice = self._read(decision) if decision.name == READS else self._pick(decision)
         self.tokens.append(choice)
         return choice
@@ -221,7 +224,7 @@ class _Stride:
 
 @dataclass(frozen=True)
 class Gradient:
-    """What a batch of episodes asks for.
+    """The parameters' gradient of a batch of episodes.
 
     values: (n_parameters,) float32, of the loss, which falls along −values; no longer than MAX_GRADIENT.
     """
@@ -241,7 +244,7 @@ def gradient_of(
 ) -> Gradient:
     """Return the gradient of the loss.
 
-    It is of −mean(advantage · (log P(child) − log P̂(V)) + w·entropy) + w·KL over the episodes.
+    The loss is −mean(advantage · (log P(child) − log P̂(V)) + w·entropy) + w·KL over the episodes.
 
     This is REINFORCE (Williams 1992; Zoph and Le 2017, section 3.2), with the entropies differentiated along the way
     that was taken. Under limits, children outside the set V that keeps them were drawn again and never trained, so what

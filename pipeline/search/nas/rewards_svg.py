@@ -1,6 +1,6 @@
 """Plots the rewards of an architecture search.
 
-The controller's children beside those drawn at random.
+The controller's children stand beside those drawn at random.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ MIN_CHILDREN = 10  # on the axis, however few there are
 
 
 class _Look(NamedTuple):
-    """How a group of children is told from the other, with colours or without."""
+    """The look of a group of children.
+
+    It tells the group from the other, with colours or without.
+    """
 
     colour: str
     marker: str
@@ -49,7 +52,7 @@ STYLE: dict[RcKeyType, Any] = {
 def rewards_svg(controller: Points, random: Points) -> str:
     """Return an SVG image of children's rewards.
 
-    They are (child's number, reward) pairs in any order: each faintly, and a running mean.
+    They are (child's number, reward) pairs in any order. Each is shown faintly, and so is a running mean.
 
     A reward is the share of the children before it that a child beats. random: of the children drawn at random, which
     the controller is held against.

@@ -17,9 +17,9 @@ MAX_MULTIPLICATIONS_A_US = 50_000
 
 @dataclass(frozen=True)
 class ControllerTopology:
-    """How the controller is spread over processes.
+    """The spread of the controller over processes.
 
-    Zoph and Le 2017, section 3.2.
+    It follows Zoph and Le (2017, section 3.2).
 
     n_shards: that own its parameters. n_replicas: that draw children and compute gradients. n_children: of a replica's
         batch. The paper has 20, 100 and 8, for 800 GPUs.
@@ -35,16 +35,17 @@ class ControllerTopology:
 
     @property
     def most_stale(self) -> int:
-        """How many updates older than a shard's the parameters of a gradient may be.
+        """Return how old a gradient's parameters may be.
 
-        Twice as many as the other replicas make while one is at its batch, if all are as fast.
+        It is in updates of a shard: twice as many as the other replicas make while one is at its batch, if all are as
+        fast.
         """
         return 2 * (self.n_replicas - 1)
 
 
 @dataclass(frozen=True)
 class ChildLimits:
-    """What a child of an architecture search may cost.
+    """The limits on what a child may cost.
 
     fit_size: the table's. most_multiplications: those that one fold's model takes for a row.
     """
@@ -56,7 +57,8 @@ class ChildLimits:
 def topology_of(plan: SearchPlan) -> ControllerTopology:
     """Return the topology asked for, or a suitable one.
 
-    One replica for as many trials at once as two of its batches have, and the paper's five replicas to a shard.
+    A suitable one has one replica for as many trials at once as two of its batches have, and the paper's five replicas
+    to a shard.
     """
     if plan.options.controller:
         return ControllerTopology(*plan.options.controller)
@@ -67,9 +69,7 @@ def topology_of(plan: SearchPlan) -> ControllerTopology:
 def limits_of(options: SourceOptions) -> ChildLimits | None:
     """Return what a child may cost.
 
-    What no budget for predictions can pay is not even trained.
-
-    None where nothing is known of the table.
+    What no budget for predictions can pay is not even trained. None is returned where nothing is known of the table.
     """
     if options.fit_size is None:
         return None

@@ -1,6 +1,6 @@
-"""The source of an architecture search's children.
+"""Suggests an architecture search's children.
 
-The portfolio first, then the controller, which learns.
+The portfolio comes first, then the controller, which learns.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ class ControllerSource:
 
     @property
     def is_spent(self) -> bool:
-        """Whether no feasible child is left.
+        """Return whether no feasible child is left.
 
-        That is, one sure to keep the limits. It rests on what was asked, and on nothing else.
+        A feasible one is sure to keep the limits. The answer rests on what was asked, and on nothing else.
         """
         return self._is_feasible is not None and not self._unasked_spares()
 
@@ -126,14 +126,17 @@ class ControllerSource:
                 self._tell_event(update.as_event())
 
     def bank(self) -> tuple[str, ...]:
-        """Return the ids of the trials that the next child may inherit from, best first."""
+        """Return the ids of trials to inherit from.
+
+        The next child may inherit from them; the best come first.
+        """
         best = sorted(self._completed, key=lambda result: -result.score)
         return tuple(result.trial_id for result in best[:N_DONORS])
 
     def _batch_of(self, number: int) -> int | None:
         """Return a child's batch.
 
-        None for one that is not learnt from.
+        It is None for one that is not learnt from.
         """
         drawn = number - len(self._portfolio)
         if drawn < 0 or drawn % RANDOM_EVERY == RANDOM_EVERY - 1:
@@ -143,10 +146,9 @@ class ControllerSource:
     def _reward(self, result: TrialResult) -> float | None:
         """Return the share of earlier children it beats.
 
-        At the highest rung that both reached.
-
-        Ranks need no scale, whatever the metric, and trials that were stopped count as far as they came. None for what
-        says nothing of the child: it was cut short before its first rung.
+        They are compared at the highest rung that both reached. Ranks need no scale, whatever the metric, and trials
+        that were stopped count as far as they came. It is None for what says nothing of the child: it was cut short
+        before its first rung.
         """
         if result.status == FAILED:
             return 0.0
@@ -207,7 +209,10 @@ class _ControllerTrainer:
         return self._controller.draw(self._replica(batch), seed, self._n_depths(batch))
 
     def learn(self, batch: int, episodes: Sequence[tuple[Config, float]]) -> None:
-        """Let the replica that drew a batch learn how its children did."""
+        """Let the replica that drew a batch learn.
+
+        It learns how its children did.
+        """
         from stacktune.search.nas.policy import Episode
 
         # Where a journal lost a line, a random child may stand in the place of one that was drawn.
@@ -226,7 +231,7 @@ class _ControllerTrainer:
         self._controller.learn(replica, number, taught, self._n_depths(batch))
 
     def updates(self) -> list[ControllerUpdate]:
-        """Return the updates that were made since the last call."""
+        """Return the updates since the last call."""
         updates = []
         for learnt in self._controller.learnt():
             mean_reward, baseline = self._told.pop((learnt.replica, learnt.number))
@@ -236,7 +241,10 @@ class _ControllerTrainer:
         return updates
 
     def _could_draw(self, batch: int, config: Config) -> bool:
-        """Whether a child is no deeper than those that were to be drawn by then."""
+        """Return whether a child's depth could be drawn.
+
+        It is then no deeper than those that were to be drawn by then.
+        """
         return len(from_line(config["architecture"])) in self._space.depths[: self._n_depths(batch)]
 
     def _replica(self, batch: int) -> int:
@@ -251,14 +259,17 @@ def _key(config: Mapping[str, Any]) -> str:
 
 
 def _keeping(family: Family, limits: ChildLimits) -> Callable[[Config], bool]:
-    """Return whether a child of the family keeps the limits, to be asked of each."""
+    """Return a test of whether a child is feasible.
+
+    It is asked of each child of the family, and says whether that keeps the limits.
+    """
     if family.n_multiplications is None:
         raise TypeError(f"{family.name} does not say what its children cost")
     return partial(is_feasible, family.n_multiplications, limits)
 
 
 def is_feasible(n_multiplications: Callable[..., int], limits: ChildLimits, config: Config) -> bool:
-    """Return whether a child costs no more than it may."""
+    """Return whether a child costs no more than allowed."""
     return n_multiplications(config, limits.fit_size) <= limits.most_multiplications
 
 

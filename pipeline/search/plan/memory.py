@@ -22,7 +22,7 @@ N_DRAWN = 32
 
 @dataclass(frozen=True)
 class Node:
-    """What a node of the cluster has for trials."""
+    """A node's offer to trials."""
 
     n_cpus: int
     n_bytes: int
@@ -46,9 +46,10 @@ class MemoryRequest:
 
     @property
     def shortage(self) -> str | None:
-        """A sentence on trials that exceed the largest node.
+        """Return a sentence on trials too large for nodes.
 
-        None where all fit, or where trials that do not may learn from fewer rows.
+        Such a trial exceeds the largest node. It is None where all fit, or where trials that do not may learn from
+        fewer rows.
         """
         if not self.keeps_rows or self.most_wanted <= self.n_bytes:
             return None
@@ -72,7 +73,7 @@ class MemoryRequest:
     def max_concurrent(self, nodes: Sequence[Node], n_threads: int) -> int:
         """Return how many trials the nodes hold at once.
 
-        At least one.
+        It is at least one.
         """
         return max(1, sum(min(node.n_cpus // n_threads, node.n_bytes // self.n_bytes) for node in nodes))
 
@@ -92,9 +93,9 @@ def plan_memory(
 ) -> MemoryRequest | None:
     """Return the memory that a trial asks for.
 
-    Its share of the smallest node, and enough for each portfolio's entries.
+    It is its share of the smallest node, and enough for each portfolio's entries. No trial asks for more than the
+    largest node has. It is None where Ray counts no memory.
 
-    No trial asks for more than the largest node has. None where Ray counts no memory.
     keeps_rows: of a reproducible run, which is to be the same whatever memory there is. Its trials ask for what any
         configuration may take, so that where memory is short fewer run at once.
     """

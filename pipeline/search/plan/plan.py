@@ -40,7 +40,9 @@ N_FOLDS_OF_LARGE_TABLES = 3
 
 @dataclass(frozen=True)
 class ClusterSize:
-    """What the search may use, over all nodes.
+    """The cores and memory that a search may use.
+
+    It is what all nodes together offer.
 
     is_local: whether that is this machine alone, for the whole run.
 
@@ -58,7 +60,9 @@ class ClusterSize:
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What sources may go by, beside the plan.
+    """Limits and sizes that sources may go by.
+
+    They stand beside the plan.
 
     fit_size: of one fold's fit; None where nothing is known of the table. n_folds: the models of a trial.
     predict_budget_us: what a prediction may take. controller: the topology that was asked for, see search/nas.
@@ -100,7 +104,7 @@ class SearchPlan:
     memory: MemoryRequest | None = None
 
     def uses_pbt(self, family: str) -> bool:
-        """Whether the run trains populations.
+        """Return whether the run trains populations.
 
         These need trials side by side; a reproducible run, whose decisions wait for nobody, halves instead.
         """
@@ -117,7 +121,7 @@ class SearchPlan:
 
 @dataclass(frozen=True)
 class SizePlan:
-    """What a table's size asks for.
+    """The plan that a table's size asks for.
 
     n_folds: 1 is a holdout. reason: why so many; "" where all is as usual.
     is_large: whether portfolios begin with what large tables want.
@@ -139,7 +143,7 @@ USUAL_SIZE = SizePlan()
 def plan_for_size(table: Table, task: Task, cluster: ClusterSize, budget_s: float | None) -> SizePlan:
     """Choose folds by the table, the machine and time.
 
-    By rows, columns, classes, cores, GPUs and seconds.
+    Rows, columns, classes, cores, GPUs and seconds count.
 
     budget_s: None in a reproducible run, which looks at the table alone, so that every machine does the same.
     """

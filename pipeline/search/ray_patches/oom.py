@@ -1,6 +1,6 @@
-"""Turns out-of-memory kills into errors that Tune handles.
+"""Turns out-of-memory kills into errors Tune handles.
 
-By Ray, or by the kernel.
+Ray, or the kernel, may have killed the process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class KernelKills:
         self._n_known = n_killed()
 
     def has_new(self) -> bool:
-        """Whether the kernel has ended another process.
+        """Return whether the kernel ended another process.
 
         Each counts once.
         """
@@ -61,7 +61,7 @@ def kills_end_trials() -> Iterator[None]:
 def _deaths_told(manager_class: Any) -> dict[str, Any]:
     """Return patches that report dead actors to Tune.
 
-    Whether they were at work or just starting.
+    They do so whether the actors were at work or just starting.
     """
     kills = KernelKills()
     at_work, starting = "_actor_task_failed", "_actor_start_failed"

@@ -1,4 +1,4 @@
-"""Patching private names of Ray for a while.
+"""Patches private names of Ray for a while.
 
 A name that another Ray does not have is left alone, and noted.
 """

@@ -40,7 +40,7 @@ def lean_start() -> Iterator[None]:
 def patient_start() -> Iterator[None]:
     """Let `ray.init` wait on busy machines.
 
-    As long as its own processes take, where it gives up after 30 s.
+    It waits as long as its own processes take, where it would give up after 30 s.
     """
     from ray._private import services
 

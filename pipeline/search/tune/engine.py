@@ -146,7 +146,7 @@ class Search:
     def wait(self, timeout_s: float) -> bool:
         """Wait at most `timeout_s` for the search's end.
 
-        Returns whether it is over.
+        It returns whether the search is over.
 
         After the deadline, trials deep inside a library call are waited for only as long as nothing is completed, and
         not for ever: one may hang.

@@ -190,7 +190,7 @@ class FamilyScheduler(TrialScheduler):
 def _error_of(trial: TuneTrial) -> str:
     """Return the error that Tune noted for a trial.
 
-    Its own `get_error` looks where the note is copied to later.
+    Tune's own `get_error` looks where the note is copied to later.
     """
     noted = Path(trial.error_file) if trial.error_file else None
     text = noted.read_text(errors="replace").strip() if noted and noted.exists() else ""

@@ -119,7 +119,7 @@ class FamilySearcher(Searcher):
     def _ask(self, family: str) -> _Asking:
         """Ask a family's source on a daemon thread.
 
-        A daemon, as the run may end before a slow source answers.
+        It is a daemon, as the run may end before a slow source answers.
         """
         source, own_id = self._sources[family], f"{family}-{self._n_asked:04d}"
         bank, pool = source.bank(), ThreadPool(1)
@@ -128,7 +128,7 @@ class FamilySearcher(Searcher):
         return asking
 
     def _is_answered(self, answer: AsyncResult) -> bool:
-        """Whether the source answers; wait for it if idle.
+        """Return whether the source answers; wait if idle.
 
         If something else can be done, it waits only a moment.
         """
@@ -161,7 +161,7 @@ class FamilySearcher(Searcher):
         return None
 
     def _is_over(self) -> bool:
-        """Whether no trial may begin any more.
+        """Return whether no trial may begin any more.
 
         However late it is, one trial must give the run its leader.
         """
@@ -170,7 +170,7 @@ class FamilySearcher(Searcher):
         return self._log.is_closed.is_set() or (is_late and has_model)
 
     def _may_run_again(self) -> bool:
-        """Whether a running trial might have to run again.
+        """Return whether a running trial might run again.
 
         Its process may die, and there is time left.
         """
@@ -187,7 +187,7 @@ class FamilySearcher(Searcher):
         return [name for name in working if self._allocator.cheapest_s(name) * MIN_TRIAL_SHARE <= remaining_s]
 
     def _works(self, family: str) -> bool:
-        """Whether a family is worth asking.
+        """Return whether a family is worth asking.
 
         It is set aside when it is spent, or when its first trials have all failed.
         """
@@ -227,7 +227,10 @@ class FamilySearcher(Searcher):
         self._sources[trial.family].tell(result)
 
     def _is_first(self) -> bool:
-        """Whether this trial must complete to give a leader."""
+        """Return whether the leader needs this trial.
+
+        It must complete to give one.
+        """
         if self._plan.lag is not None:
             return False
         results = [entry.result for entry in self._log.entries()]

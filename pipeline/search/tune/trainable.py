@@ -36,7 +36,7 @@ MIN_LARGE_TABLE_BYTES, MAX_LARGE_TABLE_ENTRIES = 64 * 2**20, 2
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What all trials of a run share.
+    """The context that all trials of a run share.
 
     problem: Ray's reference.
     """
@@ -87,7 +87,7 @@ class TrialTrainable(tune.Trainable):
     def _take_over(self, trial: Trial) -> bool:
         """Continue in a dead process's folder of this trial.
 
-        Only if that process had finished a fold. Returns whether it does.
+        It does so only if that process had finished a fold, and returns whether it does.
         """
         made_by = self._context.store.made_by.of(trial)
         for abandoned in self._scratch.glob(f".{trial.trial_id}-*"):
@@ -166,7 +166,7 @@ class TrialTrainable(tune.Trainable):
 def _release_memory() -> None:
     """Return freed memory to the system, where glibc can.
 
-    After a fit on a large table it keeps 150 MB.
+    It keeps 150 MB after a fit on a large table.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""The contract of an observer of runs, as checks that any observer can be put to."""
+"""Checks that hold any observer to its contract."""
 
 from stacktune.testing.observers.checks import check_observer as check_observer
 from stacktune.testing.observers.checks import observer_checks as observer_checks

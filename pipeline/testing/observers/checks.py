@@ -13,16 +13,18 @@ from stacktune.testing.observers.subject import ObserverSubject
 
 
 def observer_checks(subject: ObserverSubject) -> Iterator[Check]:
-    """Yield every check, each with a name, to be called without arguments."""
+    """Yield every named check.
+
+    Each is called without arguments.
+    """
     return (check for clause in CLAUSES for check in clause.checks(subject))
 
 
 def check_observer(subject: ObserverSubject) -> None:
-    """Run every check.
-
-    Raise CheckError with the name of the first that fails.
+    """Run every check of an observer.
 
     Raises:
+        CheckError: a check fails; the message has the name of the first that does.
         ConfigError: it is no Observer, so that a method that it does not write would be missing.
     """
     made = subject.make()

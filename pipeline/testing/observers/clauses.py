@@ -26,17 +26,26 @@ MAX_HEARING_S = 120
 
 
 def it_hears_a_whole_run(subject: ObserverSubject) -> None:
-    """From reading to testing."""
+    """Require that it hears a whole run.
+
+    That lasts from reading to testing.
+    """
     tell(subject.make(), whole_run())
 
 
 def it_never_raises(subject: ObserverSubject, what: str) -> None:
-    """Whatever a run tells, also of what it does not know."""
+    """Require that nothing a run tells makes it raise.
+
+    This holds also for what the run does not know.
+    """
     tell(subject.make(), MAY_COME[what]())
 
 
 def it_is_told_on_several_threads(subject: ObserverSubject) -> None:
-    """Trials are served on one thread, and the run goes on on another."""
+    """Require that it serves several threads.
+
+    A run serves trials on one thread and goes on on another.
+    """
     observer, all_there = subject.make(), threading.Barrier(N_THREADS)
 
     def tell_beside_others() -> None:
@@ -53,7 +62,10 @@ def it_is_told_on_several_threads(subject: ObserverSubject) -> None:
 
 
 def it_returns_at_once(subject: ObserverSubject) -> None:
-    """It neither sleeps nor asks a network, on the thread that it is told on."""
+    """Require that it returns at once.
+
+    It neither sleeps nor asks a network, on the thread that it is told on.
+    """
     observer, here = subject.make(), threading.get_ident()
 
     def refused_here(name: str, really: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,7 +83,10 @@ def it_returns_at_once(subject: ObserverSubject) -> None:
 
 
 def it_changes_nothing_of_what_it_hears(subject: ObserverSubject) -> None:
-    """The run goes on with the same trials and results."""
+    """Require that it leaves trials and results unchanged.
+
+    The run goes on with the same ones.
+    """
     observer = subject.make()
     for method, told in whole_run():
         before = copy.deepcopy(told)
@@ -80,7 +95,10 @@ def it_changes_nothing_of_what_it_hears(subject: ObserverSubject) -> None:
 
 
 def it_leaves_its_caller_alone(subject: ObserverSubject) -> None:
-    """It returns nothing that a run could mistake for an answer."""
+    """Require that it returns nothing.
+
+    A run could mistake that for an answer.
+    """
     observer = subject.make()
     for method, told in whole_run():
         answer = getattr(observer, method)(*told)

@@ -1,6 +1,6 @@
-"""What a run tells its observers, in small.
+"""A small example of what observers hear.
 
-How it usually goes, and what may come.
+It has how a run usually goes, and what else may come.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _snapshot(phase: str, best: float | None = 0.5) -> Snapshot:
 
 
 def whole_run() -> list[Call]:
-    """Return what is told of a usual run, in its order."""
+    """Return what a usual run tells, in order."""
     searching: list[Call] = []
     for place, status in enumerate((COMPLETED, STOPPED, FAILED)):
         searching += [
@@ -59,7 +59,10 @@ def whole_run() -> list[Call]:
 
 
 def _out_of_order() -> list[Call]:
-    """A run that goes on tells of trials that began in an earlier session; some results come twice."""
+    """Return what a resumed run tells.
+
+    It tells of trials that began in an earlier session, and of some results twice.
+    """
     told = whole_run()
     return [*reversed(told), *told, *told]
 

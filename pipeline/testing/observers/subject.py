@@ -10,7 +10,10 @@ from stacktune.observers import Observer
 
 @dataclass(frozen=True)
 class ObserverSubject:
-    """What makes an observer, as a program does before it hands it to a run of a metric named roc_auc."""
+    """Makes an observer for a run.
+
+    It does what a program does before it hands one to a run of a metric named roc_auc.
+    """
 
     name: str
     make: Callable[[], Observer]

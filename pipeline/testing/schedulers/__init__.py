@@ -1,4 +1,4 @@
-"""The contract of a scheduler, as checks that any scheduler can be put to."""
+"""Checks that hold any scheduler to its contract."""
 
 from stacktune.testing.schedulers.checks import check_scheduler as check_scheduler
 from stacktune.testing.schedulers.checks import scheduler_checks as scheduler_checks

@@ -13,16 +13,18 @@ CLAUSES = (*choices.CLAUSES, *order.CLAUSES)
 
 
 def scheduler_checks(subject: SchedulerSubject) -> Iterator[Check]:
-    """Yield every check, each with a name, to be called without arguments."""
+    """Yield every named check.
+
+    Each is called without arguments.
+    """
     return (check for clause in CLAUSES for check in clause.checks(subject))
 
 
 def check_scheduler(subject: SchedulerSubject) -> None:
-    """Run every check.
-
-    Raise CheckError with the name of the first that fails.
+    """Run every check of a scheduler.
 
     Raises:
+        CheckError: a check fails; the message has the name of the first that does.
         ConfigError: there is no such scheduler.
     """
     subject.made()

@@ -1,6 +1,6 @@
 """Clauses about what a scheduler chooses.
 
-Who goes on, who stops and who is copied.
+It chooses who goes on, who stops and who is copied.
 """
 
 from __future__ import annotations
@@ -20,14 +20,20 @@ UNDEFINED = {"nan": math.nan, "worst": WORST, "infinite": -math.inf}
 
 
 def the_first_at_a_rung_goes_on(subject: SchedulerSubject, rung: int) -> None:
-    """There is nobody to compare it with, whatever its score."""
+    """Require that a rung's first trial goes on.
+
+    There is nobody to compare it with, whatever its score.
+    """
     for score in (0.5, *UNDEFINED.values()):
         decision = subject.made().decide(reached_by(subject, 0, rung, score))
         require(goes_on(decision), f"the first at rung {rung} goes on, but with {score} there is {decision}")
 
 
 def a_decision_is_one_of_three(subject: SchedulerSubject, scores: str) -> None:
-    """A trial goes on, stops, or takes up a state together with a configuration."""
+    """Require one of three decisions.
+
+    A trial goes on, stops, or takes up a state together with a configuration.
+    """
     for reached, decision in usual(subject, scores).story:
         is_whole = (decision.resume is None) == (decision.config is None)
         rule = "a trial goes on, stops, or takes up a state with a configuration"
@@ -37,9 +43,9 @@ def a_decision_is_one_of_three(subject: SchedulerSubject, scores: str) -> None:
 
 
 def the_best_so_far_goes_on(subject: SchedulerSubject, scores: str) -> None:
-    """Nobody at its rung had a better score.
+    """Require that the best so far goes on.
 
-    A tie counts.
+    Nobody at its rung had a better score; a tie counts.
     """
     for reached, decision, peers in with_peers(usual(subject, scores).story):
         if all(reached.score >= peer.score for peer in peers if not math.isnan(peer.score)):
@@ -47,7 +53,10 @@ def the_best_so_far_goes_on(subject: SchedulerSubject, scores: str) -> None:
 
 
 def an_undefined_score_is_worse_than_any(subject: SchedulerSubject, score: str) -> None:
-    """It does not go on as it is beside others."""
+    """Require that NaN is worse than any score.
+
+    A trial with an undefined score does not go on as it is beside others.
+    """
     for rung in range(1, N_RUNGS + 1):
         scheduler = subject.made()
         for index in range(4):
@@ -59,13 +68,19 @@ def an_undefined_score_is_worse_than_any(subject: SchedulerSubject, score: str) 
 
 
 def not_all_go_on(subject: SchedulerSubject) -> None:
-    """What is behind stops or copies: that is what rungs are for."""
+    """Require that some trials stop or copy.
+
+    Those are the ones behind, and that is what rungs are for.
+    """
     decisions = [decision for _, decision in usual(subject).story]
     require(not all(map(goes_on, decisions)), "of many trials some stop, or take up a better state")
 
 
 def what_is_taken_up_was_better_at_that_rung(subject: SchedulerSubject, scores: str) -> None:
-    """A state of another trial, with its lineage."""
+    """Require that a taken-up state was no worse.
+
+    It is of another trial at the same rung, with its lineage.
+    """
     for reached, decision, peers in with_peers(usual(subject, scores).story):
         if decision.resume is not None:
             donor = next((peer for peer in peers if peer.state == decision.resume.folder), None)
@@ -78,7 +93,10 @@ def what_is_taken_up_was_better_at_that_rung(subject: SchedulerSubject, scores: 
 
 
 def what_left_no_state_is_not_taken_up(subject: SchedulerSubject, rung: int) -> None:
-    """After a crash some states are gone."""
+    """Require that only states still there are taken.
+
+    Some are gone after a crash.
+    """
     scheduler = subject.made()
     for index in range(6):
         scheduler.record(reached_by(subject, index, rung, 1.0 + index, state=None))
@@ -90,7 +108,10 @@ def what_left_no_state_is_not_taken_up(subject: SchedulerSubject, rung: int) -> 
 
 
 def what_it_grows_under_then_is_in_the_space(subject: SchedulerSubject) -> None:
-    """A configuration that was taken up is valid, plain, and new in MUTABLE parameters alone."""
+    """Require that taken-up configurations are in the space.
+
+    One that was taken up is valid, plain, and new in MUTABLE parameters alone.
+    """
     space = subject.family.space
     for _, decision in usual(subject).story:
         if decision.resume is None or decision.config is None:
@@ -105,12 +126,15 @@ def what_it_grows_under_then_is_in_the_space(subject: SchedulerSubject) -> None:
 
 
 def goes_on(decision: Decision) -> bool:
-    """Whether a trial goes on as it is."""
+    """Return whether a trial goes on as it is."""
     return not decision.is_stopped and decision.resume is None
 
 
 def with_peers(story: list[tuple[Reached, Decision]]) -> Iterator[tuple[Reached, Decision, list[Reached]]]:
-    """Yield each decision with the others that had reached the same rung by then."""
+    """Yield each decision with the trial's peers.
+
+    Peers are the others that had reached the same rung by then.
+    """
     for place, (reached, decision) in enumerate(story):
         yield reached, decision, [peer for peer, _ in story[:place] if peer.rung == reached.rung]
 

@@ -1,4 +1,4 @@
-"""Clauses about time.
+"""Clauses about what a scheduler's decisions rest on.
 
 No decision rests on more than what was reached before, however a search is cut up.
 """
@@ -22,7 +22,10 @@ CUT_EVERY = 3
 
 
 def the_same_results_are_decided_the_same(subject: SchedulerSubject, scores: str) -> None:
-    """Chance comes from the seed alone."""
+    """Require the same decisions for the same results.
+
+    Chance comes from the seed alone.
+    """
     story, state, np_state = usual(subject, scores).story, random.getstate(), np.random.get_state()
     try:
         random.seed(5)
@@ -34,7 +37,10 @@ def the_same_results_are_decided_the_same(subject: SchedulerSubject, scores: str
 
 
 def two_schedulers_share_nothing(subject: SchedulerSubject) -> None:
-    """Another family's may be of the same kind."""
+    """Require that two schedulers share nothing.
+
+    Another family's may be of the same kind.
+    """
     beside, scheduler, story = subject.made(), subject.made(), usual(subject).story
     for reached, _ in story:
         beside.decide(replace(reached, score=9.0))
@@ -42,7 +48,10 @@ def two_schedulers_share_nothing(subject: SchedulerSubject) -> None:
 
 
 def a_rung_reached_again_counts_once(subject: SchedulerSubject, scores: str) -> None:
-    """A trial whose process was lost reaches its rungs again."""
+    """Require that a repeated rung counts once.
+
+    A trial whose process was lost reaches its rungs again.
+    """
     scheduler = subject.made()
     for reached, expected in usual(subject, scores).story:
         for _ in range(2):
@@ -50,13 +59,19 @@ def a_rung_reached_again_counts_once(subject: SchedulerSubject, scores: str) -> 
 
 
 def only_the_same_rung_counts(subject: SchedulerSubject, rung: int) -> None:
-    """A newcomer is not compared with what others came to later."""
+    """Require that only the same rung counts.
+
+    A newcomer is not compared with what others came to later.
+    """
     story = [(reached, decision) for reached, decision in usual(subject).story if reached.rung == rung]
     require_same(subject.made(), story, "a trial is compared with what others scored at the same rung")
 
 
 def a_search_that_was_cut_off_decides_as_it_would_have(subject: SchedulerSubject, scores: str, seed: int) -> None:
-    """It is told anew what was reached, trial by trial: wherever it is cut."""
+    """Require that a resumed search decides the same.
+
+    It is told anew what was reached, trial by trial, wherever it is cut.
+    """
     story = Play(subject.made(), subject, SCORES[scores], seed).run().story
     for cut in range(1, len(story), CUT_EVERY):
         scheduler = subject.made()
@@ -66,7 +81,10 @@ def a_search_that_was_cut_off_decides_as_it_would_have(subject: SchedulerSubject
 
 
 def with_a_lag_the_order_of_results_does_not_matter(subject: SchedulerSubject, scores: str) -> None:
-    """A reproducible run decides the same on one core and on many."""
+    """Require that a lag hides the results' order.
+
+    A reproducible run decides the same on one core and on many.
+    """
     expected = {(reached.index, reached.rung): decision for reached, decision in usual(subject, scores, LAG).story}
     for seed in (1, 2, 3):
         story = Play(subject.made(LAG), subject, SCORES[scores], seed, LAG).run().story
@@ -76,9 +94,9 @@ def with_a_lag_the_order_of_results_does_not_matter(subject: SchedulerSubject, s
 
 
 def it_can_be_pickled_at_any_time(subject: SchedulerSubject) -> None:
-    """Tune writes down its scheduler now and then.
+    """Require that it can always be pickled.
 
-    What can be copied can be pickled as Ray does it.
+    Tune writes down its scheduler now and then. What can be copied can be pickled as Ray does it.
     """
     story, scheduler = usual(subject).story, subject.made()
     half = len(story) // 2
@@ -87,7 +105,10 @@ def it_can_be_pickled_at_any_time(subject: SchedulerSubject) -> None:
 
 
 def require_same(scheduler: Scheduler, story: Iterable[tuple[Reached, Decision]], rule: str) -> None:
-    """Raise AssertionError with the rule where a scheduler decides otherwise than the story has it."""
+    """Raise AssertionError where a scheduler decides differently.
+
+    It has the rule, and compares with what the story has.
+    """
     for reached, expected in story:
         _require(scheduler.decide(reached), expected, reached, rule)
 

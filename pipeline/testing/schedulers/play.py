@@ -1,4 +1,4 @@
-"""A search in miniature.
+"""Plays a search in miniature.
 
 Trials reach rungs in some order, and a scheduler decides.
 """
@@ -47,7 +47,7 @@ def partly_undefined(index: int, rung: int) -> float:
 
 
 def rising(index: int, rung: int) -> float:
-    """Return a score that is better than those of all trials before."""
+    """Return a score better than all before."""
     return float(index + rung)
 
 
@@ -56,7 +56,9 @@ SCORES: Mapping[str, Scores] = {scores.__name__: scores for scores in (distinct,
 
 @dataclass
 class Play:
-    """Trials under a scheduler, N_AT_ONCE at a time, in an order that `seed` draws.
+    """Trials under a scheduler, in a drawn order.
+
+    N_AT_ONCE of them run at a time, in an order that `seed` draws.
 
     lag: a trial begins when all that are so many places before it have ended.
     story: each rung that was reached, and what was decided.
@@ -92,7 +94,7 @@ class Play:
     def _reaches(self, trial: Reached) -> Reached:
         """Let a trial reach its next rung.
 
-        Return it as it goes on.
+        Returns it as it goes on.
         """
         rung = trial.rung + 1
         score, state = self.scores(trial.index, rung), f"/states/{trial.trial_id}-{rung}"
@@ -108,12 +110,15 @@ class Play:
 
 @cache
 def usual(subject: SchedulerSubject, scores: str = "distinct", lag: int | None = None) -> Play:
-    """Return a whole play, for the checks that compare another with it, or look at what was decided."""
+    """Return a whole play.
+
+    This is for the checks that compare another with it, or look at what was decided.
+    """
     return Play(subject.made(lag), subject, SCORES[scores], lag=lag).run()
 
 
 def reached_by(subject: SchedulerSubject, index: int, rung: int, score: float, **changed: Any) -> Reached:
-    """Return a trial of the default configuration at a rung."""
+    """Return a default trial at a rung."""
     config, trial_id = dict(subject.family.default), f"{subject.family.name}-{index:04d}"
     told = {"state": f"/states/{trial_id}-{rung}", "lineage": ((0, config),)} | changed
     return Reached(trial_id, index, rung, score, config, **told)

@@ -1,4 +1,4 @@
-"""A scheduler to check, by the names of what it is made of."""
+"""Names a scheduler to check, and its parts."""
 
 from __future__ import annotations
 

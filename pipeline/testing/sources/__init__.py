@@ -1,4 +1,4 @@
-"""The contract of a source of configurations, as checks that any source can be put to."""
+"""Checks that hold any source to its contract."""
 
 from stacktune.testing.sources.checks import check_source as check_source
 from stacktune.testing.sources.checks import source_checks as source_checks

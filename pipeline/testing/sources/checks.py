@@ -14,16 +14,18 @@ CLAUSES = (*answers.CLAUSES, *told.CLAUSES, *replays.CLAUSES)
 
 
 def source_checks(subject: SourceSubject) -> Iterator[Check]:
-    """Yield every check, each with a name, to be called without arguments; the quick ones come first."""
+    """Yield every named check, quick ones first.
+
+    Each is called without arguments.
+    """
     return (check for clause in CLAUSES for check in clause.checks(subject))
 
 
 def check_source(subject: SourceSubject) -> None:
-    """Run every check.
-
-    Raise CheckError with the name of the first that fails.
+    """Run every check of a source.
 
     Raises:
+        CheckError: a check fails; the message has the name of the first that does.
         ConfigError: it is no source.
     """
     subject.made(_unheard, seed=0)

@@ -1,4 +1,4 @@
-"""A search in miniature.
+"""Plays a search in miniature.
 
 A source is asked, and told results that follow from what it answered.
 """
@@ -39,7 +39,10 @@ Config = Mapping[str, Any]
 
 
 def usual_end(place: int) -> str:
-    """Return how the trial at a place ends in a usual search."""
+    """Return how a trial ends in usual searches.
+
+    The trial is known by its place.
+    """
     return USUAL_ENDS[place % len(USUAL_ENDS)]
 
 
@@ -51,7 +54,7 @@ def n_of(subject: SourceSubject) -> int:
 def trial_id_of(subject: SourceSubject, place: int) -> str:
     """Return the id of a family's trial.
 
-    Numbers between are other families'.
+    The numbers between are other families'.
     """
     return f"{subject.family.name}-{place + place // 3:04d}"
 
@@ -94,7 +97,9 @@ def ask_here(source: Source, trial_id: str) -> dict[str, Any]:
 
 @dataclass
 class Play:
-    """A source, what it was asked and which of the results it was told.
+    """A source, its answers, and what it heard.
+
+    It keeps what the source was asked, and which of the results it was told.
 
     end_of: how the trial at a place ends. were_spent: whether it was spent before each of the asks.
     """
@@ -112,7 +117,7 @@ class Play:
         self._told: set[int] = set()
 
     def go_on(self, n: int | None = None, lag: int = 1) -> Play:
-        """Ask until `n` were asked, or the source is spent.
+        """Ask for `n` trials, or until spent.
 
         lag: a trial is asked for when all that are so many places before it were told.
         """
@@ -122,19 +127,25 @@ class Play:
         return self
 
     def is_spent(self) -> bool:
-        """Whether the source is spent; that is kept, too."""
+        """Return whether the source is spent; keep that."""
         self.were_spent.append(self.source.is_spent)
         return self.were_spent[-1]
 
     def take_over(self, configs: Iterable[Config]) -> Play:
-        """Tell the source what was asked in an earlier session, as the journal has it."""
+        """Tell the source an earlier session's trials.
+
+        They are as the journal has them.
+        """
         for config in configs:
             self.source.was_asked(trial_id_of(self.subject, len(self.asked)), through_journal(config))
             self.asked.append(config)
         return self
 
     def tell_all(self, n: int | None = None) -> None:
-        """Tell the results of the first `n` trials, or all, in the order of trials."""
+        """Tell the first `n` results, or all.
+
+        They come in the order of trials.
+        """
         for place in range(len(self.asked) if n is None else max(0, n)):
             self.tell(place)
 
@@ -147,7 +158,10 @@ class Play:
 
 @cache
 def usual(subject: SourceSubject, lag: int = 1) -> Play:
-    """Return a whole play, for the checks that compare another with it, or look at what was asked."""
+    """Return a whole play.
+
+    This is for the checks that compare another with it, or look at what was asked.
+    """
     play = Play(subject).go_on(lag=lag)
     play.tell_all()
     return play
@@ -155,7 +169,7 @@ def usual(subject: SourceSubject, lag: int = 1) -> Play:
 
 @cache
 def all_ending(subject: SourceSubject, end: str) -> Play:
-    """Return a whole play in which all trials end alike."""
+    """Return a play whose trials all end alike."""
     play = Play(subject, end_of=lambda place: end).go_on()
     play.tell_all()
     return play

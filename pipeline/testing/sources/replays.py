@@ -1,4 +1,4 @@
-"""Clauses about going on.
+"""Clauses about resumed searches.
 
 A search that was cut off goes on as it would have gone, in another process.
 """
@@ -25,14 +25,20 @@ PROGRAM = "from stacktune.testing.sources.replays import main; main()"
 
 
 def a_search_that_was_cut_off_goes_on_as_it_would_have(subject: SourceSubject, lag: int, cut: int) -> None:
-    """It is told anew what was asked, then what came of it."""
+    """Require that a resumed search asks the same.
+
+    It is told anew what was asked, then what came of it.
+    """
     whole = usual(subject, lag).asked
     again = Play(subject).take_over(whole[:cut]).go_on(lag=lag).asked
     require_same(again, whole, f"cut off after {cut} trials, it goes on with what it would have asked")
 
 
 def what_it_told_is_told_again(subject: SourceSubject, cut: int) -> None:
-    """The same events, at the same steps: they are known by these."""
+    """Require the same events at the same steps.
+
+    Events are known by their steps.
+    """
     again = Play(subject).take_over(usual(subject).asked[:cut])
     again.go_on()
     again.tell_all()
@@ -41,7 +47,10 @@ def what_it_told_is_told_again(subject: SourceSubject, cut: int) -> None:
 
 
 def by_step(events: Iterable[Event]) -> dict[tuple[str, int, frozenset[str]], str]:
-    """Return the values of events, as text since NaN is not itself, by what a series knows them by."""
+    """Return the values of events by step.
+
+    They are text, since NaN is not itself. A series knows them by the keys.
+    """
     return {(event.name, event.step, frozenset(event.values)): repr(sorted(event.values.items())) for event in events}
 
 
@@ -51,7 +60,10 @@ def _differing(told: dict, expected: dict) -> str:
 
 
 def whether_it_is_spent_follows_from_what_was_asked(subject: SourceSubject) -> None:
-    """A search that goes on asks that before it tells results."""
+    """Require that asked trials alone make it spent.
+
+    A search that goes on asks whether it is before it tells results.
+    """
     whole = usual(subject)
     for n, was_spent in enumerate(whole.were_spent):
         is_spent = Play(subject).take_over(whole.asked[:n]).source.is_spent
@@ -60,7 +72,10 @@ def whether_it_is_spent_follows_from_what_was_asked(subject: SourceSubject) -> N
 
 
 def a_fresh_process_asks_the_same(subject: SourceSubject) -> None:
-    """Neither the order of sets nor what was imported changes an answer."""
+    """Require that a fresh process asks the same.
+
+    Neither the order of sets nor what was imported changes an answer.
+    """
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     done = subprocess.run(
         [sys.executable, "-P", "-c", PROGRAM],
@@ -76,7 +91,10 @@ def a_fresh_process_asks_the_same(subject: SourceSubject) -> None:
 
 
 def main() -> None:
-    """Play with the source that stdin names, and write what was asked to stdout."""
+    """Play with the source that stdin names.
+
+    What was asked is written to stdout.
+    """
     kind, *modules = json.load(sys.stdin)
     subject = SourceSubject(kind, Subject(*modules))
     sys.stdout.write("\n" + json.dumps(Play(subject).go_on().asked) + "\n")
@@ -88,7 +106,10 @@ def _each_lag_and_cut(subject: SourceSubject) -> Iterable[Case]:
 
 
 def _once_if_unlimited(subject: SourceSubject) -> Iterable[Case]:
-    """Yield a case of the source without options: a process takes seconds."""
+    """Yield a case for a source without options.
+
+    It is only one, since a process takes seconds.
+    """
     return once(subject) if subject.options == NO_OPTIONS else ()
 
 

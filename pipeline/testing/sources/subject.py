@@ -1,4 +1,4 @@
-"""A source to check, by the names of what it is made of."""
+"""Names a source to check, and its parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_OPTIONS = SourceOptions()
 
 @dataclass(frozen=True)
 class SourceSubject:
-    """A kind of source on the space of one family.
+    """A kind of source on one family's space.
 
     kind: "module:NAME" of a SourceKind. family: whose space is searched.
     options: what the source goes by beside it, e.g. what a prediction may cost.
@@ -46,7 +46,10 @@ class SourceSubject:
 
     @property
     def plan(self) -> SearchPlan:
-        """That of a reproducible run: in others a source may part itself, and answer as its parts are done."""
+        """Return the plan of a reproducible run.
+
+        In others a source may part itself, and answer as its parts are done.
+        """
         plan = make_plan([self.family.name], ClusterSize(2, 0), 0, max_trials=100, search_s=None, now=0.0)
         return replace(plan, options=self.options)
 

@@ -1,6 +1,6 @@
-"""Clauses about results.
+"""Clauses about results that a source hears.
 
-What a source makes of them, and what it tells itself.
+They are about what it makes of them, and what it tells itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ N_FOREIGN = 5
 
 
 def results_come_in_any_order(subject: SourceSubject, seed: int) -> None:
-    """In a run with a budget, trials end as they end."""
+    """Require that results may come in any order.
+
+    In a run with a budget, trials end as they end.
+    """
 
     def shuffled() -> Play:
         rng, play = np.random.default_rng(seed), Play(subject)
@@ -41,7 +44,10 @@ def results_come_in_any_order(subject: SourceSubject, seed: int) -> None:
 
 
 def it_learns_of_what_it_would_not_have_asked(subject: SourceSubject) -> None:
-    """A journal may have lost a line, and a member of a population changes while it grows."""
+    """Require that it learns from unasked configurations.
+
+    A journal may have lost a line, and a member of a population changes while it grows.
+    """
     play = Play(subject).take_over(draw(subject.family, 100 * seed) for seed in range(N_FOREIGN))
     play.go_on()
     play.tell_all()
@@ -49,7 +55,10 @@ def it_learns_of_what_it_would_not_have_asked(subject: SourceSubject) -> None:
 
 
 def the_bank_holds_completed_trials_best_first(subject: SourceSubject) -> None:
-    """Weights are taken from what is there."""
+    """Require completed trials in the bank, best first.
+
+    Weights are taken from what is there.
+    """
     play, scores = Play(subject), dict[str, float]()
     require(play.source.bank() == (), "the bank is empty before anything was told")
     for place in range(len(usual(subject).asked)):
@@ -68,7 +77,10 @@ def the_bank_holds_completed_trials_best_first(subject: SourceSubject) -> None:
 
 
 def it_tells_events_of_its_series(subject: SourceSubject) -> None:
-    """Its kind names them, and values are numbers."""
+    """Require events that its kind names.
+
+    Their values are numbers.
+    """
     series = subject.source_kind.series
     for event in usual(subject).events:
         require(event.name in series, f"events are of {series}, which the kind names, but one is of {event.name!r}")
@@ -78,7 +90,10 @@ def it_tells_events_of_its_series(subject: SourceSubject) -> None:
 
 
 def what_it_draws_are_pictures(subject: SourceSubject) -> None:
-    """A drawing is SVG, under a file's name."""
+    """Require that its drawings are pictures.
+
+    A drawing is SVG, under a file's name.
+    """
     kind, play = subject.source_kind, usual(subject)
     for config in play.asked:
         _require_pictures(kind.describe(config))
