@@ -87,19 +87,23 @@ class Ended:
 
 
 def several(
-    commands: list[tuple[list[object], Path]], keep: Path | None = None, code: Path | None = None
+    commands: list[tuple[list[object], Path]],
+    keep: Path | None = None,
+    code: Path | None = None,
+    prepare: Callable[[], None] | None = None,
 ) -> list[Ended]:
     """Run `stacktune` with each list of words, in its folder, one after another in one process.
 
     They share its imports, which take more than a small run itself.
 
-    keep: a file that is read after each. code: where `stacktune` is, if it is not the one under test.
+    keep: a file that is read after each. code: where `stacktune` is, if it is not the one under test. prepare: a
+        function of a module, which the process calls first.
     """
     path = [str(code), *sys.path] if code else sys.path
     spelled = [(list(map(str, words)), folder) for words, folder in commands]
     with TemporaryDirectory() as streams:
         process = subprocess.run(
-            [sys.executable, "-c", SEVERAL, *map(_spelled, (path, spelled, streams, keep))],
+            [sys.executable, "-c", SEVERAL, *map(_spelled, (path, spelled, streams, keep, prepare))],
             capture_output=True,
             text=True,
             timeout=240 * len(commands),
@@ -112,7 +116,9 @@ class _HasEnded(BaseException):
     """A command's process would have ended."""
 
 
-def run_each(commands: list[tuple[list[str], Path]], streams: str, keep: Path | None) -> None:
+def run_each(
+    commands: list[tuple[list[str], Path]], streams: str, keep: Path | None, prepare: Callable[[], None] | None
+) -> None:
     """Run each in this process, and leave what they ended with in `streams`/ended."""
     from stacktune import cli
     from stacktune.runs import command, ray_session
@@ -121,6 +127,8 @@ def run_each(commands: list[tuple[list[str], Path]], streams: str, keep: Path | 
     def end(status: int) -> NoReturn:
         raise _HasEnded(status)
 
+    if prepare is not None:
+        prepare()
     # They end no process, which would end Ray and Tune with it: those are waited for, as a program waits.
     ray_session.MIN_PATIENCE_S = engine.MAX_TUNE_ENDING_S = math.inf
     cli.end, out, err = end, Path(streams) / "out", Path(streams) / "err"

@@ -185,7 +185,7 @@ def test_an_architecture_search_gives_the_same_children_on_one_core_and_on_two(c
 
 def test_a_controller_of_many_processes_teaches_a_search(cluster, few_rows, tmp_path):
     heard = Heard()
-    plan = make_plan(["nas"], cluster, 0, 8, 600.0, time.monotonic(), options=SourceOptions(controller=(2, 2, 2)))
+    plan = make_plan(["nas"], cluster, 0, 8, 600.0, time.monotonic(), options=SourceOptions(controller=(1, 2, 2)))
     results = run_search(few_rows, replace(plan, n_slots=1), tmp_path, heard)
     assert len(results) == 8
     assert any(result.status == COMPLETED for result in results)
