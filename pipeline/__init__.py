@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 
 # What programs may import from here; __init__.pyi says it once more, for type checkers.
 _HOMES = {
+    "AutoMLClassifier": "api.estimators",
+    "AutoMLRegressor": "api.estimators",
     "ConfigError": "errors",
     "DataError": "errors",
     "DataWarning": "errors",

@@ -1,3 +1,5 @@
+from stacktune.api.estimators import AutoMLClassifier as AutoMLClassifier
+from stacktune.api.estimators import AutoMLRegressor as AutoMLRegressor
 from stacktune.ensemble.leader import Leader as Leader
 from stacktune.errors import ConfigError as ConfigError
 from stacktune.errors import DataError as DataError

@@ -19,14 +19,14 @@ class UserError(Exception):
     """
 
 
-class ConfigError(UserError):
+class ConfigError(UserError, ValueError):
     """A setting cannot be used.
 
     It is unknown, malformed, out of range, or does not go with another.
     """
 
 
-class DataError(UserError):
+class DataError(UserError, ValueError):
     """The table cannot be used as it is.
 
     The cause may lie in its target or its weights.

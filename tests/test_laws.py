@@ -52,6 +52,7 @@ ROOMS = (
         "tracking",
         "report",
         "runs",
+        "api",
         "cli",
         "__main__",
     ),

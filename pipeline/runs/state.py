@@ -176,15 +176,21 @@ def read_state(folder: Path) -> RunState:
         )
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
-        if (stored.get("model_format"), stored.get("state_format")) != (MODEL_FORMAT, STATE_FORMAT):
-            raise ConfigError(
-                f"the run in {str(folder)!r} was begun by another version of stacktune, whose trials this one cannot "
-                "go on from: go on with that version, or begin a new run."
-            )
-        lists = {name: tuple(stored[name]) for name in ("columns", "classes", "families", "opening")}
-        return _checked(RunState(**{**stored, **lists}))
+        is_of_this_version = (stored.get("model_format"), stored.get("state_format")) == (MODEL_FORMAT, STATE_FORMAT)
+        state = _state_of(stored) if is_of_this_version else None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(f"{str(file)!r} is not what a run wrote: the run cannot be gone on with.") from None
+    if state is None:
+        raise ConfigError(
+            f"the run in {str(folder)!r} was begun by another version of stacktune, whose trials this one cannot "
+            "go on from: go on with that version, or begin a new run."
+        )
+    return state
+
+
+def _state_of(stored: dict[str, Any]) -> RunState:
+    lists = {name: tuple(stored[name]) for name in ("columns", "classes", "families", "opening")}
+    return _checked(RunState(**{**stored, **lists}))
 
 
 def _checked(state: RunState) -> RunState:

@@ -65,8 +65,7 @@ def to_yaml(settings: Settings) -> str:
 def _read(file: str) -> dict[str, Any]:
     try:
         text = Path(file).read_text(encoding="utf-8")
-        _refuse_twice(yaml.compose(text, yaml.SafeLoader), file)
-        written = yaml.safe_load(text)
+        document, written = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the settings file {file!r} cannot be read: {_reason(error)}.") from None
     except yaml.YAMLError as error:
@@ -74,6 +73,7 @@ def _read(file: str) -> dict[str, Any]:
         raise ConfigError(f"the settings file {file!r}{where} is not YAML. Write one `key: value` a line.") from None
     except (ValueError, RecursionError) as error:  # a date that is none, a number of 5,000 digits, 1,000 brackets
         raise ConfigError(f"the settings file {file!r} holds a value that is none: {error}.") from None
+    _refuse_twice(document, file)
     if written is None:
         return {}
     if not isinstance(written, dict):

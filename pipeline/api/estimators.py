@@ -1,0 +1,257 @@
+"""AutoML by scikit-learn's conventions.
+
+    from stacktune import AutoMLClassifier
+
+    model = AutoMLClassifier(time_budget="5m").fit(X, y)
+    model.predict(X_new)
+
+`fit` is the run that the command makes, with the same settings, folder, log and MLflow runs; see `stacktune.run`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from stacktune.api import kept
+from stacktune.api.parameters import VERBOSE, checked_resume, refuse_unknown, settings_of, takes_settings
+from stacktune.api.shown import html_of, watching
+from stacktune.api.tables import Joined, as_frame, joined
+from stacktune.data.read import read_for
+from stacktune.ensemble.leader import Leader
+from stacktune.errors import ConfigError
+from stacktune.report.outputs import RunSummary
+from stacktune.runs.program import run
+from stacktune.storage.run_folder import RunFolder, find_leader
+
+Path_: TypeAlias = str | os.PathLike[str]
+
+
+class AutoML(BaseEstimator):
+    """What the classifier and the regressor have in common.
+
+    After `fit` there are
+
+    summary_: what run.json says. folder_: the run's folder. leader_: the model that predicts.
+    leaderboard_: one row a trial or ensemble, best first.
+    n_features_in_, feature_names_in_: of the training table.
+    """
+
+    _task: ClassVar[str]
+
+    @takes_settings
+    def __init__(self, **settings: Any):
+        refuse_unknown(settings, type(self).__name__)
+        for name in self._get_param_names():
+            setattr(self, name, settings.get(name))
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, target: str | None = None) -> AutoML:
+        """Find the best model of a table; return self.
+
+        X: features in memory with `y`, or a path or URI of a table with the target in it. target: the name of that
+            column, where it is no parameter. sample_weight: (n_rows,), none negative.
+
+        Raises:
+            ConfigError, DataError: ValueErrors, for what the command would refuse. SearchError: no trial was completed.
+        """
+        settings = settings_of(self.get_params(), self._task)
+        if target is not None:
+            settings["target"] = target
+        if isinstance(X, str | os.PathLike):
+            if y is not None or sample_weight is not None:
+                raise ConfigError("of a table at a path, name the columns: target=…, weight=….")
+            table: Any = X
+        else:
+            given = self._joined(X, y, sample_weight)
+            settings |= {"target": given.target, "weight": given.weight}
+            table = given.frame
+        with watching(getattr(self, VERBOSE)) as observers:
+            self._take(run(settings, table, observers))
+        return self
+
+    def resume(self, X: Any = None, y: Any = None, sample_weight: Any = None, **changes: Any) -> AutoML:
+        """Go on with the run that `fit` made; return self.
+
+        X, y, sample_weight: the same rows, where they were in memory. changes: settings that are given anew, such as
+            `max_trials` or `time_budget`.
+        """
+        check_is_fitted(self)
+        table = (
+            None if X is None else X if isinstance(X, str | os.PathLike) else self._joined(X, y, sample_weight).frame
+        )
+        with watching(getattr(self, VERBOSE)) as observers:
+            self._take(run(checked_resume(changes), table, observers, resume=self.folder_))
+        return self
+
+    @property
+    def leaderboard_(self) -> pd.DataFrame:
+        """Every trial and ensemble, best first."""
+        check_is_fitted(self)
+        return pd.read_parquet(RunFolder(self.folder_).board)
+
+    def best_model(self, family: str | None = None, by: str = "score") -> Leader:
+        """Return the best completed trial's own model.
+
+        family: of one family only. by: a column of the leaderboard: "score" and other metrics as they are meant, costs
+            such as "predict_us" from the least on.
+
+        Raises:
+            ConfigError: there is no such family or column, or no such model was kept.
+        """
+        check_is_fitted(self)
+        return kept.best_model(Path(self.folder_), self.leader_, family, by)
+
+    def feature_importance(self, X: Any, y: Any, n_repeats: int = 5, seed: int = 0) -> pd.DataFrame:
+        """Return what each column is worth to the leader.
+
+        A column's values are shuffled, and what that costs in `score` is its importance (permutation importance,
+        Breiman 2001). X, y: rows that were not learnt from tell the truth.
+
+        Returns a row a column, the most important first, with the mean and the standard deviation over repeats.
+        """
+        from sklearn.inspection import permutation_importance
+
+        frame = as_frame(X, type(self).__name__)
+        found = permutation_importance(self, frame, y, n_repeats=n_repeats, random_state=seed)
+        table = pd.DataFrame(
+            {"column": frame.columns, "importance": found.importances_mean, "std": found.importances_std}
+        )
+        return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+
+    def save(self, folder: Path_) -> Path:
+        """Write the model into a new folder; return its path.
+
+        It needs neither the run's folder nor MLflow. `load` reads it without running code.
+        """
+        check_is_fitted(self)
+        return kept.save(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: Path_) -> AutoML:
+        """Read what `save` wrote, or a run's folder."""
+        return kept.load(cls, Path(folder))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return a prediction a row: a class, or a value.
+
+        X: as in `fit`, or a path or URI of a table.
+        """
+        return np.asarray(self.leader_.labels(self._features(X)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return kept.packed(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(kept.unpacked(state))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.categorical = tags.input_tags.string = True
+        return tags
+
+    def _repr_html_inner(self) -> str:
+        """Return the diagram, and under it the outcome."""
+        shown = super()._repr_html_inner()
+        return shown + html_of(self) if hasattr(self, "leader_") else shown
+
+    def _joined(self, X: Any, y: Any, sample_weight: Any) -> Joined:
+        name = type(self).__name__
+        if y is None:
+            raise ConfigError(f"requires y to be passed, but the target y is None: {name}.fit(X, y), or a path.")
+        frame = as_frame(X, name)
+        validate_data(self, frame if isinstance(X, pd.DataFrame) else X, skip_check_array=True, reset=True)
+        return joined(frame, self._checked_target(y), sample_weight)
+
+    def _checked_target(self, y: Any) -> Any:
+        raise NotImplementedError
+
+    def _features(self, table: Any) -> pd.DataFrame:
+        """Return a table to predict as the leader takes it."""
+        check_is_fitted(self)
+        if isinstance(table, str | os.PathLike):
+            return read_for(self.leader_.schema, os.fspath(table))
+        frame = as_frame(table, type(self).__name__)
+        if not isinstance(table, pd.DataFrame):  # a frame may hold more columns, in any order, and the leader looks
+            validate_data(self, table, skip_check_array=True, reset=False)
+        return frame
+
+    def _take(self, summary: RunSummary) -> None:
+        """Hold what a run has come to."""
+        self.summary_, self.folder_ = summary, str(summary.folder)
+        self._lead(Leader.load(_leader_of(Path(self.folder_))))
+
+    def _lead(self, leader: Leader) -> None:
+        self.leader_ = leader
+        if not hasattr(self, "n_features_in_"):
+            names = [column.name for column in leader.schema.columns]
+            self.n_features_in_, self.feature_names_in_ = len(names), np.array(names, dtype=object)
+
+
+class AutoMLClassifier(ClassifierMixin, AutoML):
+    """Finds the best classifier of a table.
+
+    classes_: in order, as the target holds them. threshold_: of two classes, the probability from which on `predict`
+    decides for `positive_`.
+    """
+
+    _task = "multiclass"  # of two classes it is binary
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return (n_rows, n_classes) probabilities, as in `classes_`."""
+        return self.leader_.predict_table(self.leader_.schema.encode(self._features(X)))[:, self._order]
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of the probabilities."""
+        return np.log(self.predict_proba(X))
+
+    @property
+    def threshold_(self) -> float | None:
+        """The positive class's threshold; None of more classes."""
+        check_is_fitted(self)
+        return self.leader_.threshold if len(self.classes_) == 2 else None
+
+    @property
+    def positive_(self) -> Any:
+        """The class that `threshold_` is about; None of more."""
+        check_is_fitted(self)
+        return None if len(self.classes_) != 2 else self._labels[1]
+
+    @property
+    def _labels(self) -> list[Any]:
+        return list(self.leader_.task.labels or self.leader_.task.classes)
+
+    @property
+    def _order(self) -> list[int]:
+        return [self._labels.index(label) for label in self.classes_.tolist()]
+
+    def _checked_target(self, y: Any) -> Any:
+        check_classification_targets(y)
+        return y
+
+    def _lead(self, leader: Leader) -> None:
+        super()._lead(leader)
+        self.classes_ = np.unique(np.array(self._labels))
+
+
+class AutoMLRegressor(RegressorMixin, AutoML):
+    """Finds the best regression model of a table."""
+
+    _task = "regression"
+
+    def _checked_target(self, y: Any) -> Any:
+        return y
+
+
+def _leader_of(folder: Path) -> Path:
+    found = find_leader(folder)
+    if found is None:
+        raise ConfigError(f"there is no model in {str(folder)!r}: name a run's folder, or one that `save` wrote.")
+    return found

@@ -1,0 +1,158 @@
+"""Keeps what an estimator has learnt, and reads it back.
+
+A leader is a folder of files. So a pickle of an estimator holds these files, not the objects that libraries made of
+them, whose pickles break between versions; and what `save` writes is read without running code.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+import weakref
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from stacktune.data.read import read_frame
+from stacktune.ensemble.blend import SINGLE, Blend
+from stacktune.ensemble.leader import Leader
+from stacktune.ensemble.member import load_member
+from stacktune.errors import ConfigError, DataError, nearest
+from stacktune.metrics import METRICS
+from stacktune.report.outputs import RunSummary
+from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
+
+if TYPE_CHECKING:
+    from stacktune.api.estimators import AutoML
+
+MODEL, DESCRIPTION = "leader", "estimator.json"
+_LEADER = "leader_"
+
+
+def best_model(folder: Path, leader: Leader, family: str | None, by: str) -> Leader:
+    """Return the best completed trial's own model; see `AutoML.best_model`."""
+    places = RunFolder(folder)
+    board = read_frame(str(places.board))
+    rows = board[(board["kind"] == "trial") & (board["status"] == "completed")]
+    families = sorted(set(rows["family"]))
+    if family is not None and family not in families:
+        raise ConfigError(f"no trial of a family {family!r} was completed.{nearest(family, families)}")
+    numbers = [name for name in rows.columns if pd.api.types.is_numeric_dtype(rows[name]) and name != "rank"]
+    if by not in numbers:
+        raise ConfigError(f"the leaderboard has no numbers called {by!r}.{nearest(by, numbers)}")
+    if family is not None:
+        rows = rows[rows["family"] == family]
+    measured = {"score": leader.metric_name, "test_score": leader.metric_name}.get(by, by)
+    is_better_high = measured in METRICS and METRICS[measured].greater_is_better
+    for row in rows.sort_values(by, ascending=not is_better_high, kind="stable").to_dict("records"):
+        trial = TrialFolder(places.trials / row["name"])
+        if trial.folds():
+            return model_of_trial(leader, trial, row)
+    raise ConfigError("of these trials no models were kept: a run keeps those that an ensemble may still use.")
+
+
+def model_of_trial(leader: Leader, trial: TrialFolder, row: dict[str, Any]) -> Leader:
+    """Return a trial's model, which reads tables as the leader does.
+
+    row: the trial's of the leaderboard.
+    """
+    member = load_member(trial.path, row["name"], row["family"])
+    return replace(
+        leader,
+        threshold=float(row.get("threshold", leader.threshold)),
+        blend=Blend(SINGLE, (1.0,)),
+        members=(member,),
+        folder=trial.path,
+    )
+
+
+def save(estimator: AutoML, folder: Path) -> Path:
+    """Write an estimator; see `AutoML.save`.
+
+    Raises:
+        ConfigError: something is in the folder.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{str(folder)!r} is there already: name a new folder.")
+    estimator.leader_.save(folder / MODEL)
+    described = {
+        "estimator": type(estimator).__name__,
+        "params": estimator.get_params(),
+        "n_features_in": estimator.n_features_in_,
+        "feature_names_in": [str(name) for name in getattr(estimator, "feature_names_in_", ())],
+        "summary": asdict(estimator.summary_) | {"folder": str(estimator.folder_)},
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(described, indent=1, default=str) + "\n", encoding="utf-8")
+    return folder
+
+
+def load(cls: type[AutoML], folder: Path) -> AutoML:
+    """Read what `save` wrote, or a run's folder; see `AutoML.load`."""
+    described = _description(cls, folder)
+    found = find_leader(folder / MODEL) or find_leader(folder)
+    if found is None:
+        raise ConfigError(f"there is no model in {str(folder)!r}: name a run's folder, or one that `save` wrote.")
+    estimator = cls(**described.get("params", {}))
+    estimator.folder_ = described["summary"]["folder"] if "summary" in described else str(folder)
+    facts = described.get("summary") or RunFolder(folder).read_summary() | {"folder": folder}
+    known = {field.name for field in fields(RunSummary)}
+    estimator.summary_ = RunSummary(**{name: value for name, value in facts.items() if name in known})
+    names = described.get("feature_names_in")
+    if names:
+        estimator.n_features_in_ = described["n_features_in"]
+    leader = Leader.load(found)
+    _check_task(cls, leader, folder)
+    estimator._lead(leader)
+    return estimator
+
+
+def packed(state: dict[str, Any]) -> dict[str, Any]:
+    """Return an estimator's state with the leader's files in its place."""
+    if _LEADER not in state:
+        return state
+    with tempfile.TemporaryDirectory() as folder, io.BytesIO() as archive:
+        state[_LEADER].save(Path(folder, MODEL))
+        with tarfile.open(fileobj=archive, mode="w") as files:
+            files.add(Path(folder, MODEL), MODEL)
+        return state | {_LEADER: archive.getvalue()}
+
+
+def unpacked(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of which `packed` made another.
+
+    The leader's files lie in a temporary folder as long as the leader lives.
+    """
+    if _LEADER not in state:
+        return state
+    folder = Path(tempfile.mkdtemp(prefix="stacktune-model-"))
+    with tarfile.open(fileobj=io.BytesIO(state[_LEADER])) as files:
+        files.extractall(folder, filter="data")
+    leader = Leader.load(folder / MODEL)
+    weakref.finalize(leader, shutil.rmtree, folder, ignore_errors=True)
+    return state | {_LEADER: leader}
+
+
+def _description(cls: type[AutoML], folder: Path) -> dict[str, Any]:
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        return {}
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        wanted = described["estimator"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError(f"{str(path)!r} is not as it was written.") from None
+    if wanted != cls.__name__:
+        raise ConfigError(f"{str(folder)!r} holds an {wanted}: {wanted}.load reads it.")
+    return described
+
+
+def _check_task(cls: type[AutoML], leader: Leader, folder: Path) -> None:
+    is_classifier = hasattr(cls, "predict_proba")
+    if leader.task.is_classification != is_classifier:
+        other = "AutoMLClassifier" if leader.task.is_classification else "AutoMLRegressor"
+        raise ConfigError(f"the model in {str(folder)!r} is for {leader.task.kind}: {other}.load reads it.")
