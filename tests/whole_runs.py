@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import psutil
+import pytest
 from sklearn.datasets import load_breast_cancer
+
+from stacktune.search.cluster.private_ray import read_token_again
+from stacktune.search.ray_patches.startup import patient_start
 
 # As a user starts it.
 STACKTUNE = [sys.executable, "-m", "stacktune"]
@@ -45,6 +49,21 @@ def rays() -> set[int]:
             if is_ray and process.environ().get(MARK) == os.environ[MARK]:
                 found.add(process.pid)
     return found
+
+
+@contextmanager
+def programs_ray(n_cpus: int) -> Iterator[None]:
+    """A Ray that a program has beside its runs, which makes no token in anybody's home."""
+    import ray
+
+    folder = TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True)
+    with folder as place, patient_start(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        read_token_again()
+        ray.init(num_cpus=n_cpus, include_dashboard=False, log_to_driver=False, _temp_dir=place)
+        yield
+        ray.shutdown()
+    read_token_again()
 
 
 @cache

@@ -84,9 +84,7 @@ class AutoML(BaseEstimator):
             `max_trials` or `time_budget`.
         """
         check_is_fitted(self)
-        table = (
-            None if X is None else X if isinstance(X, str | os.PathLike) else self._joined(X, y, sample_weight).frame
-        )
+        table = X if X is None or isinstance(X, str | os.PathLike) else self._joined(X, y, sample_weight).frame
         with watching(getattr(self, VERBOSE)) as observers:
             self._take(run(checked_resume(changes), table, observers, resume=self.folder_))
         return self
@@ -95,7 +93,7 @@ class AutoML(BaseEstimator):
     def leaderboard_(self) -> pd.DataFrame:
         """Every trial and ensemble, best first."""
         check_is_fitted(self)
-        return pd.read_parquet(RunFolder(self.folder_).board)
+        return pd.read_parquet(RunFolder(Path(self.folder_)).board)
 
     def best_model(self, family: str | None = None, by: str = "score") -> Leader:
         """Return the best completed trial's own model.
@@ -144,7 +142,8 @@ class AutoML(BaseEstimator):
 
         X: as in `fit`, or a path or URI of a table.
         """
-        return np.asarray(self.leader_.labels(self._features(X)))
+        features = self._features(X)
+        return np.asarray(self.leader_.labels(features))
 
     def __getstate__(self) -> dict[str, Any]:
         return kept.packed(super().__getstate__())
@@ -206,7 +205,8 @@ class AutoMLClassifier(ClassifierMixin, AutoML):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return (n_rows, n_classes) probabilities, as in `classes_`."""
-        return self.leader_.predict_table(self.leader_.schema.encode(self._features(X)))[:, self._order]
+        features = self._features(X)
+        return self.leader_.predict_table(self.leader_.schema.encode(features))[:, self._order]
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithms of the probabilities."""

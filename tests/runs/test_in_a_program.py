@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import tempfile
 import threading
 import time
 import warnings
@@ -21,6 +20,7 @@ from mlflow.tracking import MlflowClient
 from ray._private import worker
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.tune.experiment import Trial as TuneTrial
+from whole_runs import programs_ray
 
 from stacktune.errors import ConfigError, DataError, SearchError
 from stacktune.logs import put_back
@@ -29,9 +29,7 @@ from stacktune.report.outputs import RunSummary
 from stacktune.runs.begin import begin
 from stacktune.runs.program import run
 from stacktune.runs.resume import resume_config
-from stacktune.search.cluster.private_ray import read_token_again
 from stacktune.search.cluster.start import set_variables, start_ray, stop_ray
-from stacktune.search.ray_patches.startup import patient_start
 from stacktune.settings.groups import IN_MEMORY, Settings
 
 N_TRIALS, N_CPUS = 5, 1
@@ -120,15 +118,9 @@ class Program:
 
 @pytest.fixture(scope="module")
 def rays_own() -> Iterator[None]:
-    """The program's Ray, which makes no token in anybody's home."""
-    folder = tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True)
-    with folder as place, patient_start(), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        read_token_again()
-        ray.init(num_cpus=N_CPUS, include_dashboard=False, log_to_driver=False, _temp_dir=place)
+    """The program's Ray."""
+    with programs_ray(N_CPUS):
         yield
-        ray.shutdown()
-    read_token_again()
 
 
 @pytest.fixture(scope="module")

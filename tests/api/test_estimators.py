@@ -1,0 +1,214 @@
+"""AutoML by scikit-learn's conventions, beside a Ray of the program's."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import ray
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+from whole_runs import programs_ray
+
+from stacktune import AutoMLClassifier, AutoMLRegressor, ConfigError, DataError
+from stacktune.api.parameters import NAMES
+from stacktune.api.tables import as_frame, joined
+from stacktune.settings.groups import SETTINGS
+
+TINY = {"max_trials": 2, "families": ["linear"], "folds": 2, "cpus": 1}
+# Of scikit-learn's checks those that fit nothing; `tests/benchmarks/estimator_checks.py` runs all.
+WITHOUT_FIT = (
+    "check_estimator_cloneable",
+    "check_estimator_tags_renamed",
+    "check_valid_tag_types",
+    "check_estimator_repr",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_get_params_invariance",
+    "check_set_params",
+    "check_mixin_order",
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_estimators_unfitted",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _desk(tmp_path_factory) -> Iterator[None]:
+    """A folder of this module's for its runs, and a Ray that is there before them and after."""
+    with pytest.MonkeyPatch.context() as patch, programs_ray(1):
+        patch.chdir(tmp_path_factory.mktemp("desk"))
+        yield
+        assert ray.is_initialized()
+
+
+@pytest.fixture(scope="module")
+def flowers() -> tuple[pd.DataFrame, pd.Series]:
+    features, target = load_iris(return_X_y=True, as_frame=True)
+    kinds = np.array(["setosa", "versicolor", "virginica"])
+    order = np.random.default_rng(0).permutation(len(target))
+    return features.iloc[order], pd.Series(kinds[target], target.index, name="kind").iloc[order]
+
+
+@pytest.fixture(scope="module")
+def classifier(flowers) -> AutoMLClassifier:
+    """One that was fitted on a thread, as in a program with others."""
+    features, target = flowers
+    model = AutoMLClassifier(**TINY)
+    thread = threading.Thread(target=model.fit, args=(features[:100], target[:100]))
+    thread.start()
+    thread.join()
+    return model
+
+
+def test_a_classifier_predicts_as_scikit_learns_do(classifier, flowers):
+    features, target = flowers
+    assert classifier.classes_.tolist() == ["setosa", "versicolor", "virginica"]
+    chances = classifier.predict_proba(features[100:])
+    assert chances.shape == (50, 3)
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    assert (classifier.classes_[chances.argmax(axis=1)] == classifier.predict(features[100:])).all()
+    assert classifier.score(features[100:], target[100:]) > 0.85
+    assert (classifier.n_features_in_, list(classifier.feature_names_in_)) == (4, list(features.columns))
+    assert (classifier.threshold_, classifier.positive_) == (None, None)
+
+
+def test_it_is_the_run_that_the_command_makes(classifier):
+    folder = Path(classifier.folder_)
+    assert folder.parent.name == "stacktune-runs"
+    assert json.loads((folder / "run.json").read_text())["leader"] == classifier.summary_.leader
+    pd.testing.assert_frame_equal(classifier.leaderboard_, pd.read_parquet(folder / "leaderboard.parquet"))
+    assert classifier.best_model("linear").task == classifier.leader_.task
+    assert (folder.parent / "mlflow.db").is_file()
+
+
+@pytest.mark.parametrize(
+    ("family", "by", "message"),
+    [("linaer", "score", "Did you mean 'linear'"), (None, "predict_ms", "Did you mean 'predict_us'")],
+)
+def test_the_best_of_what_is_not_there_is_refused(classifier, family, by, message):
+    with pytest.raises(ConfigError, match=message):
+        classifier.best_model(family, by)
+
+
+def test_the_most_important_columns_are_those_of_petals(classifier, flowers):
+    found = classifier.feature_importance(*flowers)
+    assert set(found["column"][:2]) == {"petal length (cm)", "petal width (cm)"}
+
+
+def test_every_copy_predicts_the_same(classifier, flowers, tmp_path):
+    features, _ = flowers
+    expected = classifier.predict_proba(features)
+    copies = [
+        pickle.loads(pickle.dumps(classifier)),
+        AutoMLClassifier.load(classifier.save(tmp_path / "kept")),
+        AutoMLClassifier.load(classifier.folder_),
+    ]
+    for one in copies:
+        np.testing.assert_array_equal(one.predict_proba(features), expected)
+        assert one.classes_.tolist() == classifier.classes_.tolist()
+        assert one.summary_.leader == classifier.summary_.leader
+    with pytest.raises(ConfigError, match=r"AutoMLClassifier\.load reads it"):
+        AutoMLRegressor.load(tmp_path / "kept")
+    with pytest.raises(ConfigError, match="is there already"):
+        classifier.save(tmp_path / "kept")
+
+
+def test_its_html_tells_the_outcome(classifier):
+    shown = classifier._repr_html_()
+    assert f"{classifier.summary_.leader} leads with log_loss" in shown
+    assert "linear-0000" in shown
+
+
+@pytest.fixture(scope="module")
+def regressor(tmp_path_factory) -> AutoMLRegressor:
+    """One that was fitted on a table at a path."""
+    path = tmp_path_factory.mktemp("table") / "diabetes.parquet"
+    load_diabetes(as_frame=True).frame.to_parquet(path)
+    return AutoMLRegressor(**TINY, output="runs/one").fit(path, target="target")
+
+
+def test_a_table_may_be_at_a_path(regressor):
+    features, target = load_diabetes(return_X_y=True, as_frame=True)
+    assert regressor.score(features, target) > 0.4
+    assert regressor.leader_.target_name == "target"
+    assert regressor.n_features_in_ == 10
+
+
+def test_a_run_that_has_ended_takes_more_trials(regressor):
+    n_before = (regressor.leaderboard_["kind"] == "trial").sum()
+    assert regressor.resume(max_trials=3) is regressor
+    assert (regressor.leaderboard_["kind"] == "trial").sum() == n_before + 1
+    with pytest.raises(ConfigError, match="Did you mean 'max_trials'"):
+        regressor.resume(max_trails=5)
+
+
+def test_it_is_a_step_of_pipelines_and_of_searches(flowers):
+    features, target = flowers
+    pipeline = make_pipeline(StandardScaler(), AutoMLClassifier(**{**TINY, "max_trials": 1}))
+    one_split = [(np.arange(90), np.arange(90, 150))]
+    assert cross_val_score(pipeline, features, target, cv=one_split)[0] > 0.85
+    grid = GridSearchCV(pipeline, {"automlclassifier__seed": [3]}, cv=one_split, refit=False).fit(features, target)
+    assert grid.cv_results_["mean_test_score"][0] > 0.85
+
+
+def test_arrays_of_any_kind_are_tables():
+    rows = [[1.0, np.nan], [2.0, 3.0]]
+    frame = as_frame(rows, "AutoML")
+    assert frame.columns.tolist() == ["x0", "x1"]
+    for table in (np.array(rows), pa.table({"x0": [1.0, 2.0], "x1": [None, 3.0]})):
+        pd.testing.assert_frame_equal(as_frame(table, "AutoML"), frame)
+    mixed = as_frame(np.array([[1, "a"], [2, "b"]], dtype=object), "AutoML")
+    assert mixed["x0"].dtype == np.int64
+
+
+def test_names_of_features_stay_theirs():
+    table = joined(pd.DataFrame({"target": [1, 2], "weight": [3, 4]}), [0, 1], [1.0, 2.0])
+    assert (table.target, table.weight) == ("target_", "weight_")
+    assert table.frame.columns.tolist() == ["target", "weight", "target_", "weight_"]
+
+
+def test_every_setting_is_a_parameter():
+    assert {setting.key for setting in SETTINGS} - set(NAMES) == {"data", "task"}
+    assert set(AutoMLClassifier().get_params()) == {*NAMES, "verbose"}
+    assert clone(AutoMLRegressor(seed=3)).get_params()["seed"] == 3
+    with pytest.raises(TypeError, match=r"has no parameter 'max_trails'\. Did you mean 'max_trials'"):
+        AutoMLClassifier(max_trails=3)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda model: model.fit([[1.0], [2.0]]), ConfigError, "requires y to be passed"),
+        (lambda model: model.fit([[1.0], [2.0]], [1, 1]), DataError, "has one value only"),
+        (lambda model: model.fit([[1.0], [2.0]], [0]), ValueError, "inconsistent numbers of samples"),
+        (lambda model: model.fit("t.parquet", [0, 1]), ConfigError, "name the columns"),
+        (lambda model: model.set_params(metric="rmse").fit([[1.0], [2.0]] * 9, [0, 1] * 9), ConfigError, "rmse"),
+        (lambda model: model.predict([[1.0]]), NotFittedError, "not fitted"),
+    ],
+)
+def test_a_mistake_is_a_value_error_and_leaves_nothing(call, kind, message):
+    before = set(os.listdir("."))
+    with pytest.raises(kind, match=message) as caught:
+        call(AutoMLClassifier(**TINY))
+    assert isinstance(caught.value, ValueError)
+    assert set(os.listdir(".")) == before
+
+
+@pytest.mark.parametrize("model", [AutoMLClassifier(**TINY), AutoMLRegressor(**TINY)], ids=["classifier", "regressor"])
+def test_scikit_learns_checks_that_fit_nothing_pass(model):
+    checks = {check.func.__name__: check for _, check in estimator_checks_generator(model)}
+    for name in WITHOUT_FIT:
+        checks[name](model)
