@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 
 from stacktune.errors import ConfigError
+from stacktune.logs import put_back
 from stacktune.observers import Observer, Observers, Snapshot
 from stacktune.runs.begin import begin
 from stacktune.runs.isolation import isolated, only_run
@@ -111,6 +112,7 @@ def test_a_process_has_one_run_at_a_time_and_the_next_when_that_has_failed():
 
 
 def test_what_a_run_sets_in_a_program_is_set_back_and_what_the_program_set_stays(monkeypatch):
+    put_back()  # what other tests of this process let be heard
     for name in ("RAY_CHDIR_TO_TRIAL_DIR", "PYTHONBREAKPOINT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TUNE_WARN_THRESHOLD_S", "7")
