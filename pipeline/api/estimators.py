@@ -21,7 +21,7 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from stacktune.api import kept
+from stacktune.api.kept import Kept, best_model, load, packed, save, unpacked
 from stacktune.api.parameters import VERBOSE, checked_resume, refuse_unknown, settings_of, takes_settings
 from stacktune.api.shown import html_of, watching
 from stacktune.api.tables import Joined, as_frame, joined
@@ -105,7 +105,7 @@ class AutoML(BaseEstimator):
             ConfigError: there is no such family or column, or no such model was kept.
         """
         check_is_fitted(self)
-        return kept.best_model(Path(self.folder_), self.leader_, family, by)
+        return best_model(Path(self.folder_), self.leader_, family, by)
 
     def feature_importance(self, X: Any, y: Any, n_repeats: int = 5, seed: int = 0) -> pd.DataFrame:
         """Return what each column is worth to the leader.
@@ -130,12 +130,27 @@ class AutoML(BaseEstimator):
         It needs neither the run's folder nor MLflow. `load` reads it without running code.
         """
         check_is_fitted(self)
-        return kept.save(self, Path(folder))
+        learnt = Kept(
+            self.get_params(),
+            self.leader_,
+            self.summary_,
+            self.n_features_in_,
+            tuple(map(str, getattr(self, "feature_names_in_", ()))),
+        )
+        return save(learnt, type(self).__name__, Path(folder))
 
     @classmethod
     def load(cls, folder: Path_) -> AutoML:
         """Read what `save` wrote, or a run's folder."""
-        return kept.load(cls, Path(folder))
+        kept = load(Path(folder), cls.__name__, issubclass(cls, ClassifierMixin))
+        estimator = cls(**kept.params)
+        estimator.summary_, estimator.folder_ = kept.summary, str(kept.summary.folder)
+        if kept.n_features is not None:
+            estimator.n_features_in_ = kept.n_features
+        if kept.feature_names:
+            estimator.feature_names_in_ = np.array(kept.feature_names, dtype=object)
+        estimator._lead(kept.leader)
+        return estimator
 
     def predict(self, X: Any) -> np.ndarray:
         """Return a prediction a row: a class, or a value.
@@ -146,10 +161,10 @@ class AutoML(BaseEstimator):
         return np.asarray(self.leader_.labels(features))
 
     def __getstate__(self) -> dict[str, Any]:
-        return kept.packed(super().__getstate__())
+        return packed(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(kept.unpacked(state))
+        super().__setstate__(unpacked(state))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -159,7 +174,7 @@ class AutoML(BaseEstimator):
     def _repr_html_inner(self) -> str:
         """Return the diagram, and under it the outcome."""
         shown = super()._repr_html_inner()
-        return shown + html_of(self) if hasattr(self, "leader_") else shown
+        return shown + html_of(self.summary_, self.leader_.threshold) if hasattr(self, "leader_") else shown
 
     def _joined(self, X: Any, y: Any, sample_weight: Any) -> Joined:
         name = type(self).__name__

@@ -12,9 +12,9 @@ import shutil
 import tarfile
 import tempfile
 import weakref
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -27,11 +27,22 @@ from stacktune.metrics import METRICS
 from stacktune.report.outputs import RunSummary
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
 
-if TYPE_CHECKING:
-    from stacktune.api.estimators import AutoML
-
 MODEL, DESCRIPTION = "leader", "estimator.json"
 _LEADER = "leader_"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a folder holds of an estimator.
+
+    n_features: None where the folder is a run's, which does not tell. feature_names: those of a frame, if it was one.
+    """
+
+    params: dict[str, Any]
+    leader: Leader
+    summary: RunSummary
+    n_features: int | None = None
+    feature_names: tuple[str, ...] = ()
 
 
 def best_model(folder: Path, leader: Leader, family: str | None, by: str) -> Leader:
@@ -71,44 +82,43 @@ def model_of_trial(leader: Leader, trial: TrialFolder, row: dict[str, Any]) -> L
     )
 
 
-def save(estimator: AutoML, folder: Path) -> Path:
+def save(kept: Kept, estimator: str, folder: Path) -> Path:
     """Write an estimator; see `AutoML.save`.
+
+    estimator: the name of its class.
 
     Raises:
         ConfigError: something is in the folder.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{str(folder)!r} is there already: name a new folder.")
-    estimator.leader_.save(folder / MODEL)
+    kept.leader.save(folder / MODEL)
     described = {
-        "estimator": type(estimator).__name__,
-        "params": estimator.get_params(),
-        "n_features_in": estimator.n_features_in_,
-        "feature_names_in": [str(name) for name in getattr(estimator, "feature_names_in_", ())],
-        "summary": asdict(estimator.summary_) | {"folder": str(estimator.folder_)},
+        "estimator": estimator,
+        "params": kept.params,
+        "n_features": kept.n_features,
+        "feature_names": kept.feature_names,
+        "summary": asdict(kept.summary),
     }
     (folder / DESCRIPTION).write_text(json.dumps(described, indent=1, default=str) + "\n", encoding="utf-8")
     return folder
 
 
-def load(cls: type[AutoML], folder: Path) -> AutoML:
+def load(folder: Path, estimator: str, is_classifier: bool) -> Kept:
     """Read what `save` wrote, or a run's folder; see `AutoML.load`."""
-    described = _description(cls, folder)
+    described = _description(folder, estimator)
     found = find_leader(folder / MODEL) or find_leader(folder)
     if found is None:
         raise ConfigError(f"there is no model in {str(folder)!r}: name a run's folder, or one that `save` wrote.")
-    estimator = cls(**described.get("params", {}))
-    estimator.folder_ = described["summary"]["folder"] if "summary" in described else str(folder)
+    leader = Leader.load(found)
+    if leader.task.is_classification != is_classifier:
+        other = "AutoMLClassifier" if leader.task.is_classification else "AutoMLRegressor"
+        raise ConfigError(f"the model in {str(folder)!r} is for {leader.task.kind}: {other}.load reads it.")
     facts = described.get("summary") or RunFolder(folder).read_summary() | {"folder": folder}
     known = {field.name for field in fields(RunSummary)}
-    estimator.summary_ = RunSummary(**{name: value for name, value in facts.items() if name in known})
-    names = described.get("feature_names_in")
-    if names:
-        estimator.n_features_in_ = described["n_features_in"]
-    leader = Leader.load(found)
-    _check_task(cls, leader, folder)
-    estimator._lead(leader)
-    return estimator
+    summary = RunSummary(**{name: value for name, value in facts.items() if name in known})
+    names = tuple(described.get("feature_names", ()))
+    return Kept(described.get("params", {}), leader, summary, described.get("n_features"), names)
 
 
 def packed(state: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +147,7 @@ def unpacked(state: dict[str, Any]) -> dict[str, Any]:
     return state | {_LEADER: leader}
 
 
-def _description(cls: type[AutoML], folder: Path) -> dict[str, Any]:
+def _description(folder: Path, estimator: str) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not path.is_file():
         return {}
@@ -146,13 +156,6 @@ def _description(cls: type[AutoML], folder: Path) -> dict[str, Any]:
         wanted = described["estimator"]
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{str(path)!r} is not as it was written.") from None
-    if wanted != cls.__name__:
+    if wanted != estimator:
         raise ConfigError(f"{str(folder)!r} holds an {wanted}: {wanted}.load reads it.")
     return described
-
-
-def _check_task(cls: type[AutoML], leader: Leader, folder: Path) -> None:
-    is_classifier = hasattr(cls, "predict_proba")
-    if leader.task.is_classification != is_classifier:
-        other = "AutoMLClassifier" if leader.task.is_classification else "AutoMLRegressor"
-        raise ConfigError(f"the model in {str(folder)!r} is for {leader.task.kind}: {other}.load reads it.")

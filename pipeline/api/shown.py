@@ -11,17 +11,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from stacktune.data.read import read_frame
+from stacktune.errors import DataError
 from stacktune.observers import Observer, Snapshot
+from stacktune.report.outputs import RunSummary
 from stacktune.report.screen import Screen, plain_line
 from stacktune.report.text import number
+from stacktune.storage.run_folder import RunFolder
 from stacktune.storage.uris import masked
-
-if TYPE_CHECKING:
-    from stacktune.api.estimators import AutoML
 
 # To draw a display anew is a message to the browser.
 DRAWN_EVERY_S = 0.5
@@ -82,22 +84,21 @@ class NotebookDisplay(Observer):
             self._handle.update(self)
 
 
-def html_of(estimator: AutoML) -> str:
-    """Return the outcome of a fitted estimator: a sentence, and the best rows."""
-    facts, leader = estimator.summary_, estimator.leader_
-    rule = f", decides at {leader.threshold:.3g}" if facts.threshold is not None else ""
+def html_of(facts: RunSummary, threshold: float) -> str:
+    """Return a run's outcome: a sentence, and the best rows."""
+    rule = f", decides at {threshold:.3g}" if facts.threshold is not None else ""
     verdict = (
         f"{facts.leader} leads with {facts.metric} {number(facts.cv_score)} on held-out rows{rule}; "
         f"{facts.n_completed:,} trials completed, {facts.n_stopped:,} stopped, {facts.n_failed:,} failed "
         f"in {facts.wall_s:.0f} s. Folder: {facts.folder}"
     )
-    return f'<div style="{_STYLE}">{escape(masked(verdict))}</div>{_rows_of(estimator)}'
+    return f'<div style="{_STYLE}">{escape(masked(verdict))}</div>{_rows_of(Path(facts.folder))}'
 
 
-def _rows_of(estimator: AutoML) -> str:
+def _rows_of(folder: Path) -> str:
     try:
-        board = estimator.leaderboard_
-    except OSError:  # the run's folder is gone; the model is not
+        board = read_frame(str(RunFolder(folder).board))
+    except DataError:  # the run's folder is gone; the model is not
         return ""
     shown = board.loc[:, ["name", "family", "status", "score", "score_se", "fit_s", "predict_us"]].head(N_ROWS_SHOWN)
     return shown.to_html(index=False, float_format=_four_digits, border=0)

@@ -120,6 +120,7 @@ def test_every_copy_predicts_the_same(classifier, flowers, tmp_path):
         np.testing.assert_array_equal(one.predict_proba(features), expected)
         assert one.classes_.tolist() == classifier.classes_.tolist()
         assert one.summary_.leader == classifier.summary_.leader
+        assert list(one.feature_names_in_) == list(classifier.feature_names_in_)
     with pytest.raises(ConfigError, match=r"AutoMLClassifier\.load reads it"):
         AutoMLRegressor.load(tmp_path / "kept")
     with pytest.raises(ConfigError, match="is there already"):
