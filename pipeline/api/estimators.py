@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import Tags
+from sklearn.utils import Tags, estimator_html_repr
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -171,9 +171,9 @@ class AutoML(BaseEstimator):
         tags.input_tags.allow_nan = tags.input_tags.categorical = tags.input_tags.string = True
         return tags
 
-    def _repr_html_inner(self) -> str:
+    def _html_repr(self) -> str:
         """Return the diagram, and under it the outcome."""
-        shown = super()._repr_html_inner()
+        shown = estimator_html_repr(self)
         return shown + html_of(self.summary_, self.leader_.threshold) if hasattr(self, "leader_") else shown
 
     def _joined(self, X: Any, y: Any, sample_weight: Any) -> Joined:

@@ -262,7 +262,7 @@ class Search:
 
         from stacktune.search.cluster.start import PENDING
         from stacktune.search.cluster.trial_store import open_trial_store
-        from stacktune.search.tune.callback import StartCallback
+        from stacktune.search.tune.callback import SilentReporter, StartCallback
         from stacktune.search.tune.scheduler import FamilyScheduler
         from stacktune.search.tune.searcher import FamilySearcher
         from stacktune.search.tune.trainable import TrialTrainable, WorkerContext
@@ -287,6 +287,7 @@ class Search:
                 name=TUNE_FOLDER,
                 storage_path=str(self._folder.absolute()),
                 verbose=0,
+                progress_reporter=SilentReporter(),
                 callbacks=[StartCallback(self.log)],
                 failure_config=FailureConfig(max_failures=0),
                 checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
