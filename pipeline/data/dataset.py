@@ -131,6 +131,29 @@ def load_dataset(config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset,
         release_memory()
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What a model knows of the table that it was made from."""
+
+    schema: Schema
+    task: Task
+    table: None = None
+
+
+def load_labelled(place: str, schema: Schema, task: Task, target: str, weight: str | None) -> tuple[Table, list[str]]:
+    """Return another labelled table as a model knows it, and notes.
+
+    weight: its column, if the table has it.
+
+    Raises:
+        DataError: it has no target, or other columns than the model.
+    """
+    known, config = _Known(schema, task), DataSettings(place, target, weight=weight)
+    frame, notes = _read_test(config, place, known, (), None, None)
+    table, _, more = _encode_test(frame, known, config)
+    return table, [*notes, *more]
+
+
 def _load(config: Settings, tables: Tables) -> tuple[Dataset, Table | None]:
     source = _read_training(config, config.seed, tables.training)
     frame, writing, text_notes = with_numbers(source.frame, config.target, config.task)
@@ -192,7 +215,7 @@ def _source(
 def _read_test(
     config: DataSettings,
     place: str,
-    dataset: Dataset,
+    dataset: Dataset | _Known,
     commas: Collection[str],
     writing: Writing | None,
     rows: Rows | None,
@@ -275,7 +298,7 @@ def _naming_notes(task: Task, target_name: str) -> list[str]:
     return [f"{target_name} has a class 'prediction', so predictions name the decided class {task.prediction_name!r}"]
 
 
-def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: DataSettings) -> tuple[Table, str, list[str]]:
+def _encode_test(frame: pd.DataFrame, dataset: Dataset | _Known, config: DataSettings) -> tuple[Table, str, list[str]]:
     held = frame[config.target]
     notes = respelled_notes(held, dataset.task)
     target = encode_target(held, dataset.task)
@@ -300,8 +323,8 @@ def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: DataSettings) ->
     return table, digest, [*notes, *weight_notes, *_known_notes(table, dataset.table)]
 
 
-def _known_notes(test: Table, training: Table) -> list[str]:
-    n_copies = n_known(test, training)
+def _known_notes(test: Table, training: Table | None) -> list[str]:
+    n_copies = 0 if training is None else n_known(test, training)
     if not n_copies:
         return []
     return [
