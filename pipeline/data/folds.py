@@ -49,7 +49,7 @@ MIN_JUDGED_OF_A_CLASS = 50
 class Folds:
     """K folds, or a single holdout.
 
-    Each fold is held out once.
+    Each fold is held out once, and so is each row unless it is dealt again.
 
     assignment: (n_rows,) int8, the fold in which each row is validated, 0 … n_folds-1; -1 for rows that never are.
     blocks: (n_rows,) int8, the parts in which held-out predictions are judged, so that there is a spread and ensembles
@@ -57,6 +57,8 @@ class Folds:
     n_learning: of rows in the order of time, (n_rows,) int8: how many folds, from the first on, learn from each; None
         where a fold learns from all rows that it does not hold out.
     moments: (n_rows,) of rows in the order of time. groups: (n_rows,) numbers of groups that stay together.
+    again: (n_rows,) int8 assignments each, where rows are dealt more than once: their folds are numbered behind the
+        first ones, n_folds counts them all, and a row's out-of-fold prediction is the mean of its predictions.
     """
 
     assignment: np.ndarray
@@ -66,6 +68,12 @@ class Folds:
     n_learning: np.ndarray | None = None
     moments: np.ndarray | None = None
     groups: np.ndarray | None = None
+    again: tuple[np.ndarray, ...] = ()
+
+    @property
+    def n_repeats(self) -> int:
+        """Return how many times each judged row is held out."""
+        return 1 + len(self.again)
 
     @property
     def is_ordered(self) -> bool:
@@ -84,7 +92,16 @@ class Folds:
     @property
     def digest(self) -> str:
         """Return the digest of all that tells folds apart."""
-        return digest_of_arrays(self.assignment, self.blocks, self.n_learning)
+        return digest_of_arrays(self.assignment, self.blocks, self.n_learning, *self.again)
+
+    def repeat_of(self, fold: int) -> int:
+        """Return in which dealing of the rows a fold is."""
+        return fold * self.n_repeats // self.n_folds
+
+    def _held_out(self, fold: int) -> np.ndarray:
+        """Return (n_rows,) bool: which rows a fold holds out."""
+        repeat = self.repeat_of(fold)
+        return (self.assignment, *self.again)[repeat] == fold - repeat * (self.n_folds // self.n_repeats)
 
     def train_rows(self, fold: int) -> np.ndarray:
         """Return the positions that `fold` trains on.
@@ -93,14 +110,14 @@ class Folds:
         """
         if self.n_learning is not None:
             return np.flatnonzero(self.n_learning > fold)
-        return np.flatnonzero(self.assignment != fold)
+        return np.flatnonzero(~self._held_out(fold))
 
     def valid_rows(self, fold: int) -> np.ndarray:
         """Return the positions that `fold` holds out.
 
         They are of rows, ascending and int64.
         """
-        return np.flatnonzero(self.assignment == fold)
+        return np.flatnonzero(self._held_out(fold))
 
     @cached_property
     def judged_rows(self) -> np.ndarray:

@@ -40,6 +40,7 @@ class Split:
     key: (n_rows,) the number of a row's group or own fold, its moment, or whether it is of the validation table.
     names: of the groups or own folds, by their numbers. is_date: whether moments are seconds since 1970.
     gap: in rows or seconds, and which of the two. is_even: whether random folds spread a regression's target evenly.
+    n_repeats: how many times folds are dealt.
     """
 
     by: str = ROWS
@@ -49,6 +50,7 @@ class Split:
     is_date: bool = False
     gap: tuple[float, str] = (0, "rows")
     is_even: bool = False
+    n_repeats: int = 1
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -87,9 +89,9 @@ def with_split_key(frame: pd.DataFrame, config: Settings) -> tuple[pd.DataFrame,
     Raises:
         DataError: the column has missing values, or does not part the rows.
     """
-    blank = Split(is_even=config.stratify)
+    blank = Split(is_even=config.stratify, n_repeats=config.repeats)
     for role, name in split_columns(config):
-        split = _by_time(frame[name], config) if role == "time" else _by_groups(frame[name], role)
+        split = _by_time(frame[name], config) if role == "time" else _by_groups(frame[name], role, config.repeats)
         return frame.assign(**{SPLIT_KEY: split.keys}), split
     if config.validation_data is not None:
         return frame, Split(VALIDATION)
@@ -107,7 +109,7 @@ def check_no_key(frame: pd.DataFrame) -> None:
         raise DataError(f"the table has a column {SPLIT_KEY!r}, a name that is needed. Rename it.")
 
 
-def _by_groups(series: pd.Series, role: str) -> Split:
+def _by_groups(series: pd.Series, role: str, n_repeats: int) -> Split:
     codes, texts = _texts(series, role)
     distinct, groups = np.unique(np.array(texts, dtype=object)[codes], return_inverse=True)
     if len(distinct) < 2:
@@ -121,7 +123,7 @@ def _by_groups(series: pd.Series, role: str) -> Split:
             f"{MAX_OWN_FOLDS}. Give --group {series.name} to keep rows of one value together in fewer folds."
         )
     by = GROUP if role == "group" else FOLDS
-    return Split(by, str(series.name), groups.astype(np.int64), tuple(map(str, distinct)))
+    return Split(by, str(series.name), groups.astype(np.int64), tuple(map(str, distinct)), n_repeats=n_repeats)
 
 
 def _texts(series: pd.Series, role: str) -> tuple[np.ndarray, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,11 +33,25 @@ def folds_of(split: Split, table: Table, task: Task, n_folds: int, seed: int) ->
     Raises:
         DataError: the rows do not part so, or a fold would learn from or be judged on one class.
     """
+    if split.n_repeats > 1:
+        return _repeated(split, table, task, n_folds, seed)
     if split.by == ROWS:
         return make_folds(table, task, n_folds, seed, split.is_even)
     folds = _MAKERS[split.by](split, table, task, n_folds, seed)
     _check_classes(folds, split, table, task)
     return folds
+
+
+def _repeated(split: Split, table: Table, task: Task, n_folds: int, seed: int) -> Folds:
+    if n_folds == 1:
+        raise DataError(
+            f"--repeats {split.n_repeats} deals folds anew, but rows are held out once, as the table is large. Give "
+            "--folds 5, or leave --repeats out."
+        )
+    once = replace(split, n_repeats=1)
+    seeds = [seed, *(derive_seed(seed, "repeat", number) for number in range(1, split.n_repeats))]
+    first, *others = (folds_of(once, table, task, n_folds, one) for one in seeds)
+    return replace(first, n_folds=n_folds * len(seeds), again=tuple(one.assignment for one in others))
 
 
 def settled_folds(

@@ -42,7 +42,12 @@ def split_notes(split: Split, keep: Collection[str] = ()) -> list[str]:
 
 
 def window_notes(folds: Folds, split: Split) -> list[str]:
-    """Return a sentence on the windows of rows in time."""
+    """Return sentences on windows of time, and folds dealt again."""
+    if folds.n_repeats > 1:
+        return [
+            f"folds are dealt {folds.n_repeats} times: a trial that completes has {folds.n_folds} models, and a row's "
+            f"out-of-fold prediction is the mean of {folds.n_repeats}"
+        ]
     if not folds.is_ordered:
         return []
     judged = split.keys[folds.judged_rows]

@@ -122,6 +122,9 @@ class ValidationSettings:
             resume=FREE,
         ),
     ] = None
+    repeats: Annotated[
+        int, Spec(whole(1, 20), "R", "Deal the folds so many times, and average each row's out-of-fold predictions.")
+    ] = 1
     stratify: Annotated[
         bool, Spec(TRUTH, "", "Spread the target's values evenly over folds, for regression. Classes always are.")
     ] = False

@@ -176,14 +176,14 @@ class TrialFolder:
     def out_of_fold(self) -> Path:
         """Return the path of the trial's out-of-fold predictions.
 
-        They are of all rows, each by a model that has not learnt from the row.
+        Each is by a model that has not learnt from the row; rows that no model is judged on have NaN.
         """
         return self.path / "oof.npy"
 
     def fold(self, number: int) -> Path:
         """Return the path of one fold's model.
 
-        It was fitted on all folds but this one.
+        It was fitted on all folds but this one, or on all rows before it in time; behind the last, on all rows.
         """
         return self.path / f"fold{number}"
 

@@ -75,6 +75,7 @@ class Evidence:
                     *(dataset.digest, folds.n_folds),
                     *(digest_of_arrays(folds.assignment), digest_of_arrays(folds.blocks)),
                     *([digest_of_arrays(folds.n_learning)] if folds.is_ordered else []),
+                    *map(digest_of_arrays, folds.again),
                 ]
             ),
             test_score=row.test[metric.name] if row.test else None,

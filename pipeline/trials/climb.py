@@ -170,7 +170,7 @@ class _Climb:
         self.curve, self.lineage = [*done.curve], [*done.lineage]
         for fold in range(len(done.n_units), folds.n_folds):
             fit = first if fold == 0 and first else self._grown_fold(fold, done.looks)
-            oof[folds.valid_rows(fold)] = fit.finish()
+            _take_in(oof, folds, fold, fit.finish())
             folder = make_anew(TrialFolder(self.resources.folder).fold(fold))
             fit.learner.save(folder)
             done = done.with_fold(
@@ -326,3 +326,9 @@ class _Climb:
             folder=str(self.resources.folder) if status == COMPLETED else None,
             **outcome,
         )
+
+
+def _take_in(oof: np.ndarray, folds: Folds, fold: int, predicted: np.ndarray) -> None:
+    """Write a fold's predictions, or average them with those before."""
+    rows, n_before = folds.valid_rows(fold), folds.repeat_of(fold)
+    oof[rows] = predicted if n_before == 0 else oof[rows] + (predicted - oof[rows]) / (n_before + 1)

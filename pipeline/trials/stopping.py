@@ -51,7 +51,8 @@ def stopping_metric(metric: Metric, task: Task, table: Table, folds: Folds) -> M
     """
     if not task.is_classification:
         return metric
-    rarest = np.bincount(table.labels[folds.judged_rows], minlength=task.n_outputs).min() / folds.n_folds
+    n_rarest = np.bincount(table.labels[folds.judged_rows], minlength=task.n_outputs).min()
+    rarest = n_rarest / (folds.n_folds // folds.n_repeats)
     return METRICS["log_loss"] if metric.needs_threshold or rarest < MIN_ROWS_OF_A_CLASS else metric
 
 

@@ -174,6 +174,8 @@ def test_a_column_that_parts_no_rows_is_refused_in_a_sentence(load, changes, fla
         ({"gap": "1.5", "time": "t"}, r"--gap must be a number of rows"),
         ({"stratify": True, "time": "t"}, r"--stratify deals rows at random, which --time does not: leave it out\."),
         ({"validation_data": "v", "folds": 5}, r"--validation-data and --folds 5 exclude each other"),
+        ({"repeats": 3, "time": "t"}, r"--repeats 3 deals rows anew, but --time leaves one way to: leave it out\."),
+        ({"repeats": 3, "folds": 1}, r"--repeats 3 deals folds anew, but --folds 1 makes none: give more"),
         ({"folds": "many"}, r"--folds must be auto or a whole number from 1 to 100, not 'many'\."),
     ],
 )
@@ -249,6 +251,22 @@ def test_the_values_of_a_regression_are_spread_evenly_where_that_is_asked_for(lo
     top = np.argsort(table["y"].to_numpy())[-20:]
     np.testing.assert_array_equal(np.bincount(even.assignment[top], minlength=5), [4] * 5)
     assert np.ptp(np.bincount(random.assignment[top], minlength=5)) > 0
+
+
+@pytest.mark.parametrize("flags", [{}, {"group": "shop"}])
+def test_folds_that_are_dealt_again_hold_each_row_out_as_often(load, flags):
+    dataset, _ = load(frame(), repeats=3, **flags)
+    found = folds(dataset, asked=4)
+    assert (found.n_folds, found.n_blocks, found.n_repeats, len(found.models)) == (12, 4, 3, 12)
+    held_out = np.array([np.bincount(found.valid_rows(fold), minlength=N_ROWS) for fold in range(12)])
+    for repeat in range(3):
+        np.testing.assert_array_equal(held_out[4 * repeat : 4 * repeat + 4].sum(axis=0), 1)
+    assert len({held_out[4 * repeat].tobytes() for repeat in range(3)}) == 3
+    np.testing.assert_array_equal(found.assignment, folds(load(frame(), **flags)[0], asked=4).assignment)
+    for fold in range(12):
+        np.testing.assert_array_equal(np.sort(np.append(found.train_rows(fold), found.valid_rows(fold))), range(N_ROWS))
+    with pytest.raises(DataError, match=r"--repeats 3 deals folds anew, but rows are held out once"):
+        folds(dataset, asked=1)
 
 
 def test_a_date_and_an_id_that_repeats_are_pointed_out_and_nothing_else(load):

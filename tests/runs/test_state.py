@@ -115,7 +115,7 @@ EDITED = {
     "gap": ("7d", "8d", "--gap is '8d' in .* and was '7d'"),
 }
 # Those that go with none of the others that split rows.
-EDITED_ALONE = {"group": ("shop", "day"), "fold_column": ("shop", "day"), "stratify": (True, False)}
+EDITED_ALONE = {"group": ("shop", "day"), "fold_column": ("shop", "day"), "stratify": (True, False), "repeats": (2, 3)}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ import pytest
 from in_process import Fitted, completed_trial, fit
 
 from stacktune.families._encode import encode_target
+from stacktune.families.registry import get_family
 from stacktune.storage.run_folder import TrialFolder
+from stacktune.trials.all_rows import fit_on_all_rows
 from stacktune.trials.checkpoint import Checkpoint
 from stacktune.trials.climb import TrialResources, climb
 from stacktune.trials.result import load_oof
@@ -150,3 +153,51 @@ def test_two_runs_with_a_seed_are_the_same(tmp_path, settings, family):
         again = completed_trial(family, fitted.problem, tmp_path / name, 1)
         boards.append([fitted.results[0].fold_scores, again.fold_scores])
     assert boards[0] == boards[1]
+
+
+def test_a_row_that_is_held_out_twice_has_the_mean_of_two_predictions(tmp_path):
+    (tmp_path / "once").mkdir(), (tmp_path / "twice").mkdir()
+    table = drifting(200)
+    once = fit(table, "y", tmp_path / "once", ("linear",), n_folds=3)
+    twice = fit(table, "y", tmp_path / "twice", ("linear",), n_folds=3, repeats=2)
+    result, folds = twice.results[0], twice.problem.folds
+    means = np.zeros(200)
+    for fold in range(6):
+        rows, models = folds.valid_rows(fold), TrialFolder(Path(result.folder)).fold(fold)
+        means[rows] += get_family("linear").load(models).predict(twice.problem.table.take(rows))[:, 0] / 2
+    np.testing.assert_allclose(load_oof(result)[:, 0], means, rtol=1e-6)
+    assert len(result.fold_scores) == 3
+    assert twice.board.leader.folds == (tuple(range(6)),)
+    assert not np.array_equal(load_oof(result), load_oof(once.results[0]))
+
+
+class Recorder:
+    """A learner that writes down what it is told."""
+
+    def __init__(self, config):
+        self.n_units, self.told = 0, [("start", config)]
+
+    def advance(self, units):
+        self.n_units += units
+        self.told.append(("advance", units))
+
+    def adjust(self, config):
+        self.told.append(("adjust", config))
+
+    def warm_start(self, folders):
+        self.told.append(("warm start", folders))
+
+
+def recorded(lineage, n_units, deadline=float("inf"), donors=()):
+    family = SimpleNamespace(start=lambda job, config: Recorder(config), chunk=10)
+    return fit_on_all_rows(family, None, lineage, n_units, donors, deadline).told
+
+
+def test_on_all_rows_a_model_lives_through_the_lineage_of_its_trial():
+    told = recorded([(0, "a"), (15, "b"), (30, "c")], 25, donors=["folder"])
+    assert told[:2] == [("start", "a"), ("warm start", ["folder"])]
+    assert told[2:] == [("advance", 10), ("advance", 5), ("adjust", "b"), ("advance", 10), ("adjust", "c")]
+
+
+def test_on_all_rows_something_is_grown_though_the_time_is_up():
+    assert recorded([(0, "a")], 25, deadline=0.0) == [("start", "a"), ("advance", 10)]
