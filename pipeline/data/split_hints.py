@@ -5,7 +5,7 @@ fellows of the same patient or shop, it has learnt from. Whether it will meet su
 the option is named, and nothing is changed.
 
 Whole numbers and text repeat in most tables. Only a column that its name says to be an identifier, or that is called
-after what usually comes with several rows, is pointed out.
+after what usually comes with several rows, is pointed out; and of numbers only what is called a time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from stacktune.data.column import Column
 from stacktune.data.notes import shortened
 from stacktune.data.schema import Schema
 from stacktune.data.spread import evenly_spread
@@ -28,19 +29,22 @@ _GROUP_WORDS = frozenset(
         *("vehicle", "session", "visit", "batch", "plot"),
     )
 )
+_TIME_NAMES = frozenset({"time", "timestamp", "datetime", "date"})
+# Of fewer numbers a time is more likely a time of day, or how long something took.
+_MIN_MOMENTS = 100
 # Fewer values are a category, and of more than half as many as rows hardly any repeats.
 _MIN_VALUES, _MIN_ROWS_A_VALUE = 5, 2
 _MAX_ROWS_LOOKED_AT = 100_000
 
 
 def hints(frame: pd.DataFrame, schema: Schema) -> list[str]:
-    """Return a sentence on dates and one on names that repeat."""
+    """Return a sentence on times and one on names that repeat."""
     notes = []
-    dates = [column.name for column in schema.columns if column.kind == "datetime"]
-    if dates:
+    times = [column.name for column in schema.columns if _orders_rows(column, frame)]
+    if times:
         notes.append(
-            f"{shortened(dates)} {'are dates' if len(dates) > 1 else 'is a date'}, and the folds are random: scores "
-            f"are of rows between those learnt from, not of later ones; --time {dates[0]} judges on later rows"
+            f"{shortened(times)} {'are times' if len(times) > 1 else 'is a time'}, and the folds are random: scores "
+            f"are of rows between those learnt from, not of later ones; --time {times[0]} judges on later rows"
         )
     groups = [str(name) for name in frame.columns if _names_groups(str(name)) and _repeats(frame[name])]
     features = set(schema.column_names)
@@ -51,6 +55,15 @@ def hints(frame: pd.DataFrame, schema: Schema) -> list[str]:
             f"are of values that models have learnt from, not of new ones; --group {groups[0]} keeps each together"
         )
     return notes
+
+
+def _orders_rows(column: Column, frame: pd.DataFrame) -> bool:
+    """Return whether a feature is a date, or numbers called a time."""
+    if column.kind == "datetime":
+        return True
+    if column.kind != "numeric" or column.name.lower() not in _TIME_NAMES:
+        return False
+    return frame[column.name].nunique() >= _MIN_MOMENTS
 
 
 def _words(name: str) -> list[str]:

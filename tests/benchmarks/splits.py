@@ -51,8 +51,8 @@ def beijing_of_two(folder: Path) -> pd.DataFrame:
     return frame[frame["station"].isin(["Aotizhongxin", "Wanliu"])].drop(columns=["year", "month", "day", "hour"])
 
 
-def beijing_each_eighth_hour(folder: Path) -> pd.DataFrame:
-    return beijing(folder).query("hour % 8 == 0").drop(columns="moment")
+def beijing_each_morning(folder: Path) -> pd.DataFrame:
+    return beijing(folder).query("hour == 8").drop(columns="moment")
 
 
 CASES = {
@@ -60,7 +60,7 @@ CASES = {
     "creditcard_time": Case(
         lambda folder: pd.read_parquet(folder / "creditcard.parquet"), "Class", "--time", "Time", "roc_auc"
     ),
-    "beijing_station": Case(beijing_each_eighth_hour, "PM2.5", "--group", "station", "rmse"),
+    "beijing_station": Case(beijing_each_morning, "PM2.5", "--group", "station", "rmse"),
     "amazon_manager": Case(
         lambda folder: pd.read_parquet(folder / "amazon_employee_access.parquet"),
         "ACTION",

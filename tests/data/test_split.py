@@ -272,10 +272,12 @@ def test_folds_that_are_dealt_again_hold_each_row_out_as_often(load, flags):
 def test_a_date_and_an_id_that_repeats_are_pointed_out_and_nothing_else(load):
     dataset, _ = load(frame(customer_id=np.random.default_rng(0).integers(30, size=N_ROWS)))
     said = " | ".join(dataset.notes)
-    assert "day is a date, and the folds are random" in said
+    assert "day is a time, and the folds are random" in said
     assert "--time day judges on later rows" in said
     assert "shop, customer_id repeat over rows, and the folds are random" in said
     assert "--group shop keeps each together" in said
     plain = frame(valid=np.arange(N_ROWS) % 7, grid=np.arange(N_ROWS) % 9).drop(columns=["shop", "day"])
     assert not any("--group" in note or "--time" in note for note in load(plain)[0].notes)
     assert not any("folds are random" in note for note in load(frame(), group="shop")[0].notes)
+    numbered = frame(Time=np.random.default_rng(0).permutation(N_ROWS) * 1.5).drop(columns=["shop", "day"])
+    assert any(note.startswith("Time is a time, and") for note in load(numbered)[0].notes)
