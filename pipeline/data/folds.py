@@ -29,6 +29,7 @@ from stacktune.data.table import MULTICLASS, Table, Task
 from stacktune.errors import DataError
 from stacktune.seeds import derive_seed
 from stacktune.storage.digests import digest_of_arrays
+from stacktune.storage.run_folder import ALL_ROWS
 
 MIN_FOLDS = 2
 # A plain holdout: its share of the rows, and the number of rows that say enough.
@@ -87,7 +88,7 @@ class Folds:
     @property
     def models(self) -> tuple[int, ...]:
         """Return the numbers of the models that predict new rows."""
-        return (self.n_folds,) if self.is_ordered else tuple(range(self.n_folds))
+        return (ALL_ROWS,) if self.is_ordered else tuple(range(self.n_folds))
 
     @property
     def digest(self) -> str:

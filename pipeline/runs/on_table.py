@@ -5,7 +5,7 @@ Nothing is chosen by these scores: weights and thresholds are those of the run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ def scored_on(results: Results, data: str) -> Results:
     use_cores()  # before there are libraries to read it
     from stacktune.data.dataset import load_labelled
     from stacktune.ensemble.leader import Leader
+    from stacktune.ensemble.member import load_member, predict_members
     from stacktune.metrics import check_domain, get_metric
 
     places = RunFolder(results.folder)
@@ -49,31 +50,17 @@ def scored_on(results: Results, data: str) -> Results:
 
     scores = {results.facts["leader"]: shown(leader.predict_table(table), leader.threshold)}
     for row in results.leaderboard.to_dict("records"):
-        models = _models(places.trials / str(row["name"]), row, "time" in config)
-        if row["name"] not in scores and models:
-            scores[row["name"]] = shown(_predicted(row, models, table), row.get("threshold"))
+        folder = places.trials / str(row["name"])
+        if row["name"] not in scores and _has_models(folder, row):
+            member = load_member(folder, str(row["name"]), str(row["family"]))
+            scores[row["name"]] = shown(predict_members([member], table)[0], row.get("threshold"))
     for note in [*notes, *_unscored_note(results, scores)]:
         remark(f"Note: {note}")
     return replace(results, leaderboard=_sorted(results, scores, metric.greater_is_better))
 
 
-def _models(folder: Path, row: Mapping[str, Any], is_later: bool) -> list[Path]:
-    """Return a completed trial's models that predict new rows.
-
-    Of one that is judged on later rows it is the last, which has learnt from all rows.
-    """
-    if row.get("kind") != "trial" or row.get("status") != "completed":
-        return []
-    models = sorted(TrialFolder(folder).folds(), key=lambda path: int(path.name.removeprefix("fold")))
-    return models[-1:] if is_later else models
-
-
-def _predicted(row: Mapping[str, Any], models: Sequence[Path], table: Any) -> np.ndarray:
-    from stacktune.ensemble.member import load_member, predict_members
-
-    numbers = [int(model.name.removeprefix("fold")) for model in models]
-    member = load_member(models[0].parent, str(row["name"]), str(row["family"]), numbers)
-    return predict_members([member], table)[0]
+def _has_models(folder: Path, row: Mapping[str, Any]) -> bool:
+    return row.get("kind") == "trial" and row.get("status") == "completed" and bool(TrialFolder(folder).models())
 
 
 def _unscored_note(results: Results, scores: Mapping[str, float]) -> list[str]:

@@ -37,7 +37,7 @@ from stacktune.families.registry import get_family
 from stacktune.metrics import Metric
 from stacktune.seeds import derive_seed
 from stacktune.storage.folders import digest_of_folder, make_anew
-from stacktune.storage.run_folder import TrialFolder
+from stacktune.storage.run_folder import ALL_ROWS, TrialFolder
 from stacktune.trials.all_rows import fit_on_all_rows
 from stacktune.trials.checkpoint import Checkpoint, drop_checkpoint, load_checkpoint
 from stacktune.trials.fold_fit import FoldFit
@@ -197,11 +197,10 @@ class _Climb:
 
         n_units: as many as the fold of the newest rows kept. Returns a core's microseconds for a row.
         """
-        fold = self.problem.folds.n_folds
         lineage = self.lineage or [(0, dict(self.trial.config))]
-        deadline = self._fold_deadline(fold)
-        learner = fit_on_all_rows(self.family, self._job(fold), lineage, n_units, self._donors(fold), deadline)
-        learner.save(make_anew(TrialFolder(self.resources.folder).fold(fold)))
+        deadline = self._fold_deadline(self.problem.folds.n_folds)
+        learner = fit_on_all_rows(self.family, self._job(ALL_ROWS), lineage, n_units, self._donors(ALL_ROWS), deadline)
+        learner.save(make_anew(TrialFolder(self.resources.folder).fold(ALL_ROWS)))
         return self._predict_us(learner, self.problem.folds.judged_rows)
 
     def _grown_fold(self, fold: int, earlier: tuple[Curve, ...]) -> FoldFit:
@@ -229,10 +228,10 @@ class _Climb:
         return [TrialFolder(folder).fold(fold) for folder in self.resources.warm_start_from]
 
     def _job(self, fold: int, rows_share: float = 1.0) -> Job:
-        """Return the fit of a fold; behind the last, of all rows."""
+        """Return the fit of a fold, or of ALL_ROWS."""
         problem, folds = self.problem, self.problem.folds
         rows, valid, part = np.arange(problem.table.n_rows), np.arange(0), "all rows"
-        if fold < folds.n_folds:
+        if fold != ALL_ROWS:
             rows, valid, part = folds.train_rows(fold), folds.valid_rows(fold), f"fold{fold}"
         rows_share *= self.trial.rows_share
         if rows_share < 1:

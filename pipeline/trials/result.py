@@ -37,8 +37,8 @@ class TrialResult:
     n_units: units (trees, epochs, fits) kept in each finished fold.
     rows_share: of the training rows, those that it learnt from.
     lineage: (first unit, configuration) pairs of a PBT trial whose parameters changed while it grew.
-    folder: where `oof.npy` and `fold0` … `fold{K-1}` lie, and the model of all rows as `fold{K}` where folds are in the
-        order of time; None unless completed.
+    folder: where `oof.npy` and `fold0` … `fold{K-1}` lie, and `all_rows` where folds are in the order of time; None
+        unless completed.
     """
 
     trial_id: str

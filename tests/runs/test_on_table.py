@@ -14,7 +14,7 @@ from rich.console import Console
 from stacktune.errors import ConfigError, DataError
 from stacktune.report.summary import ON_SCORE, Results, leaderboard_table, sorted_by
 from stacktune.runs.on_table import scored_on
-from stacktune.storage.run_folder import RunFolder
+from stacktune.storage.run_folder import RunFolder, TrialFolder
 
 
 def frame(seed, n_rows=300):
@@ -67,7 +67,8 @@ def test_the_table_of_80_columns_shows_both_scores(finished):
 def test_trials_whose_models_are_gone_are_counted(finished, tmp_path, capsys):
     results, _ = finished
     shutil.copytree(results.folder, tmp_path / "run")
-    for models in (tmp_path / "run" / "trials" / "linear-0000").glob("fold*"):
+    trial = TrialFolder(tmp_path / "run" / "trials" / "linear-0000")
+    for models in {*trial.folds(), *trial.models()}:
         shutil.rmtree(models)
     scored = scored_on(replace(results, folder=tmp_path / "run"), str(results.folder / "test.parquet"))
     assert "1 trials whose models were not kept" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from in_process import Fitted, completed_trial, fit
 
 from stacktune.families._encode import encode_target
 from stacktune.families.registry import get_family
-from stacktune.storage.run_folder import TrialFolder
+from stacktune.storage.run_folder import ALL_ROWS, TrialFolder
 from stacktune.trials.all_rows import fit_on_all_rows
 from stacktune.trials.checkpoint import Checkpoint
 from stacktune.trials.climb import TrialResources, climb
@@ -53,8 +53,8 @@ def test_rows_before_the_first_window_have_no_prediction_and_count_nowhere(order
 
 
 def test_the_leader_is_made_of_models_that_have_seen_the_newest_rows(ordered):
-    assert ordered.problem.folds.models == (4,)
-    assert all(folds == (4,) for row in ordered.board.rows for folds in row.folds)
+    assert ordered.problem.folds.models == (ALL_ROWS,)
+    assert all(folds == (ALL_ROWS,) for row in ordered.board.rows for folds in row.folds)
     member = next(one for one in ordered.leader.members if one.family == "lightgbm")
     assert len(member.predictors) == 1
     trial = next(result for result in ordered.results if result.family == "lightgbm")
@@ -95,7 +95,7 @@ def test_what_is_gone_on_with_is_the_same_as_what_was_done_at_once(ordered, tmp_
     result = ended.value.value
     assert result.fold_scores == whole.fold_scores
     np.testing.assert_array_equal(load_oof(result), load_oof(whole))
-    names = [TrialFolder(Path(place)).fold(4) for place in (result.folder, whole.folder)]
+    names = [TrialFolder(Path(place)).fold(ALL_ROWS) for place in (result.folder, whole.folder)]
     assert len({(name / "model.txt").read_bytes() for name in names}) == 1
 
 
