@@ -107,6 +107,10 @@ def leaderboard(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Sort by it, best first. [default: rank]")] = None,
     top: Annotated[int, typer.Option(metavar="N", min=1, help="Rows to show.")] = 20,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="Score models on this labelled table, the best there first."),
+    ] = None,
 ) -> None:
     """Show the leaderboard of a finished run."""
     from rich.console import Console
@@ -114,6 +118,10 @@ def leaderboard(
     from stacktune.report.summary import leaderboard_table, read_results, sorted_by
 
     results = read_results(folder)
+    if on is not None:
+        from stacktune.runs.on_table import scored_on
+
+        results = scored_on(results, on)
     rows = results.leaderboard if sort is None else sorted_by(results, sort)
     Console().print(leaderboard_table(results, rows.head(top), sort))
 

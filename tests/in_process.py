@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from stacktune.data.dataset import Dataset, load_dataset
-from stacktune.data.folds import make_folds
+from stacktune.data.split_folds import folds_of, settled_folds
 from stacktune.data.table import Table
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
@@ -74,7 +74,9 @@ def fit(
     config = Settings(str(path), target, **settings)
     dataset, test = load_dataset(config)
     plan = plan_for_size(dataset.table, dataset.task, ClusterSize(2, 0), 60.0)
-    folds = make_folds(dataset.table, dataset.task, config.n_folds or plan.n_folds, config.seed)
+    parted, seed = (dataset.split, dataset.table, dataset.task), config.seed
+    n_folds, _ = settled_folds(*parted, config.n_folds, plan.n_folds, plan.reason, seed)
+    folds = folds_of(*parted, config.n_folds or n_folds, seed)
     metric = get_metric(config.metric, dataset.task.kind)
     for rows in (dataset.table, test):
         if rows is not None:

@@ -21,7 +21,8 @@ STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
 COMMANDS = ["demo", "run", "predict", "leaderboard", "sync", "ui"]
 RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),
-    *("metric", "folds", "test-data", "test-size"),
+    *("metric", "folds", "group", "time", "gap", "fold-column", "validation-data", "repeats", "stratify"),
+    *("test-data", "test-size"),
     *("time-budget", "max-trials", "max-failures", "families", "predict-budget", "controller", "seed"),
     *("output", "storage", "input-example"),
     *("tracking-uri", "tracking-optional", "experiment", "register", "no-code"),
@@ -105,6 +106,7 @@ MISTAKES = {
     "no target": (["run", "table.csv"], "--target is missing"),
     "budget of zero": (["run", "table.csv", "--target", "y", "--time-budget", "0"], "duration above zero, not '0'"),
     "nonsense budget": (["run", "table.csv", "--target", "y", "--time-budget", "soon"], "not 'soon'"),
+    "two splits": (["run", "table.csv", "--target", "y", "--group", "x", "--time", "x"], "--group and --time exclude"),
     "settings file": (["run", "--config", "nowhere.yaml"], "'nowhere.yaml' cannot be read"),
     "setting": (["run", "--config", "typo.yaml"], "no setting in 'typo.yaml' called 'metrc'. Did you mean 'metric'?"),
     "model": (["predict", "nowhere", "table.csv"], "no model in 'nowhere'"),

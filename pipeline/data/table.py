@@ -70,6 +70,7 @@ class Table:
     cardinalities: one count for each categorical column, so `len(cardinalities)` trailing columns are categorical.
     target: (n_rows,) int32 class codes or float64 values; None for a table to predict.
     weight: (n_rows,) float32 positive sample weights, or None.
+    groups: (n_rows,) int64 numbers of groups whose rows belong together; None where each row is by itself.
     """
 
     features: np.ndarray
@@ -77,6 +78,7 @@ class Table:
     cardinalities: tuple[int, ...] = ()
     target: np.ndarray | None = None
     weight: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     @property
     def n_rows(self) -> int:
@@ -128,6 +130,7 @@ class Table:
             features=self.features[rows],
             target=None if self.target is None else self.target[rows],
             weight=None if self.weight is None else self.weight[rows],
+            groups=None if self.groups is None else self.groups[rows],
         )
 
     def without_features(self) -> Table:
@@ -142,7 +145,7 @@ class Table:
 
         Ray hands them out so.
         """
-        for array in (self.features, self.target, self.weight):
+        for array in (self.features, self.target, self.weight, self.groups):
             if array is not None:
                 array.flags.writeable = False
         return self

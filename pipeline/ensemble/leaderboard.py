@@ -51,13 +51,14 @@ class _Scoring:
 
     def model_us(self, trial: TrialResult) -> float:
         """Return microseconds a row of one fold model."""
-        return trial.predict_us / self.folds.n_folds
+        return trial.predict_us / len(self.folds.models)
 
     def with_fold_models(self, row: LeaderboardRow, blend: Blend, members: Sequence[TrialResult]) -> LeaderboardRow:
         """Return the row with its fold models and costs."""
         model_us = [self.model_us(member) for member in members]
         enough = target_effective_models(len(self.target))
-        folds = choose_fold_models(self.folds.n_folds, blend.weights, model_us, self.limit_us, enough)
+        chosen = choose_fold_models(len(self.folds.models), blend.weights, model_us, self.limit_us, enough)
+        folds = tuple(tuple(self.folds.models[place] for place in of_member) for of_member in chosen)
         predict_us = cost_us([len(of_member) for of_member in folds], model_us) + self.encode_us
         names = tuple(member.trial_id for member in members)
         return replace(row, members=names, folds=folds, blend=blend, predict_us=predict_us)
@@ -96,7 +97,7 @@ def build_leaderboard(
     encode_us: microseconds that a raw row takes to become a row of the table, part of every prediction's cost.
     """
     model_budget_us = None if predict_budget_us is None else predict_budget_us - encode_us
-    limit_us = affordable_us([trial.predict_us / folds.n_folds for trial in eligible(results)], model_budget_us)
+    limit_us = affordable_us([trial.predict_us / len(folds.models) for trial in eligible(results)], model_budget_us)
     with ThreadPoolExecutor(n_cores()) as pool:
         scoring = _Scoring(oof, target, weight, folds, task, metric, seed, remaining_s, pool, limit_us, encode_us)
         trials = [trial for trial in eligible(results) if scoring.model_us(trial) <= limit_us]

@@ -28,6 +28,8 @@ from stacktune.streams import visible
 N_TOP = 10
 # What is left of 80 columns beside the longest metric's name.
 MAX_CLASS_CHARS = 16
+# The column of scores on another table than the run's, see runs/on_table.py.
+ON_SCORE = "on_score"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Results:
     """A finished run's folder, read.
 
     facts: run.json. leaderboard: one row a trial or ensemble, best first. members: (trial, weight), heaviest first.
-    n_folds: 1 where rows were held out instead.
+    n_folds: 1 where rows were held out instead. is_later: whether models are judged on later rows.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class Results:
     leaderboard: pd.DataFrame
     members: tuple[tuple[str, float], ...] = ()
     n_folds: int | None = None
+    is_later: bool = False
 
     @property
     def metric(self) -> str:
@@ -58,12 +61,14 @@ def read_results(folder: Path) -> Results:
         if places.state.exists():
             hint = f" It has not ended: stacktune run --resume {_in_a_shell(str(folder))} goes on with it."
         raise ConfigError(f"{str(folder)!r} is not the folder of a finished run (it holds no {SUMMARY}).{hint}")
+    config = places.read_config() or {}
     return Results(
         folder=folder,
         facts=places.read_summary(),
         leaderboard=_leaderboard(places.board),
         members=read_members(places.leader),
-        n_folds=(places.read_config() or {}).get("folds"),
+        n_folds=config.get("folds"),
+        is_later=config.get("time") is not None,
     )
 
 
@@ -105,7 +110,7 @@ def sorted_by(results: Results, column: str) -> pd.DataFrame:
 
 
 def _is_ascending(column: str, metric: str) -> bool:
-    name = metric if column in ("score", "test_score") else column.removeprefix("test_")
+    name = metric if column in ("score", "test_score", ON_SCORE) else column.removeprefix("test_")
     if name in METRICS:
         return not METRICS[name].greater_is_better
     return column != "rungs"  # ranks, errors and durations are better when small
@@ -153,10 +158,13 @@ def _columns(results: Results, extra: str | None) -> list[_Column]:
         _Column("name", "name"),
         _Column("score", results.metric),
         _Column("test_score", "test"),
+        _Column(ON_SCORE, "on table"),
         _Column("fit_s", "fit s"),
         _Column("predict_us", "µs/row"),
         _Column("rungs", "rungs"),
     ]
+    if ON_SCORE in results.leaderboard:  # it takes the room of two that say nothing of it
+        shown = [column for column in shown if column.source not in ("predict_us", "rungs")]
     if extra is None or extra in {results.metric, *(column.source for column in shown)}:
         return shown
     # Room for it within 80 columns is made where it hurts least.
@@ -193,6 +201,7 @@ def closing(results: Results, data: str, wall_s: float) -> Iterator[RenderableTy
 def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
     facts = results.facts
     judged = "on held-out rows" if results.n_folds == 1 else "cross-validated"
+    judged = "on later rows" if results.is_later else judged
     score = f"  {number(facts['cv_score'])} {judged}"
     if facts.get("test_score") is not None:
         score += f", {number(facts['test_score'])} on the test rows"

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stacktune.data.dataset import Dataset, load_dataset
-from stacktune.data.folds import fold_notes, make_folds
+from stacktune.data.folds import fold_notes
 from stacktune.data.in_memory import NO_TABLES, Tables
+from stacktune.data.split_folds import folds_of, settled_folds
+from stacktune.data.split_notes import window_notes
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError
 from stacktune.families.registry import all_families, get_family, loss_notes
@@ -173,7 +175,11 @@ def read(start: Start, cluster: ClusterSize) -> RunData:
 def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
     if start.past:
         return start.past.state.size
-    return plan_for_size(dataset.table, dataset.task, cluster, start.config.time_budget_s)
+    plan = plan_for_size(dataset.table, dataset.task, cluster, start.config.time_budget_s)
+    n_folds, reason = settled_folds(
+        dataset.split, dataset.table, dataset.task, start.config.n_folds, plan.n_folds, plan.reason, start.config.seed
+    )
+    return replace(plan, n_folds=n_folds, reason=reason)
 
 
 def problem_of(config: ValidationSettings, seed: int, dataset: Dataset, test: Table | None) -> Problem:
@@ -188,7 +194,7 @@ def problem_of(config: ValidationSettings, seed: int, dataset: Dataset, test: Ta
             check_domain(metric, table.labels, dataset.task.classes, rows)
     if config.n_folds is None:
         raise TypeError("the number of folds must be settled before a problem is posed")
-    folds = make_folds(dataset.table, dataset.task, config.n_folds, seed)
+    folds = folds_of(dataset.split, dataset.table, dataset.task, config.n_folds, seed)
     return Problem(dataset.table, replace(dataset.task, loss=metric.loss), folds, metric, seed)
 
 
@@ -236,7 +242,8 @@ def beginning_notes(data: RunData, scope: Scope, cluster: ClusterSize | None) ->
     cluster: None where Ray is not up.
     """
     dataset, problem = data.dataset, data.problem
-    notes = [*dataset.notes, *scope.notes, *fold_notes(problem.folds, problem.table, problem.task)]
+    notes = [*dataset.notes, *scope.notes, *window_notes(problem.folds, dataset.split)]
+    notes += fold_notes(problem.folds, problem.table, problem.task)
     notes += loss_notes(problem.metric, scope.families, dataset.table.labels)
     notes.append(_compute_note(cluster, scope.families))
     if cluster and cluster.store_note:

@@ -225,8 +225,7 @@ def _listed(columns: tuple[str, ...], but: tuple[str, ...]) -> list[str]:
 
 
 def _made_of(settings: Mapping[str, Any], dataset: Dataset, problem: Problem) -> str:
-    folds = digest_of_arrays(problem.folds.assignment, problem.folds.blocks)
-    return digest_of([dict(settings), dataset.digest, folds, problem.metric.name, MODEL_FORMAT])
+    return digest_of([dict(settings), dataset.digest, problem.folds.digest, problem.metric.name, MODEL_FORMAT])
 
 
 def _digest_of_table(table: Table | None) -> str | None:

@@ -16,12 +16,14 @@ from typing import Annotated
 from stacktune.settings.kinds import (
     CLASS,
     DURATION,
+    GAP,
     NAMES,
     SHARE,
     TABLE,
     TEXT,
     TRUTH,
     above_zero,
+    auto_or,
     counts,
     one_of,
     whole,
@@ -82,6 +84,7 @@ class ValidationSettings:
     """Settings of how models are judged.
 
     n_folds: 1 for rows that are held out once; None leaves it to the plan.
+    group, time, fold_column, validation_data: at most one of them splits the rows. gap: see split_kinds.py.
     """
 
     metric: Annotated[
@@ -89,8 +92,42 @@ class ValidationSettings:
         Spec(TEXT, "NAME", "What is optimised.", without="roc_auc, log_loss or rmse, by the task"),
     ] = None
     n_folds: Annotated[
-        int | None, Spec(whole(1, 100), "N", "Folds; 1 holds rows out once.", without="by size", key="folds")
+        int | None,
+        Spec(auto_or(whole(1, 100)), "auto|N", "Folds; 1 holds rows out once.", without="auto, by size", key="folds"),
     ] = None
+    group: Annotated[
+        str | None,
+        Spec(TEXT, "COLUMN", "Keep rows that share its value together, in one fold or the test rows. Not learnt from."),
+    ] = None
+    time: Annotated[
+        str | None,
+        Spec(TEXT, "COLUMN", "Judge on later rows than those learnt from, and refit on all. The last rows test."),
+    ] = None
+    gap: Annotated[
+        str | None,
+        Spec(
+            GAP, "N|TIME", "With --time: learn from no row so shortly before those judged on, e.g. 100 (rows), 12h, 7d."
+        ),
+    ] = None
+    fold_column: Annotated[
+        str | None, Spec(TEXT, "COLUMN", "Folds of your own: each value of it is one. Not learnt from.")
+    ] = None
+    validation_data: Annotated[
+        str | None,
+        Spec(
+            TABLE,
+            "PATH",
+            "Labelled rows that every model is judged on while searching, instead of folds.",
+            may_hold_secret=True,
+            resume=FREE,
+        ),
+    ] = None
+    repeats: Annotated[
+        int, Spec(whole(1, 20), "R", "Deal the folds so many times, and average each row's out-of-fold predictions.")
+    ] = 1
+    stratify: Annotated[
+        bool, Spec(TRUTH, "", "Spread the target's values evenly over folds, for regression. Classes always are.")
+    ] = False
     test_data: Annotated[
         str | None,
         Spec(

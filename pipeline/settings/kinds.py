@@ -71,6 +71,14 @@ def whole(least: int, most: int | None = None) -> Kind:
     return Kind(words, lambda value: _whole(value, least, most), int)
 
 
+def auto_or(kind: Kind) -> Kind:
+    """Return the kind that may be left to the run.
+
+    It is "auto", which is None, or a value of `kind`.
+    """
+    return Kind(f"auto or {kind.rule}", lambda value: None if value == AUTO else kind.read(value))
+
+
 def above_zero(unit: str) -> Kind:
     """Return the kind of finite numbers above zero.
 
@@ -179,6 +187,27 @@ def _number(value: object) -> int | float:
     raise MisfitError(value)
 
 
+def parse_gap(text: object) -> tuple[float, str]:
+    """Return the size and unit that a gap spells.
+
+    The unit is "rows", or "s" for seconds, as of "12h", "7d" and "2w".
+    """
+    match = _GAP.fullmatch(re.sub(r"\s+", "", str(text)).lower())
+    if match is None or isinstance(text, bool):
+        raise MisfitError(text)
+    if not match["unit"]:
+        return _whole(match["size"], 0), "rows"
+    return _between(match["size"], 0.0, math.inf) * _GAP_UNITS_S[match["unit"]], "s"
+
+
+def _gap(value: object) -> str:
+    parse_gap(value)
+    return str(value)
+
+
+_GAP_UNITS_S = {**_UNITS_S, "d": 86_400.0, "w": 604_800.0}
+_GAP = re.compile(rf"(?P<size>{_NUMBER})(?P<unit>[smhdw]?)")
+AUTO = "auto"
 _SPELLED = {2: "two", 3: "three", 4: "four"}
 
 TEXT = Kind("text that is not empty (in a file, put it in quotes)", _text)
@@ -186,5 +215,6 @@ CLASS = Kind(TEXT.rule, _class_text)
 TABLE = Kind("a path or a URI", _text)
 NAMES = Kind("names with commas between them, or a list of names", _names)
 TRUTH = Kind("true or false", _truth, bool)
+GAP = Kind("a number of rows, or a duration, e.g. 100, 90s, 30m, 12h, 7d or 2w", _gap)
 SHARE = Kind("a share above 0 and below 1", lambda value: _between(value, 0.0, 1.0), float)
 DURATION = Kind("a duration, e.g. 90, 90s, 10m, 2h or 1h30m", parse_duration)

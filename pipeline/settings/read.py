@@ -13,11 +13,12 @@ from stacktune.errors import ConfigError, nearest
 from stacktune.settings.groups import BY_KEY, DEMO, DEMO_TARGET, SETTINGS, URIS, Settings
 from stacktune.settings.kinds import MisfitError
 from stacktune.settings.setting import Setting
+from stacktune.settings.splitting import SPLITS, check_split
 from stacktune.storage.uris import keep_secret, masked, masked_uri
 
 DEFAULT_BUDGET_S = 600.0
-# A flag for one of them takes the place of what a file says of the other.
-_EXCLUSIVE = ("test_data", "test_size")
+# A flag for one of a group takes the place of what a file says of the others.
+_EXCLUSIVE = (("test_data", "test_size"), SPLITS)
 
 
 def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings:
@@ -34,8 +35,9 @@ def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings
     for name in URIS:
         for source in (written, given):
             keep_secret(str(source[name]) if name in source else None)
-    if any(key in given for key in _EXCLUSIVE):
-        written = {key: value for key, value in written.items() if key not in _EXCLUSIVE}
+    for exclusive in _EXCLUSIVE:
+        if any(key in given for key in exclusive):
+            written = {key: value for key, value in written.items() if key not in exclusive}
     settings = _checked(_with_defaults({**written, **given}))
     check_together(settings)
     return settings
@@ -145,6 +147,7 @@ def check_together(settings: Settings) -> None:
         )
     if settings.weight == settings.target:
         raise ConfigError(f"--weight and --target must be two columns, but both are {settings.target!r}.")
+    check_split(settings)
     if settings.controller is not None and settings.controller[:2] != (1, 1) and settings.reproducible:
         n_shards, n_replicas, n_children = settings.controller
         raise ConfigError(

@@ -161,6 +161,10 @@ class RunFolder:
         return facts
 
 
+# Stands for a fold's number where a model was fitted on all rows.
+ALL_ROWS = -1
+
+
 @dataclass(frozen=True)
 class TrialFolder:
     """The files of a trial below `path`."""
@@ -176,20 +180,28 @@ class TrialFolder:
     def out_of_fold(self) -> Path:
         """Return the path of the trial's out-of-fold predictions.
 
-        They are of all rows, each by a model that has not learnt from the row.
+        Each is by a model that has not learnt from the row; rows that no model is judged on have NaN.
         """
         return self.path / "oof.npy"
 
     def fold(self, number: int) -> Path:
         """Return the path of one fold's model.
 
-        It was fitted on all folds but this one.
+        It was fitted on all folds but this one, or on all rows before it in time. number: or ALL_ROWS.
         """
-        return self.path / f"fold{number}"
+        return self.path / ("all_rows" if number == ALL_ROWS else f"fold{number}")
 
     def folds(self) -> list[Path]:
-        """Return the models that are there."""
+        """Return the folds' models that are there."""
         return sorted(self.path.glob("fold[0-9]*"))
+
+    def models(self) -> list[Path]:
+        """Return the models that predict new rows.
+
+        They are the folds', or the one that was fitted on all rows since.
+        """
+        on_all_rows = self.fold(ALL_ROWS)
+        return [on_all_rows] if on_all_rows.is_dir() else self.folds()
 
 
 def find_leader(root: Path) -> Path | None:

@@ -71,7 +71,12 @@ class Evidence:
             columns=digest_of(sorted([str(column.name), column.kind] for column in dataset.schema.columns)),
             cv_score=row.score,
             cv_on=digest_of(
-                [dataset.digest, folds.n_folds, digest_of_arrays(folds.assignment), digest_of_arrays(folds.blocks)]
+                [
+                    *(dataset.digest, folds.n_folds),
+                    *(digest_of_arrays(folds.assignment), digest_of_arrays(folds.blocks)),
+                    *([digest_of_arrays(folds.n_learning)] if folds.is_ordered else []),
+                    *map(digest_of_arrays, folds.again),
+                ]
             ),
             test_score=row.test[metric.name] if row.test else None,
             test_on=dataset.test_digest if row.test else None,

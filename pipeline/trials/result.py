@@ -33,11 +33,12 @@ class TrialResult:
     fold_scores: the chosen metric, higher is better, one a fold; empty unless completed.
     metrics: every metric of the task, higher is better, averaged over folds; empty unless completed.
     fit_s, cpu_s: wall-clock and processor seconds spent in fitting and scoring.
-    predict_us: microseconds a row for one prediction by all fold models.
+    predict_us: microseconds a row for one prediction by all models of `Folds.models`.
     n_units: units (trees, epochs, fits) kept in each finished fold.
     rows_share: of the training rows, those that it learnt from.
     lineage: (first unit, configuration) pairs of a PBT trial whose parameters changed while it grew.
-    folder: where `oof.npy` and `fold0` … `fold{K-1}` lie; None unless completed.
+    folder: where `oof.npy` and `fold0` … `fold{K-1}` lie, and `all_rows` where folds are in the order of time; None
+        unless completed.
     """
 
     trial_id: str
@@ -115,7 +116,7 @@ def result_from(stored: Mapping[str, Any]) -> TrialResult:
 def load_oof(result: TrialResult) -> np.ndarray:
     """Return a completed trial's out-of-fold predictions.
 
-    They are (n_rows, n_outputs) float64.
+    They are (n_rows, n_outputs) float64, and NaN for rows that no fold holds out.
     """
     predictions: np.ndarray = np.load(TrialFolder(result.place).out_of_fold, allow_pickle=False)
     return predictions

@@ -111,7 +111,11 @@ EDITED = {
     "register": ("x", "other", "--register is 'other' in .* and was 'x'"),
     "input_example": ("real", "made-up", "--input-example is 'made-up' in .* and was 'real'"),
     "no_code": (True, False, "--no-code is False in .* and was True"),
+    "time": ("day", "hour", "--time is 'hour' in .* and was 'day'"),
+    "gap": ("7d", "8d", "--gap is '8d' in .* and was '7d'"),
 }
+# Those that go with none of the others that split rows.
+EDITED_ALONE = {"group": ("shop", "day"), "fold_column": ("shop", "day"), "stratify": (True, False), "repeats": (2, 3)}
 
 
 @pytest.fixture
@@ -139,16 +143,27 @@ def test_a_setting_that_was_edited_is_refused_by_name_with_both_values(edited_ru
         resume_config(edited_run, {})
 
 
-@pytest.mark.parametrize("key", sorted(EDITED.keys() - {"target", "experiment", "register"}))
+@pytest.mark.parametrize("key", sorted(EDITED.keys() - {"target", "experiment", "register", "time"}))
 def test_a_setting_that_was_taken_out_is_refused(edited_run, key):
     edit(edited_run, **{key: None})
     with pytest.raises(ConfigError, match=rf"--{key.replace('_', '-')} is .* in .*config.yaml' and was "):
         resume_config(edited_run, {})
 
 
+@pytest.mark.parametrize("key", EDITED_ALONE)
+def test_another_split_of_the_rows_is_refused(tmp_path, key):
+    said, edited = EDITED_ALONE[key]
+    (tmp_path / "given.yaml").write_text(yaml.safe_dump({"data": "x.parquet", "target": "y", key: said}))
+    began(tmp_path, load_settings({}, str(tmp_path / "given.yaml")))
+    edit(tmp_path, **{key: edited})
+    flag = key.replace("_", "-")
+    with pytest.raises(ConfigError, match=rf"--{flag} is {edited!r} in .* and was {said!r}.*Put it back"):
+        resume_config(tmp_path, {})
+
+
 def test_every_setting_may_change_or_is_tried_here():
     free = {one.key for one in SETTINGS if one.spec.resume in (Resume.FREE, Resume.TYPED)}
-    assert {one.key for one in SETTINGS} == EDITED.keys() | free
+    assert {one.key for one in SETTINGS} == EDITED.keys() | EDITED_ALONE.keys() | free
 
 
 def test_comments_order_and_what_may_change_are_taken_from_an_edited_file(edited_run):

@@ -97,7 +97,7 @@ def test_the_demo_knows_its_target():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"folds": 0}, r"--folds must be a whole number from 1 to 100, not 0\."),
+        ({"folds": 0}, r"--folds must be auto or a whole number from 1 to 100, not 0\."),
         ({"folds": True}, r"--folds must be .* not True"),
         ({"folds": 2.5}, r"--folds must be .* not 2\.5"),
         ({"predict_budget": 0}, r"--predict-budget must be a number of microseconds above 0, not 0"),
@@ -151,7 +151,7 @@ def test_a_table_and_a_target_are_needed(missing, message):
         (f"seed: {'9' * 5001}\n", r"run\.yaml' holds a value that is none: Exceeds the limit"),
         (f"seed: {'[' * 2000}\n", r"run\.yaml' holds a value that is none: .*recursion"),
         ('register: "a\\0b"\n', r"--register must be text .*, not 'a\\x00b'"),
-        (f"folds: {'9' * 500}\n", r"--folds must be a whole number from 1 to 100, not 9"),
+        (f"folds: {'9' * 500}\n", r"--folds must be auto or a whole number from 1 to 100, not 9"),
         (f"test_size: {'9' * 500}\n", r"--test-size must be a share above 0 and below 1, not 9"),
     ],
 )
