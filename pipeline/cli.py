@@ -119,6 +119,17 @@ def leaderboard(
 
 
 @app.command()
+def events(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder, also of a run at work.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Pass on the lines of events.jsonl.")] = False,
+) -> None:
+    """Retell a run: what was decided when, and why."""
+    from stacktune.report.retell import tell
+
+    tell(folder, as_json, say)
+
+
+@app.command()
 def sync(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
     tracking_uri: Annotated[

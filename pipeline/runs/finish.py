@@ -23,6 +23,7 @@ from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.text import as_typed
 from stacktune.runs.pace import REHEARSAL_S
+from stacktune.runs.record import conclusions, registration
 from stacktune.runs.session import Session
 from stacktune.runs.state import model_name
 from stacktune.storage.folders import remove
@@ -104,6 +105,8 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
         SearchError: no trial was completed.
     """
     board = _leaderboard(session, results)
+    for decision in conclusions(board):
+        session.observers.decided(decision)
     leader_folder = session.places.scratch / "model"
     remove(session.places.scratch)  # of a session that was cut off
     leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder)
@@ -117,6 +120,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     evidence = Evidence.of(session.dataset, session.problem.folds, board)
     record = settle_alias(session.tracker.uri, record, evidence)
     say_alias(record, session.note)
+    session.observers.decided(registration(record))
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board, registering_s)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stacktune.observers import Observer
 from stacktune.report.text import as_typed
+from stacktune.search.decisions import DecisionRecord
 from stacktune.search.events import Event
 from stacktune.search.source_kinds import drawings_of_series, drawings_of_trial
 from stacktune.storage.run_folder import RunFolder
@@ -57,6 +58,9 @@ class SearchNews:
     def event(self, event: Event) -> None:
         self._series.setdefault(event.name, {})[event.step, frozenset(event.values)] = event
         self._observer.event(event)
+
+    def decided(self, decision: DecisionRecord) -> None:
+        self._observer.decided(decision)
 
     def close(self) -> None:
         """Draw what the sources have told."""

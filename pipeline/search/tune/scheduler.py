@@ -91,7 +91,7 @@ class FamilyScheduler(TrialScheduler):
             return self._take_up(tune_controller, trial, entry, decision)
         if entry.trial.must_complete or not decision.is_stopped:
             return TrialScheduler.CONTINUE
-        self._log.ended(entry.cut_short(None))
+        self._log.ended(entry.cut_short(None), decision.why)
         return TrialScheduler.STOP
 
     def _entry(self, trial: TuneTrial) -> Entry:
