@@ -12,7 +12,8 @@ from stacktune.data.folds import fold_notes, make_folds
 from stacktune.data.in_memory import NO_TABLES, Tables
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError
-from stacktune.families.registry import all_families, get_family, loss_notes
+from stacktune.families.choice import chosen_families, exclusion_note
+from stacktune.families.registry import get_family, loss_notes
 from stacktune.metrics import check_domain, get_metric
 from stacktune.observers import Observers, Snapshot
 from stacktune.report.outputs import make_folder, output_folder
@@ -110,8 +111,7 @@ def begin(
     clock = Clock(time.monotonic() - elapsed_before_s if started_at is None else started_at, config.time_budget_s)
     # A program's processor seconds say nothing of what this machine takes to start the command.
     pace = Pace() if started_at is None else Pace.of_start(clock.elapsed_s - elapsed_before_s, time.process_time())
-    names = past.state.families if past else config.families
-    families = [get_family(name).name for name in names] or list(all_families())
+    families = chosen_families(past.state.families if past else config.families, config.exclude)
     folder = past.folder if past else output_folder(config)
     store = store_for(config.tracking_uri, folder)
     run, name = (past.state.run, past.state.name) if past else (new_run(), folder.name)
@@ -215,7 +215,8 @@ def fitted_to_size(config: Settings, families: Sequence[str], size: SizePlan) ->
 
     Those that were asked for stay.
     """
-    families, notes = list(families), []
+    families = list(families)
+    notes = [note] if (note := exclusion_note(config.families, config.exclude)) else []
     if not config.families:
         families = [name for name in families if name not in size.silently_left_out]
     if config.n_folds is None:

@@ -140,6 +140,9 @@ class SearchSettings:
     families: Annotated[
         tuple[str, ...], Spec(NAMES, "NAME,…", "Model families to try, e.g. lightgbm,xgboost.", without="all")
     ] = ()
+    exclude: Annotated[
+        tuple[str, ...], Spec(NAMES, "NAME,…", "Model families not to try, e.g. mlp,nas.", without="none")
+    ] = ()
     predict_budget_us: Annotated[
         float | None,
         Spec(
