@@ -89,6 +89,16 @@ def run(
 
 
 @app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them. [default: all]")] = None,
+) -> None:
+    """Show the settings that each --preset stands for."""
+    from stacktune.settings.presets import show_presets
+
+    show_presets(name, say)
+
+
+@app.command()
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="A table in any format that `run` reads.")],

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
+from stacktune.ensemble.limits import megabytes
 from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
@@ -147,6 +148,7 @@ def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboar
         partial(session.remaining_stacking_s, time.monotonic()),
         session.config.predict_budget_us,
         session.dataset.encode_us,
+        session.config.max_model_mb,
     )
 
 
@@ -226,6 +228,9 @@ def _summary(session: Session, outcome: _Outcome) -> RunSummary:
         predict_us=row.predict_us,
         predict_budget_us=board.predict_budget_us,
         n_too_dear=board.n_too_dear,
+        max_model_mb=board.max_model_mb,
+        model_mb=None if row.n_bytes is None else megabytes(row.n_bytes),
+        n_too_large=board.n_too_large,
         test_score=row.test[metric.name] if row.test else None,
         n_completed=count[COMPLETED],
         n_stopped=count[STOPPED],

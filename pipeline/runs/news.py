@@ -45,6 +45,9 @@ class SearchNews:
     def family_set_aside(self, family: str, reason: str) -> None:
         self._observer.note(f"{family} is set aside, as {reason}")
 
+    def search_has_enough(self, reason: str) -> None:
+        self._observer.note(f"the search ends: {reason}")
+
     def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
         account = RunFolder(self._folder).broken_off
         account.write_text(visible_lines(masked(told)), encoding="utf-8")

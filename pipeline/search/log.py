@@ -42,6 +42,8 @@ class SearchListener(Protocol):
 
     def family_set_aside(self, family: str, reason: str) -> None: ...
 
+    def search_has_enough(self, reason: str) -> None: ...
+
     def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None: ...
 
     def scratch_not_removed(self, n_nodes: int) -> None: ...
@@ -287,6 +289,10 @@ class SearchLog:
             self._set_aside.add(family)
             self._listener.decided(decisions.set_aside(family, reason))
             self._listener.family_set_aside(family, reason)
+
+    def has_enough(self, reason: str) -> None:
+        """Report why no more trials are asked for."""
+        self._listener.search_has_enough(reason)
 
     def event(self, event: Event) -> None:
         """Pass on what a source tells."""

@@ -17,6 +17,7 @@ from stacktune.settings.kinds import (
     CLASS,
     DURATION,
     NAMES,
+    NOT_NEGATIVE,
     SHARE,
     TABLE,
     TEXT,
@@ -26,6 +27,7 @@ from stacktune.settings.kinds import (
     one_of,
     whole,
 )
+from stacktune.settings.presets import PRESETS
 from stacktune.settings.setting import Resume, Spec, declared_in
 
 FREE, FOUND, TYPED = Resume.FREE, Resume.FOUND, Resume.TYPED
@@ -114,6 +116,10 @@ class SearchSettings:
         trials. families: in the order given; empty means all.
     """
 
+    preset: Annotated[
+        str | None,
+        Spec(one_of(*PRESETS), "NAME", "fast, balanced, best or deploy: see stacktune presets.", without="none"),
+    ] = None
     time_budget_s: Annotated[
         float | None,
         Spec(
@@ -134,6 +140,27 @@ class SearchSettings:
             resume=FREE,
         ),
     ] = None
+    max_trial_s: Annotated[
+        float | None,
+        Spec(
+            above_zero("seconds"),
+            "S",
+            "Seconds after which a trial hurries to its end; then no run is reproducible.",
+            without="35 % of the search",
+            key="max_seconds_per_trial",
+            resume=FREE,
+        ),
+    ] = None
+    stop_after: Annotated[
+        int | None,
+        Spec(whole(1), "N", "End the search after so many trials without a gain.", without="never", resume=FREE),
+    ] = None
+    stop_tolerance: Annotated[
+        float | None,
+        Spec(
+            NOT_NEGATIVE, "SHARE", "What counts as a gain, as a share of the best score.", without="0.001", resume=FREE
+        ),
+    ] = None
     max_failures: Annotated[
         int, Spec(whole(0), "N", "How often a trial may lose its process before it has failed.", resume=FREE)
     ] = 3
@@ -151,6 +178,16 @@ class SearchSettings:
             "Microseconds of one core that the leader may take for a row.",
             without="any",
             key="predict_budget",
+        ),
+    ] = None
+    max_model_mb: Annotated[
+        float | None,
+        Spec(
+            above_zero("MB"),
+            "MB",
+            "Megabytes of disk that the leader's models may take.",
+            without="any",
+            key="max_model_size",
         ),
     ] = None
     controller: Annotated[

@@ -12,6 +12,7 @@ import yaml
 from stacktune.errors import ConfigError, nearest
 from stacktune.settings.groups import BY_KEY, DEMO, DEMO_TARGET, SETTINGS, URIS, Settings
 from stacktune.settings.kinds import MisfitError
+from stacktune.settings.presets import sets, with_preset
 from stacktune.settings.setting import Setting
 from stacktune.storage.uris import keep_secret, masked, masked_uri
 
@@ -36,7 +37,7 @@ def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings
             keep_secret(str(source[name]) if name in source else None)
     if any(key in given for key in _EXCLUSIVE):
         written = {key: value for key, value in written.items() if key not in _EXCLUSIVE}
-    settings = _checked(_with_defaults({**written, **given}))
+    settings = _checked(_with_defaults(with_preset({**written, **given})))
     check_together(settings)
     return settings
 
@@ -57,7 +58,9 @@ def to_yaml(settings: Settings) -> str:
     `load_settings` reads it back to the same.
     """
     values = {setting.key: getattr(settings, setting.name) for setting in SETTINGS}
-    given = {key: value for key, value in values.items() if value not in (None, ())}
+    # An empty list that takes the place of a preset's has to be there.
+    is_said = {key: value != () or sets(settings.preset, key) for key, value in values.items()}
+    given = {key: value for key, value in values.items() if value is not None and is_said[key]}
     lists = {key: list(value) for key, value in given.items() if isinstance(value, tuple)}
     return yaml.safe_dump({**given, **lists}, sort_keys=False, allow_unicode=True)
 

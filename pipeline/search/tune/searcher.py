@@ -63,6 +63,7 @@ class FamilySearcher(Searcher):
         self._n_asked = 0
         self._told: set[str] = set()
         self._asking: _Asking | None = None
+        self._is_enough = False
         for entry in log.entries():
             self._remember(entry.trial)
 
@@ -183,8 +184,27 @@ class FamilySearcher(Searcher):
         # However late it is, one trial must give the run its leader.
         if (remaining_s <= 0 and self._n_asked) or self._log.is_closed.is_set():
             return []
+        if self._has_enough():
+            return []
         working = [name for name in self._plan.families if self._works(name)]
         return [name for name in working if self._allocator.cheapest_s(name) * MIN_TRIAL_SHARE <= remaining_s]
+
+    def _has_enough(self) -> bool:
+        """Return whether trials bring no gain any more.
+
+        Where a trial waits for those before it, these have to end first. What was enough stays so, though a trial that
+        is under way may yet bring a gain.
+        """
+        if self._is_enough:
+            return True
+        known = [entry for entry in self._known() if not entry.trial.is_preliminary]
+        if self._plan.lag is not None and any(entry.result is None for entry in known):
+            return False
+        why = self._plan.limits.why_enough(entry.result for entry in known)
+        if why is not None:
+            self._is_enough = True
+            self._log.has_enough(why)
+        return self._is_enough
 
     def _works(self, family: str) -> bool:
         """Return whether a family is worth asking.
@@ -232,7 +252,7 @@ class FamilySearcher(Searcher):
         It must complete to give one.
         """
         if self._plan.lag is not None:
-            return False
+            return self._n_asked == 0 and math.isfinite(self._plan.longest_trial_s)
         results = [entry.result for entry in self._log.entries()]
         return self._n_asked < self._plan.n_slots or not any(
             result is None or result.status == COMPLETED for result in results
