@@ -12,17 +12,19 @@ from stacktune.data.folds import fold_notes, make_folds
 from stacktune.data.in_memory import NO_TABLES, Tables
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError
-from stacktune.families.choice import chosen_families, exclusion_note
+from stacktune.families.choice import chosen_families
 from stacktune.families.registry import get_family, loss_notes
 from stacktune.metrics import check_domain, get_metric
 from stacktune.observers import Observers, Snapshot
 from stacktune.report.outputs import make_folder, output_folder
+from stacktune.runs.choices import check_choices, choice_notes
 from stacktune.runs.copy_place import Place
 from stacktune.runs.first import FirstModel, first_trial
 from stacktune.runs.pace import Clock, Pace
 from stacktune.runs.resume import Past
 from stacktune.runs.state import new_run, provenance_of
 from stacktune.search.log import Entry
+from stacktune.search.narrowing import Spaces
 from stacktune.search.plan.plan import ClusterSize, SizePlan, left_out_notes, plan_for_size
 from stacktune.settings.groups import IN_MEMORY, Settings, ValidationSettings
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
@@ -111,6 +113,7 @@ def begin(
     clock = Clock(time.monotonic() - elapsed_before_s if started_at is None else started_at, config.time_budget_s)
     # A program's processor seconds say nothing of what this machine takes to start the command.
     pace = Pace() if started_at is None else Pace.of_start(clock.elapsed_s - elapsed_before_s, time.process_time())
+    check_choices(config)
     families = chosen_families(past.state.families if past else config.families, config.exclude)
     folder = past.folder if past else output_folder(config)
     store = store_for(config.tracking_uri, folder)
@@ -216,7 +219,7 @@ def fitted_to_size(config: Settings, families: Sequence[str], size: SizePlan) ->
     Those that were asked for stay.
     """
     families = list(families)
-    notes = [note] if (note := exclusion_note(config.families, config.exclude)) else []
+    notes = choice_notes(config, families)
     if not config.families:
         families = [name for name in families if name not in size.silently_left_out]
     if config.n_folds is None:
@@ -268,5 +271,5 @@ def first_model(start: Start, data: RunData, earlier: Sequence[Entry]) -> FirstM
         return None
     if config.max_trials is not None and len(earlier) >= config.max_trials:
         return None
-    trial = first_trial(scope_of(start, data).families, data.problem, len(earlier))
+    trial = first_trial(scope_of(start, data).families, data.problem, len(earlier), Spaces(config.search_space or {}))
     return FirstModel(trial, data.problem, start.folder, data.made_by) if trial else None

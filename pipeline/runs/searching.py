@@ -17,6 +17,7 @@ from stacktune.runs.ray_session import RayStart
 from stacktune.runs.session import Session
 from stacktune.runs.watch import snapshot, watch
 from stacktune.search.log import Entry, SearchLog
+from stacktune.search.narrowing import Spaces
 from stacktune.search.plan.limits import TOLERANCE, TrialLimits, limit_notes
 from stacktune.search.plan.plan import ClusterSize, SearchPlan, SourceOptions, make_plan
 from stacktune.search.tune.engine import MAX_LATE_WITHOUT_MODEL_S, ProblemRef, Search
@@ -107,6 +108,7 @@ def _plan(session: Session, of: SearchInputs, cluster: ClusterSize) -> SearchPla
         config.max_failures,
         of.options,
         trial_limits(config),
+        Spaces(config.search_space or {}),
     )
 
 

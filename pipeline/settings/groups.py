@@ -10,8 +10,9 @@ checker. So no two groups may have fields of the same name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from stacktune.settings.kinds import (
     CLASS,
@@ -27,6 +28,7 @@ from stacktune.settings.kinds import (
     one_of,
     whole,
 )
+from stacktune.settings.nested import SPACES
 from stacktune.settings.presets import PRESETS
 from stacktune.settings.setting import Resume, Spec, declared_in
 
@@ -170,6 +172,10 @@ class SearchSettings:
     exclude: Annotated[
         tuple[str, ...], Spec(NAMES, "NAME,…", "Model families not to try, e.g. mlp,nas.", without="none")
     ] = ()
+    search_space: Annotated[
+        Mapping[str, Mapping[str, Any]] | None,
+        Spec(SPACES, "FILE.yaml", "Values, lists or ranges for parameters of families.", without="search_spaces/"),
+    ] = None
     predict_budget_us: Annotated[
         float | None,
         Spec(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, replace
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,6 +13,7 @@ from stacktune.settings.groups import BY_KEY, DEMO, DEMO_TARGET, SETTINGS, URIS,
 from stacktune.settings.kinds import MisfitError
 from stacktune.settings.presets import sets, with_preset
 from stacktune.settings.setting import Setting
+from stacktune.settings.yaml_file import read_yaml
 from stacktune.storage.uris import keep_secret, masked, masked_uri
 
 DEFAULT_BUDGET_S = 600.0
@@ -66,44 +66,13 @@ def to_yaml(settings: Settings) -> str:
 
 
 def _read(file: str) -> dict[str, Any]:
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-        document, written = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the settings file {file!r} cannot be read: {_reason(error)}.") from None
-    except yaml.YAMLError as error:
-        where = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
-        raise ConfigError(f"the settings file {file!r}{where} is not YAML. Write one `key: value` a line.") from None
-    except (ValueError, RecursionError) as error:  # a date that is none, a number of 5,000 digits, 1,000 brackets
-        raise ConfigError(f"the settings file {file!r} holds a value that is none: {error}.") from None
-    _refuse_twice(document, file)
+    written = read_yaml(file, "the settings file")
     if written is None:
         return {}
     if not isinstance(written, dict):
         raise ConfigError(f"the settings file {file!r} must hold `key: value` lines, not {masked(repr(written)):.60}.")
     _refuse_unknown(written, f"setting in {file!r}")
     return {key: value for key, value in written.items() if value is not None}
-
-
-def _refuse_twice(document: yaml.Node | None, file: str) -> None:
-    """Refuse a key that is given twice.
-
-    YAML would keep the last of them in silence.
-    """
-    seen = set()
-    for key, _ in document.value if isinstance(document, yaml.MappingNode) else ():
-        if key.value in seen:
-            raise ConfigError(
-                f"the settings file {file!r} has {key.value!r} twice, the second time in line "
-                f"{key.start_mark.line + 1}. Keep one of them."
-            )
-        seen.add(key.value)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8 text"
-    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def _refuse_unknown(keys: Iterable[str], what: str) -> None:

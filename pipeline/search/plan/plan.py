@@ -16,6 +16,7 @@ from stacktune.data.table import Table, Task
 from stacktune.families.base import FitSize
 from stacktune.families.registry import get_family, in_order, unsuited_families
 from stacktune.families.suitability import SearchConditions
+from stacktune.search.narrowing import USUAL_SPACES, Spaces
 from stacktune.search.plan.limits import NO_LIMITS, TrialLimits
 from stacktune.search.plan.memory import MemoryRequest, Node, plan_memory
 
@@ -87,6 +88,7 @@ class SearchPlan:
     max_failures: how often a trial's process may die, other than with its node, before the trial has failed.
     options: what sources of suggestions go by.
     memory: that a trial asks for; None where none is counted. limits: those that the user set.
+    spaces: what families are searched in.
     """
 
     families: tuple[str, ...]
@@ -104,6 +106,7 @@ class SearchPlan:
     options: SourceOptions = SourceOptions()
     memory: MemoryRequest | None = None
     limits: TrialLimits = NO_LIMITS
+    spaces: Spaces = USUAL_SPACES
 
     def uses_pbt(self, family: str) -> bool:
         """Return whether the run trains populations.
@@ -219,6 +222,7 @@ def make_plan(
     max_failures: int = MAX_FAILURES,
     options: SourceOptions = SourceOptions(),
     limits: TrialLimits = NO_LIMITS,
+    spaces: Spaces = USUAL_SPACES,
 ) -> SearchPlan:
     """Plan a search of `search_s` seconds from `now`.
 
@@ -230,7 +234,9 @@ def make_plan(
     n_threads = 1 if reproducible else _threads_per_trial(cluster.n_cpus)
     n_slots = max(1, cluster.n_cpus // n_threads)
     memory = (
-        plan_memory(families, fit_size, size.is_large, cluster.nodes, n_threads, reproducible) if fit_size else None
+        plan_memory(families, fit_size, size.is_large, cluster.nodes, n_threads, reproducible, spaces)
+        if fit_size
+        else None
     )
     if memory and memory.max_concurrent(cluster.nodes, n_threads) < n_slots:
         n_slots = memory.max_concurrent(cluster.nodes, n_threads)
@@ -251,6 +257,7 @@ def make_plan(
         options=options,
         memory=memory,
         limits=limits,
+        spaces=spaces,
     )
 
 

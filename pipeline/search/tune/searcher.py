@@ -19,7 +19,6 @@ from stacktune.search.log import Entry, SearchLog
 from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.source_kinds import kind_of
 from stacktune.search.sources import Source, SourceRequest
-from stacktune.search.space import load_space
 from stacktune.seeds import derive_seed
 from stacktune.storage.run_folder import LOG
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
@@ -72,7 +71,10 @@ class FamilySearcher(Searcher):
         return min(self._plan.deadline, self._log.deadline)
 
     def _source(self, family: Family, folder: Path | None) -> Source:
-        seed, space = derive_seed(self._plan.seed, "source", family.name), load_space(family.name, self._plan.is_large)
+        seed, space = (
+            derive_seed(self._plan.seed, "source", family.name),
+            self._plan.spaces.load(family.name, self._plan.is_large),
+        )
         return kind_of(family.name).make(SourceRequest(family, space, seed, self._plan, self._log.event, folder))
 
     def _remember(self, trial: Trial) -> None:
@@ -212,7 +214,7 @@ class FamilySearcher(Searcher):
         It is set aside when it is spent, or when its first trials have all failed.
         """
         if self._sources[family].is_spent:
-            self._log.set_aside(family, "nothing more of it keeps to what a prediction may cost")
+            self._log.set_aside(family, kind_of(family).spent)
             return False
         results = [entry.result for entry in self._known() if entry.result and entry.trial.family == family]
         if len(results) < MAX_FAILURES_BEFORE_SET_ASIDE or any(result.status != FAILED for result in results):
