@@ -23,7 +23,7 @@ RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),
     *("metric", "folds", "test-data", "test-size"),
     *("preset", "time-budget", "max-trials", "max-seconds-per-trial", "stop-after", "stop-tolerance", "max-failures"),
-    *("families", "exclude", "search-space", "predict-budget", "max-model-size", "controller", "seed"),
+    *("families", "exclude", "search-space", "plan", "predict-budget", "max-model-size", "controller", "seed"),
     *("output", "storage", "input-example"),
     *("tracking-uri", "tracking-optional", "experiment", "register", "no-code"),
     *("cpus", "gpus", "address", "config", "resume", "verbose"),

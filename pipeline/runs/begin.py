@@ -17,14 +17,13 @@ from stacktune.families.registry import get_family, loss_notes
 from stacktune.metrics import check_domain, get_metric
 from stacktune.observers import Observers, Snapshot
 from stacktune.report.outputs import make_folder, output_folder
-from stacktune.runs.choices import check_choices, choice_notes
+from stacktune.runs.choices import check_choices, choice_notes, spaces_of, wanted_families
 from stacktune.runs.copy_place import Place
 from stacktune.runs.first import FirstModel, first_trial
 from stacktune.runs.pace import Clock, Pace
 from stacktune.runs.resume import Past
 from stacktune.runs.state import new_run, provenance_of
 from stacktune.search.log import Entry
-from stacktune.search.narrowing import Spaces
 from stacktune.search.plan.plan import ClusterSize, SizePlan, left_out_notes, plan_for_size
 from stacktune.settings.groups import IN_MEMORY, Settings, ValidationSettings
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
@@ -114,7 +113,7 @@ def begin(
     # A program's processor seconds say nothing of what this machine takes to start the command.
     pace = Pace() if started_at is None else Pace.of_start(clock.elapsed_s - elapsed_before_s, time.process_time())
     check_choices(config)
-    families = chosen_families(past.state.families if past else config.families, config.exclude)
+    families = chosen_families(past.state.families if past else wanted_families(config), config.exclude)
     folder = past.folder if past else output_folder(config)
     store = store_for(config.tracking_uri, folder)
     run, name = (past.state.run, past.state.name) if past else (new_run(), folder.name)
@@ -220,7 +219,7 @@ def fitted_to_size(config: Settings, families: Sequence[str], size: SizePlan) ->
     """
     families = list(families)
     notes = choice_notes(config, families)
-    if not config.families:
+    if not wanted_families(config):
         families = [name for name in families if name not in size.silently_left_out]
     if config.n_folds is None:
         config = replace(config, n_folds=size.n_folds)
@@ -228,7 +227,7 @@ def fitted_to_size(config: Settings, families: Sequence[str], size: SizePlan) ->
             what = f"{size.n_folds} folds" if size.n_folds > 1 else "held-out rows instead of folds"
             notes.append(f"{what}, as {size.reason}; --folds overrides this")
     left_out = {name: reason for name, reason in size.left_out.items() if name in families}
-    if left_out and not config.families and set(left_out) != set(families):
+    if left_out and not wanted_families(config) and set(left_out) != set(families):
         families = [name for name in families if name not in left_out]
         notes += left_out_notes(left_out)
     return Scope(config, families, size, notes)
@@ -271,5 +270,5 @@ def first_model(start: Start, data: RunData, earlier: Sequence[Entry]) -> FirstM
         return None
     if config.max_trials is not None and len(earlier) >= config.max_trials:
         return None
-    trial = first_trial(scope_of(start, data).families, data.problem, len(earlier), Spaces(config.search_space or {}))
+    trial = first_trial(scope_of(start, data).families, data.problem, len(earlier), spaces_of(config))
     return FirstModel(trial, data.problem, start.folder, data.made_by) if trial else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from stacktune.errors import SearchError
 from stacktune.families.base import FitSize
 from stacktune.runs.begin import RunData, Scope
+from stacktune.runs.choices import spaces_of
 from stacktune.runs.finish import rehearsing
 from stacktune.runs.first import FirstModel
 from stacktune.runs.news import SearchNews
@@ -17,7 +18,6 @@ from stacktune.runs.ray_session import RayStart
 from stacktune.runs.session import Session
 from stacktune.runs.watch import snapshot, watch
 from stacktune.search.log import Entry, SearchLog
-from stacktune.search.narrowing import Spaces
 from stacktune.search.plan.limits import TOLERANCE, TrialLimits, limit_notes
 from stacktune.search.plan.plan import ClusterSize, SearchPlan, SourceOptions, make_plan
 from stacktune.search.tune.engine import MAX_LATE_WITHOUT_MODEL_S, ProblemRef, Search
@@ -108,7 +108,8 @@ def _plan(session: Session, of: SearchInputs, cluster: ClusterSize) -> SearchPla
         config.max_failures,
         of.options,
         trial_limits(config),
-        Spaces(config.search_space or {}),
+        spaces_of(config),
+        config.plan,
     )
 
 

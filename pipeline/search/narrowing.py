@@ -28,10 +28,13 @@ Change = Any  # a value, a list of them, or a mapping with "low" and "high"
 class Spaces:
     """The search spaces of a run.
 
-    changes: of parameters' domains, by family.
+    changes: of parameters' domains, by family. entries: of portfolios, counted from 1, where not all are to be tried.
+    closed: families of which nothing but these is to be tried.
     """
 
     changes: Mapping[str, Mapping[str, Change]] = field(default_factory=dict)
+    entries: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
 
     def load(self, family: str, is_large: bool = False) -> SearchSpace:
         """Return a family's space, changed as asked.
@@ -39,7 +42,12 @@ class Spaces:
         See `load_space`.
         """
         space = load_space(family, is_large)
-        return narrowed(family, space, self.changes[family]) if family in self.changes else space
+        if family in self.entries:
+            portfolio = load_space(family).portfolio
+            space = replace(space, portfolio=tuple(portfolio[entry - 1] for entry in self.entries[family]))
+        if family in self.changes:
+            space = narrowed(family, space, self.changes[family])
+        return replace(space, is_closed=True) if family in self.closed else space
 
 
 USUAL_SPACES = Spaces()

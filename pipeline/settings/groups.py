@@ -28,7 +28,7 @@ from stacktune.settings.kinds import (
     one_of,
     whole,
 )
-from stacktune.settings.nested import SPACES
+from stacktune.settings.nested import SPACES, STEPS
 from stacktune.settings.presets import PRESETS
 from stacktune.settings.setting import Resume, Spec, declared_in
 
@@ -176,6 +176,10 @@ class SearchSettings:
         Mapping[str, Mapping[str, Any]] | None,
         Spec(SPACES, "FILE.yaml", "Values, lists or ranges for parameters of families.", without="search_spaces/"),
     ] = None
+    plan: Annotated[
+        tuple[Mapping[str, Any], ...],
+        Spec(STEPS, "FILE.yaml", "A modelling plan: families, their first entries, shares.", without="none"),
+    ] = ()
     predict_budget_us: Annotated[
         float | None,
         Spec(

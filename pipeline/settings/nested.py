@@ -11,9 +11,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from stacktune.errors import ConfigError, nearest
 from stacktune.settings.kinds import Kind, MisfitError
 from stacktune.settings.yaml_file import read_yaml
 
+_STEP = ("family", "entries", "share", "search")
 _RANGE = {"low", "high", "log"}
 
 
@@ -66,6 +68,37 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _steps(value: object) -> tuple[dict[str, Any], ...]:
+    """Return the steps of a modelling plan."""
+    if value == ():  # a program's way to say that there is none
+        return ()
+    if not isinstance(value, list | tuple) or not value:
+        raise MisfitError(value)
+    return tuple(map(_step, value))
+
+
+def _step(value: object) -> dict[str, Any]:
+    step = {"family": value} if isinstance(value, str) else value
+    if not isinstance(step, Mapping) or not step:
+        raise MisfitError(value)
+    for name in map(str, step):
+        if name not in _STEP:
+            raise ConfigError(f"--plan: a step has no {name!r}.{nearest(name, _STEP)}")
+    entries = step.get("entries", [1])
+    entries = entries if isinstance(entries, list | tuple) else [entries]
+    are_entries = entries and all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in entries)
+    share = step.get("share", 1)
+    is_sound = isinstance(step.get("family"), str) and isinstance(step.get("search", True), bool)
+    if not (is_sound and are_entries and _is_number(share) and 0 < share <= 1):
+        raise MisfitError(dict(step))
+    return dict(step) | ({"entries": list(entries)} if "entries" in step else {})
+
+
+STEPS = _in_file(
+    "a YAML file of steps, each a family or {family: …, entries: [1, …], share: 0.…, search: true or false}",
+    "the plan",
+    _steps,
+)
 SPACES = _in_file(
     "a YAML file of families, each with parameters: a value, a list of values, or {low: …, high: …}",
     "the search space",

@@ -61,7 +61,7 @@ PRESETS: Mapping[str, Preset] = {
     ),
 }
 # Whoever gives one of them has said what the others are to be: a number of trials stays reproducible.
-_TOGETHER = (("time_budget", "max_trials"), ("families", "exclude"))
+_TOGETHER = (("time_budget", "max_trials"), ("families", "exclude", "plan"))
 
 
 def with_preset(given: Mapping[str, Any]) -> dict[str, Any]:

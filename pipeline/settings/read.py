@@ -115,6 +115,9 @@ def check_together(settings: Settings) -> None:
             f"--test-data {masked_uri(settings.test_data)!r} and --test-size {settings.test_size:g} exclude each "
             "other: give one."
         )
+    if settings.plan and (settings.families or settings.exclude):
+        other = "--families" if settings.families else "--exclude"
+        raise ConfigError(f"--plan and {other} exclude each other: the plan names the families. Leave {other} out.")
     if settings.weight == settings.target:
         raise ConfigError(f"--weight and --target must be two columns, but both are {settings.target!r}.")
     if settings.controller is not None and settings.controller[:2] != (1, 1) and settings.reproducible:

@@ -150,9 +150,18 @@ def test_a_setting_that_was_taken_out_is_refused(edited_run, key):
         resume_config(edited_run, {})
 
 
+def test_a_plan_that_was_edited_or_taken_out_is_refused(tmp_path):
+    """It goes with no `families`, which `EDITED` has."""
+    began(tmp_path, load_settings({"data": "x.parquet", "target": "y", "max_trials": 5, "plan": ["linear"]}))
+    for changed in ([{"family": "mlp"}], None):
+        edit(tmp_path, plan=changed)
+        with pytest.raises(ConfigError, match=r"--plan is .* in .*config\.yaml' and was .*linear"):
+            resume_config(tmp_path, {})
+
+
 def test_every_setting_may_change_or_is_tried_here():
     free = {one.key for one in SETTINGS if one.spec.resume in (Resume.FREE, Resume.TYPED)}
-    assert {one.key for one in SETTINGS} == EDITED.keys() | free
+    assert {one.key for one in SETTINGS} == EDITED.keys() | {"plan"} | free
 
 
 def test_comments_order_and_what_may_change_are_taken_from_an_edited_file(edited_run):

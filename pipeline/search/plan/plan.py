@@ -17,6 +17,7 @@ from stacktune.families.base import FitSize
 from stacktune.families.registry import get_family, in_order, unsuited_families
 from stacktune.families.suitability import SearchConditions
 from stacktune.search.narrowing import USUAL_SPACES, Spaces
+from stacktune.search.plan.agenda import NO_AGENDA, Agenda, Step, agenda_of
 from stacktune.search.plan.limits import NO_LIMITS, TrialLimits
 from stacktune.search.plan.memory import MemoryRequest, Node, plan_memory
 
@@ -88,7 +89,7 @@ class SearchPlan:
     max_failures: how often a trial's process may die, other than with its node, before the trial has failed.
     options: what sources of suggestions go by.
     memory: that a trial asks for; None where none is counted. limits: those that the user set.
-    spaces: what families are searched in.
+    spaces: what families are searched in. agenda: their order and shares, where the user gave them.
     """
 
     families: tuple[str, ...]
@@ -107,6 +108,7 @@ class SearchPlan:
     memory: MemoryRequest | None = None
     limits: TrialLimits = NO_LIMITS
     spaces: Spaces = USUAL_SPACES
+    agenda: Agenda = NO_AGENDA
 
     def uses_pbt(self, family: str) -> bool:
         """Return whether the run trains populations.
@@ -223,6 +225,7 @@ def make_plan(
     options: SourceOptions = SourceOptions(),
     limits: TrialLimits = NO_LIMITS,
     spaces: Spaces = USUAL_SPACES,
+    steps: Sequence[Step] = (),
 ) -> SearchPlan:
     """Plan a search of `search_s` seconds from `now`.
 
@@ -258,6 +261,7 @@ def make_plan(
         memory=memory,
         limits=limits,
         spaces=spaces,
+        agenda=agenda_of(steps, spaces, size.is_large),
     )
 
 

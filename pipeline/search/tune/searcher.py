@@ -58,7 +58,7 @@ class FamilySearcher(Searcher):
         self._plan = plan
         self._log = log
         self._sources = {name: self._source(get_family(name), folder) for name in plan.families}
-        self._allocator = Allocator(plan.families, uses_cost=plan.lag is None)
+        self._allocator = Allocator(plan.families, plan.lag is None, plan.agenda)
         self._n_asked = 0
         self._told: set[str] = set()
         self._asking: _Asking | None = None
