@@ -74,7 +74,8 @@ def change_notes(changes: Mapping[str, Mapping[str, Change]]) -> list[str]:
         beyond = [name for name, change in of_family.items() if _goes_beyond(own.domains[name], change)]
         note = f"{family} is searched in --search-space's {', '.join(of_family)}"
         if moved:
-            note += f"; {len(moved)} of the {len(own.portfolio)} first configurations are moved into it"
+            are = "is" if len(moved) == 1 else "are"
+            note += f"; {len(moved)} of the {len(own.portfolio)} first configurations {are} moved into it"
         if beyond:
             note += f"; {' and '.join(beyond)} beyond what {family} is known to be good in"
         notes.append(note)

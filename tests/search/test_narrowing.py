@@ -159,6 +159,6 @@ def test_config_yaml_keeps_what_the_file_said_and_a_resumed_run_refuses_another(
 def test_it_is_said_what_is_changed_and_how_it_goes_beyond():
     config = load_settings({**TABLE, "search_space": {"linear": {"C": {"low": 1, "high": 5000}}, "mlp": {"k": 1}}})
     assert choice_notes(config, ["linear", "xgboost"]) == [
-        "linear is searched in --search-space's C; 1 of the 4 first configurations are moved into it; "
+        "linear is searched in --search-space's C; 1 of the 4 first configurations is moved into it; "
         "C beyond what linear is known to be good in"
     ]
