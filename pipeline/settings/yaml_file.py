@@ -21,8 +21,6 @@ def read_yaml(file: str, what: str) -> Any:
     try:
         text = Path(file).read_text(encoding="utf-8")
         document, value = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-        _refuse_twice(document, f"{what} {file!r}")
-        return value
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{what} {file!r} cannot be read: {_reason(error)}.") from None
     except yaml.YAMLError as error:
@@ -31,23 +29,36 @@ def read_yaml(file: str, what: str) -> Any:
         raise ConfigError(f"{what} {file!r}{where} is not YAML. Write one `key: value` a line.") from None
     except (ValueError, RecursionError) as error:  # a date that is none, a number of 5,000 digits, 1,000 brackets
         raise ConfigError(f"{what} {file!r} holds a value that is none: {error}.") from None
+    _refuse_twice(document, f"{what} {file!r}")
+    return value
 
 
-def _refuse_twice(node: yaml.Node | None, what: str) -> None:
+def _refuse_twice(document: yaml.Node | None, what: str) -> None:
     """Refuse a key that is given twice, at any depth.
 
     YAML would keep the last of them in silence.
     """
+    nodes, known = [document], set()
+    while nodes:
+        node = nodes.pop()
+        if id(node) in known:  # an alias, which may stand inside what it stands for
+            continue
+        known.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.MappingNode):
+            _refuse_twice_in(node, what)
+            nodes += [value for _, value in node.value]
+
+
+def _refuse_twice_in(mapping: yaml.MappingNode, what: str) -> None:
     seen = set()
-    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+    for key, _ in mapping.value:
         if str(key.value) in seen:
             raise ConfigError(
                 f"{what} has {key.value!r} twice, the second time in line {key.start_mark.line + 1}. Keep one of them."
             )
         seen.add(str(key.value))
-        _refuse_twice(value, what)
-    for one in node.value if isinstance(node, yaml.SequenceNode) else ():
-        _refuse_twice(one, what)
 
 
 def _reason(error: Exception) -> str:
