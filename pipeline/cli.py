@@ -89,6 +89,16 @@ def run(
 
 
 @app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them. [default: all]")] = None,
+) -> None:
+    """Show the settings that each --preset stands for."""
+    from stacktune.settings.presets import show_presets
+
+    show_presets(name, say)
+
+
+@app.command()
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="A table in any format that `run` reads.")],
@@ -124,6 +134,17 @@ def leaderboard(
         results = scored_on(results, on)
     rows = results.leaderboard if sort is None else sorted_by(results, sort)
     Console().print(leaderboard_table(results, rows.head(top), sort))
+
+
+@app.command()
+def events(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder, also of a run at work.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Pass on the lines of events.jsonl.")] = False,
+) -> None:
+    """Retell a run: what was decided when, and why."""
+    from stacktune.report.retell import tell
+
+    tell(folder, as_json, say)
 
 
 @app.command()

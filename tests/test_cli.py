@@ -18,12 +18,13 @@ from stacktune.process import USUAL_COMMAND_START_S
 
 ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
-COMMANDS = ["demo", "run", "predict", "leaderboard", "sync", "ui"]
+COMMANDS = ["demo", "run", "presets", "predict", "leaderboard", "events", "sync", "ui"]
 RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),
     *("metric", "folds", "group", "time", "gap", "fold-column", "validation-data", "repeats", "stratify"),
     *("test-data", "test-size"),
-    *("time-budget", "max-trials", "max-failures", "families", "predict-budget", "controller", "seed"),
+    *("preset", "time-budget", "max-trials", "max-seconds-per-trial", "stop-after", "stop-tolerance", "max-failures"),
+    *("families", "exclude", "search-space", "plan", "predict-budget", "max-model-size", "controller", "seed"),
     *("output", "storage", "input-example"),
     *("tracking-uri", "tracking-optional", "experiment", "register", "no-code"),
     *("cpus", "gpus", "address", "config", "resume", "verbose"),

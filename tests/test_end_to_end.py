@@ -30,7 +30,18 @@ KEYS = {
     *("task", "target", "metric", "leader", "cv_score", "test_score", "n_completed", "n_stopped", "n_failed"),
     *("wall_s", "budget_s", "fit_cpu_s", "experiment_id", "parent_run_id", "model_uri", "registered_name"),
     *("positive", "threshold", "thresholds", "registered_version", "versions", "selection_penalty", "phase_began_s"),
-    *("predict_us", "predict_budget_us", "n_too_dear", "alias", "alias_reason", "promote", "evidence"),
+    *(
+        "predict_us",
+        "predict_budget_us",
+        "n_too_dear",
+        "model_mb",
+        "max_model_mb",
+        "n_too_large",
+        "alias",
+        "alias_reason",
+        "promote",
+        "evidence",
+    ),
 }
 
 

@@ -39,6 +39,7 @@ class RunSummary:
     predict_us: microseconds that the leader takes for a raw row, encoding included.
     predict_budget_us: what it was to take at most, or None;
         n_too_dear: trials and ensembles that take more and rank below it.
+    model_mb, max_model_mb, n_too_large: the same of the megabytes of its models on the disk, None where not limited.
     positive: of two classes, the one that is decided for from `threshold` on; both None for other tasks. thresholds:
         the best for each metric of decisions, at which the leaderboard has it.
     test_score: None without test data. The ids of MLflow, model_uri, registered_* and alias: None where the store was
@@ -59,6 +60,9 @@ class RunSummary:
     predict_us: float
     predict_budget_us: float | None
     n_too_dear: int
+    model_mb: float | None
+    max_model_mb: float | None
+    n_too_large: int
     test_score: float | None
     n_completed: int
     n_stopped: int

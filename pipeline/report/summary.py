@@ -215,6 +215,8 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
         yield Text(f"  single trials rank {lowered} lower than they score: the best of many flatters", "bright_black")
     if facts.get("predict_budget_us"):
         yield Text(f"  {_predict_line(facts)}", "bright_black")
+    if facts.get("max_model_mb"):
+        yield Text(f"  {_size_line(facts)}", "bright_black")
     yield Text(f"  {_counts_line(facts)}; {budget_line(wall_s, facts.get('budget_s'))}", "bright_black")
 
 
@@ -232,6 +234,14 @@ def _predict_line(facts: dict[str, Any]) -> str:
     if facts["predict_us"] > facts["predict_budget_us"]:
         return f"no model predicts a row in {limit} µs: the cheapest leads, which takes {takes} µs"
     return f"predicts a row in {takes} of {limit} µs; {facts['n_too_dear']:,} dearer rank below"
+
+
+def _size_line(facts: dict[str, Any]) -> str:
+    """Say how the leader keeps to its size."""
+    takes, limit = brief(facts["model_mb"]), f"{facts['max_model_mb']:,g}"
+    if facts["model_mb"] > facts["max_model_mb"]:
+        return f"no model takes {limit} MB or less: the smallest leads, which takes {takes} MB"
+    return f"takes {takes} of {limit} MB on the disk; {facts['n_too_large']:,} larger rank below"
 
 
 def _member_table(members: tuple[tuple[str, float], ...]) -> Table:

@@ -14,10 +14,12 @@ from stacktune.data.split_folds import folds_of, settled_folds
 from stacktune.data.split_notes import window_notes
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError
-from stacktune.families.registry import all_families, get_family, loss_notes
+from stacktune.families.choice import chosen_families
+from stacktune.families.registry import get_family, loss_notes
 from stacktune.metrics import check_domain, get_metric
 from stacktune.observers import Observers, Snapshot
 from stacktune.report.outputs import make_folder, output_folder
+from stacktune.runs.choices import check_choices, choice_notes, spaces_of, wanted_families
 from stacktune.runs.copy_place import Place
 from stacktune.runs.first import FirstModel, first_trial
 from stacktune.runs.pace import Clock, Pace
@@ -112,8 +114,8 @@ def begin(
     clock = Clock(time.monotonic() - elapsed_before_s if started_at is None else started_at, config.time_budget_s)
     # A program's processor seconds say nothing of what this machine takes to start the command.
     pace = Pace() if started_at is None else Pace.of_start(clock.elapsed_s - elapsed_before_s, time.process_time())
-    names = past.state.families if past else config.families
-    families = [get_family(name).name for name in names] or list(all_families())
+    check_choices(config)
+    families = chosen_families(past.state.families if past else wanted_families(config), config.exclude)
     folder = past.folder if past else output_folder(config)
     store = store_for(config.tracking_uri, folder)
     run, name = (past.state.run, past.state.name) if past else (new_run(), folder.name)
@@ -221,8 +223,9 @@ def fitted_to_size(config: Settings, families: Sequence[str], size: SizePlan) ->
 
     Those that were asked for stay.
     """
-    families, notes = list(families), []
-    if not config.families:
+    families = list(families)
+    notes = choice_notes(config, families)
+    if not wanted_families(config):
         families = [name for name in families if name not in size.silently_left_out]
     if config.n_folds is None:
         config = replace(config, n_folds=size.n_folds)
@@ -230,7 +233,7 @@ def fitted_to_size(config: Settings, families: Sequence[str], size: SizePlan) ->
             what = f"{size.n_folds} folds" if size.n_folds > 1 else "held-out rows instead of folds"
             notes.append(f"{what}, as {size.reason}; --folds overrides this")
     left_out = {name: reason for name, reason in size.left_out.items() if name in families}
-    if left_out and not config.families and set(left_out) != set(families):
+    if left_out and not wanted_families(config) and set(left_out) != set(families):
         families = [name for name in families if name not in left_out]
         notes += left_out_notes(left_out)
     return Scope(config, families, size, notes)
@@ -274,5 +277,5 @@ def first_model(start: Start, data: RunData, earlier: Sequence[Entry]) -> FirstM
         return None
     if config.max_trials is not None and len(earlier) >= config.max_trials:
         return None
-    trial = first_trial(scope_of(start, data).families, data.problem, len(earlier))
+    trial = first_trial(scope_of(start, data).families, data.problem, len(earlier), spaces_of(config))
     return FirstModel(trial, data.problem, start.folder, data.made_by) if trial else None

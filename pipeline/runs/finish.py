@@ -18,11 +18,13 @@ from pathlib import Path
 
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
+from stacktune.ensemble.limits import megabytes
 from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.text import as_typed
 from stacktune.runs.pace import REHEARSAL_S
+from stacktune.runs.record import conclusions, registration
 from stacktune.runs.session import Session
 from stacktune.runs.state import model_name
 from stacktune.storage.folders import remove
@@ -104,6 +106,8 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
         SearchError: no trial was completed.
     """
     board = _leaderboard(session, results)
+    for decision in conclusions(board):
+        session.observers.decided(decision)
     leader_folder = session.places.scratch / "model"
     remove(session.places.scratch)  # of a session that was cut off
     leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder)
@@ -117,6 +121,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     evidence = Evidence.of(session.dataset, session.problem.folds, board)
     record = settle_alias(session.tracker.uri, record, evidence)
     say_alias(record, session.note)
+    session.observers.decided(registration(record))
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board, registering_s)
@@ -143,6 +148,7 @@ def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboar
         partial(session.remaining_stacking_s, time.monotonic()),
         session.config.predict_budget_us,
         session.dataset.encode_us,
+        session.config.max_model_mb,
     )
 
 
@@ -222,6 +228,9 @@ def _summary(session: Session, outcome: _Outcome) -> RunSummary:
         predict_us=row.predict_us,
         predict_budget_us=board.predict_budget_us,
         n_too_dear=board.n_too_dear,
+        max_model_mb=board.max_model_mb,
+        model_mb=None if row.n_bytes is None else megabytes(row.n_bytes),
+        n_too_large=board.n_too_large,
         test_score=row.test[metric.name] if row.test else None,
         n_completed=count[COMPLETED],
         n_stopped=count[STOPPED],

@@ -10,14 +10,16 @@ checker. So no two groups may have fields of the same name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from stacktune.settings.kinds import (
     CLASS,
     DURATION,
     GAP,
     NAMES,
+    NOT_NEGATIVE,
     SHARE,
     TABLE,
     TEXT,
@@ -28,6 +30,8 @@ from stacktune.settings.kinds import (
     one_of,
     whole,
 )
+from stacktune.settings.nested import SPACES, STEPS
+from stacktune.settings.presets import PRESETS
 from stacktune.settings.setting import Resume, Spec, declared_in
 
 FREE, FOUND, TYPED = Resume.FREE, Resume.FOUND, Resume.TYPED
@@ -151,6 +155,10 @@ class SearchSettings:
         trials. families: in the order given; empty means all.
     """
 
+    preset: Annotated[
+        str | None,
+        Spec(one_of(*PRESETS), "NAME", "fast, balanced, best or deploy: see stacktune presets.", without="none"),
+    ] = None
     time_budget_s: Annotated[
         float | None,
         Spec(
@@ -171,11 +179,43 @@ class SearchSettings:
             resume=FREE,
         ),
     ] = None
+    max_trial_s: Annotated[
+        float | None,
+        Spec(
+            above_zero("seconds"),
+            "S",
+            "Seconds after which a trial hurries to its end; then no run is reproducible.",
+            without="35 % of the search",
+            key="max_seconds_per_trial",
+            resume=FREE,
+        ),
+    ] = None
+    stop_after: Annotated[
+        int | None,
+        Spec(whole(1), "N", "End the search after so many trials without a gain.", without="never", resume=FREE),
+    ] = None
+    stop_tolerance: Annotated[
+        float | None,
+        Spec(
+            NOT_NEGATIVE, "SHARE", "What counts as a gain, as a share of the best score.", without="0.001", resume=FREE
+        ),
+    ] = None
     max_failures: Annotated[
         int, Spec(whole(0), "N", "How often a trial may lose its process before it has failed.", resume=FREE)
     ] = 3
     families: Annotated[
         tuple[str, ...], Spec(NAMES, "NAME,…", "Model families to try, e.g. lightgbm,xgboost.", without="all")
+    ] = ()
+    exclude: Annotated[
+        tuple[str, ...], Spec(NAMES, "NAME,…", "Model families not to try, e.g. mlp,nas.", without="none")
+    ] = ()
+    search_space: Annotated[
+        Mapping[str, Mapping[str, Any]] | None,
+        Spec(SPACES, "FILE.yaml", "Values, lists or ranges for parameters of families.", without="search_spaces/"),
+    ] = None
+    plan: Annotated[
+        tuple[Mapping[str, Any], ...],
+        Spec(STEPS, "FILE.yaml", "A modelling plan: families, their first entries, shares.", without="none"),
     ] = ()
     predict_budget_us: Annotated[
         float | None,
@@ -185,6 +225,16 @@ class SearchSettings:
             "Microseconds of one core that the leader may take for a row.",
             without="any",
             key="predict_budget",
+        ),
+    ] = None
+    max_model_mb: Annotated[
+        float | None,
+        Spec(
+            above_zero("MB"),
+            "MB",
+            "Megabytes of disk that the leader's models may take.",
+            without="any",
+            key="max_model_size",
         ),
     ] = None
     controller: Annotated[

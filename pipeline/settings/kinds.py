@@ -170,6 +170,13 @@ def _between(value: object, low: float, high: float) -> float:
     return float(number)
 
 
+def _at_least_zero(value: object) -> float:
+    number = _number(value)
+    if not 0 <= number <= sys.float_info.max:
+        raise MisfitError(value)
+    return float(number)
+
+
 def _number(value: object) -> int | float:
     """Return the number that a value is or spells.
 
@@ -217,4 +224,5 @@ NAMES = Kind("names with commas between them, or a list of names", _names)
 TRUTH = Kind("true or false", _truth, bool)
 GAP = Kind("a number of rows, or a duration, e.g. 100, 90s, 30m, 12h, 7d or 2w", _gap)
 SHARE = Kind("a share above 0 and below 1", lambda value: _between(value, 0.0, 1.0), float)
+NOT_NEGATIVE = Kind("a number of at least 0", _at_least_zero, float)
 DURATION = Kind("a duration, e.g. 90, 90s, 10m, 2h or 1h30m", parse_duration)

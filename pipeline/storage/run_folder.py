@@ -18,11 +18,13 @@ from stacktune.storage.lines import write_whole
 DEFAULT_PARENT, STORE = "stacktune-runs", "mlflow.db"
 SUMMARY, BOARD, BOARD_AS_TEXT = "run.json", "leaderboard.parquet", "leaderboard.csv"
 CONFIG, STATE, JOURNAL, SPOOL = "config.yaml", "state.json", "journal.jsonl", "tracking.jsonl"
+# What was decided, for people; nothing is read back from it.
+EVENTS = "events.jsonl"
 LEADER, TRIALS = "leader", "trials"
 # What the run and its libraries said, and the part before it of a long one.
 LOG, OLDER_LOG = "run.log", "run.log.1"
 # In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
-COPIED = (OLDER_LOG, LOG, CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, STATE, JOURNAL)
+COPIED = (OLDER_LOG, LOG, CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, EVENTS, STATE, JOURNAL)
 # The leader itself, inside the MLflow model that brings it along.
 LEADER_MANIFEST = "leader.json"
 _LEADERS = ("", "data/*/", f"{LEADER}/", f"{LEADER}/data/*/")
@@ -53,6 +55,11 @@ class RunFolder:
     def journal(self) -> Path:
         """The events of the search, a line each."""
         return self.path / JOURNAL
+
+    @property
+    def events(self) -> Path:
+        """What the run decided, a line each."""
+        return self.path / EVENTS
 
     @property
     def spool(self) -> Path:

@@ -74,15 +74,20 @@ def test_a_single_model_and_a_run_without_test_rows_have_less_to_say(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("takes_us", "line"),
+    ("takes_us", "line", "size"),
     [
-        (36.2, "predicts a row in 36 of 40 µs; 7 dearer rank below"),
-        (90.0, "no model predicts a row in 40 µs: the cheapest leads, which takes 90 µs"),
+        (36.2, "predicts a row in 36 of 40 µs; 7 dearer rank below", "takes 3.6 of 4 MB on the disk; 7 larger rank"),
+        (
+            *(90.0, "no model predicts a row in 40 µs: the cheapest leads, which takes 90 µs"),
+            "no model takes 4 MB or less: the smallest leads, which takes 9.0 MB",
+        ),
     ],
 )
-def test_a_budget_for_predictions_is_told_in_one_line(tmp_path, takes_us, line):
+def test_a_budget_for_predictions_and_one_for_size_are_told_in_a_line_each(tmp_path, takes_us, line, size):
     folder = write_run(tmp_path / "run", predict_us=takes_us, predict_budget_us=40.0, n_too_dear=7)
     assert f"  {line}" in closing_of(folder)
+    sized = write_run(tmp_path / "sized", model_mb=takes_us / 10, max_model_mb=4.0, n_too_large=7)
+    assert size in "\n".join(closing_of(sized))
     assert "µs;" not in "\n".join(closing_of(write_run(tmp_path / "unlimited", predict_budget_us=None)))
 
 

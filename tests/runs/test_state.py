@@ -104,6 +104,10 @@ EDITED = {
     "sample_rows": (50, 60, "--sample-rows is 60 in .* and was 50"),
     "test_size": (0.2, 0.3, "--test-size is 0.3 in .* and was 0.2"),
     "families": (["linear", "mlp"], ["linear"], "--families is 'linear' in .* and was 'linear,mlp'"),
+    "preset": ("fast", "best", "--preset is 'best' in .* and was 'fast'"),
+    "exclude": (["nas"], ["mlp"], "--exclude is 'mlp' in .* and was 'nas'"),
+    "search_space": ({"linear": {"C": 1}}, {"linear": {"C": [2]}}, r"--search-space is .*\[2\].* in .* and was .*1"),
+    "max_model_size": (9.0, 10.0, "--max-model-size is 10.0 in .* and was 9.0"),
     "predict_budget": (9.0, 10.0, "--predict-budget is 10.0 in .* and was 9.0"),
     "controller": ([1, 1, 8], [1, 1, 4], "--controller is '1,1,4' in .* and was '1,1,8'"),
     "tracking_uri": ("http://a", "http://b", "--tracking-uri is 'http://b' in .* and was 'http://a'"),
@@ -161,9 +165,18 @@ def test_another_split_of_the_rows_is_refused(tmp_path, key):
         resume_config(tmp_path, {})
 
 
+def test_a_plan_that_was_edited_or_taken_out_is_refused(tmp_path):
+    """It goes with no `families`, which `EDITED` has."""
+    began(tmp_path, load_settings({"data": "x.parquet", "target": "y", "max_trials": 5, "plan": ["linear"]}))
+    for changed in ([{"family": "mlp"}], None):
+        edit(tmp_path, plan=changed)
+        with pytest.raises(ConfigError, match=r"--plan is .* in .*config\.yaml' and was .*linear"):
+            resume_config(tmp_path, {})
+
+
 def test_every_setting_may_change_or_is_tried_here():
     free = {one.key for one in SETTINGS if one.spec.resume in (Resume.FREE, Resume.TYPED)}
-    assert {one.key for one in SETTINGS} == EDITED.keys() | EDITED_ALONE.keys() | free
+    assert {one.key for one in SETTINGS} == EDITED.keys() | EDITED_ALONE.keys() | {"plan"} | free
 
 
 def test_comments_order_and_what_may_change_are_taken_from_an_edited_file(edited_run):
