@@ -16,6 +16,7 @@ from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.metrics import check_domain, get_metric
+from stacktune.runs.metric import chosen_metric
 from stacktune.search.plan.plan import ClusterSize, plan_for_size
 from stacktune.search.space import load_space
 from stacktune.settings.groups import Settings
@@ -75,7 +76,7 @@ def fit(
     dataset, test = load_dataset(config)
     plan = plan_for_size(dataset.table, dataset.task, ClusterSize(2, 0), 60.0)
     folds = make_folds(dataset.table, dataset.task, config.n_folds or plan.n_folds, config.seed)
-    metric = get_metric(config.metric, dataset.task.kind)
+    metric = chosen_metric(config, dataset.task, dataset.table.labels)
     for rows in (dataset.table, test):
         if rows is not None:
             check_domain(metric, rows.target, dataset.task.classes, "the rows")

@@ -40,7 +40,9 @@ class RunSummary:
     predict_budget_us: what it was to take at most, or None;
         n_too_dear: trials and ensembles that take more and rank below it.
     positive: of two classes, the one that is decided for from `threshold` on; both None for other tasks. thresholds:
-        the best for each metric of decisions, at which the leaderboard has it.
+        the best for each metric of decisions, at which the leaderboard has it. decided_by: the metric that
+        `threshold` is chosen for; None where none is.
+    greater_is_better: of `metric`.
     test_score: None without test data. The ids of MLflow, model_uri, registered_* and alias: None where the store was
         away. alias: "leader", or "challenger" with the command that promotes it; evidence: by what it was compared, see
         tracking/promotion.py.
@@ -77,6 +79,8 @@ class RunSummary:
     promote: str | None
     evidence: Mapping[str, Any]
     versions: Mapping[str, str]
+    greater_is_better: bool
+    decided_by: str | None
 
 
 def output_folder(config: Settings) -> Path:

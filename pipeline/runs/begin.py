@@ -13,11 +13,12 @@ from stacktune.data.in_memory import NO_TABLES, Tables
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError
 from stacktune.families.registry import all_families, get_family, loss_notes
-from stacktune.metrics import check_domain, get_metric
+from stacktune.metrics import check_domain
 from stacktune.observers import Observers, Snapshot
 from stacktune.report.outputs import make_folder, output_folder
 from stacktune.runs.copy_place import Place
 from stacktune.runs.first import FirstModel, first_trial
+from stacktune.runs.metric import check_metric, chosen_metric, metric_notes
 from stacktune.runs.pace import Clock, Pace
 from stacktune.runs.resume import Past
 from stacktune.runs.state import new_run, provenance_of
@@ -106,6 +107,7 @@ def begin(
         ConfigError: nothing can be kept where it is to be, or a table that was in memory is not.
     """
     check_in_memory(config, tables, past)
+    check_metric(config, folders_of_user(past))
     elapsed_before_s = past.elapsed_s if past else 0.0
     clock = Clock(time.monotonic() - elapsed_before_s if started_at is None else started_at, config.time_budget_s)
     # A program's processor seconds say nothing of what this machine takes to start the command.
@@ -163,8 +165,9 @@ def read(start: Start, cluster: ClusterSize) -> RunData:
         past.state.check(dataset, test)
     size = _size(start, dataset, cluster)
     folded = replace(config, n_folds=config.n_folds or size.n_folds)
-    problem = problem_of(folded, config.seed, dataset, test)
+    problem = problem_of(folded, config.seed, dataset, test, folders_of_user(past))
     if past:
+        past.state.check_metric(problem.metric)
         past.state.check_folds(dataset, problem)
     made_by = past.state.made_by if past else provenance_of(start.run, folded, dataset, problem)
     return RunData(dataset, test, problem, made_by, families, size)
@@ -176,13 +179,25 @@ def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
     return plan_for_size(dataset.table, dataset.task, cluster, start.config.time_budget_s)
 
 
-def problem_of(config: ValidationSettings, seed: int, dataset: Dataset, test: Table | None) -> Problem:
+def folders_of_user(past: Past | None) -> list[Path]:
+    """Return where a function of the user's may lie.
+
+    It is the folder that the command stands in, and the one that a run that goes on began in.
+    """
+    return [Path.cwd(), *([Path(past.state.place)] if past else [])]
+
+
+def problem_of(
+    config: ValidationSettings, seed: int, dataset: Dataset, test: Table | None, folders: Sequence[Path] = ()
+) -> Problem:
     """Return what trials are to solve.
+
+    folders: see `chosen_metric`.
 
     Raises:
         DataError: the metric is not defined for the rows.
     """
-    metric = get_metric(config.metric, dataset.task.kind)
+    metric = chosen_metric(config, dataset.task, dataset.table.labels, folders)
     for rows, table in (("the training rows", dataset.table), ("the test rows", test)):
         if table is not None:
             check_domain(metric, table.labels, dataset.task.classes, rows)
@@ -237,6 +252,7 @@ def beginning_notes(data: RunData, scope: Scope, cluster: ClusterSize | None) ->
     """
     dataset, problem = data.dataset, data.problem
     notes = [*dataset.notes, *scope.notes, *fold_notes(problem.folds, problem.table, problem.task)]
+    notes += metric_notes(problem.metric, problem.task, problem.table.weight is not None)
     notes += loss_notes(problem.metric, scope.families, dataset.table.labels)
     notes.append(_compute_note(cluster, scope.families))
     if cluster and cluster.store_note:

@@ -26,6 +26,7 @@ from stacktune.settings.kinds import (
     one_of,
     whole,
 )
+from stacktune.settings.pairs import numbers_by_name
 from stacktune.settings.setting import Resume, Spec, declared_in
 
 FREE, FOUND, TYPED = Resume.FREE, Resume.FOUND, Resume.TYPED
@@ -86,8 +87,21 @@ class ValidationSettings:
 
     metric: Annotated[
         str | None,
-        Spec(TEXT, "NAME", "What is optimised.", without="roc_auc, log_loss or rmse, by the task"),
+        Spec(
+            TEXT,
+            "NAME",
+            "What is optimised; also a function of yours, as in mymodule:score.",
+            without="roc_auc, log_loss or rmse, by the task",
+        ),
     ] = None
+    cost: Annotated[
+        tuple[str, ...],
+        Spec(
+            numbers_by_name("fn=10,fp=1"),
+            "fn=N,fp=N",
+            "Of two classes, what a wrong decision costs: the threshold, and the metric unless it is given, follow.",
+        ),
+    ] = ()
     n_folds: Annotated[
         int | None, Spec(whole(1, 100), "N", "Folds; 1 holds rows out once.", without="by size", key="folds")
     ] = None
