@@ -32,7 +32,7 @@ from stacktune.own_scorer import asked_of, scored
 _logger = logging.getLogger(__name__)
 
 # A function of the user's takes up to a millisecond on a few rows: so many thresholds are tried.
-N_THRESHOLDS = 48
+N_THRESHOLDS = 32
 # The made-up predictions are of so many rows of each class, or of values, at most.
 MAX_TRIED_ROWS = 200
 # What made-up models say of the class that they mean.

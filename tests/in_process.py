@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.metrics import check_domain, get_metric
 from stacktune.runs.metric import chosen_metric
+from stacktune.runs.posed import posed_task
 from stacktune.search.plan.plan import ClusterSize, plan_for_size
 from stacktune.search.space import load_space
 from stacktune.settings.groups import Settings
@@ -80,7 +81,7 @@ def fit(
     for rows in (dataset.table, test):
         if rows is not None:
             check_domain(metric, rows.target, dataset.task.classes, "the rows")
-    task = replace(dataset.task, loss=metric.loss)
+    task = posed_task(config, dataset, metric)
     problem = Problem(dataset.table, task, folds, metric, config.seed)
     results = [completed_trial(family, problem, folder) for family in families]
     oof = {result.trial_id: load_oof(result) for result in results}

@@ -21,7 +21,8 @@ STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
 COMMANDS = ["demo", "run", "predict", "leaderboard", "sync", "ui"]
 RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),
-    *("metric", "folds", "test-data", "test-size"),
+    *("metric", "cost", "folds", "test-data", "test-size"),
+    *("balance", "class-weights", "monotone", "interactions"),
     *("time-budget", "max-trials", "max-failures", "families", "predict-budget", "controller", "seed"),
     *("output", "storage", "input-example"),
     *("tracking-uri", "tracking-optional", "experiment", "register", "no-code"),

@@ -73,9 +73,8 @@ class BlendScorer:
         log_loss = METRICS["log_loss"].score(block.target, prediction, block.weight)
         if log_loss == WORST:
             return WORST
-        if (
-            self.metric.module
-        ):  # a user's function takes a millisecond at each of many thresholds, of thousands of blends
+        # A function of the user's takes a millisecond at each of many thresholds, of thousands of blends.
+        if self.metric.module:
             return log_loss
         if prediction.shape[1] == 2:
             candidates = threshold_counts(block.target, prediction, block.weight, _N_THRESHOLDS)

@@ -26,7 +26,7 @@ from stacktune.settings.kinds import (
     one_of,
     whole,
 )
-from stacktune.settings.pairs import numbers_by_name
+from stacktune.settings.pairs import NAME_GROUPS, numbers_by_name
 from stacktune.settings.setting import Resume, Spec, declared_in
 
 FREE, FOUND, TYPED = Resume.FREE, Resume.FOUND, Resume.TYPED
@@ -118,6 +118,31 @@ class ValidationSettings:
     test_size: Annotated[
         float | None, Spec(SHARE, "SHARE", "Split this share of the rows off first and judge on it, e.g. 0.2.")
     ] = None
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Settings of what every model is to keep to."""
+
+    balance: Annotated[
+        bool, Spec(TRUTH, "", "Learn as if all classes were as frequent; probabilities are corrected for it.")
+    ] = False
+    class_weights: Annotated[
+        tuple[str, ...],
+        Spec(
+            numbers_by_name("fraud=10,ok=1"),
+            "CLASS=N,…",
+            "Learn as if a class were so many times as frequent; probabilities are corrected for it.",
+        ),
+    ] = ()
+    monotone: Annotated[
+        tuple[str, ...],
+        Spec(numbers_by_name("age=+1,price=-1"), "COLUMN=±1,…", "Predictions rise (+1) or fall (-1) with them."),
+    ] = ()
+    interactions: Annotated[
+        tuple[str, ...],
+        Spec(NAME_GROUPS, "COLUMN,…;…", "Only columns of one group act on one another; those of none are a group."),
+    ] = ()
 
 
 @dataclass(frozen=True)
@@ -263,7 +288,9 @@ class ClusterSettings:
 
 # Dataclasses take their fields from the last base first: those of the table come first.
 @dataclass(frozen=True)
-class Settings(ClusterSettings, TrackingSettings, OutputSettings, SearchSettings, ValidationSettings, DataSettings):
+class Settings(
+    ClusterSettings, TrackingSettings, OutputSettings, SearchSettings, ModelSettings, ValidationSettings, DataSettings
+):
     """One run's settings.
 
     They are parsed once from flags and a YAML file, checked, and never changed afterwards.
@@ -274,6 +301,7 @@ class Settings(ClusterSettings, TrackingSettings, OutputSettings, SearchSettings
 GROUPS = {
     "Data": DataSettings,
     "Validation": ValidationSettings,
+    "Models": ModelSettings,
     "Search": SearchSettings,
     "Output": OutputSettings,
     "Tracking": TrackingSettings,
