@@ -30,6 +30,8 @@ from stacktune.own_module import UsersCode, imported, is_installed
 from stacktune.own_scorer import asked_of, scored
 
 _logger = logging.getLogger(__name__)
+# What functions raised in this process, so that each is logged once.
+_said: set[str] = set()
 
 # A function of the user's takes up to a millisecond on a few rows: so many thresholds are tried.
 N_THRESHOLDS = 32
@@ -64,7 +66,9 @@ class OwnMeasure:
             with UsersCode(self.name):
                 return self.value(target, prediction, weight, threshold)
         except ConfigError as error:
-            _logger.warning("%s, on %d rows", error, len(target))
+            if str(error) not in _said:  # there may be thousands
+                _said.add(str(error))
+                _logger.warning("%s, on %d rows", error, len(target))
             return float("nan")
 
     def of_counts(self, counts: np.ndarray) -> np.ndarray:

@@ -193,7 +193,7 @@ def _why_unscored(result: TrialResult, scoring: _Scoring) -> str | None:
     bad = ~np.isfinite(scoring.oof[result.trial_id][scoring.folds.judged_rows]).all(axis=1)
     why = f"{bad.sum():,} of {len(bad):,} predictions are not finite" if bad.any() else "its errors are beyond floats"
     if scoring.metric.is_own and not bad.any():
-        why = "it raised, or returned no number; run.log has what it said"
+        why = "it raised there, or returned no number"
     return f"{scoring.metric.name} is undefined in {len(undefined)} of {len(result.fold_scores)} parts: {why}"
 
 

@@ -79,8 +79,8 @@ class RunSummary:
     promote: str | None
     evidence: Mapping[str, Any]
     versions: Mapping[str, str]
-    greater_is_better: bool
-    decided_by: str | None
+    greater_is_better: bool = True
+    decided_by: str | None = None
 
 
 def output_folder(config: Settings) -> Path:
