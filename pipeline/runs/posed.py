@@ -12,6 +12,7 @@ from itertools import islice
 
 import numpy as np
 
+from stacktune.data.class_text import respelled
 from stacktune.data.dataset import Dataset
 from stacktune.data.table import MULTICLASS, Task
 from stacktune.errors import ConfigError, nearest
@@ -103,15 +104,18 @@ def _class_weights(config: ModelSettings, dataset: Dataset) -> tuple[float, ...]
         sizes = np.bincount(dataset.table.labels, dataset.table.weight, minlength=task.n_outputs)
         return tuple((sizes.sum() / (len(sizes) * sizes)).tolist())
     given = values_by_name(config.class_weights)
+    # A settings file turns yes, true and 1.0 into values, whose text differs.
+    class_of = respelled([name for name in given if name not in task.classes], task.classes)
     for name, factor in given.items():
-        if name not in task.classes:
+        if name not in task.classes and name not in class_of:
             raise ConfigError(
                 f"--class-weights names {name!r}, which is no class of the target {dataset.target_name!r}."
                 f"{nearest(name, task.classes)}"
             )
         if factor <= 0:
             raise ConfigError(f"--class-weights gives {name!r} {factor:g}: a factor must be above 0.")
-    return tuple(given.get(name, 1.0) for name in task.classes)
+    by_class = {class_of.get(name, name): factor for name, factor in given.items()}
+    return tuple(by_class.get(name, 1.0) for name in task.classes)
 
 
 def _monotone(config: ModelSettings, dataset: Dataset) -> tuple[tuple[str, int], ...]:

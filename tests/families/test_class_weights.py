@@ -114,6 +114,14 @@ def test_balanced_classes_weigh_the_same_together_and_it_is_said(tmp_path):
     assert holding(["linear"], task)[1][0].startswith("models learn with class weights (ok 0.5")
 
 
+def test_a_class_is_known_however_it_is_spelled(tmp_path):
+    frame = rare()
+    frame.assign(y=(frame["y"] == "bad").astype(float)).to_parquet(tmp_path / "t.parquet")
+    for given in ("1=10", {1: 10}, {1.0: 10}, ["1.0=10"]):
+        config = load_settings({"data": str(tmp_path / "t.parquet"), "target": "y", "class_weights": given})
+        assert posed_task(config, load_dataset(config)[0], METRICS["log_loss"]).class_weights == (1.0, 10.0)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
