@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.metrics import check_domain, get_metric
+from stacktune.runs.metric import chosen_metric
+from stacktune.runs.posed import posed_task
 from stacktune.search.plan.plan import ClusterSize, plan_for_size
 from stacktune.search.space import load_space
 from stacktune.settings.groups import Settings
@@ -77,11 +79,11 @@ def fit(
     parted, seed = (dataset.split, dataset.table, dataset.task), config.seed
     n_folds, _ = settled_folds(*parted, config.n_folds, plan.n_folds, plan.reason, seed)
     folds = folds_of(*parted, config.n_folds or n_folds, seed)
-    metric = get_metric(config.metric, dataset.task.kind)
+    metric = chosen_metric(config, dataset.task, dataset.table.labels)
     for rows in (dataset.table, test):
         if rows is not None:
             check_domain(metric, rows.target, dataset.task.classes, "the rows")
-    task = replace(dataset.task, loss=metric.loss)
+    task = posed_task(config, dataset, metric)
     problem = Problem(dataset.table, task, folds, metric, config.seed)
     results = [completed_trial(family, problem, folder) for family in families]
     oof = {result.trial_id: load_oof(result) for result in results}

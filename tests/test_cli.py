@@ -21,8 +21,9 @@ STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
 COMMANDS = ["demo", "run", "presets", "predict", "leaderboard", "events", "sync", "ui"]
 RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),
-    *("metric", "folds", "group", "time", "gap", "fold-column", "validation-data", "repeats", "stratify"),
+    *("metric", "cost", "folds", "group", "time", "gap", "fold-column", "validation-data", "repeats", "stratify"),
     *("test-data", "test-size"),
+    *("balance", "class-weights", "monotone", "interactions"),
     *("preset", "time-budget", "max-trials", "max-seconds-per-trial", "stop-after", "stop-tolerance", "max-failures"),
     *("families", "exclude", "search-space", "plan", "predict-budget", "max-model-size", "controller", "seed"),
     *("output", "storage", "input-example"),

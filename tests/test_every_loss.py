@@ -170,4 +170,4 @@ def test_a_run_fits_what_its_metric_asks_for(metric: str, name: str) -> None:
 @pytest.mark.parametrize(("metric", "loss"), [("mae", ABSOLUTE), ("rmse", "squared"), ("rmsle", SQUARED_LOG)])
 def test_the_command_hands_the_loss_to_its_trials(metric: str, loss: str, tmp_path: Path) -> None:
     config = Settings(str(write_table(skewed_frame(), tmp_path)), "y", metric=metric, n_folds=3)
-    assert problem_of(config, config.seed, *load_dataset(config)).task.loss == loss
+    assert problem_of(config, *load_dataset(config)).task.loss == loss

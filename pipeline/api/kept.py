@@ -59,7 +59,10 @@ def best_model(folder: Path, leader: Leader, family: str | None, by: str) -> Lea
     if family is not None:
         rows = rows[rows["family"] == family]
     measured = {"score": leader.metric_name, "test_score": leader.metric_name}.get(by, by)
-    is_better_high = measured in METRICS and METRICS[measured].greater_is_better
+    if measured in METRICS:
+        is_better_high = METRICS[measured].greater_is_better
+    else:  # the run's own metric, or what is better when small: seconds, microseconds, costs
+        is_better_high = measured == leader.metric_name and places.read_summary()["greater_is_better"]
     for row in rows.sort_values(by, ascending=not is_better_high, kind="stable").to_dict("records"):
         trial = TrialFolder(places.trials / row["name"])
         if trial.folds():

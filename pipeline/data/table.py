@@ -20,12 +20,19 @@ class Task:
     classes: the text of each class in code order; empty for regression. Of two classes the second is the positive one.
     labels: the classes as the target itself holds them: truth values, numbers or text.
     loss: what models of values fit, see Metric.loss. Models of classes always fit the log loss.
+    class_weights: what rows of each class weigh while models learn; predictions are of the classes as they are. Empty
+        where they weigh the same.
+    monotone: (feature, 1 or -1) of features that predictions are to rise or fall with.
+    interactions: groups of features, of which only those of one group may act on one another; empty for any.
     """
 
     kind: str
     classes: tuple[str, ...] = ()
     labels: tuple[bool | int | float | str, ...] = ()
     loss: str = SQUARED
+    class_weights: tuple[float, ...] = ()
+    monotone: tuple[tuple[str, int], ...] = ()
+    interactions: tuple[tuple[str, ...], ...] = ()
 
     @property
     def is_classification(self) -> bool:

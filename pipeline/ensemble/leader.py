@@ -175,7 +175,7 @@ def build_leader(
         "labels": list(dataset.task.labels),
         "target": dataset.target_name,
         "metric": metric.name,
-        "threshold": row.thresholds.get(metric.name, 0.5),
+        "threshold": row.thresholds.get(metric.decides.name, 0.5),
         "blend": row.how.to_dict(),
         "members": [{"trial_id": name, "family": trials[name].family} for name in row.members],
         "schema": dataset.schema.to_dict(),
@@ -233,13 +233,13 @@ def score_rows(
             for name, folds in zip(row.members, row.folds, strict=True)
         ]
         combined = row.how.combine(of_members)
-        rows[position] = replace(row, test=_shown_metrics(row, leaderboard.task, test, combined))
+        rows[position] = replace(row, test=_shown_metrics(row, leaderboard, test, combined))
     return replace(leaderboard, rows=tuple(rows))
 
 
-def _shown_metrics(row: LeaderboardRow, task: Task, test: Table, prediction: np.ndarray) -> dict[str, float]:
+def _shown_metrics(row: LeaderboardRow, board: Leaderboard, test: Table, prediction: np.ndarray) -> dict[str, float]:
     shown = {}
-    for metric in metrics_for(task.kind):
+    for metric in metrics_for(board.task.kind, board.metric):
         threshold = row.thresholds.get(metric.name, 0.5)
         shown[metric.name] = metric.shown(metric.score(test.labels, prediction, test.weight, threshold))
     return shown

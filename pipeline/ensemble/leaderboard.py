@@ -162,7 +162,7 @@ def _standard_error(scores: np.ndarray | Sequence[float]) -> float:
 
 def _trial_row(result: TrialResult, scoring: _Scoring) -> LeaderboardRow:
     known = result.metrics or {}
-    suiting = metrics_for(scoring.task.kind) if known else ()
+    suiting = metrics_for(scoring.task.kind, scoring.metric) if known else ()
     row = LeaderboardRow(
         name=result.trial_id,
         family=result.family,
@@ -183,7 +183,8 @@ def _trial_row(result: TrialResult, scoring: _Scoring) -> LeaderboardRow:
         return row
     judged = scoring.folds.judged_rows
     weight = None if scoring.weight is None else scoring.weight[judged]
-    thresholds = thresholds_of(scoring.task, scoring.target[judged], scoring.oof[result.trial_id][judged], weight)
+    oof = scoring.oof[result.trial_id][judged]
+    thresholds = thresholds_of(scoring.task, scoring.target[judged], oof, weight, scoring.metric)
     return scoring.with_fold_models(replace(row, thresholds=thresholds), Blend(SINGLE, (1.0,)), [result])
 
 
@@ -197,6 +198,8 @@ def _why_unscored(result: TrialResult, scoring: _Scoring) -> str | None:
         return None
     bad = ~np.isfinite(scoring.oof[result.trial_id][scoring.folds.judged_rows]).all(axis=1)
     why = f"{bad.sum():,} of {len(bad):,} predictions are not finite" if bad.any() else "its errors are beyond floats"
+    if scoring.metric.is_own and not bad.any():
+        why = "it raised there, or returned no number"
     return f"{scoring.metric.name} is undefined in {len(undefined)} of {len(result.fold_scores)} parts: {why}"
 
 
@@ -252,12 +255,12 @@ def _learn(method: str, learnt: OutOfFold, allowed: np.ndarray, costs: Costs, sc
 def _ensemble_row(
     name: str, trials: Sequence[TrialResult], blends: Sequence[Blend], held_out: OutOfFold, scoring: _Scoring
 ) -> LeaderboardRow:
-    by_metric = nested_scores(held_out, scoring.task, blends, scoring.pool)
+    by_metric = nested_scores(held_out, scoring.task, blends, scoring.pool, scoring.metric)
     fold_scores = by_metric[scoring.metric.name]
     kept, blend = blends[-1].compact()
     members = [trials[position] for position in kept]
     in_use = blend.combine([held_out.predictions[position] for position in kept])
-    suiting = metrics_for(scoring.task.kind)
+    suiting = metrics_for(scoring.task.kind, scoring.metric)
     row = LeaderboardRow(
         name=name,
         family=ENSEMBLE,
@@ -267,7 +270,7 @@ def _ensemble_row(
         score_se=_standard_error(fold_scores),
         fold_scores=fold_scores,
         metrics={metric.name: metric.shown(float(np.mean(by_metric[metric.name]))) for metric in suiting},
-        thresholds=thresholds_of(scoring.task, held_out.target, in_use, held_out.weight),
+        thresholds=thresholds_of(scoring.task, held_out.target, in_use, held_out.weight, scoring.metric),
         fit_s=sum(member.fit_s for member in members),
     )
     return scoring.with_fold_models(row, blend, members)

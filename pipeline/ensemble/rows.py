@@ -147,7 +147,7 @@ class Leaderboard:
         """
         if self.task.kind != BINARY or row.status != COMPLETED:
             return None
-        return row.thresholds.get(self.metric.name, 0.5)
+        return row.thresholds.get(self.metric.decides.name, 0.5)
 
     def _why(self) -> str:
         errors = {row.error.strip().splitlines()[-1] for row in self.rows if row.error and row.error.strip()}
@@ -163,7 +163,7 @@ class Leaderboard:
         absent = float("nan")
         columns: dict[str, Sequence[Any]] = {"rank": range(1, len(self.rows) + 1)}
         columns |= self._attributes("name", "family", "kind", "status", "score", "score_se")
-        for other in metrics_for(self.task.kind):
+        for other in metrics_for(self.task.kind, self.metric):
             if other.name != self.metric.name:
                 columns[other.name] = [row.metrics.get(other.name, absent) for row in self.rows]
         if self.task.kind == BINARY:

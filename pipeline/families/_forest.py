@@ -27,6 +27,7 @@ from stacktune.families._encode import (
 )
 from stacktune.families._output import Output, output_of, weight_of
 from stacktune.families.base import Config, Family, FitSize, Job
+from stacktune.families.constraints import MONOTONE, directions_among
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.suitability import Turn, suits_unless_large
 from stacktune.host import n_cores
@@ -249,6 +250,8 @@ class ForestLearner:
         self._crossed = tables.crossed
         key = ("forest", job.part, tables.crossed is not None)
         self._outline, self._encoding, self._rows, self._valid = job.cache.get(key, lambda: _inputs(job, tables))
+        directions = directions_among(job.task, tables.rows.names, self._outline.kept, self._rows.shape[1])
+        estimator.set_params(monotonic_cst=directions)
         self._output = output_of(job)
         target = job.table.labels[job.rows]
         self._target = target if job.task.is_classification else self._output.label(target).astype(np.float64)
@@ -386,6 +389,7 @@ def forest_family(name: str, start: Callable[[Job, Config], ForestLearner], turn
         load=load,
         knows_unseen_beyond=lambda config: LEVELS_ENOUGH,
         losses=ALL_LOSSES,
+        holds=frozenset({MONOTONE}),
         n_bytes=n_bytes,
         first_rung=0.2,
         patience=0.3,

@@ -224,6 +224,7 @@ class Family:
     start: makes a learner for a job and a configuration in the library's own parameter names.
     load: reads what `save` wrote.
     losses: of values, which ones (see Task) its learners fit; where a run's is not among them they fit squared errors.
+    holds: which constraints its models keep to: "monotone", of values and two classes, and "interactions" (see Task).
     scheduler: "asha" or "pbt" (whose learners are AdjustableLearner).
     searcher: "bayesian", or "controller" (whose learners are WarmStartLearner): where configurations come from that are
         not in the portfolio.
@@ -250,6 +251,7 @@ class Family:
     chunk: int = 10
     tasks: frozenset[str] = frozenset({"binary", "multiclass", "regression"})
     losses: frozenset[str] = USUAL_LOSSES
+    holds: frozenset[str] = frozenset()
     scheduler: str = "asha"
     searcher: str = "bayesian"
     n_multiplications: Callable[[Config, FitSize], int] | None = None

@@ -17,6 +17,7 @@ from stacktune.families._encode import LEVELS_ENOUGH
 from stacktune.families._output import Output, objective_of, output_of, weight_of
 from stacktune.families._stepped import SteppedFit
 from stacktune.families.base import Config, Family, FitSize, Job
+from stacktune.families.constraints import MONOTONE, monotone_of
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.suitability import Turn
 from stacktune.host import n_cores
@@ -152,6 +153,10 @@ def _parameters(job: Job, config: Config) -> dict[str, Any]:
     if len(job.rows) < MIN_SAMPLED_ROWS:
         fixed["bootstrap_type"] = "No"
         config = {name: value for name, value in config.items() if name != "subsample"}
+    if (monotone := monotone_of(job.task, job.table.names)) is not None:
+        # CatBoost keeps to it in symmetric trees only, and not where it combines levels with splits of numbers
+        # (catboost#2272).
+        fixed |= {"monotone_constraints": monotone, "grow_policy": "SymmetricTree", "max_ctr_complexity": 1}
     return {**config, **fixed, **_named_classes(job)}
 
 
@@ -276,6 +281,7 @@ FAMILY = Family(
     load=load,
     knows_unseen_beyond=lambda config: LEVELS_ENOUGH,
     losses=ALL_LOSSES,
+    holds=frozenset({MONOTONE}),
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

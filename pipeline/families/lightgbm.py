@@ -6,17 +6,19 @@ The booster grows tree by tree, on binned data that trials share.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
+from stacktune.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table, Task
 from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
 from stacktune.families._cross import CrossedMeans, Tables, knows_unseen_beyond, load_crossed, tables_of
 from stacktune.families._output import Output, objective_of, output_of, weight_of
 from stacktune.families._threads import limited
 from stacktune.families.base import Compute, Config, Family, FitSize, Job
+from stacktune.families.constraints import INTERACTIONS, MONOTONE, interactions_of, monotone_of
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.suitability import Turn
 from stacktune.seeds import derive_seed
@@ -135,13 +137,13 @@ def _open_booster(job: Job, config: Config, tables: Tables) -> Any:
 
     key = (job.part, tables.crossed is not None)
     train = job.cache.get(("lightgbm", *key), lambda: _bin_rows(job, tables))
-    booster = lightgbm.Booster(_parameters(job, config), train)
+    booster = lightgbm.Booster(_parameters(job, config, tables.rows.names), train)
     if len(job.valid):
         booster.add_valid(job.cache.get(("lightgbm valid", *key), lambda: _bin_valid(train, tables)), "valid")
     return booster
 
 
-def _parameters(job: Job, config: Config) -> dict[str, Any]:
+def _parameters(job: Job, config: Config, names: Sequence[str]) -> dict[str, Any]:
     fixed = {
         "objective": objective_of(job.task, OBJECTIVES),
         "metric": "None",
@@ -154,7 +156,15 @@ def _parameters(job: Job, config: Config) -> dict[str, Any]:
     if job.task.kind == MULTICLASS:
         fixed["num_class"] = job.task.n_outputs
     own = {name: value for name, value in config.items() if name != "cross_levels"}
-    return {**own, **_shared_parameters(job.compute), **fixed}
+    return {**own, **_shared_parameters(job.compute), **fixed, **_constraints(job.task, names)}
+
+
+def _constraints(task: Task, names: Sequence[str]) -> dict[str, Any]:
+    asked = {
+        "monotone_constraints": monotone_of(task, names),
+        "interaction_constraints": interactions_of(task, names),
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _shared_parameters(compute: Compute) -> dict[str, Any]:
@@ -176,7 +186,7 @@ def _bin_rows(job: Job, tables: Tables) -> Any:
         weight=weight_of(job),
         feature_name=[f"f{index}" for index in range(rows.n_features)],
         categorical_feature=rows.categorical_indices,
-        params=_shared_parameters(job.compute),
+        params={**_shared_parameters(job.compute), **_constraints(job.task, rows.names)},
     )
     return dataset.construct()
 
@@ -224,6 +234,7 @@ FAMILY = Family(
     load=load,
     knows_unseen_beyond=knows_unseen_beyond,
     losses=ALL_LOSSES,
+    holds=frozenset({MONOTONE, INTERACTIONS}),
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

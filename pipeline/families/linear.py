@@ -28,6 +28,7 @@ from stacktune.families._output import Output, output_of, weight_of
 from stacktune.families._scale import MAX_PIECES, N_KNOTS, Scaling
 from stacktune.families._threads import limited
 from stacktune.families.base import Config, Family, FitSize, Job
+from stacktune.families.constraints import INTERACTIONS
 from stacktune.families.losses import ALL_LOSSES, inverse_size
 from stacktune.families.suitability import Turn
 from stacktune.seeds import derive_seed
@@ -199,7 +200,8 @@ def _design(job: Job, scaling: str, min_frequency: int, high_cardinality: str) -
     It is returned with those rows under it.
     """
     rows = job.table.take(job.rows)
-    crossing = Crossing.fit(rows) if high_cardinality == "crossed" else Crossing.none()
+    is_crossed = high_cardinality == "crossed" and not job.task.interactions
+    crossing = Crossing.fit(rows) if is_crossed else Crossing.none()
     rows = crossing.apply(rows)
     encoded = (np.array(rows.cardinalities) > FEW_LEVELS) & (high_cardinality != "onehot")
     encoding, means = encode_target(rows, np.flatnonzero(encoded), target_signals(rows, job.task), SMOOTH)
@@ -288,6 +290,7 @@ FAMILY = Family(
     start=LinearLearner,
     load=load,
     losses=ALL_LOSSES,
+    holds=frozenset({INTERACTIONS}),
     n_bytes=_n_bytes,
     patience=1.0,
     chunk=1,

@@ -5,6 +5,8 @@ The booster grows round by round, on binned data that trials share.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, 
 from stacktune.families._cross import CrossedMeans, knows_unseen_beyond, load_crossed, tables_of
 from stacktune.families._output import Output, objective_of, output_of, weight_of
 from stacktune.families.base import Config, Family, FitSize, Job
+from stacktune.families.constraints import INTERACTIONS, MONOTONE, interactions_of, monotone_of
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.suitability import Turn
 from stacktune.seeds import derive_seed
@@ -69,7 +72,7 @@ class XGBoostLearner(XGBoostPredictor):
         key = (job.part, job.compute, tables.crossed is not None)
         self._train = job.cache.get(("xgboost", *key), lambda: _bin_rows(job, tables.rows))
         self._valid = job.cache.get(("xgboost valid", *key), lambda: _unbinned(job, tables.valid))
-        booster = xgboost.Booster(_parameters(job, config), [self._train, self._valid])
+        booster = xgboost.Booster(_parameters(job, config, tables.rows.names), [self._train, self._valid])
         super().__init__(booster, output_of(job), tables.crossed)
         self.n_units = 0
         self._n_marked = 0
@@ -99,7 +102,7 @@ class XGBoostLearner(XGBoostPredictor):
         self._n_best = self._n_marked
 
 
-def _parameters(job: Job, config: Config) -> dict[str, Any]:
+def _parameters(job: Job, config: Config, names: Sequence[str]) -> dict[str, Any]:
     fixed = {
         "objective": objective_of(job.task, OBJECTIVES),
         "tree_method": "hist",
@@ -111,6 +114,10 @@ def _parameters(job: Job, config: Config) -> dict[str, Any]:
     }
     if job.task.kind == MULTICLASS:
         fixed["num_class"] = job.task.n_outputs
+    if (monotone := monotone_of(job.task, names)) is not None:
+        fixed["monotone_constraints"] = tuple(monotone)
+    if (interactions := interactions_of(job.task, names)) is not None:
+        fixed["interaction_constraints"] = json.dumps(interactions)
     own = {name: value for name, value in config.items() if name != "cross_levels"}
     return {**own, **fixed}
 
@@ -176,6 +183,7 @@ FAMILY = Family(
     load=load,
     knows_unseen_beyond=knows_unseen_beyond,
     losses=ALL_LOSSES,
+    holds=frozenset({MONOTONE, INTERACTIONS}),
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

@@ -41,7 +41,9 @@ class RunSummary:
         n_too_dear: trials and ensembles that take more and rank below it.
     model_mb, max_model_mb, n_too_large: the same of the megabytes of its models on the disk, None where not limited.
     positive: of two classes, the one that is decided for from `threshold` on; both None for other tasks. thresholds:
-        the best for each metric of decisions, at which the leaderboard has it.
+        the best for each metric of decisions, at which the leaderboard has it. decided_by: the metric that
+        `threshold` is chosen for; None where none is.
+    greater_is_better: of `metric`.
     test_score: None without test data. The ids of MLflow, model_uri, registered_* and alias: None where the store was
         away. alias: "leader", or "challenger" with the command that promotes it; evidence: by what it was compared, see
         tracking/promotion.py.
@@ -81,6 +83,8 @@ class RunSummary:
     promote: str | None
     evidence: Mapping[str, Any]
     versions: Mapping[str, str]
+    greater_is_better: bool = True
+    decided_by: str | None = None
 
 
 def output_folder(config: Settings) -> Path:

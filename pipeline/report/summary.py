@@ -106,14 +106,16 @@ def sorted_by(results: Results, column: str) -> pd.DataFrame:
         column = "score"
     if column not in frame:
         raise ConfigError(f"the leaderboard has no column {column!r}.{nearest(column, map(str, frame.columns))}")
-    return frame.sort_values(column, ascending=_is_ascending(column, results.metric), kind="stable", na_position="last")
+    return frame.sort_values(column, ascending=_is_ascending(column, results), kind="stable", na_position="last")
 
 
-def _is_ascending(column: str, metric: str) -> bool:
-    name = metric if column in ("score", "test_score", ON_SCORE) else column.removeprefix("test_")
+def _is_ascending(column: str, results: Results) -> bool:
+    name = results.metric if column in ("score", "test_score", ON_SCORE) else column.removeprefix("test_")
     if name in METRICS:
         return not METRICS[name].greater_is_better
-    return column != "rungs"  # ranks, errors and durations are better when small
+    if name == results.metric:  # the run's own
+        return not results.facts["greater_is_better"]
+    return column != "rungs"  # ranks, errors, costs and durations are better when small
 
 
 def leaderboard_table(results: Results, rows: pd.DataFrame, extra: str | None = None) -> RenderableType:
@@ -224,7 +226,8 @@ def _decision_line(facts: dict[str, Any]) -> str:
     """Say which class is positive, from what probability, why."""
     metric, positive = facts["metric"], visible(facts["positive"])
     shown = positive if len(positive) <= MAX_CLASS_CHARS else f"{positive[: MAX_CLASS_CHARS - 1]}…"
-    why = f", chosen for {metric}" if METRICS[metric].needs_threshold else f"; {metric} chooses no threshold"
+    decided_by = facts["decided_by"] if "decided_by" in facts else metric if METRICS[metric].needs_threshold else None
+    why = f", chosen for {decided_by}" if decided_by else f"; {metric} chooses no threshold"
     return f"predicts {shown} from {facts['threshold']:.3g} on{why}"
 
 

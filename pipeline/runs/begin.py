@@ -16,18 +16,20 @@ from stacktune.data.table import Table
 from stacktune.errors import ConfigError
 from stacktune.families.choice import chosen_families
 from stacktune.families.registry import get_family, loss_notes
-from stacktune.metrics import check_domain, get_metric
+from stacktune.metrics import check_domain
 from stacktune.observers import Observers, Snapshot
 from stacktune.report.outputs import make_folder, output_folder
 from stacktune.runs.choices import check_choices, choice_notes, spaces_of, wanted_families
 from stacktune.runs.copy_place import Place
 from stacktune.runs.first import FirstModel, first_trial
+from stacktune.runs.metric import check_metric, chosen_metric, metric_notes
 from stacktune.runs.pace import Clock, Pace
+from stacktune.runs.posed import check_models, holding, posed_task
 from stacktune.runs.resume import Past
 from stacktune.runs.state import new_run, provenance_of
 from stacktune.search.log import Entry
 from stacktune.search.plan.plan import ClusterSize, SizePlan, left_out_notes, plan_for_size
-from stacktune.settings.groups import IN_MEMORY, Settings, ValidationSettings
+from stacktune.settings.groups import IN_MEMORY, Settings
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
@@ -68,7 +70,8 @@ class Start:
 class RunData:
     """The data that a run is about.
 
-    families: that can do the task. size: what the table asks for, by what is known of the cores.
+    families: that can do the task, and hold what is asked of models. size: what the table asks for, by what is known of
+    the cores. notes: on what is asked of models.
     """
 
     dataset: Dataset
@@ -77,6 +80,7 @@ class RunData:
     made_by: Provenance
     families: list[str]
     size: SizePlan
+    notes: tuple[str, ...] = ()
 
     def without_features(self) -> RunData:
         """Return it without the largest part, which trials have."""
@@ -110,6 +114,8 @@ def begin(
         ConfigError: nothing can be kept where it is to be, or a table that was in memory is not.
     """
     check_in_memory(config, tables, past)
+    check_metric(config, folders_of_user(past))
+    check_models(config)
     elapsed_before_s = past.elapsed_s if past else 0.0
     clock = Clock(time.monotonic() - elapsed_before_s if started_at is None else started_at, config.time_budget_s)
     # A program's processor seconds say nothing of what this machine takes to start the command.
@@ -167,11 +173,13 @@ def read(start: Start, cluster: ClusterSize) -> RunData:
         past.state.check(dataset, test)
     size = _size(start, dataset, cluster)
     folded = replace(config, n_folds=config.n_folds or size.n_folds)
-    problem = problem_of(folded, config.seed, dataset, test)
+    problem = problem_of(folded, dataset, test, folders_of_user(past))
+    families, notes = holding(families, problem.task)
     if past:
+        past.state.check_metric(problem.metric)
         past.state.check_folds(dataset, problem)
     made_by = past.state.made_by if past else provenance_of(start.run, folded, dataset, problem)
-    return RunData(dataset, test, problem, made_by, families, size)
+    return RunData(dataset, test, problem, made_by, families, size, tuple(notes))
 
 
 def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
@@ -184,20 +192,30 @@ def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
     return replace(plan, n_folds=n_folds, reason=reason)
 
 
-def problem_of(config: ValidationSettings, seed: int, dataset: Dataset, test: Table | None) -> Problem:
+def folders_of_user(past: Past | None) -> list[Path]:
+    """Return where a function of the user's may lie.
+
+    It is the folder that the command stands in, and the one that a run that goes on began in.
+    """
+    return [Path.cwd(), *([Path(past.state.place)] if past else [])]
+
+
+def problem_of(config: Settings, dataset: Dataset, test: Table | None, folders: Sequence[Path] = ()) -> Problem:
     """Return what trials are to solve.
+
+    folders: see `chosen_metric`.
 
     Raises:
         DataError: the metric is not defined for the rows.
     """
-    metric = get_metric(config.metric, dataset.task.kind)
+    metric = chosen_metric(config, dataset.task, dataset.table.labels, folders)
     for rows, table in (("the training rows", dataset.table), ("the test rows", test)):
         if table is not None:
             check_domain(metric, table.labels, dataset.task.classes, rows)
     if config.n_folds is None:
         raise TypeError("the number of folds must be settled before a problem is posed")
-    folds = folds_of(dataset.split, dataset.table, dataset.task, config.n_folds, seed)
-    return Problem(dataset.table, replace(dataset.task, loss=metric.loss), folds, metric, seed)
+    folds = folds_of(dataset.split, dataset.table, dataset.task, config.n_folds, config.seed)
+    return Problem(dataset.table, posed_task(config, dataset, metric), folds, metric, config.seed)
 
 
 def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:
@@ -245,8 +263,9 @@ def beginning_notes(data: RunData, scope: Scope, cluster: ClusterSize | None) ->
     cluster: None where Ray is not up.
     """
     dataset, problem = data.dataset, data.problem
-    notes = [*dataset.notes, *scope.notes, *window_notes(problem.folds, dataset.split)]
+    notes = [*dataset.notes, *data.notes, *scope.notes, *window_notes(problem.folds, dataset.split)]
     notes += fold_notes(problem.folds, problem.table, problem.task)
+    notes += metric_notes(problem.metric, problem.task, problem.table.weight is not None)
     notes += loss_notes(problem.metric, scope.families, dataset.table.labels)
     notes.append(_compute_note(cluster, scope.families))
     if cluster and cluster.store_note:

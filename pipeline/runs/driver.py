@@ -159,6 +159,7 @@ def _write_beginning(start: Start, data: RunData, scope: Scope, journal: Journal
             data.test,
             scope.families,
             scope.size,
+            data.problem.metric.version,
         )
         write_state(start.folder, state)
     journal.began(data.made_by.run)

@@ -249,4 +249,6 @@ def _summary(session: Session, outcome: _Outcome) -> RunSummary:
         promote=record.promote,
         evidence=asdict(outcome.evidence),
         versions=library_versions(),
+        greater_is_better=metric.greater_is_better,
+        decided_by=metric.decides.name if metric.decides.needs_threshold else None,
     )

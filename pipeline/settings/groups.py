@@ -31,6 +31,7 @@ from stacktune.settings.kinds import (
     whole,
 )
 from stacktune.settings.nested import SPACES, STEPS
+from stacktune.settings.pairs import NAME_GROUPS, numbers_by_name
 from stacktune.settings.presets import PRESETS
 from stacktune.settings.setting import Resume, Spec, declared_in
 
@@ -93,8 +94,21 @@ class ValidationSettings:
 
     metric: Annotated[
         str | None,
-        Spec(TEXT, "NAME", "What is optimised.", without="roc_auc, log_loss or rmse, by the task"),
+        Spec(
+            TEXT,
+            "NAME",
+            "What is optimised; also a function of yours, as in mymodule:score.",
+            without="roc_auc, log_loss or rmse, by the task",
+        ),
     ] = None
+    cost: Annotated[
+        tuple[str, ...],
+        Spec(
+            numbers_by_name("fn=10,fp=1"),
+            "fn=N,fp=N",
+            "Of two classes, what a wrong decision costs: the threshold, and the metric unless it is given, follow.",
+        ),
+    ] = ()
     n_folds: Annotated[
         int | None,
         Spec(auto_or(whole(1, 100)), "auto|N", "Folds; 1 holds rows out once.", without="auto, by size", key="folds"),
@@ -145,6 +159,31 @@ class ValidationSettings:
     test_size: Annotated[
         float | None, Spec(SHARE, "SHARE", "Split this share of the rows off first and judge on it, e.g. 0.2.")
     ] = None
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Settings of what every model is to keep to."""
+
+    balance: Annotated[
+        bool, Spec(TRUTH, "", "Learn as if all classes were as frequent; probabilities are corrected for it.")
+    ] = False
+    class_weights: Annotated[
+        tuple[str, ...],
+        Spec(
+            numbers_by_name("fraud=10,ok=1"),
+            "CLASS=N,…",
+            "Learn as if a class were so many times as frequent; probabilities are corrected for it.",
+        ),
+    ] = ()
+    monotone: Annotated[
+        tuple[str, ...],
+        Spec(numbers_by_name("age=+1,price=-1"), "COLUMN=±1,…", "Predictions rise (+1) or fall (-1) with them."),
+    ] = ()
+    interactions: Annotated[
+        tuple[str, ...],
+        Spec(NAME_GROUPS, "COLUMN,…;…", "Only columns of one group act on one another; those of none are a group."),
+    ] = ()
 
 
 @dataclass(frozen=True)
@@ -336,7 +375,9 @@ class ClusterSettings:
 
 # Dataclasses take their fields from the last base first: those of the table come first.
 @dataclass(frozen=True)
-class Settings(ClusterSettings, TrackingSettings, OutputSettings, SearchSettings, ValidationSettings, DataSettings):
+class Settings(
+    ClusterSettings, TrackingSettings, OutputSettings, SearchSettings, ModelSettings, ValidationSettings, DataSettings
+):
     """One run's settings.
 
     They are parsed once from flags and a YAML file, checked, and never changed afterwards.
@@ -347,6 +388,7 @@ class Settings(ClusterSettings, TrackingSettings, OutputSettings, SearchSettings
 GROUPS = {
     "Data": DataSettings,
     "Validation": ValidationSettings,
+    "Models": ModelSettings,
     "Search": SearchSettings,
     "Output": OutputSettings,
     "Tracking": TrackingSettings,

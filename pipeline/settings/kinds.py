@@ -153,7 +153,7 @@ def _counts(value: object, n_counts: int) -> tuple[int, ...]:
 
 
 def _whole(value: object, least: int, most: int | None = None) -> int:
-    number = _number(value)
+    number = number_in(value)
     if number in (math.inf, -math.inf) or number % 1 or number < least or (most is not None and number > most):
         raise MisfitError(value)
     return int(number)
@@ -164,20 +164,20 @@ def _between(value: object, low: float, high: float) -> float:
 
     These do not belong to it.
     """
-    number = _number(value)
+    number = number_in(value)
     if not low < number < high or number > sys.float_info.max:
         raise MisfitError(value)
     return float(number)
 
 
 def _at_least_zero(value: object) -> float:
-    number = _number(value)
+    number = number_in(value)
     if not 0 <= number <= sys.float_info.max:
         raise MisfitError(value)
     return float(number)
 
 
-def _number(value: object) -> int | float:
+def number_in(value: object) -> int | float:
     """Return the number that a value is or spells.
 
     A truth value is none, though Python counts it among them.

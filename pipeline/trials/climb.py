@@ -187,7 +187,7 @@ class _Climb:
             COMPLETED,
             rungs_reached=done.rung + 1,
             fold_scores=scores,
-            metrics=all_metrics(self.problem.task, table, folds, oof),
+            metrics=all_metrics(self.problem.task, table, folds, oof, self.problem.metric),
             n_units=done.n_units,
             predict_us=predict_us,
         )

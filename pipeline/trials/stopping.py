@@ -47,13 +47,15 @@ def stopping_metric(metric: Metric, task: Task, table: Table, folds: Folds) -> M
     """Return the metric that decides the units kept.
 
     It is log loss where the chosen metric is too coarse for that: for decisions at a threshold, and for folds in which
-    the rarest class has less than MIN_ROWS_OF_A_CLASS rows.
+    the rarest class has less than MIN_ROWS_OF_A_CLASS rows. It is log loss or RMSE for a metric of the run's own.
     """
     if not task.is_classification:
-        return metric
+        # A function of the user's may take a thousand times as long, and every look at a growing model would ask it.
+        return METRICS["rmse"] if metric.is_own else metric
     n_rarest = np.bincount(table.labels[folds.judged_rows], minlength=task.n_outputs).min()
     rarest = n_rarest / (folds.n_folds // folds.n_repeats)
-    return METRICS["log_loss"] if metric.needs_threshold or rarest < MIN_ROWS_OF_A_CLASS else metric
+    is_coarse = metric.needs_threshold or metric.is_own
+    return METRICS["log_loss"] if is_coarse or rarest < MIN_ROWS_OF_A_CLASS else metric
 
 
 def parts_of(table: Table, task: Task, folds: Folds, fold: int, seed: int) -> np.ndarray:

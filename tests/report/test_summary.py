@@ -95,6 +95,8 @@ def test_a_budget_for_predictions_and_one_for_size_are_told_in_a_line_each(tmp_p
     ("changed", "line"),
     [
         ({"metric": "f1"}, "predicts >50K from 0.312 on, chosen for f1"),
+        ({"decided_by": "cost"}, "predicts >50K from 0.312 on, chosen for cost"),
+        ({"metric": "house.f2", "decided_by": "house.f2"}, "predicts >50K from 0.312 on, chosen for house.f2"),
         ({"threshold": 0.5}, "predicts >50K from 0.5 on; roc_auc chooses no threshold"),
         (
             {"metric": "average_precision", "threshold": 0.5, "positive": "a class of so many letters"},
@@ -148,6 +150,15 @@ def test_losses_and_durations_sort_smallest_first_and_missing_last(folder, colum
 def test_a_score_that_is_a_loss_sorts_smallest_first(tmp_path):
     folder = write_run(tmp_path / "run", metric="rmse")
     assert sorted_by(read_results(folder), "score")["score"].dropna().is_monotonic_increasing
+
+
+@pytest.mark.parametrize("is_greater", [True, False])
+def test_a_metric_of_the_runs_own_is_sorted_as_it_is_meant(is_greater, tmp_path):
+    """Nothing but run.json tells how a function of the user's is meant."""
+    folder = write_run(tmp_path / "run", metric="house.f2", greater_is_better=is_greater, decided_by="house.f2")
+    for column in ("score", "house.f2"):
+        scores = sorted_by(read_results(folder), column)["score"].dropna()
+        assert scores.is_monotonic_decreasing if is_greater else scores.is_monotonic_increasing
 
 
 def test_an_unknown_column_is_answered_with_the_nearest(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,11 @@ EDITED = {
     "seed": (3, 4, "--seed is 4 in .* and was 3"),
     "folds": (5, 3, "--folds is 3 in .* and was 5"),
     "metric": ("f1", "mcc", "--metric is 'mcc' in .* and was 'f1'"),
+    "cost": (["fn=10", "fp=1"], ["fn=5", "fp=1"], "--cost is 'fn=5,fp=1' in .* and was 'fn=10,fp=1'"),
+    "balance": (True, False, "--balance is False in .* and was True"),
+    "class_weights": (["a=2"], ["a=3"], "--class-weights is 'a=3' in .* and was 'a=2'"),
+    "monotone": (["a=1"], ["a=-1"], "--monotone is 'a=-1' in .* and was 'a=1'"),
+    "interactions": (["a,b", "c"], ["a,c", "b"], "--interactions is 'a,c,b' in .* and was 'a,b,c'"),
     "task": ("binary", "multiclass", "--task is 'multiclass' in .* and was 'binary'"),
     "positive": ("1", "0", "--positive is '0' in .* and was '1'"),
     "weight": ("w", "v", "--weight is 'v' in .* and was 'w'"),
@@ -251,6 +257,14 @@ def test_content_is_compared_of_training_and_of_test_rows(tmp_path):
     _, dataset, _, otherwise_split = state_of(tmp_path, seed=1)
     with pytest.raises(DataError, match="give other folds than when the run began"):
         state.check_folds(dataset, otherwise_split)
+
+
+def test_a_function_of_the_users_that_was_changed_is_refused(tmp_path):
+    state = replace(state_of(tmp_path)[0], metric_version="a digest of its module")
+    metric = replace(get_metric("f1", "binary"), version="a digest of its module")
+    state.check_metric(metric)
+    with pytest.raises(ConfigError, match="what f1 is made of has changed"):
+        state.check_metric(replace(metric, version="another"))
 
 
 def test_what_trials_bear_differs_by_run_rows_settings_and_folds(tmp_path):

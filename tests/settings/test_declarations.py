@@ -17,7 +17,7 @@ from stacktune.settings.read import load_settings
 from stacktune.settings.setting import Resume, declared_in
 
 # Values that no setting is meant to take.
-NOWHERE_VALID = (3.5j, {"a": 1}, ["a", 1], object())
+NOWHERE_VALID = (3.5j, {"a": [1]}, ["a", 1], object())
 
 
 def test_no_two_settings_share_a_name_or_a_key_and_none_is_left_out():
