@@ -15,6 +15,7 @@ from stacktune.data.table import Table
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.rows import Leaderboard
+from stacktune.families.loss_choice import check_loss, chosen_loss, with_metric_of_loss
 from stacktune.metrics import check_domain, get_metric
 from stacktune.runs.metric import chosen_metric
 from stacktune.runs.posed import posed_task
@@ -77,11 +78,13 @@ def fit(
     dataset, test = load_dataset(config)
     plan = plan_for_size(dataset.table, dataset.task, ClusterSize(2, 0), 60.0)
     folds = make_folds(dataset.table, dataset.task, config.n_folds or plan.n_folds, config.seed)
+    config = with_metric_of_loss(config, dataset.task)
     metric = chosen_metric(config, dataset.task, dataset.table.labels)
     for rows in (dataset.table, test):
         if rows is not None:
+            check_loss(config, rows.labels, "the rows")
             check_domain(metric, rows.target, dataset.task.classes, "the rows")
-    task = posed_task(config, dataset, metric)
+    task = replace(posed_task(config, dataset, metric), loss=chosen_loss(config, metric))
     problem = Problem(dataset.table, task, folds, metric, config.seed)
     results = [completed_trial(family, problem, folder) for family in families]
     oof = {result.trial_id: load_oof(result) for result in results}
