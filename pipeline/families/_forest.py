@@ -383,6 +383,7 @@ def forest_family(name: str, start: Callable[[Job, Config], ForestLearner], turn
         losses=ALL_LOSSES,
         holds=frozenset({MONOTONE}),
         ways=WAYS,
+        loosened_by=frozenset({QUANTILE}),
         n_bytes=n_bytes,
         first_rung=0.2,
         patience=0.3,

@@ -241,6 +241,7 @@ FAMILY = Family(
     load=load,
     knows_unseen_beyond=knows_unseen_beyond,
     losses=ALL_LOSSES,
+    loosened_by=frozenset({ABSOLUTE, QUANTILE}),
     holds=frozenset({MONOTONE, INTERACTIONS}),
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,

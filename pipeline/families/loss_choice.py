@@ -15,6 +15,7 @@ from stacktune.data.notes import shortened
 from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG, Task
 from stacktune.domains import DomainCheck, below_zero, no_amounts, zeros
 from stacktune.errors import ConfigError
+from stacktune.families.constraints import MONOTONE
 from stacktune.families.losses import OF_MEANS
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import Metric
@@ -74,22 +75,23 @@ def check_loss(config: ValidationSettings, target: np.ndarray, rows: str) -> Non
         raise ConfigError(f"--loss {config.loss} {problem}, of {rows}. Choose {ANYWHERE}.")
 
 
-def fitting_families(names: Sequence[str], loss: str, is_chosen: bool) -> list[str]:
-    """Return the families that can fit a loss.
+def fitting_families(names: Sequence[str], task: Task, is_chosen: bool) -> list[str]:
+    """Return the families that can fit the task's loss.
 
-    Learners of squares can fit means in the place of a loss that is least there.
+    Learners of squares can fit means in the place of a loss that is least there. Families that fit it by leaves that
+    break directions are left out where there are any to keep to.
 
     is_chosen: whether a user asked for the loss; what a metric alone asks for, families may fit by squares.
     Raises ConfigError where none can.
     """
-    if not is_chosen and kind_of(loss) not in _STRICT:
-        return list(names)
-    able = [name for name in names if _can(name, loss)]
+    loss = task.loss
+    is_strict = is_chosen or kind_of(loss) in _STRICT
+    able = [name for name in names if (_can(name, loss) or not is_strict) and _keeps(name, task)]
     if not able:
-        others = [name for name in all_families() if _can(name, loss)]
+        others = [name for name in all_families() if _can(name, loss) and _keeps(name, task)]
         raise ConfigError(
-            f"--loss {loss} can be fitted by none of the families {', '.join(names)}. "
-            + (f"Families that can: {', '.join(others)}." if others else "Leave it out.")
+            f"{_what(loss)}{_kept(task)} can be fitted by none of the families {', '.join(names)}. "
+            + (f"Families that can: {', '.join(others)}." if others else "Choose another --loss.")
         )
     return able
 
@@ -99,25 +101,36 @@ def _can(name: str, loss: str) -> bool:
     return kind_of(loss) in losses or (kind_of(loss) in OF_MEANS and SQUARED in losses)
 
 
+def _keeps(name: str, task: Task) -> bool:
+    family = get_family(name)
+    return not task.monotone or (MONOTONE in family.holds and kind_of(task.loss) not in family.loosened_by)
+
+
+def _kept(task: Task) -> str:
+    return " within --monotone" if task.monotone else ""
+
+
+def left_out_notes_of_loss(names: Sequence[str], task: Task) -> list[str]:
+    """Return a note on families that cannot fit the loss."""
+    return [f"{_listed(names)} left out, which cannot fit {_what(task.loss)}{_kept(task)}"] if names else []
+
+
 def chosen_loss_notes(config: ValidationSettings, loss: str, metric: Metric, names: Sequence[str]) -> list[str]:
     """Return a note on who fits the loss, and how.
 
     There is none unless the loss was chosen, or came with --loss.
 
-    names: of the families that were chosen, also of those that cannot.
+    names: of the families that can.
     """
     if config.loss is None and kind_of(loss) not in _STRICT:
         return []
-    able = [name for name in names if _can(name, loss)]
     option = f"--loss {config.loss}" if config.loss else f"--metric {metric.name}"
     parts = [f"for {option}, models fit {_what(loss)} and are judged by {metric.name}"]
     by_way: dict[str, list[str]] = {}
-    for name in able:
+    for name in names:
         if way := _way(name, loss):
             by_way.setdefault(way, []).append(name)
     parts += [f"{_listed(of)} by {way}" for way, of in by_way.items()]
-    left_out = [name for name in names if name not in able]
-    parts += [f"without {_listed(left_out)}, which cannot"] if left_out else []
     return ["; ".join(parts)]
 
 

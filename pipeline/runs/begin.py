@@ -17,6 +17,7 @@ from stacktune.families.loss_choice import (
     chosen_loss,
     chosen_loss_notes,
     fitting_families,
+    left_out_notes_of_loss,
     with_metric_of_loss,
 )
 from stacktune.families.registry import all_families, get_family, loss_notes
@@ -181,7 +182,7 @@ def read(start: Start, cluster: ClusterSize) -> RunData:
     problem = problem_of(folded, dataset, test, folders_of_user(past))
     check_leader_options(config, problem.task, problem.folds)
     families, notes = holding(families, problem.task)
-    able = fitting_families(families, problem.task.loss, config.loss is not None)
+    able = fitting_families(families, problem.task, config.loss is not None)
     if past:
         past.state.check_metric(problem.metric)
         past.state.check_folds(dataset, problem)
@@ -281,8 +282,9 @@ def beginning_notes(data: RunData, scope: Scope, cluster: ClusterSize | None) ->
 def loss_notes_of(config: Settings, data: RunData, families: Sequence[str]) -> list[str]:
     """Return notes on the loss, by whatever it was chosen."""
     problem = data.problem
-    notes = chosen_loss_notes(config, problem.task.loss, problem.metric, [*families, *data.left_out])
-    return notes or loss_notes(problem.metric, families, data.dataset.table.labels)
+    notes = chosen_loss_notes(config, problem.task.loss, problem.metric, families)
+    notes = notes or loss_notes(problem.metric, families, data.dataset.table.labels)
+    return [*notes, *left_out_notes_of_loss(data.left_out, problem.task)]
 
 
 def _compute_note(cluster: ClusterSize | None, families: Sequence[str]) -> str:

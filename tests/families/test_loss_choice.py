@@ -13,13 +13,20 @@ from stacktune.data.dataset import load_dataset
 from stacktune.data.table import ABSOLUTE, REGRESSION, SQUARED, SQUARED_LOG, Task
 from stacktune.ensemble.stacker import fit_stack
 from stacktune.errors import ConfigError
-from stacktune.families.loss_choice import chosen_loss_notes, fitting_families, with_metric_of_loss
-from stacktune.families.registry import all_families
+from stacktune.families.loss_choice import (
+    chosen_loss_notes,
+    fitting_families,
+    left_out_notes_of_loss,
+    with_metric_of_loss,
+)
+from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import get_metric
 from stacktune.objectives import QUANTILE, TWEEDIE, loss_of
 from stacktune.runs.begin import problem_of
 from stacktune.settings.groups import Settings
 from stacktune.settings.read import load_settings
+from stacktune.testing.losses import LOSSES, loss_job
+from stacktune.testing.subject import subject_of
 
 
 def counts_frame(n_rows: int = 400, least: float = 0.0) -> pd.DataFrame:
@@ -95,19 +102,41 @@ def test_families_that_cannot_are_left_out_by_name_and_refused_where_none_can(mo
     for module in ("loss_choice", "registry"):
         monkeypatch.setattr(f"stacktune.families.{module}.get_family", lambda name: known[name])
     names, config = ["lightgbm", "linear"], Settings("x", "y", loss="quantile:0.9")
-    assert fitting_families(names, "quantile:0.9", True) == ["lightgbm"]
-    assert fitting_families(names, "quantile:0.9", False) == ["lightgbm"]
-    assert fitting_families(names, ABSOLUTE, False) == names
-    assert fitting_families(names, "poisson", True) == names
-    [note] = chosen_loss_notes(config, "quantile:0.9", get_metric("pinball:0.9", REGRESSION), names)
+    quantile, counts = Task(REGRESSION, loss="quantile:0.9"), Task(REGRESSION, loss="poisson")
+    assert fitting_families(names, quantile, True) == ["lightgbm"]
+    assert fitting_families(names, quantile, False) == ["lightgbm"]
+    assert fitting_families(names, Task(REGRESSION, loss=ABSOLUTE), False) == names
+    assert fitting_families(names, counts, True) == names
+    [note] = chosen_loss_notes(config, "quantile:0.9", get_metric("pinball:0.9", REGRESSION), ["lightgbm"])
     assert "models fit the pinball loss of the 0.9 quantile and are judged by pinball:0.9" in note
-    assert note.endswith("without linear, which cannot")
+    assert left_out_notes_of_loss(["linear"], quantile) == [
+        "linear left out, which cannot fit the pinball loss of the 0.9 quantile"
+    ]
+    assert left_out_notes_of_loss([], quantile) == []
     [note] = chosen_loss_notes(
         replace(config, loss="poisson"), "poisson", get_metric("poisson_deviance", REGRESSION), names
     )
     assert "linear by squared errors, which are least at the mean, too" in note
     with pytest.raises(ConfigError, match="can be fitted by none of the families linear"):
-        fitting_families(["linear"], "quantile:0.9", True)
+        fitting_families(["linear"], quantile, True)
+
+
+@pytest.mark.parametrize("name", [name for name in all_families() if "monotone" in get_family(name).holds])
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss not in ("squared", "squared_log")])
+def test_a_family_keeps_to_directions_under_a_loss_or_is_left_out(name, loss):
+    """LightGBM refused, and XGBoost's and the forests' leaves broke directions in silence."""
+    task = Task(REGRESSION, loss=loss, monotone=(("b", 1),))
+    if fitting_families([name, "catboost"], task, False) == ["catboost"] and name != "catboost":
+        assert f"{name} left out, which cannot fit" in left_out_notes_of_loss([name], task)[0]
+        return
+    job = replace(loss_job(loss), task=task)
+    family = get_family(name)
+    learner = family.start(job, subject_of(name).default)
+    learner.advance(20)
+    features = np.repeat(job.table.features[:40], 15, axis=0)
+    features[:, 1] = np.tile(np.linspace(-3, 3, 15), 40)
+    said = learner.predict(replace(job.table.take(np.arange(600)), features=features))[:, 0].reshape(40, 15)
+    assert np.diff(said, axis=1).min() >= -1e-6 * np.ptp(said)
 
 
 def test_a_note_says_who_fits_a_loss_in_a_way_of_its_own():
