@@ -15,8 +15,10 @@ import numpy as np
 
 from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 from stacktune.decisions import DECISIONS
-from stacktune.domains import DomainCheck, beyond_log1p, no_positive, no_problem, one_class, zeros
+from stacktune.deviances import pinball, tweedie_deviance
+from stacktune.domains import DomainCheck, beyond_log1p, no_amounts, no_positive, no_problem, one_class, zeros
 from stacktune.errors import ConfigError, nearest
+from stacktune.objectives import POISSON, QUANTILE, TWEEDIE, level_in
 
 # Undefined or not finite; small enough that sums and squares of it stay finite.
 WORST = -1e100
@@ -261,6 +263,12 @@ METRICS: dict[str, Metric] = {
         Metric("mape", _VALUES, False, False, _mape, zeros, loss=PERCENTAGE),
     )
 }
+# By name, the loss that is best for each, what measures it at a level, and the targets that it is not for.
+OF_LEVELS: dict[str, tuple[str, Callable[..., float], DomainCheck]] = {
+    "pinball": (QUANTILE, pinball, no_problem),
+    "poisson_deviance": (POISSON, tweedie_deviance, no_amounts),
+    "tweedie_deviance": (TWEEDIE, tweedie_deviance, no_amounts),
+}
 _DEFAULTS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
 
 
@@ -280,12 +288,30 @@ def get_metric(name: str | None, task_kind: str) -> Metric:
     Raises ConfigError if unknown or for another task.
     """
     name = _DEFAULTS[task_kind] if name is None else name
-    if name not in METRICS:
-        raise ConfigError(f"there is no metric {name!r}.{nearest(name, METRICS)}")
-    if task_kind not in METRICS[name].tasks:
+    metric = METRICS.get(name) or _of_level(name)
+    if metric is None:
+        raise ConfigError(f"there is no metric {name!r}.{nearest(name, [*METRICS, *OF_LEVELS])}")
+    if task_kind not in metric.tasks:
         fitting = ", ".join(metric.name for metric in metrics_for(task_kind))
         raise ConfigError(f"metric {name!r} does not suit a {task_kind} task. Metrics that do: {fitting}.")
-    return METRICS[name]
+    return metric
+
+
+def _of_level(name: str) -> Metric | None:
+    """Return a metric that has a level, as in "pinball:0.9".
+
+    Only a run that chooses it has it on its leaderboard. Raises ConfigError for a level out of bounds.
+    """
+    kind, _, level = name.partition(":")
+    if kind not in OF_LEVELS:
+        return None
+    of_loss, measure, problem = OF_LEVELS[kind]
+    if of_loss == POISSON:
+        return Metric(name, _VALUES, False, False, partial(measure, 1.0), problem, of_loss) if kind == name else None
+    number = level_in(level, of_loss, f"--metric {kind}")
+    return Metric(
+        f"{kind}:{number:.12g}", _VALUES, False, False, partial(measure, number), problem, f"{of_loss}:{number:.12g}"
+    )
 
 
 def check_domain(metric: Metric, target: np.ndarray, classes: tuple[str, ...], rows: str) -> None:

@@ -25,7 +25,7 @@ import numpy as np
 
 from stacktune.data.table import BINARY, REGRESSION, Task
 from stacktune.errors import ConfigError, nearest
-from stacktune.metrics import Metric, decide
+from stacktune.metrics import OF_LEVELS, Metric, decide
 from stacktune.own_module import UsersCode, imported, is_installed
 from stacktune.own_scorer import asked_of, scored
 
@@ -128,8 +128,11 @@ class OwnMeasure:
 
 
 def is_own(name: str | None) -> bool:
-    """Return whether a metric's name is that of a user's function."""
-    return name is not None and ":" in name
+    """Return whether a metric's name is that of a user's function.
+
+    Others have a level behind the colon, as in "pinball:0.9".
+    """
+    return name is not None and ":" in name and name.partition(":")[0] not in OF_LEVELS
 
 
 def load_function(name: str, folders: Sequence[Path]) -> tuple[Callable[..., Any], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from stacktune.data.table import Table
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.rows import Leaderboard
+from stacktune.families.loss_choice import check_loss, chosen_loss, with_metric_of_loss
 from stacktune.metrics import check_domain, get_metric
 from stacktune.runs.metric import chosen_metric
 from stacktune.runs.posed import posed_task
@@ -79,11 +80,13 @@ def fit(
     parted, seed = (dataset.split, dataset.table, dataset.task), config.seed
     n_folds, _ = settled_folds(*parted, config.n_folds, plan.n_folds, plan.reason, seed)
     folds = folds_of(*parted, config.n_folds or n_folds, seed)
+    config = with_metric_of_loss(config, dataset.task)
     metric = chosen_metric(config, dataset.task, dataset.table.labels)
     for rows in (dataset.table, test):
         if rows is not None:
+            check_loss(config, rows.labels, "the rows")
             check_domain(metric, rows.target, dataset.task.classes, "the rows")
-    task = posed_task(config, dataset, metric)
+    task = replace(posed_task(config, dataset, metric), loss=chosen_loss(config, metric))
     problem = Problem(dataset.table, task, folds, metric, config.seed)
     results = [completed_trial(family, problem, folder) for family in families]
     oof = {result.trial_id: load_oof(result) for result in results}

@@ -18,6 +18,7 @@ from stacktune.data.schema import Schema
 from stacktune.data.table import Table, Task
 from stacktune.ensemble.blend import Blend
 from stacktune.ensemble.digests import check_digests, digests_of, refuse_links
+from stacktune.ensemble.interval import LOWER, UPPER, Interval
 from stacktune.ensemble.member import Member, load_member, predict_members
 from stacktune.ensemble.retention import has_models
 from stacktune.ensemble.rows import Leaderboard, LeaderboardRow
@@ -42,7 +43,7 @@ class Leader:
     """A model that takes raw rows.
 
     threshold: on the second class's probability, for two classes.
-    folder: where the models were read from, which `save` copies.
+    folder: where the models were read from, which `save` copies. interval: of values, where it was asked for.
     """
 
     schema: Schema
@@ -53,11 +54,13 @@ class Leader:
     blend: Blend
     members: tuple[Member, ...]
     folder: Path
+    interval: Interval | None = None
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return predictions, and probabilities for classes.
 
-        They are the column "prediction" and, of classes, a column of probabilities for each, named by its text.
+        They are the column "prediction" and, of classes, a column of probabilities for each, named by its text; of
+        values, the columns "lower" and "upper" where an interval was asked for.
 
         frame: its columns may come in any order and others are ignored; DataError names one that is missing. Its index
             is the predictions' own. "prediction" holds values, or decided classes as the target held them; it is called
@@ -68,10 +71,17 @@ class Leader:
         predicted = self.predict_table(self.schema.encode(frame))
         decided = self._decided(predicted, frame.index)
         if not self.task.is_classification:
-            return decided.to_frame()
+            return self._with_ends(decided)
         chances = pd.DataFrame(predicted, frame.index, list(self.task.classes), copy=False)
         chances.insert(0, decided.name, decided.array)
         return chances
+
+    def _with_ends(self, predicted: pd.Series) -> pd.DataFrame:
+        frame = predicted.to_frame()
+        if self.interval is None:
+            return frame
+        lower, upper = self.interval.ends(predicted.to_numpy())
+        return frame.assign(**{LOWER: lower, UPPER: upper})
 
     def predict_table(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64 predictions of an encoded table.
@@ -147,11 +157,17 @@ class Leader:
             blend=Blend.from_dict(manifest["blend"]),
             members=members,
             folder=folder,
+            interval=Interval.from_dict(manifest.get("interval")),
         )
 
 
 def build_leader(
-    leaderboard: Leaderboard, results: Sequence[TrialResult], dataset: Dataset, metric: Metric, folder: Path
+    leaderboard: Leaderboard,
+    results: Sequence[TrialResult],
+    dataset: Dataset,
+    metric: Metric,
+    folder: Path,
+    interval: Interval | None = None,
 ) -> Leader:
     """Write the leader into `folder`, and load it.
 
@@ -181,6 +197,8 @@ def build_leader(
         "schema": dataset.schema.to_dict(),
         "files": digests_of(folder / _MEMBERS),
     }
+    if interval is not None:
+        manifest["interval"] = interval.to_dict()
     manifest = json.loads(json.dumps(manifest))
     # Last, so that a folder with a manifest is complete.
     (folder / LEADER_MANIFEST).write_text(json.dumps(manifest | {"digest": digest_of(manifest)}, indent=1))

@@ -271,6 +271,8 @@ def _ensemble_row(
         fold_scores=fold_scores,
         metrics={metric.name: metric.shown(float(np.mean(by_metric[metric.name]))) for metric in suiting},
         thresholds=thresholds_of(scoring.task, held_out.target, in_use, held_out.weight, scoring.metric),
+        candidates=tuple(trial.trial_id for trial in trials),
+        nested=tuple(blends[:-1]),
         fit_s=sum(member.fit_s for member in members),
     )
     return scoring.with_fold_models(row, blend, members)

@@ -32,6 +32,8 @@ class LeaderboardRow:
     thresholds: the best threshold of each two-class decision metric on all rows.
     members, folds, blend: the trials that it predicts by, which of their fold models, and how; of a completed trial,
         itself.
+    candidates, nested: of an ensemble, the trials that it was chosen from, and the blends of these that were learnt
+        without each block of rows.
     fit_s: of an ensemble, its members' together. predict_us: microseconds a raw row, to encode it and by
         all models that are asked. n_bytes: of these models on the disk; None where size is not limited.
     is_dear: whether even one model of each member takes more time or room than a leader may.
@@ -51,6 +53,8 @@ class LeaderboardRow:
     members: tuple[str, ...] = ()
     folds: FoldSubsets = ()
     blend: Blend | None = None
+    candidates: tuple[str, ...] = ()
+    nested: tuple[Blend, ...] = ()
     fit_s: float = 0.0
     predict_us: float = 0.0
     n_bytes: int | None = None

@@ -15,11 +15,12 @@ import numpy as np
 from stacktune.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
 from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
 from stacktune.families._cross import CrossedMeans, knows_unseen_beyond, load_crossed, tables_of
-from stacktune.families._output import Output, objective_of, output_of, weight_of
+from stacktune.families._output import Output, level_parameter, objective_of, output_of, weight_of
 from stacktune.families.base import Config, Family, FitSize, Job
 from stacktune.families.constraints import INTERACTIONS, MONOTONE, interactions_of, monotone_of
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.suitability import Turn
+from stacktune.objectives import HUBER, POISSON, QUANTILE, TWEEDIE, kind_of
 from stacktune.seeds import derive_seed
 
 OBJECTIVES = {
@@ -27,7 +28,12 @@ OBJECTIVES = {
     MULTICLASS: "multi:softprob",
     REGRESSION: "reg:squarederror",
     ABSOLUTE: "reg:absoluteerror",
+    QUANTILE: "reg:quantileerror",
+    HUBER: "reg:pseudohubererror",
+    POISSON: "count:poisson",
+    TWEEDIE: "reg:tweedie",
 }
+LEVELS = {QUANTILE: "quantile_alpha", HUBER: "huber_slope", TWEEDIE: "tweedie_variance_power"}
 MAX_BIN = 256
 # Depth and penalties keep trees from growing more leaves on few rows: about 50 on 800, by measurement.
 ROWS_A_LEAF = 16
@@ -105,6 +111,7 @@ class XGBoostLearner(XGBoostPredictor):
 def _parameters(job: Job, config: Config, names: Sequence[str]) -> dict[str, Any]:
     fixed = {
         "objective": objective_of(job.task, OBJECTIVES),
+        **level_parameter(job.task, LEVELS),
         "tree_method": "hist",
         "max_bin": MAX_BIN,
         "device": job.compute.device,
@@ -147,8 +154,10 @@ def _unbinned(job: Job, rows: Table) -> Any:
     """
     import xgboost
 
+    # Only quantiles look for labels here, and only for how many columns they have.
+    label = np.zeros((rows.n_rows, 1), np.float32) if kind_of(job.task.loss) == QUANTILE else None
     return xgboost.DMatrix(
-        rows.features, feature_types=_types(rows), enable_categorical=True, nthread=job.compute.n_threads
+        rows.features, label, feature_types=_types(rows), enable_categorical=True, nthread=job.compute.n_threads
     )
 
 
@@ -183,6 +192,7 @@ FAMILY = Family(
     load=load,
     knows_unseen_beyond=knows_unseen_beyond,
     losses=ALL_LOSSES,
+    loosened_by=frozenset({ABSOLUTE, QUANTILE}),
     holds=frozenset({MONOTONE, INTERACTIONS}),
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,

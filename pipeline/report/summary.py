@@ -212,6 +212,8 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
         yield Padding(_member_table(results.members), (0, 0, 0, 2), expand=False)
     if facts.get("positive") is not None:
         yield Text(f"  {_decision_line(facts)}", "bright_black")
+    for line in _extra_lines(facts):
+        yield Text(f"  {line}", "bright_black")
     if facts.get("selection_penalty"):
         lowered = number(facts["selection_penalty"], like=facts["cv_score"])
         yield Text(f"  single trials rank {lowered} lower than they score: the best of many flatters", "bright_black")
@@ -229,6 +231,19 @@ def _decision_line(facts: dict[str, Any]) -> str:
     decided_by = facts["decided_by"] if "decided_by" in facts else metric if METRICS[metric].needs_threshold else None
     why = f", chosen for {decided_by}" if decided_by else f"; {metric} chooses no threshold"
     return f"predicts {shown} from {facts['threshold']:.3g} on{why}"
+
+
+def _extra_lines(facts: dict[str, Any]) -> Iterator[str]:
+    """Say what intervals hold, and what a temperature did."""
+    if interval := facts.get("interval"):
+        on_test = interval.get("test_coverage")
+        tested = "" if on_test is None else f", {on_test:.3f} of the test rows"
+        width = number(interval["width"])
+        yield f"intervals of {interval['level']:g} hold {interval['coverage']:.3f} out of fold{tested}; {width} wide"
+    if calibration := facts.get("calibration"):
+        change = f"log loss {calibration['before']:.5g} → {calibration['after']:.5g} out of fold"
+        left = "" if calibration["why"] is None else ", left off"
+        yield f"temperature {calibration['fitted']:.3g}: {change}{left}"
 
 
 def _predict_line(facts: dict[str, Any]) -> str:

@@ -15,6 +15,14 @@ from stacktune.data.split_notes import window_notes
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError
 from stacktune.families.choice import chosen_families
+from stacktune.families.loss_choice import (
+    check_loss,
+    chosen_loss,
+    chosen_loss_notes,
+    fitting_families,
+    left_out_notes_of_loss,
+    with_metric_of_loss,
+)
 from stacktune.families.registry import get_family, loss_notes
 from stacktune.metrics import check_domain
 from stacktune.observers import Observers, Snapshot
@@ -22,6 +30,7 @@ from stacktune.report.outputs import make_folder, output_folder
 from stacktune.runs.choices import check_choices, choice_notes, spaces_of, wanted_families
 from stacktune.runs.copy_place import Place
 from stacktune.runs.first import FirstModel, first_trial
+from stacktune.runs.leader_options import check_leader_options
 from stacktune.runs.metric import check_metric, chosen_metric, metric_notes
 from stacktune.runs.pace import Clock, Pace
 from stacktune.runs.posed import check_models, holding, posed_task
@@ -71,7 +80,7 @@ class RunData:
     """The data that a run is about.
 
     families: that can do the task, and hold what is asked of models. size: what the table asks for, by what is known of
-    the cores. notes: on what is asked of models.
+    the cores. notes: on what is asked of models. left_out: families that could, but cannot fit the loss.
     """
 
     dataset: Dataset
@@ -81,6 +90,7 @@ class RunData:
     families: list[str]
     size: SizePlan
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def without_features(self) -> RunData:
         """Return it without the largest part, which trials have."""
@@ -174,12 +184,15 @@ def read(start: Start, cluster: ClusterSize) -> RunData:
     size = _size(start, dataset, cluster)
     folded = replace(config, n_folds=config.n_folds or size.n_folds)
     problem = problem_of(folded, dataset, test, folders_of_user(past))
+    check_leader_options(config, problem.task, problem.folds)
     families, notes = holding(families, problem.task)
+    able = fitting_families(families, problem.task, config.loss is not None)
     if past:
         past.state.check_metric(problem.metric)
         past.state.check_folds(dataset, problem)
     made_by = past.state.made_by if past else provenance_of(start.run, folded, dataset, problem)
-    return RunData(dataset, test, problem, made_by, families, size, tuple(notes))
+    left_out = tuple(name for name in families if name not in able)
+    return RunData(dataset, test, problem, made_by, able, size, tuple(notes), left_out)
 
 
 def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
@@ -208,14 +221,17 @@ def problem_of(config: Settings, dataset: Dataset, test: Table | None, folders: 
     Raises:
         DataError: the metric is not defined for the rows.
     """
+    config = with_metric_of_loss(config, dataset.task)
     metric = chosen_metric(config, dataset.task, dataset.table.labels, folders)
     for rows, table in (("the training rows", dataset.table), ("the test rows", test)):
         if table is not None:
+            check_loss(config, table.labels, rows)
             check_domain(metric, table.labels, dataset.task.classes, rows)
     if config.n_folds is None:
         raise TypeError("the number of folds must be settled before a problem is posed")
     folds = folds_of(dataset.split, dataset.table, dataset.task, config.n_folds, config.seed)
-    return Problem(dataset.table, posed_task(config, dataset, metric), folds, metric, config.seed)
+    task = replace(posed_task(config, dataset, metric), loss=chosen_loss(config, metric))
+    return Problem(dataset.table, task, folds, metric, config.seed)
 
 
 def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:
@@ -266,11 +282,19 @@ def beginning_notes(data: RunData, scope: Scope, cluster: ClusterSize | None) ->
     notes = [*dataset.notes, *data.notes, *scope.notes, *window_notes(problem.folds, dataset.split)]
     notes += fold_notes(problem.folds, problem.table, problem.task)
     notes += metric_notes(problem.metric, problem.task, problem.table.weight is not None)
-    notes += loss_notes(problem.metric, scope.families, dataset.table.labels)
+    notes += loss_notes_of(scope.config, data, scope.families)
     notes.append(_compute_note(cluster, scope.families))
     if cluster and cluster.store_note:
         notes.append(cluster.store_note)
     return notes
+
+
+def loss_notes_of(config: Settings, data: RunData, families: Sequence[str]) -> list[str]:
+    """Return notes on the loss, by whatever it was chosen."""
+    problem = data.problem
+    notes = chosen_loss_notes(config, problem.task.loss, problem.metric, families)
+    notes = notes or loss_notes(problem.metric, families, data.dataset.table.labels)
+    return [*notes, *left_out_notes_of_loss(data.left_out, problem.task)]
 
 
 def _compute_note(cluster: ClusterSize | None, families: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.text import as_typed
+from stacktune.runs.leader_options import LeaderExtras, leader_extras
 from stacktune.runs.pace import REHEARSAL_S
 from stacktune.runs.record import conclusions, registration
 from stacktune.runs.session import Session
@@ -54,6 +55,7 @@ class _Outcome:
     board: Leaderboard
     record: LeaderRecord
     evidence: Evidence
+    extras: LeaderExtras
 
 
 @contextmanager
@@ -110,7 +112,8 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
         session.observers.decided(decision)
     leader_folder = session.places.scratch / "model"
     remove(session.places.scratch)  # of a session that was cut off
-    leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder)
+    board, extras = leader_extras(session, board, results)
+    leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder, extras.interval)
     session.begin("registering")
     began_at = time.monotonic()
     record = _register(session, leader, leader_folder)
@@ -118,6 +121,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     if session.test is not None:
         session.begin("testing")
         board = score_rows(board, results, session.test, partial(_remaining_testing_s, session))
+        extras = extras.on_test(leader, session.test)
     evidence = Evidence.of(session.dataset, session.problem.folds, board)
     record = settle_alias(session.tracker.uri, record, evidence)
     say_alias(record, session.note)
@@ -126,7 +130,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board, registering_s)
     shutil.rmtree(session.places.scratch)
-    return _summarise(session, _Outcome(results, board, record, evidence))
+    return _summarise(session, _Outcome(results, board, record, evidence, extras))
 
 
 def _remaining_testing_s(session: Session) -> float:
@@ -251,4 +255,6 @@ def _summary(session: Session, outcome: _Outcome) -> RunSummary:
         versions=library_versions(),
         greater_is_better=metric.greater_is_better,
         decided_by=metric.decides.name if metric.decides.needs_threshold else None,
+        interval=outcome.extras.interval_facts,
+        calibration=outcome.extras.calibration_facts,
     )

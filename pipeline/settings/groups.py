@@ -31,6 +31,7 @@ from stacktune.settings.kinds import (
     whole,
 )
 from stacktune.settings.nested import SPACES, STEPS
+from stacktune.settings.objective import LOSS
 from stacktune.settings.pairs import NAME_GROUPS, numbers_by_name
 from stacktune.settings.presets import PRESETS
 from stacktune.settings.setting import Resume, Spec, declared_in
@@ -88,8 +89,8 @@ class DataSettings:
 class ValidationSettings:
     """Settings of how models are judged.
 
-    n_folds: 1 for rows that are held out once; None leaves it to the plan.
-    group, time, fold_column, validation_data: at most one of them splits the rows. gap: see split_kinds.py.
+    n_folds: 1 for rows that are held out once; None leaves it to the plan. loss: see objectives.py.
+    group, time, fold_column, validation_data: at most one of them splits the rows. gap: see kinds.py.
     """
 
     metric: Annotated[
@@ -158,6 +159,15 @@ class ValidationSettings:
     ] = None
     test_size: Annotated[
         float | None, Spec(SHARE, "SHARE", "Split this share of the rows off first and judge on it, e.g. 0.2.")
+    ] = None
+    loss: Annotated[
+        str | None,
+        Spec(
+            LOSS,
+            "LOSS",
+            "For regression, what models fit: quantile:0.9, poisson, tweedie:1.5, mae, mape, huber, log or squared.",
+            without="what suits the metric",
+        ),
     ] = None
 
 
@@ -320,6 +330,13 @@ class OutputSettings:
     input_example: Annotated[
         str, Spec(one_of("made-up", "real"), "made-up|real", "Rows that travel with the model.")
     ] = "made-up"
+    interval: Annotated[
+        float | None,
+        Spec(SHARE, "SHARE", "For regression, predict intervals, too, that hold this share of new rows, e.g. 0.9."),
+    ] = None
+    calibrate: Annotated[
+        bool, Spec(TRUTH, "", "Bring the leader's probabilities to the temperature of least log loss, where it pays.")
+    ] = False
 
 
 @dataclass(frozen=True)
