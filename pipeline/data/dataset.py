@@ -56,7 +56,8 @@ from stacktune.data.target_text import COMMA_NUMBERS, Writing, with_numbers, wit
 from stacktune.data.validation_rows import with_validation_rows
 from stacktune.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
 from stacktune.errors import DataError, nearest
-from stacktune.settings.groups import DEMO, DEMO_TARGET, IN_MEMORY, DataSettings, Settings
+from stacktune.settings.groups import Settings
+from stacktune.settings.problem import DEMO, DEMO_TARGET, IN_MEMORY, DataSettings
 from stacktune.storage.digests import digest_of_arrays
 from stacktune.storage.uris import without_secrets
 

@@ -20,7 +20,7 @@ from stacktune.families.losses import OF_MEANS
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import Metric
 from stacktune.objectives import HUBER, POISSON, QUANTILE, TWEEDIE, kind_of, level_of, loss_of, metric_of
-from stacktune.settings.groups import ValidationSettings
+from stacktune.settings.problem import ValidationSettings
 
 # The targets that a loss is not for, in the words of domains.py.
 DOMAINS: dict[str, DomainCheck] = {

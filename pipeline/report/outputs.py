@@ -18,7 +18,8 @@ from typing import Any
 from stacktune.data.write import write_frame
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
-from stacktune.settings.groups import IN_MEMORY, DataSettings, OutputSettings, Settings
+from stacktune.settings.groups import OutputSettings, Settings
+from stacktune.settings.problem import IN_MEMORY, DataSettings
 from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder
 from stacktune.storage.uris import without_secrets
 from stacktune.streams import visible

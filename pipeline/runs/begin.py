@@ -38,7 +38,8 @@ from stacktune.runs.resume import Past
 from stacktune.runs.state import new_run, provenance_of
 from stacktune.search.log import Entry
 from stacktune.search.plan.plan import ClusterSize, SizePlan, left_out_notes, plan_for_size
-from stacktune.settings.groups import IN_MEMORY, Settings
+from stacktune.settings.groups import Settings
+from stacktune.settings.problem import IN_MEMORY
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance

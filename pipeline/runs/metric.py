@@ -16,8 +16,8 @@ from stacktune.data.table import Task
 from stacktune.errors import ConfigError
 from stacktune.metrics import METRICS, Metric, get_metric
 from stacktune.own_metric import is_own, load_function, own_metric, own_notes
-from stacktune.settings.groups import ValidationSettings
 from stacktune.settings.pairs import values_by_name
+from stacktune.settings.problem import ValidationSettings
 
 
 def check_metric(config: ValidationSettings, folders: Sequence[Path]) -> None:

@@ -19,8 +19,8 @@ from stacktune.errors import ConfigError, nearest
 from stacktune.families.constraints import INTERACTIONS, MONOTONE
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import Metric
-from stacktune.settings.groups import ModelSettings
 from stacktune.settings.pairs import groups_of, values_by_name
+from stacktune.settings.problem import ModelSettings
 
 DIRECTIONS = {1: "rise", -1: "fall"}
 

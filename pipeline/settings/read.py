@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from stacktune.errors import ConfigError, nearest
-from stacktune.settings.groups import BY_KEY, DEMO, DEMO_TARGET, SETTINGS, URIS, Settings
+from stacktune.settings.groups import BY_KEY, SETTINGS, URIS, Settings
 from stacktune.settings.kinds import MisfitError
 from stacktune.settings.presets import sets, with_preset
+from stacktune.settings.problem import DEMO, DEMO_TARGET
 from stacktune.settings.setting import Setting
 from stacktune.settings.splitting import SPLITS, check_split
 from stacktune.settings.yaml_file import read_yaml

@@ -11,8 +11,9 @@ import yaml
 
 from stacktune.errors import ConfigError
 from stacktune.runs.state import RunState
-from stacktune.settings.groups import BY_KEY, GROUPS, SETTINGS, DataSettings, Settings
+from stacktune.settings.groups import BY_KEY, GROUPS, SETTINGS, Settings
 from stacktune.settings.kinds import MisfitError, above_zero, counts, one_of, whole
+from stacktune.settings.problem import DataSettings
 from stacktune.settings.read import load_settings
 from stacktune.settings.setting import Resume, declared_in
 

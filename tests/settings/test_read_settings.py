@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stacktune.errors import ConfigError
-from stacktune.settings.groups import DEMO_TARGET, Settings
+from stacktune.settings.groups import Settings
 from stacktune.settings.kinds import parse_duration
+from stacktune.settings.problem import DEMO_TARGET
 from stacktune.settings.read import load_settings, to_yaml
 
 TABLE = {"data": "table.parquet", "target": "y"}
