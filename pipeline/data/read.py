@@ -112,6 +112,8 @@ def read_source(
             source = _read_csv(uri, files, sample, expected, keep)
         else:
             source = _read_parquet(uri, files, sample, expected)
+    except DataError:
+        raise
     except _UNREADABLE as error:
         raise DataError(_unreadable(uri, files, error)) from None
     return checked(uri, source, sample)
@@ -144,6 +146,8 @@ def size_of(uri: str) -> tuple[int, int] | None:
     try:
         dataset = open_parquet(uri, files)
         return dataset.count_rows(), len(dataset.schema.names)
+    except DataError:
+        raise
     except _UNREADABLE as error:
         raise DataError(_unreadable(uri, files, error)) from None
 
