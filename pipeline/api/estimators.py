@@ -21,18 +21,18 @@ from sklearn.utils import Tags, estimator_html_repr
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from stacktune.api.kept import Kept, best_model, load, packed, save, unpacked
-from stacktune.api.parameters import VERBOSE, checked_resume, refuse_unknown, settings_of, takes_settings
+from stacktune.api.kept import Kept, best_model, leader_in, load, packed, save, unpacked
+from stacktune.api.parameters import VERBOSE, refuse_unknown, settings_of, takes_settings
 from stacktune.api.shown import html_of, watching
 from stacktune.api.tables import Joined, as_frame, joined
-from stacktune.data.read import read_for
+from stacktune.data.read import read_for, read_frame
 from stacktune.ensemble.leader import Leader
 from stacktune.errors import ConfigError
 from stacktune.report.outputs import RunSummary
 from stacktune.runs.program import run
-from stacktune.storage.run_folder import RunFolder, find_leader
+from stacktune.storage.run_folder import RunFolder
 
-Path_: TypeAlias = str | os.PathLike[str]
+Place: TypeAlias = str | os.PathLike[str]
 
 
 class AutoML(BaseEstimator):
@@ -71,14 +71,17 @@ class AutoML(BaseEstimator):
             table: Any = X
         else:
             given = self._joined(X, y, sample_weight)
-            settings |= {"target": given.target, "weight": given.weight}
+            settings |= {"target": given.target} | ({"weight": given.weight} if given.weight else {})
             table = given.frame
         with watching(getattr(self, VERBOSE)) as observers:
-            self._take(run(settings, table, observers))
+            summary = run(settings, table, observers)
+        self._take(summary, tells_features=isinstance(X, str | os.PathLike))
         return self
 
     def resume(self, X: Any = None, y: Any = None, sample_weight: Any = None, **changes: Any) -> AutoML:
-        """Go on with the run that `fit` made; return self.
+        """Go on with the run; return self.
+
+        It is the one that `fit` made.
 
         X, y, sample_weight: the same rows, where they were in memory. changes: settings that are given anew, such as
             `max_trials` or `time_budget`.
@@ -86,14 +89,14 @@ class AutoML(BaseEstimator):
         check_is_fitted(self)
         table = X if X is None or isinstance(X, str | os.PathLike) else self._joined(X, y, sample_weight).frame
         with watching(getattr(self, VERBOSE)) as observers:
-            self._take(run(checked_resume(changes), table, observers, resume=self.folder_))
+            self._take(run(changes, table, observers, resume=self.folder_))
         return self
 
     @property
     def leaderboard_(self) -> pd.DataFrame:
         """Every trial and ensemble, best first."""
         check_is_fitted(self)
-        return pd.read_parquet(RunFolder(Path(self.folder_)).board)
+        return read_frame(str(RunFolder(Path(self.folder_)).board))
 
     def best_model(self, family: str | None = None, by: str = "score") -> Leader:
         """Return the best completed trial's own model.
@@ -124,10 +127,11 @@ class AutoML(BaseEstimator):
         )
         return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
-    def save(self, folder: Path_) -> Path:
-        """Write the model into a new folder; return its path.
+    def save(self, folder: Place) -> Path:
+        """Write the model into a new folder.
 
-        It needs neither the run's folder nor MLflow. `load` reads it without running code.
+        Returns the folder's path. The model needs neither the run's folder nor MLflow, and `load` reads it without
+        running code.
         """
         check_is_fitted(self)
         learnt = Kept(
@@ -140,20 +144,20 @@ class AutoML(BaseEstimator):
         return save(learnt, type(self).__name__, Path(folder))
 
     @classmethod
-    def load(cls, folder: Path_) -> AutoML:
+    def load(cls, folder: Place) -> AutoML:
         """Read what `save` wrote, or a run's folder."""
         kept = load(Path(folder), cls.__name__, issubclass(cls, ClassifierMixin))
         estimator = cls(**kept.params)
         estimator.summary_, estimator.folder_ = kept.summary, str(kept.summary.folder)
+        estimator._lead(kept.leader, tells_features=kept.n_features is None)
         if kept.n_features is not None:
             estimator.n_features_in_ = kept.n_features
         if kept.feature_names:
             estimator.feature_names_in_ = np.array(kept.feature_names, dtype=object)
-        estimator._lead(kept.leader)
         return estimator
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return a prediction a row: a class, or a value.
+        """Return a class or a value for each row.
 
         X: as in `fit`, or a path or URI of a table.
         """
@@ -185,10 +189,10 @@ class AutoML(BaseEstimator):
         return joined(frame, self._checked_target(y), sample_weight)
 
     def _checked_target(self, y: Any) -> Any:
-        raise NotImplementedError
+        return y
 
     def _features(self, table: Any) -> pd.DataFrame:
-        """Return a table to predict as the leader takes it."""
+        """Return a table as the leader takes it."""
         check_is_fitted(self)
         if isinstance(table, str | os.PathLike):
             return read_for(self.leader_.schema, os.fspath(table))
@@ -197,14 +201,21 @@ class AutoML(BaseEstimator):
             validate_data(self, table, skip_check_array=True, reset=False)
         return frame
 
-    def _take(self, summary: RunSummary) -> None:
-        """Hold what a run has come to."""
-        self.summary_, self.folder_ = summary, str(summary.folder)
-        self._lead(Leader.load(_leader_of(Path(self.folder_))))
+    def _take(self, summary: RunSummary, tells_features: bool = False) -> None:
+        """Hold what a run has come to.
 
-    def _lead(self, leader: Leader) -> None:
+        tells_features: see `_lead`.
+        """
+        self.summary_, self.folder_ = summary, str(summary.folder)
+        self._lead(Leader.load(leader_in(Path(self.folder_))), tells_features)
+
+    def _lead(self, leader: Leader, tells_features: bool) -> None:
+        """Predict by a leader from now on.
+
+        tells_features: whether the features are the columns that it reads, as of a table that was at a path.
+        """
         self.leader_ = leader
-        if not hasattr(self, "n_features_in_"):
+        if tells_features:
             names = [column.name for column in leader.schema.columns]
             self.n_features_in_, self.feature_names_in_ = len(names), np.array(names, dtype=object)
 
@@ -251,8 +262,8 @@ class AutoMLClassifier(ClassifierMixin, AutoML):
         check_classification_targets(y)
         return y
 
-    def _lead(self, leader: Leader) -> None:
-        super()._lead(leader)
+    def _lead(self, leader: Leader, tells_features: bool) -> None:
+        super()._lead(leader, tells_features)
         self.classes_ = np.unique(np.array(self._labels))
 
 
@@ -260,13 +271,3 @@ class AutoMLRegressor(RegressorMixin, AutoML):
     """Finds the best regression model of a table."""
 
     _task = "regression"
-
-    def _checked_target(self, y: Any) -> Any:
-        return y
-
-
-def _leader_of(folder: Path) -> Path:
-    found = find_leader(folder)
-    if found is None:
-        raise ConfigError(f"there is no model in {str(folder)!r}: name a run's folder, or one that `save` wrote.")
-    return found

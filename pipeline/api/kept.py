@@ -1,7 +1,8 @@
-"""Keeps what an estimator has learnt, and reads it back.
+"""Keeps what an estimator has learnt.
 
 A leader is a folder of files. So a pickle of an estimator holds these files, not the objects that libraries made of
-them, whose pickles break between versions; and what `save` writes is read without running code.
+them, whose pickles break between versions; and what `save` writes is read without running code. Secrets in settings are
+written as in config.yaml, with stars.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from typing import Any
 
 import pandas as pd
 
-from stacktune.data.read import read_frame
 from stacktune.ensemble.blend import SINGLE, Blend
 from stacktune.ensemble.leader import Leader
 from stacktune.ensemble.member import load_member
+from stacktune.ensemble.rows import TRIAL
 from stacktune.errors import ConfigError, DataError, nearest
-from stacktune.metrics import METRICS
 from stacktune.report.outputs import RunSummary
+from stacktune.report.summary import read_results, sorted_by
+from stacktune.settings.groups import URIS
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
+from stacktune.storage.uris import masked_uri
+from stacktune.trials.result import COMPLETED
 
 MODEL, DESCRIPTION = "leader", "estimator.json"
 _LEADER = "leader_"
@@ -47,9 +51,9 @@ class Kept:
 
 def best_model(folder: Path, leader: Leader, family: str | None, by: str) -> Leader:
     """Return the best completed trial's own model; see `AutoML.best_model`."""
-    places = RunFolder(folder)
-    board = read_frame(str(places.board))
-    rows = board[(board["kind"] == "trial") & (board["status"] == "completed")]
+    results = read_results(folder)
+    board = results.leaderboard
+    rows = board[(board["kind"] == TRIAL) & (board["status"] == COMPLETED)]
     families = sorted(set(rows["family"]))
     if family is not None and family not in families:
         raise ConfigError(f"no trial of a family {family!r} was completed.{nearest(family, families)}")
@@ -58,22 +62,17 @@ def best_model(folder: Path, leader: Leader, family: str | None, by: str) -> Lea
         raise ConfigError(f"the leaderboard has no numbers called {by!r}.{nearest(by, numbers)}")
     if family is not None:
         rows = rows[rows["family"] == family]
-    measured = {"score": leader.metric_name, "test_score": leader.metric_name}.get(by, by)
-    if measured in METRICS:
-        is_better_high = METRICS[measured].greater_is_better
-    else:  # the run's own metric, or what is better when small: seconds, microseconds, costs
-        is_better_high = measured == leader.metric_name and places.read_summary()["greater_is_better"]
-    for row in rows.sort_values(by, ascending=not is_better_high, kind="stable").to_dict("records"):
-        trial = TrialFolder(places.trials / row["name"])
-        if trial.folds():
+    for row in sorted_by(replace(results, leaderboard=rows), by).to_dict("records"):
+        trial = TrialFolder(RunFolder(folder).trials / row["name"])
+        if trial.models():
             return model_of_trial(leader, trial, row)
     raise ConfigError("of these trials no models were kept: a run keeps those that an ensemble may still use.")
 
 
 def model_of_trial(leader: Leader, trial: TrialFolder, row: dict[str, Any]) -> Leader:
-    """Return a trial's model, which reads tables as the leader does.
+    """Return a trial's model.
 
-    row: the trial's of the leaderboard.
+    It reads tables as the leader does. row: the trial's of the leaderboard.
     """
     member = load_member(trial.path, row["name"], row["family"])
     return replace(
@@ -98,7 +97,7 @@ def save(kept: Kept, estimator: str, folder: Path) -> Path:
     kept.leader.save(folder / MODEL)
     described = {
         "estimator": estimator,
-        "params": kept.params,
+        "params": {name: masked_uri(value) if name in URIS and value else value for name, value in kept.params.items()},
         "n_features": kept.n_features,
         "feature_names": kept.feature_names,
         "summary": asdict(kept.summary),
@@ -108,12 +107,9 @@ def save(kept: Kept, estimator: str, folder: Path) -> Path:
 
 
 def load(folder: Path, estimator: str, is_classifier: bool) -> Kept:
-    """Read what `save` wrote, or a run's folder; see `AutoML.load`."""
+    """Read what `AutoML.load` names."""
     described = _description(folder, estimator)
-    found = find_leader(folder / MODEL) or find_leader(folder)
-    if found is None:
-        raise ConfigError(f"there is no model in {str(folder)!r}: name a run's folder, or one that `save` wrote.")
-    leader = Leader.load(found)
+    leader = Leader.load(leader_in(folder))
     if leader.task.is_classification != is_classifier:
         other = "AutoMLClassifier" if leader.task.is_classification else "AutoMLRegressor"
         raise ConfigError(f"the model in {str(folder)!r} is for {leader.task.kind}: {other}.load reads it.")
@@ -124,8 +120,23 @@ def load(folder: Path, estimator: str, is_classifier: bool) -> Kept:
     return Kept(described.get("params", {}), leader, summary, described.get("n_features"), names)
 
 
+def leader_in(folder: Path) -> Path:
+    """Return the leader's folder.
+
+    Raises:
+        ConfigError: there is none in `folder`, be it a run's or one that `save` wrote.
+    """
+    found = find_leader(folder / MODEL) or find_leader(folder)
+    if found is None:
+        raise ConfigError(f"there is no model in {str(folder)!r}: name a run's folder, or one that `save` wrote.")
+    return found
+
+
 def packed(state: dict[str, Any]) -> dict[str, Any]:
-    """Return an estimator's state with the leader's files in its place."""
+    """Return a state with the leader's files.
+
+    They are in the place of the leader itself.
+    """
     if _LEADER not in state:
         return state
     with tempfile.TemporaryDirectory() as folder, io.BytesIO() as archive:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from inspect import Parameter, Signature
 from typing import Any
 
-from stacktune.errors import ConfigError, nearest
+from stacktune.errors import nearest
 from stacktune.settings.groups import SETTINGS
 
 # The table is handed to `fit`, and the class says the task.
@@ -31,7 +31,7 @@ def takes_settings(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def help_of_settings() -> str:
-    """Return a line a setting, as the command's help has it."""
+    """Return a line of help for each setting."""
     lines = [f"{setting.key}: {setting.help}" for setting in SETTINGS if setting.key in NAMES]
     return "\n".join([*lines, f"{VERBOSE}: True shows what happens, False nothing, None a display in notebooks."])
 
@@ -44,18 +44,6 @@ def refuse_unknown(given: dict[str, Any], cls: str) -> None:
 
 
 def settings_of(params: dict[str, Any], task: str) -> dict[str, Any]:
-    """Return the settings that were given, as `run` takes them."""
+    """Return the given settings as `run` takes them."""
     given = {name: value for name, value in params.items() if name in NAMES and value is not None}
     return {**given, "task": task}
-
-
-def checked_resume(changes: dict[str, Any]) -> dict[str, Any]:
-    """Return what a run that goes on is given anew.
-
-    Raises:
-        ConfigError: a name is no setting's.
-    """
-    for name in changes:
-        if name not in NAMES:
-            raise ConfigError(f"there is no setting called {name!r}.{nearest(name, NAMES)}")
-    return changes

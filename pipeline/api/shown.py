@@ -39,8 +39,10 @@ def watching(verbose: bool | None) -> Iterator[list[Observer]]:
     """
     if _is_notebook() and verbose is not False:
         display = NotebookDisplay()
-        yield [display]
-        display.close()
+        try:
+            yield [display]
+        finally:
+            display.close()
     elif verbose:
         with Screen(Console(), sys.stdout.isatty()) as screen:
             yield [screen]
@@ -49,7 +51,7 @@ def watching(verbose: bool | None) -> Iterator[list[Observer]]:
 
 
 class NotebookDisplay(Observer):
-    """Shows the newest state and the notes in a notebook's cell."""
+    """Shows a run's state in a notebook's cell."""
 
     def __init__(self) -> None:
         from IPython.display import display
@@ -85,7 +87,7 @@ class NotebookDisplay(Observer):
 
 
 def html_of(facts: RunSummary, threshold: float) -> str:
-    """Return a run's outcome: a sentence, and the best rows."""
+    """Return a run's outcome and its best rows."""
     rule = f", decides at {threshold:.3g}" if facts.threshold is not None else ""
     verdict = (
         f"{facts.leader} leads with {facts.metric} {number(facts.cv_score)} on held-out rows{rule}; "

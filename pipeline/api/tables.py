@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils.validation import _check_sample_weight, check_array, check_consistent_length, column_or_1d
 
+from stacktune.data.arrow_types import to_frame
 from stacktune.data.in_memory import as_rows
 from stacktune.data.names import name_of
 
@@ -22,7 +23,7 @@ TARGET, WEIGHT = "target", "weight"
 
 @dataclass(frozen=True)
 class Joined:
-    """One table, and which of its columns are no features."""
+    """A table with its target's and weight's names."""
 
     frame: pd.DataFrame
     target: str
@@ -40,7 +41,7 @@ def as_frame(table: Any, estimator: str) -> pd.DataFrame:
     if isinstance(table, pd.DataFrame):
         return table
     if hasattr(table, "__arrow_c_stream__"):
-        return as_rows(table).to_pandas()
+        return to_frame(as_rows(table))
     if issparse(table):
         raise TypeError(f"{estimator} does not take sparse data; toarray() makes a dense array of it.")
     array = check_array(table, dtype=None, ensure_all_finite="allow-nan", estimator=estimator)
@@ -57,7 +58,7 @@ def joined(features: pd.DataFrame, y: Any, sample_weight: Any) -> Joined:
     check_consistent_length(features, target)
     taken = {name_of(label) for label in features.columns}
     name = _free(name_of(y.name) if isinstance(y, pd.Series) and y.name is not None else TARGET, taken)
-    added: dict[str, Any] = {name: np.asarray(target) if not isinstance(target, pd.Series) else target.array}
+    added: dict[str, Any] = {name: target.array if isinstance(target, pd.Series) else target}
     weight = None
     if sample_weight is not None:
         weight = _free(WEIGHT, taken | {name})

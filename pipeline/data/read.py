@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,15 +108,11 @@ def read_source(
     """
     files = find_files(uri)
     uri = without_secrets(uri)
-    try:
+    with _refusals(uri, files):
         if files.is_csv:
             source = _read_csv(uri, files, sample, expected, keep)
         else:
             source = _read_parquet(uri, files, sample, expected)
-    except DataError:
-        raise
-    except _UNREADABLE as error:
-        raise DataError(_unreadable(uri, files, error)) from None
     return checked(uri, source, sample)
 
 
@@ -143,9 +140,19 @@ def size_of(uri: str) -> tuple[int, int] | None:
     if files.is_csv:
         return None
     uri = without_secrets(uri)
-    try:
+    with _refusals(uri, files):
         dataset = open_parquet(uri, files)
         return dataset.count_rows(), len(dataset.schema.names)
+
+
+@contextmanager
+def _refusals(uri: str, files: Files) -> Iterator[None]:
+    """Tell a library's refusal as a DataError.
+
+    Those that are one already stay as they are, though a DataError is a ValueError, too.
+    """
+    try:
+        yield
     except DataError:
         raise
     except _UNREADABLE as error:

@@ -103,7 +103,7 @@ def one_of(*values: str) -> Kind:
 
 
 def _text(value: object) -> str:
-    """Return a text, or a number or a path as text.
+    """Return a text, number or path as text.
 
     A column may be called 2024. No name and no path holds the character of code 0.
     """
@@ -154,7 +154,8 @@ def _counts(value: object, n_counts: int) -> tuple[int, ...]:
 
 def _whole(value: object, least: int, most: int | None = None) -> int:
     number = number_in(value)
-    if number in (math.inf, -math.inf) or number % 1 or number < least or (most is not None and number > most):
+    # Of an infinite number, as of no number, the rest is NaN, which counts as one.
+    if number % 1 or number < least or (most is not None and number > most):
         raise MisfitError(value)
     return int(number)
 

@@ -127,6 +127,19 @@ def test_every_copy_predicts_the_same(classifier, flowers, tmp_path):
         classifier.save(tmp_path / "kept")
 
 
+def test_a_secret_is_not_saved(classifier, tmp_path):
+    """As config.yaml has stars for it."""
+    told = clone(classifier).set_params(tracking_uri="https://me:very-secret@host/")
+    told.__setstate__(classifier.__getstate__() | {"tracking_uri": told.tracking_uri})
+    assert "very-secret" not in (told.save(tmp_path / "kept") / "estimator.json").read_text()
+
+
+def test_arrow_is_predicted_as_frames_are(classifier, flowers):
+    features, _ = flowers
+    table = pa.Table.from_pandas(features, preserve_index=False)
+    np.testing.assert_array_equal(classifier.predict_proba(table), classifier.predict_proba(features))
+
+
 def test_its_html_tells_the_outcome(classifier):
     shown = classifier._repr_html_()
     assert f"{classifier.summary_.leader} leads with log_loss" in shown
@@ -145,7 +158,7 @@ def test_a_table_may_be_at_a_path(regressor):
     features, target = load_diabetes(return_X_y=True, as_frame=True)
     assert regressor.score(features, target) > 0.4
     assert regressor.leader_.target_name == "target"
-    assert regressor.n_features_in_ == 10
+    assert regressor.n_features_in_ == len(regressor.feature_names_in_) == 10
 
 
 def test_a_run_that_has_ended_takes_more_trials(regressor):
@@ -179,6 +192,13 @@ def test_names_of_features_stay_theirs():
     table = joined(pd.DataFrame({"target": [1, 2], "weight": [3, 4]}), [0, 1], [1.0, 2.0])
     assert (table.target, table.weight) == ("target_", "weight_")
     assert table.frame.columns.tolist() == ["target", "weight", "target_", "weight_"]
+
+
+def test_a_column_of_weights_in_the_table_is_not_forgotten():
+    """Without `sample_weight` the setting was dropped in silence."""
+    model = AutoMLClassifier(**TINY, weight="no such column")
+    with pytest.raises(DataError, match="no such column"):
+        model.fit(pd.DataFrame({"a": range(9)}), [0, 1, 1] * 3)
 
 
 def test_every_setting_is_a_parameter():

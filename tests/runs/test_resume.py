@@ -19,9 +19,7 @@ from commands import Command, Ended, begun, several, stacktune
 from mlflow.tracking import MlflowClient
 from whole_runs import mixed_table, rays
 
-from stacktune.errors import ConfigError
 from stacktune.runs import watch
-from stacktune.runs.program import run
 from stacktune.storage.lines import read_lines
 
 FAMILIES = "lightgbm,linear,extra_trees"
@@ -106,9 +104,10 @@ def test_a_run_killed_twice_ends_as_if_it_had_not_been_on_fewer_cores_too(desk, 
     with begun(*words, "--cpus", 1, cwd=tmp_path) as command:
         wait_for_events(command, folder, chance.randint(4, 10))
         command.send_signal(signal.SIGSTOP)  # so that it does not end meanwhile
-        with pytest.raises(ConfigError, match="a run is at work in"):
-            run({}, resume=folder)
+        refused = stacktune("run", "--resume", "cut/run", cwd=tmp_path)
         command.kill()
+    assert refused.returncode == 2
+    assert "a run is at work in" in refused.stderr
     with begun("run", "--resume", "cut/run", "--cpus", 1, cwd=tmp_path) as command:
         while "registering" not in command.stdout:
             assert command.poll() is None

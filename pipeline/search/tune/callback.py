@@ -25,7 +25,10 @@ class StartCallback(Callback):
 
 
 class SilentReporter(ProgressReporter):
-    """Keeps Tune from clearing a notebook's cell, which it does whatever its verbosity."""
+    """Keeps Tune from clearing a notebook's cell.
+
+    It does so whatever its verbosity.
+    """
 
     def should_report(self, trials: list[Any], done: bool = False) -> bool:
         """Return that it is never time to."""
