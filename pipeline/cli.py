@@ -21,7 +21,7 @@ from stacktune.settings.groups import BY_KEY, SETTINGS
 from stacktune.settings.options import InSections, takes
 from stacktune.stop import Stopped
 from stacktune.storage.run_folder import DEFAULT_PARENT
-from stacktune.terminal import Commands, say, show_traceback
+from stacktune.terminal import Commands, remark, say, show_traceback
 
 app = typer.Typer(
     cls=Commands,
@@ -131,7 +131,9 @@ def leaderboard(
     if on is not None:
         from stacktune.runs.on_table import scored_on
 
-        results = scored_on(results, on)
+        results, notes = scored_on(results, on)
+        for note in notes:
+            remark(f"Note: {note}")
     rows = results.leaderboard if sort is None else sorted_by(results, sort)
     Console().print(leaderboard_table(results, rows.head(top), sort))
 

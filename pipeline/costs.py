@@ -21,7 +21,7 @@ OUTCOMES = ("tn", "fp", "fn", "tp")
 
 @dataclass(frozen=True)
 class OutcomeCosts:
-    """The cost of each outcome of a decision between two classes.
+    """The cost of each outcome of a decision.
 
     values: those of OUTCOMES.
     """
@@ -29,7 +29,7 @@ class OutcomeCosts:
     values: tuple[float, float, float, float]
 
     def of_counts(self, counts: np.ndarray) -> np.ndarray:
-        """Return the mean cost of confusion counts (…, 2, 2)."""
+        """Return the mean cost of (…, 2, 2) counts."""
         total: np.ndarray = (counts * np.reshape(self.values, (2, 2))).sum(axis=(-2, -1))
         return total / counts.sum(axis=(-2, -1))
 

@@ -13,12 +13,11 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 from stacktune.decisions import DECISIONS
 from stacktune.deviances import pinball, tweedie_deviance
 from stacktune.domains import DomainCheck, beyond_log1p, no_amounts, no_positive, no_problem, one_class, zeros
 from stacktune.errors import ConfigError, nearest
-from stacktune.objectives import POISSON, QUANTILE, TWEEDIE, level_in
+from stacktune.objectives import ABSOLUTE, PERCENTAGE, POISSON, QUANTILE, SQUARED, SQUARED_LOG, TWEEDIE, level_in
 
 # Undefined or not finite; small enough that sums and squares of it stay finite.
 WORST = -1e100
@@ -298,7 +297,7 @@ def get_metric(name: str | None, task_kind: str) -> Metric:
 
 
 def _of_level(name: str) -> Metric | None:
-    """Return a metric that has a level, as in "pinball:0.9".
+    """Return a metric with a level, e.g. "pinball:0.9".
 
     Only a run that chooses it has it on its leaderboard. Raises ConfigError for a level out of bounds.
     """

@@ -1,16 +1,19 @@
 """The losses that models of values may fit.
 
 Each is a word, or a word with a level behind a colon, as in "quantile:0.9". Inside, "mae" is "absolute", "mape" is
-"percentage" and "log" is "squared_log", see data/table.py.
+"percentage" and "log" is "squared_log".
 """
 
 from __future__ import annotations
 
 import math
 
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 from stacktune.errors import ConfigError, nearest
 
+# What models of values fit: the mean of (target - prediction)², of |target - prediction|, of that over |target|, or of
+# squares between logarithms of 1 + value;
+SQUARED, ABSOLUTE, PERCENTAGE, SQUARED_LOG = "squared", "absolute", "percentage", "squared_log"
+# and those that came with --loss.
 QUANTILE, HUBER, POISSON, TWEEDIE = "quantile", "huber", "poisson", "tweedie"
 # Their predictions are exponentials, and so above zero; what they aim at is the mean, as under squared errors.
 LOG_LINK = frozenset({POISSON, TWEEDIE})
@@ -50,7 +53,7 @@ def kind_of(loss: str) -> str:
 
 
 def level_of(loss: str) -> float:
-    """Return a loss's level: a quantile, a power, a width.
+    """Return a loss's quantile, power or width.
 
     It is NaN for losses that have none.
     """
@@ -59,7 +62,7 @@ def level_of(loss: str) -> float:
 
 
 def power_of(loss: str) -> float:
-    """Return the power of the mean that the variance goes with."""
+    """Return the variance's power of the mean."""
     return 1.0 if kind_of(loss) == POISSON else level_of(loss)
 
 
@@ -97,6 +100,6 @@ def level_in(level: str, kind: str, option: str) -> float:
 
 
 def metric_of(loss: str) -> str:
-    """Return the name of the metric that is best under a loss."""
+    """Return the name of a loss's own metric."""
     kind, _, level = loss.partition(":")
     return f"{_METRICS[kind]}:{level}" if level else _METRICS[kind]

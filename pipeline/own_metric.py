@@ -1,4 +1,4 @@
-"""A metric of the user's: a function, or a scorer.
+"""Makes a metric of a user's function or scorer.
 
 It is called as scikit-learn calls its own: a function with the truth, the predictions and, where it takes them, the
 weights of rows; a scorer (what `make_scorer` returns) with an estimator that stands in for the model.
@@ -26,7 +26,7 @@ import numpy as np
 from stacktune.data.table import BINARY, REGRESSION, Task
 from stacktune.errors import ConfigError, nearest
 from stacktune.metrics import OF_LEVELS, Metric, decide
-from stacktune.own_module import UsersCode, imported, is_installed
+from stacktune.own_module import UsersCode, handed_over, imported, is_installed
 from stacktune.own_scorer import asked_of, scored
 
 _logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class OwnMeasure:
     def __call__(
         self, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, threshold: float
     ) -> float:
-        """Return the value; NaN where the function raises or returns none."""
+        """Return the value, or NaN where there is none."""
         try:
             with UsersCode(self.name):
                 return self.value(target, prediction, weight, threshold)
@@ -108,12 +108,12 @@ class OwnMeasure:
 
     @cached_property
     def _labels(self) -> np.ndarray:
-        """The classes as the function is given them, by code."""
+        """The classes as the function gets them."""
         return np.arange(2) if self.task.kind == BINARY else np.array(self.task.labels or self.task.classes)
 
     @cached_property
     def _order(self) -> np.ndarray:
-        """The codes of classes in the order in which scikit-learn sorts them."""
+        """The codes of classes in scikit-learn's order."""
         return np.argsort(self._labels, kind="stable")
 
     @property
@@ -128,7 +128,7 @@ class OwnMeasure:
 
 
 def is_own(name: str | None) -> bool:
-    """Return whether a metric's name is that of a user's function.
+    """Return whether a name is a user's function's.
 
     Others have a level behind the colon, as in "pinball:0.9".
     """
@@ -136,13 +136,18 @@ def is_own(name: str | None) -> bool:
 
 
 def load_function(name: str, folders: Sequence[Path]) -> tuple[Callable[..., Any], str]:
-    """Return the function `module:function`, and the digest of its module.
+    """Return the function `module:function`, and a module's digest.
+
+    Where a program handed the function over, it is that one, and its own digest.
 
     folders: the user's, in which the module is looked for first.
 
     Raises:
         ConfigError: there is none.
     """
+    given = handed_over(name)
+    if given is not None:
+        return given, _digest_of(given)
     module_name, _, function_name = name.partition(":")
     flag = f"--metric {name}"
     module = imported(module_name, flag, folders)
@@ -154,6 +159,15 @@ def load_function(name: str, folders: Sequence[Path]) -> tuple[Callable[..., Any
     file = getattr(module, "__file__", None)
     content = Path(file).read_bytes() if file else name.encode()
     return function, hashlib.sha256(content).hexdigest()[:16]
+
+
+def _digest_of(function: Callable[..., Any]) -> str:
+    """Return the digest of a function's text."""
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):  # of a prompt, of a library in C, or a scorer
+        text = repr(getattr(function, "__code__", type(function)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def own_metric(name: str, task: Task, target: np.ndarray, folders: Sequence[Path]) -> Metric:
@@ -195,7 +209,7 @@ def own_metric(name: str, task: Task, target: np.ndarray, folders: Sequence[Path
 
 
 def own_notes(metric: Metric, is_weighted: bool) -> list[str]:
-    """Return what is to be said of a user's metric."""
+    """Return sentences on a user's metric."""
     measure = metric.measure
     if not isinstance(measure, OwnMeasure):
         return []
@@ -231,7 +245,7 @@ def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
 
 
 def _tried_rows(target: np.ndarray, task: Task) -> np.ndarray:
-    """Return a few targets, of each class as many if there are classes."""
+    """Return a few targets, each class equally often."""
     if task.kind == REGRESSION:
         return np.asarray(target[np.linspace(0, len(target) - 1, MAX_TRIED_ROWS).astype(np.int64)])
     k = task.n_outputs
@@ -239,7 +253,7 @@ def _tried_rows(target: np.ndarray, task: Task) -> np.ndarray:
 
 
 def _made_up(target: np.ndarray, task: Task, shift: int = 0) -> np.ndarray:
-    """Return predictions that are right, or wrong if they are shifted."""
+    """Return right predictions, or wrong ones if shifted."""
     if task.kind == REGRESSION:
         spread = float(np.ptp(target)) or 1.0
         return (target + shift * spread).reshape(-1, 1)

@@ -1,4 +1,4 @@
-"""Imports one module of the user's, and nothing beside it.
+"""Imports one module of a user's, nothing beside.
 
 The problem: a function of the user's lies in a module in their folder, and everything else in that folder is to stay
 unread: a `random.py` there would be imported as Python's own, by us and by every library (see __main__.py).
@@ -14,22 +14,25 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib import import_module, invalidate_caches
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from types import ModuleType, TracebackType
+from typing import Any
 
 from stacktune.errors import ConfigError, nearest
 
 # The packages or modules that were imported from a user's folder, by name.
 _ours: set[str] = set()
+# Functions that a program handed over itself, by MODULE:NAME.
+_handed_over: dict[str, Callable[..., Any]] = {}
 
 
 class UsersCode:
-    """Refuses what code of the user's raises, in one line.
+    """Refuses in one line what a user's code raises.
 
     what: the beginning of the sentence, as in "--metric mymetric:score cannot be imported".
     """
@@ -48,6 +51,22 @@ class UsersCode:
         raise ConfigError(f"{self._what}: {said_by(error)}") from None
 
 
+def hand_over(function: Callable[..., Any]) -> str:
+    """Keep a program's function; return its name.
+
+    It is as typed for one of a module, MODULE:NAME, by which `handed_over` finds it.
+    """
+    own = getattr(function, "__name__", type(function).__name__)
+    name = f"{getattr(function, '__module__', None) or 'program'}:{own.strip('<>')}"
+    _handed_over[name] = function
+    return name
+
+
+def handed_over(name: str) -> Callable[..., Any] | None:
+    """Return a program's function by its name, or None."""
+    return _handed_over.get(name)
+
+
 def said_by(error: BaseException) -> str:
     """Return what an error says, in one line."""
     text = " ".join(str(error).split())
@@ -55,7 +74,7 @@ def said_by(error: BaseException) -> str:
 
 
 def imported(name: str, flag: str, folders: Sequence[Path]) -> ModuleType:
-    """Import a module by its dotted name, from a folder or as usual.
+    """Import a module from a folder or as usual.
 
     flag: what it was named by, for people, as in "--metric mymetric:score". folders: the user's, the first of which
     that has it is taken.
@@ -84,7 +103,7 @@ def is_installed(module: ModuleType) -> bool:
 
 
 def _forget(top: str) -> None:
-    """Forget a module of the user's, which may have changed."""
+    """Forget a user's module, which may have changed."""
     if top in _ours:
         for name in [name for name in sys.modules if name == top or name.startswith(f"{top}.")]:
             del sys.modules[name]

@@ -27,7 +27,7 @@ def scored(
 
 
 def asked_of(scorer: Callable[..., Any], prediction: np.ndarray, classes: np.ndarray | None, truth: np.ndarray) -> str:
-    """Return the last method that a scorer asks a classifier by."""
+    """Return the last method that a scorer calls."""
     estimator = _stand_in(truth, classes)
     scorer(estimator, prediction, truth)
     return str(estimator.asked)

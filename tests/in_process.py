@@ -79,7 +79,7 @@ def fit(
     plan = plan_for_size(dataset.table, dataset.task, ClusterSize(2, 0), 60.0)
     parted, seed = (dataset.split, dataset.table, dataset.task), config.seed
     n_folds, _ = settled_folds(*parted, config.n_folds, plan.n_folds, plan.reason, seed)
-    folds = folds_of(*parted, config.n_folds or n_folds, seed)
+    folds = replace(folds_of(*parted, config.n_folds or n_folds, seed), refits=config.refit)
     config = with_metric_of_loss(config, dataset.task)
     metric = chosen_metric(config, dataset.task, dataset.table.labels)
     for rows in (dataset.table, test):

@@ -22,13 +22,14 @@ COMMANDS = ["demo", "run", "presets", "predict", "leaderboard", "events", "sync"
 RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),
     *("metric", "cost", "folds", "group", "time", "gap", "fold-column", "validation-data", "repeats", "stratify"),
-    *("test-data", "test-size"),
-    *("balance", "class-weights", "monotone", "interactions"),
+    *("test-data", "test-size", "loss"),
+    *("refit", "balance", "class-weights", "monotone", "interactions"),
     *("preset", "time-budget", "max-trials", "max-seconds-per-trial", "stop-after", "stop-tolerance", "max-failures"),
-    *("families", "exclude", "search-space", "plan", "predict-budget", "max-model-size", "controller", "seed"),
-    *("output", "storage", "input-example"),
+    *("families", "exclude", "search-space", "start-from", "search", "axes", "plan"),
+    *("predict-budget", "max-model-size", "controller", "seed"),
+    *("output", "storage", "input-example", "interval", "calibrate"),
     *("tracking-uri", "tracking-optional", "experiment", "register", "no-code"),
-    *("cpus", "gpus", "address", "config", "resume", "verbose"),
+    *("cpus", "gpus", "max-memory", "address", "config", "resume", "verbose"),
 ]
 
 sys.path.insert(0, str(Path(__file__).parent / "report"))

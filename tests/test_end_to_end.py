@@ -32,7 +32,7 @@ KEYS = {
     *("positive", "threshold", "thresholds", "registered_version", "versions", "selection_penalty", "phase_began_s"),
     *("predict_us", "predict_budget_us", "n_too_dear", "alias", "alias_reason", "promote", "evidence"),
     *("model_mb", "max_model_mb", "n_too_large"),
-    *("greater_is_better", "decided_by", "interval", "calibration"),
+    *("greater_is_better", "decided_by", "interval", "calibration", "gain"),
 }
 
 

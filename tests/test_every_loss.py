@@ -13,10 +13,11 @@ import pytest
 from in_process import fit, write_table
 
 from stacktune.data.dataset import load_dataset
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, REGRESSION, SQUARED_LOG, Table
+from stacktune.data.table import REGRESSION, Table
 from stacktune.families.base import Job
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import METRICS
+from stacktune.objectives import ABSOLUTE, PERCENTAGE, SQUARED_LOG
 from stacktune.runs.begin import problem_of
 from stacktune.settings.groups import Settings
 from stacktune.testing.learners import (

@@ -17,7 +17,9 @@ from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Task
 from stacktune.errors import ConfigError
 from stacktune.metrics import WORST, Metric, choose_threshold, get_metric
 from stacktune.own_metric import load_function, module_of, own_metric, own_notes
+from stacktune.runs.metric import chosen_metric
 from stacktune.search.cluster.own_code import carried_by_value
+from stacktune.settings.read import load_settings
 
 TWO, THREE = Task(BINARY, ("ok", "fraud"), ("ok", "fraud")), Task(MULTICLASS, ("b", "a", "c"), ("b", "a", "c"))
 VALUES = Task(REGRESSION)
@@ -259,3 +261,30 @@ def test_a_run_is_judged_by_it(name, desk, monkeypatch):
     decided = shown[:, 1] >= leader.threshold
     expected = fbeta_score(truth, decided, beta=2) if name == "f2" else brier_score_loss(truth, shown[:, 1])
     assert board["test_score"][0] == pytest.approx(expected)
+
+
+def net_gain(y_true, y_pred):
+    return 50 * np.mean((y_true == 1) & (y_pred == 1)) - np.mean((y_true == 0) & (y_pred == 1))
+
+
+def same_as(y_true, y_pred):
+    return np.mean(y_true == y_pred)
+
+
+def test_a_function_that_a_program_hands_over_is_the_metric():
+    """Also one without a name, as in a notebook."""
+    table = {"data": "t.parquet", "target": "y", "max_trials": 5}
+    target = np.arange(60) % 2
+    sure = np.column_stack([1 - target, target]).astype(float)
+    metrics = []
+    for function, shown in (
+        (net_gain, "test_own_metric.net_gain"),
+        (same_as, "test_own_metric.same_as"),
+        (lambda y, p: np.mean(y == p), ".lambda"),
+    ):
+        metric = chosen_metric(load_settings({**table, "metric": function}), TWO, target)
+        assert metric.name.endswith(shown)
+        carried = cloudpickle.loads(cloudpickle.dumps(metric))
+        assert carried.score(target, sure) == metric.score(target, sure) > metric.score(target, sure[::-1])
+        metrics.append(metric)
+    assert len({metric.version for metric in metrics}) == 3

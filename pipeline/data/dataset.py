@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from stacktune.data.added import with_columns
 from stacktune.data.duplicates import digest_of_rows, n_known
 from stacktune.data.example import made_up_rows
 from stacktune.data.expected import Expected
@@ -30,7 +31,9 @@ from stacktune.data.sample import Sample
 from stacktune.data.schema import Schema, infer_schema
 from stacktune.data.split import (
     AT_RANDOM,
+    ROW_NUMBER,
     ROWS,
+    SPLIT_KEY,
     Split,
     check_no_key,
     no_features,
@@ -80,6 +83,7 @@ class Dataset:
     encode_us: microseconds of one core that a raw row took to be encoded.
     test_digest: 16 hexadecimal digits of the raw test rows, whatever their order; "" without any.
     split: what folds are made by.
+    row_numbers: (n_rows,) where each row came among those that were read, counted from 0; validation rows come last.
     """
 
     table: Table
@@ -95,6 +99,7 @@ class Dataset:
     encode_us: float = 0.0
     test_digest: str = ""
     split: Split = AT_RANDOM
+    row_numbers: np.ndarray | None = None
 
     def without_features(self) -> Dataset:
         """Return the dataset with targets and weights only.
@@ -134,23 +139,25 @@ def load_dataset(config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset,
 
 @dataclass(frozen=True)
 class _Known:
-    """What a model knows of the table that it was made from."""
+    """What a model knows of its training table."""
 
     schema: Schema
     task: Task
     table: None = None
 
 
-def load_labelled(place: str, schema: Schema, task: Task, target: str, weight: str | None) -> tuple[Table, list[str]]:
-    """Return another labelled table as a model knows it, and notes.
+def load_labelled(
+    place: str, schema: Schema, task: Task, target: str, weight: str | None, rows: Rows | None = None
+) -> tuple[Table, list[str]]:
+    """Return another labelled table, encoded, and notes.
 
-    weight: its column, if the table has it.
+    weight: its column, if the table has it. rows: of a table in memory, whose place is IN_MEMORY then.
 
     Raises:
         DataError: it has no target, or other columns than the model.
     """
     known, config = _Known(schema, task), DataSettings(place, target, weight=weight)
-    frame, notes = _read_test(config, place, known, (), None, None)
+    frame, notes = _read_test(config, place, known, (), None, rows)
     table, _, more = _encode_test(frame, known, config)
     return table, [*notes, *more]
 
@@ -187,13 +194,14 @@ def _read_training(config: Settings, seed: int, rows: Rows | None) -> Source:
         if name is not None and name not in source.frame.columns:
             raise DataError(f"the table has no {role} column {name!r}.{nearest(name, map(str, source.frame.columns))}")
     check_no_key(source.frame)
-    return with_sample_weight(with_validation_rows(source, config))
+    source = with_sample_weight(with_validation_rows(source, config))
+    return replace(source, frame=with_columns(source.frame, {ROW_NUMBER: np.arange(len(source.frame))}))
 
 
-def _read_within_memory(config: DataSettings, seed: int, rows: Rows | None) -> Source:
+def _read_within_memory(config: Settings, seed: int, rows: Rows | None) -> Source:
     size: tuple[int, int] | None = size_of(config.data) if rows is None else (rows.shape[0], rows.shape[1])
     if size is not None:
-        check_fits(without_secrets(config.data), *size, config.sample_rows)
+        check_fits(without_secrets(config.data), *size, config.sample_rows, config.max_memory_bytes)
     n_rows = config.sample_rows
     if n_rows is not None and size is not None and n_rows >= size[0]:
         n_rows = None
@@ -290,6 +298,7 @@ def _encode_training(
         example=sample if config.input_example == "real" else made_up_rows(frame, schema),
         encode_us=encode_us,
         split=split,
+        row_numbers=frame[ROW_NUMBER].to_numpy(),
     )
 
 
@@ -335,7 +344,7 @@ def _known_notes(test: Table, training: Table | None) -> list[str]:
 
 
 def _check_kept(frame: pd.DataFrame, keep: tuple[str, ...]) -> None:
-    names = [str(name) for name in frame.columns]
+    names = [str(name) for name in frame.columns if name not in (SPLIT_KEY, ROW_NUMBER)]
     for name in keep:
         if name not in names:
             raise DataError(f"--keep names {name!r}, but the table has no such column.{nearest(name, names)}")

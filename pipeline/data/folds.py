@@ -60,6 +60,7 @@ class Folds:
     moments: (n_rows,) of rows in the order of time. groups: (n_rows,) numbers of groups that stay together.
     again: (n_rows,) int8 assignments each, where rows are dealt more than once: their folds are numbered behind the
         first ones, n_folds counts them all, and a row's out-of-fold prediction is the mean of its predictions.
+    refits: whether a model of all rows predicts for a trial though rows are in no order.
     """
 
     assignment: np.ndarray
@@ -70,25 +71,31 @@ class Folds:
     moments: np.ndarray | None = None
     groups: np.ndarray | None = None
     again: tuple[np.ndarray, ...] = ()
+    refits: bool = False
 
     @property
     def n_repeats(self) -> int:
-        """Return how many times each judged row is held out."""
+        """Return how often each judged row is held out."""
         return 1 + len(self.again)
 
     @property
     def is_ordered(self) -> bool:
-        """Return whether models are judged on later rows.
-
-        Then a trial is fitted once more, on all rows, and that model alone predicts for it: those of the folds have not
-        seen the newest rows.
-        """
+        """Return whether models are judged on later rows."""
         return self.n_learning is not None
 
     @property
+    def fits_all_rows(self) -> bool:
+        """Return whether trials are also fitted on all rows.
+
+        That model alone predicts for it then. Where rows are in the order of time those of the folds have not seen the
+        newest.
+        """
+        return self.is_ordered or self.refits
+
+    @property
     def models(self) -> tuple[int, ...]:
-        """Return the numbers of the models that predict new rows."""
-        return (ALL_ROWS,) if self.is_ordered else tuple(range(self.n_folds))
+        """Return the models that predict new rows, by number."""
+        return (ALL_ROWS,) if self.fits_all_rows else tuple(range(self.n_folds))
 
     @property
     def digest(self) -> str:
@@ -96,7 +103,7 @@ class Folds:
         return digest_of_arrays(self.assignment, self.blocks, self.n_learning, *self.again)
 
     def repeat_of(self, fold: int) -> int:
-        """Return in which dealing of the rows a fold is."""
+        """Return in which dealing a fold is."""
         return fold * self.n_repeats // self.n_folds
 
     def _held_out(self, fold: int) -> np.ndarray:
@@ -178,7 +185,7 @@ def make_folds(table: Table, task: Task, n_folds: int, seed: int, is_even: bool 
 
 
 def _in_tenths(table: Table, task: Task) -> tuple[Table, Task]:
-    """Return a regression as one of classes, to deal it as such."""
+    """Return a regression as one of ten classes."""
     strata = strata_of(table.labels, task)
     classes = tuple(map(str, range(int(strata.max()) + 1)))
     return replace(table, target=strata), Task(MULTICLASS, classes) if len(classes) > 1 else task

@@ -26,7 +26,7 @@ MAX_WEIGHED = 50_000
 
 
 def strata_of(target: np.ndarray, task: Task) -> np.ndarray:
-    """Return (n,) int64: a row's class, or its target's tenth.
+    """Return each row's class, or its target's tenth.
 
     Equal values are in the same tenth.
     """
@@ -73,13 +73,13 @@ def _weighed(counts: np.ndarray, sizes: np.ndarray, shares: np.ndarray) -> np.nd
 
 
 def _in_turn(n_groups: int, shares: np.ndarray) -> np.ndarray:
-    """Return parts so that each has its share at any time."""
+    """Return parts that have their shares at any time."""
     ends = np.append(0, np.cumsum(shares / shares.sum()))
     steps = np.arange(n_groups) * 0.6180339887498949 % 1  # the golden ratio leaves no gap for long
     return np.searchsorted(ends, steps, side="right").clip(1, len(shares)).astype(np.int8) - 1
 
 
 def first_of_group(groups: np.ndarray) -> np.ndarray:
-    """Return (n,) int64: the first row of each row's group."""
+    """Return the first row of each row's group."""
     _, first, places = np.unique(groups, return_index=True, return_inverse=True)
     return first[places]

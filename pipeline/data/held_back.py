@@ -9,7 +9,7 @@ from stacktune.data.duplicates import copies_of_raw
 from stacktune.data.folds import held_out_together
 from stacktune.data.grouped import deal_groups, strata_of
 from stacktune.data.ordered import gap_text, later_rows, moment_text
-from stacktune.data.split import GROUP, SPLIT_KEY, TIME, VALIDATION, Split, no_features, settled
+from stacktune.data.split import GROUP, ROW_NUMBER, SPLIT_KEY, TIME, VALIDATION, Split, no_features, settled
 from stacktune.data.table import Task
 from stacktune.data.target import encode_target
 from stacktune.errors import DataError
@@ -31,14 +31,14 @@ def split_off_test(frame: pd.DataFrame, config: Settings, task: Task, split: Spl
         raise DataError(
             f"--test-size {config.test_size:g} of {len(frame)} rows leaves the training or the test table empty."
         )
-    test = frame[held_out].drop(columns=SPLIT_KEY, errors="ignore")
+    test = frame[held_out].drop(columns=[SPLIT_KEY, ROW_NUMBER], errors="ignore")
     return frame[learnt].reset_index(drop=True), test.reset_index(drop=True), notes
 
 
 def _parted(
     frame: pd.DataFrame, config: Settings, task: Task, split: Split, share: float
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return which rows test, which are learnt from, and notes."""
+    """Return which rows test, which train, and notes."""
     split = settled(split, frame)
     if split.by == TIME:
         return _last_rows(split, share)
@@ -77,7 +77,7 @@ def _groups(split: Split, strata: np.ndarray, share: float, seed: int) -> np.nda
 def _at_random(
     frame: pd.DataFrame, config: Settings, task: Task, target: np.ndarray, share: float
 ) -> tuple[np.ndarray, list[str]]:
-    """Return which rows test, and a note that copies stay together."""
+    """Return which rows test, and a note on copies."""
     copies = copies_of_raw(frame, no_features(config))
     held_out = held_out_together(target, task, share, config.seed, copies)
     n_copies = int((copies != np.arange(len(copies))).sum())

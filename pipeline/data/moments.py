@@ -1,4 +1,4 @@
-"""Reads a column of times as numbers in their order."""
+"""Reads a column of times as numbers."""
 
 from __future__ import annotations
 

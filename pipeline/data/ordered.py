@@ -1,4 +1,4 @@
-"""Cuts rows in the order of time: learn from before, judge on after.
+"""Cuts rows into windows in the order of time.
 
 The windows that are judged on are the newest part of the table, one a fold, of equal size; a fold learns from all rows
 before its window, less a gap. The first fold has the newest window, and so the most rows to learn from, as trials are
@@ -24,7 +24,7 @@ HISTORY_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of rows in the order of time, the newest first.
+    """Windows of rows by time, the newest first.
 
     window: (n_rows,) int8, the window that a row is in, -1 for rows before all of them.
     n_learning: (n_rows,) int8, how many windows' models, from the first on, learn from the row.
@@ -65,7 +65,7 @@ def cut(split: Split, n_windows: int, share: float) -> Windows:
 
 
 def later_rows(split: Split, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return which rows are the last, and which come before.
+    """Return which rows are last, and which before.
 
     They are (n_rows,) bool each; rows in the gap are neither.
     """
@@ -84,7 +84,7 @@ def pieces(moments: np.ndarray, n_pieces: int) -> np.ndarray:
 
 
 def _at_changes(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the places nearest to those wanted where moments change."""
+    """Return the places nearest where moments change."""
     changes = np.append(0, np.flatnonzero(np.diff(ordered)) + 1)
     above = np.searchsorted(changes, wanted).clip(1, len(changes) - 1)
     low, high = changes[above - 1], changes[above]
@@ -92,7 +92,7 @@ def _at_changes(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def _before_gap(ordered: np.ndarray, start: int, split: Split) -> int:
-    """Return how many of the first rows lie before a window's gap."""
+    """Return how many rows lie before a window's gap."""
     size, unit = split.gap
     if unit == "rows":
         return max(0, start - int(size))
@@ -102,7 +102,7 @@ def _before_gap(ordered: np.ndarray, start: int, split: Split) -> int:
 
 
 def moment_text(moment: float, split: Split) -> str:
-    """Return a moment as people read it, a day or a number."""
+    """Return a moment as people read it."""
     return day_of(moment) if split.is_date else f"{moment:g}"
 
 

@@ -1,4 +1,4 @@
-"""How a table's rows are parted where not at random.
+"""How a table's rows are parted otherwise than randomly.
 
 The problem: random folds part rows that belong together. Of a patient, a shop or an hour, a model then knows the rows
 that it is judged on by their neighbours, and its score says nothing of patients, shops or hours to come.
@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from stacktune.data.added import with_columns
 from stacktune.data.moments import moments_of
 from stacktune.data.number_text import is_missing
 from stacktune.data.values import OTHER, coded_text, content_of
@@ -27,8 +28,8 @@ from stacktune.settings.kinds import parse_gap
 
 # What a split goes by: chance, groups, time, folds of the user's own, or a table of validation rows.
 ROWS, GROUP, TIME, FOLDS, VALIDATION = "rows", "group", "time", "folds", "validation"
-# A column that is there only while the rows are chosen among.
-SPLIT_KEY = "__split__"
+# Columns that are there only while the rows are chosen among: what a split goes by, and where a row came in its table.
+SPLIT_KEY, ROW_NUMBER = "__split__", "__row__"
 # Folds are numbered by 8 bits, and each is a fit of every trial.
 MAX_OWN_FOLDS = 100
 
@@ -54,7 +55,7 @@ class Split:
 
     @property
     def groups(self) -> np.ndarray | None:
-        """Return the (n_rows,) numbers of groups, if there are any."""
+        """Return the (n_rows,) numbers of groups, or None."""
         return self.key if self.by == GROUP else None
 
     @property
@@ -69,7 +70,7 @@ AT_RANDOM = Split()
 
 
 def split_columns(config: Settings) -> list[tuple[str, str]]:
-    """Return the roles and names of columns that split rows."""
+    """Return roles and names of columns that split."""
     roles = (("group", config.group), ("time", config.time), ("fold", config.fold_column))
     return [(role, name) for role, name in roles if name is not None]
 
@@ -80,11 +81,12 @@ def no_features(config: Settings) -> set[str]:
     A time is learnt from as any other column, and so is a group that is to be kept.
     """
     split = {config.group, config.fold_column}.difference(config.keep)
-    return {name for name in (config.target, config.weight, SAMPLE_WEIGHT, SPLIT_KEY, *split) if name is not None}
+    others = {config.target, config.weight, SAMPLE_WEIGHT, SPLIT_KEY, ROW_NUMBER, *split}
+    return {name for name in others if name is not None}
 
 
 def with_split_key(frame: pd.DataFrame, config: Settings) -> tuple[pd.DataFrame, Split]:
-    """Add what the rows are split by, and say how.
+    """Add the key that rows are split by.
 
     Raises:
         DataError: the column has missing values, or does not part the rows.
@@ -92,7 +94,7 @@ def with_split_key(frame: pd.DataFrame, config: Settings) -> tuple[pd.DataFrame,
     blank = Split(is_even=config.stratify, n_repeats=config.repeats)
     for role, name in split_columns(config):
         split = _by_time(frame[name], config) if role == "time" else _by_groups(frame[name], role, config.repeats)
-        return frame.assign(**{SPLIT_KEY: split.keys}), split
+        return with_columns(frame, {SPLIT_KEY: split.keys}), split
     if config.validation_data is not None:
         return frame, Split(VALIDATION)
     return frame, blank
@@ -104,9 +106,10 @@ def settled(split: Split, frame: pd.DataFrame) -> Split:
 
 
 def check_no_key(frame: pd.DataFrame) -> None:
-    """Raise DataError where a column has the key's name."""
-    if SPLIT_KEY in frame.columns:
-        raise DataError(f"the table has a column {SPLIT_KEY!r}, a name that is needed. Rename it.")
+    """Raise DataError where a column has our name."""
+    for name in (SPLIT_KEY, ROW_NUMBER):
+        if name in frame.columns:
+            raise DataError(f"the table has a column {name!r}, a name that is needed. Rename it.")
 
 
 def _by_groups(series: pd.Series, role: str, n_repeats: int) -> Split:

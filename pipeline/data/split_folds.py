@@ -152,7 +152,7 @@ def _ordered(split: Split, table: Table, task: Task, n_folds: int, seed: int) ->
 
 
 def _blocks_in_order(split: Split, table: Table, task: Task, held_out: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return as many blocks of one window as have two classes."""
+    """Return blocks of one window, with two classes each."""
     rows, blocks = np.flatnonzero(held_out), np.full(table.n_rows, -1, dtype=np.int8)
     for n_blocks in range(min(N_BLOCKS, len(rows)), MIN_BLOCKS - 1, -1):
         parts = pieces(split.keys[rows], n_blocks)

@@ -38,7 +38,7 @@ _MAX_ROWS_LOOKED_AT = 100_000
 
 
 def hints(frame: pd.DataFrame, schema: Schema) -> list[str]:
-    """Return a sentence on times and one on names that repeat."""
+    """Return sentences on times and on repeated names."""
     notes = []
     times = [column.name for column in schema.columns if _orders_rows(column, frame)]
     if times:
@@ -58,7 +58,7 @@ def hints(frame: pd.DataFrame, schema: Schema) -> list[str]:
 
 
 def _orders_rows(column: Column, frame: pd.DataFrame) -> bool:
-    """Return whether a feature is a date, or numbers called a time."""
+    """Return whether a feature tells the order of rows."""
     if column.kind == "datetime":
         return True
     if column.kind != "numeric" or column.name.lower() not in _TIME_NAMES:

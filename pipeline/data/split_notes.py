@@ -42,21 +42,27 @@ def split_notes(split: Split, keep: Collection[str] = ()) -> list[str]:
 
 
 def window_notes(folds: Folds, split: Split) -> list[str]:
-    """Return sentences on windows of time, and folds dealt again."""
+    """Return sentences on windows and on models."""
+    notes = []
+    if folds.refits and not folds.is_ordered:
+        notes.append(
+            "each trial that completes is fitted once more, on all rows, and predicts by that model alone; scores are "
+            "those of the folds"
+        )
     if folds.n_repeats > 1:
-        return [
-            f"folds are dealt {folds.n_repeats} times: a trial that completes has {folds.n_folds} models, and a row's "
-            f"out-of-fold prediction is the mean of {folds.n_repeats}"
-        ]
+        notes.append(
+            f"folds are dealt {folds.n_repeats} times: a trial that completes has fitted {folds.n_folds} models, and a "
+            f"row's out-of-fold prediction is the mean of {folds.n_repeats}"
+        )
     if not folds.is_ordered:
-        return []
+        return notes
     judged = split.keys[folds.judged_rows]
     n_rows, n_judged = len(split.keys), len(judged)
     windows = f"in {folds.n_folds} windows" if folds.n_folds > 1 else "in one window"
-    notes = [
+    notes.append(
         f"judged on the newest {n_judged:,} of {n_rows:,} rows, {windows} from "
         f"{moment_text(float(judged.min()), split)} on; only these have out-of-fold predictions"
-    ]
+    )
     if split.gap[0]:
         notes.append(f"no model learns from the {gap_text(split)} before the rows that it is judged on")
     return notes

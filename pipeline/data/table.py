@@ -7,10 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+from stacktune.objectives import SQUARED
+
 BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
-# What models of values fit: the mean of (target - prediction)², of |target - prediction|, of that over |target|, or of
-# squares between logarithms of 1 + value.
-SQUARED, ABSOLUTE, PERCENTAGE, SQUARED_LOG = "squared", "absolute", "percentage", "squared_log"
 
 
 @dataclass(frozen=True)

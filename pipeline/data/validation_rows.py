@@ -1,4 +1,4 @@
-"""Reads validation rows of a user's own, beside the training table.
+"""Reads a user's own validation rows.
 
 They become rows of it, so that both are read alike, and are marked: models are judged on them, and learn from the
 others.
@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from stacktune.data.added import with_columns
 from stacktune.data.notes import listed
 from stacktune.data.read import Source, read_source
 from stacktune.data.split import SPLIT_KEY
@@ -21,7 +22,7 @@ from stacktune.storage.uris import without_secrets
 
 
 def with_validation_rows(source: Source, config: Settings) -> Source:
-    """Return the table with the validation rows behind its own.
+    """Return the table with the validation rows behind.
 
     It is as it was where no validation table is given. A column that the validation table alone has is left out.
 
@@ -49,4 +50,5 @@ def with_validation_rows(source: Source, config: Settings) -> Source:
     notes = [f"models are judged on the {len(other.frame):,} rows of {place}, and learn from the other {len(frame):,}"]
     notes += [f"left out of the validation table what the training table has not: {listed(extra)}"] if extra else []
     weight = None if source.weight is None else np.append(source.weight, np.full(len(other.frame), 1.0))
-    return replace(source, frame=joined.assign(**{SPLIT_KEY: marks}), notes=(*source.notes, *notes), weight=weight)
+    frame = with_columns(joined, {SPLIT_KEY: marks})
+    return replace(source, frame=frame, notes=(*source.notes, *notes), weight=weight)

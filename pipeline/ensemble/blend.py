@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import SQUARED_LOG
 from stacktune.families.losses import scaled, unscaled
+from stacktune.objectives import SQUARED_LOG
 
 SINGLE, AVERAGE, STACK = "single", "average", "stack"
 # A forest says 0 where no leaf has seen the class. Unclipped, one such member would outvote all others; at one in a

@@ -115,7 +115,7 @@ def rows_needed(level: float) -> int:
 def fit_interval(
     prediction: np.ndarray, target: np.ndarray, weight: np.ndarray | None, level: float, loss: str
 ) -> Interval:
-    """Return the interval that errors on rows not seen ask for.
+    """Return the interval that errors on unseen rows need.
 
     prediction, target, weight: (n,); weight may be None. loss: what was fitted: some are only for targets above zero.
     """
@@ -136,7 +136,7 @@ def fit_interval(
 
 
 def _beyond(gap: np.ndarray, weight: np.ndarray | None, tail: float) -> float:
-    """Return the gap beyond which a share of new rows lies.
+    """Return the gap that a share of rows exceeds.
 
     The new row counts as one more, beyond all; where that is too much for the rows, it is the largest gap.
     """

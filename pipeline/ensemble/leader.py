@@ -66,21 +66,27 @@ class Leader:
             is the predictions' own. "prediction" holds values, or decided classes as the target held them; it is called
             "prediction_" where a class has that name.
         """
+        shown = self.named(self.predict_table(self.schema.encode(frame)), frame.index)
+        return shown if self.task.is_classification else self._with_ends(shown)
+
+    def named(self, predicted: np.ndarray, index: pd.Index) -> pd.DataFrame:
+        """Return (n_rows, n_outputs) predictions as `predict` does.
+
+        There are no ends of intervals among them.
+        """
         import pandas as pd
 
-        predicted = self.predict_table(self.schema.encode(frame))
-        decided = self._decided(predicted, frame.index)
+        decided = self._decided(predicted, index)
         if not self.task.is_classification:
-            return self._with_ends(decided)
-        chances = pd.DataFrame(predicted, frame.index, list(self.task.classes), copy=False)
+            return decided.to_frame()
+        chances = pd.DataFrame(predicted, index, list(self.task.classes), copy=False)
         chances.insert(0, decided.name, decided.array)
         return chances
 
-    def _with_ends(self, predicted: pd.Series) -> pd.DataFrame:
-        frame = predicted.to_frame()
+    def _with_ends(self, frame: pd.DataFrame) -> pd.DataFrame:
         if self.interval is None:
             return frame
-        lower, upper = self.interval.ends(predicted.to_numpy())
+        lower, upper = self.interval.ends(frame.iloc[:, 0].to_numpy())
         return frame.assign(**{LOWER: lower, UPPER: upper})
 
     def predict_table(self, table: Table) -> np.ndarray:
@@ -193,7 +199,9 @@ def build_leader(
         "metric": metric.name,
         "threshold": row.thresholds.get(metric.decides.name, 0.5),
         "blend": row.how.to_dict(),
-        "members": [{"trial_id": name, "family": trials[name].family} for name in row.members],
+        "members": [
+            {"trial_id": name, "family": trials[name].family, "config": trials[name].config} for name in row.members
+        ],
         "schema": dataset.schema.to_dict(),
         "files": digests_of(folder / _MEMBERS),
     }

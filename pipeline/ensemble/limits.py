@@ -1,4 +1,4 @@
-"""Limits what a leader may cost: the time of a prediction, and its size on the disk.
+"""Limits a leader's prediction time and its size.
 
 Both are kept by the same choice, of members and of their fold models, so both are one cost: of each model, the larger
 of its shares of the two limits. What keeps to that together keeps to each.

@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stacktune.data.folds import Folds
-from stacktune.data.table import BINARY, SQUARED, Task
+from stacktune.data.table import BINARY, Task
 from stacktune.ensemble.blend import AVERAGE, Blend
 from stacktune.ensemble.candidates import Costs
 from stacktune.ensemble.selection import BlendScorer, Block, select_nested
 from stacktune.ensemble.stacker import fit_stack
 from stacktune.ensemble.subsample import rows_to_learn_on
 from stacktune.metrics import Metric, best_threshold, metrics_for, threshold_counts
+from stacktune.objectives import SQUARED
 from stacktune.seeds import derive_seed
 
 

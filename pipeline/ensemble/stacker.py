@@ -13,11 +13,10 @@ from functools import partial
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 from stacktune.ensemble.blend import STACK, Blend, log_probabilities
 from stacktune.ensemble.selection import MIN_MEMBER_SHARE
 from stacktune.families.losses import REWEIGHTED, nearness, relative_weight, scaled, unit_of, weighted_median
-from stacktune.objectives import LOG_LINK, kind_of, power_of
+from stacktune.objectives import ABSOLUTE, LOG_LINK, PERCENTAGE, SQUARED, SQUARED_LOG, kind_of, power_of
 
 SPREAD = 0.3
 _BIAS_SPREAD = 1.0

@@ -1,4 +1,4 @@
-"""Classes that weigh more while a model learns than they do.
+"""Classes that weigh more while a model learns.
 
 The problem: a model whose rare class weighs ten times as much takes more note of it, and says ten times as often that a
 row is of it. Its probabilities are of a table that is not there.
@@ -51,7 +51,7 @@ class ClassWeights:
             yield "a class weighs nothing"
 
     def weighed(self, table: Table) -> Table:
-        """Return the table with the weights that models learn by."""
+        """Return the table with weights to learn by."""
         weight = self.factors[table.labels] * (1.0 if table.weight is None else table.weight)
         return replace(table, weight=(weight / weight.mean()).astype(np.float32))
 
@@ -67,7 +67,7 @@ class ClassWeights:
         return np.divide(shares, total, out=np.array(prediction, dtype=np.float64), where=total > 0)
 
     def matched(self, prediction: np.ndarray, weight: np.ndarray | None, shares: np.ndarray) -> ClassWeights:
-        """Return the factors by which means are the classes' shares.
+        """Return factors that make means the classes' shares.
 
         prediction: (n_rows, n_classes) as learnt. weight: (n_rows,) or None. shares: (n_classes,) that sum to one; a
         class that has none keeps its factor.
@@ -125,7 +125,7 @@ class WeighedLearner(WeighedPredictor):
         return self._weights.corrected(prediction)
 
     def keep_best(self) -> None:
-        """Remember the present state, and its factors, as the best."""
+        """Remember the present state and factors as best."""
         self._marked = self._weights
         self._learner.keep_best()
 

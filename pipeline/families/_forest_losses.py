@@ -1,4 +1,4 @@
-"""How forests fit losses: by splits, leaves, and trees together.
+"""How forests fit losses.
 
 Trees split by squares, or by Poisson's deviance; what they say together is a mean where the loss is least at the mean,
 else something that the values of all trees' leaves tell of a row.
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, Task
-from stacktune.objectives import HUBER, HUBER_DELTA, LOG_LINK, QUANTILE, kind_of, level_of
+from stacktune.data.table import Task
+from stacktune.objectives import ABSOLUTE, HUBER, HUBER_DELTA, LOG_LINK, QUANTILE, kind_of, level_of
 from stacktune.seeds import derive_seed
 
 ROWS_A_THREAD = 2000

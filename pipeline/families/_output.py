@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, BINARY, PERCENTAGE, REGRESSION, SQUARED, Task
+from stacktune.data.table import BINARY, REGRESSION, Task
 from stacktune.families._checks import refuse
 from stacktune.families.base import Job
 from stacktune.families.losses import (
@@ -24,7 +24,7 @@ from stacktune.families.losses import (
     weighted_median,
     weighted_quantile,
 )
-from stacktune.objectives import HUBER, LOG_LINK, QUANTILE, kind_of, level_of
+from stacktune.objectives import ABSOLUTE, HUBER, LOG_LINK, PERCENTAGE, QUANTILE, SQUARED, kind_of, level_of
 
 # On a scale of logarithms, predictions leave the range of training by this share of its width at most: an exponential
 # of what a trend goes on to would soon be beyond all bounds.
@@ -83,7 +83,7 @@ class Output:
 
     @classmethod
     def _of_means(cls, task: Task, target: np.ndarray, weight: np.ndarray | None) -> Output:
-        """Return the output of a model whose logarithm adds up.
+        """Return the output of models of logarithms.
 
         Labels are shares of the mean, so that they are one on average. No prediction is below the mean over the number
         of rows: no part of a table can be known to be nearer to nothing.
@@ -182,7 +182,7 @@ def objective_of(task: Task, names: Mapping[str, str]) -> str:
 
 
 def level_parameter(task: Task, names: Mapping[str, str]) -> dict[str, float]:
-    """Return the library's parameter for the level of a loss.
+    """Return the library's parameter for a loss's level.
 
     names: what it is called, by kind of loss. There is none for losses without a level.
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table, Task
+from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
 from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, usual_trees
 from stacktune.families._encode import LEVELS_ENOUGH
 from stacktune.families._output import Output, level_parameter, objective_of, output_of, weight_of
@@ -21,7 +21,7 @@ from stacktune.families.constraints import MONOTONE, monotone_of
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.suitability import Turn
 from stacktune.host import n_cores
-from stacktune.objectives import HUBER, LOG_LINK, POISSON, QUANTILE, TWEEDIE, kind_of
+from stacktune.objectives import ABSOLUTE, HUBER, LOG_LINK, POISSON, QUANTILE, TWEEDIE, kind_of
 from stacktune.seeds import derive_seed
 
 OBJECTIVES = {

@@ -1,4 +1,4 @@
-"""Chooses a run's families by the names that were given."""
+"""Chooses a run's families by name."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def chosen_families(wanted: Sequence[str], exclude: Sequence[str]) -> list[str]:
 
 
 def exclusion_note(wanted: Sequence[str], exclude: Sequence[str]) -> str | None:
-    """Return a sentence on what was excluded, if anything was."""
+    """Return a sentence on what was excluded, or None."""
     without = [name for name in wanted or all_families() if name in exclude]
     return f"without {' and '.join(without)}, as --exclude says" if without else None

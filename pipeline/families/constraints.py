@@ -15,7 +15,7 @@ MONOTONE, INTERACTIONS = "monotone", "interactions"
 
 
 def monotone_of(task: Task, names: Sequence[str]) -> list[int] | None:
-    """Return 1, -1 or 0 for each column of a model's table.
+    """Return 1, -1 or 0 for each column.
 
     It is None where nothing is asked. names: of the table's columns; what is made of several of the user's has another.
     """
@@ -35,7 +35,7 @@ def directions_among(
 
 
 def interactions_of(task: Task, names: Sequence[str]) -> list[list[int]] | None:
-    """Return the groups of columns that may act on one another.
+    """Return the groups of columns that may interact.
 
     Those of no group are one together, as in scikit-learn. It is None where nothing is asked.
     """

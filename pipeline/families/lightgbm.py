@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table, Task
+from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
 from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
 from stacktune.families._cross import CrossedMeans, Tables, knows_unseen_beyond, load_crossed, tables_of
 from stacktune.families._output import Output, level_parameter, objective_of, output_of, weight_of
@@ -21,7 +21,7 @@ from stacktune.families.base import Compute, Config, Family, FitSize, Job
 from stacktune.families.constraints import INTERACTIONS, MONOTONE, interactions_of, monotone_of
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.suitability import Turn
-from stacktune.objectives import HUBER, POISSON, QUANTILE, TWEEDIE
+from stacktune.objectives import ABSOLUTE, HUBER, POISSON, QUANTILE, TWEEDIE
 from stacktune.seeds import derive_seed
 
 OBJECTIVES = {

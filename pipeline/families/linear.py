@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, REGRESSION, SQUARED, Table
+from stacktune.data.table import REGRESSION, Table
 from stacktune.families._checks import is_real, is_whole
 from stacktune.families._cross import Crossing
 from stacktune.families._encode import (
@@ -31,7 +31,7 @@ from stacktune.families.base import Config, Family, FitSize, Job
 from stacktune.families.constraints import INTERACTIONS
 from stacktune.families.losses import ALL_LOSSES, REWEIGHTED, nearness
 from stacktune.families.suitability import Turn
-from stacktune.objectives import HUBER, LOG_LINK, QUANTILE, kind_of, power_of
+from stacktune.objectives import ABSOLUTE, HUBER, LOG_LINK, QUANTILE, SQUARED, kind_of, power_of
 from stacktune.seeds import derive_seed
 
 FEW_LEVELS = 16  # columns with more levels may be target encoded instead of one-hot

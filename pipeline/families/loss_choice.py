@@ -1,4 +1,4 @@
-"""Chooses a run's loss, and the families that can fit it.
+"""Chooses a run's loss and its families.
 
 Without --loss it is the one that is best for the metric; with it, the metric is the one that is best under the loss.
 """
@@ -12,14 +12,27 @@ from typing import TypeVar
 import numpy as np
 
 from stacktune.data.notes import shortened
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG, Task
+from stacktune.data.table import Task
 from stacktune.domains import DomainCheck, below_zero, no_amounts, zeros
 from stacktune.errors import ConfigError
 from stacktune.families.constraints import MONOTONE
 from stacktune.families.losses import OF_MEANS
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import Metric
-from stacktune.objectives import HUBER, POISSON, QUANTILE, TWEEDIE, kind_of, level_of, loss_of, metric_of
+from stacktune.objectives import (
+    ABSOLUTE,
+    HUBER,
+    PERCENTAGE,
+    POISSON,
+    QUANTILE,
+    SQUARED,
+    SQUARED_LOG,
+    TWEEDIE,
+    kind_of,
+    level_of,
+    loss_of,
+    metric_of,
+)
 from stacktune.settings.problem import ValidationSettings
 
 # The targets that a loss is not for, in the words of domains.py.
@@ -45,7 +58,7 @@ Config = TypeVar("Config", bound=ValidationSettings)
 
 
 def with_metric_of_loss(config: Config, task: Task) -> Config:
-    """Return the settings with the metric that a loss implies.
+    """Return the settings with the loss's metric.
 
     Raises ConfigError where a loss is asked for, and the task is no regression.
     """
@@ -65,7 +78,7 @@ def chosen_loss(config: ValidationSettings, metric: Metric) -> str:
 
 
 def check_loss(config: ValidationSettings, target: np.ndarray, rows: str) -> None:
-    """Raise ConfigError for targets that a loss is not for.
+    """Raise ConfigError for targets beyond a loss's domain.
 
     target: (n,) values. rows: which, for people.
     """
@@ -111,12 +124,12 @@ def _kept(task: Task) -> str:
 
 
 def left_out_notes_of_loss(names: Sequence[str], task: Task) -> list[str]:
-    """Return a note on families that cannot fit the loss."""
+    """Return a note on families left out."""
     return [f"{_listed(names)} left out, which cannot fit {_what(task.loss)}{_kept(task)}"] if names else []
 
 
 def chosen_loss_notes(config: ValidationSettings, loss: str, metric: Metric, names: Sequence[str]) -> list[str]:
-    """Return a note on who fits the loss, and how.
+    """Return a note on how families fit it.
 
     There is none unless the loss was chosen, or came with --loss.
 

@@ -13,8 +13,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
-from stacktune.objectives import HUBER, HUBER_DELTA, POISSON, QUANTILE, TWEEDIE, kind_of, level_of
+from stacktune.objectives import (
+    ABSOLUTE,
+    HUBER,
+    HUBER_DELTA,
+    PERCENTAGE,
+    POISSON,
+    QUANTILE,
+    SQUARED,
+    SQUARED_LOG,
+    TWEEDIE,
+    kind_of,
+    level_of,
+)
 
 # A target of zero would outweigh all others by far: what is below this share of the median size counts as if it were.
 MIN_SHARE = 0.01

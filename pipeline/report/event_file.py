@@ -1,4 +1,4 @@
-"""Keeps a run's decisions in its folder, a line each.
+"""Keeps a run's decisions, a line each.
 
 The problem: a run that is killed at any moment, and goes on any number of times, is to leave one story: no line twice,
 and none missing. The journal notes what was asked and what came of it, but not why, nor what was made of it.
@@ -77,7 +77,7 @@ class EventFile(Observer):
         self._file.close()
 
     def catch_up(self, journal: Path) -> None:
-        """Tell what a journal has and the file has not."""
+        """Tell what only the journal has."""
         for elapsed_s, decision in journaled(journal):
             self._write(elapsed_s, decision)
 
@@ -103,7 +103,7 @@ class EventFile(Observer):
                 self._file.append(line)
 
     def _is_news(self, line: Mapping[str, Any]) -> bool:
-        """Return whether a line is not there, and remember it."""
+        """Return whether a line is new; remember it."""
         event = line["event"]
         if event in _NEWS:
             return True
@@ -118,7 +118,7 @@ class EventFile(Observer):
 
 
 def is_event_line(line: Any) -> bool:
-    """Return whether a value is what an event file holds."""
+    """Return whether a value is an event's line."""
     return (
         isinstance(line, dict)
         and isinstance(line.get("event"), str)

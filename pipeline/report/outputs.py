@@ -45,7 +45,8 @@ class RunSummary:
         the best for each metric of decisions, at which the leaderboard has it. decided_by: the metric that
         `threshold` is chosen for; None where none is.
     greater_is_better: of `metric`.
-    interval, calibration: what --interval and --calibrate came to, see runs/leader_options.py; None without them.
+    interval, calibration: what --interval and --calibrate came to, see runs/leader_options.py; None without them. gain:
+        over --start-from, see runs/starting_point.py.
     test_score: None without test data. The ids of MLflow, model_uri, registered_* and alias: None where the store was
         away. alias: "leader", or "challenger" with the command that promotes it; evidence: by what it was compared, see
         tracking/promotion.py.
@@ -89,6 +90,7 @@ class RunSummary:
     decided_by: str | None = None
     interval: Mapping[str, Any] | None = None
     calibration: Mapping[str, Any] | None = None
+    gain: Mapping[str, Any] | None = None
 
 
 def output_folder(config: Settings) -> Path:

@@ -42,7 +42,7 @@ def tell(folder: Path, as_json: bool, say: Callable[[str], None]) -> None:
 
 
 def events_of(folder: Path) -> list[dict[str, Any]]:
-    """Return a run's events, in the order in which they were written.
+    """Return a run's events, in order.
 
     Raises:
         ConfigError: the folder holds none.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -244,6 +244,17 @@ def _extra_lines(facts: dict[str, Any]) -> Iterator[str]:
         change = f"log loss {calibration['before']:.5g} → {calibration['after']:.5g} out of fold"
         left = "" if calibration["why"] is None else ", left off"
         yield f"temperature {calibration['fitted']:.3g}: {change}{left}"
+    if gain := facts.get("gain"):
+        yield _gain_line(gain)
+
+
+def _gain_line(gain: Mapping[str, Any]) -> str:
+    """Say what a search around a start found."""
+    start = f"{gain['start']} {number(gain['start_score'])}"
+    if gain["best"] == gain["start"]:
+        return f"no trial is better than the start, {start}"
+    better = number(abs(gain["best_score"] - gain["start_score"]), like=gain["start_score"])
+    return f"{better} better than the start, {start}; by other folds {gain['honest']:.2g} ± {gain['error']:.2g}"
 
 
 def _predict_line(facts: dict[str, Any]) -> str:

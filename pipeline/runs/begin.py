@@ -35,6 +35,7 @@ from stacktune.runs.metric import check_metric, chosen_metric, metric_notes
 from stacktune.runs.pace import Clock, Pace
 from stacktune.runs.posed import check_models, holding, posed_task
 from stacktune.runs.resume import Past
+from stacktune.runs.starting_point import with_start_found
 from stacktune.runs.state import new_run, provenance_of
 from stacktune.search.log import Entry
 from stacktune.search.plan.plan import ClusterSize, SizePlan, left_out_notes, plan_for_size
@@ -131,8 +132,9 @@ def begin(
     clock = Clock(time.monotonic() - elapsed_before_s if started_at is None else started_at, config.time_budget_s)
     # A program's processor seconds say nothing of what this machine takes to start the command.
     pace = Pace() if started_at is None else Pace.of_start(clock.elapsed_s - elapsed_before_s, time.process_time())
+    config = with_start_found(config)
     check_choices(config)
-    families = chosen_families(past.state.families if past else wanted_families(config), config.exclude)
+    families = chosen_families(_wanted(config, past), config.exclude)
     folder = past.folder if past else output_folder(config)
     store = store_for(config.tracking_uri, folder)
     run, name = (past.state.run, past.state.name) if past else (new_run(), folder.name)
@@ -169,6 +171,15 @@ def _checked(config: Settings, store: Store) -> Settings:
     if config.register:
         check_model_name(config.register)
     return replace(config, tracking_uri=store.uri) if config.tracking_uri else config
+
+
+def _wanted(config: Settings, past: Past | None) -> Sequence[str]:
+    """Return the families asked for; none for all.
+
+    A run that goes on keeps those that it had, and may have more.
+    """
+    wanted = wanted_families(config)
+    return tuple(dict.fromkeys((*past.state.families, *wanted))) if past else wanted
 
 
 def read(start: Start, cluster: ClusterSize) -> RunData:
@@ -231,6 +242,7 @@ def problem_of(config: Settings, dataset: Dataset, test: Table | None, folders: 
     if config.n_folds is None:
         raise TypeError("the number of folds must be settled before a problem is posed")
     folds = folds_of(dataset.split, dataset.table, dataset.task, config.n_folds, config.seed)
+    folds = replace(folds, refits=config.refit)
     task = replace(posed_task(config, dataset, metric), loss=chosen_loss(config, metric))
     return Problem(dataset.table, task, folds, metric, config.seed)
 
@@ -291,7 +303,7 @@ def beginning_notes(data: RunData, scope: Scope, cluster: ClusterSize | None) ->
 
 
 def loss_notes_of(config: Settings, data: RunData, families: Sequence[str]) -> list[str]:
-    """Return notes on the loss, by whatever it was chosen."""
+    """Return notes on the loss."""
     problem = data.problem
     notes = chosen_loss_notes(config, problem.task.loss, problem.metric, families)
     notes = notes or loss_notes(problem.metric, families, data.dataset.table.labels)

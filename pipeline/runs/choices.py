@@ -1,10 +1,12 @@
-"""Checks what a run was asked to try, and says what that does."""
+"""Checks what a run was asked to try."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from stacktune.families.choice import exclusion_note
+from stacktune.runs.starting_point import starting_point
 from stacktune.search.narrowing import Spaces, change_notes, check_changes
 from stacktune.search.plan.agenda import check_steps, families_of, plan_note, selected
 from stacktune.settings.groups import BY_KEY, SearchSettings, Settings
@@ -16,12 +18,16 @@ def wanted_families(config: SearchSettings) -> Sequence[str]:
 
     There are none where all are to be tried.
     """
+    start = starting_point(config)
+    if start is not None:
+        return (start.family,)
     return families_of(config.plan) if config.plan else config.families
 
 
 def spaces_of(config: SearchSettings) -> Spaces:
     """Return the spaces that are to be searched."""
-    return selected(config.plan, config.search_space or {})
+    spaces = selected(config.plan, config.search_space or {})
+    return replace(spaces, start=starting_point(config))
 
 
 def check_choices(config: SearchSettings) -> None:
@@ -32,6 +38,9 @@ def check_choices(config: SearchSettings) -> None:
     """
     check_changes(config.search_space or {})
     check_steps(config.plan)
+    start = starting_point(config)
+    if start is not None:
+        start.check(selected((), config.search_space or {}).load(start.family))
 
 
 def choice_notes(config: Settings, families: Collection[str]) -> list[str]:
@@ -42,11 +51,13 @@ def choice_notes(config: Settings, families: Collection[str]) -> list[str]:
     notes = [note] if (note := _preset_note(config)) else []
     notes += [note] if (note := exclusion_note(config.families, config.exclude)) else []
     notes += [plan_note(config.plan)] if config.plan else []
+    if start := starting_point(config):
+        notes.append(start.note(len(spaces_of(config).load(start.family).portfolio)))
     return notes + change_notes({name: one for name, one in (config.search_space or {}).items() if name in families})
 
 
 def _preset_note(config: Settings) -> str | None:
-    """Return which settings a preset has set, if there is one."""
+    """Return what a preset has set, or None."""
     if config.preset is None:
         return None
     held = []

@@ -19,6 +19,7 @@ from pathlib import Path
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.limits import megabytes
+from stacktune.ensemble.out_of_fold import keep_out_of_fold
 from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
@@ -27,6 +28,7 @@ from stacktune.runs.leader_options import LeaderExtras, leader_extras
 from stacktune.runs.pace import REHEARSAL_S
 from stacktune.runs.record import conclusions, registration
 from stacktune.runs.session import Session
+from stacktune.runs.starting_point import Gain, gain_of
 from stacktune.runs.state import model_name
 from stacktune.storage.folders import remove
 from stacktune.tracking.promotion import Evidence, say_alias, settle_alias
@@ -56,6 +58,7 @@ class _Outcome:
     record: LeaderRecord
     evidence: Evidence
     extras: LeaderExtras
+    gain: Gain | None
 
 
 @contextmanager
@@ -107,12 +110,14 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     Raises:
         SearchError: no trial was completed.
     """
-    board = _leaderboard(session, results)
+    board, gain = _leaderboard(session, results), _gain(session, results)
     for decision in conclusions(board):
         session.observers.decided(decision)
     leader_folder = session.places.scratch / "model"
     remove(session.places.scratch)  # of a session that was cut off
     board, extras = leader_extras(session, board, results)
+    if session.dataset.row_numbers is not None:
+        keep_out_of_fold(session.places.out_of_fold, board.leader, session.problem.folds, session.dataset.row_numbers)
     leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder, extras.interval)
     session.begin("registering")
     began_at = time.monotonic()
@@ -130,7 +135,15 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board, registering_s)
     shutil.rmtree(session.places.scratch)
-    return _summarise(session, _Outcome(results, board, record, evidence, extras))
+    return _summarise(session, _Outcome(results, board, record, evidence, extras, gain))
+
+
+def _gain(session: Session, results: Sequence[TrialResult]) -> Gain | None:
+    """Return what was gained over --start-from, and say it."""
+    gain = gain_of(session.config, results, session.problem.metric)
+    if gain is not None:
+        session.note(gain.sentence if isinstance(gain, Gain) else gain)
+    return gain if isinstance(gain, Gain) else None
 
 
 def _remaining_testing_s(session: Session) -> float:
@@ -257,4 +270,5 @@ def _summary(session: Session, outcome: _Outcome) -> RunSummary:
         decided_by=metric.decides.name if metric.decides.needs_threshold else None,
         interval=outcome.extras.interval_facts,
         calibration=outcome.extras.calibration_facts,
+        gain=None if outcome.gain is None else asdict(outcome.gain),
     )

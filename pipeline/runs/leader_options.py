@@ -71,7 +71,7 @@ def check_leader_options(config: OutputSettings, task: Task, folds: Folds) -> No
 def leader_extras(
     session: Session, board: Leaderboard, results: Sequence[TrialResult]
 ) -> tuple[Leaderboard, LeaderExtras]:
-    """Return the leaderboard with the leader's temperature, and its extras.
+    """Return the leaderboard, and the leader's extras.
 
     A note says what the temperature came to.
     """

@@ -74,7 +74,7 @@ def _named(name: str | None, task: Task, target: np.ndarray, folders: Sequence[P
 
 
 def metric_notes(metric: Metric, task: Task, is_weighted: bool) -> list[str]:
-    """Return what is to be said of a run's own metric."""
+    """Return sentences on a run's own metric."""
     notes, decides = own_notes(metric, is_weighted), metric.decides
     if decides.name != COST:
         return notes

@@ -1,4 +1,4 @@
-"""What a run asks of its models beside the target.
+"""What a run asks of its models.
 
 Classes may weigh more than they do, predictions may have to rise or fall with columns, and columns may be kept from
 acting on one another.
@@ -34,7 +34,7 @@ def check_models(config: ModelSettings) -> None:
 
 
 def posed_task(config: ModelSettings, dataset: Dataset, metric: Metric) -> Task:
-    """Return the task with all that is asked of models.
+    """Return the task with what models must hold.
 
     Raises:
         ConfigError: a column or a class is not there, or the task knows no such thing.
@@ -49,7 +49,7 @@ def posed_task(config: ModelSettings, dataset: Dataset, metric: Metric) -> Task:
 
 
 def holding(families: Sequence[str], task: Task) -> tuple[list[str], list[str]]:
-    """Return the families that hold what is asked, and notes.
+    """Return the families that can hold it, and notes.
 
     Raises:
         ConfigError: none can.

@@ -1,4 +1,4 @@
-"""Records what a run decides, from its beginning to its leader."""
+"""Records what a run decides."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def conclusions(board: Leaderboard) -> Iterator[DecisionRecord]:
 
 
 def why_it_leads(board: Leaderboard) -> str:
-    """Return a sentence on the leader and who comes next."""
+    """Return a sentence on why the leader leads."""
     leader = board.leader
     scored = [row for row in board.rows if row.status == COMPLETED and row.is_scored]
     trials = [row for row in scored if row.kind == TRIAL]
@@ -81,6 +81,6 @@ def why_it_leads(board: Leaderboard) -> str:
 
 
 def registration(record: LeaderRecord) -> DecisionRecord:
-    """Return where the leader is registered, or why it is not."""
+    """Return where the leader is registered, or why not."""
     what = {"version": record.version, "alias": record.alias, "model_uri": record.model_uri}
     return DecisionRecord(REGISTERED, record.name or "", None, what | {"why": record.problem or record.alias_reason})

@@ -75,7 +75,7 @@ class Allocator:
         return min(self._costs[family], default=0.0) if self._scores[family] else 0.0
 
     def _on_agenda(self, candidates: Sequence[str]) -> str | None:
-        """Return the family that the user wants next, if any."""
+        """Return the family that the plan wants next."""
         opening = self._agenda.next_in_opening(self._n_asked, candidates)
         return opening or self._agenda.furthest_behind({name: self._spent(name) for name in candidates}, candidates)
 

@@ -17,10 +17,9 @@ from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUnifo
 
 from stacktune.errors import ConfigError, nearest
 from stacktune.families.registry import get_family
+from stacktune.search.around import MAX_GRID, StartingPoint
 from stacktune.search.space import SearchSpace, load_space
 
-# So many points are tried one after another; more are left to the optimiser.
-MAX_GRID = 200
 Change = Any  # a value, a list of them, or a mapping with "low" and "high"
 
 
@@ -29,12 +28,13 @@ class Spaces:
     """The search spaces of a run.
 
     changes: of parameters' domains, by family. entries: of portfolios, counted from 1, where not all are to be tried.
-    closed: families of which nothing but these is to be tried.
+    closed: families of which nothing but these is to be tried. start: what the search of its family is around.
     """
 
     changes: Mapping[str, Mapping[str, Change]] = field(default_factory=dict)
     entries: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     closed: frozenset[str] = frozenset()
+    start: StartingPoint | None = None
 
     def load(self, family: str, is_large: bool = False) -> SearchSpace:
         """Return a family's space, changed as asked.
@@ -47,6 +47,8 @@ class Spaces:
             space = replace(space, portfolio=tuple(portfolio[entry - 1] for entry in self.entries[family]))
         if family in self.changes:
             space = narrowed(family, space, self.changes[family])
+        if self.start is not None and self.start.family == family:
+            return self.start.within(space)
         return replace(space, is_closed=True) if family in self.closed else space
 
 
@@ -165,7 +167,7 @@ def _goes_beyond(own: Domain, change: Change) -> bool:
 
 
 def _into(domain: Domain, value: Any) -> Any:
-    """Return a value, or the nearest to it in a domain."""
+    """Return a domain's nearest to a value."""
     if isinstance(domain, Categorical):
         if value in domain.categories:
             return value
@@ -177,7 +179,7 @@ def _into(domain: Domain, value: Any) -> Any:
 
 
 def _grid(domains: Mapping[str, Domain]) -> Iterator[dict[str, Any]]:
-    """Yield each point of a small grid; none of another space."""
+    """Yield each point of a small grid."""
     lists = [domain.categories for domain in domains.values() if isinstance(domain, Categorical)]
     if len(lists) == len(domains) and math.prod(map(len, lists)) <= MAX_GRID:
         for values in itertools.product(*lists):

@@ -124,7 +124,7 @@ class BayesianSource:
 
     @property
     def is_spent(self) -> bool:
-        """Return whether all of a closed space was asked for.
+        """Return whether a closed space was asked for whole.
 
         Of any other there is always another configuration.
         """

@@ -19,6 +19,7 @@ from stacktune.settings.kinds import (
     NAMES,
     NOT_NEGATIVE,
     SHARE,
+    SIZE,
     TEXT,
     TRUTH,
     above_zero,
@@ -26,7 +27,7 @@ from stacktune.settings.kinds import (
     one_of,
     whole,
 )
-from stacktune.settings.nested import SPACES, STEPS
+from stacktune.settings.nested import SPACES, START, STEPS
 from stacktune.settings.presets import PRESETS
 from stacktune.settings.problem import DataSettings, ModelSettings, ValidationSettings
 from stacktune.settings.setting import Resume, Spec, declared_in
@@ -39,7 +40,8 @@ class SearchSettings:
     """Settings of what is tried, and how long.
 
     predict_budget_us: trials are timed, so even a reproducible search may then choose another leader among the same
-        trials. families: in the order given; empty means all.
+        trials. families: in the order given; empty means all. start_from: as typed, or what was found there once the
+        run has begun, see runs/starting_point.py.
     """
 
     preset: Annotated[
@@ -91,7 +93,14 @@ class SearchSettings:
         int, Spec(whole(0), "N", "How often a trial may lose its process before it has failed.", resume=FREE)
     ] = 3
     families: Annotated[
-        tuple[str, ...], Spec(NAMES, "NAME,…", "Model families to try, e.g. lightgbm,xgboost.", without="all")
+        tuple[str, ...],
+        Spec(
+            NAMES,
+            "NAME,…",
+            "Model families to try, e.g. lightgbm,xgboost; with --resume, more of them.",
+            without="all",
+            resume=FREE,
+        ),
     ] = ()
     exclude: Annotated[
         tuple[str, ...], Spec(NAMES, "NAME,…", "Model families not to try, e.g. mlp,nas.", without="none")
@@ -100,6 +109,18 @@ class SearchSettings:
         Mapping[str, Mapping[str, Any]] | None,
         Spec(SPACES, "FILE.yaml", "Values, lists or ranges for parameters of families.", without="search_spaces/"),
     ] = None
+    start_from: Annotated[
+        str | Mapping[str, Any] | None,
+        Spec(START, "RUN|TRIAL|MODEL", "Search around the best configuration of a run or a model.", without="none"),
+    ] = None
+    search_by: Annotated[
+        str,
+        Spec(one_of("bayesian", "grid"), "bayesian|grid", "How to search around --start-from.", key="search"),
+    ] = "bayesian"
+    axes: Annotated[
+        tuple[str, ...],
+        Spec(NAMES, "NAME,…", "The parameters that --search grid varies; the others stay.", without="none"),
+    ] = ()
     plan: Annotated[
         tuple[Mapping[str, Any], ...],
         Spec(STEPS, "FILE.yaml", "A modelling plan: families, their first entries, shares.", without="none"),
@@ -216,6 +237,17 @@ class ClusterSettings:
         None
     )
     n_gpus: Annotated[int | None, Spec(whole(0), "N", "GPUs to use.", without="all", key="gpus", resume=FREE)] = None
+    max_memory_bytes: Annotated[
+        float | None,
+        Spec(
+            SIZE,
+            "SIZE",
+            "Memory of a machine that trials may plan with: 500MB, 4GB.",
+            without="what is free",
+            key="max_memory",
+            resume=FREE,
+        ),
+    ] = None
     address: Annotated[
         str | None,
         Spec(

@@ -1,6 +1,6 @@
-"""Defines kinds of settings that a file of their own may hold.
+"""Defines settings that may have their own file.
 
-Such a setting is the path of a YAML file, or what that would hold. It is read at once, so that `config.yaml` and a
+Such a setting is the path of a file, or what that would hold. It is read at once, so that `config.yaml` and a
 resumed run have what it said, whatever becomes of the file. What its names mean is checked by who knows them.
 """
 
@@ -12,22 +12,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacktune.errors import ConfigError, nearest
-from stacktune.settings.kinds import Kind, MisfitError
+from stacktune.settings.kinds import TEXT, Kind, MisfitError
+from stacktune.settings.python_file import read_spaces
 from stacktune.settings.yaml_file import read_yaml
 
 _STEP = ("family", "entries", "share", "search")
 _RANGE = {"low", "high", "log"}
 
 
-def _in_file(rule: str, what: str, shape: Callable[[Any], Any]) -> Kind:
-    """Return the kind of what a file or a value holds.
+def _in_file(
+    rule: str, what: str, shape: Callable[[Any], Any], in_python: Callable[[str, str], Any] | None = None
+) -> Kind:
+    """Return the kind of what a file holds.
 
-    shape: returns plain values, or raises MisfitError.
+    shape: returns plain values, or raises MisfitError. in_python: reads a file of Python, where such may be given.
     """
 
     def read(value: object) -> Any:
         if isinstance(value, str | os.PathLike) and value != "":
-            return shape(read_yaml(str(os.fspath(value)), what))
+            file = str(os.fspath(value))
+            return shape(in_python(file, what) if file.endswith(".py") and in_python else read_yaml(file, what))
         return shape(value)
 
     return Kind(rule, read)
@@ -94,6 +98,20 @@ def _step(value: object) -> dict[str, Any]:
     return dict(step) | ({"entries": list(entries)} if "entries" in step else {})
 
 
+def _start(value: object) -> Any:
+    """Return a start, as typed or as found.
+
+    A run finds the configuration when it begins, and keeps that.
+    """
+    if not isinstance(value, Mapping):
+        return TEXT.read(value)
+    is_found = set(value) == {"family", "config", "source"} and isinstance(value["config"], Mapping)
+    if not is_found or not all(isinstance(value[name], str) for name in ("family", "source")):
+        raise MisfitError(dict(value))
+    return {**value, "config": {str(name): _change(one) for name, one in value["config"].items()}}
+
+
+START = Kind("a run's folder, a trial's folder below it, a model's folder or models:/NAME@leader", _start)
 STEPS = _in_file(
     "a YAML file of steps, each a family or {family: …, entries: [1, …], share: 0.…, search: true or false}",
     "the plan",
@@ -103,4 +121,5 @@ SPACES = _in_file(
     "a YAML file of families, each with parameters: a value, a list of values, or {low: …, high: …}",
     "the search space",
     _spaces,
+    read_spaces,
 )

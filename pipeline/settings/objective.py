@@ -1,9 +1,10 @@
-"""The kind of setting that names a loss."""
+"""Kinds of settings that name a loss or metric."""
 
 from __future__ import annotations
 
 from stacktune.objectives import RULE, loss_of
-from stacktune.settings.kinds import Kind, MisfitError
+from stacktune.own_module import hand_over
+from stacktune.settings.kinds import TEXT, Kind, MisfitError
 
 
 def _loss(value: object) -> str:
@@ -13,4 +14,10 @@ def _loss(value: object) -> str:
     return value.strip().lower()
 
 
+def _metric(value: object) -> str:
+    """Return a metric's name, also of a function."""
+    return hand_over(value) if callable(value) else str(TEXT.read(value))
+
+
 LOSS = Kind(RULE, _loss)
+METRIC = Kind(TEXT.rule, _metric)

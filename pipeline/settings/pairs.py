@@ -16,7 +16,7 @@ def values_by_name(pairs: Sequence[str]) -> dict[str, float]:
 
 
 def groups_of(groups: Sequence[str]) -> list[list[str]]:
-    """Return the names of each group of a `name_groups` setting."""
+    """Return the names of each group."""
     return [group.split(",") for group in groups]
 
 

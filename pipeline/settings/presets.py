@@ -15,7 +15,7 @@ from stacktune.errors import ConfigError, nearest
 
 @dataclass(frozen=True)
 class Choice:
-    """One setting of a preset, as it would be typed in a file."""
+    """One setting of a preset, as typed."""
 
     value: Any
     why: str
@@ -23,7 +23,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Preset:
-    """A page of settings. about: a sentence on when to take it."""
+    """A page of settings; about: when to take it."""
 
     about: str
     choices: Mapping[str, Choice]
@@ -95,7 +95,7 @@ def show_presets(name: str | None, say: Callable[[str], None]) -> None:
 
 
 def pages(name: str | None = None) -> Iterator[str]:
-    """Yield the lines of one preset's page, or of all.
+    """Yield the lines of presets' pages.
 
     Each page can be saved, changed and given as `--config`.
     """

@@ -1,4 +1,4 @@
-"""Declares the settings of what is asked: table, judging, models.
+"""Declares settings of the table, judging and models.
 
 See groups.py, which declares the others and says how.
 """
@@ -20,7 +20,7 @@ from stacktune.settings.kinds import (
     one_of,
     whole,
 )
-from stacktune.settings.objective import LOSS
+from stacktune.settings.objective import LOSS, METRIC
 from stacktune.settings.pairs import NAME_GROUPS, numbers_by_name
 from stacktune.settings.setting import Resume, Spec
 
@@ -84,7 +84,7 @@ class ValidationSettings:
     metric: Annotated[
         str | None,
         Spec(
-            TEXT,
+            METRIC,
             "NAME",
             "What is optimised; also a function of yours, as in mymodule:score.",
             without="roc_auc, log_loss or rmse, by the task",
@@ -163,6 +163,9 @@ class ValidationSettings:
 class ModelSettings:
     """Settings of what every model is to keep to."""
 
+    refit: Annotated[
+        bool, Spec(TRUTH, "", "Fit each trial once more, on all rows, and predict by that model instead of the folds'.")
+    ] = False
     balance: Annotated[
         bool, Spec(TRUTH, "", "Learn as if all classes were as frequent; probabilities are corrected for it.")
     ] = False

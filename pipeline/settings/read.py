@@ -121,6 +121,7 @@ def check_together(settings: Settings) -> None:
     if settings.plan and (settings.families or settings.exclude):
         other = "--families" if settings.families else "--exclude"
         raise ConfigError(f"--plan and {other} exclude each other: the plan names the families. Leave {other} out.")
+    _check_start(settings)
     if settings.weight == settings.target:
         raise ConfigError(f"--weight and --target must be two columns, but both are {settings.target!r}.")
     check_split(settings)
@@ -130,3 +131,18 @@ def check_together(settings: Settings) -> None:
             f"--controller {n_shards},{n_replicas},{n_children} learns asynchronously, but --max-trials without "
             f"--time-budget promises the same result each time: give --controller 1,1,{n_children}, or a --time-budget."
         )
+
+
+def _check_start(settings: Settings) -> None:
+    """Refuse settings of a start that contradict each other."""
+    if settings.start_from is None and (settings.search_by != "bayesian" or settings.axes):
+        given = f"--axes {','.join(settings.axes)}" if settings.axes else f"--search {settings.search_by}"
+        raise ConfigError(f"{given} says how to search around a start: name a run, a trial or a model by --start-from.")
+    if settings.start_from is not None and settings.plan:
+        raise ConfigError("--plan and --start-from exclude each other, as each says what is tried first: give one.")
+    if settings.search_by == "grid" and not settings.axes:
+        raise ConfigError(
+            "--search grid varies the parameters that --axes names, as in --axes learning_rate,max_depth."
+        )
+    if settings.search_by != "grid" and settings.axes:
+        raise ConfigError(f"--axes {','.join(settings.axes)} are those of a grid: give --search grid, too.")

@@ -27,7 +27,7 @@ def check_split(settings: Settings) -> None:
 
 
 def _check_columns(settings: Settings) -> None:
-    """Refuse a column that is the target's or the weight's."""
+    """Refuse the target's or the weight's column."""
     for name in SPLITS[:3]:
         column = getattr(settings, name)
         for role in ("target", "weight"):
@@ -36,7 +36,7 @@ def _check_columns(settings: Settings) -> None:
 
 
 def _check_not_dealt(settings: Settings, split: str) -> None:
-    """Refuse what is about dealing rows, where none are dealt."""
+    """Refuse dealing where no rows are dealt."""
     if settings.stratify:
         raise ConfigError(f"--stratify deals rows at random, which {_flag(split)} does not: leave it out.")
     if settings.repeats > 1:

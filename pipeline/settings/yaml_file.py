@@ -1,4 +1,4 @@
-"""Reads a YAML file of a user's, or says in one line what is wrong with it."""
+"""Reads a user's YAML file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stacktune.errors import ConfigError
 
 
 def read_yaml(file: str, what: str) -> Any:
-    """Return what a file holds; None for an empty one.
+    """Return what a file holds, None if empty.
 
     what: the file's role, as in "the settings file".
 
@@ -34,7 +34,7 @@ def read_yaml(file: str, what: str) -> Any:
 
 
 def _refuse_twice(document: yaml.Node | None, what: str) -> None:
-    """Refuse a key that is given twice, at any depth.
+    """Refuse a key given twice, at any depth.
 
     YAML would keep the last of them in silence.
     """

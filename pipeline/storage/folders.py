@@ -112,5 +112,5 @@ def digest_of_folder(folder: Path, salt: str = "") -> str | None:
 
 
 def n_bytes_of(folder: Path) -> int:
-    """Return how many bytes the files below a folder hold."""
+    """Return the bytes of all files below."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

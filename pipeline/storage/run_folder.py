@@ -23,8 +23,10 @@ EVENTS = "events.jsonl"
 LEADER, TRIALS = "leader", "trials"
 # What the run and its libraries said, and the part before it of a long one.
 LOG, OLDER_LOG = "run.log", "run.log.1"
+# What the leader's out-of-fold predictions are made of.
+OUT_OF_FOLD = "out_of_fold.npz"
 # In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
-COPIED = (OLDER_LOG, LOG, CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, EVENTS, STATE, JOURNAL)
+COPIED = (OLDER_LOG, LOG, CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, EVENTS, OUT_OF_FOLD, STATE, JOURNAL)
 # The leader itself, inside the MLflow model that brings it along.
 LEADER_MANIFEST = "leader.json"
 _LEADERS = ("", "data/*/", f"{LEADER}/", f"{LEADER}/data/*/")
@@ -60,6 +62,11 @@ class RunFolder:
     def events(self) -> Path:
         """What the run decided, a line each."""
         return self.path / EVENTS
+
+    @property
+    def out_of_fold(self) -> Path:
+        """What the leader's out-of-fold predictions are made of."""
+        return self.path / OUT_OF_FOLD
 
     @property
     def spool(self) -> Path:

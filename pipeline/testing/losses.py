@@ -43,7 +43,7 @@ def skewed_table(n_rows: int = N_ROWS, seed: int = 0) -> Table:
 
 
 def loss_job(loss: str, table: Table | None = None) -> Job:
-    """Return a fit under a loss on a table's first rows."""
+    """Return a fit under a loss."""
     job = make_job(REGRESSION, table or skewed_table())
     n_trained = N_TRAINED * job.table.n_rows // N_ROWS
     rows = np.arange(job.table.n_rows)

@@ -15,15 +15,16 @@ the generator decides at each rung; nothing is asked of it inside a library's ca
 takes long is kept on disk, from which the same trial goes on.
 
 What is guaranteed: what reaches the last rung owns one model a fold, and for every row that is held out a prediction by
-a model that has not learnt from it; where folds are in the order of time also a model of all rows (see all_rows.py). In
-a reproducible run it is the same for the same configuration, problem and seed, in one go or in several.
+a model that has not learnt from it; where folds are in the order of time, or --refit asks for it, also a model of all
+rows (see all_rows.py). In a reproducible run it is the same for the same configuration, problem and seed, in one go or
+in several.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -179,7 +180,7 @@ class _Climb:
             if self._elapsed() > WORTH_KEEPING_S:
                 done.save(self.resources.folder, oof, self.made_by)
         np.save(TrialFolder(self.resources.folder).out_of_fold, oof)
-        predict_us = self._on_all_rows(done.n_units[0]) if folds.is_ordered else sum(done.predict_us)
+        predict_us = self._on_all_rows(done.n_units) if folds.fits_all_rows else sum(done.predict_us)
         drop_checkpoint(self.resources.folder)
         scores = fold_scores(self.problem.metric, self.problem.task, table, folds, oof)
         self.curve.append(float(np.mean(scores)))
@@ -192,11 +193,14 @@ class _Climb:
             predict_us=predict_us,
         )
 
-    def _on_all_rows(self, n_units: int) -> float:
-        """Fit the model that has seen the newest rows, and save it.
+    def _on_all_rows(self, n_units_of_folds: Sequence[int]) -> float:
+        """Fit a model on all rows, and save it.
 
-        n_units: as many as the fold of the newest rows kept. Returns a core's microseconds for a row.
+        It grows as far as the fold of the newest rows did, or where rows have no order, as folds did on average.
+        Returns a core's microseconds for a row.
         """
+        is_ordered = self.problem.folds.is_ordered
+        n_units = n_units_of_folds[0] if is_ordered else max(1, round(float(np.mean(n_units_of_folds))))
         lineage = self.lineage or [(0, dict(self.trial.config))]
         deadline = self._fold_deadline(self.problem.folds.n_folds)
         learner = fit_on_all_rows(self.family, self._job(ALL_ROWS), lineage, n_units, self._donors(ALL_ROWS), deadline)
@@ -276,7 +280,7 @@ class _Climb:
 
     @property
     def _n_fits(self) -> int:
-        return self.problem.folds.n_folds + self.problem.folds.is_ordered
+        return self.problem.folds.n_folds + self.problem.folds.fits_all_rows
 
     def _elapsed(self) -> float:
         return time.monotonic() - self.started_s
@@ -328,6 +332,6 @@ class _Climb:
 
 
 def _take_in(oof: np.ndarray, folds: Folds, fold: int, predicted: np.ndarray) -> None:
-    """Write a fold's predictions, or average them with those before."""
+    """Write a fold's predictions, averaged over repeats."""
     rows, n_before = folds.valid_rows(fold), folds.repeat_of(fold)
     oof[rows] = predicted if n_before == 0 else oof[rows] + (predicted - oof[rows]) / (n_before + 1)

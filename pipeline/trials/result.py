@@ -104,6 +104,21 @@ def load_result(folder: Path, made_by: Provenance = NO_RUN) -> TrialResult | Non
         return None
 
 
+def read_result(folder: Path) -> TrialResult | None:
+    """Return what any run's trial says of itself.
+
+    None is returned where it is no trial's. Nothing is checked: it is for what is read, not for what is gone on with.
+    """
+    content = read_plain(TrialFolder(folder).result) if is_folder(folder) else None
+    try:
+        stored = json.loads(content) if content else {}
+        for mark in (_MADE_BY, _PREDICTED):
+            stored.pop(mark)
+        return result_from(stored)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def result_from(stored: Mapping[str, Any]) -> TrialResult:
     """Return a result after its way through JSON.
 

@@ -9,7 +9,7 @@ from closed_form import closed, predictions
 from in_process import fit
 
 from stacktune.data.folds import make_folds
-from stacktune.data.table import REGRESSION, SQUARED, Table, Task
+from stacktune.data.table import REGRESSION, Table, Task
 from stacktune.ensemble.interval import (
     Interval,
     check_interval,
@@ -23,6 +23,7 @@ from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.out_of_fold import honest_predictions, trials_behind
 from stacktune.ensemble.serve import Served
 from stacktune.errors import ConfigError
+from stacktune.objectives import SQUARED
 from stacktune.tracking.contract import signature_of
 from stacktune.trials.result import load_oof
 

@@ -10,7 +10,7 @@ import pytest
 from in_process import fit, write_table
 
 from stacktune.data.dataset import load_dataset
-from stacktune.data.table import ABSOLUTE, REGRESSION, SQUARED, SQUARED_LOG, Task
+from stacktune.data.table import REGRESSION, Task
 from stacktune.ensemble.stacker import fit_stack
 from stacktune.errors import ConfigError
 from stacktune.families.loss_choice import (
@@ -21,7 +21,7 @@ from stacktune.families.loss_choice import (
 )
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import get_metric
-from stacktune.objectives import QUANTILE, TWEEDIE, loss_of
+from stacktune.objectives import ABSOLUTE, QUANTILE, SQUARED, SQUARED_LOG, TWEEDIE, loss_of
 from stacktune.runs.begin import problem_of
 from stacktune.settings.groups import Settings
 from stacktune.settings.read import load_settings

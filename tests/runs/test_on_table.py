@@ -33,15 +33,21 @@ def finished(request, tmp_path_factory) -> tuple[Results, pd.DataFrame]:
     settings = {"metric": "f1", "weight": "w", "test_data": str(folder / "test.parquet"), "n_folds": 3}
     fitted = fit(frame(0), "y", folder / "trials", ("lightgbm", "linear"), **settings, **request.param)
     shutil.move(folder / "trials" / "leader", folder / "leader")
-    lines = ["weight: w", *(f"time: {name}" for key, name in request.param.items() if key == "time")]
+    lines = [
+        "data: table.parquet",
+        "target: y",
+        "metric: f1",
+        "weight: w",
+        *(f"time: {name}" for key, name in request.param.items() if key == "time"),
+    ]
     RunFolder(folder).config.write_text("\n".join(lines) + "\n")
     facts = {"leader": fitted.board.leader.name, "metric": "f1"}
     return Results(folder, facts, fitted.board.to_frame()), fitted.board.to_frame()
 
 
-def test_trials_and_the_leader_score_as_on_the_runs_own_test_table(finished, capsys):
+def test_trials_and_the_leader_score_as_on_the_runs_own_test_table(finished):
     results, expected = finished
-    scored = scored_on(results, str(results.folder / "test.parquet"))
+    scored, notes = scored_on(results, str(results.folder / "test.parquet"))
     board = scored.leaderboard.set_index("name")
     kept = [name for name in board.index if board["kind"][name] == "trial" or name == results.facts["leader"]]
     pd.testing.assert_series_equal(
@@ -49,14 +55,13 @@ def test_trials_and_the_leader_score_as_on_the_runs_own_test_table(finished, cap
     )
     assert board[ON_SCORE].dropna().is_monotonic_decreasing
     n_lost = len(board) - len(kept)
-    said = capsys.readouterr().err
-    assert (f"no score on the table for {n_lost} ensembles that do not lead" in said) == (n_lost > 0)
+    assert (f"no score on the table for {n_lost} ensembles that do not lead" in " ".join(notes)) == (n_lost > 0)
     assert sorted_by(scored, ON_SCORE)["name"].tolist()[0] == scored.leaderboard["name"].tolist()[0]
 
 
 def test_the_table_of_80_columns_shows_both_scores(finished):
     results, _ = finished
-    scored = scored_on(results, str(results.folder / "test.parquet"))
+    scored, _ = scored_on(results, str(results.folder / "test.parquet"))
     console = Console(width=80, record=True)
     console.print(leaderboard_table(scored, scored.leaderboard))
     shown = console.export_text()
@@ -64,14 +69,33 @@ def test_the_table_of_80_columns_shows_both_scores(finished):
     assert "…" not in shown
 
 
-def test_trials_whose_models_are_gone_are_counted(finished, tmp_path, capsys):
+def test_a_table_in_memory_scores_as_the_same_in_a_file(finished):
+    results, _ = finished
+    from_file, _ = scored_on(results, str(results.folder / "test.parquet"))
+    in_memory, _ = scored_on(results, frame(1))
+    pd.testing.assert_frame_equal(in_memory.leaderboard, from_file.leaderboard)
+
+
+def test_costs_are_the_metric_on_another_table_too(finished, tmp_path):
+    results, _ = finished
+    shutil.copytree(results.folder, tmp_path / "run")
+    config = RunFolder(tmp_path / "run").config
+    config.write_text(config.read_text().replace("metric: f1", "cost: [fn=3, fp=1]"))
+    facts = results.facts | {"metric": "cost", "greater_is_better": False}
+    scored, _ = scored_on(replace(results, folder=tmp_path / "run", facts=facts), frame(1))
+    scores = scored.leaderboard[ON_SCORE].dropna()
+    assert scores.is_monotonic_increasing
+    assert scores.between(0, 3).all()
+
+
+def test_trials_whose_models_are_gone_are_counted(finished, tmp_path):
     results, _ = finished
     shutil.copytree(results.folder, tmp_path / "run")
     trial = TrialFolder(tmp_path / "run" / "trials" / "linear-0000")
     for models in {*trial.folds(), *trial.models()}:
         shutil.rmtree(models)
-    scored = scored_on(replace(results, folder=tmp_path / "run"), str(results.folder / "test.parquet"))
-    assert "1 trials whose models were not kept" in capsys.readouterr().err
+    scored, notes = scored_on(replace(results, folder=tmp_path / "run"), str(results.folder / "test.parquet"))
+    assert "1 trials whose models were not kept" in " ".join(notes)
     assert scored.leaderboard.set_index("name")[ON_SCORE].isna()["linear-0000"]
 
 

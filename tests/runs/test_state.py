@@ -109,7 +109,16 @@ EDITED = {
     "keep": (["a", "b"], ["a"], "--keep is 'a' in .* and was 'a,b'"),
     "sample_rows": (50, 60, "--sample-rows is 60 in .* and was 50"),
     "test_size": (0.2, 0.3, "--test-size is 0.3 in .* and was 0.2"),
-    "families": (["linear", "mlp"], ["linear"], "--families is 'linear' in .* and was 'linear,mlp'"),
+    "loss": ("mae", "huber", "--loss is 'huber' in .* and was 'mae'"),
+    "refit": (True, False, "--refit is False in .* and was True"),
+    "interval": (0.9, 0.8, "--interval is 0.8 in .* and was 0.9"),
+    "calibrate": (True, False, "--calibrate is False in .* and was True"),
+    "start_from": (
+        {"family": "linear", "config": {"C": 1}, "source": "runs/one"},
+        {"family": "linear", "config": {"C": 2}, "source": "runs/one"},
+        "--start-from is .*'C': 2.* in .* and was .*'C': 1",
+    ),
+    "axes": (["C"], ["scaling"], "--axes is 'scaling' in .* and was 'C'"),
     "preset": ("fast", "best", "--preset is 'best' in .* and was 'fast'"),
     "exclude": (["nas"], ["mlp"], "--exclude is 'mlp' in .* and was 'nas'"),
     "search_space": ({"linear": {"C": 1}}, {"linear": {"C": [2]}}, r"--search-space is .*\[2\].* in .* and was .*1"),
@@ -131,7 +140,8 @@ EDITED_ALONE = {"group": ("shop", "day"), "fold_column": ("shop", "day"), "strat
 @pytest.fixture
 def edited_run(tmp_path) -> Path:
     """A folder whose config.yaml says all of `EDITED`."""
-    settings = {key: said for key, (said, _, _) in EDITED.items()} | {"data": "x.parquet", "max_trials": 5}
+    settings = {key: said for key, (said, _, _) in EDITED.items()}
+    settings |= {"data": "x.parquet", "max_trials": 5, "search": "grid"}
     (tmp_path / "given.yaml").write_text(yaml.safe_dump(settings))
     began(tmp_path, load_settings({}, str(tmp_path / "given.yaml")))
     assert resume_config(tmp_path, {})[0].seed == 3
@@ -153,7 +163,9 @@ def test_a_setting_that_was_edited_is_refused_by_name_with_both_values(edited_ru
         resume_config(edited_run, {})
 
 
-@pytest.mark.parametrize("key", sorted(EDITED.keys() - {"target", "experiment", "register", "time"}))
+@pytest.mark.parametrize(
+    "key", sorted(EDITED.keys() - {"target", "experiment", "register", "time", "axes", "start_from"})
+)
 def test_a_setting_that_was_taken_out_is_refused(edited_run, key):
     edit(edited_run, **{key: None})
     with pytest.raises(ConfigError, match=rf"--{key.replace('_', '-')} is .* in .*config.yaml' and was "):
@@ -180,9 +192,15 @@ def test_a_plan_that_was_edited_or_taken_out_is_refused(tmp_path):
             resume_config(tmp_path, {})
 
 
+def test_a_grid_that_became_another_search_is_refused(edited_run):
+    edit(edited_run, search=None, axes=None)
+    with pytest.raises(ConfigError, match=r"--(search|axes) is .* in .*config\.yaml' and was "):
+        resume_config(edited_run, {})
+
+
 def test_every_setting_may_change_or_is_tried_here():
     free = {one.key for one in SETTINGS if one.spec.resume in (Resume.FREE, Resume.TYPED)}
-    assert {one.key for one in SETTINGS} == EDITED.keys() | EDITED_ALONE.keys() | {"plan"} | free
+    assert {one.key for one in SETTINGS} == EDITED.keys() | EDITED_ALONE.keys() | {"plan", "search"} | free
 
 
 def test_comments_order_and_what_may_change_are_taken_from_an_edited_file(edited_run):

@@ -146,7 +146,7 @@ def test_a_table_and_a_target_are_needed(missing, message):
         ("- a\n- b\n", r"must hold `key: value` lines"),
         ("a: [1\n", r"run\.yaml', line 2 is not YAML"),
         ("n_folds: 3\n", r"called 'n_folds'\. Did you mean 'folds'\?"),
-        ("3: 4\n", r"called '3'\. Valid names: .*seed, .*target, .*time_budget, "),
+        ("3: 4\n", r"called '3'\. Valid names: address, .*data, .*metric, .*…"),
         ("seed: 1\nfolds: 3\nseed: 2\n", r"has 'seed' twice, the second time in line 3\. Keep one of them"),
         ("seed: 2026-13-45\n", r"run\.yaml' holds a value that is none: month must be in 1\.\.12"),
         (f"seed: {'9' * 5001}\n", r"run\.yaml' holds a value that is none: Exceeds the limit"),

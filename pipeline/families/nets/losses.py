@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from stacktune.data.table import ABSOLUTE, PERCENTAGE
-from stacktune.objectives import HUBER, HUBER_DELTA, POISSON, QUANTILE, TWEEDIE, kind_of, level_of
+from stacktune.objectives import ABSOLUTE, HUBER, HUBER_DELTA, PERCENTAGE, POISSON, QUANTILE, TWEEDIE, kind_of, level_of
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +44,7 @@ def value_losses(predicted: torch.Tensor, target: torch.Tensor, outputs: Outputs
 
 
 def _deviances(logs: torch.Tensor, target: torch.Tensor, loss: str) -> torch.Tensor:
-    """Return half of the deviance, less what no mean changes."""
+    """Return half the deviance, less a constant."""
     if kind_of(loss) == POISSON:
         return logs.exp() - target * logs
     left, right = 1 - level_of(loss), 2 - level_of(loss)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stacktune.data.table import SQUARED, Table
+from stacktune.data.table import Table
 from stacktune.families._checks import first_of, refuse
 from stacktune.families.losses import LOGARITHMIC, unscaled
 from stacktune.families.nets.architecture import Layer
 from stacktune.families.nets.inputs import Encoder, Inputs
 from stacktune.families.nets.layers import n_joined
 from stacktune.families.nets.net import Shape, forward
-from stacktune.objectives import LOG_LINK, kind_of
+from stacktune.objectives import LOG_LINK, SQUARED, kind_of
 
 if TYPE_CHECKING:
     import torch

@@ -40,7 +40,7 @@ def own_code_carried() -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def carried_by_value(module: ModuleType | None) -> Iterator[None]:
-    """Carry a user's module inside what is put into Ray meanwhile.
+    """Carry a user's module inside what Ray gets.
 
     Workers get its functions whole, as they cannot import it from the user's folder.
     """

@@ -1,4 +1,4 @@
-"""Follows a modelling plan: which family is asked when, and for how much of the search.
+"""Follows a modelling plan.
 
 A plan is a list of steps. Each names a family, and may name entries of its portfolio, whether its search goes on after
 them, and its share of the budget. First all entries are asked for, step by step; then the families share what is left.
@@ -33,7 +33,7 @@ class Agenda:
     shares: Mapping[str, float] = field(default_factory=dict)
 
     def next_in_opening(self, n_asked: Mapping[str, int], candidates: Collection[str]) -> str | None:
-        """Return the family that is next, or None after the opening.
+        """Return the next family of the opening, or None.
 
         n_asked: trials that families were asked for. candidates: families that may be asked; others are passed over.
         """
@@ -45,7 +45,7 @@ class Agenda:
         return None
 
     def furthest_behind(self, spent: Mapping[str, float], candidates: Sequence[str]) -> str | None:
-        """Return the family that has had least of its share.
+        """Return the family furthest behind its share.
 
         It is None where there are no shares. spent: what families have had, in any unit.
         """
@@ -58,7 +58,7 @@ NO_AGENDA = Agenda()
 
 
 def families_of(steps: Sequence[Step]) -> tuple[str, ...]:
-    """Return the families of a plan, in the order of their first steps."""
+    """Return a plan's families, in order."""
     return tuple(dict.fromkeys(step["family"] for step in steps))
 
 

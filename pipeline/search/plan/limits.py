@@ -1,4 +1,4 @@
-"""Ends what would take longer than it is worth: one trial, or the search."""
+"""Ends what takes longer than it is worth."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TrialLimits:
     tolerance: float = TOLERANCE
 
     def why_enough(self, results: Iterable[TrialResult | None]) -> str | None:
-        """Return why no further trial is asked for, if so.
+        """Return why no further trial is asked for.
 
         results: of the trials that the next one rests on, as they were asked for; None for those that have not ended,
         of which nothing is counted. A trial that was stopped at a rung or failed brought no gain. Before the first one
@@ -53,7 +53,7 @@ NO_LIMITS = TrialLimits()
 
 
 def limit_notes(longest_trial_s: float | None, is_reproducible: bool) -> list[str]:
-    """Return what is to be said of a limit in seconds."""
+    """Return a sentence on a limit in seconds."""
     if longest_trial_s is None or not is_reproducible:
         return []
     return [
