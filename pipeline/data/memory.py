@@ -57,8 +57,8 @@ def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None, m
     free = memory_here().at_most(max_bytes).n_free
     if needed > free:
         most = max(0, int((free - BYTES_ANYHOW) / BYTES_A_CELL / n_columns))
-        which = "given by --max-memory" if max_bytes == free else "free"
-        remedy = f"--sample-rows {most} learns from as many as fit" if most else "free some memory"
+        which, more = ("given by --max-memory", "give more") if max_bytes == free else ("free", "free some memory")
+        remedy = f"--sample-rows {most} learns from as many as fit" if most else more
         raise DataError(
             f"the table {uri!r} has {n_rows:,} rows of {n_columns:,} columns, which take about {needed / 1e9:,.1f} GB "
             f"to learn from, and {free / 1e9:,.1f} GB are {which}; {remedy}, or take a larger machine."

@@ -198,14 +198,15 @@ def number_in(value: object) -> int | float:
 def _size(value: object) -> float:
     """Return the bytes that a size spells.
 
-    Units are of a thousand, as memory is told everywhere here; a plain number of bytes is what a settings file keeps.
+    Units are of a thousand, as memory is told everywhere here. A plain number is of bytes, as a settings file keeps
+    it, and none that anybody types: what is below a megabyte was meant otherwise.
     """
     if isinstance(value, str):
         match = _SIZE.fullmatch(re.sub(r"\s+", "", value).upper())
         if match is None:
             raise MisfitError(value)
         return _between(match["size"], 0.0, math.inf) * _BYTES[match["unit"]]
-    return _between(value, 0.0, math.inf)
+    return _between(value, MIN_BYTES, math.inf)
 
 
 def parse_gap(text: object) -> tuple[float, str]:
@@ -229,8 +230,9 @@ def _gap(value: object) -> str:
 _GAP_UNITS_S = {**_UNITS_S, "d": 86_400.0, "w": 604_800.0}
 _GAP = re.compile(rf"(?P<size>{_NUMBER})(?P<unit>[smhdw]?)")
 AUTO = "auto"
-_BYTES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-_SIZE = re.compile(rf"(?P<size>{_NUMBER})(?P<unit>[KMGT]?)I?B?")
+_BYTES = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+MIN_BYTES = 999_999.0
+_SIZE = re.compile(rf"(?P<size>{_NUMBER})(?P<unit>[KMGT])I?B?")
 _SPELLED = {2: "two", 3: "three", 4: "four"}
 
 TEXT = Kind("text that is not empty (in a file, put it in quotes)", _text)
@@ -240,6 +242,6 @@ NAMES = Kind("names with commas between them, or a list of names", _names)
 TRUTH = Kind("true or false", _truth, bool)
 GAP = Kind("a number of rows, or a duration, e.g. 100, 90s, 30m, 12h, 7d or 2w", _gap)
 SHARE = Kind("a share above 0 and below 1", lambda value: _between(value, 0.0, 1.0), float)
-SIZE = Kind("a size, e.g. 500MB, 4GB or 1.5G", _size, float)
+SIZE = Kind("a size with its unit, e.g. 500MB, 4GB or 1.5G", _size)
 NOT_NEGATIVE = Kind("a number of at least 0", _at_least_zero, float)
 DURATION = Kind("a duration, e.g. 90, 90s, 10m, 2h or 1h30m", parse_duration)

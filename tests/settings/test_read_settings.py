@@ -206,3 +206,17 @@ def test_settings_written_and_read_again_are_the_same(tmp_path_factory, config):
 def test_the_reproducible_mode_survives_the_file(tmp_path):
     config = load_settings({**TABLE, "max_trials": 20, "register": "champion"})
     assert load_settings({}, write(tmp_path, to_yaml(config))) == config
+
+
+@pytest.mark.parametrize(("said", "n_bytes"), [("4GB", 4e9), ("500 mb", 5e8), ("1.5g", 1.5e9), (4e9, 4e9)])
+def test_a_size_has_a_unit(said, n_bytes, tmp_path):
+    settings = load_settings({"data": "x", "target": "y", "max_memory": said})
+    assert settings.max_memory_bytes == n_bytes
+    (tmp_path / "config.yaml").write_text(to_yaml(settings))
+    assert load_settings({}, str(tmp_path / "config.yaml")) == settings
+
+
+@pytest.mark.parametrize("said", ["4", 4, "GB", "-1GB", "4XB", True])
+def test_a_size_without_a_unit_is_refused(said):
+    with pytest.raises(ConfigError, match=r"--max-memory must be a size with its unit, e\.g\. 500MB, 4GB"):
+        load_settings({"data": "x", "target": "y", "max_memory": said})
