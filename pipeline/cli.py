@@ -21,7 +21,7 @@ from stacktune.settings.groups import BY_KEY, SETTINGS
 from stacktune.settings.options import InSections, takes
 from stacktune.stop import Stopped
 from stacktune.storage.run_folder import DEFAULT_PARENT
-from stacktune.terminal import Commands, say, show_traceback
+from stacktune.terminal import Commands, remark, say, show_traceback
 
 app = typer.Typer(
     cls=Commands,
@@ -89,6 +89,16 @@ def run(
 
 
 @app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them. [default: all]")] = None,
+) -> None:
+    """Show the settings that each --preset stands for."""
+    from stacktune.settings.presets import show_presets
+
+    show_presets(name, say)
+
+
+@app.command()
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="A table in any format that `run` reads.")],
@@ -107,6 +117,10 @@ def leaderboard(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Sort by it, best first. [default: rank]")] = None,
     top: Annotated[int, typer.Option(metavar="N", min=1, help="Rows to show.")] = 20,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="Score models on this labelled table, the best there first."),
+    ] = None,
 ) -> None:
     """Show the leaderboard of a finished run."""
     from rich.console import Console
@@ -114,8 +128,25 @@ def leaderboard(
     from stacktune.report.summary import leaderboard_table, read_results, sorted_by
 
     results = read_results(folder)
+    if on is not None:
+        from stacktune.runs.on_table import scored_on
+
+        results, notes = scored_on(results, on)
+        for note in notes:
+            remark(f"Note: {note}")
     rows = results.leaderboard if sort is None else sorted_by(results, sort)
     Console().print(leaderboard_table(results, rows.head(top), sort))
+
+
+@app.command()
+def events(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder, also of a run at work.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Pass on the lines of events.jsonl.")] = False,
+) -> None:
+    """Retell a run: what was decided when, and why."""
+    from stacktune.report.retell import tell
+
+    tell(folder, as_json, say)
 
 
 @app.command()

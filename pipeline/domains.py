@@ -54,5 +54,23 @@ def zeros(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
     return f"divides by the target, but {_of(n_zero, target)} zero" if n_zero else None
 
 
+def no_amounts(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
+    """Return a problem unless targets are amounts or counts.
+
+    None is below zero then, and one is above.
+    """
+    if target.any():
+        return below_zero(target, classes)
+    return f"needs a target above 0, but all {len(target):,} are zero"
+
+
+def below_zero(target: np.ndarray, classes: tuple[str, ...]) -> str | None:
+    """Return a problem for targets below zero."""
+    n_below = int((target < 0).sum())
+    if not n_below:
+        return None
+    return f"needs targets of at least 0, but {_of(n_below, target)} below, down to {target.min():g}"
+
+
 def _of(n: int, target: np.ndarray) -> str:
     return f"{n:,} of {len(target):,} {'is' if n == 1 else 'are'}"

@@ -13,9 +13,11 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
-from stacktune.domains import DomainCheck, beyond_log1p, no_positive, no_problem, one_class, zeros
+from stacktune.decisions import DECISIONS
+from stacktune.deviances import pinball, tweedie_deviance
+from stacktune.domains import DomainCheck, beyond_log1p, no_amounts, no_positive, no_problem, one_class, zeros
 from stacktune.errors import ConfigError, nearest
+from stacktune.objectives import ABSOLUTE, PERCENTAGE, POISSON, QUANTILE, SQUARED, SQUARED_LOG, TWEEDIE, level_in
 
 # Undefined or not finite; small enough that sums and squares of it stay finite.
 WORST = -1e100
@@ -41,6 +43,12 @@ class Metric:
     problem: of targets, (n,) codes of classes (their names, none for regression) or values: why their score is
         undefined whatever is predicted, as in "…, but 3 of 10 rows are zero"; None where it is defined.
     loss: of values, which loss models are to fit so that this gets best.
+    of_counts: of decisions, the value by confusion counts (…, 2, 2), true classes before decided ones.
+    unit: of decisions, what a wrong one changes the value of a row by at most.
+    n_thresholds: of decisions, about how many candidates are tried for the best threshold.
+    threshold_by: the metric by which the threshold is chosen, where it is not this one.
+    version: of a run's own metric, what it is made of, which tells it from others of its name.
+    module: of a user's function, the module that it lies in.
     """
 
     name: str
@@ -50,6 +58,22 @@ class Metric:
     measure: _Measure = field(repr=False, compare=False)
     problem: DomainCheck = field(default=no_problem, repr=False, compare=False)
     loss: str = SQUARED
+    of_counts: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False, compare=False)
+    unit: float = 1.0
+    n_thresholds: int = 1000
+    threshold_by: Metric | None = None
+    version: str = ""
+    module: str = ""
+
+    @property
+    def is_own(self) -> bool:
+        """Return whether it is a run's own."""
+        return bool(self.version)
+
+    @property
+    def decides(self) -> Metric:
+        """Return the metric that a threshold is chosen for."""
+        return self.threshold_by or self
 
     def score(
         self, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None, threshold: float = 0.5
@@ -170,53 +194,17 @@ def _log_loss(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | N
     return _mean(-np.log(np.clip(likelihood, tiny, 1 - tiny)), weight)
 
 
-# The decision measures take confusion counts (…, k, k), true classes before decided ones, so that all thresholds are
-# tried in one call.
-
-
-def _accuracy(counts: np.ndarray) -> np.ndarray:
-    return np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1))
-
-
-def _balanced_accuracy(counts: np.ndarray) -> np.ndarray:
-    """Return mean recall over the classes that occur."""
-    support = counts.sum(axis=-1)
-    recall = np.diagonal(counts, axis1=-2, axis2=-1) / np.where(support > 0, support, 1)
-    return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
-
-
-def _f1(counts: np.ndarray) -> np.ndarray:
-    """Return F1 of the second of two classes.
-
-    With more, it is the mean over classes that occur or are decided (zero without a hit).
-    """
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    named = counts.sum(axis=-1) + counts.sum(axis=-2)
-    f1 = 2 * hits / np.where(named > 0, named, 1)
-    return f1[..., 1] if counts.shape[-1] == 2 else f1.sum(axis=-1) / (named > 0).sum(axis=-1)
-
-
-def _mcc(counts: np.ndarray) -> np.ndarray:
-    """Return Matthews correlation (Gorodkin 2004, R_K).
-
-    It is zero where target or decisions are constant.
-    """
-    true, decided, total = counts.sum(axis=-1), counts.sum(axis=-2), counts.sum(axis=(-2, -1))
-    covariance = np.trace(counts, axis1=-2, axis2=-1) * total - (true * decided).sum(axis=-1)
-    spread = (total**2 - (true**2).sum(axis=-1)) * (total**2 - (decided**2).sum(axis=-1))
-    return np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
-
-
-_DECISIONS = {"f1": _f1, "accuracy": _accuracy, "balanced_accuracy": _balanced_accuracy, "mcc": _mcc}
-
-
 def _decided(
     name: str, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, threshold: float
 ) -> float:
+    return float(DECISIONS[name](confusion(target, prediction, weight, threshold)))
+
+
+def confusion(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, threshold: float) -> np.ndarray:
+    """Return (k, k) counts, true classes before decided ones."""
     k = prediction.shape[1]
     cells = target.astype(np.int64) * k + decide(prediction, threshold)
-    counts = np.bincount(cells, weights=weight, minlength=k * k).reshape(k, k).astype(np.float64)
-    return float(_DECISIONS[name](counts))
+    return np.bincount(cells, weights=weight, minlength=k * k).reshape(k, k).astype(np.float64)
 
 
 def _rmse(target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, _: float) -> float:
@@ -265,7 +253,7 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("roc_auc", _CLASSES, True, False, partial(_each_class, _roc_auc_two), one_class),
         Metric("average_precision", _CLASSES, True, False, partial(_each_class, _average_precision_two), no_positive),
-        *(Metric(name, _CLASSES, True, True, partial(_decided, name)) for name in _DECISIONS),
+        *(Metric(name, _CLASSES, True, True, partial(_decided, name), of_counts=of) for name, of in DECISIONS.items()),
         Metric("log_loss", _CLASSES, False, False, _log_loss),
         Metric("rmse", _VALUES, False, False, _rmse),
         Metric("mae", _VALUES, False, False, _mae, loss=ABSOLUTE),
@@ -274,12 +262,23 @@ METRICS: dict[str, Metric] = {
         Metric("mape", _VALUES, False, False, _mape, zeros, loss=PERCENTAGE),
     )
 }
+# By name, the loss that is best for each, what measures it at a level, and the targets that it is not for.
+OF_LEVELS: dict[str, tuple[str, Callable[..., float], DomainCheck]] = {
+    "pinball": (QUANTILE, pinball, no_problem),
+    "poisson_deviance": (POISSON, tweedie_deviance, no_amounts),
+    "tweedie_deviance": (TWEEDIE, tweedie_deviance, no_amounts),
+}
 _DEFAULTS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
 
 
-def metrics_for(task_kind: str) -> tuple[Metric, ...]:
-    """Return every metric that suits the task."""
-    return tuple(metric for metric in METRICS.values() if task_kind in metric.tasks)
+def metrics_for(task_kind: str, chosen: Metric | None = None) -> tuple[Metric, ...]:
+    """Return every metric that suits the task.
+
+    They are those of METRICS, and the run's own: the chosen one, and the one that its threshold is chosen for.
+    """
+    known = tuple(metric for metric in METRICS.values() if task_kind in metric.tasks)
+    own = () if chosen is None else (chosen, *([chosen.threshold_by] if chosen.threshold_by else []))
+    return (*known, *(metric for metric in own if metric.name not in METRICS))
 
 
 def get_metric(name: str | None, task_kind: str) -> Metric:
@@ -288,12 +287,30 @@ def get_metric(name: str | None, task_kind: str) -> Metric:
     Raises ConfigError if unknown or for another task.
     """
     name = _DEFAULTS[task_kind] if name is None else name
-    if name not in METRICS:
-        raise ConfigError(f"there is no metric {name!r}.{nearest(name, METRICS)}")
-    if task_kind not in METRICS[name].tasks:
+    metric = METRICS.get(name) or _of_level(name)
+    if metric is None:
+        raise ConfigError(f"there is no metric {name!r}.{nearest(name, [*METRICS, *OF_LEVELS])}")
+    if task_kind not in metric.tasks:
         fitting = ", ".join(metric.name for metric in metrics_for(task_kind))
         raise ConfigError(f"metric {name!r} does not suit a {task_kind} task. Metrics that do: {fitting}.")
-    return METRICS[name]
+    return metric
+
+
+def _of_level(name: str) -> Metric | None:
+    """Return a metric with a level, e.g. "pinball:0.9".
+
+    Only a run that chooses it has it on its leaderboard. Raises ConfigError for a level out of bounds.
+    """
+    kind, _, level = name.partition(":")
+    if kind not in OF_LEVELS:
+        return None
+    of_loss, measure, problem = OF_LEVELS[kind]
+    if of_loss == POISSON:
+        return Metric(name, _VALUES, False, False, partial(measure, 1.0), problem, of_loss) if kind == name else None
+    number = level_in(level, of_loss, f"--metric {kind}")
+    return Metric(
+        f"{kind}:{number:.12g}", _VALUES, False, False, partial(measure, number), problem, f"{of_loss}:{number:.12g}"
+    )
 
 
 def check_domain(metric: Metric, target: np.ndarray, classes: tuple[str, ...], rows: str) -> None:
@@ -325,7 +342,7 @@ def choose_threshold(
     undecided = not metric.needs_threshold or prediction.shape[1] != 2
     if undecided or len(target) == 0 or not np.isfinite(prediction).all():
         return 0.5
-    return best_threshold(metric, *threshold_counts(target, prediction, weight))[0]
+    return best_threshold(metric, *threshold_counts(target, prediction, weight, metric.n_thresholds))[0]
 
 
 def best_threshold(metric: Metric, thresholds: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
@@ -333,8 +350,14 @@ def best_threshold(metric: Metric, thresholds: np.ndarray, counts: np.ndarray) -
 
     Candidates are those that `threshold_counts` tried; ties go to the one nearest 0.5.
     """
+    if metric.of_counts is None:
+        raise TypeError(f"{metric.name} decides nothing at a threshold")
+    if len(thresholds) > metric.n_thresholds + 1:
+        tried = np.append(0, _spread_positions(len(thresholds) - 1, metric.n_thresholds) + 1)
+        thresholds, counts = thresholds[tried], counts[tried]
     with np.errstate(all="ignore"):
-        values = np.nan_to_num(_DECISIONS[metric.name](counts), nan=-1.0)
+        values = metric.of_counts(counts) if metric.greater_is_better else -metric.of_counts(counts)
+    values = np.nan_to_num(values, nan=WORST)
     best = np.flatnonzero(values >= values.max() - 1e-12)
     chosen = best[np.argmin(np.abs(thresholds[best] - 0.5))]
     return float(thresholds[chosen]), float(values[chosen])

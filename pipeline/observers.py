@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from stacktune.search.decisions import DecisionRecord
 from stacktune.search.events import Drawing, Event
 from stacktune.trials.result import TrialResult
 from stacktune.trials.trial import Trial
@@ -107,6 +108,9 @@ class Observer:
         A run that goes on tells it again from the first event on.
         """
 
+    def decided(self, decision: DecisionRecord) -> None:
+        """Hear of a decision, as `events.jsonl` keeps it."""
+
     def drawing(self, of: str, drawing: Drawing) -> None:
         """Hear of a drawing.
 
@@ -166,6 +170,10 @@ class Observers(Observer):
     def event(self, event: Event) -> None:
         for one in self._observers:
             one.event(event)
+
+    def decided(self, decision: DecisionRecord) -> None:
+        for one in self._observers:
+            one.decided(decision)
 
     def drawing(self, of: str, drawing: Drawing) -> None:
         for one in self._observers:

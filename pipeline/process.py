@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -59,9 +60,18 @@ def begin() -> None:
         return
     _has_begun.append(True)
     steady_streams()
+    _let_warnings_be()
     outlive_job()
     listen(_leave)
     heed_job(hear)
+
+
+def _let_warnings_be() -> None:
+    """Let no warning be an error.
+
+    Libraries warn while they are imported, and end so.
+    """
+    warnings.filters[:] = [one for one in warnings.filters if one[0] != "error"]  # type: ignore[index]
 
 
 def become(command: Sequence[str]) -> NoReturn:

@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 
 from stacktune.data.dataset import Dataset, load_dataset
-from stacktune.data.folds import make_folds
+from stacktune.data.split_folds import folds_of, settled_folds
 from stacktune.data.table import Table
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
 from stacktune.ensemble.rows import Leaderboard
+from stacktune.families.loss_choice import check_loss, chosen_loss, with_metric_of_loss
 from stacktune.metrics import check_domain, get_metric
+from stacktune.runs.metric import chosen_metric
+from stacktune.runs.posed import posed_task
 from stacktune.search.plan.plan import ClusterSize, plan_for_size
 from stacktune.search.space import load_space
 from stacktune.settings.groups import Settings
@@ -74,12 +77,16 @@ def fit(
     config = Settings(str(path), target, **settings)
     dataset, test = load_dataset(config)
     plan = plan_for_size(dataset.table, dataset.task, ClusterSize(2, 0), 60.0)
-    folds = make_folds(dataset.table, dataset.task, config.n_folds or plan.n_folds, config.seed)
-    metric = get_metric(config.metric, dataset.task.kind)
+    parted, seed = (dataset.split, dataset.table, dataset.task), config.seed
+    n_folds, _ = settled_folds(*parted, config.n_folds, plan.n_folds, plan.reason, seed)
+    folds = replace(folds_of(*parted, config.n_folds or n_folds, seed), refits=config.refit)
+    config = with_metric_of_loss(config, dataset.task)
+    metric = chosen_metric(config, dataset.task, dataset.table.labels)
     for rows in (dataset.table, test):
         if rows is not None:
+            check_loss(config, rows.labels, "the rows")
             check_domain(metric, rows.target, dataset.task.classes, "the rows")
-    task = replace(dataset.task, loss=metric.loss)
+    task = replace(posed_task(config, dataset, metric), loss=chosen_loss(config, metric))
     problem = Problem(dataset.table, task, folds, metric, config.seed)
     results = [completed_trial(family, problem, folder) for family in families]
     oof = {result.trial_id: load_oof(result) for result in results}

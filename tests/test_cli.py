@@ -18,14 +18,18 @@ from stacktune.process import USUAL_COMMAND_START_S
 
 ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
-COMMANDS = ["demo", "run", "predict", "leaderboard", "sync", "ui"]
+COMMANDS = ["demo", "run", "presets", "predict", "leaderboard", "events", "sync", "ui"]
 RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),
-    *("metric", "folds", "test-data", "test-size"),
-    *("time-budget", "max-trials", "max-failures", "families", "predict-budget", "controller", "seed"),
-    *("output", "storage", "input-example"),
+    *("metric", "cost", "folds", "group", "time", "gap", "fold-column", "validation-data", "repeats", "stratify"),
+    *("test-data", "test-size", "loss"),
+    *("refit", "balance", "class-weights", "monotone", "interactions"),
+    *("preset", "time-budget", "max-trials", "max-seconds-per-trial", "stop-after", "stop-tolerance", "max-failures"),
+    *("families", "exclude", "search-space", "start-from", "search", "axes", "plan"),
+    *("predict-budget", "max-model-size", "controller", "seed"),
+    *("output", "storage", "input-example", "interval", "calibrate"),
     *("tracking-uri", "tracking-optional", "experiment", "register", "no-code"),
-    *("cpus", "gpus", "address", "config", "resume", "verbose"),
+    *("cpus", "gpus", "max-memory", "address", "config", "resume", "verbose"),
 ]
 
 sys.path.insert(0, str(Path(__file__).parent / "report"))
@@ -105,6 +109,7 @@ MISTAKES = {
     "no target": (["run", "table.csv"], "--target is missing"),
     "budget of zero": (["run", "table.csv", "--target", "y", "--time-budget", "0"], "duration above zero, not '0'"),
     "nonsense budget": (["run", "table.csv", "--target", "y", "--time-budget", "soon"], "not 'soon'"),
+    "two splits": (["run", "table.csv", "--target", "y", "--group", "x", "--time", "x"], "--group and --time exclude"),
     "settings file": (["run", "--config", "nowhere.yaml"], "'nowhere.yaml' cannot be read"),
     "setting": (["run", "--config", "typo.yaml"], "no setting in 'typo.yaml' called 'metrc'. Did you mean 'metric'?"),
     "model": (["predict", "nowhere", "table.csv"], "no model in 'nowhere'"),

@@ -31,6 +31,8 @@ KEYS = {
     *("wall_s", "budget_s", "fit_cpu_s", "experiment_id", "parent_run_id", "model_uri", "registered_name"),
     *("positive", "threshold", "thresholds", "registered_version", "versions", "selection_penalty", "phase_began_s"),
     *("predict_us", "predict_budget_us", "n_too_dear", "alias", "alias_reason", "promote", "evidence"),
+    *("model_mb", "max_model_mb", "n_too_large"),
+    *("greater_is_better", "decided_by", "interval", "calibration", "gain"),
 }
 
 
@@ -185,8 +187,12 @@ def test_a_missing_column_is_named_and_nothing_is_written(predicted):
 
 
 TASKS = {
-    "multiclass": (load_wine, ["prediction", "0", "1", "2"]),
-    "regression": (load_diabetes, ["prediction"]),
+    "multiclass": (load_wine, ["prediction", "0", "1", "2"], ["--calibrate"]),
+    "regression": (
+        load_diabetes,
+        ["prediction", "lower", "upper"],
+        ["--interval", "0.8", "--loss", "quantile:0.6", "--test-size", "0.2"],
+    ),
 }
 
 
@@ -198,7 +204,10 @@ def tasks(tmp_path_factory) -> dict[str, tuple[Path, Ended, Ended]]:
     for task, desk in desks.items():
         TASKS[task][0](as_frame=True).frame.to_parquet(desk / "table.parquet")
         lend_store(words, desk)
-        commands += [(words, desk), (["predict", "runs/one", "table.parquet", "--output", "out.csv"], desk)]
+        commands += [
+            ([*words, *TASKS[task][2]], desk),
+            (["predict", "runs/one", "table.parquet", "--output", "out.csv"], desk),
+        ]
     ended = several(commands)
     return {task: (desk, *ended[2 * place : 2 * place + 2]) for place, (task, desk) in enumerate(desks.items())}
 
@@ -214,6 +223,21 @@ def test_other_tasks_within_a_budget(tasks, task):
     assert list(pd.read_csv(desk / "out.csv").columns) == TASKS[task][1]
 
 
+def test_a_run_says_what_its_loss_its_intervals_and_its_temperature_came_to(tasks):
+    facts = {task: json.loads((desk / "runs" / "one" / "run.json").read_text()) for task, (desk, _, _) in tasks.items()}
+    interval, calibration = facts["regression"]["interval"], facts["multiclass"]["calibration"]
+    assert facts["regression"]["metric"] == "pinball:0.6"
+    assert interval["level"] == 0.8
+    assert interval["coverage"] == pytest.approx(0.8, abs=0.08)
+    assert interval["test_coverage"] == pytest.approx(0.8, abs=0.2)
+    assert (facts["regression"]["calibration"], facts["multiclass"]["interval"]) == (None, None)
+    assert (calibration["temperature"] == 1) == (calibration["why"] is not None)
+    said = {task: ran.stdout for task, (_, ran, _) in tasks.items()}
+    assert "intervals of 0.8 hold" in said["regression"]
+    assert "models fit the pinball loss of the 0.6 quantile and are judged by pinball:0.6" in said["regression"]
+    assert "temperature" in said["multiclass"]
+
+
 MISTAKES = [
     (["nowhere.parquet", "--target", "y"], "nowhere.parquet"),
     (["table.parquet", "--target", "diagnosys"], "Did you mean 'diagnosis'"),
@@ -226,6 +250,7 @@ MISTAKES = [
     (["table.parquet", "--target", "diagnosis", "--folds", "300"], "fold"),
     (["table.parquet", "--target", "size", "--task", "regression"], "size"),
     (["table.parquet", "--target", "diagnosis", "--register", "a/b"], "a/b"),
+    (["table.parquet", "--target", "diagnosis", "--loss", "poisson", "--interval", "0.9"], "--loss poisson is for"),
 ]
 
 

@@ -13,19 +13,17 @@ import pytest
 from in_process import fit, write_table
 
 from stacktune.data.dataset import load_dataset
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, REGRESSION, SQUARED_LOG, Table
+from stacktune.data.table import REGRESSION, Table
 from stacktune.families.base import Job
 from stacktune.families.registry import all_families, get_family
 from stacktune.metrics import METRICS
+from stacktune.objectives import ABSOLUTE, PERCENTAGE, SQUARED_LOG
 from stacktune.runs.begin import problem_of
 from stacktune.settings.groups import Settings
 from stacktune.testing.learners import (
-    CLOSE,
     any_differs,
-    assert_is_prediction,
     draw,
     extremes,
-    few_units,
     grown,
     make_job,
 )
@@ -63,34 +61,6 @@ def test_its_metric_is_better_than_under_squared_errors(name: str, loss: str) ->
         learner = grown(subject_of(name), job, units=units)
         scores.append(-metric.score(job.table.target[job.valid], learner.predict_valid()))
     assert scores[1] < 0.97 * scores[0]
-
-
-@every_case
-def test_it_predicts_and_remembers_as_the_contract_says(name: str, loss: str, tmp_path: Path) -> None:
-    job = job_for(loss)
-    learner = grown(subject_of(name), job)
-    assert_is_prediction(learner.predict(job.table), job.table.n_rows, job.task)
-    np.testing.assert_allclose(learner.predict_valid(), learner.predict(job.table.take(job.valid)), **CLOSE)
-    np.testing.assert_array_equal(learner.predict_valid(), grown(subject_of(name), job_for(loss)).predict_valid())
-    learner.save(tmp_path)
-    loaded = get_family(name).load(tmp_path)
-    np.testing.assert_allclose(loaded.predict(job.table), learner.predict(job.table), rtol=1e-6, atol=1e-7)
-    alone = loaded.predict(job.table.take(np.array([3])))
-    np.testing.assert_allclose(alone, learner.predict(job.table)[3:4], **CLOSE)
-
-
-@pytest.mark.parametrize("name", [name for name, loss in CASES if loss == ABSOLUTE])
-def test_growing_in_two_steps_is_growing_in_one(name: str) -> None:
-    units = few_units(subject_of(name), subject_of(name).default)
-    if units == 1:
-        pytest.skip("one unit cannot be parted")
-    job = job_for(ABSOLUTE, make_job(REGRESSION).table, n_trained=280)
-    parted = grown(subject_of(name), job, units=units // 3)
-    parted.predict_valid()
-    parted.advance(units - units // 3)
-    np.testing.assert_allclose(
-        parted.predict_valid(), grown(subject_of(name), job, units=units).predict_valid(), rtol=1e-6, atol=1e-7
-    )
 
 
 HARD_TARGETS = {
@@ -170,4 +140,4 @@ def test_a_run_fits_what_its_metric_asks_for(metric: str, name: str) -> None:
 @pytest.mark.parametrize(("metric", "loss"), [("mae", ABSOLUTE), ("rmse", "squared"), ("rmsle", SQUARED_LOG)])
 def test_the_command_hands_the_loss_to_its_trials(metric: str, loss: str, tmp_path: Path) -> None:
     config = Settings(str(write_table(skewed_frame(), tmp_path)), "y", metric=metric, n_folds=3)
-    assert problem_of(config, config.seed, *load_dataset(config)).task.loss == loss
+    assert problem_of(config, *load_dataset(config)).task.loss == loss

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pytest
 from rich.console import Console
 
 from stacktune.metrics import get_metric
 from stacktune.observers import Observer, Observers, Snapshot
+from stacktune.report.event_file import EventFile
 from stacktune.report.screen import Screen
 from stacktune.testing import Check, parametrize_with_checks
 from stacktune.testing.observers import ObserverSubject, observer_checks
@@ -37,12 +41,19 @@ def tracker() -> Tracker:
     return made
 
 
+def event_file() -> EventFile:
+    """One whose file is gone with its folder, but open."""
+    with TemporaryDirectory() as folder:
+        return EventFile(Path(folder) / "events.jsonl", lambda: 1.0, get_metric("roc_auc", "binary"), pytest.fail)
+
+
 SUBJECTS = (
     ObserverSubject("observer", Observer),
     ObserverSubject("observers", lambda: Observers([Observer(), plain_screen(), tracker()])),
     ObserverSubject("plain_screen", plain_screen),
     ObserverSubject("live_screen", live_screen),
     ObserverSubject("tracker", tracker),
+    ObserverSubject("event_file", event_file),
 )
 
 

@@ -276,3 +276,48 @@ def test_undecided_rows_go_to_the_second_class_and_ties_to_the_threshold_nearest
     assert decide(np.array([[0.2, 0.5, 0.3]])).tolist() == [1]
     target, prediction = np.array([0, 1]), np.array([[0.9, 0.1], [0.4, 0.6]])
     assert choose_threshold(METRICS["accuracy"], target, prediction) == pytest.approx(0.35)
+
+
+OF_LEVELS = {
+    "pinball:0.9": lambda y, p, w: reference.mean_pinball_loss(y, p, sample_weight=w, alpha=0.9),
+    "poisson_deviance": lambda y, p, w: reference.mean_poisson_deviance(y, p, sample_weight=w),
+    "tweedie_deviance:1.5": lambda y, p, w: reference.mean_tweedie_deviance(y, p, sample_weight=w, power=1.5),
+}
+
+
+@pytest.mark.parametrize("name", OF_LEVELS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_metrics_of_losses_equal_scikit_learns_and_are_a_column_only_where_chosen(name, weighted):
+    random = np.random.default_rng(3)
+    target, values = random.poisson(2, size=80).astype(float), random.exponential(2, size=80)
+    weight = random.integers(1, 5, size=80).astype(np.float32) if weighted else None
+    metric = get_metric(name, "regression")
+    shown = metric.shown(metric.score(target, values[:, None], weight))
+    assert shown == pytest.approx(OF_LEVELS[name](target, values, weight))
+    assert pickle.loads(pickle.dumps(metric)) == metric
+    assert metric in metrics_for("regression", metric)
+    assert metric not in metrics_for("regression")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("pinball", "needs a quantile above 0 and below 1, which is missing: e.g. --metric pinball:0.9"),
+        ("pinball:1", "above 0 and below 1, not '1'"),
+        ("tweedie_deviance:2", "needs a power above 1 and below 2, not '2'"),
+        ("pinbal:0.9", "Did you mean 'pinball'"),
+        ("poisson_deviance:1", "there is no metric"),
+    ],
+)
+def test_a_level_out_of_bounds_is_refused(name, said):
+    with pytest.raises(ConfigError, match=said):
+        get_metric(name, "regression")
+
+
+def test_a_deviance_of_targets_below_zero_is_undefined_and_refused():
+    metric = get_metric("poisson_deviance", "regression")
+    assert metric.score(np.array([1.0, -1.0]), np.ones((2, 1))) == WORST
+    with pytest.raises(ConfigError, match="needs targets of at least 0, but 1 of 2 is below, down to -1"):
+        check_domain(metric, np.array([1.0, -1.0]), (), "the rows")
+    with pytest.raises(ConfigError, match="needs a target above 0, but all 2 are zero"):
+        check_domain(metric, np.zeros(2), (), "the rows")

@@ -56,7 +56,10 @@ def as_stranger(words: list[object], cwd: Path, **environment: str) -> subproces
 
 @needs_root
 def test_a_user_without_a_name_a_home_and_a_short_folder_for_temporary_files_has_a_leader(place):
-    """Each was a traceback: Ray wrote a token into the home, sockets into TMPDIR, and asked for a home on import."""
+    """Each was a traceback: Ray wrote a token into the home, sockets into TMPDIR, and asked for a home on import.
+
+    Variables that end Ray's processes, or make libraries' warnings errors, were waited for in vain for three minutes.
+    """
     before = {path.name for path in Path("/tmp").iterdir()}
     results = place / "results" / "run"
     words = ["run", place / "t.parquet", "--target", "diagnosis", "--max-trials", 1, "--families", "linear"]
@@ -64,6 +67,8 @@ def test_a_user_without_a_name_a_home_and_a_short_folder_for_temporary_files_has
         [*STACKTUNE, *words, "--folds", 2, "--cpus", 1, "--output", results],
         cwd=place / "readonly",
         TMPDIR=str(place / ("long" * 30)),
+        PYTHONWARNINGS="error",
+        RAY_OVERRIDE_RESOURCES="x",
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stderr == ""

@@ -86,7 +86,10 @@ def test_a_run_leaves_what_the_readme_lists(desk):
     text = (ROOT / "pipeline/runs/README.md").read_text()
     table = text.partition("## What a run leaves")[2].partition("\n## ")[0]
     names = re.findall(r"^\| `([\w.]+)/?`", table, re.M)
-    assert names == ["run.json", "leaderboard.parquet", "config.yaml", "leader", "trials", "run.log", "state.json"]
+    assert names == [
+        *("run.json", "leaderboard.parquet", "config.yaml", "leader", "out_of_fold.npz", "events.jsonl", "trials"),
+        *("run.log", "state.json"),
+    ]
     assert {*names, "leaderboard.csv", "journal.jsonl", "tracking.jsonl"} <= {
         path.name for path in (desk / "stacktune-runs" / "adult").iterdir()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -23,6 +24,17 @@ from sklearn.datasets import load_iris
 from stacktune.__main__ import leave_users_files_alone
 
 ROOT = Path(__file__).parent.parent
+# A user's metric, beside files that have the names of what it imports.
+METRIC = """
+import random, json
+import numpy as np
+
+def share(y_true, y_pred, sample_weight=None):
+    return random.choice([_mean(y_true == y_pred, sample_weight)])
+
+def _mean(hits, weight):
+    return np.average(hits, weights=weight)
+"""
 SCRIPT, MODULE = (str(Path(sys.executable).with_name("stacktune")),), (sys.executable, "-m", "stacktune")
 
 
@@ -45,7 +57,8 @@ def run(tmp_path_factory) -> Path:
     load_iris(as_frame=True).frame.to_parquet(folder / "iris.parquet", index=False)
     python = str(python_without_stacktune(folder / "python"))
     words = ["run", "../iris.parquet", "--target", "target", "--families", "linear,lightgbm", "--max-trials", "2"]
-    words += ["--folds", "2", "--cpus", "1", "--output", "../runs/iris"]
+    (checkout / "fair.py").write_text(METRIC)
+    words += ["--folds", "2", "--cpus", "1", "--output", "../runs/iris", "--metric", "fair:share", "--balance"]
     command(python, "-m", "pipeline", *words, cwd=checkout, PYTHONPATH=str(users))
     assert sprung(folder) == []
     return folder / "runs" / "iris"
@@ -54,6 +67,15 @@ def run(tmp_path_factory) -> Path:
 def test_a_run_from_a_checkout_imports_nothing_that_lies_beside_it(run):
     """A `pipeline.py` took our place, and a `random.py` Python's own, in the command and in each of Ray's workers."""
     assert (run / "run.json").is_file()
+
+
+def test_of_the_users_folder_the_module_that_was_named_is_imported_and_its_function_is_carried_to_workers(run):
+    facts = json.loads((run / "run.json").read_text())
+    assert (facts["metric"], facts["greater_is_better"], facts["n_completed"]) == ("fair.share", True, 2)
+    assert facts["cv_score"] > 0.85
+    log = (run / "run.log").read_text()
+    assert "fair:share is the metric: it is given decided classes, and greater is better" in log
+    assert "models learn with class weights (0 1, 1 1, 2 1)" in log
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -26,9 +27,14 @@ from stacktune.api.parameters import VERBOSE, refuse_unknown, settings_of, takes
 from stacktune.api.shown import html_of, watching
 from stacktune.api.tables import Joined, as_frame, joined
 from stacktune.data.read import read_for, read_frame
+from stacktune.ensemble.interval import LOWER, UPPER
 from stacktune.ensemble.leader import Leader
-from stacktune.errors import ConfigError
+from stacktune.ensemble.out_of_fold import read_out_of_fold
+from stacktune.errors import ConfigError, DataWarning
 from stacktune.report.outputs import RunSummary
+from stacktune.report.retell import events_of
+from stacktune.report.summary import read_results
+from stacktune.runs.on_table import scored_on
 from stacktune.runs.program import run
 from stacktune.storage.run_folder import RunFolder
 
@@ -56,8 +62,8 @@ class AutoML(BaseEstimator):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, target: str | None = None) -> AutoML:
         """Find the best model of a table; return self.
 
-        X: features in memory with `y`, or a path or URI of a table with the target in it. target: the name of that
-            column, where it is no parameter. sample_weight: (n_rows,), none negative.
+        X: features in memory with `y`, or a table with the target in it, in memory or at a path or URI. target: that
+            column's name, where it is no parameter. sample_weight: (n_rows,), none negative.
 
         Raises:
             ConfigError, DataError: ValueErrors, for what the command would refuse. SearchError: no trial was completed.
@@ -65,9 +71,10 @@ class AutoML(BaseEstimator):
         settings = settings_of(self.get_params(), self._task)
         if target is not None:
             settings["target"] = target
-        if isinstance(X, str | os.PathLike):
+        is_whole = isinstance(X, str | os.PathLike) or (y is None and settings.get("target") is not None)
+        if is_whole:
             if y is not None or sample_weight is not None:
-                raise ConfigError("of a table at a path, name the columns: target=…, weight=….")
+                raise ConfigError("of a table with its target, name the columns: target=…, weight=….")
             table: Any = X
         else:
             given = self._joined(X, y, sample_weight)
@@ -75,7 +82,7 @@ class AutoML(BaseEstimator):
             table = given.frame
         with watching(getattr(self, VERBOSE)) as observers:
             summary = run(settings, table, observers)
-        self._take(summary, tells_features=isinstance(X, str | os.PathLike))
+        self._take(summary, tells_features=is_whole)
         return self
 
     def resume(self, X: Any = None, y: Any = None, sample_weight: Any = None, **changes: Any) -> AutoML:
@@ -97,6 +104,38 @@ class AutoML(BaseEstimator):
         """Every trial and ensemble, best first."""
         check_is_fitted(self)
         return read_frame(str(RunFolder(Path(self.folder_)).board))
+
+    def leaderboard(self, table: Any) -> pd.DataFrame:
+        """Return the leaderboard with scores on another table.
+
+        They are its column "on_score", by which it is sorted; nothing is chosen by them. What is to be said of the
+        table is warned of (DataWarning).
+
+        table: with the target and the weights, in memory or at a path or URI.
+        """
+        check_is_fitted(self)
+        scored, notes = scored_on(read_results(Path(self.folder_)), table)
+        for note in notes:
+            warnings.warn(note, DataWarning, stacklevel=2)
+        return scored.leaderboard.reset_index(drop=True)
+
+    @property
+    def out_of_fold_(self) -> pd.DataFrame:
+        """The leader's predictions of rows new to it.
+
+        Its columns are those of `stacktune predict`, and its index the places of rows in the training table, or in the
+        sample of it, counted from 0. Rows that nothing judged are not there: test rows, those without a target, and of
+        rows in the order of time the oldest.
+        """
+        check_is_fitted(self)
+        row_numbers, predicted = read_out_of_fold(Path(self.folder_))
+        return self.leader_.named(predicted, pd.Index(row_numbers, name="row"))
+
+    @property
+    def events_(self) -> list[dict[str, Any]]:
+        """What the run decided, in order, as `stacktune events`."""
+        check_is_fitted(self)
+        return events_of(Path(self.folder_))
 
     def best_model(self, family: str | None = None, by: str = "score") -> Leader:
         """Return the best completed trial's own model.
@@ -271,3 +310,16 @@ class AutoMLRegressor(RegressorMixin, AutoML):
     """Finds the best regression model of a table."""
 
     _task = "regression"
+
+    def predict_interval(self, X: Any) -> pd.DataFrame:
+        """Return the columns "lower" and "upper" of new rows.
+
+        They hold the share of rows that the parameter `interval` asked for.
+
+        Raises:
+            ConfigError: it asked for none.
+        """
+        features = self._features(X)
+        if self.leader_.interval is None:
+            raise ConfigError("the model has no intervals: fit it with interval=0.9, or another share.")
+        return self.leader_.predict(features)[[LOWER, UPPER]]

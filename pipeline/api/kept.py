@@ -24,6 +24,7 @@ from stacktune.ensemble.leader import Leader
 from stacktune.ensemble.member import load_member
 from stacktune.ensemble.rows import TRIAL
 from stacktune.errors import ConfigError, DataError, nearest
+from stacktune.own_module import hand_over
 from stacktune.report.outputs import RunSummary
 from stacktune.report.summary import read_results, sorted_by
 from stacktune.settings.groups import URIS
@@ -64,7 +65,7 @@ def best_model(folder: Path, leader: Leader, family: str | None, by: str) -> Lea
         rows = rows[rows["family"] == family]
     for row in sorted_by(replace(results, leaderboard=rows), by).to_dict("records"):
         trial = TrialFolder(RunFolder(folder).trials / row["name"])
-        if trial.folds():
+        if trial.models():
             return model_of_trial(leader, trial, row)
     raise ConfigError("of these trials no models were kept: a run keeps those that an ensemble may still use.")
 
@@ -81,6 +82,7 @@ def model_of_trial(leader: Leader, trial: TrialFolder, row: dict[str, Any]) -> L
         blend=Blend(SINGLE, (1.0,)),
         members=(member,),
         folder=trial.path,
+        interval=None,  # which is of the leader's errors
     )
 
 
@@ -97,13 +99,20 @@ def save(kept: Kept, estimator: str, folder: Path) -> Path:
     kept.leader.save(folder / MODEL)
     described = {
         "estimator": estimator,
-        "params": {name: masked_uri(value) if name in URIS and value else value for name, value in kept.params.items()},
+        "params": {name: _plain(name, value) for name, value in kept.params.items()},
         "n_features": kept.n_features,
         "feature_names": kept.feature_names,
         "summary": asdict(kept.summary),
     }
     (folder / DESCRIPTION).write_text(json.dumps(described, indent=1, default=str) + "\n", encoding="utf-8")
     return folder
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a parameter as JSON has it, without secrets."""
+    if name in URIS and value:
+        return masked_uri(value)
+    return hand_over(value) if callable(value) else value
 
 
 def load(folder: Path, estimator: str, is_classifier: bool) -> Kept:

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils.validation import _check_sample_weight, check_array, check_consistent_length, column_or_1d
 
+from stacktune.data.added import with_columns
 from stacktune.data.arrow_types import to_frame
 from stacktune.data.in_memory import as_rows
 from stacktune.data.names import name_of
@@ -58,13 +59,13 @@ def joined(features: pd.DataFrame, y: Any, sample_weight: Any) -> Joined:
     check_consistent_length(features, target)
     taken = {name_of(label) for label in features.columns}
     name = _free(name_of(y.name) if isinstance(y, pd.Series) and y.name is not None else TARGET, taken)
-    added: dict[str, Any] = {name: target.array if isinstance(target, pd.Series) else target}
+    added: dict[str, Any] = {name: target}
     weight = None
     if sample_weight is not None:
         weight = _free(WEIGHT, taken | {name})
         added[weight] = _check_sample_weight(sample_weight, features, dtype=np.float64, ensure_non_negative=True)
     named = features.set_axis(list(map(name_of, features.columns)), axis=1)
-    return Joined(pd.concat([named, pd.DataFrame(added, index=named.index)], axis=1, copy=False), name, weight)
+    return Joined(with_columns(named, added), name, weight)
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from stacktune.data.duplicates import copies_of_raw, digest_of_rows, n_known
+from stacktune.data.added import with_columns
+from stacktune.data.duplicates import digest_of_rows, n_known
 from stacktune.data.example import made_up_rows
 from stacktune.data.expected import Expected
 from stacktune.data.files import find_files
-from stacktune.data.folds import MIN_FOLDS, held_out_together
+from stacktune.data.folds import MIN_FOLDS
+from stacktune.data.held_back import split_off_test
 from stacktune.data.in_memory import NO_TABLES, Rows, Tables, source_in_memory
 from stacktune.data.leaks import leak_notes
 from stacktune.data.memory import check_fits
@@ -27,6 +29,20 @@ from stacktune.data.positive import with_positive_class
 from stacktune.data.read import Source, read_source, release_memory, size_of, use_cores_allowed
 from stacktune.data.sample import Sample
 from stacktune.data.schema import Schema, infer_schema
+from stacktune.data.split import (
+    AT_RANDOM,
+    ROW_NUMBER,
+    ROWS,
+    SPLIT_KEY,
+    Split,
+    check_no_key,
+    no_features,
+    settled,
+    split_columns,
+    with_split_key,
+)
+from stacktune.data.split_hints import hints
+from stacktune.data.split_notes import split_notes
 from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
 from stacktune.data.target import (
     check_class_sizes,
@@ -40,9 +56,11 @@ from stacktune.data.target import (
     without_rare_classes,
 )
 from stacktune.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
+from stacktune.data.validation_rows import with_validation_rows
 from stacktune.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
 from stacktune.errors import DataError, nearest
-from stacktune.settings.groups import DEMO, DEMO_TARGET, IN_MEMORY, DataSettings, Settings
+from stacktune.settings.groups import Settings
+from stacktune.settings.problem import DEMO, DEMO_TARGET, IN_MEMORY, DataSettings
 from stacktune.storage.digests import digest_of_arrays
 from stacktune.storage.uris import without_secrets
 
@@ -64,6 +82,8 @@ class Dataset:
     example: the rows that travel with a model: made up, or the sample where that is asked for.
     encode_us: microseconds of one core that a raw row took to be encoded.
     test_digest: 16 hexadecimal digits of the raw test rows, whatever their order; "" without any.
+    split: what folds are made by.
+    row_numbers: (n_rows,) where each row came among those that were read, counted from 0; validation rows come last.
     """
 
     table: Table
@@ -78,6 +98,8 @@ class Dataset:
     example: pd.DataFrame
     encode_us: float = 0.0
     test_digest: str = ""
+    split: Split = AT_RANDOM
+    row_numbers: np.ndarray | None = None
 
     def without_features(self) -> Dataset:
         """Return the dataset with targets and weights only.
@@ -115,6 +137,31 @@ def load_dataset(config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset,
         release_memory()
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What a model knows of its training table."""
+
+    schema: Schema
+    task: Task
+    table: None = None
+
+
+def load_labelled(
+    place: str, schema: Schema, task: Task, target: str, weight: str | None, rows: Rows | None = None
+) -> tuple[Table, list[str]]:
+    """Return another labelled table, encoded, and notes.
+
+    weight: its column, if the table has it. rows: of a table in memory, whose place is IN_MEMORY then.
+
+    Raises:
+        DataError: it has no target, or other columns than the model.
+    """
+    known, config = _Known(schema, task), DataSettings(place, target, weight=weight)
+    frame, notes = _read_test(config, place, known, (), None, rows)
+    table, _, more = _encode_test(frame, known, config)
+    return table, [*notes, *more]
+
+
 def _load(config: Settings, tables: Tables) -> tuple[Dataset, Table | None]:
     source = _read_training(config, config.seed, tables.training)
     frame, writing, text_notes = with_numbers(source.frame, config.target, config.task)
@@ -122,11 +169,12 @@ def _load(config: Settings, tables: Tables) -> tuple[Dataset, Table | None]:
     notes = [*source.notes, *text_notes, *notes]
     kind, why = infer_task(frame[config.target], config.task)
     notes.append(why)
-    train, test, split_notes = _split(frame, config, make_task(frame[config.target], kind))
-    notes += split_notes
+    frame, split = with_split_key(frame, config)
+    train, test, test_notes = split_off_test(frame, config, make_task(frame[config.target], kind), split)
+    notes += test_notes
     if config.test_data is not None and tables.test is None:
         find_files(config.test_data)  # A path that names nothing is better told before the training table is encoded.
-    dataset = _encode_training(train, config, kind, notes, source.commas)
+    dataset = _encode_training(train, config, kind, notes, source.commas, split)
     if config.test_data is not None:
         test, test_notes = _read_test(config, config.test_data, dataset, source.commas, writing, tables.test)
         dataset = replace(dataset, notes=dataset.notes + tuple(test_notes))
@@ -136,22 +184,24 @@ def _load(config: Settings, tables: Tables) -> tuple[Dataset, Table | None]:
     return replace(dataset, notes=dataset.notes + tuple(test_notes), test_digest=digest), table
 
 
-def _read_training(config: DataSettings, seed: int, rows: Rows | None) -> Source:
+def _read_training(config: Settings, seed: int, rows: Rows | None) -> Source:
     source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config, seed, rows)
-    for role, name in (("target", config.target), ("weight", config.weight)):
+    for role, name in (("target", config.target), ("weight", config.weight), *split_columns(config)):
         if name in source.left_out:
             raise DataError(
                 f"the {role} column {name!r} holds lists, records or the like. Name a column of plain values."
             )
         if name is not None and name not in source.frame.columns:
             raise DataError(f"the table has no {role} column {name!r}.{nearest(name, map(str, source.frame.columns))}")
-    return with_sample_weight(source)
+    check_no_key(source.frame)
+    source = with_sample_weight(with_validation_rows(source, config))
+    return replace(source, frame=with_columns(source.frame, {ROW_NUMBER: np.arange(len(source.frame))}))
 
 
-def _read_within_memory(config: DataSettings, seed: int, rows: Rows | None) -> Source:
+def _read_within_memory(config: Settings, seed: int, rows: Rows | None) -> Source:
     size: tuple[int, int] | None = size_of(config.data) if rows is None else (rows.shape[0], rows.shape[1])
     if size is not None:
-        check_fits(without_secrets(config.data), *size, config.sample_rows)
+        check_fits(without_secrets(config.data), *size, config.sample_rows, config.max_memory_bytes)
     n_rows = config.sample_rows
     if n_rows is not None and size is not None and n_rows >= size[0]:
         n_rows = None
@@ -174,7 +224,7 @@ def _source(
 def _read_test(
     config: DataSettings,
     place: str,
-    dataset: Dataset,
+    dataset: Dataset | _Known,
     commas: Collection[str],
     writing: Writing | None,
     rows: Rows | None,
@@ -200,32 +250,8 @@ def _read_test(
     return frame, [f"test data: {note}" for note in (*text_notes, *notes)]
 
 
-def _split(frame: pd.DataFrame, config: Settings, task: Task) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str]]:
-    """Return training rows, test rows and notes.
-
-    There are test rows if any are asked for; a note says that copies stay together.
-    """
-    if config.test_size is None:
-        return frame, None, []
-    copies = copies_of_raw(frame, _no_features(config))
-    target = encode_target(frame[config.target], task)
-    held_out = held_out_together(target, task, config.test_size, config.seed, copies)
-    if held_out.all() or not held_out.any():
-        raise DataError(
-            f"--test-size {config.test_size:g} of {len(frame)} rows leaves the training or the test table empty."
-        )
-    n_copies = int((copies != np.arange(len(copies))).sum())
-    notes = []
-    if n_copies:
-        notes.append(
-            f"{n_copies:,} row{'s are copies' if n_copies > 1 else ' is a copy'} of others in all but {config.target}: "
-            "copies stay together, in the training or in the test table"
-        )
-    return frame[~held_out].reset_index(drop=True), frame[held_out].reset_index(drop=True), notes
-
-
 def _encode_training(
-    frame: pd.DataFrame, config: Settings, kind: str, notes: list[str], commas: Collection[str]
+    frame: pd.DataFrame, config: Settings, kind: str, notes: list[str], commas: Collection[str], split: Split
 ) -> Dataset:
     frame, weight, weight_notes = weighted_rows(frame, config.weight)
     if kind != REGRESSION and config.n_folds is None:
@@ -247,15 +273,17 @@ def _encode_training(
     if not task.is_classification:
         check_magnitude(target, config.target)
     _check_kept(frame, config.keep)
-    schema, schema_notes = infer_schema(frame, _no_features(config), config.keep)
+    schema, schema_notes = infer_schema(frame, no_features(config), config.keep)
     schema = schema.with_spelling(commas, DECIMAL_COMMA)
     if not schema.columns:
         raise DataError("no feature is left: " + ("; ".join(schema_notes) or "the target is the only column") + ".")
     started_s = time.thread_time()  # other threads start Ray and MLflow meanwhile
-    table = replace(schema.encode_with_message(frame)[0], target=target, weight=weight)
+    split = settled(split, frame)
+    table = replace(schema.encode_with_message(frame)[0], target=target, weight=weight, groups=split.groups)
     encode_us = (time.thread_time() - started_s) * 1e6 / table.n_rows
     schema = schema.with_optional(table)
     notes = [*notes, *weight_notes, *schema_notes, *leak_notes(table, task, config.target)]
+    notes += [*split_notes(split, config.keep), *(hints(frame, schema) if split.by == ROWS else [])]
     sample = _sample_of(frame[schema.column_names])
     return Dataset(
         table=table,
@@ -269,6 +297,8 @@ def _encode_training(
         sample=sample,
         example=sample if config.input_example == "real" else made_up_rows(frame, schema),
         encode_us=encode_us,
+        split=split,
+        row_numbers=frame[ROW_NUMBER].to_numpy(),
     )
 
 
@@ -278,7 +308,7 @@ def _naming_notes(task: Task, target_name: str) -> list[str]:
     return [f"{target_name} has a class 'prediction', so predictions name the decided class {task.prediction_name!r}"]
 
 
-def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: DataSettings) -> tuple[Table, str, list[str]]:
+def _encode_test(frame: pd.DataFrame, dataset: Dataset | _Known, config: DataSettings) -> tuple[Table, str, list[str]]:
     held = frame[config.target]
     notes = respelled_notes(held, dataset.task)
     target = encode_target(held, dataset.task)
@@ -303,8 +333,8 @@ def _encode_test(frame: pd.DataFrame, dataset: Dataset, config: DataSettings) ->
     return table, digest, [*notes, *weight_notes, *_known_notes(table, dataset.table)]
 
 
-def _known_notes(test: Table, training: Table) -> list[str]:
-    n_copies = n_known(test, training)
+def _known_notes(test: Table, training: Table | None) -> list[str]:
+    n_copies = 0 if training is None else n_known(test, training)
     if not n_copies:
         return []
     return [
@@ -314,14 +344,10 @@ def _known_notes(test: Table, training: Table) -> list[str]:
 
 
 def _check_kept(frame: pd.DataFrame, keep: tuple[str, ...]) -> None:
-    names = [str(name) for name in frame.columns]
+    names = [str(name) for name in frame.columns if name not in (SPLIT_KEY, ROW_NUMBER)]
     for name in keep:
         if name not in names:
             raise DataError(f"--keep names {name!r}, but the table has no such column.{nearest(name, names)}")
-
-
-def _no_features(config: DataSettings) -> set[str]:
-    return {name for name in (config.target, config.weight, SAMPLE_WEIGHT) if name is not None}
 
 
 def _sample_of(frame: pd.DataFrame) -> pd.DataFrame:
@@ -341,4 +367,4 @@ def _name_of(config: DataSettings) -> str:
 
 def _digest(table: Table, schema: Schema, task: Task) -> str:
     salt = json.dumps([schema.to_dict(), task.classes]).encode()
-    return digest_of_arrays(table.features, table.target, table.weight, salt=salt)
+    return digest_of_arrays(table.features, table.target, table.weight, table.groups, salt=salt)

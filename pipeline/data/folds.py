@@ -18,15 +18,18 @@ give the same folds everywhere. What a class of few rows does to scores is said 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
 
 from stacktune.data.duplicates import copies_of
-from stacktune.data.table import Table, Task
+from stacktune.data.grouped import strata_of
+from stacktune.data.table import MULTICLASS, Table, Task
 from stacktune.errors import DataError
 from stacktune.seeds import derive_seed
+from stacktune.storage.digests import digest_of_arrays
+from stacktune.storage.run_folder import ALL_ROWS
 
 MIN_FOLDS = 2
 # A plain holdout: its share of the rows, and the number of rows that say enough.
@@ -47,31 +50,82 @@ MIN_JUDGED_OF_A_CLASS = 50
 class Folds:
     """K folds, or a single holdout.
 
-    Each fold is held out once.
+    Each fold is held out once, and so is each row unless it is dealt again.
 
     assignment: (n_rows,) int8, the fold in which each row is validated, 0 … n_folds-1; -1 for rows that never are.
     blocks: (n_rows,) int8, the parts in which held-out predictions are judged, so that there is a spread and ensembles
         can be learnt on some and scored on others: the folds themselves, or parts of a holdout; -1 as above.
+    n_learning: of rows in the order of time, (n_rows,) int8: how many folds, from the first on, learn from each; None
+        where a fold learns from all rows that it does not hold out.
+    moments: (n_rows,) of rows in the order of time. groups: (n_rows,) numbers of groups that stay together.
+    again: (n_rows,) int8 assignments each, where rows are dealt more than once: their folds are numbered behind the
+        first ones, n_folds counts them all, and a row's out-of-fold prediction is the mean of its predictions.
+    refits: whether a model of all rows predicts for a trial though rows are in no order.
     """
 
     assignment: np.ndarray
     n_folds: int
     blocks: np.ndarray
     n_blocks: int
+    n_learning: np.ndarray | None = None
+    moments: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    again: tuple[np.ndarray, ...] = ()
+    refits: bool = False
+
+    @property
+    def n_repeats(self) -> int:
+        """Return how often each judged row is held out."""
+        return 1 + len(self.again)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Return whether models are judged on later rows."""
+        return self.n_learning is not None
+
+    @property
+    def fits_all_rows(self) -> bool:
+        """Return whether trials are also fitted on all rows.
+
+        That model alone predicts for it then. Where rows are in the order of time those of the folds have not seen the
+        newest.
+        """
+        return self.is_ordered or self.refits
+
+    @property
+    def models(self) -> tuple[int, ...]:
+        """Return the models that predict new rows, by number."""
+        return (ALL_ROWS,) if self.fits_all_rows else tuple(range(self.n_folds))
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of all that tells folds apart."""
+        return digest_of_arrays(self.assignment, self.blocks, self.n_learning, *self.again)
+
+    def repeat_of(self, fold: int) -> int:
+        """Return in which dealing a fold is."""
+        return fold * self.n_repeats // self.n_folds
+
+    def _held_out(self, fold: int) -> np.ndarray:
+        """Return (n_rows,) bool: which rows a fold holds out."""
+        repeat = self.repeat_of(fold)
+        return (self.assignment, *self.again)[repeat] == fold - repeat * (self.n_folds // self.n_repeats)
 
     def train_rows(self, fold: int) -> np.ndarray:
         """Return the positions that `fold` trains on.
 
         They are of rows, ascending and int64.
         """
-        return np.flatnonzero(self.assignment != fold)
+        if self.n_learning is not None:
+            return np.flatnonzero(self.n_learning > fold)
+        return np.flatnonzero(~self._held_out(fold))
 
     def valid_rows(self, fold: int) -> np.ndarray:
         """Return the positions that `fold` holds out.
 
         They are of rows, ascending and int64.
         """
-        return np.flatnonzero(self.assignment == fold)
+        return np.flatnonzero(self._held_out(fold))
 
     @cached_property
     def judged_rows(self) -> np.ndarray:
@@ -106,12 +160,13 @@ def shuffled_by_class(target: np.ndarray, task: Task, seed: int, n_copies: np.nd
     return order[np.argsort(target[order], kind="stable")] if task.is_classification else order
 
 
-def make_folds(table: Table, task: Task, n_folds: int, seed: int) -> Folds:
+def make_folds(table: Table, task: Task, n_folds: int, seed: int, is_even: bool = False) -> Folds:
     """Return folds of equal size, and equal classes.
 
     Sizes, and for classification the rows of each class, differ by one at most.
 
     n_folds: 1 for a holdout of a fifth of the rows, of fewer where these are plenty, or of more where a class is rare.
+    is_even: whether the values of a regression are dealt evenly too, as if each tenth of them were a class.
     Copies of a row stay in its fold, which costs some of that evenness, lest a model be judged on what it has learnt by
     heart; but not where a row repeats so often that folds would be lopsided: there, rows repeat by their nature.
 
@@ -120,11 +175,20 @@ def make_folds(table: Table, task: Task, n_folds: int, seed: int) -> Folds:
     n_parts = N_BLOCKS if n_folds == 1 else n_folds
     if table.n_rows < n_parts:
         raise DataError(f"{n_parts} folds need at least {n_parts} rows, but the table has {table.n_rows}.")
+    if is_even and not task.is_classification:
+        table, task = _in_tenths(table, task)
     if n_folds == 1:
         return _holdout(table, task, seed)
     marks = partial(_in_turn, n_parts=n_folds)
     assignment = _kept_together(table.labels, task, copies_of(table), derive_seed(seed, "folds"), marks, 1)
     return Folds(assignment, n_folds, assignment, n_folds)
+
+
+def _in_tenths(table: Table, task: Task) -> tuple[Table, Task]:
+    """Return a regression as one of ten classes."""
+    strata = strata_of(table.labels, task)
+    classes = tuple(map(str, range(int(strata.max()) + 1)))
+    return replace(table, target=strata), Task(MULTICLASS, classes) if len(classes) > 1 else task
 
 
 def rarer_class(target: np.ndarray) -> tuple[int, int]:

@@ -22,34 +22,46 @@ class Memory:
     """This process's memory limit and free memory, in bytes.
 
     The limit is what it and its children may have at most; the free memory is what they may take beyond what is taken
-    now.
+    now. limited_by: what makes the limit less than the machine's.
     """
 
     n_bytes: int
     n_free: int
     n_of_machine: int
+    limited_by: str = "a limit of the control group"
+
+    def at_most(self, max_bytes: float | None) -> Memory:
+        """Return the memory, at most `max_bytes`.
+
+        None asks for all.
+        """
+        if max_bytes is None or max_bytes >= self.n_free:
+            return self
+        return Memory(int(max_bytes), int(max_bytes), self.n_of_machine, "--max-memory")
 
     @property
     def note(self) -> str:
         """Say that the limit is below the machine's memory."""
         if self.n_bytes >= self.n_of_machine:
             return ""
-        return f"{self.n_bytes / 1e9:.1f} GB of memory (of {self.n_of_machine / 1e9:.1f}: a limit of the control group)"
+        return f"{self.n_bytes / 1e9:.1f} GB of memory (of {self.n_of_machine / 1e9:.1f}: {self.limited_by})"
 
 
-def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None) -> None:
+def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None, max_bytes: float | None = None) -> None:
     """Raise DataError, with figures, for too many rows.
 
-    The table, or the sample of it, has more than can be learnt from here.
+    The table, or the sample of it, has more than can be learnt from here. max_bytes: of memory that the run may plan
+    with, if that was limited.
     """
     needed = bytes_for(min(n_rows, sample_rows or n_rows), n_columns)
-    free = memory_here().n_free
+    free = memory_here().at_most(max_bytes).n_free
     if needed > free:
         most = max(0, int((free - BYTES_ANYHOW) / BYTES_A_CELL / n_columns))
-        remedy = f"--sample-rows {most} learns from as many as fit" if most else "free some memory"
+        which, more = ("given by --max-memory", "give more") if max_bytes == free else ("free", "free some memory")
+        remedy = f"--sample-rows {most} learns from as many as fit" if most else more
         raise DataError(
             f"the table {uri!r} has {n_rows:,} rows of {n_columns:,} columns, which take about {needed / 1e9:,.1f} GB "
-            f"to learn from, and {free / 1e9:,.1f} GB are free; {remedy}, or take a larger machine."
+            f"to learn from, and {free / 1e9:,.1f} GB are {which}; {remedy}, or take a larger machine."
         )
 
 

@@ -7,10 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+from stacktune.objectives import SQUARED
+
 BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
-# What models of values fit: the mean of (target - prediction)², of |target - prediction|, of that over |target|, or of
-# squares between logarithms of 1 + value.
-SQUARED, ABSOLUTE, PERCENTAGE, SQUARED_LOG = "squared", "absolute", "percentage", "squared_log"
 
 
 @dataclass(frozen=True)
@@ -20,12 +19,19 @@ class Task:
     classes: the text of each class in code order; empty for regression. Of two classes the second is the positive one.
     labels: the classes as the target itself holds them: truth values, numbers or text.
     loss: what models of values fit, see Metric.loss. Models of classes always fit the log loss.
+    class_weights: what rows of each class weigh while models learn; predictions are of the classes as they are. Empty
+        where they weigh the same.
+    monotone: (feature, 1 or -1) of features that predictions are to rise or fall with.
+    interactions: groups of features, of which only those of one group may act on one another; empty for any.
     """
 
     kind: str
     classes: tuple[str, ...] = ()
     labels: tuple[bool | int | float | str, ...] = ()
     loss: str = SQUARED
+    class_weights: tuple[float, ...] = ()
+    monotone: tuple[tuple[str, int], ...] = ()
+    interactions: tuple[tuple[str, ...], ...] = ()
 
     @property
     def is_classification(self) -> bool:
@@ -70,6 +76,7 @@ class Table:
     cardinalities: one count for each categorical column, so `len(cardinalities)` trailing columns are categorical.
     target: (n_rows,) int32 class codes or float64 values; None for a table to predict.
     weight: (n_rows,) float32 positive sample weights, or None.
+    groups: (n_rows,) int64 numbers of groups whose rows belong together; None where each row is by itself.
     """
 
     features: np.ndarray
@@ -77,6 +84,7 @@ class Table:
     cardinalities: tuple[int, ...] = ()
     target: np.ndarray | None = None
     weight: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     @property
     def n_rows(self) -> int:
@@ -128,6 +136,7 @@ class Table:
             features=self.features[rows],
             target=None if self.target is None else self.target[rows],
             weight=None if self.weight is None else self.weight[rows],
+            groups=None if self.groups is None else self.groups[rows],
         )
 
     def without_features(self) -> Table:
@@ -142,7 +151,7 @@ class Table:
 
         Ray hands them out so.
         """
-        for array in (self.features, self.target, self.weight):
+        for array in (self.features, self.target, self.weight, self.groups):
             if array is not None:
                 array.flags.writeable = False
         return self

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from stacktune.data.added import with_columns
 from stacktune.data.read import Source
 from stacktune.data.values import NUMERIC, content_of, numbers_of
 from stacktune.errors import DataError
@@ -27,7 +28,7 @@ def with_sample_weight(source: Source) -> Source:
         raise DataError(f"the table has a column {SAMPLE_WEIGHT!r}, a name that --sample-rows needs. Rename it.")
     if source.weight is None:
         return source
-    return replace(source, frame=source.frame.assign(**{SAMPLE_WEIGHT: source.weight}))
+    return replace(source, frame=with_columns(source.frame, {SAMPLE_WEIGHT: source.weight}))
 
 
 def weighted_rows(frame: pd.DataFrame, name: str | None) -> tuple[pd.DataFrame, np.ndarray | None, list[str]]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import SQUARED_LOG
 from stacktune.families.losses import scaled, unscaled
+from stacktune.objectives import SQUARED_LOG
 
 SINGLE, AVERAGE, STACK = "single", "average", "stack"
 # A forest says 0 where no leaf has seen the class. Unclipped, one such member would outvote all others; at one in a
@@ -25,6 +25,7 @@ class Blend:
         of log-probabilities under a softmax, plus a bias).
     weights: one a member, none negative; those of an average sum to one.
     bias: one an output, of a stack; else empty.
+    temperature: of the probabilities: the logarithms of what is blended are divided by it, see temperature.py.
     is_log: whether a stack of values sums log(1 + value), as is fitted where errors are measured on that scale.
     """
 
@@ -32,6 +33,7 @@ class Blend:
     weights: tuple[float, ...]
     bias: tuple[float, ...] = ()
     is_log: bool = False
+    temperature: float = 1.0
 
     @property
     def n_members(self) -> int:
@@ -43,6 +45,10 @@ class Blend:
 
         Each member has an (n, n_outputs) array, and so has the blend. Members that weigh nothing are not looked at.
         """
+        blended = self._blended(predictions)
+        return blended if self.temperature == 1 else heated(blended, self.temperature)
+
+    def _blended(self, predictions: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         if self.kind != STACK:
             return self._weighted(predictions, lambda prediction: prediction)
         if self.is_log:
@@ -72,14 +78,27 @@ class Blend:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` reads, fit for JSON."""
-        record = {"kind": self.kind, "weights": list(self.weights), "bias": list(self.bias)}
-        return record | {"is_log": True} if self.is_log else record
+        record: dict[str, Any] = {"kind": self.kind, "weights": list(self.weights), "bias": list(self.bias)}
+        record |= {"is_log": True} if self.is_log else {}
+        return record if self.temperature == 1 else record | {"temperature": self.temperature}
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Blend:
         """Read what `to_dict` wrote."""
         is_log = document.get("is_log", False)
-        return cls(document["kind"], tuple(document["weights"]), tuple(document["bias"]), is_log)
+        temperature = document.get("temperature", 1.0)
+        return cls(document["kind"], tuple(document["weights"]), tuple(document["bias"]), is_log, temperature)
+
+
+def heated(prediction: np.ndarray, temperature: float) -> np.ndarray:
+    """Return (n, n_outputs) probabilities at a temperature.
+
+    Their logarithms are divided by it: above 1 they are nearer to each other. Those of 0 stay at next to nothing.
+    """
+    from scipy.special import softmax
+
+    logs = np.log(np.maximum(prediction, np.finfo(np.float64).tiny))
+    return softmax(logs / temperature, axis=-1)
 
 
 def log_probabilities(prediction: np.ndarray) -> np.ndarray:

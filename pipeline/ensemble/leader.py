@@ -18,6 +18,7 @@ from stacktune.data.schema import Schema
 from stacktune.data.table import Table, Task
 from stacktune.ensemble.blend import Blend
 from stacktune.ensemble.digests import check_digests, digests_of, refuse_links
+from stacktune.ensemble.interval import LOWER, UPPER, Interval
 from stacktune.ensemble.member import Member, load_member, predict_members
 from stacktune.ensemble.retention import has_models
 from stacktune.ensemble.rows import Leaderboard, LeaderboardRow
@@ -42,7 +43,7 @@ class Leader:
     """A model that takes raw rows.
 
     threshold: on the second class's probability, for two classes.
-    folder: where the models were read from, which `save` copies.
+    folder: where the models were read from, which `save` copies. interval: of values, where it was asked for.
     """
 
     schema: Schema
@@ -53,25 +54,40 @@ class Leader:
     blend: Blend
     members: tuple[Member, ...]
     folder: Path
+    interval: Interval | None = None
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return predictions, and probabilities for classes.
 
-        They are the column "prediction" and, of classes, a column of probabilities for each, named by its text.
+        They are the column "prediction" and, of classes, a column of probabilities for each, named by its text; of
+        values, the columns "lower" and "upper" where an interval was asked for.
 
         frame: its columns may come in any order and others are ignored; DataError names one that is missing. Its index
             is the predictions' own. "prediction" holds values, or decided classes as the target held them; it is called
             "prediction_" where a class has that name.
         """
+        shown = self.named(self.predict_table(self.schema.encode(frame)), frame.index)
+        return shown if self.task.is_classification else self._with_ends(shown)
+
+    def named(self, predicted: np.ndarray, index: pd.Index) -> pd.DataFrame:
+        """Return (n_rows, n_outputs) predictions as `predict` does.
+
+        There are no ends of intervals among them.
+        """
         import pandas as pd
 
-        predicted = self.predict_table(self.schema.encode(frame))
-        decided = self._decided(predicted, frame.index)
+        decided = self._decided(predicted, index)
         if not self.task.is_classification:
             return decided.to_frame()
-        chances = pd.DataFrame(predicted, frame.index, list(self.task.classes), copy=False)
+        chances = pd.DataFrame(predicted, index, list(self.task.classes), copy=False)
         chances.insert(0, decided.name, decided.array)
         return chances
+
+    def _with_ends(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if self.interval is None:
+            return frame
+        lower, upper = self.interval.ends(frame.iloc[:, 0].to_numpy())
+        return frame.assign(**{LOWER: lower, UPPER: upper})
 
     def predict_table(self, table: Table) -> np.ndarray:
         """Return (n_rows, n_outputs) float64 predictions of an encoded table.
@@ -147,11 +163,17 @@ class Leader:
             blend=Blend.from_dict(manifest["blend"]),
             members=members,
             folder=folder,
+            interval=Interval.from_dict(manifest.get("interval")),
         )
 
 
 def build_leader(
-    leaderboard: Leaderboard, results: Sequence[TrialResult], dataset: Dataset, metric: Metric, folder: Path
+    leaderboard: Leaderboard,
+    results: Sequence[TrialResult],
+    dataset: Dataset,
+    metric: Metric,
+    folder: Path,
+    interval: Interval | None = None,
 ) -> Leader:
     """Write the leader into `folder`, and load it.
 
@@ -175,12 +197,16 @@ def build_leader(
         "labels": list(dataset.task.labels),
         "target": dataset.target_name,
         "metric": metric.name,
-        "threshold": row.thresholds.get(metric.name, 0.5),
+        "threshold": row.thresholds.get(metric.decides.name, 0.5),
         "blend": row.how.to_dict(),
-        "members": [{"trial_id": name, "family": trials[name].family} for name in row.members],
+        "members": [
+            {"trial_id": name, "family": trials[name].family, "config": trials[name].config} for name in row.members
+        ],
         "schema": dataset.schema.to_dict(),
         "files": digests_of(folder / _MEMBERS),
     }
+    if interval is not None:
+        manifest["interval"] = interval.to_dict()
     manifest = json.loads(json.dumps(manifest))
     # Last, so that a folder with a manifest is complete.
     (folder / LEADER_MANIFEST).write_text(json.dumps(manifest | {"digest": digest_of(manifest)}, indent=1))
@@ -233,13 +259,13 @@ def score_rows(
             for name, folds in zip(row.members, row.folds, strict=True)
         ]
         combined = row.how.combine(of_members)
-        rows[position] = replace(row, test=_shown_metrics(row, leaderboard.task, test, combined))
+        rows[position] = replace(row, test=_shown_metrics(row, leaderboard, test, combined))
     return replace(leaderboard, rows=tuple(rows))
 
 
-def _shown_metrics(row: LeaderboardRow, task: Task, test: Table, prediction: np.ndarray) -> dict[str, float]:
+def _shown_metrics(row: LeaderboardRow, board: Leaderboard, test: Table, prediction: np.ndarray) -> dict[str, float]:
     shown = {}
-    for metric in metrics_for(task.kind):
+    for metric in metrics_for(board.task.kind, board.metric):
         threshold = row.thresholds.get(metric.name, 0.5)
         shown[metric.name] = metric.shown(metric.score(test.labels, prediction, test.weight, threshold))
     return shown

@@ -15,8 +15,9 @@ import numpy as np
 from stacktune.data.folds import Folds
 from stacktune.data.table import Task
 from stacktune.ensemble.blend import SINGLE, Blend
-from stacktune.ensemble.candidates import MAX_CANDIDATES, Costs, affordable_us, eligible, nested_candidates
+from stacktune.ensemble.candidates import MAX_CANDIDATES, Costs, eligible, nested_candidates
 from stacktune.ensemble.fold_pruning import choose_fold_models, cost_us, target_effective_models
+from stacktune.ensemble.limits import ModelLimits, max_bytes_of
 from stacktune.ensemble.nested import OutOfFold, gather, greedy, nested_scores, stacked, thresholds_of
 from stacktune.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
 from stacktune.ensemble.subsample import MAX_SAMPLED_ROWS
@@ -34,7 +35,8 @@ METHODS = ("greedy", "stack")
 class _Scoring:
     """The figures that all rows have in common.
 
-    target, weight: (n_rows,). limit_us: what a prediction of an encoded row may cost. encode_us: see build_leaderboard.
+    target, weight: (n_rows,). limit: what a leader's models may cost together, by `limits`. encode_us: see
+    build_leaderboard.
     """
 
     oof: Mapping[str, np.ndarray]
@@ -46,21 +48,25 @@ class _Scoring:
     seed: int
     remaining_s: Callable[[], float]
     pool: ThreadPoolExecutor
-    limit_us: float
+    limits: ModelLimits
+    limit: float
     encode_us: float
-
-    def model_us(self, trial: TrialResult) -> float:
-        """Return microseconds a row of one fold model."""
-        return trial.predict_us / self.folds.n_folds
 
     def with_fold_models(self, row: LeaderboardRow, blend: Blend, members: Sequence[TrialResult]) -> LeaderboardRow:
         """Return the row with its fold models and costs."""
-        model_us = [self.model_us(member) for member in members]
+        costs = [self.limits.model_cost(member) for member in members]
         enough = target_effective_models(len(self.target))
-        folds = choose_fold_models(self.folds.n_folds, blend.weights, model_us, self.limit_us, enough)
-        predict_us = cost_us([len(of_member) for of_member in folds], model_us) + self.encode_us
-        names = tuple(member.trial_id for member in members)
-        return replace(row, members=names, folds=folds, blend=blend, predict_us=predict_us)
+        chosen = choose_fold_models(len(self.folds.models), blend.weights, costs, self.limit, enough)
+        counts = [len(of_member) for of_member in chosen]
+        return replace(
+            row,
+            members=tuple(member.trial_id for member in members),
+            folds=tuple(tuple(self.folds.models[place] for place in of_member) for of_member in chosen),
+            blend=blend,
+            predict_us=cost_us(counts, list(map(self.limits.model_us, members))) + self.encode_us,
+            n_bytes=self.limits.bytes_of(members, chosen),
+            is_dear=cost_us(counts, costs) > self.limit,
+        )
 
 
 def stacking_s(n_candidates: int, n_rows: int, n_outputs: int) -> float:
@@ -83,6 +89,7 @@ def build_leaderboard(
     remaining_s: Callable[[], float] = lambda: float("inf"),
     predict_budget_us: float | None = None,
     encode_us: float = 0.0,
+    max_model_mb: float | None = None,
 ) -> Leaderboard:
     """Return the leaderboard of trials and their ensembles.
 
@@ -94,17 +101,19 @@ def build_leaderboard(
         models than keep to it. A trial whose every model is dearer ranks below all others and is in no ensemble; where
         all are, the cheapest leads.
     encode_us: microseconds that a raw row takes to become a row of the table, part of every prediction's cost.
+    max_model_mb: megabytes that the leader's models may take on the disk, which is kept as the budget is.
     """
     model_budget_us = None if predict_budget_us is None else predict_budget_us - encode_us
-    limit_us = affordable_us([trial.predict_us / folds.n_folds for trial in eligible(results)], model_budget_us)
+    limits = ModelLimits.of(results, folds.models, model_budget_us, max_bytes_of(max_model_mb))
+    limit = limits.affordable(results)
     with ThreadPoolExecutor(n_cores()) as pool:
-        scoring = _Scoring(oof, target, weight, folds, task, metric, seed, remaining_s, pool, limit_us, encode_us)
-        trials = [trial for trial in eligible(results) if scoring.model_us(trial) <= limit_us]
+        scoring = _Scoring(oof, target, weight, folds, task, metric, seed, remaining_s, pool, limits, limit, encode_us)
+        trials = [trial for trial in eligible(results) if limits.model_cost(trial) <= limit]
         rows = list(pool.map(lambda result: _trial_row(result, scoring), results))
         rows += _ensemble_rows(trials, scoring)
     selection_penalty = _selection_penalty([trial.fold_scores for trial in trials], rows)
-    ranked = sorted(rows, key=lambda row: _place(row, metric, selection_penalty, limit_us + encode_us))
-    return Leaderboard(tuple(ranked), metric, task, selection_penalty, predict_budget_us)
+    ranked = sorted(rows, key=lambda row: _place(row, metric, selection_penalty))
+    return Leaderboard(tuple(ranked), metric, task, selection_penalty, predict_budget_us, max_model_mb)
 
 
 def nested_best_trial_scores(fold_scores: Sequence[Sequence[float]]) -> np.ndarray:
@@ -135,17 +144,14 @@ def _selection_penalty(trials: Sequence[Sequence[float]], rows: Sequence[Leaderb
     return optimism + _standard_error(honest - max(ensembles, key=np.mean))
 
 
-def _place(
-    row: LeaderboardRow, metric: Metric, selection_penalty: float, limit_us: float
-) -> tuple[int, bool, bool, float, int, str]:
+def _place(row: LeaderboardRow, metric: Metric, selection_penalty: float) -> tuple[int, bool, bool, float, int, str]:
     score = row.score if metric.greater_is_better else -row.score
     if row.kind == TRIAL:
         score -= selection_penalty
     # Equal to ten digits is equal: then fewer members lead.
     rounded = float(f"{score:.10g}") if row.is_scored else -np.inf
-    is_dear = row.status == COMPLETED and row.predict_us > limit_us
     status = (COMPLETED, STOPPED, FAILED).index(row.status)
-    return status, not row.is_scored, is_dear, -rounded, len(row.members), row.name
+    return status, not row.is_scored, row.is_dear, -rounded, len(row.members), row.name
 
 
 def _standard_error(scores: np.ndarray | Sequence[float]) -> float:
@@ -156,7 +162,7 @@ def _standard_error(scores: np.ndarray | Sequence[float]) -> float:
 
 def _trial_row(result: TrialResult, scoring: _Scoring) -> LeaderboardRow:
     known = result.metrics or {}
-    suiting = metrics_for(scoring.task.kind) if known else ()
+    suiting = metrics_for(scoring.task.kind, scoring.metric) if known else ()
     row = LeaderboardRow(
         name=result.trial_id,
         family=result.family,
@@ -177,7 +183,8 @@ def _trial_row(result: TrialResult, scoring: _Scoring) -> LeaderboardRow:
         return row
     judged = scoring.folds.judged_rows
     weight = None if scoring.weight is None else scoring.weight[judged]
-    thresholds = thresholds_of(scoring.task, scoring.target[judged], scoring.oof[result.trial_id][judged], weight)
+    oof = scoring.oof[result.trial_id][judged]
+    thresholds = thresholds_of(scoring.task, scoring.target[judged], oof, weight, scoring.metric)
     return scoring.with_fold_models(replace(row, thresholds=thresholds), Blend(SINGLE, (1.0,)), [result])
 
 
@@ -191,6 +198,8 @@ def _why_unscored(result: TrialResult, scoring: _Scoring) -> str | None:
         return None
     bad = ~np.isfinite(scoring.oof[result.trial_id][scoring.folds.judged_rows]).all(axis=1)
     why = f"{bad.sum():,} of {len(bad):,} predictions are not finite" if bad.any() else "its errors are beyond floats"
+    if scoring.metric.is_own and not bad.any():
+        why = "it raised there, or returned no number"
     return f"{scoring.metric.name} is undefined in {len(undefined)} of {len(result.fold_scores)} parts: {why}"
 
 
@@ -211,7 +220,7 @@ def _ensemble_rows(trials: Sequence[TrialResult], scoring: _Scoring) -> list[Lea
     predictions = [scoring.oof[trial.trial_id] for trial in trials]
     held_out = gather(predictions, scoring.target, scoring.weight, scoring.folds)
     learnt = held_out.learnt_on(scoring.task, scoring.seed)
-    costs = Costs(np.array([scoring.model_us(trial) for trial in trials]), scoring.limit_us)
+    costs = Costs(np.array([scoring.limits.model_cost(trial) for trial in trials]), scoring.limit)
     rows, took_s = [], dict.fromkeys(METHODS, _MIN_METHOD_S)
     for entry, allowed in entries.items():
         for method in METHODS:
@@ -246,12 +255,12 @@ def _learn(method: str, learnt: OutOfFold, allowed: np.ndarray, costs: Costs, sc
 def _ensemble_row(
     name: str, trials: Sequence[TrialResult], blends: Sequence[Blend], held_out: OutOfFold, scoring: _Scoring
 ) -> LeaderboardRow:
-    by_metric = nested_scores(held_out, scoring.task, blends, scoring.pool)
+    by_metric = nested_scores(held_out, scoring.task, blends, scoring.pool, scoring.metric)
     fold_scores = by_metric[scoring.metric.name]
     kept, blend = blends[-1].compact()
     members = [trials[position] for position in kept]
     in_use = blend.combine([held_out.predictions[position] for position in kept])
-    suiting = metrics_for(scoring.task.kind)
+    suiting = metrics_for(scoring.task.kind, scoring.metric)
     row = LeaderboardRow(
         name=name,
         family=ENSEMBLE,
@@ -261,7 +270,9 @@ def _ensemble_row(
         score_se=_standard_error(fold_scores),
         fold_scores=fold_scores,
         metrics={metric.name: metric.shown(float(np.mean(by_metric[metric.name]))) for metric in suiting},
-        thresholds=thresholds_of(scoring.task, held_out.target, in_use, held_out.weight),
+        thresholds=thresholds_of(scoring.task, held_out.target, in_use, held_out.weight, scoring.metric),
+        candidates=tuple(trial.trial_id for trial in trials),
+        nested=tuple(blends[:-1]),
         fit_s=sum(member.fit_s for member in members),
     )
     return scoring.with_fold_models(row, blend, members)

@@ -104,10 +104,11 @@ def _pools(families: frozenset[str]) -> ThreadpoolController:
 def load_member(folder: Path, trial_id: str, family: str, folds: Sequence[int] | None = None) -> Member:
     """Read a member's fold models from `folder`.
 
-    They are those of `folds` in `folder`/fold0, fold1, …, or all that are there. Raises DataError if there is none.
+    They are those of `folds` in `folder`, or all that predict new rows (see `TrialFolder.models`). Raises DataError if
+    there is none.
     """
     models = TrialFolder(folder)
-    found = models.folds() if folds is None else [models.fold(fold) for fold in folds]
+    found = models.models() if folds is None else [models.fold(fold) for fold in folds]
     if not found:
         raise DataError(f"{folder} holds no fold models of {trial_id!r}; is the folder complete?")
     for fold in found:

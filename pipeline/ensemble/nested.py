@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stacktune.data.folds import Folds
-from stacktune.data.table import BINARY, SQUARED, Task
+from stacktune.data.table import BINARY, Task
 from stacktune.ensemble.blend import AVERAGE, Blend
 from stacktune.ensemble.candidates import Costs
 from stacktune.ensemble.selection import BlendScorer, Block, select_nested
 from stacktune.ensemble.stacker import fit_stack
 from stacktune.ensemble.subsample import rows_to_learn_on
 from stacktune.metrics import Metric, best_threshold, metrics_for, threshold_counts
+from stacktune.objectives import SQUARED
 from stacktune.seeds import derive_seed
 
 
@@ -128,17 +129,17 @@ def _stack_of(held_out: OutOfFold, loss: str, rows: np.ndarray, models: np.ndarr
 
 
 def nested_scores(
-    held_out: OutOfFold, task: Task, blends: Sequence[Blend], pool: ThreadPoolExecutor
+    held_out: OutOfFold, task: Task, blends: Sequence[Blend], pool: ThreadPoolExecutor, chosen: Metric | None = None
 ) -> dict[str, tuple[float, ...]]:
     """Return (n_folds,) scores by metric, higher better.
 
-    Each fold is scored by the blend and thresholds learnt without it.
+    Each fold is scored by the blend and thresholds learnt without it. chosen: the run's metric.
     """
-    metrics = metrics_for(task.kind)
+    metrics = metrics_for(task.kind, chosen)
 
     def score(fold: int) -> list[float]:
         prediction = blends[fold].combine(held_out.predictions)
-        thresholds = _thresholds(held_out, task, fold, prediction)
+        thresholds = _thresholds(held_out, task, fold, prediction, chosen)
         part = held_out.fold(fold)
         weight = None if held_out.weight is None else held_out.weight[part]
         target, part_prediction = held_out.target[part], prediction[part]
@@ -149,20 +150,23 @@ def nested_scores(
     return {metric.name: scores for metric, scores in zip(metrics, columns, strict=True)}
 
 
-def _thresholds(held_out: OutOfFold, task: Task, fold: int, prediction: np.ndarray) -> dict[str, float]:
+def _thresholds(
+    held_out: OutOfFold, task: Task, fold: int, prediction: np.ndarray, chosen: Metric | None
+) -> dict[str, float]:
     rows = held_out.other_rows(fold)
     weight = None if held_out.weight is None else held_out.weight[rows]
-    return thresholds_of(task, held_out.target[rows], prediction[rows], weight)
+    return thresholds_of(task, held_out.target[rows], prediction[rows], weight, chosen)
 
 
 def thresholds_of(
-    task: Task, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
+    task: Task, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, chosen: Metric | None = None
 ) -> dict[str, float]:
     """Return the best threshold of each decision metric.
 
-    They are keyed by the metric's name; there are none for tasks other than two classes.
+    They are keyed by the metric's name; there are none for tasks other than two classes. chosen: the run's metric.
     """
     if task.kind != BINARY or not np.isfinite(prediction).all():
         return {}
     thresholds, counts = threshold_counts(target, prediction, weight)
-    return {m.name: best_threshold(m, thresholds, counts)[0] for m in metrics_for(task.kind) if m.needs_threshold}
+    deciding = [metric for metric in metrics_for(task.kind, chosen) if metric.needs_threshold]
+    return {metric.name: best_threshold(metric, thresholds, counts)[0] for metric in deciding}

@@ -38,7 +38,7 @@ def prunable(results: Sequence[TrialResult]) -> list[TrialResult]:
 def drop_models(results: Sequence[TrialResult]) -> None:
     """Delete prunable trials' models, not their out-of-fold predictions."""
     for result in prunable(results):
-        for models in TrialFolder(result.place).folds():
+        for models in {*TrialFolder(result.place).folds(), *TrialFolder(result.place).models()}:
             shutil.rmtree(models, ignore_errors=True)
 
 

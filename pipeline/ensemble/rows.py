@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stacktune.data.table import BINARY, Task
 from stacktune.ensemble.blend import Blend
 from stacktune.ensemble.fold_pruning import FoldSubsets
+from stacktune.ensemble.limits import megabytes
 from stacktune.errors import SearchError
 from stacktune.metrics import Metric, metrics_for
 from stacktune.trials.result import COMPLETED
@@ -31,8 +32,11 @@ class LeaderboardRow:
     thresholds: the best threshold of each two-class decision metric on all rows.
     members, folds, blend: the trials that it predicts by, which of their fold models, and how; of a completed trial,
         itself.
+    candidates, nested: of an ensemble, the trials that it was chosen from, and the blends of these that were learnt
+        without each block of rows.
     fit_s: of an ensemble, its members' together. predict_us: microseconds a raw row, to encode it and by
-        all models that are asked.
+        all models that are asked. n_bytes: of these models on the disk; None where size is not limited.
+    is_dear: whether even one model of each member takes more time or room than a leader may.
     test: every metric on the test table as people read it, once scored.
     error: why a trial failed, or has no score.
     """
@@ -49,8 +53,12 @@ class LeaderboardRow:
     members: tuple[str, ...] = ()
     folds: FoldSubsets = ()
     blend: Blend | None = None
+    candidates: tuple[str, ...] = ()
+    nested: tuple[Blend, ...] = ()
     fit_s: float = 0.0
     predict_us: float = 0.0
+    n_bytes: int | None = None
+    is_dear: bool = False
     scheduler: str = ""
     rungs_reached: int = 0
     n_rungs: int = 0
@@ -88,7 +96,8 @@ class Leaderboard:
     rows: completed ones from the best on, those without a score last, then stopped, then failed ones.
     metric: the chosen one.
     selection_penalty: what trials' scores are lowered by to be ranked beside ensembles, see leaderboard.py.
-    predict_budget_us: what a prediction was to cost a row at most, if a limit was set.
+    predict_budget_us: what a prediction was to cost a row at most, if a limit was set. max_model_mb: the megabytes that
+        its models may take, likewise.
     """
 
     rows: tuple[LeaderboardRow, ...]
@@ -96,6 +105,17 @@ class Leaderboard:
     task: Task
     selection_penalty: float = 0.0
     predict_budget_us: float | None = None
+    max_model_mb: float | None = None
+
+    @property
+    def n_too_large(self) -> int:
+        """Return how many completed rows are too large.
+
+        Their models take more of the disk than a leader may.
+        """
+        if self.max_model_mb is None:
+            return 0
+        return sum(megabytes(row.n_bytes) > self.max_model_mb for row in self.rows)
 
     @property
     def n_too_dear(self) -> int:
@@ -131,7 +151,7 @@ class Leaderboard:
         """
         if self.task.kind != BINARY or row.status != COMPLETED:
             return None
-        return row.thresholds.get(self.metric.name, 0.5)
+        return row.thresholds.get(self.metric.decides.name, 0.5)
 
     def _why(self) -> str:
         errors = {row.error.strip().splitlines()[-1] for row in self.rows if row.error and row.error.strip()}
@@ -147,13 +167,15 @@ class Leaderboard:
         absent = float("nan")
         columns: dict[str, Sequence[Any]] = {"rank": range(1, len(self.rows) + 1)}
         columns |= self._attributes("name", "family", "kind", "status", "score", "score_se")
-        for other in metrics_for(self.task.kind):
+        for other in metrics_for(self.task.kind, self.metric):
             if other.name != self.metric.name:
                 columns[other.name] = [row.metrics.get(other.name, absent) for row in self.rows]
         if self.task.kind == BINARY:
             thresholds = map(self.threshold, self.rows)
             columns["threshold"] = [absent if threshold is None else threshold for threshold in thresholds]
         columns |= self._attributes("fit_s", "predict_us", "scheduler", "rungs")
+        if self.max_model_mb is not None:
+            columns["model_mb"] = [megabytes(row.n_bytes) for row in self.rows]
         if any(row.test is not None for row in self.rows):
             columns["test_score"] = [(row.test or {}).get(self.metric.name, absent) for row in self.rows]
         columns["error"] = [row.error or "" for row in self.rows]

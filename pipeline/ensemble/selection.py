@@ -19,6 +19,8 @@ from stacktune.metrics import METRICS, WORST, Metric, best_threshold, threshold_
 
 # Decisions change in steps; this much of the log loss orders what decides alike and hardly moves what does not.
 _LOG_LOSS_SHARE = 0.01
+# Thresholds that a blend is tried at in each fold.
+_N_THRESHOLDS = 200
 # Members lighter than this share cost their whole prediction time and change next to nothing.
 MIN_MEMBER_SHARE = 0.02
 # A walk ends after this many steps without a gain.
@@ -71,11 +73,15 @@ class BlendScorer:
         log_loss = METRICS["log_loss"].score(block.target, prediction, block.weight)
         if log_loss == WORST:
             return WORST
+        # A function of the user's takes a millisecond at each of many thresholds, of thousands of blends.
+        if self.metric.module:
+            return log_loss
         if prediction.shape[1] == 2:
-            score = best_threshold(self.metric, *threshold_counts(block.target, prediction, block.weight, 200))[1]
+            candidates = threshold_counts(block.target, prediction, block.weight, _N_THRESHOLDS)
+            score = best_threshold(self.metric, *candidates)[1]
         else:
             score = self.metric.score(block.target, prediction, block.weight)
-        return score + _LOG_LOSS_SHARE * log_loss
+        return score + _LOG_LOSS_SHARE * self.metric.unit * log_loss
 
 
 @dataclass

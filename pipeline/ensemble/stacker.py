@@ -8,12 +8,15 @@ weights of members that say the same are shared among them instead of being set 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 from stacktune.ensemble.blend import STACK, Blend, log_probabilities
 from stacktune.ensemble.selection import MIN_MEMBER_SHARE
-from stacktune.families.losses import inverse_size, relative_weight, scaled, unit_of, weighted_median
+from stacktune.families.losses import REWEIGHTED, nearness, relative_weight, scaled, unit_of, weighted_median
+from stacktune.objectives import ABSOLUTE, LOG_LINK, PERCENTAGE, SQUARED, SQUARED_LOG, kind_of, power_of
 
 SPREAD = 0.3
 _BIAS_SPREAD = 1.0
@@ -32,9 +35,7 @@ def fit_stack(predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | 
     values, see Task.
     """
     share = np.ones(len(target)) if weight is None else weight.astype(np.float64) / weight.mean(dtype=np.float64)
-    fit = _logistic
-    if predictions.shape[2] == 1:
-        fit = _least_absolute if loss in (ABSOLUTE, PERCENTAGE) else _least_squares
+    fit = _fit_of(loss) if predictions.shape[2] == 1 else _logistic
     if loss == PERCENTAGE:
         share = share * relative_weight(target, unit_of(target, loss))
     if loss == SQUARED_LOG:
@@ -48,6 +49,29 @@ def fit_stack(predictions: np.ndarray, target: np.ndarray, weight: np.ndarray | 
     spread = np.zeros(len(predictions))
     spread[kept] = weights
     return Blend(STACK, tuple(spread.tolist()), tuple(bias.tolist()), loss == SQUARED_LOG)
+
+
+def _fit_of(loss: str) -> Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    kind = kind_of(loss)
+    if kind in LOG_LINK:
+        return partial(_quasi_likely, power_of(loss))
+    if kind in REWEIGHTED or kind == PERCENTAGE:
+        return partial(_reweighted, ABSOLUTE if kind == PERCENTAGE else loss)
+    return _least_squares
+
+
+def _quasi_likely(
+    power: float, predictions: np.ndarray, target: np.ndarray, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the stack of least Pearson residuals.
+
+    Their variance goes with the plain mean to the power (Wedderburn 1974). It has no bias, so that nothing is below 0.
+    """
+    values = predictions[:, :, 0]
+    mean = np.maximum(values.mean(axis=0), np.finfo(np.float64).tiny)
+    share = share / mean**power
+    noise = float(_mean((target - mean) ** 2, share))
+    return _solve(values, target, share / share.mean(), noise, has_bias=False)
 
 
 def _logistic(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,10 +116,12 @@ def _least_squares(predictions: np.ndarray, target: np.ndarray, share: np.ndarra
     return _solve(values, target, share, float(_mean((aim - centred.mean(axis=0)) ** 2, share)))
 
 
-def _least_absolute(predictions: np.ndarray, target: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _reweighted(
+    loss: str, predictions: np.ndarray, target: np.ndarray, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the most likely stack under Laplace noise.
 
-    The noise's logarithm falls with its size, as wide as the plain mean's.
+    The noise's logarithm falls with its size, as wide as the plain mean's; or with its pinball loss or Huber's.
     """
     values = predictions[:, :, 0]
     share = share / share.mean()
@@ -105,13 +131,15 @@ def _least_absolute(predictions: np.ndarray, target: np.ndarray, share: np.ndarr
     for _ in range(_MAX_REWEIGHTINGS):
         gap = target - (weights[:, None] * values).sum(axis=0) - bias
         before = weights
-        weights, bias = _solve(values, target, share * inverse_size(gap, _MIN_GAP * noise), noise)
+        weights, bias = _solve(values, target, share * nearness(gap, loss, _MIN_GAP * noise, noise), noise)
         if np.abs(weights - before).max() < _MAX_CHANGE_AT_REST:
             break
     return weights, bias
 
 
-def _solve(values: np.ndarray, target: np.ndarray, share: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
+def _solve(
+    values: np.ndarray, target: np.ndarray, share: np.ndarray, noise: float, has_bias: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Return ((m,) weights, (1,) bias) of least squares.
 
     They are over `noise`, under the prior.
@@ -121,14 +149,14 @@ def _solve(values: np.ndarray, target: np.ndarray, share: np.ndarray, noise: flo
     m = len(values)
     # A member without errors would make it nothing, and weights infinite.
     noise = max(noise, 1e-12 * float(_mean(np.square(target), share)), np.finfo(np.float64).tiny ** 0.5)
-    middle = _mean(values, share)
-    centred, aim = values - middle[:, None], target - _mean(target, share)
+    middle, mean = (_mean(values, share), _mean(target, share)) if has_bias else (np.zeros(m), np.zeros(()))
+    centred, aim = values - middle[:, None], target - mean
     gram = np.array([(centred * (row * share)).sum(axis=1) for row in centred]) / noise + np.eye(m) / SPREAD**2
     pull = (centred * (aim * share)).sum(axis=1) / noise + 1 / m / SPREAD**2
     # |R w - R⁻ᵀ pull|² has the same minimum as w' gram w / 2 - pull' w, in m rows instead of n.
     root = np.linalg.cholesky(gram).T
     weights, _ = nnls(root, np.linalg.solve(root.T, pull))
-    return weights, np.atleast_1d(_mean(target, share) - (weights * middle).sum())
+    return weights, np.atleast_1d(mean - (weights * middle).sum())
 
 
 def _mean(values: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -166,7 +166,8 @@ def tables_of(job: Job, cross: bool) -> Tables:
 
     They are crossed if that is asked for and a column has many levels.
     """
-    if cross and any(count > MANY_LEVELS for count in job.table.cardinalities):
+    # A pair of columns would let them act on one another, whatever group they are of.
+    if cross and not job.task.interactions and any(count > MANY_LEVELS for count in job.table.cardinalities):
         return job.cache.get(("crossed", job.part), lambda: _cross(job))
     return Tables(job.table.take(job.rows), job.table.take(job.valid))
 

@@ -7,12 +7,13 @@ that sees it believes it. A level of one row is its target.
 What does not work well is an indicator a level, where there are thousands. Smoothing alone leaves the row's own target
 in. To leave only the row itself out tells the target by the difference to the mean that others of the level see.
 
-The solution: training rows are dealt into N_ENCODING_FOLDS, and a row sees the means of the other folds, smoothed to
-the column's mean, beside how often its level occurs. New rows see the means over all. Levels never seen and missing
-values have places of their own. Models that want indicators have those of the levels seen often (`OneHot`).
+The solution: training rows are dealt into N_ENCODING_FOLDS, a group that belongs together as one, and a row sees the
+means of the other folds, smoothed to the column's mean, beside how often its level occurs. New rows see the means over
+all. Levels never seen and missing values have places of their own. Models that want indicators have those of the levels
+seen often (`OneHot`).
 
-What is guaranteed: no training row's features hold its own target. A file of such parts is checked before compiled code
-follows its numbers.
+What is guaranteed: no training row's features hold its own target, nor that of another row of its group. A file of such
+parts is checked before compiled code follows its numbers.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def encode_target(
     cardinalities = np.array(table.cardinalities, dtype=np.int64)[columns]
     places = lay_out(table.codes, columns, cardinalities)
     weight = np.ones(table.n_rows) if table.weight is None else table.weight / table.weight.mean()
-    fold = np.random.default_rng(derive_seed(0, "target encoding")).integers(N_ENCODING_FOLDS, size=table.n_rows)
+    fold = _encoding_folds(table)
     counts, sums = _sums_by_fold(places, fold, signals, weight, int(np.sum(cardinalities + N_OTHER)))
     prior = smooth * np.average(signals, axis=0, weights=weight)
     counted, total = counts.sum(axis=0), sums.sum(axis=0)
@@ -171,6 +172,19 @@ def encode_target(
     elsewhere = (total - sums + prior) / (counted - counts + smooth)[:, :, None]
     features = _features(elsewhere[fold[:, None], places], counted[places])
     return _with_unseen(TargetEncoding(columns, cardinalities, means, counted), total, prior, smooth), features
+
+
+def _encoding_folds(table: Table) -> np.ndarray:
+    """Return (n_rows,) int64 folds, with groups in one.
+
+    Rows of a group tell each other's targets, as a row tells its own.
+    """
+    random = np.random.default_rng(derive_seed(0, "target encoding"))
+    if table.groups is not None:
+        distinct, group = np.unique(table.groups, return_inverse=True)
+        if len(distinct) > 1:
+            return (random.permutation(len(distinct)) % N_ENCODING_FOLDS)[group]
+    return random.integers(N_ENCODING_FOLDS, size=table.n_rows)
 
 
 def _with_unseen(encoding: TargetEncoding, total: np.ndarray, prior: np.ndarray, smooth: float) -> TargetEncoding:

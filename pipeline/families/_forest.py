@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, REGRESSION, Table
+from stacktune.data.table import REGRESSION, Table
 from stacktune.families._checks import first_of, is_real, is_whole, is_within
 from stacktune.families._cross import CrossedMeans, Tables, load_crossed, tables_of
 from stacktune.families._encode import (
@@ -25,17 +25,19 @@ from stacktune.families._encode import (
     target_signals,
     write_parts,
 )
+from stacktune.families._forest_losses import ROWS_A_THREAD, WAYS, draw_leaf_rows, together_of
 from stacktune.families._output import Output, output_of, weight_of
 from stacktune.families.base import Config, Family, FitSize, Job
+from stacktune.families.constraints import MONOTONE, directions_among
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.suitability import Turn, suits_unless_large
 from stacktune.host import n_cores
+from stacktune.objectives import QUANTILE, kind_of
 
 MAX_TREES = 100
 MAX_LEAVES = 8000  # twice as many nodes still count in int16
 FEW_LEVELS = 4  # a column of more levels is target encoded
 SMOOTH = 10.0
-ROWS_A_THREAD = 2000
 NODE_BYTES = 64  # scikit-learn's, beside its values
 MODEL_FILE = "forest.npz"
 
@@ -154,20 +156,6 @@ def mean_of(trees: Sequence[Any], columns: np.ndarray) -> np.ndarray:
     return sum_of(trees, columns) / len(trees)
 
 
-def median_of(trees: Sequence[Any], columns: np.ndarray) -> np.ndarray:
-    """Take the median of trees, as (n_rows, 1) float64.
-
-    It is that of what scikit-learn's tree objects say of `columns`.
-
-    Leaves of few rows hold about what a random row like this one has, so the median over trees is near the median of
-    such rows, which their mean is not. It lost to no other way to fit absolute errors on nine tables, at no cost:
-    medians in leaves, other scales of the target, or scikit-learn's own criterion, which is four times slower.
-    """
-    parts = np.split(columns, range(ROWS_A_THREAD, len(columns), ROWS_A_THREAD))
-    middles = [np.median(np.hstack([tree.predict(part).reshape(-1, 1) for tree in trees]), axis=1) for part in parts]
-    return np.concatenate(middles).reshape(-1, 1)
-
-
 @dataclass(frozen=True)
 class Outline:
     """What goes into a forest and comes out.
@@ -220,7 +208,7 @@ class ForestPredictor:
         with self._rebuilding:
             self._rebuilt = self._rebuilt or self._trees.rebuilt(columns.shape[1])
         n_parts = min(self._n_threads, 1 + len(columns) // ROWS_A_THREAD)
-        together = median_of if self._output.loss == ABSOLUTE else mean_of
+        together = together_of(self._output.loss) or mean_of
         if n_parts == 1:
             return together(self._rebuilt, columns)
         with ThreadPoolExecutor(n_parts) as pool:
@@ -249,10 +237,13 @@ class ForestLearner:
         self._crossed = tables.crossed
         key = ("forest", job.part, tables.crossed is not None)
         self._outline, self._encoding, self._rows, self._valid = job.cache.get(key, lambda: _inputs(job, tables))
+        directions = directions_among(job.task, tables.rows.names, self._outline.kept, self._rows.shape[1])
+        estimator.set_params(monotonic_cst=directions)
         self._output = output_of(job)
         target = job.table.labels[job.rows]
         self._target = target if job.task.is_classification else self._output.label(target).astype(np.float64)
         self._weight = weight_of(job)
+        self._seed = job.seed
         n_values = len(self._outline.classes) if job.task.is_classification else 1
         self._sum, self._n_summed = np.zeros((len(job.valid), n_values)), 0
         self.n_units = 0
@@ -261,17 +252,21 @@ class ForestLearner:
 
     def advance(self, units: int) -> None:
         """Grow by `units` trees."""
-        self.n_units += units
+        first, self.n_units = self.n_units, self.n_units + units
         self._estimator.set_params(n_estimators=self.n_units).fit(self._rows, self._target, self._weight)
+        if kind_of(self._output.loss) == QUANTILE:
+            fresh = [member.tree_ for member in self._estimator.estimators_[first:]]
+            draw_leaf_rows(fresh, self._rows, self._target, self._weight, self._seed, first)
 
     def predict_valid(self) -> np.ndarray:
         """Predict the validation rows, as (n_valid, n_outputs) float64.
 
         Where trees are averaged, only those since the last look are asked.
         """
-        if self._output.loss == ABSOLUTE:
+        together = together_of(self._output.loss)
+        if together:
             trees = [member.tree_ for member in self._estimator.estimators_]
-            return _prediction(median_of(trees, self._valid), self._outline, self._output)
+            return _prediction(together(trees, self._valid), self._outline, self._output)
         fresh = [member.tree_ for member in self._estimator.estimators_[self._n_summed :]]
         if fresh and len(self._valid):
             self._sum += sum_of(fresh, self._valid)
@@ -386,6 +381,9 @@ def forest_family(name: str, start: Callable[[Job, Config], ForestLearner], turn
         load=load,
         knows_unseen_beyond=lambda config: LEVELS_ENOUGH,
         losses=ALL_LOSSES,
+        holds=frozenset({MONOTONE}),
+        ways=WAYS,
+        loosened_by=frozenset({QUANTILE}),
         n_bytes=n_bytes,
         first_rung=0.2,
         patience=0.3,

@@ -12,14 +12,29 @@ from pathlib import Path
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, BINARY, PERCENTAGE, REGRESSION, SQUARED, Task
+from stacktune.data.table import BINARY, REGRESSION, Task
 from stacktune.families._checks import refuse
 from stacktune.families.base import Job
-from stacktune.families.losses import LOGARITHMIC, relative_weight, scaled, unit_of, unscaled, weighted_median
+from stacktune.families.losses import (
+    LOGARITHMIC,
+    relative_weight,
+    scaled,
+    unit_of,
+    unscaled,
+    weighted_median,
+    weighted_quantile,
+)
+from stacktune.objectives import ABSOLUTE, HUBER, LOG_LINK, PERCENTAGE, QUANTILE, SQUARED, kind_of, level_of
 
 # On a scale of logarithms, predictions leave the range of training by this share of its width at most: an exponential
 # of what a trend goes on to would soon be beyond all bounds.
 BEYOND = 0.25
+# Of models of exponentials, predictions go so many times beyond the largest target at most.
+MOST_TIMES = 2.0
+# A label where all are zero, as some libraries refuse targets that add up to nothing.
+_NEXT_TO_NOTHING = 1e-6
+# The spread of a normal distribution is so many times its median absolute deviation.
+_SPREAD_OF_MEDIAN_DEVIATION = 1.4826
 
 
 @dataclass(frozen=True)
@@ -28,7 +43,8 @@ class Output:
 
     Most models keep labels and sums in float32 and regularise in units of the target, so they are given regression
     targets less `mean` and over `spread`, and what they predict is turned back in float64.
-    loss, unit: the scale that mean and spread are on, see losses.py. low, high: bounds on a scale of logarithms.
+    loss, unit: the scale that mean and spread are on, see losses.py. low, high: bounds on a scale of logarithms, or of
+        predictions that are exponentials (see `_of_means`).
     """
 
     kind: str
@@ -48,22 +64,53 @@ class Output:
         """
         if task.kind != REGRESSION:
             return cls(task.kind, task.n_outputs)
+        if kind_of(task.loss) in LOG_LINK:
+            return cls._of_means(task, target, weight)
         unit = unit_of(target, task.loss)
         values = scaled(target, task.loss, unit)
-        if task.loss == ABSOLUTE:
+        if task.loss == ABSOLUTE or kind_of(task.loss) in (QUANTILE, HUBER):
             mean = weighted_median(values, weight)
-            spread = float(np.average(np.abs(values - mean), weights=weight))
+            if kind_of(task.loss) == QUANTILE:
+                mean = weighted_quantile(values, weight, level_of(task.loss))
+            gaps = np.abs(values - mean)
+            spread = float(np.average(gaps, weights=weight))
+            if kind_of(task.loss) == HUBER:
+                spread = _SPREAD_OF_MEDIAN_DEVIATION * weighted_median(gaps, weight) or spread
         else:
             mean = float(np.average(values, weights=weight))
             spread = float(np.sqrt(np.average(np.square(values - mean), weights=weight)))
         return cls(task.kind, 1, mean, spread if spread > 0 else 1.0, task.loss, unit, *_bounds(values, task.loss))
+
+    @classmethod
+    def _of_means(cls, task: Task, target: np.ndarray, weight: np.ndarray | None) -> Output:
+        """Return the output of models of logarithms.
+
+        Labels are shares of the mean, so that they are one on average. No prediction is below the mean over the number
+        of rows: no part of a table can be known to be nearer to nothing.
+        """
+        mean = float(np.average(target, weights=weight))
+        spread = mean if mean > 0 else 1.0
+        most = MOST_TIMES * max(float(target.max()), spread)
+        return cls(task.kind, 1, 0.0, spread, task.loss, 1.0, spread / len(target), most)
 
     def label(self, target: np.ndarray) -> np.ndarray:
         """Return what a model learns for each row.
 
         This is (n_rows,) float32: class codes, or values in units of the spread.
         """
-        return ((scaled(target, self.loss, self.unit) - self.mean) / self.spread).astype(np.float32)
+        label = ((scaled(target, self.loss, self.unit) - self.mean) / self.spread).astype(np.float32)
+        if kind_of(self.loss) in LOG_LINK and not label.any():
+            label[:] = _NEXT_TO_NOTHING
+        return label
+
+    def response(self, margins: np.ndarray) -> np.ndarray:
+        """Return sums of values, or their exponentials.
+
+        They are exponentials where a model adds up logarithms of the mean.
+        """
+        if kind_of(self.loss) not in LOG_LINK:
+            return margins
+        return np.exp(np.minimum(margins, np.log(self.high / self.spread)))
 
     def prediction(self, raw: np.ndarray) -> np.ndarray:
         """Return the prediction, (n_rows, n_outputs) float64.
@@ -73,7 +120,7 @@ class Output:
         raw = np.asarray(raw, dtype=np.float64)
         if self.kind == REGRESSION:
             values = raw * self.spread + self.mean
-            if self.loss in LOGARITHMIC:
+            if self.loss in LOGARITHMIC or kind_of(self.loss) in LOG_LINK:
                 values = np.clip(values, self.low, self.high)
             return unscaled(values, self.loss, self.unit).reshape(-1, 1)
         if self.kind == BINARY:
@@ -130,7 +177,17 @@ def objective_of(task: Task, names: Mapping[str, str]) -> str:
 
     `names` has what models fit by kind of task, and by loss where it is another.
     """
-    return names[task.loss if task.loss in names else task.kind]
+    kind = kind_of(task.loss)
+    return names[kind if kind in names else task.kind]
+
+
+def level_parameter(task: Task, names: Mapping[str, str]) -> dict[str, float]:
+    """Return the library's parameter for a loss's level.
+
+    names: what it is called, by kind of loss. There is none for losses without a level.
+    """
+    kind = kind_of(task.loss)
+    return {names[kind]: level_of(task.loss)} if kind in names else {}
 
 
 def _bounds(values: np.ndarray, loss: str) -> tuple[float, float]:

@@ -223,7 +223,10 @@ class Family:
     chunk: units grown between two looks at the validation score.
     start: makes a learner for a job and a configuration in the library's own parameter names.
     load: reads what `save` wrote.
-    losses: of values, which ones (see Task) its learners fit; where a run's is not among them they fit squared errors.
+    losses: kinds of losses of values (see objectives.py) that its learners fit; where the one of a run's metric is not
+        among them they fit squared errors. ways: how it fits those that its library has no objective for.
+    loosened_by: losses under which its models do not keep to directions of columns, as their leaves are set by rows.
+    holds: which constraints its models keep to: "monotone", of values and two classes, and "interactions" (see Task).
     scheduler: "asha" or "pbt" (whose learners are AdjustableLearner).
     searcher: "bayesian", or "controller" (whose learners are WarmStartLearner): where configurations come from that are
         not in the portfolio.
@@ -250,6 +253,9 @@ class Family:
     chunk: int = 10
     tasks: frozenset[str] = frozenset({"binary", "multiclass", "regression"})
     losses: frozenset[str] = USUAL_LOSSES
+    holds: frozenset[str] = frozenset()
+    ways: Mapping[str, str] = field(default_factory=dict)
+    loosened_by: frozenset[str] = frozenset()
     scheduler: str = "asha"
     searcher: str = "bayesian"
     n_multiplications: Callable[[Config, FitSize], int] | None = None

@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
+from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
 from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, usual_trees
 from stacktune.families._encode import LEVELS_ENOUGH
-from stacktune.families._output import Output, objective_of, output_of, weight_of
+from stacktune.families._output import Output, level_parameter, objective_of, output_of, weight_of
 from stacktune.families._stepped import SteppedFit
 from stacktune.families.base import Config, Family, FitSize, Job
+from stacktune.families.constraints import MONOTONE, monotone_of
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.suitability import Turn
 from stacktune.host import n_cores
+from stacktune.objectives import ABSOLUTE, HUBER, LOG_LINK, POISSON, QUANTILE, TWEEDIE, kind_of
 from stacktune.seeds import derive_seed
 
 OBJECTIVES = {
@@ -27,7 +29,14 @@ OBJECTIVES = {
     MULTICLASS: "MultiClass",
     REGRESSION: "RMSE",
     ABSOLUTE: "MAE",
+    QUANTILE: "Quantile",
+    HUBER: "Huber",
+    POISSON: "Poisson",
+    TWEEDIE: "Tweedie",
 }
+LEVELS = {QUANTILE: "alpha", HUBER: "delta", TWEEDIE: "variance_power"}
+# Losses that begin at zero, as CatBoost lets them nowhere else: it is the logarithm of the mean of their labels.
+FROM_ZERO = LOG_LINK | {HUBER}
 MODEL_FILE = "model.cbm"
 # How many of its trees a model predicts with, in its own metadata: CatBoost cuts trees off symmetric ones only.
 N_TREES = "stacktune_n_trees"
@@ -133,7 +142,7 @@ def _open_fit(job: Job, parameters: dict[str, Any]) -> SteppedFit:
 
 def _parameters(job: Job, config: Config) -> dict[str, Any]:
     fixed = {
-        "loss_function": objective_of(job.task, OBJECTIVES),
+        "loss_function": _loss_function(job.task),
         "iterations": NEVER_REACHED,
         "boosting_type": "Plain",
         "bootstrap_type": "Bernoulli",
@@ -146,13 +155,26 @@ def _parameters(job: Job, config: Config) -> dict[str, Any]:
         "allow_writing_files": False,
         "logging_level": "Silent",
     }
-    if job.task.kind != MULTICLASS:
+    if job.task.kind != MULTICLASS and kind_of(job.task.loss) not in FROM_ZERO:
         # Multiclass fits cannot; for binary ones it is not the default.
         fixed["boost_from_average"] = True
+    if kind_of(job.task.loss) == HUBER:
+        # Otherwise it takes back every step that it takes within a leaf.
+        fixed["leaf_estimation_backtracking"] = "No"
     if len(job.rows) < MIN_SAMPLED_ROWS:
         fixed["bootstrap_type"] = "No"
         config = {name: value for name, value in config.items() if name != "subsample"}
+    if (monotone := monotone_of(job.task, job.table.names)) is not None:
+        # CatBoost keeps to it in symmetric trees only, and not where it combines levels with splits of numbers
+        # (catboost#2272).
+        fixed |= {"monotone_constraints": monotone, "grow_policy": "SymmetricTree", "max_ctr_complexity": 1}
     return {**config, **fixed, **_named_classes(job)}
+
+
+def _loss_function(task: Task) -> str:
+    parameters = ";".join(f"{name}={level:.12g}" for name, level in level_parameter(task, LEVELS).items())
+    name = objective_of(task, OBJECTIVES)
+    return f"{name}:{parameters}" if parameters else name
 
 
 def _classes(job: Job) -> np.ndarray:
@@ -181,7 +203,7 @@ def _prediction(raw: np.ndarray, classes: Any, output: Output) -> np.ndarray:
     from scipy.special import expit, softmax
 
     if output.kind == REGRESSION:
-        return output.prediction(raw)
+        return output.prediction(output.response(raw))
     if output.kind == BINARY:
         return output.prediction(expit(raw.ravel()))
     probabilities = np.zeros((len(raw), output.n_outputs))
@@ -276,6 +298,7 @@ FAMILY = Family(
     load=load,
     knows_unseen_beyond=lambda config: LEVELS_ENOUGH,
     losses=ALL_LOSSES,
+    holds=frozenset({MONOTONE}),
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

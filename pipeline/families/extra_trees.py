@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stacktune.families._forest import ForestLearner, forest_family, leaf_bound
+from stacktune.families._forest_losses import split_parameters
 from stacktune.families.base import Config, Job
 from stacktune.families.suitability import Turn
 from stacktune.seeds import derive_seed
@@ -17,6 +18,7 @@ def start(job: Job, config: Config) -> ForestLearner:
         max_features=config["max_features"],
         min_samples_leaf=config["min_samples_leaf"],
         max_leaf_nodes=leaf_bound(job, config),
+        **split_parameters(job.task),
         random_state=derive_seed(job.seed, "extra_trees"),
     )
     return ForestLearner(job, forest, config["cross_levels"])

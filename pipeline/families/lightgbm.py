@@ -6,19 +6,22 @@ The booster grows tree by tree, on binned data that trials share.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
+from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table, Task
 from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
 from stacktune.families._cross import CrossedMeans, Tables, knows_unseen_beyond, load_crossed, tables_of
-from stacktune.families._output import Output, objective_of, output_of, weight_of
+from stacktune.families._output import Output, level_parameter, objective_of, output_of, weight_of
 from stacktune.families._threads import limited
 from stacktune.families.base import Compute, Config, Family, FitSize, Job
+from stacktune.families.constraints import INTERACTIONS, MONOTONE, interactions_of, monotone_of
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.suitability import Turn
+from stacktune.objectives import ABSOLUTE, HUBER, POISSON, QUANTILE, TWEEDIE
 from stacktune.seeds import derive_seed
 
 OBJECTIVES = {
@@ -26,7 +29,12 @@ OBJECTIVES = {
     MULTICLASS: "multiclass",
     REGRESSION: "regression",
     ABSOLUTE: "regression_l1",
+    QUANTILE: "quantile",
+    HUBER: "huber",
+    POISSON: "poisson",
+    TWEEDIE: "tweedie",
 }
+LEVELS = {QUANTILE: "alpha", HUBER: "alpha", TWEEDIE: "tweedie_variance_power"}
 MODEL_FILE = "model.txt"
 # LightGBM asks all trees of one row before the next row. Trees of so many leaves stay in a core's cache while all rows
 # pass: a row of covertype (264 iterations of 7 trees) took 41 us instead of 99, one of california_housing 18, not 57.
@@ -54,7 +62,7 @@ class LightGBMPredictor:
         features = (self._crossed.apply(table) if self._crossed else table).features
         with limited(self._n_threads, "lightgbm"), self._alone:
             margins = self._margins(features)
-        return self._output.prediction(_responses(margins, self._output.kind))
+        return self._output.prediction(_responses(margins, self._output))
 
     def _margins(self, features: np.ndarray) -> np.ndarray:
         """Return (n_rows,) or (n_rows, n_classes) float64 sums of leaves."""
@@ -135,15 +143,16 @@ def _open_booster(job: Job, config: Config, tables: Tables) -> Any:
 
     key = (job.part, tables.crossed is not None)
     train = job.cache.get(("lightgbm", *key), lambda: _bin_rows(job, tables))
-    booster = lightgbm.Booster(_parameters(job, config), train)
+    booster = lightgbm.Booster(_parameters(job, config, tables.rows.names), train)
     if len(job.valid):
         booster.add_valid(job.cache.get(("lightgbm valid", *key), lambda: _bin_valid(train, tables)), "valid")
     return booster
 
 
-def _parameters(job: Job, config: Config) -> dict[str, Any]:
+def _parameters(job: Job, config: Config, names: Sequence[str]) -> dict[str, Any]:
     fixed = {
         "objective": objective_of(job.task, OBJECTIVES),
+        **level_parameter(job.task, LEVELS),
         "metric": "None",
         "bagging_freq": 1,
         "deterministic": True,
@@ -154,7 +163,15 @@ def _parameters(job: Job, config: Config) -> dict[str, Any]:
     if job.task.kind == MULTICLASS:
         fixed["num_class"] = job.task.n_outputs
     own = {name: value for name, value in config.items() if name != "cross_levels"}
-    return {**own, **_shared_parameters(job.compute), **fixed}
+    return {**own, **_shared_parameters(job.compute), **fixed, **_constraints(job.task, names)}
+
+
+def _constraints(task: Task, names: Sequence[str]) -> dict[str, Any]:
+    asked = {
+        "monotone_constraints": monotone_of(task, names),
+        "interaction_constraints": interactions_of(task, names),
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _shared_parameters(compute: Compute) -> dict[str, Any]:
@@ -176,7 +193,7 @@ def _bin_rows(job: Job, tables: Tables) -> Any:
         weight=weight_of(job),
         feature_name=[f"f{index}" for index in range(rows.n_features)],
         categorical_feature=rows.categorical_indices,
-        params=_shared_parameters(job.compute),
+        params={**_shared_parameters(job.compute), **_constraints(job.task, rows.names)},
     )
     return dataset.construct()
 
@@ -185,16 +202,16 @@ def _bin_valid(train: Any, tables: Tables) -> Any:
     return train.create_valid(tables.valid.features, params=train.get_params()).construct()
 
 
-def _responses(margins: np.ndarray, kind: str) -> np.ndarray:
+def _responses(margins: np.ndarray, output: Output) -> np.ndarray:
     """Return what LightGBM makes of its sums.
 
-    This is P(class 1), softmax rows, or the values themselves.
+    This is P(class 1), softmax rows, the values themselves, or their exponentials.
     """
     from scipy.special import expit, softmax
 
-    if kind == REGRESSION:
-        return margins
-    return expit(margins) if kind == BINARY else softmax(margins, axis=1)
+    if output.kind == REGRESSION:
+        return output.response(margins)
+    return expit(margins) if output.kind == BINARY else softmax(margins, axis=1)
 
 
 def _n_bytes(config: Config, fit_size: FitSize) -> float:
@@ -224,6 +241,8 @@ FAMILY = Family(
     load=load,
     knows_unseen_beyond=knows_unseen_beyond,
     losses=ALL_LOSSES,
+    loosened_by=frozenset({ABSOLUTE, QUANTILE}),
+    holds=frozenset({MONOTONE, INTERACTIONS}),
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, REGRESSION, SQUARED, Table
+from stacktune.data.table import REGRESSION, Table
 from stacktune.families._checks import is_real, is_whole
 from stacktune.families._cross import Crossing
 from stacktune.families._encode import (
@@ -28,8 +28,10 @@ from stacktune.families._output import Output, output_of, weight_of
 from stacktune.families._scale import MAX_PIECES, N_KNOTS, Scaling
 from stacktune.families._threads import limited
 from stacktune.families.base import Config, Family, FitSize, Job
-from stacktune.families.losses import ALL_LOSSES, inverse_size
+from stacktune.families.constraints import INTERACTIONS
+from stacktune.families.losses import ALL_LOSSES, REWEIGHTED, nearness
 from stacktune.families.suitability import Turn
+from stacktune.objectives import ABSOLUTE, HUBER, LOG_LINK, QUANTILE, SQUARED, kind_of, power_of
 from stacktune.seeds import derive_seed
 
 FEW_LEVELS = 16  # columns with more levels may be target encoded instead of one-hot
@@ -37,9 +39,9 @@ SMOOTH = 10.0
 MAX_DENSE_COLUMNS = 600  # wider designs stay sparse
 MAX_NEWTON_COLUMNS = 300  # a Newton step costs n_rows * columns^2; beyond this L-BFGS is quicker
 N_ITERATIONS = 150
-# Absolute errors are fitted by ridge regression this many times over, each with other weights of rows; gaps below this
-# share of the spread weigh alike.
-N_REWEIGHTINGS, MIN_GAP = 8, 0.02
+# Absolute errors and their like are fitted by ridge regression this many times over, each with other weights of rows;
+# gaps below this share of the spread weigh alike. A quantile at the edge begins further off than the median.
+N_REWEIGHTINGS, MIN_GAP = {ABSOLUTE: 8, QUANTILE: 20, HUBER: 8}, 0.02
 # Rows times columns that are solved for: 400 weights are known well from 50,000 rows, and a million would take 4.7 GB.
 MAX_CELLS = 20_000_000
 MODEL_FILE = "linear.npz"
@@ -118,7 +120,7 @@ class LinearPredictor:
         weights = self._weights
         margins = np.asarray(columns @ weights.coefficients, dtype=np.float64) + weights.intercepts
         if self._output.kind == REGRESSION:
-            return self._output.prediction(margins)
+            return self._output.prediction(self._output.response(margins))
         probabilities = np.zeros((len(margins), self._output.n_outputs))
         probabilities[:, weights.seen] = softmax(margins, axis=1)
         return probabilities
@@ -199,7 +201,8 @@ def _design(job: Job, scaling: str, min_frequency: int, high_cardinality: str) -
     It is returned with those rows under it.
     """
     rows = job.table.take(job.rows)
-    crossing = Crossing.fit(rows) if high_cardinality == "crossed" else Crossing.none()
+    is_crossed = high_cardinality == "crossed" and not job.task.interactions
+    crossing = Crossing.fit(rows) if is_crossed else Crossing.none()
     rows = crossing.apply(rows)
     encoded = (np.array(rows.cardinalities) > FEW_LEVELS) & (high_cardinality != "onehot")
     encoding, means = encode_target(rows, np.flatnonzero(encoded), target_signals(rows, job.task), SMOOTH)
@@ -212,6 +215,8 @@ def _solve(job: Job, columns: Any, output: Output, strength: float) -> Weights:
     target, weight = job.table.labels[job.rows], weight_of(job)
     if output.kind == REGRESSION and columns.shape[1] == 0:
         return Weights(np.zeros((0, 1)), np.zeros(1), np.zeros(1, dtype=np.int64))
+    if output.kind == REGRESSION and kind_of(output.loss) in LOG_LINK:
+        return _solve_means(columns, output.label(target), weight, strength, output.loss)
     if output.kind == REGRESSION:
         return _solve_values(columns, output.label(target), weight, strength, output.loss)
     seen = np.unique(target)
@@ -225,11 +230,29 @@ def _solve_values(columns: Any, label: np.ndarray, weight: np.ndarray | None, st
     if loss != SQUARED and isinstance(columns, np.ndarray):
         columns = columns.astype(np.float64)  # weights a hundredfold of others make nearly collinear columns singular
     found = _solve_ridge(columns, label, weight, strength)
-    for _ in range(N_REWEIGHTINGS if loss == ABSOLUTE else 0):
+    for _ in range(N_REWEIGHTINGS.get(kind_of(loss), 0)):
         fitted = columns @ found.coefficients[:, 0] + found.intercepts[0]
-        nearness = inverse_size(fitted - label, MIN_GAP).astype(np.float32)
-        found = _solve_ridge(columns, label, nearness if weight is None else nearness * weight, strength)
+        near = nearness(label - fitted, loss, MIN_GAP).astype(np.float32)
+        found = _solve_ridge(columns, label, near if weight is None else near * weight, strength)
     return found
+
+
+def _solve_means(columns: Any, label: np.ndarray, weight: np.ndarray | None, strength: float, loss: str) -> Weights:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import TweedieRegressor
+
+    newton = isinstance(columns, np.ndarray) and columns.shape[1] <= MAX_NEWTON_COLUMNS
+    model = TweedieRegressor(
+        power=power_of(loss),
+        alpha=1 / (strength * len(label)),  # of the mean over rows, where ridge regression has their sum
+        link="log",
+        solver="newton-cholesky" if newton else "lbfgs",
+        max_iter=N_ITERATIONS,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(columns.astype(np.float64), label.astype(np.float64), weight)
+    return Weights(model.coef_.reshape(-1, 1), np.reshape(model.intercept_, 1), np.zeros(1, dtype=np.int64))
 
 
 def _solve_ridge(columns: Any, label: np.ndarray, weight: np.ndarray | None, strength: float) -> Weights:
@@ -288,6 +311,8 @@ FAMILY = Family(
     start=LinearLearner,
     load=load,
     losses=ALL_LOSSES,
+    holds=frozenset({INTERACTIONS}),
+    ways=dict.fromkeys(REWEIGHTED, "squares under other weights of rows, again and again"),
     n_bytes=_n_bytes,
     patience=1.0,
     chunk=1,

@@ -13,13 +13,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
+from stacktune.objectives import (
+    ABSOLUTE,
+    HUBER,
+    HUBER_DELTA,
+    PERCENTAGE,
+    POISSON,
+    QUANTILE,
+    SQUARED,
+    SQUARED_LOG,
+    TWEEDIE,
+    kind_of,
+    level_of,
+)
 
 # A target of zero would outweigh all others by far: what is below this share of the median size counts as if it were.
 MIN_SHARE = 0.01
 # What learners fit that know of squares only, by the scale of their labels and the weights of rows.
 USUAL_LOSSES = frozenset({SQUARED, PERCENTAGE, SQUARED_LOG})
-ALL_LOSSES = USUAL_LOSSES | {ABSOLUTE}
+ALL_LOSSES = USUAL_LOSSES | {ABSOLUTE, QUANTILE, HUBER, POISSON, TWEEDIE}
+# Losses that are least at the mean, as squares are, so that learners of squares may fit those in their place.
+OF_MEANS = frozenset({POISSON, TWEEDIE})
+# Losses whose learners give absolute values, or their like, by squares under other weights of rows.
+REWEIGHTED = frozenset({ABSOLUTE, QUANTILE, HUBER})
 LOGARITHMIC = frozenset({SQUARED_LOG, PERCENTAGE})
 
 # The least float above -1.
@@ -70,10 +86,33 @@ def inverse_size(gap: np.ndarray, least: float) -> np.ndarray:
     return 1 / np.maximum(np.abs(gap), least)
 
 
+def nearness(gap: np.ndarray, loss: str, least: float, spread: float = 1.0) -> np.ndarray:
+    """Return weights that turn squares into a loss.
+
+    Under them, squares of `gap` go with its absolute value, its pinball loss or Huber's, see `inverse_size`.
+
+    gap: of targets less predictions. spread: in whose units Huber's loss has its width.
+    """
+    if kind_of(loss) == HUBER:
+        return np.minimum(1.0, HUBER_DELTA * spread / np.maximum(np.abs(gap), least))
+    weights = inverse_size(gap, least)
+    if kind_of(loss) == QUANTILE:
+        level = level_of(loss)
+        weights = weights * np.where(gap > 0, level, 1 - level)
+    return weights
+
+
 def weighted_median(values: np.ndarray, weight: np.ndarray | None) -> float:
     """Return the weighted median of (n,) values."""
-    if weight is None:
-        return float(np.median(values))
+    return float(np.median(values)) if weight is None else weighted_quantile(values, weight, 0.5)
+
+
+def weighted_quantile(values: np.ndarray, weight: np.ndarray | None, level: float) -> float:
+    """Return the least value below which a share lies.
+
+    values: (n,). weight: (n,) or None.
+    """
     order = np.argsort(values, kind="stable")
-    total = np.cumsum(weight[order], dtype=np.float64)
-    return float(values[order[np.searchsorted(total, total[-1] / 2)]])
+    total = np.cumsum(np.ones(len(values)) if weight is None else weight[order], dtype=np.float64)
+    place = np.searchsorted(total, level * total[-1] * (1 - 1e-12))
+    return float(values[order[min(place, len(values) - 1)]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stacktune.families._forest import ForestLearner, forest_family, leaf_bound
+from stacktune.families._forest_losses import split_parameters
 from stacktune.families.base import Config, Job
 from stacktune.families.suitability import Turn
 from stacktune.seeds import derive_seed
@@ -20,6 +21,7 @@ def start(job: Job, config: Config) -> ForestLearner:
         min_samples_leaf=config["min_samples_leaf"],
         max_samples=n_drawn,
         max_leaf_nodes=leaf_bound(job, config),
+        **split_parameters(job.task),
         random_state=derive_seed(job.seed, "random_forest"),
     )
     return ForestLearner(job, forest, config["cross_levels"])

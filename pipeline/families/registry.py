@@ -14,13 +14,14 @@ from importlib.util import find_spec
 import numpy as np
 
 import stacktune.families as package
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, SQUARED_LOG
 from stacktune.errors import ConfigError, nearest
+from stacktune.families._class_weights import with_class_weights
 from stacktune.families._unseen import with_unseen
 from stacktune.families.base import Family
 from stacktune.families.losses import unit_of
 from stacktune.families.suitability import SearchConditions, Unsuited
 from stacktune.metrics import Metric
+from stacktune.objectives import ABSOLUTE, PERCENTAGE, SQUARED_LOG
 
 LOSS_NOTES = {
     ABSOLUTE: "models and ensembles fit absolute errors",
@@ -50,7 +51,7 @@ def known_families() -> dict[str, Family]:
             continue
         if family.name != module.name:
             raise ValueError(f"a family is named after its file, but {module.name}.py defines {family.name!r}")
-        found[family.name] = with_unseen(family)
+        found[family.name] = with_unseen(with_class_weights(family))
     return found
 
 

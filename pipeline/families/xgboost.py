@@ -5,18 +5,22 @@ The booster grows round by round, on binned data that trials share.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, BINARY, MULTICLASS, REGRESSION, Table
+from stacktune.data.table import BINARY, MULTICLASS, REGRESSION, Table
 from stacktune.families._boosting import FIRST_RUNG, PATIENCE, histogram_bytes, max_trees, usual_trees
 from stacktune.families._cross import CrossedMeans, knows_unseen_beyond, load_crossed, tables_of
-from stacktune.families._output import Output, objective_of, output_of, weight_of
+from stacktune.families._output import Output, level_parameter, objective_of, output_of, weight_of
 from stacktune.families.base import Config, Family, FitSize, Job
+from stacktune.families.constraints import INTERACTIONS, MONOTONE, interactions_of, monotone_of
 from stacktune.families.losses import ALL_LOSSES
 from stacktune.families.suitability import Turn
+from stacktune.objectives import ABSOLUTE, HUBER, POISSON, QUANTILE, TWEEDIE, kind_of
 from stacktune.seeds import derive_seed
 
 OBJECTIVES = {
@@ -24,7 +28,12 @@ OBJECTIVES = {
     MULTICLASS: "multi:softprob",
     REGRESSION: "reg:squarederror",
     ABSOLUTE: "reg:absoluteerror",
+    QUANTILE: "reg:quantileerror",
+    HUBER: "reg:pseudohubererror",
+    POISSON: "count:poisson",
+    TWEEDIE: "reg:tweedie",
 }
+LEVELS = {QUANTILE: "quantile_alpha", HUBER: "huber_slope", TWEEDIE: "tweedie_variance_power"}
 MAX_BIN = 256
 # Depth and penalties keep trees from growing more leaves on few rows: about 50 on 800, by measurement.
 ROWS_A_LEAF = 16
@@ -69,7 +78,7 @@ class XGBoostLearner(XGBoostPredictor):
         key = (job.part, job.compute, tables.crossed is not None)
         self._train = job.cache.get(("xgboost", *key), lambda: _bin_rows(job, tables.rows))
         self._valid = job.cache.get(("xgboost valid", *key), lambda: _unbinned(job, tables.valid))
-        booster = xgboost.Booster(_parameters(job, config), [self._train, self._valid])
+        booster = xgboost.Booster(_parameters(job, config, tables.rows.names), [self._train, self._valid])
         super().__init__(booster, output_of(job), tables.crossed)
         self.n_units = 0
         self._n_marked = 0
@@ -99,9 +108,10 @@ class XGBoostLearner(XGBoostPredictor):
         self._n_best = self._n_marked
 
 
-def _parameters(job: Job, config: Config) -> dict[str, Any]:
+def _parameters(job: Job, config: Config, names: Sequence[str]) -> dict[str, Any]:
     fixed = {
         "objective": objective_of(job.task, OBJECTIVES),
+        **level_parameter(job.task, LEVELS),
         "tree_method": "hist",
         "max_bin": MAX_BIN,
         "device": job.compute.device,
@@ -111,6 +121,10 @@ def _parameters(job: Job, config: Config) -> dict[str, Any]:
     }
     if job.task.kind == MULTICLASS:
         fixed["num_class"] = job.task.n_outputs
+    if (monotone := monotone_of(job.task, names)) is not None:
+        fixed["monotone_constraints"] = tuple(monotone)
+    if (interactions := interactions_of(job.task, names)) is not None:
+        fixed["interaction_constraints"] = json.dumps(interactions)
     own = {name: value for name, value in config.items() if name != "cross_levels"}
     return {**own, **fixed}
 
@@ -140,8 +154,10 @@ def _unbinned(job: Job, rows: Table) -> Any:
     """
     import xgboost
 
+    # Only quantiles look for labels here, and only for how many columns they have.
+    label = np.zeros((rows.n_rows, 1), np.float32) if kind_of(job.task.loss) == QUANTILE else None
     return xgboost.DMatrix(
-        rows.features, feature_types=_types(rows), enable_categorical=True, nthread=job.compute.n_threads
+        rows.features, label, feature_types=_types(rows), enable_categorical=True, nthread=job.compute.n_threads
     )
 
 
@@ -176,6 +192,8 @@ FAMILY = Family(
     load=load,
     knows_unseen_beyond=knows_unseen_beyond,
     losses=ALL_LOSSES,
+    loosened_by=frozenset({ABSOLUTE, QUANTILE}),
+    holds=frozenset({MONOTONE, INTERACTIONS}),
     n_bytes=_n_bytes,
     first_rung=FIRST_RUNG,
     patience=PATIENCE,

@@ -18,7 +18,8 @@ from typing import Any
 from stacktune.data.write import write_frame
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
-from stacktune.settings.groups import IN_MEMORY, DataSettings, OutputSettings, Settings
+from stacktune.settings.groups import OutputSettings, Settings
+from stacktune.settings.problem import IN_MEMORY, DataSettings
 from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder
 from stacktune.storage.uris import without_secrets
 from stacktune.streams import visible
@@ -39,8 +40,13 @@ class RunSummary:
     predict_us: microseconds that the leader takes for a raw row, encoding included.
     predict_budget_us: what it was to take at most, or None;
         n_too_dear: trials and ensembles that take more and rank below it.
+    model_mb, max_model_mb, n_too_large: the same of the megabytes of its models on the disk, None where not limited.
     positive: of two classes, the one that is decided for from `threshold` on; both None for other tasks. thresholds:
-        the best for each metric of decisions, at which the leaderboard has it.
+        the best for each metric of decisions, at which the leaderboard has it. decided_by: the metric that
+        `threshold` is chosen for; None where none is.
+    greater_is_better: of `metric`.
+    interval, calibration: what --interval and --calibrate came to, see runs/leader_options.py; None without them. gain:
+        over --start-from, see runs/starting_point.py.
     test_score: None without test data. The ids of MLflow, model_uri, registered_* and alias: None where the store was
         away. alias: "leader", or "challenger" with the command that promotes it; evidence: by what it was compared, see
         tracking/promotion.py.
@@ -59,6 +65,9 @@ class RunSummary:
     predict_us: float
     predict_budget_us: float | None
     n_too_dear: int
+    model_mb: float | None
+    max_model_mb: float | None
+    n_too_large: int
     test_score: float | None
     n_completed: int
     n_stopped: int
@@ -77,6 +86,11 @@ class RunSummary:
     promote: str | None
     evidence: Mapping[str, Any]
     versions: Mapping[str, str]
+    greater_is_better: bool = True
+    decided_by: str | None = None
+    interval: Mapping[str, Any] | None = None
+    calibration: Mapping[str, Any] | None = None
+    gain: Mapping[str, Any] | None = None
 
 
 def output_folder(config: Settings) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from stacktune.streams import visible
 N_TOP = 10
 # What is left of 80 columns beside the longest metric's name.
 MAX_CLASS_CHARS = 16
+# The column of scores on another table than the run's, see runs/on_table.py.
+ON_SCORE = "on_score"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Results:
     """A finished run's folder, read.
 
     facts: run.json. leaderboard: one row a trial or ensemble, best first. members: (trial, weight), heaviest first.
-    n_folds: 1 where rows were held out instead.
+    n_folds: 1 where rows were held out instead. is_later: whether models are judged on later rows.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class Results:
     leaderboard: pd.DataFrame
     members: tuple[tuple[str, float], ...] = ()
     n_folds: int | None = None
+    is_later: bool = False
 
     @property
     def metric(self) -> str:
@@ -58,12 +61,14 @@ def read_results(folder: Path) -> Results:
         if places.state.exists():
             hint = f" It has not ended: stacktune run --resume {_in_a_shell(str(folder))} goes on with it."
         raise ConfigError(f"{str(folder)!r} is not the folder of a finished run (it holds no {SUMMARY}).{hint}")
+    config = places.read_config() or {}
     return Results(
         folder=folder,
         facts=places.read_summary(),
         leaderboard=_leaderboard(places.board),
         members=read_members(places.leader),
-        n_folds=(places.read_config() or {}).get("folds"),
+        n_folds=config.get("folds"),
+        is_later=config.get("time") is not None,
     )
 
 
@@ -101,14 +106,16 @@ def sorted_by(results: Results, column: str) -> pd.DataFrame:
         column = "score"
     if column not in frame:
         raise ConfigError(f"the leaderboard has no column {column!r}.{nearest(column, map(str, frame.columns))}")
-    return frame.sort_values(column, ascending=_is_ascending(column, results.metric), kind="stable", na_position="last")
+    return frame.sort_values(column, ascending=_is_ascending(column, results), kind="stable", na_position="last")
 
 
-def _is_ascending(column: str, metric: str) -> bool:
-    name = metric if column in ("score", "test_score") else column.removeprefix("test_")
+def _is_ascending(column: str, results: Results) -> bool:
+    name = results.metric if column in ("score", "test_score", ON_SCORE) else column.removeprefix("test_")
     if name in METRICS:
         return not METRICS[name].greater_is_better
-    return column != "rungs"  # ranks, errors and durations are better when small
+    if name == results.metric:  # the run's own
+        return not results.facts["greater_is_better"]
+    return column != "rungs"  # ranks, errors, costs and durations are better when small
 
 
 def leaderboard_table(results: Results, rows: pd.DataFrame, extra: str | None = None) -> RenderableType:
@@ -153,10 +160,13 @@ def _columns(results: Results, extra: str | None) -> list[_Column]:
         _Column("name", "name"),
         _Column("score", results.metric),
         _Column("test_score", "test"),
+        _Column(ON_SCORE, "on table"),
         _Column("fit_s", "fit s"),
         _Column("predict_us", "µs/row"),
         _Column("rungs", "rungs"),
     ]
+    if ON_SCORE in results.leaderboard:  # it takes the room of two that say nothing of it
+        shown = [column for column in shown if column.source not in ("predict_us", "rungs")]
     if extra is None or extra in {results.metric, *(column.source for column in shown)}:
         return shown
     # Room for it within 80 columns is made where it hurts least.
@@ -193,6 +203,7 @@ def closing(results: Results, data: str, wall_s: float) -> Iterator[RenderableTy
 def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
     facts = results.facts
     judged = "on held-out rows" if results.n_folds == 1 else "cross-validated"
+    judged = "on later rows" if results.is_later else judged
     score = f"  {number(facts['cv_score'])} {judged}"
     if facts.get("test_score") is not None:
         score += f", {number(facts['test_score'])} on the test rows"
@@ -201,11 +212,15 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
         yield Padding(_member_table(results.members), (0, 0, 0, 2), expand=False)
     if facts.get("positive") is not None:
         yield Text(f"  {_decision_line(facts)}", "bright_black")
+    for line in _extra_lines(facts):
+        yield Text(f"  {line}", "bright_black")
     if facts.get("selection_penalty"):
         lowered = number(facts["selection_penalty"], like=facts["cv_score"])
         yield Text(f"  single trials rank {lowered} lower than they score: the best of many flatters", "bright_black")
     if facts.get("predict_budget_us"):
         yield Text(f"  {_predict_line(facts)}", "bright_black")
+    if facts.get("max_model_mb"):
+        yield Text(f"  {_size_line(facts)}", "bright_black")
     yield Text(f"  {_counts_line(facts)}; {budget_line(wall_s, facts.get('budget_s'))}", "bright_black")
 
 
@@ -213,8 +228,33 @@ def _decision_line(facts: dict[str, Any]) -> str:
     """Say which class is positive, from what probability, why."""
     metric, positive = facts["metric"], visible(facts["positive"])
     shown = positive if len(positive) <= MAX_CLASS_CHARS else f"{positive[: MAX_CLASS_CHARS - 1]}…"
-    why = f", chosen for {metric}" if METRICS[metric].needs_threshold else f"; {metric} chooses no threshold"
+    decided_by = facts["decided_by"] if "decided_by" in facts else metric if METRICS[metric].needs_threshold else None
+    why = f", chosen for {decided_by}" if decided_by else f"; {metric} chooses no threshold"
     return f"predicts {shown} from {facts['threshold']:.3g} on{why}"
+
+
+def _extra_lines(facts: dict[str, Any]) -> Iterator[str]:
+    """Say what intervals hold, and what a temperature did."""
+    if interval := facts.get("interval"):
+        on_test = interval.get("test_coverage")
+        tested = "" if on_test is None else f", {on_test:.3f} of the test rows"
+        width = number(interval["width"])
+        yield f"intervals of {interval['level']:g} hold {interval['coverage']:.3f} out of fold{tested}; {width} wide"
+    if calibration := facts.get("calibration"):
+        change = f"log loss {calibration['before']:.5g} → {calibration['after']:.5g} out of fold"
+        left = "" if calibration["why"] is None else ", left off"
+        yield f"temperature {calibration['fitted']:.3g}: {change}{left}"
+    if gain := facts.get("gain"):
+        yield _gain_line(gain)
+
+
+def _gain_line(gain: Mapping[str, Any]) -> str:
+    """Say what a search around a start found."""
+    start = f"{gain['start']} {number(gain['start_score'])}"
+    if gain["best"] == gain["start"]:
+        return f"no trial is better than the start, {start}"
+    better = number(abs(gain["best_score"] - gain["start_score"]), like=gain["start_score"])
+    return f"{better} better than the start, {start}; by other folds {gain['honest']:.2g} ± {gain['error']:.2g}"
 
 
 def _predict_line(facts: dict[str, Any]) -> str:
@@ -223,6 +263,14 @@ def _predict_line(facts: dict[str, Any]) -> str:
     if facts["predict_us"] > facts["predict_budget_us"]:
         return f"no model predicts a row in {limit} µs: the cheapest leads, which takes {takes} µs"
     return f"predicts a row in {takes} of {limit} µs; {facts['n_too_dear']:,} dearer rank below"
+
+
+def _size_line(facts: dict[str, Any]) -> str:
+    """Say how the leader keeps to its size."""
+    takes, limit = brief(facts["model_mb"]), f"{facts['max_model_mb']:,g}"
+    if facts["model_mb"] > facts["max_model_mb"]:
+        return f"no model takes {limit} MB or less: the smallest leads, which takes {takes} MB"
+    return f"takes {takes} of {limit} MB on the disk; {facts['n_too_large']:,} larger rank below"
 
 
 def _member_table(members: tuple[tuple[str, float], ...]) -> Table:

@@ -8,22 +8,39 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stacktune.data.dataset import Dataset, load_dataset
-from stacktune.data.folds import fold_notes, make_folds
+from stacktune.data.folds import fold_notes
 from stacktune.data.in_memory import NO_TABLES, Tables
+from stacktune.data.split_folds import folds_of, settled_folds
+from stacktune.data.split_notes import window_notes
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError
-from stacktune.families.registry import all_families, get_family, loss_notes
-from stacktune.metrics import check_domain, get_metric
+from stacktune.families.choice import chosen_families
+from stacktune.families.loss_choice import (
+    check_loss,
+    chosen_loss,
+    chosen_loss_notes,
+    fitting_families,
+    left_out_notes_of_loss,
+    with_metric_of_loss,
+)
+from stacktune.families.registry import get_family, loss_notes
+from stacktune.metrics import check_domain
 from stacktune.observers import Observers, Snapshot
 from stacktune.report.outputs import make_folder, output_folder
+from stacktune.runs.choices import check_choices, choice_notes, spaces_of, wanted_families
 from stacktune.runs.copy_place import Place
 from stacktune.runs.first import FirstModel, first_trial
+from stacktune.runs.leader_options import check_leader_options
+from stacktune.runs.metric import check_metric, chosen_metric, metric_notes
 from stacktune.runs.pace import Clock, Pace
+from stacktune.runs.posed import check_models, holding, posed_task
 from stacktune.runs.resume import Past
+from stacktune.runs.starting_point import with_start_found
 from stacktune.runs.state import new_run, provenance_of
 from stacktune.search.log import Entry
 from stacktune.search.plan.plan import ClusterSize, SizePlan, left_out_notes, plan_for_size
-from stacktune.settings.groups import IN_MEMORY, Settings, ValidationSettings
+from stacktune.settings.groups import Settings
+from stacktune.settings.problem import IN_MEMORY
 from stacktune.tracking.store import Store, check_model_name, check_store, store_for
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
@@ -64,7 +81,8 @@ class Start:
 class RunData:
     """The data that a run is about.
 
-    families: that can do the task. size: what the table asks for, by what is known of the cores.
+    families: that can do the task, and hold what is asked of models. size: what the table asks for, by what is known of
+    the cores. notes: on what is asked of models. left_out: families that could, but cannot fit the loss.
     """
 
     dataset: Dataset
@@ -73,6 +91,8 @@ class RunData:
     made_by: Provenance
     families: list[str]
     size: SizePlan
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def without_features(self) -> RunData:
         """Return it without the largest part, which trials have."""
@@ -106,12 +126,15 @@ def begin(
         ConfigError: nothing can be kept where it is to be, or a table that was in memory is not.
     """
     check_in_memory(config, tables, past)
+    check_metric(config, folders_of_user(past))
+    check_models(config)
     elapsed_before_s = past.elapsed_s if past else 0.0
     clock = Clock(time.monotonic() - elapsed_before_s if started_at is None else started_at, config.time_budget_s)
     # A program's processor seconds say nothing of what this machine takes to start the command.
     pace = Pace() if started_at is None else Pace.of_start(clock.elapsed_s - elapsed_before_s, time.process_time())
-    names = past.state.families if past else config.families
-    families = [get_family(name).name for name in names] or list(all_families())
+    config = with_start_found(config)
+    check_choices(config)
+    families = chosen_families(_wanted(config, past), config.exclude)
     folder = past.folder if past else output_folder(config)
     store = store_for(config.tracking_uri, folder)
     run, name = (past.state.run, past.state.name) if past else (new_run(), folder.name)
@@ -150,6 +173,15 @@ def _checked(config: Settings, store: Store) -> Settings:
     return replace(config, tracking_uri=store.uri) if config.tracking_uri else config
 
 
+def _wanted(config: Settings, past: Past | None) -> Sequence[str]:
+    """Return the families asked for; none for all.
+
+    A run that goes on keeps those that it had, and may have more.
+    """
+    wanted = wanted_families(config)
+    return tuple(dict.fromkeys((*past.state.families, *wanted))) if past else wanted
+
+
 def read(start: Start, cluster: ClusterSize) -> RunData:
     """Read the table and pose the problem.
 
@@ -163,33 +195,56 @@ def read(start: Start, cluster: ClusterSize) -> RunData:
         past.state.check(dataset, test)
     size = _size(start, dataset, cluster)
     folded = replace(config, n_folds=config.n_folds or size.n_folds)
-    problem = problem_of(folded, config.seed, dataset, test)
+    problem = problem_of(folded, dataset, test, folders_of_user(past))
+    check_leader_options(config, problem.task, problem.folds)
+    families, notes = holding(families, problem.task)
+    able = fitting_families(families, problem.task, config.loss is not None)
     if past:
+        past.state.check_metric(problem.metric)
         past.state.check_folds(dataset, problem)
     made_by = past.state.made_by if past else provenance_of(start.run, folded, dataset, problem)
-    return RunData(dataset, test, problem, made_by, families, size)
+    left_out = tuple(name for name in families if name not in able)
+    return RunData(dataset, test, problem, made_by, able, size, tuple(notes), left_out)
 
 
 def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
     if start.past:
         return start.past.state.size
-    return plan_for_size(dataset.table, dataset.task, cluster, start.config.time_budget_s)
+    plan = plan_for_size(dataset.table, dataset.task, cluster, start.config.time_budget_s)
+    n_folds, reason = settled_folds(
+        dataset.split, dataset.table, dataset.task, start.config.n_folds, plan.n_folds, plan.reason, start.config.seed
+    )
+    return replace(plan, n_folds=n_folds, reason=reason)
 
 
-def problem_of(config: ValidationSettings, seed: int, dataset: Dataset, test: Table | None) -> Problem:
+def folders_of_user(past: Past | None) -> list[Path]:
+    """Return where a function of the user's may lie.
+
+    It is the folder that the command stands in, and the one that a run that goes on began in.
+    """
+    return [Path.cwd(), *([Path(past.state.place)] if past else [])]
+
+
+def problem_of(config: Settings, dataset: Dataset, test: Table | None, folders: Sequence[Path] = ()) -> Problem:
     """Return what trials are to solve.
+
+    folders: see `chosen_metric`.
 
     Raises:
         DataError: the metric is not defined for the rows.
     """
-    metric = get_metric(config.metric, dataset.task.kind)
+    config = with_metric_of_loss(config, dataset.task)
+    metric = chosen_metric(config, dataset.task, dataset.table.labels, folders)
     for rows, table in (("the training rows", dataset.table), ("the test rows", test)):
         if table is not None:
+            check_loss(config, table.labels, rows)
             check_domain(metric, table.labels, dataset.task.classes, rows)
     if config.n_folds is None:
         raise TypeError("the number of folds must be settled before a problem is posed")
-    folds = make_folds(dataset.table, dataset.task, config.n_folds, seed)
-    return Problem(dataset.table, replace(dataset.task, loss=metric.loss), folds, metric, seed)
+    folds = folds_of(dataset.split, dataset.table, dataset.task, config.n_folds, config.seed)
+    folds = replace(folds, refits=config.refit)
+    task = replace(posed_task(config, dataset, metric), loss=chosen_loss(config, metric))
+    return Problem(dataset.table, task, folds, metric, config.seed)
 
 
 def _serving(families: Sequence[str], dataset: Dataset) -> list[str]:
@@ -215,8 +270,9 @@ def fitted_to_size(config: Settings, families: Sequence[str], size: SizePlan) ->
 
     Those that were asked for stay.
     """
-    families, notes = list(families), []
-    if not config.families:
+    families = list(families)
+    notes = choice_notes(config, families)
+    if not wanted_families(config):
         families = [name for name in families if name not in size.silently_left_out]
     if config.n_folds is None:
         config = replace(config, n_folds=size.n_folds)
@@ -224,7 +280,7 @@ def fitted_to_size(config: Settings, families: Sequence[str], size: SizePlan) ->
             what = f"{size.n_folds} folds" if size.n_folds > 1 else "held-out rows instead of folds"
             notes.append(f"{what}, as {size.reason}; --folds overrides this")
     left_out = {name: reason for name, reason in size.left_out.items() if name in families}
-    if left_out and not config.families and set(left_out) != set(families):
+    if left_out and not wanted_families(config) and set(left_out) != set(families):
         families = [name for name in families if name not in left_out]
         notes += left_out_notes(left_out)
     return Scope(config, families, size, notes)
@@ -236,12 +292,22 @@ def beginning_notes(data: RunData, scope: Scope, cluster: ClusterSize | None) ->
     cluster: None where Ray is not up.
     """
     dataset, problem = data.dataset, data.problem
-    notes = [*dataset.notes, *scope.notes, *fold_notes(problem.folds, problem.table, problem.task)]
-    notes += loss_notes(problem.metric, scope.families, dataset.table.labels)
+    notes = [*dataset.notes, *data.notes, *scope.notes, *window_notes(problem.folds, dataset.split)]
+    notes += fold_notes(problem.folds, problem.table, problem.task)
+    notes += metric_notes(problem.metric, problem.task, problem.table.weight is not None)
+    notes += loss_notes_of(scope.config, data, scope.families)
     notes.append(_compute_note(cluster, scope.families))
     if cluster and cluster.store_note:
         notes.append(cluster.store_note)
     return notes
+
+
+def loss_notes_of(config: Settings, data: RunData, families: Sequence[str]) -> list[str]:
+    """Return notes on the loss."""
+    problem = data.problem
+    notes = chosen_loss_notes(config, problem.task.loss, problem.metric, families)
+    notes = notes or loss_notes(problem.metric, families, data.dataset.table.labels)
+    return [*notes, *left_out_notes_of_loss(data.left_out, problem.task)]
 
 
 def _compute_note(cluster: ClusterSize | None, families: Sequence[str]) -> str:
@@ -267,5 +333,5 @@ def first_model(start: Start, data: RunData, earlier: Sequence[Entry]) -> FirstM
         return None
     if config.max_trials is not None and len(earlier) >= config.max_trials:
         return None
-    trial = first_trial(scope_of(start, data).families, data.problem, len(earlier))
+    trial = first_trial(scope_of(start, data).families, data.problem, len(earlier), spaces_of(config))
     return FirstModel(trial, data.problem, start.folder, data.made_by) if trial else None

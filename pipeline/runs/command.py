@@ -16,7 +16,7 @@ from stacktune.garbage import imports
 from stacktune.logs import shown
 from stacktune.places import check_working_folder
 from stacktune.process import STARTED_AT
-from stacktune.settings.groups import DEMO
+from stacktune.settings.problem import DEMO
 from stacktune.stop import interruptible
 from stacktune.storage.uris import masked_uri
 from stacktune.terminal import say

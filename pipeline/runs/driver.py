@@ -23,6 +23,7 @@ from stacktune.runs.isolation import isolated, only_run
 from stacktune.runs.log_ends import log_beginning, log_ending
 from stacktune.runs.mirror import mirror_run
 from stacktune.runs.ray_session import RayStart, ray_session
+from stacktune.runs.record import recorded
 from stacktune.runs.resume import Past, write_config
 from stacktune.runs.searching import SearchInputs, search, source_options
 from stacktune.runs.session import Session
@@ -92,6 +93,7 @@ def _run(start: Start, ray: RayStart, place: Place | None, log: RunLog, stop: St
         places = RunFolder(start.folder)
         log.open(places.log, places.older_log)
         earlier = replay(read_journal(places.journal), places.trials, data.made_by) if start.past else []
+        stack.enter_context(recorded(start, data, earlier))
         first = first_model(start, data, earlier)
         if first:
             stack.enter_context(first)
@@ -157,6 +159,7 @@ def _write_beginning(start: Start, data: RunData, scope: Scope, journal: Journal
             data.test,
             scope.families,
             scope.size,
+            data.problem.metric.version,
         )
         write_state(start.folder, state)
     journal.began(data.made_by.run)

@@ -18,12 +18,17 @@ from pathlib import Path
 
 from stacktune.ensemble.leader import Leader, build_leader, score_rows
 from stacktune.ensemble.leaderboard import build_leaderboard
+from stacktune.ensemble.limits import megabytes
+from stacktune.ensemble.out_of_fold import keep_out_of_fold
 from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.text import as_typed
+from stacktune.runs.leader_options import LeaderExtras, leader_extras
 from stacktune.runs.pace import REHEARSAL_S
+from stacktune.runs.record import conclusions, registration
 from stacktune.runs.session import Session
+from stacktune.runs.starting_point import Gain, gain_of
 from stacktune.runs.state import model_name
 from stacktune.storage.folders import remove
 from stacktune.tracking.promotion import Evidence, say_alias, settle_alias
@@ -52,6 +57,8 @@ class _Outcome:
     board: Leaderboard
     record: LeaderRecord
     evidence: Evidence
+    extras: LeaderExtras
+    gain: Gain | None
 
 
 @contextmanager
@@ -103,10 +110,15 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     Raises:
         SearchError: no trial was completed.
     """
-    board = _leaderboard(session, results)
+    board, gain = _leaderboard(session, results), _gain(session, results)
+    for decision in conclusions(board):
+        session.observers.decided(decision)
     leader_folder = session.places.scratch / "model"
     remove(session.places.scratch)  # of a session that was cut off
-    leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder)
+    board, extras = leader_extras(session, board, results)
+    if session.dataset.row_numbers is not None:
+        keep_out_of_fold(session.places.out_of_fold, board.leader, session.problem.folds, session.dataset.row_numbers)
+    leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder, extras.interval)
     session.begin("registering")
     began_at = time.monotonic()
     record = _register(session, leader, leader_folder)
@@ -114,14 +126,24 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     if session.test is not None:
         session.begin("testing")
         board = score_rows(board, results, session.test, partial(_remaining_testing_s, session))
+        extras = extras.on_test(leader, session.test)
     evidence = Evidence.of(session.dataset, session.problem.folds, board)
     record = settle_alias(session.tracker.uri, record, evidence)
     say_alias(record, session.note)
+    session.observers.decided(registration(record))
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
     _keep_top_trials(session, results, board, registering_s)
     shutil.rmtree(session.places.scratch)
-    return _summarise(session, _Outcome(results, board, record, evidence))
+    return _summarise(session, _Outcome(results, board, record, evidence, extras, gain))
+
+
+def _gain(session: Session, results: Sequence[TrialResult]) -> Gain | None:
+    """Return what was gained over --start-from, and say it."""
+    gain = gain_of(session.config, results, session.problem.metric)
+    if gain is not None:
+        session.note(gain.sentence if isinstance(gain, Gain) else gain)
+    return gain if isinstance(gain, Gain) else None
 
 
 def _remaining_testing_s(session: Session) -> float:
@@ -143,6 +165,7 @@ def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboar
         partial(session.remaining_stacking_s, time.monotonic()),
         session.config.predict_budget_us,
         session.dataset.encode_us,
+        session.config.max_model_mb,
     )
 
 
@@ -222,6 +245,9 @@ def _summary(session: Session, outcome: _Outcome) -> RunSummary:
         predict_us=row.predict_us,
         predict_budget_us=board.predict_budget_us,
         n_too_dear=board.n_too_dear,
+        max_model_mb=board.max_model_mb,
+        model_mb=None if row.n_bytes is None else megabytes(row.n_bytes),
+        n_too_large=board.n_too_large,
         test_score=row.test[metric.name] if row.test else None,
         n_completed=count[COMPLETED],
         n_stopped=count[STOPPED],
@@ -240,4 +266,9 @@ def _summary(session: Session, outcome: _Outcome) -> RunSummary:
         promote=record.promote,
         evidence=asdict(outcome.evidence),
         versions=library_versions(),
+        greater_is_better=metric.greater_is_better,
+        decided_by=metric.decides.name if metric.decides.needs_threshold else None,
+        interval=outcome.extras.interval_facts,
+        calibration=outcome.extras.calibration_facts,
+        gain=None if outcome.gain is None else asdict(outcome.gain),
     )

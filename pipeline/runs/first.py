@@ -15,7 +15,7 @@ from types import TracebackType
 
 from stacktune.families.registry import all_families, get_family
 from stacktune.search.log import SearchLog
-from stacktune.search.space import load_space
+from stacktune.search.narrowing import USUAL_SPACES, Spaces
 from stacktune.storage.folders import make_anew, remove
 from stacktune.storage.run_folder import RunFolder
 from stacktune.trials.attempt import Attempt, Climb, failed
@@ -36,7 +36,9 @@ MAX_LETTING_GO_S = 10.0
 Story = tuple[tuple[Progress, ...], TrialResult]
 
 
-def first_trial(families: Sequence[str], problem: Problem, n_before: int = 0) -> Trial | None:
+def first_trial(
+    families: Sequence[str], problem: Problem, n_before: int = 0, spaces: Spaces = USUAL_SPACES
+) -> Trial | None:
     """Return the trial to begin with.
 
     It is the cheapest family's first entry, on as many rows as are soon done.
@@ -44,12 +46,12 @@ def first_trial(families: Sequence[str], problem: Problem, n_before: int = 0) ->
     It is None where no family may be fitted in this process (see `Turn.first_model`). Where the trial is not what a
     search would make of its configuration, it is preliminary, and the search tries that configuration once more.
 
-    n_before: trials that the run has asked for already.
+    n_before: trials that the run has asked for already. spaces: what families are searched in.
     """
     family = _cheapest(families)
     if family is None:
         return None
-    share, config = rows_share(problem), load_space(family).portfolio[0]
+    share, config = rows_share(problem), spaces.load(family).portfolio[0]
     # One unit needs no clock: what it costs depends on rows and columns alone.
     grows_by_clock = get_family(family).max_units(config) > 1
     return Trial(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stacktune.observers import Observer
 from stacktune.report.text import as_typed
+from stacktune.search.decisions import DecisionRecord
 from stacktune.search.events import Event
 from stacktune.search.source_kinds import drawings_of_series, drawings_of_trial
 from stacktune.storage.run_folder import RunFolder
@@ -44,6 +45,9 @@ class SearchNews:
     def family_set_aside(self, family: str, reason: str) -> None:
         self._observer.note(f"{family} is set aside, as {reason}")
 
+    def search_has_enough(self, reason: str) -> None:
+        self._observer.note(f"the search ends: {reason}")
+
     def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None:
         account = RunFolder(self._folder).broken_off
         account.write_text(visible_lines(masked(told)), encoding="utf-8")
@@ -57,6 +61,9 @@ class SearchNews:
     def event(self, event: Event) -> None:
         self._series.setdefault(event.name, {})[event.step, frozenset(event.values)] = event
         self._observer.event(event)
+
+    def decided(self, decision: DecisionRecord) -> None:
+        self._observer.decided(decision)
 
     def close(self) -> None:
         """Draw what the sources have told."""

@@ -18,7 +18,8 @@ from stacktune.report.outputs import RunSummary
 from stacktune.runs import driver
 from stacktune.runs.mirror import downloaded
 from stacktune.runs.resume import Past, resume_config
-from stacktune.settings.groups import IN_MEMORY, Settings
+from stacktune.settings.groups import Settings
+from stacktune.settings.problem import IN_MEMORY
 from stacktune.settings.read import check_together, load_settings
 from stacktune.stop import Stopped, StopSignal
 from stacktune.storage.uris import masked_uri

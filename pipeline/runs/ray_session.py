@@ -56,7 +56,7 @@ class RayStart:
             self._is_read.wait(HEAD_START_S)
         if self._is_closed:
             raise SearchError("the run was over before Ray began")
-        return start_ray(config.address, config.n_cpus, config.n_gpus)
+        return start_ray(config.address, config.n_cpus, config.n_gpus, config.max_memory_bytes)
 
     def table_is_read(self) -> None:
         """Begin, if nothing has begun yet."""

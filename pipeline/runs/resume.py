@@ -16,8 +16,9 @@ from stacktune.report.text import count
 from stacktune.runs.state import RunState, read_state
 from stacktune.search.journal import elapsed_in, is_event, read_journal, runs_in
 from stacktune.search.replay import replay
-from stacktune.settings.groups import DEMO, IN_MEMORY, SETTINGS, Settings
+from stacktune.settings.groups import SETTINGS, Settings
 from stacktune.settings.kinds import TABLE, parse_duration
+from stacktune.settings.problem import DEMO, IN_MEMORY
 from stacktune.settings.read import load_settings, to_yaml, without_secrets_in
 from stacktune.settings.resuming import resumed
 from stacktune.storage.lines import unread_lines, write_whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from stacktune.errors import SearchError
 from stacktune.families.base import FitSize
 from stacktune.runs.begin import RunData, Scope
+from stacktune.runs.choices import spaces_of
 from stacktune.runs.finish import rehearsing
 from stacktune.runs.first import FirstModel
 from stacktune.runs.news import SearchNews
@@ -16,6 +18,7 @@ from stacktune.runs.ray_session import RayStart
 from stacktune.runs.session import Session
 from stacktune.runs.watch import snapshot, watch
 from stacktune.search.log import Entry, SearchLog
+from stacktune.search.plan.limits import TOLERANCE, TrialLimits, limit_notes
 from stacktune.search.plan.plan import ClusterSize, SearchPlan, SourceOptions, make_plan
 from stacktune.search.tune.engine import MAX_LATE_WITHOUT_MODEL_S, ProblemRef, Search
 from stacktune.settings.groups import SearchSettings
@@ -73,6 +76,8 @@ def search(session: Session, of: SearchInputs) -> list[TrialResult]:
     plan = _plan(session, of, of.cluster)
     if plan.memory and plan.memory.shortage:
         session.note(plan.memory.shortage)
+    for note in limit_notes(session.config.max_trial_s, session.config.reproducible):
+        session.note(note)
     search = Search(of.problem, plan, session.places.trials, news, session.journal, of.earlier, session.made_by)
     if of.first:
         of.first.tell(search.log)
@@ -102,6 +107,18 @@ def _plan(session: Session, of: SearchInputs, cluster: ClusterSize) -> SearchPla
         of.scope.size,
         config.max_failures,
         of.options,
+        trial_limits(config),
+        spaces_of(config),
+        config.plan,
+    )
+
+
+def trial_limits(config: SearchSettings) -> TrialLimits:
+    """Return the limits on trials, as they were set."""
+    return TrialLimits(
+        math.inf if config.max_trial_s is None else config.max_trial_s,
+        config.stop_after,
+        TOLERANCE if config.stop_tolerance is None else config.stop_tolerance,
     )
 
 
@@ -155,4 +172,7 @@ def _why_nothing(results: Sequence[TrialResult]) -> str:
     errors = [result.error.splitlines()[0] for result in results if result.status == FAILED and result.error]
     if errors:
         return f"no trial could be completed: {len(errors)} failed, the first with {errors[0]!r}."
-    return "no trial could be completed in the time given; give a larger --time-budget, or fewer --folds."
+    return (
+        "no trial could be completed in the time given; give a larger --time-budget or --max-seconds-per-trial, or "
+        "fewer --folds."
+    )

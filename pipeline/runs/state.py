@@ -17,6 +17,7 @@ from stacktune.data.dataset import Dataset
 from stacktune.data.table import Table
 from stacktune.ensemble.leader import MODEL_FORMAT
 from stacktune.errors import ConfigError, DataError
+from stacktune.metrics import Metric
 from stacktune.search.plan.plan import SizePlan
 from stacktune.settings.groups import Settings, TrackingSettings
 from stacktune.settings.resuming import kept_settings
@@ -39,6 +40,7 @@ class RunState:
     settings: those that may not change. made_of: the digest of all that scores depend on.
     experiment, model_name: under which MLflow keeps the runs and the leader.
     families, n_folds, is_large, opening: see SizePlan. model_format: of the trials' models.
+    metric_version: see Metric.
     """
 
     run: str
@@ -59,6 +61,7 @@ class RunState:
     opening: tuple[str, ...]
     model_format: int = MODEL_FORMAT
     state_format: int = STATE_FORMAT
+    metric_version: str = ""
 
     @property
     def found(self) -> dict[str, str]:
@@ -96,6 +99,17 @@ class RunState:
                     f"{after} now. Give that table as DATA, or begin a new run."
                 )
 
+    def check_metric(self, metric: Metric) -> None:
+        """Raise ConfigError unless the metric is the run's.
+
+        A function of the user's may have been changed.
+        """
+        if metric.version != self.metric_version:
+            raise ConfigError(
+                f"--resume needs the metric that the run began with, but what {metric.name} is made of has changed, so "
+                "that trials could not be compared. Put its module back as it was, or begin a new run."
+            )
+
     def check_folds(self, dataset: Dataset, problem: Problem) -> None:
         """Raise DataError unless the folds are the run's.
 
@@ -130,10 +144,11 @@ def begin_state(
     test: Table | None,
     families: list[str],
     size: SizePlan,
+    metric_version: str = "",
 ) -> RunState:
     """Return what a new run begins with.
 
-    made_by: see `provenance_of`. name: of its folder and its copy.
+    made_by: see `provenance_of`. name: of its folder and its copy. metric_version: see Metric.
     """
     return RunState(
         run=made_by.run,
@@ -152,6 +167,7 @@ def begin_state(
         n_folds=config.n_folds or size.n_folds,
         is_large=size.is_large,
         opening=size.opening,
+        metric_version=metric_version,
     )
 
 
@@ -225,8 +241,7 @@ def _listed(columns: tuple[str, ...], but: tuple[str, ...]) -> list[str]:
 
 
 def _made_of(settings: Mapping[str, Any], dataset: Dataset, problem: Problem) -> str:
-    folds = digest_of_arrays(problem.folds.assignment, problem.folds.blocks)
-    return digest_of([dict(settings), dataset.digest, folds, problem.metric.name, MODEL_FORMAT])
+    return digest_of([dict(settings), dataset.digest, problem.folds.digest, problem.metric.name, MODEL_FORMAT])
 
 
 def _digest_of_table(table: Table | None) -> str | None:

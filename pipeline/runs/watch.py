@@ -98,9 +98,10 @@ def _raise_what_failed(begun: Sequence[Future[None]]) -> None:
 def _drop_losers(session: Session, results: Sequence[TrialResult]) -> None:
     """Free the disk of models without a chance.
 
-    Where predictions have a budget, a chance may depend on what they cost, and nothing is dropped.
+    Where predictions have a budget, or models may not be large, a chance may depend on what they cost, and nothing is
+    dropped.
     """
-    if session.config.predict_budget_us is None:
+    if session.config.predict_budget_us is None and session.config.max_model_mb is None:
         drop_models(results)
 
 

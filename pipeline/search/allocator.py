@@ -22,6 +22,7 @@ from statistics import NormalDist
 import numpy as np
 
 from stacktune.metrics import is_defined
+from stacktune.search.plan.agenda import NO_AGENDA, Agenda
 from stacktune.trials.result import COMPLETED, TrialResult
 
 # No family that may still be asked falls below this share of the trials, so that a late bloomer is noticed and the
@@ -36,9 +37,11 @@ class Allocator:
     """Deals out trials between families.
 
     uses_cost: whether seconds count; they must not in a reproducible run.
+    agenda: the order and the shares that the user asked for.
     """
 
-    def __init__(self, families: Sequence[str], uses_cost: bool):
+    def __init__(self, families: Sequence[str], uses_cost: bool, agenda: Agenda = NO_AGENDA):
+        self._agenda = agenda
         self._families = tuple(families)
         self._uses_cost = uses_cost
         self._n_asked: Counter[str] = Counter()
@@ -48,7 +51,9 @@ class Allocator:
     def choose(self, open_families: Collection[str]) -> str:
         """Return the family to ask next, one of `open_families`."""
         candidates = [name for name in self._families if name in open_families]
-        chosen = self._unasked(candidates) or self._neglected(candidates) or self._most_promising(candidates)
+        chosen = self._on_agenda(candidates) or (
+            self._unasked(candidates) or self._neglected(candidates) or self._most_promising(candidates)
+        )
         self.was_asked(chosen)
         return chosen
 
@@ -68,6 +73,19 @@ class Allocator:
         It is 0 where none is completed.
         """
         return min(self._costs[family], default=0.0) if self._scores[family] else 0.0
+
+    def _on_agenda(self, candidates: Sequence[str]) -> str | None:
+        """Return the family that the plan wants next."""
+        opening = self._agenda.next_in_opening(self._n_asked, candidates)
+        return opening or self._agenda.furthest_behind({name: self._spent(name) for name in candidates}, candidates)
+
+    def _spent(self, family: str) -> float:
+        """Return what a family has had of the budget.
+
+        It is its trials, by the mean cost of those that have ended: others are under way.
+        """
+        costs = self._costs[family] or [cost for known in self._costs.values() for cost in known] or [1.0]
+        return self._n_asked[family] * (float(np.mean(costs)) if self._uses_cost else 1.0)
 
     def _unasked(self, candidates: Sequence[str]) -> str | None:
         return next((name for name in candidates if not self._n_asked[name]), None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stacktune.search.schedulers import GO_ON, STOP, Decision, Reached, SchedulerRequest
 
@@ -70,7 +70,16 @@ class Halving:
         The trial goes on or stops.
         """
         self.record(reached)
-        return GO_ON if survives(reached.score, self._peers(reached)) else STOP
+        peers = self._peers(reached)
+        return GO_ON if survives(reached.score, peers) else replace(STOP, why=_why_stopped(reached.score, peers))
 
     def _peers(self, reached: Reached) -> list[float]:
         return self._rungs.peers(reached.rung, reached.index, self._lag)
+
+
+def _why_stopped(score: float, peers: list[float]) -> str:
+    if math.isnan(score):
+        return "its score is undefined"
+    n_better = sum(peer > score for peer in peers)
+    are = "was" if n_better == 1 else "were"
+    return f"{n_better} of the {len(peers)} before it {are} better there, and one in {REDUCTION} goes on"

@@ -77,12 +77,17 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each event and its content, in order.
+    """Return each event and its content, in order.
 
     Nothing comes where there is no journal.
     """
+    return ((event, what) for event, what, _ in read_timed(path))
+
+
+def read_timed(path: Path) -> Iterator[tuple[str, dict[str, Any], float]]:
+    """Yield each event, its content and the elapsed seconds."""
     for line in read_lines(path, is_event):
-        yield line["event"], line["what"]
+        yield line["event"], line["what"], line["elapsed_s"]
 
 
 def is_event(line: Any) -> bool:

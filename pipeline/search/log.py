@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from stacktune.search import decisions
+from stacktune.search.decisions import DecisionRecord
 from stacktune.search.events import Event
 from stacktune.search.journal import Journal
 from stacktune.search.trial_log import log_again, log_broken, log_end, log_rung, log_start
@@ -40,11 +42,15 @@ class SearchListener(Protocol):
 
     def family_set_aside(self, family: str, reason: str) -> None: ...
 
+    def search_has_enough(self, reason: str) -> None: ...
+
     def tune_broke_off(self, reason: str, told: str, *, goes_on: bool) -> None: ...
 
     def scratch_not_removed(self, n_nodes: int) -> None: ...
 
     def event(self, event: Event) -> None: ...
+
+    def decided(self, decision: DecisionRecord) -> None: ...
 
 
 @dataclass
@@ -186,6 +192,7 @@ class SearchLog:
             self._entries[trial.trial_id] = entry
         if self._journal:
             self._journal.asked(trial)
+        self._listener.decided(decisions.asked(trial))
         return entry
 
     def entry(self, trial_id: str) -> Entry:
@@ -217,6 +224,7 @@ class SearchLog:
         log_rung(entry.trial, progress)
         if self._journal:
             self._journal.progressed(trial_id, progress)
+        self._listener.decided(decisions.rung(trial_id, progress))
         self._listener.trial_progress(entry.trial, progress.rung, progress.score)
 
     def retried_after_oom(self, entry: Entry, trial: Trial) -> None:
@@ -224,6 +232,7 @@ class SearchLog:
         entry.trial = trial
         if self._journal:
             self._journal.took_up(trial)
+        self._listener.decided(decisions.taken_up(trial))
         log_again(trial, f"ran out of memory, begins again on {trial.rows_share:.3g} of its rows")
         self._listener.trial_retried_after_oom(trial)
 
@@ -236,20 +245,26 @@ class SearchLog:
         log_again(trial, "goes on from another member's state")
         if self._journal:
             self._journal.took_up(trial)
+        self._listener.decided(decisions.taken_up(trial))
 
-    def ended(self, result: TrialResult) -> None:
+    def ended(self, result: TrialResult, why: str | None = None) -> None:
+        """Take in a trial's result.
+
+        why: in words, where its scheduler stopped it.
+        """
         entry = self._entries[result.trial_id]
         if entry.result is None:
             whole = self._end(entry, result)
             if self._journal:
                 self._journal.ended(whole)
+            self._listener.decided(decisions.ended(whole, why))
         self._look_whether_idle()
 
     def mark_interrupted(self, entry: Entry, reason: str) -> None:
         """Stop an unfinished trial; a resumed run continues it."""
         if entry.result is None:
             entry.cut_off()
-            self._end(entry, entry.cut_short(reason))
+            self._listener.decided(decisions.interrupted(self._end(entry, entry.cut_short(reason))))
         self._look_whether_idle()
 
     def _end(self, entry: Entry, result: TrialResult) -> TrialResult:
@@ -272,7 +287,12 @@ class SearchLog:
         """Report, once, that a family is set aside."""
         if family not in self._set_aside:
             self._set_aside.add(family)
+            self._listener.decided(decisions.set_aside(family, reason))
             self._listener.family_set_aside(family, reason)
+
+    def has_enough(self, reason: str) -> None:
+        """Report why no more trials are asked for."""
+        self._listener.search_has_enough(reason)
 
     def event(self, event: Event) -> None:
         """Pass on what a source tells."""

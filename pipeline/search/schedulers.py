@@ -6,7 +6,7 @@ They decide, at a rung, whether a trial goes on. The protocol is free of Ray and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from stacktune.search.space import SearchSpace
@@ -36,12 +36,13 @@ class Decision:
     """The fate of a trial at a rung.
 
     is_stopped: whether it ends there. resume, config: the state of another trial that it goes on from, and what it
-    grows under from then on; None where it goes on as it is.
+    grows under from then on; None where it goes on as it is. why: in words, which change nothing.
     """
 
     is_stopped: bool = False
     resume: Resume | None = None
     config: Mapping[str, Any] | None = None
+    why: str | None = field(default=None, compare=False)
 
 
 GO_ON, STOP = Decision(), Decision(is_stopped=True)

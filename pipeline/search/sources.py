@@ -67,12 +67,14 @@ class SourceKind:
 
     make: makes a source. series: the names of the events that it tells.
     describe: draws a configuration. summarise: draws all events of a series.
+    spent: why a source has nothing more to suggest.
     """
 
     make: Callable[[SourceRequest], Source]
     series: tuple[str, ...] = ()
     describe: Callable[[Mapping[str, Any]], tuple[Drawing, ...]] = lambda config: ()
     summarise: Callable[[Sequence[Event]], tuple[Drawing, ...]] = lambda events: ()
+    spent: str = "all that it was to try was asked for"
 
 
 class BayesianSource:
@@ -122,8 +124,11 @@ class BayesianSource:
 
     @property
     def is_spent(self) -> bool:
-        """Return False: there is always another configuration."""
-        return False
+        """Return whether a closed space was asked for whole.
+
+        Of any other there is always another configuration.
+        """
+        return self._space.is_closed and len(self._asked) >= len(self._space.portfolio)
 
     def _trained_model(self) -> _Model:
         if self._model is None:

@@ -20,11 +20,15 @@ NUDGES = (0.8, 1.25)
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """One family's space, as `search_spaces/NAME.py` has it."""
+    """One family's space, as `search_spaces/NAME.py` has it.
+
+    is_closed: whether nothing but the portfolio is to be tried.
+    """
 
     domains: Mapping[str, Domain]
     portfolio: tuple[Mapping[str, Any], ...]
     mutable: frozenset[str]
+    is_closed: bool = False
 
 
 def load_space(family: str, is_large: bool = False) -> SearchSpace:

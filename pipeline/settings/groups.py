@@ -2,23 +2,24 @@
 
 The command line, files, refusals, help and resuming are made from this.
 
-To add one, add a field here: its type, its default, and a `Spec` that says the rest. Nothing else needs to change but
-what reads it. A field is read as `settings.NAME`, whatever its group: `Settings` extends the groups, so that a function
-that needs one group alone names it in its signature, is handed the settings as they are, and is held to that by a type
-checker. So no two groups may have fields of the same name.
+To add one, add a field here, or in problem.py, which holds the first groups: its type, its default, and a `Spec` that
+says the rest. Nothing else needs to change but what reads it. A field is read as `settings.NAME`, whatever its group:
+`Settings` extends the groups, so that a function that needs one group alone names it in its signature, is handed the
+settings as they are, and is held to that by a type checker. So no two groups may have fields of the same name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from stacktune.settings.kinds import (
-    CLASS,
     DURATION,
     NAMES,
+    NOT_NEGATIVE,
     SHARE,
-    TABLE,
+    SIZE,
     TEXT,
     TRUTH,
     above_zero,
@@ -26,84 +27,12 @@ from stacktune.settings.kinds import (
     one_of,
     whole,
 )
+from stacktune.settings.nested import SPACES, START, STEPS
+from stacktune.settings.presets import PRESETS
+from stacktune.settings.problem import DataSettings, ModelSettings, ValidationSettings
 from stacktune.settings.setting import Resume, Spec, declared_in
 
 FREE, FOUND, TYPED = Resume.FREE, Resume.FOUND, Resume.TYPED
-DEMO = "demo"
-DEMO_TARGET = "diagnosis"
-# What stands for a path where a program hands over the table itself.
-IN_MEMORY = "in-memory"
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """Settings of the table, and what is learnt from.
-
-    data: may be "demo", a table that comes with stacktune, whose target is then known; or "in-memory", for a table that
-        a program hands over.
-    """
-
-    data: Annotated[
-        str,
-        Spec(
-            TABLE,
-            "DATA",
-            "A Parquet file, a folder of them, or a URI (s3://, gs://, file://). CSV is read too, but slower.",
-            missing="no table is given: name a Parquet file or folder.",
-            is_argument=True,
-            may_hold_secret=True,
-            resume=FREE,  # tables may be moved: their content is compared
-        ),
-    ]
-    target: Annotated[
-        str, Spec(TEXT, "COLUMN", "The column to predict.", missing="--target is missing: name a column.")
-    ]
-    task: Annotated[
-        str,
-        Spec(one_of("auto", "binary", "multiclass", "regression"), "TASK", "auto, binary, multiclass or regression."),
-    ] = "auto"
-    positive: Annotated[
-        str | None,
-        Spec(CLASS, "CLASS", "Of two classes, the one that f1 is about.", without="True, yes, the larger or the rarer"),
-    ] = None
-    weight: Annotated[str | None, Spec(TEXT, "COLUMN", "The column of sample weights.")] = None
-    keep: Annotated[
-        tuple[str, ...],
-        Spec(NAMES, "COLUMN,…", "Learn from these even if they look like row numbers or identifiers."),
-    ] = ()
-    sample_rows: Annotated[
-        int | None,
-        Spec(whole(1), "N", "Read a sample of so many rows, with the share that each class has.", without="all"),
-    ] = None
-
-
-@dataclass(frozen=True)
-class ValidationSettings:
-    """Settings of how models are judged.
-
-    n_folds: 1 for rows that are held out once; None leaves it to the plan.
-    """
-
-    metric: Annotated[
-        str | None,
-        Spec(TEXT, "NAME", "What is optimised.", without="roc_auc, log_loss or rmse, by the task"),
-    ] = None
-    n_folds: Annotated[
-        int | None, Spec(whole(1, 100), "N", "Folds; 1 holds rows out once.", without="by size", key="folds")
-    ] = None
-    test_data: Annotated[
-        str | None,
-        Spec(
-            TABLE,
-            "PATH",
-            "Labelled rows on which the finished models are judged, once.",
-            may_hold_secret=True,
-            resume=FREE,
-        ),
-    ] = None
-    test_size: Annotated[
-        float | None, Spec(SHARE, "SHARE", "Split this share of the rows off first and judge on it, e.g. 0.2.")
-    ] = None
 
 
 @dataclass(frozen=True)
@@ -111,9 +40,14 @@ class SearchSettings:
     """Settings of what is tried, and how long.
 
     predict_budget_us: trials are timed, so even a reproducible search may then choose another leader among the same
-        trials. families: in the order given; empty means all.
+        trials. families: in the order given; empty means all. start_from: as typed, or what was found there once the
+        run has begun, see runs/starting_point.py.
     """
 
+    preset: Annotated[
+        str | None,
+        Spec(one_of(*PRESETS), "NAME", "fast, balanced, best or deploy: see stacktune presets.", without="none"),
+    ] = None
     time_budget_s: Annotated[
         float | None,
         Spec(
@@ -134,11 +68,62 @@ class SearchSettings:
             resume=FREE,
         ),
     ] = None
+    max_trial_s: Annotated[
+        float | None,
+        Spec(
+            above_zero("seconds"),
+            "S",
+            "Seconds after which a trial hurries to its end; then no run is reproducible.",
+            without="35 % of the search",
+            key="max_seconds_per_trial",
+            resume=FREE,
+        ),
+    ] = None
+    stop_after: Annotated[
+        int | None,
+        Spec(whole(1), "N", "End the search after so many trials without a gain.", without="never", resume=FREE),
+    ] = None
+    stop_tolerance: Annotated[
+        float | None,
+        Spec(
+            NOT_NEGATIVE, "SHARE", "What counts as a gain, as a share of the best score.", without="0.001", resume=FREE
+        ),
+    ] = None
     max_failures: Annotated[
         int, Spec(whole(0), "N", "How often a trial may lose its process before it has failed.", resume=FREE)
     ] = 3
     families: Annotated[
-        tuple[str, ...], Spec(NAMES, "NAME,…", "Model families to try, e.g. lightgbm,xgboost.", without="all")
+        tuple[str, ...],
+        Spec(
+            NAMES,
+            "NAME,…",
+            "Model families to try, e.g. lightgbm,xgboost; with --resume, more of them.",
+            without="all",
+            resume=FREE,
+        ),
+    ] = ()
+    exclude: Annotated[
+        tuple[str, ...], Spec(NAMES, "NAME,…", "Model families not to try, e.g. mlp,nas.", without="none")
+    ] = ()
+    search_space: Annotated[
+        Mapping[str, Mapping[str, Any]] | None,
+        Spec(SPACES, "FILE.yaml", "Values, lists or ranges for parameters of families.", without="search_spaces/"),
+    ] = None
+    start_from: Annotated[
+        str | Mapping[str, Any] | None,
+        Spec(START, "RUN|TRIAL|MODEL", "Search around the best configuration of a run or a model.", without="none"),
+    ] = None
+    search_by: Annotated[
+        str,
+        Spec(one_of("bayesian", "grid"), "bayesian|grid", "How to search around --start-from.", key="search"),
+    ] = "bayesian"
+    axes: Annotated[
+        tuple[str, ...],
+        Spec(NAMES, "NAME,…", "The parameters that --search grid varies; the others stay.", without="none"),
+    ] = ()
+    plan: Annotated[
+        tuple[Mapping[str, Any], ...],
+        Spec(STEPS, "FILE.yaml", "A modelling plan: families, their first entries, shares.", without="none"),
     ] = ()
     predict_budget_us: Annotated[
         float | None,
@@ -148,6 +133,16 @@ class SearchSettings:
             "Microseconds of one core that the leader may take for a row.",
             without="any",
             key="predict_budget",
+        ),
+    ] = None
+    max_model_mb: Annotated[
+        float | None,
+        Spec(
+            above_zero("MB"),
+            "MB",
+            "Megabytes of disk that the leader's models may take.",
+            without="any",
+            key="max_model_size",
         ),
     ] = None
     controller: Annotated[
@@ -194,6 +189,13 @@ class OutputSettings:
     input_example: Annotated[
         str, Spec(one_of("made-up", "real"), "made-up|real", "Rows that travel with the model.")
     ] = "made-up"
+    interval: Annotated[
+        float | None,
+        Spec(SHARE, "SHARE", "For regression, predict intervals, too, that hold this share of new rows, e.g. 0.9."),
+    ] = None
+    calibrate: Annotated[
+        bool, Spec(TRUTH, "", "Bring the leader's probabilities to the temperature of least log loss, where it pays.")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,17 @@ class ClusterSettings:
         None
     )
     n_gpus: Annotated[int | None, Spec(whole(0), "N", "GPUs to use.", without="all", key="gpus", resume=FREE)] = None
+    max_memory_bytes: Annotated[
+        float | None,
+        Spec(
+            SIZE,
+            "SIZE",
+            "Memory of a machine that trials may plan with: 500MB, 4GB.",
+            without="what is free",
+            key="max_memory",
+            resume=FREE,
+        ),
+    ] = None
     address: Annotated[
         str | None,
         Spec(
@@ -249,7 +262,9 @@ class ClusterSettings:
 
 # Dataclasses take their fields from the last base first: those of the table come first.
 @dataclass(frozen=True)
-class Settings(ClusterSettings, TrackingSettings, OutputSettings, SearchSettings, ValidationSettings, DataSettings):
+class Settings(
+    ClusterSettings, TrackingSettings, OutputSettings, SearchSettings, ModelSettings, ValidationSettings, DataSettings
+):
     """One run's settings.
 
     They are parsed once from flags and a YAML file, checked, and never changed afterwards.
@@ -260,6 +275,7 @@ class Settings(ClusterSettings, TrackingSettings, OutputSettings, SearchSettings
 GROUPS = {
     "Data": DataSettings,
     "Validation": ValidationSettings,
+    "Models": ModelSettings,
     "Search": SearchSettings,
     "Output": OutputSettings,
     "Tracking": TrackingSettings,

@@ -71,6 +71,14 @@ def whole(least: int, most: int | None = None) -> Kind:
     return Kind(words, lambda value: _whole(value, least, most), int)
 
 
+def auto_or(kind: Kind) -> Kind:
+    """Return the kind that "auto" leaves to the run.
+
+    It is "auto", which is None, or a value of `kind`.
+    """
+    return Kind(f"auto or {kind.rule}", lambda value: None if value == AUTO else kind.read(value))
+
+
 def above_zero(unit: str) -> Kind:
     """Return the kind of finite numbers above zero.
 
@@ -145,7 +153,7 @@ def _counts(value: object, n_counts: int) -> tuple[int, ...]:
 
 
 def _whole(value: object, least: int, most: int | None = None) -> int:
-    number = _number(value)
+    number = number_in(value)
     # Of an infinite number, as of no number, the rest is NaN, which counts as one.
     if number % 1 or number < least or (most is not None and number > most):
         raise MisfitError(value)
@@ -157,13 +165,20 @@ def _between(value: object, low: float, high: float) -> float:
 
     These do not belong to it.
     """
-    number = _number(value)
+    number = number_in(value)
     if not low < number < high or number > sys.float_info.max:
         raise MisfitError(value)
     return float(number)
 
 
-def _number(value: object) -> int | float:
+def _at_least_zero(value: object) -> float:
+    number = number_in(value)
+    if not 0 <= number <= sys.float_info.max:
+        raise MisfitError(value)
+    return float(number)
+
+
+def number_in(value: object) -> int | float:
     """Return the number that a value is or spells.
 
     A truth value is none, though Python counts it among them.
@@ -180,6 +195,44 @@ def _number(value: object) -> int | float:
     raise MisfitError(value)
 
 
+def _size(value: object) -> float:
+    """Return the bytes that a size spells.
+
+    Units are of a thousand, as memory is told everywhere here. A plain number is of bytes, as a settings file keeps
+    it, and none that anybody types: what is below a megabyte was meant otherwise.
+    """
+    if isinstance(value, str):
+        match = _SIZE.fullmatch(re.sub(r"\s+", "", value).upper())
+        if match is None:
+            raise MisfitError(value)
+        return _between(match["size"], 0.0, math.inf) * _BYTES[match["unit"]]
+    return _between(value, MIN_BYTES, math.inf)
+
+
+def parse_gap(text: object) -> tuple[float, str]:
+    """Return the size and unit that a gap spells.
+
+    The unit is "rows", or "s" for seconds, as of "12h", "7d" and "2w".
+    """
+    match = _GAP.fullmatch(re.sub(r"\s+", "", str(text)).lower())
+    if match is None or isinstance(text, bool):
+        raise MisfitError(text)
+    if not match["unit"]:
+        return _whole(match["size"], 0), "rows"
+    return _between(match["size"], 0.0, math.inf) * _GAP_UNITS_S[match["unit"]], "s"
+
+
+def _gap(value: object) -> str:
+    parse_gap(value)
+    return str(value)
+
+
+_GAP_UNITS_S = {**_UNITS_S, "d": 86_400.0, "w": 604_800.0}
+_GAP = re.compile(rf"(?P<size>{_NUMBER})(?P<unit>[smhdw]?)")
+AUTO = "auto"
+_BYTES = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+MIN_BYTES = 999_999.0
+_SIZE = re.compile(rf"(?P<size>{_NUMBER})(?P<unit>[KMGT])I?B?")
 _SPELLED = {2: "two", 3: "three", 4: "four"}
 
 TEXT = Kind("text that is not empty (in a file, put it in quotes)", _text)
@@ -187,5 +240,8 @@ CLASS = Kind(TEXT.rule, _class_text)
 TABLE = Kind("a path or a URI", _text)
 NAMES = Kind("names with commas between them, or a list of names", _names)
 TRUTH = Kind("true or false", _truth, bool)
+GAP = Kind("a number of rows, or a duration, e.g. 100, 90s, 30m, 12h, 7d or 2w", _gap)
 SHARE = Kind("a share above 0 and below 1", lambda value: _between(value, 0.0, 1.0), float)
+SIZE = Kind("a size with its unit, e.g. 500MB, 4GB or 1.5G", _size)
+NOT_NEGATIVE = Kind("a number of at least 0", _at_least_zero, float)
 DURATION = Kind("a duration, e.g. 90, 90s, 10m, 2h or 1h30m", parse_duration)

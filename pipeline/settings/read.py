@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, replace
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from stacktune.errors import ConfigError, nearest
-from stacktune.settings.groups import BY_KEY, DEMO, DEMO_TARGET, SETTINGS, URIS, Settings
+from stacktune.settings.groups import BY_KEY, SETTINGS, URIS, Settings
 from stacktune.settings.kinds import MisfitError
+from stacktune.settings.presets import sets, with_preset
+from stacktune.settings.problem import DEMO, DEMO_TARGET
 from stacktune.settings.setting import Setting
+from stacktune.settings.splitting import SPLITS, check_split
+from stacktune.settings.yaml_file import read_yaml
 from stacktune.storage.uris import keep_secret, masked, masked_uri
 
 DEFAULT_BUDGET_S = 600.0
-# A flag for one of them takes the place of what a file says of the other.
-_EXCLUSIVE = ("test_data", "test_size")
+# A flag for one of a group takes the place of what a file says of the others.
+_EXCLUSIVE = (("test_data", "test_size"), SPLITS)
 
 
 def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings:
@@ -34,9 +37,10 @@ def load_settings(flags: Mapping[str, Any], file: str | None = None) -> Settings
     for name in URIS:
         for source in (written, given):
             keep_secret(str(source[name]) if name in source else None)
-    if any(key in given for key in _EXCLUSIVE):
-        written = {key: value for key, value in written.items() if key not in _EXCLUSIVE}
-    settings = _checked(_with_defaults({**written, **given}))
+    for exclusive in _EXCLUSIVE:
+        if any(key in given for key in exclusive):
+            written = {key: value for key, value in written.items() if key not in exclusive}
+    settings = _checked(_with_defaults(with_preset({**written, **given})))
     check_together(settings)
     return settings
 
@@ -57,50 +61,21 @@ def to_yaml(settings: Settings) -> str:
     `load_settings` reads it back to the same.
     """
     values = {setting.key: getattr(settings, setting.name) for setting in SETTINGS}
-    given = {key: value for key, value in values.items() if value not in (None, ())}
+    # An empty list that takes the place of a preset's has to be there.
+    is_said = {key: value != () or sets(settings.preset, key) for key, value in values.items()}
+    given = {key: value for key, value in values.items() if value is not None and is_said[key]}
     lists = {key: list(value) for key, value in given.items() if isinstance(value, tuple)}
     return yaml.safe_dump({**given, **lists}, sort_keys=False, allow_unicode=True)
 
 
 def _read(file: str) -> dict[str, Any]:
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-        document, written = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the settings file {file!r} cannot be read: {_reason(error)}.") from None
-    except yaml.YAMLError as error:
-        where = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
-        raise ConfigError(f"the settings file {file!r}{where} is not YAML. Write one `key: value` a line.") from None
-    except (ValueError, RecursionError) as error:  # a date that is none, a number of 5,000 digits, 1,000 brackets
-        raise ConfigError(f"the settings file {file!r} holds a value that is none: {error}.") from None
-    _refuse_twice(document, file)
+    written = read_yaml(file, "the settings file")
     if written is None:
         return {}
     if not isinstance(written, dict):
         raise ConfigError(f"the settings file {file!r} must hold `key: value` lines, not {masked(repr(written)):.60}.")
     _refuse_unknown(written, f"setting in {file!r}")
     return {key: value for key, value in written.items() if value is not None}
-
-
-def _refuse_twice(document: yaml.Node | None, file: str) -> None:
-    """Refuse a key that is given twice.
-
-    YAML would keep the last of them in silence.
-    """
-    seen = set()
-    for key, _ in document.value if isinstance(document, yaml.MappingNode) else ():
-        if key.value in seen:
-            raise ConfigError(
-                f"the settings file {file!r} has {key.value!r} twice, the second time in line "
-                f"{key.start_mark.line + 1}. Keep one of them."
-            )
-        seen.add(key.value)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8 text"
-    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def _refuse_unknown(keys: Iterable[str], what: str) -> None:
@@ -143,11 +118,31 @@ def check_together(settings: Settings) -> None:
             f"--test-data {masked_uri(settings.test_data)!r} and --test-size {settings.test_size:g} exclude each "
             "other: give one."
         )
+    if settings.plan and (settings.families or settings.exclude):
+        other = "--families" if settings.families else "--exclude"
+        raise ConfigError(f"--plan and {other} exclude each other: the plan names the families. Leave {other} out.")
+    _check_start(settings)
     if settings.weight == settings.target:
         raise ConfigError(f"--weight and --target must be two columns, but both are {settings.target!r}.")
+    check_split(settings)
     if settings.controller is not None and settings.controller[:2] != (1, 1) and settings.reproducible:
         n_shards, n_replicas, n_children = settings.controller
         raise ConfigError(
             f"--controller {n_shards},{n_replicas},{n_children} learns asynchronously, but --max-trials without "
             f"--time-budget promises the same result each time: give --controller 1,1,{n_children}, or a --time-budget."
         )
+
+
+def _check_start(settings: Settings) -> None:
+    """Refuse settings of a start that contradict each other."""
+    if settings.start_from is None and (settings.search_by != "bayesian" or settings.axes):
+        given = f"--axes {','.join(settings.axes)}" if settings.axes else f"--search {settings.search_by}"
+        raise ConfigError(f"{given} says how to search around a start: name a run, a trial or a model by --start-from.")
+    if settings.start_from is not None and settings.plan:
+        raise ConfigError("--plan and --start-from exclude each other, as each says what is tried first: give one.")
+    if settings.search_by == "grid" and not settings.axes:
+        raise ConfigError(
+            "--search grid varies the parameters that --axes names, as in --axes learning_rate,max_depth."
+        )
+    if settings.search_by != "grid" and settings.axes:
+        raise ConfigError(f"--axes {','.join(settings.axes)} are those of a grid: give --search grid, too.")

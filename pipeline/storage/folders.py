@@ -109,3 +109,8 @@ def digest_of_folder(folder: Path, salt: str = "") -> str | None:
             return None
         digest.update(f"{path.relative_to(folder).as_posix()}\n{found}\n".encode())
     return digest.hexdigest()
+
+
+def n_bytes_of(folder: Path) -> int:
+    """Return the bytes of all files below."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

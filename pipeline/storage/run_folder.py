@@ -18,11 +18,15 @@ from stacktune.storage.lines import write_whole
 DEFAULT_PARENT, STORE = "stacktune-runs", "mlflow.db"
 SUMMARY, BOARD, BOARD_AS_TEXT = "run.json", "leaderboard.parquet", "leaderboard.csv"
 CONFIG, STATE, JOURNAL, SPOOL = "config.yaml", "state.json", "journal.jsonl", "tracking.jsonl"
+# What was decided, for people; nothing is read back from it.
+EVENTS = "events.jsonl"
 LEADER, TRIALS = "leader", "trials"
 # What the run and its libraries said, and the part before it of a long one.
 LOG, OLDER_LOG = "run.log", "run.log.1"
+# What the leader's out-of-fold predictions are made of.
+OUT_OF_FOLD = "out_of_fold.npz"
 # In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
-COPIED = (OLDER_LOG, LOG, CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, STATE, JOURNAL)
+COPIED = (OLDER_LOG, LOG, CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, EVENTS, OUT_OF_FOLD, STATE, JOURNAL)
 # The leader itself, inside the MLflow model that brings it along.
 LEADER_MANIFEST = "leader.json"
 _LEADERS = ("", "data/*/", f"{LEADER}/", f"{LEADER}/data/*/")
@@ -53,6 +57,16 @@ class RunFolder:
     def journal(self) -> Path:
         """The events of the search, a line each."""
         return self.path / JOURNAL
+
+    @property
+    def events(self) -> Path:
+        """What the run decided, a line each."""
+        return self.path / EVENTS
+
+    @property
+    def out_of_fold(self) -> Path:
+        """What the leader's out-of-fold predictions are made of."""
+        return self.path / OUT_OF_FOLD
 
     @property
     def spool(self) -> Path:
@@ -161,6 +175,10 @@ class RunFolder:
         return facts
 
 
+# Stands for a fold's number where a model was fitted on all rows.
+ALL_ROWS = -1
+
+
 @dataclass(frozen=True)
 class TrialFolder:
     """The files of a trial below `path`."""
@@ -176,20 +194,28 @@ class TrialFolder:
     def out_of_fold(self) -> Path:
         """Return the path of the trial's out-of-fold predictions.
 
-        They are of all rows, each by a model that has not learnt from the row.
+        Each is by a model that has not learnt from the row; rows that no model is judged on have NaN.
         """
         return self.path / "oof.npy"
 
     def fold(self, number: int) -> Path:
         """Return the path of one fold's model.
 
-        It was fitted on all folds but this one.
+        It was fitted on all folds but this one, or on all rows before it in time. number: or ALL_ROWS.
         """
-        return self.path / f"fold{number}"
+        return self.path / ("all_rows" if number == ALL_ROWS else f"fold{number}")
 
     def folds(self) -> list[Path]:
-        """Return the models that are there."""
+        """Return the folds' models that are there."""
         return sorted(self.path.glob("fold[0-9]*"))
+
+    def models(self) -> list[Path]:
+        """Return the models that predict new rows.
+
+        They are the folds', or the one that was fitted on all rows since.
+        """
+        on_all_rows = self.fold(ALL_ROWS)
+        return [on_all_rows] if on_all_rows.is_dir() else self.folds()
 
 
 def find_leader(root: Path) -> Path | None:

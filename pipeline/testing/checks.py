@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
-from stacktune.testing import odd_tables, processes, stored, usual_tables
+from stacktune.testing import losses, odd_tables, processes, stored, usual_tables
 from stacktune.testing.clause import Check, Named
 from stacktune.testing.subject import Subject
 
-USUAL_TABLE_CLAUSES = (*usual_tables.CLAUSES, *stored.CLAUSES, *processes.CLAUSES)
+USUAL_TABLE_CLAUSES = (*usual_tables.CLAUSES, *losses.CLAUSES, *stored.CLAUSES, *processes.CLAUSES)
 
 
 class CheckError(AssertionError):

@@ -44,7 +44,7 @@ class Evidence:
 
     positive: of two classes. columns: digest of the names and kinds of the columns. classes: digest of the classes.
     cv_score, test_score: of `metric`, as people read it. cv_on: digest of the data and its folds. test_on: digest of
-    the test rows; both of test are None where there were none.
+    the test rows; both of test are None where there were none. greater_is_better: of a metric that is a run's own.
     """
 
     task: str
@@ -57,6 +57,12 @@ class Evidence:
     cv_on: str
     test_score: float | None = None
     test_on: str | None = None
+    greater_is_better: bool | None = None
+
+    @property
+    def is_greater_better(self) -> bool:
+        known = METRICS.get(self.metric)
+        return known.greater_is_better if known else bool(self.greater_is_better)
 
     @classmethod
     def of(cls, dataset: Dataset, folds: Folds, board: Leaderboard) -> Evidence:
@@ -65,16 +71,22 @@ class Evidence:
         return cls(
             task=task.kind,
             target=dataset.target_name,
-            metric=metric.name,
+            metric=f"{metric.name} of {metric.version}" if metric.version else metric.name,
             positive=task.positive,
             classes=digest_of(sorted(map(str, task.classes))),
             columns=digest_of(sorted([str(column.name), column.kind] for column in dataset.schema.columns)),
             cv_score=row.score,
             cv_on=digest_of(
-                [dataset.digest, folds.n_folds, digest_of_arrays(folds.assignment), digest_of_arrays(folds.blocks)]
+                [
+                    *(dataset.digest, folds.n_folds),
+                    *(digest_of_arrays(folds.assignment), digest_of_arrays(folds.blocks)),
+                    *([digest_of_arrays(folds.n_learning)] if folds.is_ordered else []),
+                    *map(digest_of_arrays, folds.again),
+                ]
             ),
             test_score=row.test[metric.name] if row.test else None,
             test_on=dataset.test_digest if row.test else None,
+            greater_is_better=None if metric.name in METRICS else metric.greater_is_better,
         )
 
 
@@ -105,7 +117,7 @@ def compared(new: Evidence, old: Evidence | None, version: int) -> Verdict:
         now, before = getattr(new, f"{name}_score"), getattr(old, f"{name}_score")
         is_same = getattr(new, f"{name}_on") == getattr(old, f"{name}_on")
         if is_same and _is_finite(now) and _is_finite(before):
-            is_no_worse = now >= before if METRICS[new.metric].greater_is_better else now <= before
+            is_no_worse = now >= before if new.is_greater_better else now <= before
             reason = f"it scores {now:.6g} {where}, and version {version} {before:.6g} ({new.metric})"
             return Verdict(is_no_worse, reason)
     reason = (
@@ -241,7 +253,10 @@ def evidence_from(stored: Any) -> Evidence | None:
     It is None where the dictionary is of another kind.
     """
     names = {field.name for field in fields(Evidence)}
-    if not isinstance(stored, dict) or set(stored) != names or stored["metric"] not in METRICS:
+    # A version that an earlier stacktune registered does not say the last, and has a metric that everybody knows.
+    if not isinstance(stored, dict) or set(stored) | {"greater_is_better"} != names:
+        return None
+    if stored["metric"] not in METRICS and stored.get("greater_is_better") is None:
         return None
     return Evidence(**stored)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stacktune.errors import ConfigError
-from stacktune.metrics import Metric, get_metric, metrics_for
+from stacktune.metrics import Metric, metrics_for
 from stacktune.observers import Observer
 from stacktune.search.events import Drawing, Event
 from stacktune.storage.run_folder import CONFIG
@@ -248,7 +248,7 @@ class Tracker(Observer):
             if row["kind"] != "ensemble":
                 self._worker.put(Update(row["name"], tags=tags, points=_points(points)))
                 continue
-            points += [(f"cv_{metric.name}", row.get(metric.name), 0) for metric in metrics_for(self._task_kind)]
+            points += [(f"cv_{metric.name}", row.get(metric.name), 0) for metric in self._metrics]
             points += [(f"cv_{self._judge.name}", row["score"], 0), ("predict_us", row.get("predict_us"), 0)]
             tags["family"] = "ensemble"
             ended_ms = now_ms()
@@ -300,6 +300,10 @@ class Tracker(Observer):
             raise RuntimeError("log_task must come before the first score")
         return self._metric
 
+    @property
+    def _metrics(self) -> tuple[Metric, ...]:
+        return metrics_for(self._task_kind, self._judge)
+
     def _scores(self, result: TrialResult, known: set[tuple[str, int]]) -> Iterable[tuple[str, float, int]]:
         shown = self._judge.shown
         first_rung = result.rungs_reached - len(result.curve) + 1
@@ -308,8 +312,9 @@ class Tracker(Observer):
                 yield self._judge.name, shown(score), rung
         for fold, score in enumerate(result.fold_scores):
             yield "fold_score", shown(score), fold
+        by_name = {metric.name: metric for metric in self._metrics}
         for name, score in (result.metrics or {}).items():
-            yield f"cv_{name}", get_metric(name, self._task_kind).shown(score), 0
+            yield f"cv_{name}", by_name[name].shown(score), 0
 
 
 def _costs(result: TrialResult) -> Iterable[tuple[str, float, int]]:

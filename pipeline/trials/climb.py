@@ -15,15 +15,16 @@ the generator decides at each rung; nothing is asked of it inside a library's ca
 takes long is kept on disk, from which the same trial goes on.
 
 What is guaranteed: what reaches the last rung owns one model a fold, and for every row that is held out a prediction by
-a model that has not learnt from it. In a reproducible run it is the same for the same configuration, problem and seed,
-in one go or in several.
+a model that has not learnt from it; where folds are in the order of time, or --refit asks for it, also a model of all
+rows (see all_rows.py). In a reproducible run it is the same for the same configuration, problem and seed, in one go or
+in several.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -32,12 +33,13 @@ import numpy as np
 
 from stacktune.data.folds import Folds
 from stacktune.data.table import Table, Task
-from stacktune.families.base import AdjustableLearner, Cache, Compute, Config, Job, WarmStartLearner
+from stacktune.families.base import AdjustableLearner, Cache, Compute, Config, Job, Learner, WarmStartLearner
 from stacktune.families.registry import get_family
 from stacktune.metrics import Metric
 from stacktune.seeds import derive_seed
 from stacktune.storage.folders import digest_of_folder, make_anew
-from stacktune.storage.run_folder import TrialFolder
+from stacktune.storage.run_folder import ALL_ROWS, TrialFolder
+from stacktune.trials.all_rows import fit_on_all_rows
 from stacktune.trials.checkpoint import Checkpoint, drop_checkpoint, load_checkpoint
 from stacktune.trials.fold_fit import FoldFit
 from stacktune.trials.provenance import NO_RUN, Provenance, keep_state
@@ -124,7 +126,8 @@ class _Climb:
         if not self._can_finish(first_fold_s):
             return self._result(STOPPED, error="no time left for the other folds")
         done = Checkpoint(self._rung(), tuple(self.curve), tuple(self.lineage))
-        return self._all_folds(first, done, np.zeros((self.problem.table.n_rows, self.problem.task.n_outputs)))
+        unknown = np.full((self.problem.table.n_rows, self.problem.task.n_outputs), np.nan)
+        return self._all_folds(first, done, unknown)
 
     def _rung(self) -> int:
         return (self.trial.resume.rung if self.trial.resume else 0) + len(self.curve)
@@ -168,13 +171,16 @@ class _Climb:
         self.curve, self.lineage = [*done.curve], [*done.lineage]
         for fold in range(len(done.n_units), folds.n_folds):
             fit = first if fold == 0 and first else self._grown_fold(fold, done.looks)
-            oof[folds.valid_rows(fold)] = fit.finish()
+            _take_in(oof, folds, fold, fit.finish())
             folder = make_anew(TrialFolder(self.resources.folder).fold(fold))
             fit.learner.save(folder)
-            done = done.with_fold(fit.best_units, self._predict_us(fit), fit.curve, digest_of_folder(folder))
+            done = done.with_fold(
+                fit.best_units, self._predict_us(fit.learner, fit.job.valid), fit.curve, digest_of_folder(folder)
+            )
             if self._elapsed() > WORTH_KEEPING_S:
                 done.save(self.resources.folder, oof, self.made_by)
         np.save(TrialFolder(self.resources.folder).out_of_fold, oof)
+        predict_us = self._on_all_rows(done.n_units) if folds.fits_all_rows else sum(done.predict_us)
         drop_checkpoint(self.resources.folder)
         scores = fold_scores(self.problem.metric, self.problem.task, table, folds, oof)
         self.curve.append(float(np.mean(scores)))
@@ -182,10 +188,24 @@ class _Climb:
             COMPLETED,
             rungs_reached=done.rung + 1,
             fold_scores=scores,
-            metrics=all_metrics(self.problem.task, table, folds, oof),
+            metrics=all_metrics(self.problem.task, table, folds, oof, self.problem.metric),
             n_units=done.n_units,
-            predict_us=sum(done.predict_us),
+            predict_us=predict_us,
         )
+
+    def _on_all_rows(self, n_units_of_folds: Sequence[int]) -> float:
+        """Fit a model on all rows, and save it.
+
+        It grows as far as the fold of the newest rows did, or where rows have no order, as folds did on average.
+        Returns a core's microseconds for a row.
+        """
+        is_ordered = self.problem.folds.is_ordered
+        n_units = n_units_of_folds[0] if is_ordered else max(1, round(float(np.mean(n_units_of_folds))))
+        lineage = self.lineage or [(0, dict(self.trial.config))]
+        deadline = self._fold_deadline(self.problem.folds.n_folds)
+        learner = fit_on_all_rows(self.family, self._job(ALL_ROWS), lineage, n_units, self._donors(ALL_ROWS), deadline)
+        learner.save(make_anew(TrialFolder(self.resources.folder).fold(ALL_ROWS)))
+        return self._predict_us(learner, self.problem.folds.judged_rows)
 
     def _grown_fold(self, fold: int, earlier: tuple[Curve, ...]) -> FoldFit:
         fit = self._fold_fit(fold, earlier=earlier)
@@ -199,30 +219,38 @@ class _Climb:
 
     def _fold_fit(self, fold: int, rows_share: float = 1.0, earlier: tuple[Curve, ...] = ()) -> FoldFit:
         problem, folds = self.problem, self.problem.folds
-        rows = folds.train_rows(fold)
-        rows_share *= self.trial.rows_share
-        if rows_share < 1:
-            chosen = np.random.default_rng(derive_seed(problem.seed, "fewer rows")).permutation(len(rows))
-            rows = np.sort(rows[chosen[: max(1, round(rows_share * len(rows)))]])
-        job = Job(
-            table=problem.table,
-            task=problem.task,
-            rows=rows,
-            valid=folds.valid_rows(fold),
-            part=f"fold{fold}" if rows_share == 1 else f"fold{fold}/{len(rows)} rows",
-            seed=derive_seed(problem.seed, "fit", fold),
-            compute=self.resources.compute,
-            cache=self.resources.cache,
-        )
+        job = self._job(fold, rows_share)
         metric = stopping_metric(problem.metric, problem.task, problem.table, folds)
         parts = parts_of(problem.table, problem.task, folds, fold, problem.seed)
         fit = FoldFit(self.family, self._initial_config(), job, metric, parts, earlier)
         if self.resources.warm_start_from:
-            # What another fold's model has learnt, it has learnt from validation rows of this one.
-            cast(WarmStartLearner, fit.learner).warm_start(
-                [TrialFolder(folder).fold(fold) for folder in self.resources.warm_start_from]
-            )
+            cast(WarmStartLearner, fit.learner).warm_start(self._donors(fold))
         return fit
+
+    def _donors(self, fold: int) -> list[Path]:
+        # What another fold's model has learnt, it has learnt from validation rows of this one.
+        return [TrialFolder(folder).fold(fold) for folder in self.resources.warm_start_from]
+
+    def _job(self, fold: int, rows_share: float = 1.0) -> Job:
+        """Return the fit of a fold, or of ALL_ROWS."""
+        problem, folds = self.problem, self.problem.folds
+        rows, valid, part = np.arange(problem.table.n_rows), np.arange(0), "all rows"
+        if fold != ALL_ROWS:
+            rows, valid, part = folds.train_rows(fold), folds.valid_rows(fold), f"fold{fold}"
+        rows_share *= self.trial.rows_share
+        if rows_share < 1:
+            chosen = np.random.default_rng(derive_seed(problem.seed, "fewer rows")).permutation(len(rows))
+            rows = np.sort(rows[chosen[: max(1, round(rows_share * len(rows)))]])
+        return Job(
+            table=problem.table,
+            task=problem.task,
+            rows=rows,
+            valid=valid,
+            part=part if rows_share == 1 else f"{part}/{len(rows)} rows",
+            seed=derive_seed(problem.seed, "fit", fold),
+            compute=self.resources.compute,
+            cache=self.resources.cache,
+        )
 
     def _initial_config(self) -> Config:
         return self.lineage[0][1] if self.lineage else self.trial.config
@@ -250,6 +278,10 @@ class _Climb:
             lineage=tuple(self.lineage),
         )
 
+    @property
+    def _n_fits(self) -> int:
+        return self.problem.folds.n_folds + self.problem.folds.fits_all_rows
+
     def _elapsed(self) -> float:
         return time.monotonic() - self.started_s
 
@@ -262,22 +294,22 @@ class _Climb:
         A slow trial still has them all, then.
         """
         now = time.monotonic()
-        return now + (self.resources.deadline - now) / (self.problem.folds.n_folds - fold)
+        return now + (self.resources.deadline - now) / (self._n_fits - fold)
 
     def _can_finish(self, first_fold_s: float) -> bool:
-        n_more = self.problem.folds.n_folds - 1
+        n_more = self._n_fits - 1
         remaining_s = self.resources.deadline - time.monotonic()
         return n_more == 0 or self.trial.must_complete or remaining_s >= MIN_FOLD_SHARE * first_fold_s * n_more
 
-    def _predict_us(self, fit: FoldFit) -> float:
+    def _predict_us(self, learner: Learner, rows: np.ndarray) -> float:
         """Return a core's microseconds for predicting a row.
 
         What a first call sets up is not counted, nor who else is at work.
         """
-        sample = self.problem.table.take(fit.job.valid[:N_TIMED_ROWS])
-        fit.learner.predict(sample.take(np.arange(min(N_WARMING_ROWS, sample.n_rows))))
+        sample = self.problem.table.take(rows[:N_TIMED_ROWS])
+        learner.predict(sample.take(np.arange(min(N_WARMING_ROWS, sample.n_rows))))
         started = self.resources.cpu_clock()
-        fit.learner.predict(sample)
+        learner.predict(sample)
         return (self.resources.cpu_clock() - started) * 1e6 / sample.n_rows
 
     def _result(self, status: str, rungs_reached: int | None = None, **outcome: Any) -> TrialResult:
@@ -297,3 +329,9 @@ class _Climb:
             folder=str(self.resources.folder) if status == COMPLETED else None,
             **outcome,
         )
+
+
+def _take_in(oof: np.ndarray, folds: Folds, fold: int, predicted: np.ndarray) -> None:
+    """Write a fold's predictions, averaged over repeats."""
+    rows, n_before = folds.valid_rows(fold), folds.repeat_of(fold)
+    oof[rows] = predicted if n_before == 0 else oof[rows] + (predicted - oof[rows]) / (n_before + 1)

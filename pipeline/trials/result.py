@@ -33,11 +33,12 @@ class TrialResult:
     fold_scores: the chosen metric, higher is better, one a fold; empty unless completed.
     metrics: every metric of the task, higher is better, averaged over folds; empty unless completed.
     fit_s, cpu_s: wall-clock and processor seconds spent in fitting and scoring.
-    predict_us: microseconds a row for one prediction by all fold models.
+    predict_us: microseconds a row for one prediction by all models of `Folds.models`.
     n_units: units (trees, epochs, fits) kept in each finished fold.
     rows_share: of the training rows, those that it learnt from.
     lineage: (first unit, configuration) pairs of a PBT trial whose parameters changed while it grew.
-    folder: where `oof.npy` and `fold0` … `fold{K-1}` lie; None unless completed.
+    folder: where `oof.npy` and `fold0` … `fold{K-1}` lie, and `all_rows` where folds are in the order of time; None
+        unless completed.
     """
 
     trial_id: str
@@ -103,6 +104,21 @@ def load_result(folder: Path, made_by: Provenance = NO_RUN) -> TrialResult | Non
         return None
 
 
+def read_result(folder: Path) -> TrialResult | None:
+    """Return what any run's trial says of itself.
+
+    None is returned where it is no trial's. Nothing is checked: it is for what is read, not for what is gone on with.
+    """
+    content = read_plain(TrialFolder(folder).result) if is_folder(folder) else None
+    try:
+        stored = json.loads(content) if content else {}
+        for mark in (_MADE_BY, _PREDICTED):
+            stored.pop(mark)
+        return result_from(stored)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def result_from(stored: Mapping[str, Any]) -> TrialResult:
     """Return a result after its way through JSON.
 
@@ -115,7 +131,7 @@ def result_from(stored: Mapping[str, Any]) -> TrialResult:
 def load_oof(result: TrialResult) -> np.ndarray:
     """Return a completed trial's out-of-fold predictions.
 
-    They are (n_rows, n_outputs) float64.
+    They are (n_rows, n_outputs) float64, and NaN for rows that no fold holds out.
     """
     predictions: np.ndarray = np.load(TrialFolder(result.place).out_of_fold, allow_pickle=False)
     return predictions

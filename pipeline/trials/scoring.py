@@ -42,11 +42,12 @@ def fold_scores(metric: Metric, task: Task, table: Table, folds: Folds, oof: np.
     return tuple(scores)
 
 
-def all_metrics(task: Task, table: Table, folds: Folds, oof: np.ndarray) -> dict[str, float]:
+def all_metrics(
+    task: Task, table: Table, folds: Folds, oof: np.ndarray, chosen: Metric | None = None
+) -> dict[str, float]:
     """Return every metric of the task, averaged over folds.
 
-    Higher is better.
+    Higher is better. chosen: the run's, which may be one of its own.
     """
-    return {
-        metric.name: float(np.mean(fold_scores(metric, task, table, folds, oof))) for metric in metrics_for(task.kind)
-    }
+    metrics = metrics_for(task.kind, chosen)
+    return {metric.name: float(np.mean(fold_scores(metric, task, table, folds, oof))) for metric in metrics}

@@ -29,6 +29,8 @@ import numpy as np
 
 from stacktune.data.duplicates import copies_of
 from stacktune.data.folds import Folds, deal
+from stacktune.data.grouped import first_of_group
+from stacktune.data.ordered import pieces
 from stacktune.data.table import Table, Task
 from stacktune.metrics import METRICS, Metric, is_defined
 from stacktune.seeds import derive_seed
@@ -45,12 +47,15 @@ def stopping_metric(metric: Metric, task: Task, table: Table, folds: Folds) -> M
     """Return the metric that decides the units kept.
 
     It is log loss where the chosen metric is too coarse for that: for decisions at a threshold, and for folds in which
-    the rarest class has less than MIN_ROWS_OF_A_CLASS rows.
+    the rarest class has less than MIN_ROWS_OF_A_CLASS rows. It is log loss or RMSE for a metric of the run's own.
     """
     if not task.is_classification:
-        return metric
-    rarest = np.bincount(table.labels[folds.judged_rows], minlength=task.n_outputs).min() / folds.n_folds
-    return METRICS["log_loss"] if metric.needs_threshold or rarest < MIN_ROWS_OF_A_CLASS else metric
+        # A function of the user's may take a thousand times as long, and every look at a growing model would ask it.
+        return METRICS["rmse"] if metric.is_own else metric
+    n_rarest = np.bincount(table.labels[folds.judged_rows], minlength=task.n_outputs).min()
+    rarest = n_rarest / (folds.n_folds // folds.n_repeats)
+    is_coarse = metric.needs_threshold or metric.is_own
+    return METRICS["log_loss"] if is_coarse or rarest < MIN_ROWS_OF_A_CLASS else metric
 
 
 def parts_of(table: Table, task: Task, folds: Folds, fold: int, seed: int) -> np.ndarray:
@@ -59,13 +64,23 @@ def parts_of(table: Table, task: Task, folds: Folds, fold: int, seed: int) -> np
     The parts are (n_valid,) int8, for the rows that fold `fold` holds out.
 
     A holdout is parted as it is judged, in its blocks; a fold with the same share of each class in each part, and with
-    copies of a row in one part, or a row would choose for its copy what is best for itself.
+    copies of a row in one part, or a row would choose for its copy what is best for itself. So it is with the rows of a
+    group, and with those of one time, of which each part is a piece.
     """
     rows = folds.valid_rows(fold)
     if folds.n_folds == 1:
         return folds.blocks[rows]
-    seed, copies = derive_seed(seed, "stopping", fold), copies_of(table.take(rows))
-    return deal(table.labels[rows], task, min(N_PARTS, len(rows)), seed, copies)
+    n_parts = min(N_PARTS, len(rows))
+    if folds.moments is not None:
+        return pieces(folds.moments[rows], n_parts)
+    if folds.groups is not None:
+        together = first_of_group(folds.groups[rows])
+        n_groups = len(np.unique(together))
+        # A single group has no parts; its rows are dealt by themselves then.
+        n_parts, together = (min(n_parts, n_groups), together) if n_groups > 1 else (n_parts, np.arange(len(rows)))
+    else:
+        together = copies_of(table.take(rows))
+    return deal(table.labels[rows], task, n_parts, derive_seed(seed, "stopping", fold), together)
 
 
 @dataclass(frozen=True)

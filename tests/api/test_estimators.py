@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import runpy
+import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +94,7 @@ def test_it_is_the_run_that_the_command_makes(classifier):
     assert json.loads((folder / "run.json").read_text())["leader"] == classifier.summary_.leader
     pd.testing.assert_frame_equal(classifier.leaderboard_, pd.read_parquet(folder / "leaderboard.parquet"))
     assert classifier.best_model("linear").task == classifier.leader_.task
+    assert {"began", "asked", "completed", "leader chosen"} <= {event["event"] for event in classifier.events_}
     assert (folder.parent / "mlflow.db").is_file()
 
 
@@ -146,12 +150,27 @@ def test_its_html_tells_the_outcome(classifier):
     assert "linear-0000" in shown
 
 
+def test_rows_that_were_learnt_from_are_predicted_by_models_that_had_not_seen_them(classifier, flowers):
+    _, target = flowers
+    predicted = classifier.out_of_fold_
+    assert predicted.index.tolist() == list(range(100))
+    assert list(predicted.columns) == ["prediction", *classifier.classes_]
+    assert (predicted["prediction"].to_numpy() == target[:100].to_numpy()).mean() > 0.85
+
+
+def test_another_table_has_a_leaderboard(classifier, flowers):
+    features, target = flowers
+    board = classifier.leaderboard(pd.concat([features, target], axis=1)[100:])
+    assert board["on_score"].notna().any()
+    assert board["on_score"].dropna().is_monotonic_increasing
+
+
 @pytest.fixture(scope="module")
 def regressor(tmp_path_factory) -> AutoMLRegressor:
     """One that was fitted on a table at a path."""
     path = tmp_path_factory.mktemp("table") / "diabetes.parquet"
     load_diabetes(as_frame=True).frame.to_parquet(path)
-    return AutoMLRegressor(**TINY, output="runs/one").fit(path, target="target")
+    return AutoMLRegressor(**TINY, output="runs/one", interval=0.8, refit=True).fit(path, target="target")
 
 
 def test_a_table_may_be_at_a_path(regressor):
@@ -161,12 +180,45 @@ def test_a_table_may_be_at_a_path(regressor):
     assert regressor.n_features_in_ == len(regressor.feature_names_in_) == 10
 
 
-def test_a_run_that_has_ended_takes_more_trials(regressor):
+def test_intervals_hold_what_they_say(regressor, classifier):
+    features, target = load_diabetes(return_X_y=True, as_frame=True)
+    ends = regressor.predict_interval(features)
+    held = target.between(ends["lower"], ends["upper"]).mean()
+    assert 0.7 < regressor.summary_.interval["coverage"] < 0.9 > held - 0.1
+    assert all(len(member.predictors) == 1 for member in regressor.leader_.members)
+    without = AutoMLRegressor.load(regressor.folder_)
+    without.leader_ = replace(without.leader_, interval=None)
+    with pytest.raises(ConfigError, match=r"fit it with interval=0\.9"):
+        without.predict_interval(features)
+
+
+def test_a_run_that_has_ended_takes_more_trials_and_families(regressor):
     n_before = (regressor.leaderboard_["kind"] == "trial").sum()
-    assert regressor.resume(max_trials=3) is regressor
-    assert (regressor.leaderboard_["kind"] == "trial").sum() == n_before + 1
+    assert regressor.resume(max_trials=3, families=["extra_trees"]) is regressor
+    board = regressor.leaderboard_
+    assert (board["kind"] == "trial").sum() == n_before + 1
+    assert set(board["family"]) == {"linear", "extra_trees", "ensemble"}
     with pytest.raises(ConfigError, match="Did you mean 'max_trials'"):
         regressor.resume(max_trails=5)
+
+
+def test_the_tutorial_runs_from_the_first_cell_to_the_last(monkeypatch, tmp_path, capsys):
+    """On a table of the same columns, of which one payment in twelve is fraud."""
+    random = np.random.default_rng(0)
+    n_rows = 600
+    is_fraud = (random.random(n_rows) < 1 / 12).astype(np.int64)
+    parts = {f"V{place}": random.normal(size=n_rows) + is_fraud * 5 / place for place in range(1, 29)}
+    paid = random.lognormal(3, 1, n_rows)
+    frame = pd.DataFrame({"Time": np.arange(n_rows) * 60.0, **parts, "Amount": paid, "Class": is_fraud})
+    frame.to_parquet(tmp_path / "payments.parquet")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["credit_card.py", "payments.parquet", "2", "10m"])
+    script = Path(__file__).parents[1] / "tutorial" / "credit_card.py"
+    cells = runpy.run_path(str(script))
+    assert cells["f1"] > 0.7
+    assert (tmp_path / "amounts.png").stat().st_size > 10_000
+    assert cells["finer"].summary_.gain["start_score"] > 0.5
+    assert "f1 of new payments" in capsys.readouterr().out
 
 
 def test_it_is_a_step_of_pipelines_and_of_searches(flowers):

@@ -12,7 +12,8 @@ import pytest
 from stacktune.data.dataset import load_dataset
 from stacktune.data.in_memory import Tables, as_rows, source_in_memory
 from stacktune.errors import ConfigError, DataError
-from stacktune.settings.groups import IN_MEMORY, Settings
+from stacktune.settings.groups import Settings
+from stacktune.settings.problem import IN_MEMORY
 
 N = 90
 RANDOM = np.random.default_rng(0)

@@ -32,6 +32,15 @@ def test_what_fits_is_let_through_and_what_does_not_is_refused_with_the_figures(
         check_fits("t.parquet", 10**12, 10, None)
 
 
+def test_less_memory_may_be_planned_with_than_is_free(monkeypatch):
+    free(monkeypatch, 10**12)
+    with pytest.raises(DataError, match=r"and 1\.2 GB are given by --max-memory; --sample-rows \d+ learns"):
+        check_fits("t.parquet", 10**9, 10, None, 1.2e9)
+    machine = Memory(8_000_000_000, 6_000_000_000, 16_000_000_000)
+    assert machine.at_most(7e9) == machine.at_most(None) == machine
+    assert machine.at_most(2e9).note == "2.0 GB of memory (of 16.0: --max-memory)"
+
+
 def test_where_nothing_fits_no_sample_is_offered(monkeypatch):
     free(monkeypatch, 10**6)
     with pytest.raises(DataError, match=r"; free some memory, or take a larger machine"):

@@ -315,7 +315,7 @@ def test_nothing_in_it_is_pickled(runs):
     endings = {file.suffix for file in runs["binary"].leader.folder.rglob("*") if file.is_file()}
     assert endings <= {".json", ".txt", ".npz", ".ubj", ".safetensors", ".skops"}
     said = json.loads((runs["binary"].leader.folder / "leader.json").read_text())
-    assert said["members"][0].keys() == {"trial_id", "family"}
+    assert said["members"][0].keys() == {"trial_id", "family", "config"}
 
 
 def test_a_folder_that_is_no_leader_is_refused(tmp_path, runs):

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, REGRESSION, SQUARED, SQUARED_LOG, Table, Task
+from stacktune.data.table import REGRESSION, Table, Task
 from stacktune.families._output import Output, weight_of
 from stacktune.families.base import Job
 from stacktune.families.losses import inverse_size, scaled, unit_of, unscaled, weighted_median
 from stacktune.families.registry import all_families, loss_notes
 from stacktune.metrics import METRICS
+from stacktune.objectives import ABSOLUTE, PERCENTAGE, SQUARED, SQUARED_LOG
 
 VALUES = st.lists(st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6), min_size=2, max_size=30)
 

@@ -74,15 +74,20 @@ def test_a_single_model_and_a_run_without_test_rows_have_less_to_say(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("takes_us", "line"),
+    ("takes_us", "line", "size"),
     [
-        (36.2, "predicts a row in 36 of 40 µs; 7 dearer rank below"),
-        (90.0, "no model predicts a row in 40 µs: the cheapest leads, which takes 90 µs"),
+        (36.2, "predicts a row in 36 of 40 µs; 7 dearer rank below", "takes 3.6 of 4 MB on the disk; 7 larger rank"),
+        (
+            *(90.0, "no model predicts a row in 40 µs: the cheapest leads, which takes 90 µs"),
+            "no model takes 4 MB or less: the smallest leads, which takes 9.0 MB",
+        ),
     ],
 )
-def test_a_budget_for_predictions_is_told_in_one_line(tmp_path, takes_us, line):
+def test_a_budget_for_predictions_and_one_for_size_are_told_in_a_line_each(tmp_path, takes_us, line, size):
     folder = write_run(tmp_path / "run", predict_us=takes_us, predict_budget_us=40.0, n_too_dear=7)
     assert f"  {line}" in closing_of(folder)
+    sized = write_run(tmp_path / "sized", model_mb=takes_us / 10, max_model_mb=4.0, n_too_large=7)
+    assert size in "\n".join(closing_of(sized))
     assert "µs;" not in "\n".join(closing_of(write_run(tmp_path / "unlimited", predict_budget_us=None)))
 
 
@@ -90,6 +95,8 @@ def test_a_budget_for_predictions_is_told_in_one_line(tmp_path, takes_us, line):
     ("changed", "line"),
     [
         ({"metric": "f1"}, "predicts >50K from 0.312 on, chosen for f1"),
+        ({"decided_by": "cost"}, "predicts >50K from 0.312 on, chosen for cost"),
+        ({"metric": "house.f2", "decided_by": "house.f2"}, "predicts >50K from 0.312 on, chosen for house.f2"),
         ({"threshold": 0.5}, "predicts >50K from 0.5 on; roc_auc chooses no threshold"),
         (
             {"metric": "average_precision", "threshold": 0.5, "positive": "a class of so many letters"},
@@ -143,6 +150,15 @@ def test_losses_and_durations_sort_smallest_first_and_missing_last(folder, colum
 def test_a_score_that_is_a_loss_sorts_smallest_first(tmp_path):
     folder = write_run(tmp_path / "run", metric="rmse")
     assert sorted_by(read_results(folder), "score")["score"].dropna().is_monotonic_increasing
+
+
+@pytest.mark.parametrize("is_greater", [True, False])
+def test_a_metric_of_the_runs_own_is_sorted_as_it_is_meant(is_greater, tmp_path):
+    """Nothing but run.json tells how a function of the user's is meant."""
+    folder = write_run(tmp_path / "run", metric="house.f2", greater_is_better=is_greater, decided_by="house.f2")
+    for column in ("score", "house.f2"):
+        scores = sorted_by(read_results(folder), column)["score"].dropna()
+        assert scores.is_monotonic_decreasing if is_greater else scores.is_monotonic_increasing
 
 
 def test_an_unknown_column_is_answered_with_the_nearest(folder):

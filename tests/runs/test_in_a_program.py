@@ -30,7 +30,8 @@ from stacktune.runs.begin import begin
 from stacktune.runs.program import run
 from stacktune.runs.resume import resume_config
 from stacktune.search.cluster.start import set_variables, start_ray, stop_ray
-from stacktune.settings.groups import IN_MEMORY, Settings
+from stacktune.settings.groups import Settings
+from stacktune.settings.problem import IN_MEMORY
 
 N_TRIALS, N_CPUS = 5, 1
 # Which libraries set for themselves when they are first imported, and what means the same as nothing.

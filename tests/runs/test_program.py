@@ -17,7 +17,8 @@ from stacktune.observers import Observer, Snapshot
 from stacktune.report.outputs import output_folder
 from stacktune.runs import driver, watch
 from stacktune.runs.program import run
-from stacktune.settings.groups import IN_MEMORY, Settings
+from stacktune.settings.groups import Settings
+from stacktune.settings.problem import IN_MEMORY
 from stacktune.stop import Stopped, StopRequest
 
 FRAME = pd.DataFrame({"a": range(8), "y": ["no", "yes"] * 4})

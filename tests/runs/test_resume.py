@@ -39,6 +39,13 @@ def wait_for_events(command: Command, folder: Path, n_events_noted: int) -> None
         time.sleep(0.02)
 
 
+def decisions_of(folder: Path) -> Counter:
+    """Return how often each step of a trial is told in the run's events."""
+    steps = ("asked", "rung", "exploited", "completed", "stopped", "failed")
+    lines = (line for line in read_lines(folder / "events.jsonl") if line["event"] in steps)
+    return Counter((line["event"], line["of"], line.get("rung"), line.get("score")) for line in lines)
+
+
 def trials_of(folder: Path) -> dict[str, list[tuple[str, list[int]]]]:
     """Return every nested run's steps of the chosen metric, by name; fails on a name that occurs twice."""
     facts = json.loads((folder / "run.json").read_text())
@@ -112,6 +119,8 @@ def test_a_run_killed_twice_ends_as_if_it_had_not_been_on_fewer_cores_too(desk, 
     expected, found = (pd.read_parquet(run / "leaderboard.parquet") for run in (desk / "one", folder))
     pd.testing.assert_frame_equal(found.drop(columns=TIMED), expected.drop(columns=TIMED))
     assert trials_of(folder) == trials_of(desk / "one")
+    assert decisions_of(folder) == decisions_of(desk / "one")
+    assert [line["event"] for line in read_lines(folder / "events.jsonl")].count("went on") == 2
     completed = set(found.loc[(found["kind"] == "trial") & (found["status"] == "completed"), "name"])
     assert {place.name for place in (folder / "trials").iterdir()} == completed
     assert rays() <= ours

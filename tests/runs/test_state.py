@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,13 +98,31 @@ EDITED = {
     "seed": (3, 4, "--seed is 4 in .* and was 3"),
     "folds": (5, 3, "--folds is 3 in .* and was 5"),
     "metric": ("f1", "mcc", "--metric is 'mcc' in .* and was 'f1'"),
+    "cost": (["fn=10", "fp=1"], ["fn=5", "fp=1"], "--cost is 'fn=5,fp=1' in .* and was 'fn=10,fp=1'"),
+    "balance": (True, False, "--balance is False in .* and was True"),
+    "class_weights": (["a=2"], ["a=3"], "--class-weights is 'a=3' in .* and was 'a=2'"),
+    "monotone": (["a=1"], ["a=-1"], "--monotone is 'a=-1' in .* and was 'a=1'"),
+    "interactions": (["a,b", "c"], ["a,c", "b"], "--interactions is 'a,c,b' in .* and was 'a,b,c'"),
     "task": ("binary", "multiclass", "--task is 'multiclass' in .* and was 'binary'"),
     "positive": ("1", "0", "--positive is '0' in .* and was '1'"),
     "weight": ("w", "v", "--weight is 'v' in .* and was 'w'"),
     "keep": (["a", "b"], ["a"], "--keep is 'a' in .* and was 'a,b'"),
     "sample_rows": (50, 60, "--sample-rows is 60 in .* and was 50"),
     "test_size": (0.2, 0.3, "--test-size is 0.3 in .* and was 0.2"),
-    "families": (["linear", "mlp"], ["linear"], "--families is 'linear' in .* and was 'linear,mlp'"),
+    "loss": ("mae", "huber", "--loss is 'huber' in .* and was 'mae'"),
+    "refit": (True, False, "--refit is False in .* and was True"),
+    "interval": (0.9, 0.8, "--interval is 0.8 in .* and was 0.9"),
+    "calibrate": (True, False, "--calibrate is False in .* and was True"),
+    "start_from": (
+        {"family": "linear", "config": {"C": 1}, "source": "runs/one"},
+        {"family": "linear", "config": {"C": 2}, "source": "runs/one"},
+        "--start-from is .*'C': 2.* in .* and was .*'C': 1",
+    ),
+    "axes": (["C"], ["scaling"], "--axes is 'scaling' in .* and was 'C'"),
+    "preset": ("fast", "best", "--preset is 'best' in .* and was 'fast'"),
+    "exclude": (["nas"], ["mlp"], "--exclude is 'mlp' in .* and was 'nas'"),
+    "search_space": ({"linear": {"C": 1}}, {"linear": {"C": [2]}}, r"--search-space is .*\[2\].* in .* and was .*1"),
+    "max_model_size": (9.0, 10.0, "--max-model-size is 10.0 in .* and was 9.0"),
     "predict_budget": (9.0, 10.0, "--predict-budget is 10.0 in .* and was 9.0"),
     "controller": ([1, 1, 8], [1, 1, 4], "--controller is '1,1,4' in .* and was '1,1,8'"),
     "tracking_uri": ("http://a", "http://b", "--tracking-uri is 'http://b' in .* and was 'http://a'"),
@@ -111,13 +130,18 @@ EDITED = {
     "register": ("x", "other", "--register is 'other' in .* and was 'x'"),
     "input_example": ("real", "made-up", "--input-example is 'made-up' in .* and was 'real'"),
     "no_code": (True, False, "--no-code is False in .* and was True"),
+    "time": ("day", "hour", "--time is 'hour' in .* and was 'day'"),
+    "gap": ("7d", "8d", "--gap is '8d' in .* and was '7d'"),
 }
+# Those that go with none of the others that split rows.
+EDITED_ALONE = {"group": ("shop", "day"), "fold_column": ("shop", "day"), "stratify": (True, False), "repeats": (2, 3)}
 
 
 @pytest.fixture
 def edited_run(tmp_path) -> Path:
     """A folder whose config.yaml says all of `EDITED`."""
-    settings = {key: said for key, (said, _, _) in EDITED.items()} | {"data": "x.parquet", "max_trials": 5}
+    settings = {key: said for key, (said, _, _) in EDITED.items()}
+    settings |= {"data": "x.parquet", "max_trials": 5, "search": "grid"}
     (tmp_path / "given.yaml").write_text(yaml.safe_dump(settings))
     began(tmp_path, load_settings({}, str(tmp_path / "given.yaml")))
     assert resume_config(tmp_path, {})[0].seed == 3
@@ -139,16 +163,44 @@ def test_a_setting_that_was_edited_is_refused_by_name_with_both_values(edited_ru
         resume_config(edited_run, {})
 
 
-@pytest.mark.parametrize("key", sorted(EDITED.keys() - {"target", "experiment", "register"}))
+@pytest.mark.parametrize(
+    "key", sorted(EDITED.keys() - {"target", "experiment", "register", "time", "axes", "start_from"})
+)
 def test_a_setting_that_was_taken_out_is_refused(edited_run, key):
     edit(edited_run, **{key: None})
     with pytest.raises(ConfigError, match=rf"--{key.replace('_', '-')} is .* in .*config.yaml' and was "):
         resume_config(edited_run, {})
 
 
+@pytest.mark.parametrize("key", EDITED_ALONE)
+def test_another_split_of_the_rows_is_refused(tmp_path, key):
+    said, edited = EDITED_ALONE[key]
+    (tmp_path / "given.yaml").write_text(yaml.safe_dump({"data": "x.parquet", "target": "y", key: said}))
+    began(tmp_path, load_settings({}, str(tmp_path / "given.yaml")))
+    edit(tmp_path, **{key: edited})
+    flag = key.replace("_", "-")
+    with pytest.raises(ConfigError, match=rf"--{flag} is {edited!r} in .* and was {said!r}.*Put it back"):
+        resume_config(tmp_path, {})
+
+
+def test_a_plan_that_was_edited_or_taken_out_is_refused(tmp_path):
+    """It goes with no `families`, which `EDITED` has."""
+    began(tmp_path, load_settings({"data": "x.parquet", "target": "y", "max_trials": 5, "plan": ["linear"]}))
+    for changed in ([{"family": "mlp"}], None):
+        edit(tmp_path, plan=changed)
+        with pytest.raises(ConfigError, match=r"--plan is .* in .*config\.yaml' and was .*linear"):
+            resume_config(tmp_path, {})
+
+
+def test_a_grid_that_became_another_search_is_refused(edited_run):
+    edit(edited_run, search=None, axes=None)
+    with pytest.raises(ConfigError, match=r"--(search|axes) is .* in .*config\.yaml' and was "):
+        resume_config(edited_run, {})
+
+
 def test_every_setting_may_change_or_is_tried_here():
     free = {one.key for one in SETTINGS if one.spec.resume in (Resume.FREE, Resume.TYPED)}
-    assert {one.key for one in SETTINGS} == EDITED.keys() | free
+    assert {one.key for one in SETTINGS} == EDITED.keys() | EDITED_ALONE.keys() | {"plan", "search"} | free
 
 
 def test_comments_order_and_what_may_change_are_taken_from_an_edited_file(edited_run):
@@ -223,6 +275,14 @@ def test_content_is_compared_of_training_and_of_test_rows(tmp_path):
     _, dataset, _, otherwise_split = state_of(tmp_path, seed=1)
     with pytest.raises(DataError, match="give other folds than when the run began"):
         state.check_folds(dataset, otherwise_split)
+
+
+def test_a_function_of_the_users_that_was_changed_is_refused(tmp_path):
+    state = replace(state_of(tmp_path)[0], metric_version="a digest of its module")
+    metric = replace(get_metric("f1", "binary"), version="a digest of its module")
+    state.check_metric(metric)
+    with pytest.raises(ConfigError, match="what f1 is made of has changed"):
+        state.check_metric(replace(metric, version="another"))
 
 
 def test_what_trials_bear_differs_by_run_rows_settings_and_folds(tmp_path):

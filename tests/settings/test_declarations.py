@@ -11,13 +11,14 @@ import yaml
 
 from stacktune.errors import ConfigError
 from stacktune.runs.state import RunState
-from stacktune.settings.groups import BY_KEY, GROUPS, SETTINGS, DataSettings, Settings
+from stacktune.settings.groups import BY_KEY, GROUPS, SETTINGS, Settings
 from stacktune.settings.kinds import MisfitError, above_zero, counts, one_of, whole
+from stacktune.settings.problem import DataSettings
 from stacktune.settings.read import load_settings
 from stacktune.settings.setting import Resume, declared_in
 
 # Values that no setting is meant to take.
-NOWHERE_VALID = (3.5j, {"a": 1}, ["a", 1], object())
+NOWHERE_VALID = (3.5j, {"a": [1]}, ["a", 1], object())
 
 
 def test_no_two_settings_share_a_name_or_a_key_and_none_is_left_out():

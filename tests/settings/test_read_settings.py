@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stacktune.errors import ConfigError
-from stacktune.settings.groups import DEMO_TARGET, Settings
+from stacktune.settings.groups import Settings
 from stacktune.settings.kinds import parse_duration
+from stacktune.settings.problem import DEMO_TARGET
 from stacktune.settings.read import load_settings, to_yaml
 
 TABLE = {"data": "table.parquet", "target": "y"}
@@ -97,7 +98,7 @@ def test_the_demo_knows_its_target():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"folds": 0}, r"--folds must be a whole number from 1 to 100, not 0\."),
+        ({"folds": 0}, r"--folds must be auto or a whole number from 1 to 100, not 0\."),
         ({"folds": True}, r"--folds must be .* not True"),
         ({"folds": 2.5}, r"--folds must be .* not 2\.5"),
         ({"predict_budget": 0}, r"--predict-budget must be a number of microseconds above 0, not 0"),
@@ -145,13 +146,13 @@ def test_a_table_and_a_target_are_needed(missing, message):
         ("- a\n- b\n", r"must hold `key: value` lines"),
         ("a: [1\n", r"run\.yaml', line 2 is not YAML"),
         ("n_folds: 3\n", r"called 'n_folds'\. Did you mean 'folds'\?"),
-        ("3: 4\n", r"called '3'\. Valid names: .*seed, .*target, .*time_budget, "),
+        ("3: 4\n", r"called '3'\. Valid names: address, .*data, .*metric, .*…"),
         ("seed: 1\nfolds: 3\nseed: 2\n", r"has 'seed' twice, the second time in line 3\. Keep one of them"),
         ("seed: 2026-13-45\n", r"run\.yaml' holds a value that is none: month must be in 1\.\.12"),
         (f"seed: {'9' * 5001}\n", r"run\.yaml' holds a value that is none: Exceeds the limit"),
         (f"seed: {'[' * 2000}\n", r"run\.yaml' holds a value that is none: .*recursion"),
         ('register: "a\\0b"\n', r"--register must be text .*, not 'a\\x00b'"),
-        (f"folds: {'9' * 500}\n", r"--folds must be a whole number from 1 to 100, not 9"),
+        (f"folds: {'9' * 500}\n", r"--folds must be auto or a whole number from 1 to 100, not 9"),
         (f"test_size: {'9' * 500}\n", r"--test-size must be a share above 0 and below 1, not 9"),
     ],
 )
@@ -205,3 +206,17 @@ def test_settings_written_and_read_again_are_the_same(tmp_path_factory, config):
 def test_the_reproducible_mode_survives_the_file(tmp_path):
     config = load_settings({**TABLE, "max_trials": 20, "register": "champion"})
     assert load_settings({}, write(tmp_path, to_yaml(config))) == config
+
+
+@pytest.mark.parametrize(("said", "n_bytes"), [("4GB", 4e9), ("500 mb", 5e8), ("1.5g", 1.5e9), (4e9, 4e9)])
+def test_a_size_has_a_unit(said, n_bytes, tmp_path):
+    settings = load_settings({"data": "x", "target": "y", "max_memory": said})
+    assert settings.max_memory_bytes == n_bytes
+    (tmp_path / "config.yaml").write_text(to_yaml(settings))
+    assert load_settings({}, str(tmp_path / "config.yaml")) == settings
+
+
+@pytest.mark.parametrize("said", ["4", 4, "GB", "-1GB", "4XB", True])
+def test_a_size_without_a_unit_is_refused(said):
+    with pytest.raises(ConfigError, match=r"--max-memory must be a size with its unit, e\.g\. 500MB, 4GB"):
+        load_settings({"data": "x", "target": "y", "max_memory": said})

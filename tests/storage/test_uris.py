@@ -99,7 +99,7 @@ def test_a_secret_of_the_run_is_in_no_text_whatever_quotes_it(text, case):
 @given(uris_with_secrets())
 def test_settings_are_written_without_secrets_and_parse(case):
     uri, _ = case
-    config = without_secrets_in(Settings(uri, "y", test_data=uri, storage=uri, tracking_uri=uri))
+    config = without_secrets_in(Settings(uri, "y", validation_data=uri, test_data=uri, storage=uri, tracking_uri=uri))
     text = to_yaml(config)
     assert not leaks(text)
     assert {yaml.safe_load(text)[name] for name in URIS} == {masked_uri(uri)}

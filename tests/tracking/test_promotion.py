@@ -197,6 +197,21 @@ def evidence(folder: Path, frame: pd.DataFrame, test: pd.DataFrame, **settings) 
     return evidence_from(stored)
 
 
+def test_a_metric_of_the_runs_own_says_what_it_is_made_of_and_how_it_is_meant(tmp_path):
+    """Versions with other costs have other metrics, and what an earlier stacktune wrote of others is still read."""
+    frame, test = table(0), table(1)
+    dear = evidence(tmp_path / "dear", frame, test, cost=("fn=10", "fp=1"))
+    even = evidence(tmp_path / "even", frame, test, cost=("fn=1", "fp=1"))
+    assert (dear.metric, dear.is_greater_better) == ("cost of tn=0,fp=1,fn=10,tp=0", False)
+    assert compared(dear, even, 1).reason.startswith("its metric is 'cost of tn=0,fp=1,fn=10,tp=0'")
+    cheaper = replace(dear, test_score=dear.test_score - 0.1)
+    assert compared(cheaper, dear, 1).is_no_worse
+    assert not compared(dear, cheaper, 1).is_no_worse
+    earlier = {key: value for key, value in asdict(FIRST).items() if key != "greater_is_better"}
+    assert evidence_from(earlier) == FIRST
+    assert evidence_from({**earlier, "metric": "house.f2"}) is None
+
+
 def test_evidence_says_what_is_the_same_and_what_is_not(tmp_path):
     frame, test = table(0), table(1)
     one = evidence(tmp_path / "one", frame, test)

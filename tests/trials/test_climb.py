@@ -155,7 +155,7 @@ def test_on_a_holdout_a_trial_out_of_time_is_complete_with_what_it_has(problem, 
     assert result.status == COMPLETED
     assert len(result.n_units) == 1
     assert len(result.fold_scores) == holdout.folds.n_blocks
-    assert not load_oof(result)[holdout.folds.train_rows(0)].any()
+    assert np.isnan(load_oof(result)[holdout.folds.train_rows(0)]).all()
     assert np.allclose(load_oof(result)[holdout.folds.judged_rows].sum(axis=1), 1)
 
 

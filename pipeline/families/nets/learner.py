@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stacktune.data.table import ABSOLUTE, PERCENTAGE, Table, Task
+from stacktune.data.table import Table, Task
 from stacktune.families._output import given_weight_of, output_of
 from stacktune.families.base import Config, FitSize, Job
 from stacktune.families.losses import scaled
 from stacktune.families.nets.architecture import Layer
 from stacktune.families.nets.inputs import Encoder, Inputs, fit_encoder
 from stacktune.families.nets.layers import n_joined, n_multiplications
+from stacktune.families.nets.losses import value_losses
 from stacktune.families.nets.net import (
     FROZEN,
     N_FREQUENCIES,
@@ -32,6 +33,7 @@ from stacktune.families.nets.net import (
     n_inputs,
 )
 from stacktune.families.nets.predictor import ROWS_AT_ONCE, WEIGHTS, NetPredictor, Outputs
+from stacktune.objectives import LOG_LINK, kind_of
 from stacktune.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -42,10 +44,6 @@ if TYPE_CHECKING:
 BETAS = (0.9, 0.95)  # RealMLP-TD: a short memory of squares
 ROWS_OF_FULL_BATCH = 32768
 ROWS_OF_ALL_BINS = 4096
-# Absolute errors below this, in units of the spread or of the target, are squares: a slope that jumps never rests.
-ROUNDED = 0.05
-# An exponential of a gap of logarithms goes on straight from here, lest one row that is far off hold all the say.
-LARGEST_RATIO = 20.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +86,8 @@ def _outputs_of(job: Job) -> Outputs:
     if job.task.is_classification:
         return Outputs(is_classification=True)
     output = output_of(job)
+    if kind_of(output.loss) in LOG_LINK:
+        return Outputs(False, output.mean, output.spread, output.low, output.high, output.loss)
     values = scaled(job.table.labels[job.rows], output.loss, output.unit)
     bounds = float(values.min()), float(values.max())
     return Outputs(False, output.mean, output.spread, *bounds, output.loss, output.unit)
@@ -232,18 +232,14 @@ class NetLearner:
             group["weight_decay"] = weight_decay / group["factor"] if group["decays"] else 0.0
 
     def _step(self, rows: Inputs, target: torch.Tensor, weight: torch.Tensor | None, drops: list[Dropout]) -> None:
-        import torch
         import torch.nn.functional as F  # noqa: N812
 
         outputs = forward(self._shape, self._weights, rows, drops)
         target = target.unsqueeze(1).expand(outputs.shape[:2])
         if self._job.task.is_classification:
             losses = F.cross_entropy(outputs.flatten(0, 1), target.flatten(), reduction="none").view(target.shape)
-        elif self._job.task.loss in (ABSOLUTE, PERCENTAGE):
-            gaps = _gaps(outputs.squeeze(2), target, self._part.outputs)
-            losses = F.smooth_l1_loss(gaps, torch.zeros_like(gaps), reduction="none", beta=ROUNDED)
         else:
-            losses = (outputs.squeeze(2) - target).square()
+            losses = value_losses(outputs.squeeze(2), target, self._part.outputs)
         loss = losses.mean() if weight is None else (losses * weight.unsqueeze(1)).mean()
         self._optimizer.zero_grad()
         loss.backward()
@@ -273,23 +269,6 @@ def flat_cosine(share: float) -> float:
     It is 1 for the first half of the planned epochs, and then follows a cosine to 0 (RealMLP's flat_cos).
     """
     return 1.0 if share <= 0.5 else 0.5 * (1 + math.cos(math.pi * (2 * min(share, 1.0) - 1)))
-
-
-def _gaps(predicted: torch.Tensor, target: torch.Tensor, outputs: Outputs) -> torch.Tensor:
-    """Return the gaps that absolute errors are of.
-
-    These are differences, or differences as shares of the target.
-
-    A net can fit shares as they are, with (sign e^size - 1) for a value in units, since it needs no second derivative.
-    By measurement they come out a tenth smaller than under the weights that stand for them in other families.
-    """
-    if outputs.loss != PERCENTAGE:
-        return predicted - target
-    predicted, target = (values * outputs.scale + outputs.centre for values in (predicted, target))
-    excess, below = predicted.abs() - target.abs(), (-target.abs()).exp()
-    most = math.log(LARGEST_RATIO)
-    ratio = excess.clamp(max=most).exp() * (1 + (excess - most).clamp(min=0))
-    return predicted.sign() * (ratio - below) - target.sign() * (1 - below)
 
 
 def _make_optimizer(weights: Weights) -> torch.optim.AdamW:

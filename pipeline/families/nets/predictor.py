@@ -6,6 +6,7 @@ It holds what it learnt about the columns, its weights, and how its outputs are 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stacktune.data.table import SQUARED, Table
+from stacktune.data.table import Table
 from stacktune.families._checks import first_of, refuse
 from stacktune.families.losses import LOGARITHMIC, unscaled
 from stacktune.families.nets.architecture import Layer
 from stacktune.families.nets.inputs import Encoder, Inputs
 from stacktune.families.nets.layers import n_joined
 from stacktune.families.nets.net import Shape, forward
+from stacktune.objectives import LOG_LINK, SQUARED, kind_of
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +60,10 @@ class Outputs:
         if self.is_classification:
             means = outputs.softmax(dim=2).mean(dim=1)
             return means / means.sum(dim=1, keepdim=True)
-        values = (outputs.mean(dim=1) * self.scale + self.centre).clamp(self.low, self.high)
+        values = outputs.mean(dim=1)
+        if kind_of(self.loss) in LOG_LINK:
+            values = values.clamp(max=math.log(self.high / self.scale)).exp()
+        values = (values * self.scale + self.centre).clamp(self.low, self.high)
         if self.loss not in LOGARITHMIC:
             return values
         return torch.from_numpy(unscaled(values.cpu().numpy(), self.loss, self.unit))

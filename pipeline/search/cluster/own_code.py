@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 from stacktune.package import SHIM, copy_package
@@ -35,3 +36,21 @@ def own_code_carried() -> Iterator[dict[str, Any]]:
     with TemporaryDirectory(prefix="stacktune-code-") as folder:
         copy_package(Path(folder))
         yield {"working_dir": folder}
+
+
+@contextmanager
+def carried_by_value(module: ModuleType | None) -> Iterator[None]:
+    """Carry a user's module inside what Ray gets.
+
+    Workers get its functions whole, as they cannot import it from the user's folder.
+    """
+    if module is None:
+        yield
+        return
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)

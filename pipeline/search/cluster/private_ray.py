@@ -65,6 +65,9 @@ def private_variables(n_cpus: int) -> dict[str, str | None]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(TOKEN_BYTES),
         "RAY_AUTH_TOKEN_PATH": None,
+        # What is an error to a user's own code ends Ray's processes, and resources are given in other ways here.
+        "PYTHONWARNINGS": None,
+        "RAY_OVERRIDE_RESOURCES": None,
         "PYTHONPATH": path_to_own_code(),
         "RAY_preload_python_modules": "stacktune.search.cluster.warm" if n_cpus <= MAX_WARMED else None,
     }

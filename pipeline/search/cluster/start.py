@@ -65,7 +65,9 @@ _are_set: list[bool] = []
 _is_borrowed: list[bool] = []
 
 
-def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
+def start_ray(
+    address: str | None, n_cpus: int | None, n_gpus: int | None, max_bytes: float | None = None
+) -> ClusterSize:
     """Join or start Ray; return what is there.
 
     At `address` it joins the cluster. It returns what the run may use.
@@ -74,6 +76,7 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
 
     address: HOST:PORT, "auto" for this machine's cluster, or "local"; None leaves it to RAY_ADDRESS. Inside a job of a
         Ray cluster the job's own cluster is joined.
+    max_bytes: of memory that a node's trials may ask for together; None for all that is free.
 
     Raises:
         SearchError: no cluster can be joined at `address`, or it has fewer cores or GPUs than were asked for.
@@ -84,11 +87,11 @@ def start_ray(address: str | None, n_cpus: int | None, n_gpus: int | None) -> Cl
     hear(*LOGGERS)
     try:
         if _is_borrowed:
-            return _use(address, n_cpus, n_gpus)
+            return _within(max_bytes, _use(address, n_cpus, n_gpus))
         cluster = find_address(address, os.environ.get(VARIABLE))
         if cluster is None:
-            return _start_here(n_cpus, n_gpus)
-        return _join(cluster, n_cpus, n_gpus)
+            return _start_here(n_cpus, n_gpus, max_bytes)
+        return _within(max_bytes, _join(cluster, n_cpus, n_gpus))
     except SearchError:
         stop_ray()
         raise
@@ -162,8 +165,8 @@ def stop_ray(has_tune_ended: bool = True) -> None:
         _held.close()
 
 
-def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
-    cores, memory = cores_here(), memory_here()
+def _start_here(n_cpus: int | None, n_gpus: int | None, max_bytes: float | None) -> ClusterSize:
+    cores, memory = cores_here(), memory_here().at_most(max_bytes)
     for flag, what, wanted, available, limit in (
         ("--cpus", "cores", n_cpus, cores.n, cores.note),
         ("--gpus", "GPUs", n_gpus, _n_gpus_here() if n_gpus else 0, ""),
@@ -188,6 +191,13 @@ def _start_here(n_cpus: int | None, n_gpus: int | None) -> ClusterSize:
     shared = [replace(node, n_bytes=max(node.n_bytes - DRIVER_BYTES, node.n_bytes // 2)) for node in size.nodes]
     limits = (cores.note, f", {memory.note}" if memory.note else "")
     return replace(size, nodes=tuple(shared), limits="".join(limits), store_note=_store_note(store_bytes, shared_free))
+
+
+def _within(max_bytes: float | None, size: ClusterSize) -> ClusterSize:
+    """Return what is left of a cluster within --max-memory."""
+    if max_bytes is None:
+        return size
+    return replace(size, nodes=tuple(replace(one, n_bytes=min(one.n_bytes, int(max_bytes))) for one in size.nodes))
 
 
 def _join(cluster: Address, n_cpus: int | None, n_gpus: int | None) -> ClusterSize:

@@ -23,4 +23,10 @@ def _make(request: SourceRequest) -> ControllerSource:
     )
 
 
-ARCHITECTURE_SEARCH = SourceKind(_make, series=(CONTROLLER,), describe=draw_child, summarise=draw_rewards)
+ARCHITECTURE_SEARCH = SourceKind(
+    _make,
+    series=(CONTROLLER,),
+    describe=draw_child,
+    summarise=draw_rewards,
+    spent="nothing more of it keeps to what a prediction may cost",
+)

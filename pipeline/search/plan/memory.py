@@ -9,7 +9,8 @@ import numpy as np
 
 from stacktune.families.base import Config, FitSize
 from stacktune.families.registry import get_family
-from stacktune.search.space import SearchSpace, load_space
+from stacktune.search.narrowing import USUAL_SPACES, Spaces
+from stacktune.search.space import SearchSpace
 
 # A process once it has loaded the libraries of all families, by measurement.
 PROCESS_BYTES = 600_000_000
@@ -90,6 +91,7 @@ def plan_memory(
     nodes: Sequence[Node],
     n_threads: int,
     keeps_rows: bool = False,
+    spaces: Spaces = USUAL_SPACES,
 ) -> MemoryRequest | None:
     """Return the memory that a trial asks for.
 
@@ -106,7 +108,7 @@ def plan_memory(
     wanted, hungriest = max(
         (needed_bytes(family, config, fit_size), family)
         for family in families
-        for config in _configs(load_space(family, is_large), n_drawn)
+        for config in _configs(spaces.load(family, is_large), n_drawn)
     )
     n_bytes = int(min(max(ASKED_SHARE * share, wanted), max(node.n_bytes for node in nodes)))
     return MemoryRequest(n_bytes, fit_size, keeps_rows, int(wanted), hungriest)

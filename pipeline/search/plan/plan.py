@@ -16,6 +16,9 @@ from stacktune.data.table import Table, Task
 from stacktune.families.base import FitSize
 from stacktune.families.registry import get_family, in_order, unsuited_families
 from stacktune.families.suitability import SearchConditions
+from stacktune.search.narrowing import USUAL_SPACES, Spaces
+from stacktune.search.plan.agenda import NO_AGENDA, Agenda, Step, agenda_of
+from stacktune.search.plan.limits import NO_LIMITS, TrialLimits
 from stacktune.search.plan.memory import MemoryRequest, Node, plan_memory
 
 # From so many on, boosting, which grows a tree a class, comes after families that fit all classes at once.
@@ -85,7 +88,8 @@ class SearchPlan:
     is_large: see SizePlan.
     max_failures: how often a trial's process may die, other than with its node, before the trial has failed.
     options: what sources of suggestions go by.
-    memory: that a trial asks for; None where none is counted.
+    memory: that a trial asks for; None where none is counted. limits: those that the user set.
+    spaces: what families are searched in. agenda: their order and shares, where the user gave them.
     """
 
     families: tuple[str, ...]
@@ -102,6 +106,9 @@ class SearchPlan:
     max_failures: int = MAX_FAILURES
     options: SourceOptions = SourceOptions()
     memory: MemoryRequest | None = None
+    limits: TrialLimits = NO_LIMITS
+    spaces: Spaces = USUAL_SPACES
+    agenda: Agenda = NO_AGENDA
 
     def uses_pbt(self, family: str) -> bool:
         """Return whether the run trains populations.
@@ -216,6 +223,9 @@ def make_plan(
     size: SizePlan = USUAL_SIZE,
     max_failures: int = MAX_FAILURES,
     options: SourceOptions = SourceOptions(),
+    limits: TrialLimits = NO_LIMITS,
+    spaces: Spaces = USUAL_SPACES,
+    steps: Sequence[Step] = (),
 ) -> SearchPlan:
     """Plan a search of `search_s` seconds from `now`.
 
@@ -227,7 +237,9 @@ def make_plan(
     n_threads = 1 if reproducible else _threads_per_trial(cluster.n_cpus)
     n_slots = max(1, cluster.n_cpus // n_threads)
     memory = (
-        plan_memory(families, fit_size, size.is_large, cluster.nodes, n_threads, reproducible) if fit_size else None
+        plan_memory(families, fit_size, size.is_large, cluster.nodes, n_threads, reproducible, spaces)
+        if fit_size
+        else None
     )
     if memory and memory.max_concurrent(cluster.nodes, n_threads) < n_slots:
         n_slots = memory.max_concurrent(cluster.nodes, n_threads)
@@ -241,12 +253,15 @@ def make_plan(
         max_trials=max_trials,
         lag=LAG if reproducible else None,
         deadline=math.inf if search_s is None else now + search_s,
-        longest_trial_s=math.inf if search_s is None else MAX_TRIAL_SHARE * search_s,
+        longest_trial_s=min(limits.longest_trial_s, math.inf if search_s is None else MAX_TRIAL_SHARE * search_s),
         is_local=cluster.is_local,
         is_large=size.is_large,
         max_failures=max_failures,
         options=options,
         memory=memory,
+        limits=limits,
+        spaces=spaces,
+        agenda=agenda_of(steps, spaces, size.is_large),
     )
 
 

@@ -35,6 +35,8 @@ from typing import Any
 
 from stacktune.errors import SearchError
 from stacktune.garbage import imports
+from stacktune.own_metric import module_of
+from stacktune.search.cluster.own_code import carried_by_value
 from stacktune.search.journal import Journal
 from stacktune.search.log import STATES, Entry, SearchListener, SearchLog
 from stacktune.search.plan.plan import SearchPlan
@@ -90,7 +92,8 @@ def share(problem: Problem) -> ProblemRef:
     """
     import ray
 
-    return ProblemRef(ray.put(problem))
+    with carried_by_value(module_of(problem.metric)):
+        return ProblemRef(ray.put(problem))
 
 
 class Search:

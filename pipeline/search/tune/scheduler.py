@@ -33,7 +33,6 @@ from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.replay import finished_since, make_ready
 from stacktune.search.scheduler_kinds import SCHEDULERS
 from stacktune.search.schedulers import Decision, Reached, Scheduler, SchedulerRequest
-from stacktune.search.space import load_space
 from stacktune.search.tune.searcher import TRIAL
 from stacktune.seeds import derive_seed
 from stacktune.trials.attempt import failed, ran_out_of_memory
@@ -77,7 +76,7 @@ class FamilyScheduler(TrialScheduler):
     def _scheduler_of(self, family: str) -> Scheduler:
         if family not in self._schedulers:
             seed = derive_seed(self._plan.seed, "population", family)
-            request = SchedulerRequest(load_space(family), seed, self._plan.lag)
+            request = SchedulerRequest(self._plan.spaces.load(family), seed, self._plan.lag)
             self._schedulers[family] = SCHEDULERS[self._plan.scheduler_of(family)](request)
         return self._schedulers[family]
 
@@ -91,7 +90,7 @@ class FamilyScheduler(TrialScheduler):
             return self._take_up(tune_controller, trial, entry, decision)
         if entry.trial.must_complete or not decision.is_stopped:
             return TrialScheduler.CONTINUE
-        self._log.ended(entry.cut_short(None))
+        self._log.ended(entry.cut_short(None), decision.why)
         return TrialScheduler.STOP
 
     def _entry(self, trial: TuneTrial) -> Entry:

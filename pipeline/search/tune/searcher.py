@@ -19,7 +19,6 @@ from stacktune.search.log import Entry, SearchLog
 from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.source_kinds import kind_of
 from stacktune.search.sources import Source, SourceRequest
-from stacktune.search.space import load_space
 from stacktune.seeds import derive_seed
 from stacktune.storage.run_folder import LOG
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
@@ -59,10 +58,11 @@ class FamilySearcher(Searcher):
         self._plan = plan
         self._log = log
         self._sources = {name: self._source(get_family(name), folder) for name in plan.families}
-        self._allocator = Allocator(plan.families, uses_cost=plan.lag is None)
+        self._allocator = Allocator(plan.families, plan.lag is None, plan.agenda)
         self._n_asked = 0
         self._told: set[str] = set()
         self._asking: _Asking | None = None
+        self._is_enough = False
         for entry in log.entries():
             self._remember(entry.trial)
 
@@ -71,7 +71,10 @@ class FamilySearcher(Searcher):
         return min(self._plan.deadline, self._log.deadline)
 
     def _source(self, family: Family, folder: Path | None) -> Source:
-        seed, space = derive_seed(self._plan.seed, "source", family.name), load_space(family.name, self._plan.is_large)
+        seed, space = (
+            derive_seed(self._plan.seed, "source", family.name),
+            self._plan.spaces.load(family.name, self._plan.is_large),
+        )
         return kind_of(family.name).make(SourceRequest(family, space, seed, self._plan, self._log.event, folder))
 
     def _remember(self, trial: Trial) -> None:
@@ -183,8 +186,27 @@ class FamilySearcher(Searcher):
         # However late it is, one trial must give the run its leader.
         if (remaining_s <= 0 and self._n_asked) or self._log.is_closed.is_set():
             return []
+        if self._has_enough():
+            return []
         working = [name for name in self._plan.families if self._works(name)]
         return [name for name in working if self._allocator.cheapest_s(name) * MIN_TRIAL_SHARE <= remaining_s]
+
+    def _has_enough(self) -> bool:
+        """Return whether trials bring no gain any more.
+
+        Where a trial waits for those before it, these have to end first. What was enough stays so, though a trial that
+        is under way may yet bring a gain.
+        """
+        if self._is_enough:
+            return True
+        known = [entry for entry in self._known() if not entry.trial.is_preliminary]
+        if self._plan.lag is not None and any(entry.result is None for entry in known):
+            return False
+        why = self._plan.limits.why_enough(entry.result for entry in known)
+        if why is not None:
+            self._is_enough = True
+            self._log.has_enough(why)
+        return self._is_enough
 
     def _works(self, family: str) -> bool:
         """Return whether a family is worth asking.
@@ -192,7 +214,7 @@ class FamilySearcher(Searcher):
         It is set aside when it is spent, or when its first trials have all failed.
         """
         if self._sources[family].is_spent:
-            self._log.set_aside(family, "nothing more of it keeps to what a prediction may cost")
+            self._log.set_aside(family, kind_of(family).spent)
             return False
         results = [entry.result for entry in self._known() if entry.result and entry.trial.family == family]
         if len(results) < MAX_FAILURES_BEFORE_SET_ASIDE or any(result.status != FAILED for result in results):
@@ -232,7 +254,7 @@ class FamilySearcher(Searcher):
         It must complete to give one.
         """
         if self._plan.lag is not None:
-            return False
+            return self._n_asked == 0 and math.isfinite(self._plan.longest_trial_s)
         results = [entry.result for entry in self._log.entries()]
         return self._n_asked < self._plan.n_slots or not any(
             result is None or result.status == COMPLETED for result in results

@@ -11,6 +11,7 @@ from typing import Any
 
 from stacktune.metrics import WORST
 from stacktune.observers import FamilyCount, Snapshot
+from stacktune.search import decisions
 from stacktune.search.events import Drawing, Event
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 from stacktune.trials.trial import Resume, Trial
@@ -44,10 +45,12 @@ def whole_run() -> list[Call]:
     searching: list[Call] = []
     for place, status in enumerate((COMPLETED, STOPPED, FAILED)):
         searching += [
+            ("decided", (decisions.asked(trial_of(place)),)),
             ("trial_started", (trial_of(place),)),
             ("drawing", (f"forest-{place:04d}", Drawing("tree.svg", SVG))),
             ("trial_progress", (trial_of(place), 1, 0.5)),
             ("trial_finished", (result_of(place, status, n_scored=3 if status == COMPLETED else 1),)),
+            ("decided", (decisions.ended(result_of(place, status)),)),
             ("event", (Event("wind", {"speed": 3.0}, place),)),
             ("snapshot", (_snapshot("searching"),)),
         ]
