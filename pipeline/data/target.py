@@ -76,7 +76,8 @@ def infer_task(target: pd.Series, asked: str) -> tuple[str, str]:
         raise DataError(f"the target {name!r} holds lists, records or complex numbers. Name a column of plain values.")
     n_levels = len(_levels(target))
     if n_levels < 2:
-        raise DataError(f"the target {name!r} has one value only, {_levels(target)[0]!r}: there is nothing to predict.")
+        only = _levels(target)[0]
+        raise DataError(f"the target {name!r} has one value only, {only!r}, and so one class: nothing can be predicted.")
     if asked == REGRESSION:
         return REGRESSION, _check_regression(target)
     if asked != "auto":
