@@ -40,7 +40,9 @@ def groups_of(table: Table, columns: Sequence[RawColumn]) -> list[list[RawColumn
             strength[place, other] = strength[other, place] = found
     tree = linkage(squareform(1 - strength, checks=False), method="complete")
     labels = fcluster(tree, 1 - MIN_ASSOCIATION, criterion="distance")
-    found_groups = [[columns[place] for place in np.flatnonzero(labels == label)] for label in np.unique(labels)]
+    found_groups = [
+        [one for one, own in zip(columns, labels, strict=True) if own == label] for label in np.unique(labels)
+    ]
     return [group for group in found_groups if len(group) > 1]
 
 
