@@ -61,9 +61,8 @@ def explain(
     if sample.n_rows < table.n_rows:
         notes.append(f"importance is of {sample.n_rows:,} of {table.n_rows:,} rows, drawn at random")
     groups = groups_of(sample, columns)
-    notes += [
-        f"{' and '.join(one.name for one in group)} say nearly the same: also shuffled together" for group in groups
-    ]
+    names = [" and ".join(one.name for one in group) for group in groups]
+    notes += [f"{name} say nearly the same: they are also shuffled together" for name in names]
     looked_at = [*columns, *map(together, groups)]
     scorer = importance.scorer_of(sample, leader.task, metric, leader.threshold, seed)
     deadline = began_at + seconds * IMPORTANCE_SHARE
