@@ -113,6 +113,20 @@ def predict(
 
 
 @app.command()
+def explain(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A labelled table that it has not learnt from.")],
+    output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write all of it there, as Parquet.")] = None,
+    seconds: Annotated[float, typer.Option(metavar="S", min=1, help="Seconds that it may take.")] = 60.0,
+    rows: Annotated[list[int] | None, typer.Option(metavar="N", help="Explain this row, too; may be repeated.")] = None,
+) -> None:
+    """Say what the leader predicts by: columns, and single rows."""
+    from stacktune.runs.explain import explain as explain_model
+
+    explain_model(model, data, output, seconds, rows or (), say)
+
+
+@app.command()
 def leaderboard(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Sort by it, best first. [default: rank]")] = None,

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -26,14 +28,17 @@ from stacktune.api.kept import Kept, best_model, leader_in, load, packed, save, 
 from stacktune.api.parameters import VERBOSE, refuse_unknown, settings_of, takes_settings
 from stacktune.api.shown import html_of, watching
 from stacktune.api.tables import Joined, as_frame, joined
+from stacktune.data.added import with_columns
 from stacktune.data.read import read_for, read_frame
 from stacktune.ensemble.interval import LOWER, UPPER
 from stacktune.ensemble.leader import Leader
 from stacktune.ensemble.out_of_fold import read_out_of_fold
 from stacktune.errors import ConfigError, DataWarning
+from stacktune.explain.explained import Explanation, explain
 from stacktune.report.outputs import RunSummary
 from stacktune.report.retell import events_of
 from stacktune.report.summary import read_results
+from stacktune.runs.labelled import opened
 from stacktune.runs.on_table import scored_on
 from stacktune.runs.program import run
 from stacktune.storage.run_folder import RunFolder
@@ -149,22 +154,27 @@ class AutoML(BaseEstimator):
         check_is_fitted(self)
         return best_model(Path(self.folder_), self.leader_, family, by)
 
-    def feature_importance(self, X: Any, y: Any, n_repeats: int = 5, seed: int = 0) -> pd.DataFrame:
+    def explain(
+        self, X: Any, y: Any = None, *, rows: Sequence[int] = (), seconds: float = 60.0, seed: int = 0
+    ) -> Explanation:
+        """Explain the leader on rows that it has not learnt from.
+
+        X, y: as in `fit`; or X alone, with the target in it, in memory or at a path. rows: positions of those that are
+        also explained one by one. seconds: that it may take.
+        """
+        check_is_fitted(self)
+        table = X if y is None else self._labelled(X, y)
+        labelled = opened(self.leader_, Path(self.folder_), table)
+        found = explain(self.leader_, labelled.table, labelled.metric, seconds, rows, seed)
+        return replace(found, notes=(*labelled.notes, *found.notes))
+
+    def feature_importance(self, X: Any, y: Any = None, *, seconds: float = 60.0, seed: int = 0) -> pd.DataFrame:
         """Return what each column is worth to the leader.
 
-        A column's values are shuffled, and what that costs in `score` is its importance (permutation importance,
-        Breiman 2001). X, y: rows that were not learnt from tell the truth.
-
-        Returns a row a column, the most important first, with the mean and the standard deviation over repeats.
+        A column's values are shuffled, and what that costs in the run's metric is its importance, the largest first,
+        with an interval and a p-value; see `explain`.
         """
-        from sklearn.inspection import permutation_importance
-
-        frame = as_frame(X, type(self).__name__)
-        found = permutation_importance(self, frame, y, n_repeats=n_repeats, random_state=seed)
-        table = pd.DataFrame(
-            {"column": frame.columns, "importance": found.importances_mean, "std": found.importances_std}
-        )
-        return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+        return self.explain(X, y, seconds=seconds, seed=seed).importance
 
     def save(self, folder: Place) -> Path:
         """Write the model into a new folder.
@@ -226,6 +236,11 @@ class AutoML(BaseEstimator):
         frame = as_frame(X, name)
         validate_data(self, frame if isinstance(X, pd.DataFrame) else X, skip_check_array=True, reset=True)
         return joined(frame, self._checked_target(y), sample_weight)
+
+    def _labelled(self, X: Any, y: Any) -> pd.DataFrame:
+        """Return features and a target as the leader's table."""
+        frame, target = as_frame(X, type(self).__name__), self.leader_.target_name
+        return with_columns(frame.drop(columns=target, errors="ignore"), {target: y})
 
     def _checked_target(self, y: Any) -> Any:
         return y

@@ -5,7 +5,6 @@ Nothing is chosen by these scores: weights and thresholds are those of the run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,27 +31,16 @@ def scored_on(results: Results, data: Any) -> tuple[Results, list[str]]:
     from stacktune.host import use_cores
 
     use_cores()  # before there are libraries to read it
-    from stacktune.data.dataset import load_labelled
-    from stacktune.data.in_memory import as_rows
     from stacktune.ensemble.leader import Leader
     from stacktune.ensemble.member import load_member, predict_members
-    from stacktune.families.loss_choice import with_metric_of_loss
-    from stacktune.metrics import check_domain
-    from stacktune.runs.begin import folders_of_user
-    from stacktune.runs.metric import chosen_metric
-    from stacktune.runs.resume import saved_config
-    from stacktune.settings.problem import IN_MEMORY
+    from stacktune.runs.labelled import opened
 
     places = RunFolder(results.folder)
     found = find_leader(results.folder)
     if found is None:
         raise ConfigError(f"the leader of {str(results.folder)!r} is gone, and with it what its columns are.")
-    leader, config = Leader.load(found), saved_config(results.folder)
-    rows = None if isinstance(data, str | os.PathLike) else as_rows(data)
-    place = os.fspath(data) if rows is None else IN_MEMORY
-    table, notes = load_labelled(place, leader.schema, leader.task, leader.target_name, config.weight, rows)
-    metric = chosen_metric(with_metric_of_loss(config, leader.task), leader.task, table.labels, folders_of_user(None))
-    check_domain(metric, table.labels, leader.task.classes, f"the rows of {place}")
+    labelled = opened(Leader.load(found), results.folder, data)
+    leader, table, metric = labelled.leader, labelled.table, labelled.metric
 
     def shown(predicted: np.ndarray, threshold: float | None) -> float:
         decided_at = 0.5 if threshold is None or threshold != threshold else threshold
@@ -65,7 +53,7 @@ def scored_on(results: Results, data: Any) -> tuple[Results, list[str]]:
             member = load_member(folder, str(row["name"]), str(row["family"]))
             scores[row["name"]] = shown(predict_members([member], table)[0], row.get("threshold"))
     board = _sorted(results, scores, metric.greater_is_better)
-    return replace(results, leaderboard=board), [*notes, *_unscored_note(results, scores)]
+    return replace(results, leaderboard=board), [*labelled.notes, *_unscored_note(results, scores)]
 
 
 def _has_models(folder: Path, row: Mapping[str, Any]) -> bool:

@@ -27,7 +27,7 @@ def predict(model: str, data: str, output: str) -> None:
     from stacktune.ensemble.leader import Leader
 
     check_writable(output)
-    leader = Leader.load(_leader_folder(model))
+    leader = Leader.load(leader_folder(model))
     with data_warnings_as_notes():
         predictions = leader.predict(read_for(leader.schema, data))
     write_frame(predictions, output)
@@ -36,7 +36,7 @@ def predict(model: str, data: str, output: str) -> None:
     say(f"{len(predictions):,} predictions in {output}{decided}")
 
 
-def _leader_folder(model: str) -> Path:
+def leader_folder(model: str) -> Path:
     """Return the folder that holds the leader."""
     if model.startswith("models:"):
         from stacktune.tracking.registry import resolve_model

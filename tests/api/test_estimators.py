@@ -107,9 +107,14 @@ def test_the_best_of_what_is_not_there_is_refused(classifier, family, by, messag
         classifier.best_model(family, by)
 
 
-def test_the_most_important_columns_are_those_of_petals(classifier, flowers):
-    found = classifier.feature_importance(*flowers)
-    assert set(found["column"][:2]) == {"petal length (cm)", "petal width (cm)"}
+def test_the_most_important_columns_are_those_of_petals_which_say_the_same(classifier, flowers):
+    features, target = flowers
+    found = classifier.explain(features[100:], target[100:], rows=[0], seconds=20)
+    assert {"petal length (cm)", "petal width (cm)"} <= set(found.importance["column"][0].split(" + "))
+    assert found.rows["column"].tolist() == list(features.columns)
+    assert any("say nearly the same" in note for note in found.notes)
+    table = pd.concat([features, target], axis=1)[100:]
+    pd.testing.assert_frame_equal(classifier.feature_importance(table, seconds=20), found.importance)
 
 
 def test_every_copy_predicts_the_same(classifier, flowers, tmp_path):

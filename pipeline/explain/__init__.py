@@ -1,0 +1,1 @@
+"""Explains what a leader predicts by: columns, values, rows."""

@@ -1,0 +1,48 @@
+"""Knows which features of an encoded table are of which raw column.
+
+A date gives several features. What is explained is the column, as its user knows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from stacktune.data.schema import Schema
+from stacktune.data.table import Table
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """A raw column, or some that are looked at together.
+
+    features: positions in the encoded table.
+    """
+
+    name: str
+    features: tuple[int, ...]
+
+
+def raw_columns(schema: Schema) -> list[RawColumn]:
+    """Return the raw columns, in the training table's order."""
+    places = iter(range(len(schema.feature_names)))
+    found = {one.name: RawColumn(one.name, tuple(islice(places, 1 + len(one.parts)))) for one in schema.ordered}
+    return [found[name] for name in schema.column_names]
+
+
+def together(columns: Sequence[RawColumn]) -> RawColumn:
+    """Return columns as one, named after all of them."""
+    return RawColumn(" + ".join(one.name for one in columns), tuple(place for one in columns for place in one.features))
+
+
+def with_values_of(table: Table, features: Sequence[int], values: np.ndarray) -> Table:
+    """Return the table with other values of some features.
+
+    values: (n_rows, n_features) of these.
+    """
+    changed = table.features.copy()
+    changed[:, list(features)] = values
+    return replace(table, features=changed)

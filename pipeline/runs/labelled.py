@@ -1,0 +1,76 @@
+"""Opens a leader beside a labelled table, to score or explain it there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stacktune.errors import ConfigError
+from stacktune.storage.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from stacktune.data.table import Table, Task
+    from stacktune.ensemble.leader import Leader
+    from stacktune.metrics import Metric
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A leader, and rows whose targets are known.
+
+    notes: what is to be said of the table.
+    """
+
+    leader: Leader
+    table: Table
+    metric: Metric
+    notes: tuple[str, ...]
+
+
+def opened(leader: Leader, run: Path | None, data: Any) -> Labelled:
+    """Return a leader with a labelled table, encoded for it.
+
+    run: the folder of its run, which knows its metric and weights; None where there is only a model. data: the table,
+    at a path or URI or in memory.
+
+    Raises:
+        ConfigError: the metric is gone. DataError: the table is not the model's, or its metric is undefined there.
+    """
+    from stacktune.data.dataset import load_labelled
+    from stacktune.data.in_memory import as_rows
+    from stacktune.metrics import check_domain
+    from stacktune.settings.problem import IN_MEMORY
+
+    rows = None if isinstance(data, str | os.PathLike) else as_rows(data)
+    place = os.fspath(data) if rows is None else IN_MEMORY
+    has_run = run is not None and RunFolder(run).config.is_file()
+    weight = _config(run).weight if run is not None and has_run else None
+    table, notes = load_labelled(place, leader.schema, leader.task, leader.target_name, weight, rows)
+    metric = _metric_of_run(run, leader.task, table) if run is not None and has_run else _metric_of_model(leader)
+    check_domain(metric, table.labels, leader.task.classes, f"the rows of {place}")
+    return Labelled(leader, table, metric, tuple(notes))
+
+
+def _config(run: Path) -> Any:
+    from stacktune.runs.resume import saved_config
+
+    return saved_config(run)
+
+
+def _metric_of_run(run: Path, task: Task, table: Table) -> Metric:
+    from stacktune.families.loss_choice import with_metric_of_loss
+    from stacktune.runs.begin import folders_of_user
+    from stacktune.runs.metric import chosen_metric
+
+    return chosen_metric(with_metric_of_loss(_config(run), task), task, table.labels, folders_of_user(None))
+
+
+def _metric_of_model(leader: Leader) -> Metric:
+    from stacktune.metrics import get_metric
+
+    try:
+        return get_metric(leader.metric_name, leader.task.kind)
+    except ConfigError:  # one of the run's own, which a model alone does not know
+        return get_metric(None, leader.task.kind)

@@ -1,0 +1,120 @@
+"""A fitted leader is explained by its raw columns, in time, on the screen and in files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from in_process import Fitted, fit
+
+from stacktune.data.dataset import load_labelled
+from stacktune.errors import ConfigError, DataError
+from stacktune.explain.columns import raw_columns
+from stacktune.explain.explained import Explanation, explain
+from stacktune.runs.explain import explain as explain_command
+from stacktune.runs.explain import lines_of
+
+
+def table(seed: int, n_rows: int = 500) -> pd.DataFrame:
+    """Return rows whose class depends on a number, a date's month and a level; the other columns are noise."""
+    random = np.random.default_rng(seed)
+    day = pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 1000, n_rows), unit="D")
+    x, level = random.normal(size=n_rows), random.choice(["low", "high"], n_rows)
+    signal = 2 * x + 2 * (day.month > 6) + 2 * (level == "high") - 2 + random.normal(size=n_rows)
+    noise = {f"noise {place}": random.normal(size=n_rows) for place in range(3)}
+    return pd.DataFrame({"day": day, "level": level, "x": x, **noise, "y": np.where(signal > 0, "yes", "no")})
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory) -> Fitted:
+    return fit(table(0), "y", tmp_path_factory.mktemp("run"), ("lightgbm", "linear"), n_folds=3)
+
+
+@pytest.fixture(scope="module")
+def found(fitted) -> Explanation:
+    leader = fitted.leader
+    rows, _ = load_labelled("in-memory", leader.schema, leader.task, "y", None, table(1))
+    return explain(leader, rows, fitted.problem.metric, 30.0, rows=[4])
+
+
+def test_a_date_is_one_column_with_all_its_parts(fitted):
+    columns = {one.name: one.features for one in raw_columns(fitted.leader.schema)}
+    assert list(columns) == [*(name for name in table(0).columns if name != "y")]
+    assert len(columns["day"]) > 1
+    assert sorted(place for of_column in columns.values() for place in of_column) == list(
+        range(len(fitted.leader.schema.feature_names))
+    )
+
+
+def test_what_drives_the_class_comes_first_and_noise_last(found):
+    assert set(found.importance["column"][:3]) == {"x", "day", "level"}
+    assert (found.importance["p_value"][:3] < 0.01).all()
+    noise = found.importance[found.importance["column"].str.startswith("noise")]
+    assert noise["importance"].abs().max() < 0.2 * found.importance["importance"].max()
+    assert list(found.dependence)[:3] == found.importance["column"][:3].tolist()
+
+
+def test_a_rows_values_add_up_to_its_distance_from_the_background(found, fitted):
+    assert found.rows["row"].unique().tolist() == [4]
+    assert found.rows["class"].unique().tolist() == ["yes"]
+    leader = fitted.leader
+    rows, _ = load_labelled("in-memory", leader.schema, leader.task, "y", None, table(1))
+    chance = leader.predict_table(rows.take(np.array([4])))[0, 1]
+    assert np.sign(found.rows["contribution"].sum() + 1e-9) == np.sign(np.log(chance / (1 - chance)) + 1e-9)
+
+
+def test_the_worst_rows_are_those_that_were_surely_wrong(found):
+    assert len(found.worst) == 20
+    assert found.worst["loss"].is_monotonic_decreasing
+    assert (found.worst["prediction"] != found.worst["y"]).all()
+
+
+def test_it_is_shown_in_80_columns(found):
+    lines = lines_of(found)
+    assert max(map(len, lines)) <= 80
+    assert "in roc_auc" in lines[0]
+    assert any(line.startswith("Row 4, log-odds of yes: ") for line in lines)
+
+
+def test_in_little_time_fewer_shuffles_are_made_and_that_is_said(fitted):
+    leader = fitted.leader
+    rows, _ = load_labelled("in-memory", leader.schema, leader.task, "y", None, table(1))
+    quick = explain(leader, rows, fitted.problem.metric, 1e-3)
+    assert set(quick.importance["n_repeats"]) == {1}
+    assert any("as time was up" in note for note in quick.notes)
+    assert any("200 of 500 rows" in note for note in quick.notes)
+    assert len(quick.dependence) == 1
+
+
+def test_the_command_writes_all_of_it(fitted, tmp_path, capsys):
+    table(1).to_parquet(tmp_path / "new.parquet")
+    shutil.copytree(fitted.leader.folder, tmp_path / "model")
+    said: list[str] = []
+    explain_command(str(tmp_path / "model"), str(tmp_path / "new.parquet"), tmp_path / "out", 20.0, [0], said.append)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *("dependence.parquet", "importance.parquet", "rows.parquet", "worst.parquet")
+    ]
+    assert pd.read_parquet(tmp_path / "out" / "rows.parquet")["column"].nunique() == 6
+    assert said[-1] == f"all of it in {tmp_path / 'out'}"
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "rows", "kind", "message"),
+    [
+        ("gone", "new.parquet", [], ConfigError, "there is no model in"),
+        ("model", "gone.parquet", [], DataError, "gone.parquet"),
+        ("model", "unlabelled.parquet", [], DataError, "has no target column 'y'"),
+        ("model", "new.parquet", [500], ConfigError, "--rows names row 500, but the table has rows 0 to 499"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(fitted, tmp_path, model, data, rows, kind, message):
+    table(1).to_parquet(tmp_path / "new.parquet")
+    table(1).drop(columns="y").to_parquet(tmp_path / "unlabelled.parquet")
+    shutil.copytree(fitted.leader.folder, tmp_path / "model")
+    with pytest.raises(kind, match=message):
+        explain_command(str(tmp_path / model), str(tmp_path / data), tmp_path / "out", 5.0, rows, print)
+    assert not (tmp_path / "out").exists()
+    assert Path(tmp_path / "model").exists()

@@ -1,0 +1,83 @@
+"""Shapley values add up, are those of the definition, and say how sure they are."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from planted import CLASSES, VALUES, columns_of, planted, true_mean
+
+from stacktune.data.table import Table
+from stacktune.explain.shapley import Attribution, as_frame, attributions
+
+
+def explained(table: Table, predict, task=VALUES, rows=(0, 5), n_background: int = 32) -> list[Attribution]:
+    background = table.take(np.arange(100, 100 + n_background))
+    return attributions(predict, table, task, columns_of(table), rows, background, 0)
+
+
+def test_of_a_sum_each_column_gives_its_distance_from_the_background():
+    table = planted()
+    for one in explained(table, true_mean):
+        mean = table.features[100:132].mean(axis=0)
+        expected = np.zeros(7)
+        expected[0], expected[6] = 3 * (table.features[one.row, 0] - mean[0]), table.features[one.row, 6] - mean[6]
+        np.testing.assert_allclose(one.values, expected, atol=1e-5)
+        assert one.residual == pytest.approx(0, abs=1e-6)
+        assert one.of is None
+
+
+def game(table: Table) -> np.ndarray:
+    """Predict by a product, a threshold and a sum."""
+    a, b, c, d = (table.features[:, place].astype(np.float64) for place in (0, 2, 3, 6))
+    return (a * b + (c > 0) * d + d).reshape(-1, 1)
+
+
+def by_definition(table: Table, row: int, background: np.ndarray) -> np.ndarray:
+    """Return the values of all coalitions, weighed as Shapley (1953) does."""
+    n, places = 7, range(7)
+
+    def worth(known: tuple[int, ...]) -> float:
+        hybrids = background.copy()
+        hybrids[:, known] = table.features[row, known]
+        return float(game(Table(hybrids, table.names, (5,))).mean())
+
+    worths = {known: worth(known) for size in range(n + 1) for known in itertools.combinations(places, size)}
+    values = np.zeros(n)
+    for place in places:
+        for known, value in worths.items():
+            if place not in known:
+                weight = math.factorial(len(known)) * math.factorial(n - len(known) - 1) / math.factorial(n)
+                values[place] += weight * (worths[tuple(sorted((*known, place)))] - value)
+    return values
+
+
+def test_where_columns_interact_values_are_those_of_the_definition_within_their_errors():
+    table = planted()
+    one = explained(table, game, rows=(3,), n_background=500)[0]
+    expected = by_definition(table, 3, table.features[100:600])
+    assert one.residual == pytest.approx(0, abs=1e-6)
+    assert (np.abs(one.values - expected) <= 4 * one.errors + 1e-9).all()
+    assert one.errors.max() < 0.2
+
+
+def test_classes_are_explained_in_log_odds():
+    table = planted()
+
+    def chances(rows: Table) -> np.ndarray:
+        chance = 1 / (1 + np.exp(-true_mean(rows)[:, 0] / 4))
+        return np.column_stack([1 - chance, chance])
+
+    one = explained(table, chances, CLASSES)[0]
+    mean = table.features[100:132].mean(axis=0)
+    assert one.of == "yes"
+    assert one.values[0] == pytest.approx(0.75 * (table.features[0, 0] - mean[0]), abs=1e-4)
+
+
+def test_it_is_a_row_a_column():
+    table = planted()
+    frame = as_frame(explained(table, true_mean), columns_of(table))
+    assert frame.shape == (14, 5)
+    assert frame["row"].tolist() == [0] * 7 + [5] * 7
