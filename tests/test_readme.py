@@ -32,6 +32,7 @@ BIN = Path(sys.executable).parent
 SHORTER = {
     "--time-budget 10m": "--time-budget 10m --max-trials 3 --folds 3 --cpus 1",
     "--max-trials 20": "--max-trials 3 --folds 3 --cpus 1",
+    "--seconds 30": "--seconds 2",
 }
 
 

@@ -77,7 +77,9 @@ def infer_task(target: pd.Series, asked: str) -> tuple[str, str]:
     n_levels = len(_levels(target))
     if n_levels < 2:
         only = _levels(target)[0]
-        raise DataError(f"the target {name!r} has one value only, {only!r}, and so one class: nothing can be predicted.")
+        raise DataError(
+            f"the target {name!r} has one value only, {only!r}, and so one class: there is nothing to predict."
+        )
     if asked == REGRESSION:
         return REGRESSION, _check_regression(target)
     if asked != "auto":
