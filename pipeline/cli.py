@@ -120,7 +120,7 @@ def explain(
     seconds: Annotated[float, typer.Option(metavar="S", min=1, help="Seconds that it may take.")] = 60.0,
     rows: Annotated[list[int] | None, typer.Option(metavar="N", help="Explain this row, too; may be repeated.")] = None,
 ) -> None:
-    """Say what the leader predicts by: columns, and single rows."""
+    """Say which columns the leader predicts by."""
     from stacktune.runs.explain import explain as explain_model
 
     explain_model(model, data, output, seconds, rows or (), say)

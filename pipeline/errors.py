@@ -83,6 +83,8 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     The valid name x is most like it; where none is, a list of the valid names is returned.
     """
     names = sorted(valid)
+    if not names:
+        return ""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if not close:
         folded = {candidate.lower(): candidate for candidate in names}

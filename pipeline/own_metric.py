@@ -150,10 +150,16 @@ def load_function(name: str, folders: Sequence[Path]) -> tuple[Callable[..., Any
         return given, _digest_of(given)
     module_name, _, function_name = name.partition(":")
     flag = f"--metric {name}"
+    if module_name == "__main__":
+        raise ConfigError(f"{flag} was a function of the program that ran: put it into a module, and name that.")
+    if not function_name:
+        raise ConfigError(f"{flag} must name a module and a function, as in mymodule:score.")
     module = imported(module_name, flag, folders)
     function = getattr(module, function_name, None)
     if not callable(function):
-        named = [one for one, value in vars(module).items() if _is_offered(one, value, module_name)]
+        offered = [one for one, value in vars(module).items() if callable(value) and not one.startswith("_")]
+        own = [one for one in offered if getattr(vars(module)[one], "__module__", None) == module_name]
+        named = own or offered  # of a package, what it offers is its modules' own
         what = "is no function" if hasattr(module, function_name) else "is not there"
         raise ConfigError(f"{flag}: {function_name!r} {what} in {module_name}.{nearest(function_name, named)}")
     file = getattr(module, "__file__", None)
@@ -223,10 +229,6 @@ def own_notes(metric: Metric, is_weighted: bool) -> list[str]:
     if is_weighted and not measure.takes_weight:
         notes.append(f"{measure.name} takes no sample_weight, so that all rows weigh the same in its scores")
     return notes
-
-
-def _is_offered(name: str, value: object, module_name: str) -> bool:
-    return callable(value) and getattr(value, "__module__", None) == module_name and not name.startswith("_")
 
 
 def _measure_of(name: str, function: Callable[..., Any], task: Task) -> OwnMeasure:

@@ -9,6 +9,8 @@ from in_process import auc, fit
 from typer.testing import CliRunner
 
 from stacktune.cli import app
+from stacktune.errors import ConfigError
+from stacktune.runs.predict import predict
 
 
 def _table(seed: int, n_rows: int, n_codes: int) -> pd.DataFrame:
@@ -53,3 +55,21 @@ def test_test_data_in_csv_are_read_like_the_training_table(trained):
     frame = _table(1, 600, 30)
     np.testing.assert_array_equal(fitted.test.features, fitted.dataset.schema.encode(frame).features)
     assert fitted.board.rows[0].test["roc_auc"] > 0.8
+
+
+def test_a_table_is_not_written_over_by_its_own_predictions(tmp_path):
+    """It was, with the training table gone and status 0."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    table = folder / "new.parquet"
+    pd.DataFrame({"x": [1.0]}).to_parquet(table)
+    before = table.read_bytes()
+    for data, output in (
+        (table, table),
+        (table, folder / ".." / "tables" / "new.parquet"),
+        (folder, folder / "p.parquet"),
+    ):
+        with pytest.raises(ConfigError, match=r"is the table itself, or lies in it: name another file"):
+            predict("anywhere", str(data), str(output))
+    assert table.read_bytes() == before
+    assert [path.name for path in folder.iterdir()] == ["new.parquet"]

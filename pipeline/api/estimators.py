@@ -19,7 +19,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.utils import Tags, estimator_html_repr
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -83,6 +83,10 @@ class AutoML(BaseEstimator):
             table: Any = X
         else:
             given = self._joined(X, y, sample_weight)
+            if target not in (None, given.target):
+                raise ConfigError(
+                    f"target={target!r} is a column of a table, and y is given, too: leave one of them out."
+                )
             settings |= {"target": given.target} | ({"weight": given.weight} if given.weight else {})
             table = given.frame
         with watching(getattr(self, VERBOSE)) as observers:
@@ -130,7 +134,8 @@ class AutoML(BaseEstimator):
 
         Its columns are those of `stacktune predict`, and its index the places of rows in the training table, or in the
         sample of it, counted from 0. Rows that nothing judged are not there: test rows, those without a target, and of
-        rows in the order of time the oldest.
+        rows in the order of time the oldest. Of an ensemble, a row is predicted by the weights that were learnt without
+        its fold, as `score` is; weights and threshold of the leader are learnt on all rows.
         """
         check_is_fitted(self)
         row_numbers, predicted = read_out_of_fold(Path(self.folder_))
@@ -142,8 +147,8 @@ class AutoML(BaseEstimator):
         check_is_fitted(self)
         return events_of(Path(self.folder_))
 
-    def best_model(self, family: str | None = None, by: str = "score") -> Leader:
-        """Return the best completed trial's own model.
+    def best_model(self, family: str | None = None, by: str = "score") -> AutoML:
+        """Return an estimator of the best trial's model.
 
         family: of one family only. by: a column of the leaderboard: "score" and other metrics as they are meant, costs
             such as "predict_us" from the least on.
@@ -152,12 +157,15 @@ class AutoML(BaseEstimator):
             ConfigError: there is no such family or column, or no such model was kept.
         """
         check_is_fitted(self)
-        return best_model(Path(self.folder_), self.leader_, family, by)
+        found: AutoML = clone(self)
+        found.__dict__ |= {name: value for name, value in vars(self).items() if name.endswith("_")}
+        found._lead(best_model(Path(self.folder_), self.leader_, family, by), tells_features=False)
+        return found
 
     def explain(
         self, X: Any, y: Any = None, *, rows: Sequence[int] = (), seconds: float = 60.0, seed: int = 0
     ) -> Explanation:
-        """Explain the leader on rows that it has not learnt from.
+        """Explain the leader on rows new to it.
 
         X, y: as in `fit`; or X alone, with the target in it, in memory or at a path. rows: positions of those that are
         also explained one by one. seconds: that it may take.
@@ -232,7 +240,9 @@ class AutoML(BaseEstimator):
     def _joined(self, X: Any, y: Any, sample_weight: Any) -> Joined:
         name = type(self).__name__
         if y is None:
-            raise ConfigError(f"requires y to be passed, but the target y is None: {name}.fit(X, y), or a path.")
+            raise ConfigError(
+                f"requires y to be passed, but the target y is None: {name}.fit(X, y), or fit(table, target=…)."
+            )
         frame = as_frame(X, name)
         validate_data(self, frame if isinstance(X, pd.DataFrame) else X, skip_check_array=True, reset=True)
         return joined(frame, self._checked_target(y), sample_weight)
@@ -313,7 +323,10 @@ class AutoMLClassifier(ClassifierMixin, AutoML):
         return [self._labels.index(label) for label in self.classes_.tolist()]
 
     def _checked_target(self, y: Any) -> Any:
-        check_classification_targets(y)
+        # Rows without a class are left out by the run, which counts them.
+        known = pd.Series(np.asarray(y, dtype=object).ravel()).dropna()
+        if len(known):
+            check_classification_targets(known.infer_objects().to_numpy())
         return y
 
     def _lead(self, leader: Leader, tells_features: bool) -> None:

@@ -58,6 +58,7 @@ def best_model(folder: Path, leader: Leader, family: str | None, by: str) -> Lea
     families = sorted(set(rows["family"]))
     if family is not None and family not in families:
         raise ConfigError(f"no trial of a family {family!r} was completed.{nearest(family, families)}")
+    by = "score" if by == results.metric else by
     numbers = [name for name in rows.columns if pd.api.types.is_numeric_dtype(rows[name]) and name != "rank"]
     if by not in numbers:
         raise ConfigError(f"the leaderboard has no numbers called {by!r}.{nearest(by, numbers)}")

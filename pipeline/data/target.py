@@ -147,7 +147,7 @@ def _check_classes(name: str, asked: str, n_levels: int) -> tuple[str, str]:
             f"--task binary needs two classes, but the target {name!r} has {n_levels}. Use --task multiclass."
         )
     if n_levels == 2 and asked == MULTICLASS:
-        return BINARY, f"{name} has two classes, so --task multiclass is binary classification"
+        return BINARY, f"{name} has two classes, so the task is binary classification"
     return asked, f"{name} has {n_levels} classes, and --task {asked} asks for classification"
 
 

@@ -56,6 +56,11 @@ class Leader:
     folder: Path
     interval: Interval | None = None
 
+    def __repr__(self) -> str:
+        """Say what it predicts, and by what."""
+        by = ", ".join(member.trial_id for member in self.members)
+        return f"Leader({self.task.kind} of {self.target_name!r} by {by}, {len(self.schema.columns)} columns)"
+
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return predictions, and probabilities for classes.
 

@@ -1,4 +1,4 @@
-"""Knows which features of an encoded table are of which raw column.
+"""Knows which features are of which raw column.
 
 A date gives several features. What is explained is the column, as its user knows it.
 """
@@ -17,7 +17,7 @@ from stacktune.data.table import Table
 
 @dataclass(frozen=True)
 class RawColumn:
-    """A raw column, or some that are looked at together.
+    """A raw column, or several as one.
 
     features: positions in the encoded table.
     """

@@ -1,4 +1,4 @@
-"""What the leader predicts as one column changes: PDP and ICE.
+"""Shows how predictions change with one column.
 
 Partial dependence (Friedman 2001) is the mean prediction of rows that all have one value of a column; individual
 conditional expectations (Goldstein et al. 2015, arXiv 1309.6392) are the rows' own lines. The values are those of rows
@@ -22,7 +22,7 @@ N_POINTS, MAX_LEVELS, MAX_ROWS = 20, 12, 300
 def dependence(
     predict: Callable[[Table], np.ndarray], table: Table, task: Task, column: RawColumn, code: int, seed: int
 ) -> pd.DataFrame:
-    """Return what the leader predicts at values of a column.
+    """Return predictions at values of a column.
 
     code: of the class whose probability is looked at; 0 for values. Returns a row a value: its feature as `value`, the
     mean `prediction`, its 10th and 90th percentile over rows as `low` and `high`, and the `share` of rows that lie

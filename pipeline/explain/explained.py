@@ -1,4 +1,4 @@
-"""Explains a leader on labelled rows, within so many seconds.
+"""Explains a leader within so many seconds.
 
 What a prediction costs is measured first; by that the rows are chosen, and the shuffles that are averaged. What was
 left out is said.
@@ -50,7 +50,7 @@ class Explanation:
 def explain(
     leader: Leader, table: Table, metric: Metric, seconds: float = 60.0, rows: Sequence[int] = (), seed: int = 0
 ) -> Explanation:
-    """Explain a leader on labelled rows that it has not learnt from.
+    """Explain a leader on rows new to it.
 
     table: encoded by the leader's schema. rows: positions of those that are explained one by one.
     """
@@ -91,7 +91,7 @@ def _cost_us(leader: Leader, table: Table) -> float:
 
 
 def _sample(table: Table, affordable: float, seed: int) -> Table:
-    """Return so many rows that two shuffles of each column fit."""
+    """Return rows for two shuffles of each column."""
     n_rows = int(np.clip(affordable / 2, MIN_ROWS, MAX_ROWS))
     if n_rows >= table.n_rows:
         return table

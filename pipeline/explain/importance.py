@@ -65,7 +65,7 @@ class Scorer:
     blocks: tuple[np.ndarray, ...]
 
     def scores(self, prediction: np.ndarray) -> np.ndarray:
-        """Return (1 + n_blocks,) scores, higher is better; all rows first."""
+        """Return scores of all rows and each block."""
         return np.array([self._score(prediction, rows) for rows in (np.arange(self.table.n_rows), *self.blocks)])
 
     def _score(self, prediction: np.ndarray, rows: np.ndarray) -> float:
@@ -75,7 +75,7 @@ class Scorer:
 
 
 def scorer_of(table: Table, task: Task, metric: Metric, threshold: float, seed: int) -> Scorer:
-    """Return the scorer of a table, with its rows in blocks."""
+    """Return the scorer of a table."""
     labels = table.labels
     n_rarest = int(np.bincount(labels, minlength=task.n_outputs).min()) if task.is_classification else len(labels)
     n_blocks = int(np.clip(min(len(labels) // MIN_ROWS_A_BLOCK, n_rarest), 0, N_BLOCKS))

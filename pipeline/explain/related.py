@@ -21,7 +21,7 @@ MAX_LEVELS = 50
 
 
 def groups_of(table: Table, columns: Sequence[RawColumn]) -> list[list[RawColumn]]:
-    """Return groups of columns, each pair of which is associated.
+    """Return groups of columns that say the same.
 
     Complete linkage: a chain of neighbours whose ends have nothing in common is no group. Columns of no group are left
     out, and none are looked for among more than MAX_COLUMNS.
@@ -47,7 +47,7 @@ def groups_of(table: Table, columns: Sequence[RawColumn]) -> list[list[RawColumn
 
 
 def association(table: Table, features: np.ndarray, one: int, other: int) -> float:
-    """Return how much one feature tells of another, from 0 to 1.
+    """Return how much two features tell, 0 to 1.
 
     Of numbers it is Spearman's correlation, of levels Cramér's V with Bergsma's correction (2013), and of both the
     correlation ratio of ranks. Rows that miss either are left out.

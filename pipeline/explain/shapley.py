@@ -1,4 +1,4 @@
-"""Shapley values of single rows for the leader's own prediction.
+"""Shapley values of single rows.
 
 The problem: why is this row predicted so? Members' own Shapley values (TreeSHAP) do not add up to what an ensemble of
 trees and nets predicts.
@@ -114,7 +114,7 @@ def _of_row(
 
 
 def _chain(one: np.ndarray, start: np.ndarray, columns: Sequence[RawColumn], order: np.ndarray) -> np.ndarray:
-    """Return (1 + n_columns, n_features): columns join one by one."""
+    """Return rows in which columns join one by one."""
     chain = np.repeat(start[None, :], len(columns) + 1, axis=0)
     for step, place in enumerate(order, 1):
         chain[step:, list(columns[place].features)] = one[list(columns[place].features)]

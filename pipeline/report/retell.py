@@ -16,6 +16,7 @@ from stacktune.search import decisions as kinds
 from stacktune.storage.lines import read_lines, unread_lines
 from stacktune.storage.run_folder import EVENTS, RunFolder
 from stacktune.streams import visible
+from stacktune.terminal import remark
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED
 
 WIDTH, CLOCK_WIDTH = 80, 8
@@ -36,9 +37,8 @@ def tell(folder: Path, as_json: bool, say: Callable[[str], None]) -> None:
     events = events_of(folder)
     for line in (json.dumps(event) for event in events) if as_json else retold(events):
         say(line)
-    damage = damage_of(folder)
-    if damage and not as_json:
-        say(damage)
+    if damage := damage_of(folder):
+        (remark if as_json else say)(damage)  # what reads the lines is not to find others among them
 
 
 def events_of(folder: Path) -> list[dict[str, Any]]:

@@ -216,7 +216,7 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
         yield Text(f"  {line}", "bright_black")
     if facts.get("selection_penalty"):
         lowered = number(facts["selection_penalty"], like=facts["cv_score"])
-        yield Text(f"  single trials rank {lowered} lower than they score: the best of many flatters", "bright_black")
+        yield Text(f"  single trials rank {lowered} worse than they score: the best of many flatters", "bright_black")
     if facts.get("predict_budget_us"):
         yield Text(f"  {_predict_line(facts)}", "bright_black")
     if facts.get("max_model_mb"):

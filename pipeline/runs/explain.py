@@ -24,7 +24,7 @@ N_SHOWN, BAR_WIDTH, NAME_WIDTH = 15, 22, 28
 def explain(
     model: str, data: str, output: Path | None, seconds: float, rows: Sequence[int], say: Callable[[str], None]
 ) -> None:
-    """Explain a leader on a labelled table, and say the foremost.
+    """Explain a leader on a labelled table.
 
     model: a run folder, a model folder or a URI of MLflow's registry. data: a labelled table that it has not learnt
     from. output: a new folder, for all of it as Parquet.
@@ -57,7 +57,7 @@ def explain(
 
 
 def lines_of(found: Explanation) -> list[str]:
-    """Return the importance as lines of at most 80 columns."""
+    """Return lines of at most 80 columns."""
     top = found.importance.head(N_SHOWN)
     most = max(float(top["importance"].max()), 1e-300)
     lines = [f"What shuffling a column costs, in {found.metric} (95 % interval, p of no help):"]
@@ -88,7 +88,7 @@ def _row_lines(rows: pd.DataFrame) -> list[str]:
 
 
 def write(found: Explanation, folder: Path) -> None:
-    """Write an explanation as Parquet files into a new folder."""
+    """Write an explanation as Parquet files."""
     import pandas as pd
 
     from stacktune.data.write import write_frame

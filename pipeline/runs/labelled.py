@@ -1,4 +1,4 @@
-"""Opens a leader beside a labelled table, to score or explain it there."""
+"""Opens a leader beside a labelled table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Labelled:
 
 
 def opened(leader: Leader, run: Path | None, data: Any) -> Labelled:
-    """Return a leader with a labelled table, encoded for it.
+    """Return a leader with an encoded, labelled table.
 
     run: the folder of its run, which knows its metric and weights; None where there is only a model. data: the table,
     at a path or URI or in memory.

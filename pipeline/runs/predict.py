@@ -26,6 +26,7 @@ def predict(model: str, data: str, output: str) -> None:
     from stacktune.data.write import check_writable, write_frame
     from stacktune.ensemble.leader import Leader
 
+    _refuse_own_table(data, output)
     check_writable(output)
     leader = Leader.load(leader_folder(model))
     with data_warnings_as_notes():
@@ -34,6 +35,13 @@ def predict(model: str, data: str, output: str) -> None:
     positive = leader.task.positive
     decided = "" if positive is None else f"; {positive} from a probability of {leader.threshold:.3g} on"
     say(f"{len(predictions):,} predictions in {output}{decided}")
+
+
+def _refuse_own_table(data: str, output: str) -> None:
+    """Refuse to write over the table."""
+    table, place = Path(data).absolute(), Path(output).absolute()
+    if table.exists() and (place.resolve() == table.resolve() or place.resolve().is_relative_to(table.resolve())):
+        raise ConfigError(f"--output {output!r} is the table itself, or lies in it: name another file.")
 
 
 def leader_folder(model: str) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stacktune.errors import ConfigError
+from stacktune.families.choice import chosen_families
 from stacktune.places import expanded
 from stacktune.report.text import count
 from stacktune.runs.state import RunState, read_state
@@ -81,6 +82,7 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> tuple[Settings, Pas
         place = str(Path.cwd()) if table.key in given else past.state.place
         change: dict[str, Any] = {table.name: _located(getattr(config, table.name), place)}
         config = replace(config, **change)
+    chosen_families(config.families, config.exclude)  # a name that is none is told before there is nothing to do
     _refuse_idle(config, past)
     return config, past
 

@@ -10,7 +10,7 @@ is given twice: of the best trial, and of the trial that the other folds would h
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from stacktune.report.text import number
 from stacktune.search.around import StartingPoint
 from stacktune.search.journal import ASKED, ENDED, read_journal
 from stacktune.settings.groups import SearchSettings, Settings
-from stacktune.storage.run_folder import LEADER_MANIFEST, RunFolder, find_leader
+from stacktune.storage.run_folder import LEADER_MANIFEST, STORE, RunFolder, find_leader
 from stacktune.tracking.registry import resolve_model
 from stacktune.trials.result import COMPLETED, TrialResult, read_result, result_from
 
@@ -50,13 +50,13 @@ def with_start_found(config: Settings) -> Settings:
     """
     if not isinstance(config.start_from, str):
         return config
-    name, family, found = _best(config.start_from, config.families, config.exclude)
+    name, family, found = _best(config, config.start_from)
     source = config.start_from if Path(config.start_from).name == name else f"{config.start_from} ({name})"
     return replace(config, start_from={"family": family, "config": dict(found), "source": source})
 
 
-def _best(text: str, families: Collection[str], exclude: Collection[str]) -> _Candidate:
-    candidates = list(_candidates(text))
+def _best(config: Settings, text: str) -> _Candidate:
+    families, exclude, candidates = config.families, config.exclude, list(_candidates(text, _store(config)))
     wanted = [one for one in candidates if (not families or one[1] in families) and one[1] not in exclude]
     for candidate in wanted:
         if candidate[1] in known_families() and get_family(candidate[1]).searcher == "bayesian":
@@ -68,10 +68,21 @@ def _best(text: str, families: Collection[str], exclude: Collection[str]) -> _Ca
     raise ConfigError(f"--start-from {text} holds configurations of {held}, and none of them is {what}.")
 
 
-def _candidates(text: str) -> Iterator[_Candidate]:
+def _store(config: Settings) -> str | None:
+    """Return where a registered model is looked for.
+
+    It is the store that the run will have, if that is there; None for the usual one.
+    """
+    if config.tracking_uri or config.output is None:
+        return config.tracking_uri
+    beside = Path(config.output).absolute().parent / STORE
+    return f"sqlite:///{beside}" if beside.is_file() else None
+
+
+def _candidates(text: str, store: str | None) -> Iterator[_Candidate]:
     """Yield the configurations at a place, the best first."""
     if text.startswith("models:"):
-        yield from _in_model(find_leader(resolve_model(text)), text)
+        yield from _in_model(find_leader(resolve_model(text, store)), text)
         return
     path = Path(expanded(text))
     for folder in (path, RunFolder(path.parent).trials / path.name):
@@ -98,7 +109,8 @@ def _in_run(folder: Path) -> Iterator[_Candidate]:
 
 def _in_model(leader: Path | None, text: str) -> Iterator[_Candidate]:
     if leader is None:
-        near = [one.parent.name for one in Path(expanded(text)).parent.glob("*/state.json")]
+        beside = Path(expanded(text)).parent
+        near = [one.parent.name for pattern in ("*/state.json", "*/result.json") for one in beside.glob(pattern)]
         hint = nearest(Path(text).name, near)
         raise ConfigError(f"--start-from {text} is no run's folder, no trial's below it, and no model.{hint}")
     try:

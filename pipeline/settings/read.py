@@ -19,6 +19,8 @@ from stacktune.settings.yaml_file import read_yaml
 from stacktune.storage.uris import keep_secret, masked, masked_uri
 
 DEFAULT_BUDGET_S = 600.0
+# Of a value that is refused; a program may hand over a whole table.
+MAX_SHOWN_CHARS = 600
 # A flag for one of a group takes the place of what a file says of the others.
 _EXCLUSIVE = (("test_data", "test_size"), SPLITS)
 
@@ -108,7 +110,13 @@ def _value_of(setting: Setting, value: object) -> Any:
         return setting.spec.kind.read(value)
     except MisfitError as misfit:
         what = "the table" if setting.spec.is_argument else setting.flag
-        raise ConfigError(f"{what} must be {setting.spec.kind.rule}, not {masked(repr(misfit.value))}.") from None
+        raise ConfigError(f"{what} must be {setting.spec.kind.rule}, not {masked(_brief(misfit.value))}.") from None
+
+
+def _brief(value: object) -> str:
+    """Return a value in one short line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"
 
 
 def check_together(settings: Settings) -> None:
@@ -121,6 +129,11 @@ def check_together(settings: Settings) -> None:
     if settings.plan and (settings.families or settings.exclude):
         other = "--families" if settings.families else "--exclude"
         raise ConfigError(f"--plan and {other} exclude each other: the plan names the families. Leave {other} out.")
+    if settings.stop_tolerance is not None and settings.stop_after is None:
+        raise ConfigError(
+            f"--stop-tolerance {settings.stop_tolerance:g} says what counts as a gain; --stop-after says after how "
+            "many trials without one the search ends: give that, too."
+        )
     _check_start(settings)
     if settings.weight == settings.target:
         raise ConfigError(f"--weight and --target must be two columns, but both are {settings.target!r}.")

@@ -93,7 +93,9 @@ def test_it_is_the_run_that_the_command_makes(classifier):
     assert folder.parent.name == "stacktune-runs"
     assert json.loads((folder / "run.json").read_text())["leader"] == classifier.summary_.leader
     pd.testing.assert_frame_equal(classifier.leaderboard_, pd.read_parquet(folder / "leaderboard.parquet"))
-    assert classifier.best_model("linear").task == classifier.leader_.task
+    best = classifier.best_model("linear", by=classifier.summary_.metric)
+    assert best.leader_.task == classifier.leader_.task
+    assert len(best.leader_.members) == 1
     assert {"began", "asked", "completed", "leader chosen"} <= {event["event"] for event in classifier.events_}
     assert (folder.parent / "mlflow.db").is_file()
 
@@ -235,6 +237,15 @@ def test_it_is_a_step_of_pipelines_and_of_searches(flowers):
     assert grid.cv_results_["mean_test_score"][0] > 0.85
 
 
+@pytest.mark.parametrize("kind", ["str", "object", "string", "category"])
+def test_rows_without_a_class_are_left_out_by_the_run(kind):
+    """Missing classes were scikit-learn's TypeErrors."""
+    target = pd.Series(["a", None, "b"] * 30).astype(kind)
+    assert AutoMLClassifier()._checked_target(target) is target
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        AutoMLClassifier()._checked_target(pd.Series([0.5, None, 0.7]))
+
+
 def test_arrays_of_any_kind_are_tables():
     rows = [[1.0, np.nan], [2.0, 3.0]]
     frame = as_frame(rows, "AutoML")
@@ -273,6 +284,9 @@ def test_every_setting_is_a_parameter():
         (lambda model: model.fit([[1.0], [2.0]], [1, 1]), DataError, "has one value only"),
         (lambda model: model.fit([[1.0], [2.0]], [0]), ValueError, "inconsistent numbers of samples"),
         (lambda model: model.fit("t.parquet", [0, 1]), ConfigError, "name the columns"),
+        (lambda model: model.fit([[1.0], [2.0]], [0, 1], target="b"), ConfigError, "target='b' names a column"),
+        (lambda model: model.fit(pd.DataFrame({"a": [1, 2]})), ConfigError, r"or fit\(table, target=…\)"),
+        (lambda model: model.set_params(group=np.arange(999)).fit([[1.0]] * 9, [0, 1, 0] * 3), ConfigError, "…"),
         (lambda model: model.set_params(metric="rmse").fit([[1.0], [2.0]] * 9, [0, 1] * 9), ConfigError, "rmse"),
         (lambda model: model.predict([[1.0]]), NotFittedError, "not fitted"),
     ],

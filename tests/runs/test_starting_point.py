@@ -58,6 +58,21 @@ def test_a_model_has_the_configuration_of_its_heaviest_member(run_folder):
     assert starting_point(config).source.endswith("leader (linear-0000)")
 
 
+def test_a_registered_model_is_looked_for_where_the_run_will_register(run_folder, tmp_path, monkeypatch):
+    """It was looked for in the usual store only."""
+    asked = []
+
+    def resolve(uri, store):
+        asked.append(store)
+        return run_folder
+
+    monkeypatch.setattr("stacktune.runs.starting_point.resolve_model", resolve)
+    (tmp_path / "mlflow.db").touch()
+    for more in ({"output": tmp_path / "one"}, {"output": tmp_path / "a" / "b"}, {"tracking_uri": "http://host"}):
+        with_start_found(load_settings({**TABLE, "start_from": "models:/t@leader", **more}))
+    assert asked == [f"sqlite:///{tmp_path / 'mlflow.db'}", None, "http://host"]
+
+
 def test_what_was_found_is_what_the_run_keeps(run_folder, tmp_path):
     found = with_start_found(load_settings({**TABLE, "start_from": run_folder, "search": "grid", "axes": "C"}))
     (tmp_path / "config.yaml").write_text(to_yaml(found))

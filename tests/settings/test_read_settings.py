@@ -216,6 +216,11 @@ def test_a_size_has_a_unit(said, n_bytes, tmp_path):
     assert load_settings({}, str(tmp_path / "config.yaml")) == settings
 
 
+def test_a_tolerance_without_a_number_of_trials_is_refused():
+    with pytest.raises(ConfigError, match=r"--stop-tolerance 0\.1 says what counts as a gain; --stop-after says"):
+        load_settings({"data": "x", "target": "y", "stop_tolerance": 0.1})
+
+
 @pytest.mark.parametrize("said", ["4", 4, "GB", "-1GB", "4XB", True])
 def test_a_size_without_a_unit_is_refused(said):
     with pytest.raises(ConfigError, match=r"--max-memory must be a size with its unit, e\.g\. 500MB, 4GB"):

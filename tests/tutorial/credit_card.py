@@ -35,13 +35,14 @@ print(frame["Class"].value_counts().to_string())
 # H2O:     frame.as_data_frame(), and then as here
 matplotlib.use("Agg")
 axes = None
-for label, rows in frame.groupby("Class"):
+for label, rows in frame.groupby("Class", observed=True):
+    is_fraud = str(label) == "1"
     axes = rows.plot.scatter(
         x="Time",
         y="Amount",
-        s=4 + 16 * int(label == 1),
+        s=20 if is_fraud else 4,
         alpha=0.5,
-        c="crimson" if label == 1 else "steelblue",
+        c="crimson" if is_fraud else "steelblue",
         label=f"class {label}",
         ax=axes,
         figsize=(9, 4),
@@ -79,7 +80,7 @@ print(model.leaderboard_[["name", "score", "score_se", "roc_auc", "fit_s"]].head
 # H2O:     model.leader
 # Shell:   the last lines of `stacktune run`, and runs/fraud/run.json
 print(f"{model.summary_.leader} predicts fraud from a probability of {model.threshold_:.3g} on")
-print(f"{model.best_model(by='predict_us').members[0].trial_id} is the quickest")
+print(f"{model.best_model(by='predict_us').leader_.members[0].trial_id} is the quickest")
 
 # %% 8. Predict the rows that were put aside
 # H2O:     predicted = model.leader.predict(test)
@@ -90,7 +91,7 @@ chances = model.predict_proba(test)[:, 1]
 # %% 9. How good is it there?
 # H2O:     model.leader.model_performance(test).F1()
 # Shell:   stacktune leaderboard runs/fraud --on test.parquet
-f1 = f1_score(test["Class"], predicted)
+f1 = f1_score(test["Class"], predicted, pos_label=model.positive_)
 print(classification_report(test["Class"], predicted, digits=4))
 print(f"f1 of new payments: {f1:.4f}")
 print(model.leaderboard(test)[["name", "score", "on_score"]].head(5).to_string(index=False))
