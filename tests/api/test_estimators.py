@@ -284,7 +284,7 @@ def test_every_setting_is_a_parameter():
         (lambda model: model.fit([[1.0], [2.0]], [1, 1]), DataError, "has one value only"),
         (lambda model: model.fit([[1.0], [2.0]], [0]), ValueError, "inconsistent numbers of samples"),
         (lambda model: model.fit("t.parquet", [0, 1]), ConfigError, "name the columns"),
-        (lambda model: model.fit([[1.0], [2.0]], [0, 1], target="b"), ConfigError, "target='b' names a column"),
+        (lambda model: model.fit([[1.0], [2.0]], [0, 1], target="b"), ConfigError, "target='b' is a column of a table"),
         (lambda model: model.fit(pd.DataFrame({"a": [1, 2]})), ConfigError, r"or fit\(table, target=…\)"),
         (lambda model: model.set_params(group=np.arange(999)).fit([[1.0]] * 9, [0, 1, 0] * 3), ConfigError, "…"),
         (lambda model: model.set_params(metric="rmse").fit([[1.0], [2.0]] * 9, [0, 1] * 9), ConfigError, "rmse"),

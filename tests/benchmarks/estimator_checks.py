@@ -19,6 +19,10 @@ from stacktune import AutoMLClassifier, AutoMLRegressor
 
 # Folds by size: where they are given, a class of fewer rows than folds is refused instead of left out.
 TINY = {"max_trials": 1, "families": ["linear"], "cpus": 1}
+# What cannot hold, and why.
+EXPECTED = {
+    "check_sample_weight_equivalence_on_dense_data": "folds are dealt by rows, and a row of weight 2 is one of them",
+}
 
 
 def main() -> None:
@@ -29,7 +33,7 @@ def main() -> None:
         ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
         for model in (AutoMLClassifier(**TINY), AutoMLRegressor(**TINY)):
             print(type(model).__name__)
-            found = check_estimator(model, on_fail=None, callback=tell)
+            found = check_estimator(model, on_fail=None, callback=tell, expected_failed_checks=EXPECTED)
             print(f"  {dict(Counter(one['status'] for one in found))}")
         ray.shutdown()
         os.chdir("/")
