@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from stacktune.data.spread import evenly_spread
 from stacktune.data.table import Table
 from stacktune.ensemble.leader import Leader
 from stacktune.explain import importance, shapley
@@ -27,7 +28,7 @@ MIN_ROWS, MAX_ROWS, N_TIMED_ROWS = 200, 10_000, 500
 N_REPEATS = 5
 # Of the seconds, what importance may take; the rest is for dependence of the foremost columns, and for single rows.
 IMPORTANCE_SHARE, N_DEPENDENCES = 0.7, 6
-N_WORST = 20
+N_WORST, MAX_WORST_ROWS = 20, 50_000
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def explain(
     fewest, most = min(one.n_repeats for one in found), max(one.n_repeats for one in found)
     if fewest < N_REPEATS:
         notes.append(f"each column was shuffled {fewest} to {most} times of {N_REPEATS}, as time was up")
+    if table.n_rows > MAX_WORST_ROWS:
+        notes.append(f"the worst rows are those of {MAX_WORST_ROWS:,} that are evenly spread over the table")
     curves = _dependences(leader, table, [one.column for one in found], began_at + seconds, seed)
     return Explanation(
         metric.name,
@@ -104,13 +107,20 @@ def _dependences(
 ) -> dict[str, pd.DataFrame]:
     """Return curves of the foremost columns, as time allows."""
     columns = {one.name: one for one in raw_columns(leader.schema)}
-    code = 1 if leader.task.n_outputs == 2 else int(leader.predict_table(table).mean(axis=0).argmax())
+    code = _class_looked_at(leader, table)
     curves: dict[str, pd.DataFrame] = {}
     for name in [name for name in names if name in columns][:N_DEPENDENCES]:
         if curves and time.monotonic() >= deadline:
             break
         curves[name] = dependence(leader.predict_table, table, leader.task, columns[name], code, seed)
     return curves
+
+
+def _class_looked_at(leader: Leader, table: Table) -> int:
+    """Return the second of two classes, or the most frequent."""
+    if not leader.task.is_classification:
+        return 0
+    return 1 if leader.task.n_outputs == 2 else int(np.bincount(table.labels).argmax())
 
 
 def _of_rows(leader: Leader, table: Table, rows: Sequence[int], seed: int) -> pd.DataFrame:
@@ -126,12 +136,13 @@ def _worst(leader: Leader, table: Table) -> pd.DataFrame:
 
     Their loss is that of the class that they are of, or the distance from their value.
     """
-    prediction, labels = leader.predict_table(table), table.labels
+    looked_at = evenly_spread(table.n_rows, MAX_WORST_ROWS)
+    prediction, labels = leader.predict_table(table.take(looked_at)), table.labels[looked_at]
     if leader.task.is_classification:
         loss = -np.log(np.maximum(prediction[np.arange(len(labels)), labels], np.finfo(np.float64).tiny))
         truth = np.array(leader.task.classes, dtype=object)[labels]
     else:
         loss, truth = np.abs(prediction[:, 0] - labels), labels
     order = np.argsort(-loss, kind="stable")[:N_WORST]
-    shown = leader.named(prediction[order], pd.Index(order, name="row"))
+    shown = leader.named(prediction[order], pd.Index(looked_at[order], name="row"))
     return shown.assign(**{leader.target_name: truth[order], "loss": loss[order]}).reset_index()
