@@ -155,6 +155,7 @@ def test_validation_rows_are_judged_on_and_never_learnt_from(load):
         ({}, {"time": "x", "gap": "7d"}, r"--gap 7d is a duration, but the time column 'x' holds numbers"),
         ({"part": range(N_ROWS)}, {"fold_column": "part"}, r"'part' has 200 values, .* may be 100\. Give --group part"),
         ({"__split__": 1}, {}, r"the table has a column '__split__', a name that is needed\. Rename it\."),
+        ({"__row__": 1}, {}, r"the table has a column '__row__', a name that is needed\. Rename it\."),
     ],
 )
 def test_a_column_that_parts_no_rows_is_refused_in_a_sentence(load, changes, flags, message):
