@@ -17,7 +17,7 @@ from stacktune.data.spread import evenly_spread
 from stacktune.data.table import Table
 from stacktune.ensemble.leader import Leader
 from stacktune.explain import importance, shapley
-from stacktune.explain.columns import raw_columns, together
+from stacktune.explain.columns import RawColumn, raw_columns, together
 from stacktune.explain.dependence import dependence
 from stacktune.explain.related import groups_of
 from stacktune.metrics import Metric
@@ -73,12 +73,14 @@ def explain(
         notes.append(f"each column was shuffled {fewest} to {most} times of {N_REPEATS}, as time was up")
     if table.n_rows > MAX_WORST_ROWS:
         notes.append(f"the worst rows are those of {MAX_WORST_ROWS:,} that are evenly spread over the table")
-    curves = _dependences(leader, table, [one.column for one in found], began_at + seconds, seed)
+    by_name = {one.name: one for one in columns}
+    foremost = [by_name[one.column] for one in found if one.column in by_name][:N_DEPENDENCES]
+    curves = _dependences(leader, table, foremost, began_at + seconds, seed)
     return Explanation(
         metric.name,
         importance.as_frame(found),
         curves,
-        _of_rows(leader, table, rows, seed),
+        _of_rows(leader, table, columns, rows, seed),
         _worst(leader, table),
         tuple(notes),
     )
@@ -103,30 +105,30 @@ def _sample(table: Table, affordable: float, seed: int) -> Table:
 
 
 def _dependences(
-    leader: Leader, table: Table, names: Sequence[str], deadline: float, seed: int
+    leader: Leader, table: Table, foremost: Sequence[RawColumn], deadline: float, seed: int
 ) -> dict[str, pd.DataFrame]:
     """Return curves of the foremost columns, as time allows."""
-    columns = {one.name: one for one in raw_columns(leader.schema)}
     code = _class_looked_at(leader, table)
     curves: dict[str, pd.DataFrame] = {}
-    for name in [name for name in names if name in columns][:N_DEPENDENCES]:
+    for column in foremost:
         if curves and time.monotonic() >= deadline:
             break
-        curves[name] = dependence(leader.predict_table, table, leader.task, columns[name], code, seed)
+        curves[column.name] = dependence(leader.predict_table, table, leader.task, column, code, seed)
     return curves
 
 
 def _class_looked_at(leader: Leader, table: Table) -> int:
-    """Return the second of two classes, or the most frequent."""
+    """Return the positive class, or the most frequent."""
     if not leader.task.is_classification:
         return 0
     return 1 if leader.task.n_outputs == 2 else int(np.bincount(table.labels).argmax())
 
 
-def _of_rows(leader: Leader, table: Table, rows: Sequence[int], seed: int) -> pd.DataFrame:
+def _of_rows(
+    leader: Leader, table: Table, columns: Sequence[RawColumn], rows: Sequence[int], seed: int
+) -> pd.DataFrame:
     random = np.random.default_rng(derive_seed(seed, "background"))
     background = table.take(random.permutation(table.n_rows)[: shapley.N_BACKGROUND])
-    columns = raw_columns(leader.schema)
     found = shapley.attributions(leader.predict_table, table, leader.task, columns, rows, background, seed)
     return shapley.as_frame(found, columns)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stacktune.data.table import Table, Task
     from stacktune.ensemble.leader import Leader
     from stacktune.metrics import Metric
+    from stacktune.settings.groups import Settings
 
 
 @dataclass(frozen=True)
@@ -45,26 +46,26 @@ def opened(leader: Leader, run: Path | None, data: Any) -> Labelled:
 
     rows = None if isinstance(data, str | os.PathLike) else as_rows(data)
     place = os.fspath(data) if rows is None else IN_MEMORY
-    has_run = run is not None and RunFolder(run).config.is_file()
-    weight = _config(run).weight if run is not None and has_run else None
+    config = _config(run)
+    weight = None if config is None else config.weight
     table, notes = load_labelled(place, leader.schema, leader.task, leader.target_name, weight, rows)
-    metric = _metric_of_run(run, leader.task, table) if run is not None and has_run else _metric_of_model(leader)
+    metric = _metric_of_model(leader) if config is None else _metric_of_run(config, leader.task, table)
     check_domain(metric, table.labels, leader.task.classes, f"the rows of {place}")
     return Labelled(leader, table, metric, tuple(notes))
 
 
-def _config(run: Path) -> Any:
+def _config(run: Path | None) -> Settings | None:
     from stacktune.runs.resume import saved_config
 
-    return saved_config(run)
+    return saved_config(run) if run is not None and RunFolder(run).config.is_file() else None
 
 
-def _metric_of_run(run: Path, task: Task, table: Table) -> Metric:
+def _metric_of_run(config: Settings, task: Task, table: Table) -> Metric:
     from stacktune.families.loss_choice import with_metric_of_loss
     from stacktune.runs.begin import folders_of_user
     from stacktune.runs.metric import chosen_metric
 
-    return chosen_metric(with_metric_of_loss(_config(run), task), task, table.labels, folders_of_user(None))
+    return chosen_metric(with_metric_of_loss(config, task), task, table.labels, folders_of_user(None))
 
 
 def _metric_of_model(leader: Leader) -> Metric:

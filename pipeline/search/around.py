@@ -16,7 +16,7 @@ from ray import tune
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform
 
 from stacktune.errors import ConfigError, nearest
-from stacktune.search.space import SearchSpace
+from stacktune.search.space import SearchSpace, between, highest
 
 # Of a domain's width; a quarter is wide enough that eight or so random draws before the model differ.
 SPAN = 0.25
@@ -101,10 +101,7 @@ def _near(domain: Domain, value: Any) -> Domain:
     low, high = _ends(domain, value)
     if low == high:
         return tune.choice([value])
-    is_log = isinstance(domain.sampler, LogUniform)
-    if isinstance(domain, Integer):
-        return (tune.lograndint if is_log else tune.randint)(int(low), int(high) + 1)
-    return (tune.loguniform if is_log else tune.uniform)(float(low), float(high))
+    return between(domain, low, high, isinstance(domain.sampler, LogUniform))
 
 
 def _points(domain: Domain, value: Any) -> list[Any]:
@@ -132,7 +129,7 @@ def _rounded(value: float) -> int | float:
 def _ends(domain: Float | Integer, value: float) -> tuple[float, float]:
     """Return the bounds around a value, inclusive."""
     to, back = _scale(domain)
-    least, most = domain.lower, domain.upper - isinstance(domain, Integer)
+    least, most = domain.lower, highest(domain)
     half = _half_width(domain)
     low, high = back(to(value) - half), back(to(value) + half)
     if isinstance(domain, Integer):
@@ -142,7 +139,7 @@ def _ends(domain: Float | Integer, value: float) -> tuple[float, float]:
 
 def _half_width(domain: Float | Integer) -> float:
     to, _ = _scale(domain)
-    return SPAN / 2 * float(to(domain.upper - isinstance(domain, Integer)) - to(domain.lower))
+    return SPAN / 2 * float(to(highest(domain)) - to(domain.lower))
 
 
 def _scale(domain: Float | Integer) -> tuple[Any, Any]:

@@ -18,7 +18,7 @@ from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUnifo
 from stacktune.errors import ConfigError, nearest
 from stacktune.families.registry import get_family
 from stacktune.search.around import MAX_GRID, StartingPoint
-from stacktune.search.space import SearchSpace, load_space
+from stacktune.search.space import SearchSpace, between, highest, load_space
 
 Change = Any  # a value, a list of them, or a mapping with "low" and "high"
 
@@ -134,9 +134,7 @@ def _range(name: str, own: Float | Integer, change: Mapping[str, Any]) -> Domain
     is_log = change.get("log", isinstance(own.sampler, LogUniform))
     if is_log and low <= 0:
         raise ConfigError(f"--search-space: {name} is searched by its logarithm: its low must be above 0, not {low:g}.")
-    if isinstance(own, Integer):
-        return (tune.lograndint if is_log else tune.randint)(int(low), int(high) + 1)
-    return (tune.loguniform if is_log else tune.uniform)(float(low), float(high))
+    return between(own, low, high, is_log)
 
 
 def _check_number(name: str, own: Float | Integer, value: Any) -> None:
@@ -153,17 +151,15 @@ def _as_number(own: Float | Integer, value: float) -> int | float:
 
 
 def _bounds(own: Float | Integer) -> str:
-    high = own.upper - 1 if isinstance(own, Integer) else own.upper
-    return f"{own.lower:g} to {high:g}"
+    return f"{own.lower:g} to {highest(own):g}"
 
 
 def _goes_beyond(own: Domain, change: Change) -> bool:
     if not isinstance(own, Float | Integer):
         return False
-    high = own.upper - 1 if isinstance(own, Integer) else own.upper
     ends = [change["low"], change["high"]] if isinstance(change, Mapping) else change
     values = ends if isinstance(ends, list) else [ends]
-    return min(values) < own.lower or max(values) > high
+    return min(values) < own.lower or max(values) > highest(own)
 
 
 def _into(domain: Domain, value: Any) -> Any:
@@ -173,9 +169,7 @@ def _into(domain: Domain, value: Any) -> Any:
             return value
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return min(domain.categories, key=lambda one: abs(one - value)) if is_number else domain.categories[0]
-    if isinstance(domain, Integer):
-        return min(max(value, domain.lower), domain.upper - 1)
-    return min(max(value, domain.lower), domain.upper) if isinstance(domain, Float) else value
+    return min(max(value, domain.lower), highest(domain)) if isinstance(domain, Float | Integer) else value
 
 
 def _grid(domains: Mapping[str, Domain]) -> Iterator[dict[str, Any]]:

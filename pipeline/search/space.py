@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ray import tune
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform
 
 from stacktune.search.nas.domain import Architectures
@@ -52,6 +53,18 @@ def space_in(module: Any, is_large: bool = False) -> SearchSpace:
     return SearchSpace(domains, portfolio, frozenset(getattr(module, "MUTABLE", ())))
 
 
+def highest(domain: Float | Integer) -> float:
+    """Return the largest value, also of integers."""
+    return domain.upper - 1 if isinstance(domain, Integer) else domain.upper
+
+
+def between(domain: Float | Integer, low: float, high: float, is_log: bool) -> Domain:
+    """Return a domain of the kind, ends included."""
+    if isinstance(domain, Integer):
+        return (tune.lograndint if is_log else tune.randint)(int(low), int(high) + 1)
+    return (tune.loguniform if is_log else tune.uniform)(float(low), float(high))
+
+
 def nudge(config: Mapping[str, Any], space: SearchSpace, seed: int) -> dict[str, Any]:
     """Return `config` with its mutable parameters changed.
 
@@ -80,7 +93,7 @@ def _step(value: Any, domain: Domain, rng: np.random.Generator) -> Any:
     is_logarithmic = isinstance(domain.sampler, LogUniform)
     moved = value * factor if is_logarithmic else value + math.copysign(0.2 * width, factor - 1)
     if isinstance(domain, Integer):
-        return int(min(max(round(moved), domain.lower), domain.upper - 1))
+        return int(min(max(round(moved), domain.lower), highest(domain)))
     return float(min(max(moved, domain.lower), domain.upper))
 
 

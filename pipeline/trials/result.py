@@ -93,12 +93,10 @@ def load_result(folder: Path, made_by: Provenance = NO_RUN) -> TrialResult | Non
     A run left it there, and `folder` becomes the result's. None is returned unless the trial is whole, as it was
     written, and of the run `made_by`.
     """
-    places = TrialFolder(folder)
-    content = read_plain(places.result) if is_folder(folder) else None
     try:
-        stored = json.loads(content) if content else {}
+        stored = _stored(folder)
         is_ours, digest = stored.pop(_MADE_BY) == asdict(made_by), stored.pop(_PREDICTED)
-        is_written = is_ours and digest == digest_of_file(places.out_of_fold)
+        is_written = is_ours and digest == digest_of_file(TrialFolder(folder).out_of_fold)
         return replace(result_from(stored), folder=str(folder)) if is_written else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -109,14 +107,18 @@ def read_result(folder: Path) -> TrialResult | None:
 
     None is returned where it is no trial's. Nothing is checked: it is for what is read, not for what is gone on with.
     """
-    content = read_plain(TrialFolder(folder).result) if is_folder(folder) else None
     try:
-        stored = json.loads(content) if content else {}
+        stored = _stored(folder)
         for mark in (_MADE_BY, _PREDICTED):
             stored.pop(mark)
         return result_from(stored)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _stored(folder: Path) -> Any:
+    content = read_plain(TrialFolder(folder).result) if is_folder(folder) else None
+    return json.loads(content) if content else {}
 
 
 def result_from(stored: Mapping[str, Any]) -> TrialResult:
