@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from stacktune.data.folds import Folds
+from stacktune.data.table import Table
 from stacktune.ensemble.blend import Blend, heated
 from stacktune.ensemble.rows import LeaderboardRow
 from stacktune.errors import ConfigError
@@ -44,17 +47,78 @@ def trials_behind(row: LeaderboardRow) -> tuple[str, ...]:
     return row.candidates or row.members
 
 
-def keep_out_of_fold(path: Path, row: LeaderboardRow, folds: Folds, row_numbers: np.ndarray) -> None:
-    """Write what `read_out_of_fold` needs beside the trials.
+def keep_out_of_fold(path: Path, row: LeaderboardRow, folds: Folds, row_numbers: np.ndarray, table: Table) -> None:
+    """Write what `judged_in` needs beside the trials.
 
-    row: the leader's. row_numbers: see Dataset.
+    row: the leader's. row_numbers: see Dataset. table: whose rows the folds part.
     """
     how = {
         "of": list(trials_behind(row)),
         "blends": [blend.to_dict() for blend in row.nested],
         "temperature": row.how.temperature,
     }
-    np.savez(path, row_numbers=row_numbers, blocks=folds.blocks, how=np.array(json.dumps(how)))
+    arrays = {"row_numbers": row_numbers, "blocks": folds.blocks, "target": table.labels}
+    arrays |= {} if table.weight is None else {"weight": table.weight}
+    np.savez(path, how=np.array(json.dumps(how)), **arrays)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The rows that a leader was judged on.
+
+    row_numbers: (n_judged,) ascending, see Dataset. blocks: (n_judged,) in which block each was judged.
+    target: (n_judged,) class codes or values, and weight their weights: None where they were not kept, or have none.
+    parts: (n_judged, n_outputs) predictions of each of the trials in `names`, out of fold. nested: of an ensemble, its
+    blends of them that were learnt without each block. temperature: of the leader's probabilities.
+    """
+
+    row_numbers: np.ndarray
+    blocks: np.ndarray
+    target: np.ndarray | None
+    weight: np.ndarray | None
+    names: tuple[str, ...]
+    parts: tuple[np.ndarray, ...]
+    nested: tuple[Blend, ...]
+    temperature: float
+
+    @cached_property
+    def prediction(self) -> np.ndarray:
+        """Return the leader's (n_judged, n_outputs) out of fold."""
+        return self.predicted_by(self.nested)
+
+    def predicted_by(self, nested: Sequence[Blend]) -> np.ndarray:
+        """Return what other blends of the trials predict."""
+        honest = _by_block(self.parts, self.blocks, nested)
+        return honest if self.temperature == 1 else heated(honest, self.temperature)
+
+
+def judged_in(folder: Path) -> Judged:
+    """Return what a finished run's leader was judged on.
+
+    Raises:
+        ConfigError: the run's folder does not hold it.
+    """
+    places = RunFolder(folder)
+    try:
+        with np.load(places.out_of_fold, allow_pickle=False) as kept:
+            of_rows = {name: kept[name] for name in kept if name != "how"}
+            how = json.loads(str(kept["how"]))
+        parts = [np.load(TrialFolder(places.trials / name).out_of_fold, allow_pickle=False) for name in how["of"]]
+        judged = np.flatnonzero(of_rows["blocks"] >= 0)
+        judged = judged[np.argsort(of_rows["row_numbers"][judged])]
+        of_rows = {name: values[judged] for name, values in of_rows.items()}
+        return Judged(
+            row_numbers=of_rows["row_numbers"],
+            blocks=of_rows["blocks"],
+            target=of_rows.get("target"),
+            weight=of_rows.get("weight"),
+            names=tuple(how["of"]),
+            parts=tuple(part[judged] for part in parts),
+            nested=tuple(Blend.from_dict(one) for one in how["blends"]),
+            temperature=how["temperature"],
+        )
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise ConfigError(f"the out-of-fold predictions are not in {str(folder)!r} any more ({error}).") from None
 
 
 def read_out_of_fold(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -65,16 +129,5 @@ def read_out_of_fold(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ConfigError: the run's folder does not hold them.
     """
-    places = RunFolder(folder)
-    try:
-        with np.load(places.out_of_fold, allow_pickle=False) as kept:
-            row_numbers, blocks, how = kept["row_numbers"], kept["blocks"], json.loads(str(kept["how"]))
-        parts = [np.load(TrialFolder(places.trials / name).out_of_fold, allow_pickle=False) for name in how["of"]]
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"the out-of-fold predictions are not in {str(folder)!r} any more ({error}).") from None
-    honest = _by_block(parts, blocks, [Blend.from_dict(one) for one in how["blends"]])
-    if how["temperature"] != 1:
-        honest = heated(honest, how["temperature"])
-    judged = np.flatnonzero(blocks >= 0)
-    judged = judged[np.argsort(row_numbers[judged])]
-    return row_numbers[judged], honest[judged]
+    judged = judged_in(folder)
+    return judged.row_numbers, judged.prediction

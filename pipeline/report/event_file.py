@@ -34,10 +34,13 @@ from stacktune.search.decisions import (
     journaled,
     plain,
 )
+from stacktune.search.events import Event
 from stacktune.storage.lines import LineFile, read_lines
 from stacktune.storage.uris import masked
 
 NOTE = "note"
+# What a source of suggestions tells of itself, point by point.
+LEARNED = "learned"
 # Each of them is news whenever it comes.
 _NEWS = (WENT_ON, BROKE_OFF, INTERRUPTED)
 # They are news where a trial came since.
@@ -90,6 +93,10 @@ class EventFile(Observer):
         if self._last_of and text.startswith(f"{self._last_of} "):
             return
         self.decided(DecisionRecord(NOTE, "", None, {"text": text}))
+
+    def event(self, event: Event) -> None:
+        what = {"step": event.step, "values": dict(event.values)}
+        self._write(self._elapsed_s(), DecisionRecord(LEARNED, event.name, None, what))
 
     def _write(self, elapsed_s: float, decision: DecisionRecord) -> None:
         line: dict[str, Any] = {"event": decision.event, "elapsed_s": round(elapsed_s, 3)}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stacktune.errors import ConfigError
-from stacktune.report.event_file import NOTE, is_event_line
+from stacktune.report.event_file import LEARNED, NOTE, is_event_line
 from stacktune.report.text import clock, count, number
 from stacktune.search import decisions as kinds
 from stacktune.storage.lines import read_lines, unread_lines
@@ -159,6 +159,11 @@ def _registered(event: Mapping[str, Any]) -> str:
     return f"{event['of']} version {event['version']}{alias}{why}"
 
 
+def _learned(event: Mapping[str, Any]) -> str:
+    values = ", ".join(f"{name} {_value(value)}" for name, value in event["values"].items())
+    return f"{event['of']} at {event['step']}: {values}"
+
+
 def _note(event: Mapping[str, Any]) -> str:
     return str(event["text"])
 
@@ -193,5 +198,6 @@ _SAYINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.ENSEMBLE_BUILT: _built,
     kinds.LEADER_CHOSEN: _chosen,
     kinds.REGISTERED: _registered,
+    LEARNED: _learned,
     NOTE: _note,
 }

@@ -117,7 +117,8 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     remove(session.places.scratch)  # of a session that was cut off
     board, extras = leader_extras(session, board, results)
     if session.dataset.row_numbers is not None:
-        keep_out_of_fold(session.places.out_of_fold, board.leader, session.problem.folds, session.dataset.row_numbers)
+        folds, row_numbers = session.problem.folds, session.dataset.row_numbers
+        keep_out_of_fold(session.places.out_of_fold, board.leader, folds, row_numbers, session.problem.table)
     leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder, extras.interval)
     session.begin("registering")
     began_at = time.monotonic()

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from in_process import fit
 
-from stacktune.ensemble.out_of_fold import honest_predictions, keep_out_of_fold, read_out_of_fold, trials_behind
+from stacktune.ensemble.out_of_fold import (
+    honest_predictions,
+    judged_in,
+    keep_out_of_fold,
+    read_out_of_fold,
+    trials_behind,
+)
 from stacktune.ensemble.temperature import calibrated
 from stacktune.errors import ConfigError
 from stacktune.storage.run_folder import RunFolder
@@ -35,7 +43,7 @@ def finished(tmp_path_factory):
 
 
 def kept(places: RunFolder, fitted, row):
-    keep_out_of_fold(places.out_of_fold, row, fitted.problem.folds, fitted.dataset.row_numbers)
+    keep_out_of_fold(places.out_of_fold, row, fitted.problem.folds, fitted.dataset.row_numbers, fitted.problem.table)
     return read_out_of_fold(places.path)
 
 
@@ -69,3 +77,17 @@ def test_it_is_at_the_leaders_temperature(finished):
 def test_what_is_gone_is_told(finished, tmp_path):
     with pytest.raises(ConfigError, match=r"the out-of-fold predictions are not in .* any more"):
         read_out_of_fold(tmp_path)
+
+
+def test_it_knows_targets_and_what_other_blends_predict(finished):
+    places, fitted = finished
+    for row in fitted.board.rows:
+        kept(places, fitted, row)
+        judged = judged_in(places.path)
+        order = np.argsort(fitted.dataset.row_numbers)
+        np.testing.assert_array_equal(judged.target, fitted.problem.table.labels[order])
+        assert judged.weight is None
+        if judged.nested:
+            first = replace(judged.nested[0], weights=(1.0, *(0.0 for _ in judged.nested[0].weights[1:])))
+            alone = judged.predicted_by([first] * len(judged.nested))
+            np.testing.assert_array_equal(alone, first.combine(judged.parts))

@@ -18,6 +18,7 @@ from stacktune.report.retell import events_of, retold, tell
 from stacktune.runs.news import SearchNews
 from stacktune.runs.record import conclusions, registration
 from stacktune.search.decisions import BEGAN, WENT_ON, DecisionRecord
+from stacktune.search.events import Event
 from stacktune.search.journal import Journal, read_journal
 from stacktune.search.log import SearchLog
 from stacktune.search.replay import replay
@@ -226,3 +227,14 @@ def test_a_folder_without_events_is_refused_by_name(tmp_path):
 
 def test_a_line_that_has_no_words_is_still_a_line():
     assert list(retold([{"event": "note", "elapsed_s": 0.0, "text": ""}])) == ["    0:00  note            ·"]
+
+
+def test_what_a_source_learns_is_kept_once(tmp_path):
+    path = tmp_path / "events.jsonl"
+    for _ in range(2):
+        with EventFile(path, lambda: 7.0, RMSE, pytest.fail) as events:
+            for step in range(3):
+                events.event(Event("controller", {"reward": step / 4}, step))
+    lines = list(read_lines(path, lambda line: True))
+    assert [line["values"] for line in lines] == [{"reward": 0.0}, {"reward": 0.25}, {"reward": 0.5}]
+    assert "controller at 2: reward 0.5" in list(retold(lines))[-1]
