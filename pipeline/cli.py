@@ -153,6 +153,17 @@ def leaderboard(
 
 
 @app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a finished run.")],
+) -> None:
+    """Write a run's report: one page."""
+    from stacktune.report.page.page import write_report
+    from stacktune.report.summary import in_a_shell
+
+    say(in_a_shell(str(write_report(folder))))
+
+
+@app.command()
 def events(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder, also of a run at work.")],
     as_json: Annotated[bool, typer.Option("--json", help="Pass on the lines of events.jsonl.")] = False,

@@ -143,7 +143,7 @@ class Leader:
                 f"{folder} is no leader: it has no {LEADER_MANIFEST}. Give a run's folder or its leader/ folder."
             )
         refuse_links(folder)
-        manifest = _read_manifest(folder)
+        manifest = read_manifest(folder)
         if manifest["format"] != MODEL_FORMAT:
             raise DataError(
                 f"the model in {str(folder)!r} has format {manifest['format']}, and this stacktune reads "
@@ -218,7 +218,11 @@ def build_leader(
     return Leader._read(manifest, folder)
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return what a leader's folder says of it.
+
+    Raises DataError if that is not as it was written.
+    """
     try:
         manifest = json.loads((folder / LEADER_MANIFEST).read_text(encoding="utf-8"))
         is_whole = isinstance(manifest, dict) and manifest.pop("digest") == digest_of(manifest)

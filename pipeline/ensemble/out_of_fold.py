@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def keep_out_of_fold(path: Path, row: LeaderboardRow, folds: Folds, row_numbers:
         "blends": [blend.to_dict() for blend in row.nested],
         "temperature": row.how.temperature,
     }
-    arrays = {"row_numbers": row_numbers, "blocks": folds.blocks, "target": table.labels}
+    arrays: dict[str, Any] = {"row_numbers": row_numbers, "blocks": folds.blocks, "target": table.labels}
     arrays |= {} if table.weight is None else {"weight": table.weight}
     np.savez(path, how=np.array(json.dumps(how)), **arrays)
 
@@ -66,13 +67,15 @@ def keep_out_of_fold(path: Path, row: LeaderboardRow, folds: Folds, row_numbers:
 class Judged:
     """The rows that a leader was judged on.
 
-    row_numbers: (n_judged,) ascending, see Dataset. blocks: (n_judged,) in which block each was judged.
+    row_numbers: (n_judged,) ascending, see Dataset. positions: of these rows in the run's table.
+    blocks: (n_judged,) in which block each was judged.
     target: (n_judged,) class codes or values, and weight their weights: None where they were not kept, or have none.
     parts: (n_judged, n_outputs) predictions of each of the trials in `names`, out of fold. nested: of an ensemble, its
     blends of them that were learnt without each block. temperature: of the leader's probabilities.
     """
 
     row_numbers: np.ndarray
+    positions: np.ndarray
     blocks: np.ndarray
     target: np.ndarray | None
     weight: np.ndarray | None
@@ -80,6 +83,13 @@ class Judged:
     parts: tuple[np.ndarray, ...]
     nested: tuple[Blend, ...]
     temperature: float
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Return the targets; TypeError where none were kept."""
+        if self.target is None:
+            raise TypeError("this run kept no targets beside its out-of-fold predictions")
+        return self.target
 
     @cached_property
     def prediction(self) -> np.ndarray:
@@ -109,6 +119,7 @@ def judged_in(folder: Path) -> Judged:
         of_rows = {name: values[judged] for name, values in of_rows.items()}
         return Judged(
             row_numbers=of_rows["row_numbers"],
+            positions=judged,
             blocks=of_rows["blocks"],
             target=of_rows.get("target"),
             weight=of_rows.get("weight"),

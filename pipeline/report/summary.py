@@ -59,7 +59,7 @@ def read_results(folder: Path) -> Results:
         near = [path.parent.name for path in folder.parent.glob(f"*/{SUMMARY}")] if folder.parent.is_dir() else []
         hint = nearest(folder.name, near) if near else ""
         if places.state.exists():
-            hint = f" It has not ended: stacktune run --resume {_in_a_shell(str(folder))} goes on with it."
+            hint = f" It has not ended: stacktune run --resume {in_a_shell(str(folder))} goes on with it."
         raise ConfigError(f"{str(folder)!r} is not the folder of a finished run (it holds no {SUMMARY}).{hint}")
     config = places.read_config() or {}
     return Results(
@@ -192,7 +192,7 @@ def closing(results: Results, data: str, wall_s: float) -> Iterator[RenderableTy
     yield leaderboard_table(results, shown)
     n_more = len(results.leaderboard) - len(shown)
     if n_more > 0:
-        more = f"stacktune leaderboard {_in_a_shell(str(results.folder))}"
+        more = f"stacktune leaderboard {in_a_shell(str(results.folder))}"
         yield Text(f"  … and {n_more:,} more: {more}", "bright_black")
     yield Text()
     yield from _leader_lines(results, wall_s)
@@ -304,9 +304,11 @@ def budget_line(wall_s: float, budget_s: float | None) -> str:
 
 def _command_lines(results: Results, data: str) -> Iterator[Text]:
     facts = results.facts
-    folder = _in_a_shell(str(results.folder))
-    table = "TABLE.parquet" if data == "demo" else _in_a_shell(data)
+    folder = in_a_shell(str(results.folder))
+    table = "TABLE.parquet" if data == "demo" else in_a_shell(data)
     yield _labelled("results", folder)
+    if RunFolder(results.folder).report.is_file():
+        yield _labelled("report", in_a_shell(str(RunFolder(results.folder).report)))
     if facts.get("registered_name"):
         alias = facts.get("alias", "leader")  # what every version was before there were challengers
         about = f"version {facts['registered_version']}" if alias == "leader" else alias or "no alias yet"
@@ -321,7 +323,7 @@ def _labelled(label: str, text: str) -> Text:
     return Text.assemble("  ", (f"{label:<9}", "bright_black"), visible(text))
 
 
-def _in_a_shell(path: str) -> str:
+def in_a_shell(path: str) -> str:
     """Return a path as it is typed.
 
     It is quoted where need be, with control characters as bash and zsh write them.

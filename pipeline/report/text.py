@@ -23,7 +23,8 @@ def number(value: float | None, like: float | None = None) -> str:
     if size >= 1e9 or 0 < size < 1e-4:
         return f"{value:.2e}"
     decimals = 4 if size < 10 else 3 if size < 100 else 2 if size < 1000 else 0
-    return f"{value:,.{decimals}f}"
+    text = f"{value:,.{decimals}f}"
+    return text.removeprefix("-") if not text.strip("-0.") else text
 
 
 def brief(value: float) -> str:

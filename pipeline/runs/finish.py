@@ -23,9 +23,10 @@ from stacktune.ensemble.out_of_fold import keep_out_of_fold
 from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
+from stacktune.report.page.page import write_report
 from stacktune.report.text import as_typed
 from stacktune.runs.leader_options import LeaderExtras, leader_extras
-from stacktune.runs.pace import REHEARSAL_S
+from stacktune.runs.pace import REHEARSAL_S, REPORTING_S
 from stacktune.runs.record import conclusions, registration
 from stacktune.runs.session import Session
 from stacktune.runs.starting_point import Gain, gain_of
@@ -214,6 +215,7 @@ def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
     """Write `run.json`, and end the run in MLflow."""
     summary = _summary(session, outcome)
     session.tracker.log_file(write_summary(summary))
+    _report(session)
     row = outcome.board.leader
     scores = {f"cv_{summary.metric}": row.score}
     if summary.test_score is not None:
@@ -225,6 +227,16 @@ def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
     if not session.tracker.finish("FINISHED", scores, tags, patience_s):
         session.note(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")
     return summary
+
+
+def _report(session: Session) -> None:
+    """Write the report, as far as time allows."""
+    if session.clock.remaining_s() < (REPORTING_S + FINISHING_S) * session.pace.usual_s:
+        session.note(f"no time was left for the report: stacktune report {as_typed(session.folder)}")
+        return
+    write_report(session.folder)
+    for path in (session.places.report, session.places.report_numbers):
+        session.tracker.log_file(path)
 
 
 def _summary(session: Session, outcome: _Outcome) -> RunSummary:

@@ -40,6 +40,8 @@ REHEARSAL_S = 0.8
 TESTING_S_PER_ROW = 1e-4
 # Budgets that can spare it leave time to log the models of the top trials.
 KEEPING_TOP_TRIALS_S, EVERY_MODEL_FROM_S = 1.6, 120.0
+# The report takes a second or so; budgets that can spare it leave time for it, others write it where time is left.
+REPORTING_S, REPORT_FROM_S = 1.2, 30.0
 # However late trials ended, ensembles get this: without them, all that was learnt would count for less.
 MIN_STACKING_S = 1.0
 # However short the budget, the search gets at least the rest.
@@ -143,6 +145,8 @@ def reserved_s(pace: Pace, budget_s: float, stacking_s: float, n_test_rows: int 
     wanted_s = GATHERING_S + stacking_s + TESTING_S_PER_ROW * n_test_rows
     if not is_open:
         wanted_s += OPENING_S
+    if budget_s >= REPORT_FROM_S:
+        wanted_s += REPORTING_S
     if budget_s >= EVERY_MODEL_FROM_S:
         wanted_s += KEEPING_TOP_TRIALS_S
     return min(wanted_s * pace.usual_s + pace.ending_s(), MAX_RESERVED_SHARE * budget_s)

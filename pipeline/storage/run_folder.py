@@ -25,8 +25,11 @@ LEADER, TRIALS = "leader", "trials"
 LOG, OLDER_LOG = "run.log", "run.log.1"
 # What the leader's out-of-fold predictions are made of.
 OUT_OF_FOLD = "out_of_fold.npz"
+# The report, for people and for programs.
+REPORT, REPORT_NUMBERS = "report.html", "report.json"
 # In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
-COPIED = (OLDER_LOG, LOG, CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, EVENTS, OUT_OF_FOLD, STATE, JOURNAL)
+_ENDING = (SUMMARY, BOARD, BOARD_AS_TEXT, OUT_OF_FOLD, REPORT, REPORT_NUMBERS)
+COPIED = (OLDER_LOG, LOG, CONFIG, *_ENDING, SPOOL, EVENTS, STATE, JOURNAL)
 # The leader itself, inside the MLflow model that brings it along.
 LEADER_MANIFEST = "leader.json"
 _LEADERS = ("", "data/*/", f"{LEADER}/", f"{LEADER}/data/*/")
@@ -67,6 +70,16 @@ class RunFolder:
     def out_of_fold(self) -> Path:
         """What the leader's out-of-fold predictions are made of."""
         return self.path / OUT_OF_FOLD
+
+    @property
+    def report(self) -> Path:
+        """The report as a page."""
+        return self.path / REPORT
+
+    @property
+    def report_numbers(self) -> Path:
+        """The report's numbers, for programs."""
+        return self.path / REPORT_NUMBERS
 
     @property
     def spool(self) -> Path:

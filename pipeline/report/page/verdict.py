@@ -1,0 +1,163 @@
+"""The verdict: three sentences for whoever decides.
+
+How good the model is and how sure that is; what it gets right and wrong, in rows; and what its lead is worth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stacktune.data.table import BINARY
+from stacktune.ensemble.rows import ENSEMBLE
+from stacktune.metrics import decide
+from stacktune.report.page.panel import Panel
+from stacktune.report.page.story import Story, oof_of
+from stacktune.report.text import brief, count, number
+
+LEVEL = 0.95
+
+
+def verdict(story: Story) -> Panel:
+    """Return the panel that comes first."""
+    score, low, high = interval_of(story)
+    lead = [_how_good(story, score, low, high), _in_rows(story), _what_the_lead_is_worth(story)]
+    facts = story.facts
+    numbers: dict[str, Any] = {
+        "leader": facts["leader"],
+        "task": facts["task"],
+        "target": facts["target"],
+        "metric": story.metric_name,
+        "score": score,
+        "interval": [low, high],
+        "level": LEVEL,
+        "test_score": facts.get("test_score"),
+        "predict_us": facts.get("predict_us"),
+    }
+    return Panel("verdict", f"What predicts {facts['target']}", [one for one in lead if one], (), numbers)
+
+
+def interval_of(story: Story) -> tuple[float, float, float]:
+    """Return the leader's score and its confidence interval.
+
+    It is Student's, over the folds' mean; NaN where there is one fold, and within what the metric can be.
+    """
+    score, error = float(story.facts["cv_score"]), float(story.leader.get("score_se", math.nan))
+    n_blocks = len(set(story.judged.blocks.tolist())) if story.judged else (story.results.n_folds or 1)
+    if not math.isfinite(error) or n_blocks < 2:
+        return score, math.nan, math.nan
+    from scipy.stats import t
+
+    half = float(t.ppf((1 + LEVEL) / 2, n_blocks - 1)) * error
+    most = 1.0 if story.metric is not None and story.greater_is_better else math.inf
+    least = -math.inf if story.greater_is_better else 0.0
+    return score, max(score - half, least), min(score + half, most)
+
+
+def _how_good(story: Story, score: float, low: float, high: float) -> str:
+    facts = story.facts
+    how = "on held-out rows" if story.results.n_folds == 1 else "cross-validated"
+    how = "on later rows" if story.results.is_later else how
+    sure = "" if math.isnan(low) else f" (95 % interval {number(low, score)} to {number(high, score)})"
+    n_rows = len(story.judged.row_numbers) if story.judged else story.began.get("n_rows")
+    rows = f" on {n_rows:,} rows that the models judged had not learnt from" if n_rows else ""
+    test = facts.get("test_score")
+    tested = "" if test is None else f"; on the test rows, which nothing was chosen by, it has {number(test, score)}"
+    return (
+        f"{facts['leader']} predicts {facts['target']} with a {story.metric_name} of {number(score)}{sure}, "
+        f"{how}{rows}{tested}."
+    )
+
+
+def _in_rows(story: Story) -> str:
+    """Say what the leader gets right, in rows."""
+    if story.judged is None:
+        return ""
+    target, prediction = story.judged.labels, story.judged.prediction
+    if not story.task.is_classification:
+        return _in_values(target, prediction[:, 0])
+    decided = decide(prediction, story.threshold)
+    right = float(np.mean(decided == target))
+    usual = float(np.bincount(target).max() / len(target))
+    line = (
+        f"Of 100 rows it decides {right * 100:.0f} rightly, "
+        f"where always saying the most frequent would {usual * 100:.0f}"
+    )
+    if story.task.kind != BINARY:
+        return f"{line}."
+    found = float(np.mean(decided[target == 1] == 1)) if (target == 1).any() else math.nan
+    true = float(np.mean(target[decided == 1] == 1)) if (decided == 1).any() else math.nan
+    of = story.task.positive
+    return (
+        f"{line}; it finds {_of_100(found)} of 100 that are {of}, and of 100 that it calls {of} {_of_100(true)} are "
+        f"(from a probability of {story.threshold:.3g} on)."
+    )
+
+
+def _of_100(share: float) -> str:
+    return "none" if math.isnan(share) else f"{share * 100:.0f}"
+
+
+def _in_values(target: np.ndarray, prediction: np.ndarray) -> str:
+    off = np.abs(prediction - target)
+    half, most = np.quantile(off, [0.5, 0.9])
+    usual = float(np.quantile(np.abs(target - np.median(target)), 0.5))
+    return (
+        f"Half of its predictions are within {number(float(half))} of the truth and nine of ten within "
+        f"{number(float(most))}; always saying the median would be within {number(usual)} half of the time."
+    )
+
+
+def _what_the_lead_is_worth(story: Story) -> str:
+    """Say how far a single model is behind."""
+    other = story.best_trial
+    if other is None:
+        return "No other model was completed, so there is nothing to compare it with."
+    name, kind = other["name"], "single model" if story.leader["kind"] == ENSEMBLE else "next single model"
+    lead = lead_over(story, name)
+    if lead is None:
+        gap = abs(float(other["score"]) - story.facts["cv_score"])
+        line = f"The best {kind}, {name}, has {number(other['score'])}, a difference of {number(gap, other['score'])}"
+    else:
+        line = _lead_line(lead, name, kind, story.facts["cv_score"])
+    return f"{line}; {_cost_line(story, other)}."
+
+
+def lead_over(story: Story, name: str) -> tuple[float, float] | None:
+    """Return the leader's lead over a trial.
+
+    It is the mean difference over blocks of rows, and its standard error; None where that cannot be told.
+    """
+    judged, metric = story.judged, story.metric
+    theirs = oof_of(story, name)
+    if judged is None or metric is None or theirs is None:
+        return None
+    gaps = []
+    for block in sorted(set(judged.blocks.tolist())):
+        rows = np.flatnonzero(judged.blocks == block)
+        weight = None if judged.weight is None else judged.weight[rows]
+        scores = [metric.score(judged.labels[rows], of[rows], weight) for of in (judged.prediction, theirs)]
+        gaps.append(scores[0] - scores[1])
+    if len(gaps) < 2 or not np.isfinite(gaps).all() or metric.needs_threshold:
+        return None
+    return float(np.mean(gaps)), float(np.std(gaps, ddof=1) / math.sqrt(len(gaps)))
+
+
+def _lead_line(lead: tuple[float, float], name: str, kind: str, like: float) -> str:
+    mean, error = lead
+    size = f"{number(abs(mean), like)} ± {number(error, like)}"
+    if abs(mean) < 2 * error or mean == 0:
+        return f"Its lead over the best {kind}, {name}, is no more than chance ({size})"
+    return f"It is {'ahead of' if mean > 0 else 'behind'} the best {kind}, {name}, by {size}, more than chance explains"
+
+
+def _cost_line(story: Story, other: Mapping[str, Any]) -> str:
+    ours, theirs = story.facts.get("predict_us"), other.get("predict_us")
+    members = story.results.members
+    made_of = f"it asks {count(len(members), 'model')}" if len(members) > 1 else "it is one model"
+    if not ours or not theirs or theirs != theirs:
+        return made_of
+    return f"{made_of} and takes {brief(ours)} µs a row, {other['name']} {brief(theirs)}"

@@ -1,0 +1,215 @@
+"""The report of a run: the same numbers for people and programs, static, and safe with any table's texts."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.metrics import confusion_matrix, roc_auc_score
+from told_run import tell_run
+
+from stacktune.errors import ConfigError
+from stacktune.metrics import get_metric
+from stacktune.report.page.chart import Chart, svg_of
+from stacktune.report.page.classes import classes, reliability
+from stacktune.report.page.members import what_each_adds
+from stacktune.report.page.page import PANELS, write_report
+from stacktune.report.page.spent import lanes
+from stacktune.report.page.story import TrialStory, read_story
+from stacktune.report.page.values import values
+from stacktune.report.page.verdict import interval_of, lead_over, verdict
+from stacktune.storage.run_folder import RunFolder
+
+BAD = "<script>alert('x')</script>"
+FAMILIES = ("linear", "lightgbm", "random_forest")
+
+
+def of(load, target: str) -> pd.DataFrame:
+    return load(as_frame=True).frame.rename(columns={"target": target})
+
+
+def two_classes() -> pd.DataFrame:
+    frame = of(load_breast_cancer, "tumour")
+    frame["tumour"] = np.where(frame["tumour"] == 1, "fine & well", BAD)
+    return frame.rename(columns={"mean radius": BAD})
+
+
+TABLES = {
+    "binary": (two_classes, "tumour"),
+    "multiclass": (lambda: of(load_wine, "kind"), "kind"),
+    "regression": (lambda: of(load_diabetes, "worse"), "worse"),
+}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """A run's folder for each task."""
+    found = {}
+    for task, (table, target) in TABLES.items():
+        folder = tmp_path_factory.mktemp(task) / "run"
+        found[task] = tell_run(folder, table(), target, FAMILIES, n_folds=4)
+        write_report(found[task])
+    return found
+
+
+class Read(HTMLParser):
+    """What a browser would make of the page, as far as is asked here."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags, self.ids, self.links, self.open = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append((tag, given))
+        self.ids += [given["id"]] if "id" in given else []
+        self.links += [given[name] for name in ("src", "href", "xlink:href") if name in given]
+
+
+@pytest.mark.parametrize("task", TABLES)
+def test_the_page_is_whole_fetches_nothing_and_escapes_texts(told, task):
+    text = RunFolder(told[task]).report.read_text()
+    page = Read(text)
+    assert len(page.ids) == len(set(page.ids))
+    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+    assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/)", text)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert BAD not in text
+    for tag, attrs in page.tags:
+        assert not any(name.startswith("on") for name in attrs), (tag, attrs)
+        if tag == "svg":
+            assert attrs["role"] == "img"
+            assert all(name in page.ids for name in attrs["aria-labelledby"].split())
+    assert len(text) < 400_000
+
+
+@pytest.mark.parametrize("task", TABLES)
+def test_programs_read_the_same_numbers(told, task):
+    numbers = json.loads(RunFolder(told[task]).report_numbers.read_text(), parse_constant=pytest.fail)
+    story = read_story(told[task])
+    panels = [panel for make in PANELS if (panel := make(story)) is not None]
+    assert {"verdict", "leaderboard", "time", "rungs", "ensemble", "quality", "data", "next"} <= numbers.keys()
+    assert [*numbers] == ["format", "stacktune", *(panel.name for panel in panels)]
+    assert numbers["verdict"]["score"] == story.facts["cv_score"]
+    assert [row["name"] for row in numbers["leaderboard"]["rows"]] == story.board["name"].tolist()
+    assert [row["reward"] for row in numbers["rungs"]["controller"]] == [0.0, 0.3, 0.6]
+
+
+@pytest.mark.parametrize("task", TABLES)
+def test_the_verdict_is_three_sentences_with_the_interval(told, task):
+    story = read_story(told[task])
+    said = verdict(story).lead
+    score, low, high = interval_of(story)
+    assert len(said) == 3
+    assert low < score < high
+    assert "95 % interval" in said[0]
+    assert f"on {len(story.judged.labels):,} rows" in said[0]
+
+
+def test_two_classes_are_counted_as_scikit_learn_does(told):
+    story = read_story(told["binary"])
+    numbers = classes(story).numbers
+    labels, chance = story.judged.labels, story.judged.prediction[:, 1]
+    at = next(row for row in numbers["thresholds"] if row["threshold"] == story.threshold)
+    tn, fp, fn, tp = confusion_matrix(labels, chance >= story.threshold).ravel()
+    assert (at["tn"], at["fp"], at["fn"], at["tp"]) == (tn, fp, fn, tp)
+    x, y = np.array(numbers["roc"]).T
+    assert np.trapezoid(y, x) == pytest.approx(roc_auc_score(labels, chance), abs=0.003)
+
+
+def test_values_and_classes_each_have_their_own_panel(told):
+    for task in TABLES:
+        story = read_story(told[task])
+        assert (classes(story) is None) == (task == "regression")
+        assert (values(story) is None) == (task != "regression")
+    numbers = values(read_story(told["regression"])).numbers
+    assert sum(row["n_rows"] for row in numbers["by_predicted"]) == 442
+    assert 0.3 < numbers["r2"] < 0.7
+
+
+@pytest.mark.parametrize("task", TABLES)
+def test_what_a_member_adds_is_what_its_absence_costs(told, task):
+    story = read_story(told[task])
+    names = [name for name, _ in story.results.members]
+    adds = what_each_adds(story, names)
+    if len(names) < 2:
+        assert task != "regression"
+        return
+    assert set(adds) <= set(names)
+    judged, metric = story.judged, get_metric(story.metric_name, task)
+    whole = metric.score(judged.labels, judged.prediction, None, story.threshold)
+    assert all(abs(value) < abs(whole) for value in adds.values())
+
+
+def test_a_lead_that_chance_explains_is_called_so(told):
+    story = read_story(told["binary"])
+    name = story.best_trial["name"]
+    lead = lead_over(story, name)
+    assert lead is not None
+    said = verdict(story).lead[2]
+    assert name in said
+    assert ("no more than chance" in said) == (abs(lead[0]) < 2 * lead[1])
+
+
+def test_a_run_without_targets_has_a_report_all_the_same(told, tmp_path):
+    """Runs of earlier versions kept none beside their predictions."""
+    import shutil
+
+    folder = tmp_path / "run"
+    shutil.copytree(told["binary"], folder)
+    RunFolder(folder).out_of_fold.unlink()
+    write_report(folder)
+    numbers = json.loads(RunFolder(folder).report_numbers.read_text())
+    assert "quality" not in numbers
+    assert "leaderboard" in numbers
+
+
+def test_a_folder_of_no_run_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="not the folder of a finished run"):
+        write_report(tmp_path)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 50)), min_size=1, max_size=40))
+def test_lanes_hold_one_trial_at_a_time(spans):
+    trials = [
+        TrialStory(f"linear-{place:04}", "linear", {}, begin, ended_s=begin + took, fit_s=took, status="completed")
+        for place, (begin, took) in enumerate(spans)
+    ]
+    found = lanes(trials)
+    assert len(found) == len(trials)
+    for lane in {lane for lane, _, _, _ in found}:
+        mine = sorted((begin, end) for other, begin, end, _ in found if other == lane)
+        assert all(first[1] <= second[0] + 1e-5 for first, second in itertools.pairwise(mine))
+
+
+@given(st.integers(1, 300), st.integers(0, 2**32 - 1))
+def test_calibration_is_of_every_row(n_rows, seed):
+    random = np.random.default_rng(seed)
+    chance, weight = random.random(n_rows), random.random(n_rows) + 0.1
+    hit = random.random(n_rows) < chance
+    bins = reliability(hit, chance, weight)
+    assert sum(row["share"] for row in bins) == pytest.approx(1)
+    total = sum(row["share"] * row["true"] for row in bins)
+    assert total == pytest.approx(np.average(hit, weights=weight))
+    assert all(first["said"] <= second["said"] + 1e-12 for first, second in itertools.pairwise(bins))
+
+
+def test_a_chart_says_what_it_is_and_its_points_say_their_values():
+    spec = {
+        "data": {"values": [{"x": 1, "said": 'a "<b>" & c'}]},
+        "mark": {"type": "point", "aria": True},
+        "encoding": {"x": {"field": "x", "type": "quantitative"}, "description": {"field": "said"}},
+    }
+    svg = svg_of(Chart("A <title>", "One & only.", spec), "one")
+    assert '<title id="one-t">A &lt;title&gt;</title><desc id="one-d">One &amp; only.</desc>' in svg
+    assert "<title>a &quot;&lt;b&gt;&quot; &amp; c</title>" in svg
+    assert "aria-label=" not in svg
