@@ -81,7 +81,8 @@ def test_the_page_is_whole_fetches_nothing_and_escapes_texts(told, task):
     page = Read(text)
     assert len(page.ids) == len(set(page.ids))
     assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
-    assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/)", text)
+    assert not re.search(r"url\((?!#)|@import|https?://(?!www\.w3\.org/)", text)
+    assert set(re.findall(r"url\(#([^)]*)\)", text)) <= {*page.ids}
     assert [tag for tag, _ in page.tags].count("script") == 1
     assert BAD not in text
     for tag, attrs in page.tags:

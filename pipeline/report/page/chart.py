@@ -51,6 +51,7 @@ CONFIG: Spec = {
 _PLACES = re.compile(r' (transform|d|x|y|x1|x2|y1|y2|width|height)="([^"]*)"')
 _DIGITS = re.compile(r"(\.\d)\d+")
 _LABELLED = re.compile(r'<(path|line|rect|text)([^>]*?) aria-label="([^"]*)"([^>]*?)(?:/>|></\1>)')
+_CLIP = re.compile(r'(id="|url\(#)(clip\d+)')
 _ARIA = re.compile(r' (?:aria-[a-z]+|role)="[^"]*"')
 
 
@@ -123,6 +124,7 @@ def _in_page(svg: str, chart: Chart, name: str) -> str:
     rest = _LABELLED.sub(r"<\1\2\4><title>\3</title></\1>", rest)
     rest = _ARIA.sub("", rest)
     rest = _PLACES.sub(_rounded, rest)
+    rest = _CLIP.sub(rf"\1{name}-\2", rest)  # each drawing counts its own from 0
     told = f'<title id="{name}-t">{escape(chart.title)}</title><desc id="{name}-d">{escape(chart.summary)}</desc>'
     place = box[0] if box else ""
     return f'<svg class="chart" role="img" aria-labelledby="{name}-t {name}-d" {place}>{told}{rest}'
