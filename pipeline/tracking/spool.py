@@ -26,7 +26,7 @@ RUN = "of"
 
 def key_of(update: Update) -> Key:
     """Return the key of updates written as one."""
-    return update.run, bool(update.files)
+    return update.run, bool(update.files or update.paths)
 
 
 @dataclass
@@ -65,6 +65,7 @@ class Spool:
 
     def __init__(self, path: Path | None, on_notice: Callable[[str], None] = lambda text: None):
         self.keeps = path is not None
+        self._folder = path.absolute().parent if path else None
         self._file = (
             LineFile(path, lambda trouble: on_notice(f"{path} cannot be written ({trouble})")) if path else None
         )
@@ -84,6 +85,19 @@ class Spool:
             self._n_updates += 1
             self._append({"number": self._n_updates, "update": asdict(update)})
             return self._n_updates
+
+    def placed(self, path: Path) -> str:
+        """Return a path as an update has it.
+
+        Below the spool's own folder it is relative to that, which may be moved or go on elsewhere.
+        """
+        path = path.absolute()
+        inside = self._folder is not None and path.is_relative_to(self._folder)
+        return str(path.relative_to(self._folder) if inside and self._folder else path)
+
+    def place_of(self, path: str) -> Path:
+        """Return where an update's file or folder lies."""
+        return Path(path) if self._folder is None else self._folder / path
 
     def opened(self, experiment_id: str, parent_id: str) -> None:
         """Note the experiment's and the parent run's ids."""

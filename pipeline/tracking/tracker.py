@@ -164,6 +164,17 @@ class Tracker(Observer):
         """
         self._worker.put(Update(files={path.name: masked(path.read_text(encoding="utf-8"))}))
 
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Log any file, or a folder and its content.
+
+        It is an artifact of the parent run under its own name, in `folder` (parts joined by "/") or at the top.
+
+        It is read when MLflow takes it, and so is to stay where it is: only its place is kept meanwhile, relative to
+        the run's folder if it lies there. Nothing in it is masked. One that is gone by then is left out and said.
+        """
+        name = f"{folder}/{path.name}" if folder else path.name
+        self._worker.put(Update(paths={name: self._spool.placed(path)}))
+
     def trial_started(self, trial: Trial) -> None:
         """Open a nested run that has the trial's name."""
         name = trial.trial_id

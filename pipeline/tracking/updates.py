@@ -54,7 +54,8 @@ class Input:
 class Update:
     """The news of one run.
 
-    `run` is a trial's id, or "" for the parent. `files` maps artifact names to their text.
+    `run` is a trial's id, or "" for the parent. `files` maps artifact names to their text. `paths` maps artifact names,
+    folders included, to where the file or folder of that name lies; what it holds is read when it is written.
     """
 
     run: str = ""
@@ -63,6 +64,7 @@ class Update:
     points: tuple[Point, ...] = ()
     inputs: tuple[Input, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
     started_ms: int = field(default_factory=now_ms)
     status: str | None = None
     ended_ms: int | None = None
@@ -79,6 +81,7 @@ class Update:
             points=self.points + later.points,
             inputs=self.inputs + later.inputs,
             files={**self.files, **later.files},
+            paths={**self.paths, **later.paths},
             started_ms=min(self.started_ms, later.started_ms),
             status=later.status or self.status,
             ended_ms=later.ended_ms or self.ended_ms,

@@ -152,8 +152,9 @@ class Worker(threading.Thread):
     def _write_all(self) -> None:
         # Files last: where they are kept may be out of reach while the store itself is not.
         for key in sorted(self._waiting, key=lambda key: key[1]):
+            gone: list[str] = []
             with Attempt() as attempt:
-                self._writer.write(self._waiting[key].update)
+                gone = self._writer.write(self._waiting[key].update)
             if attempt.error and not attempt.refused:
                 self._wait_longer()
                 # The next try begins with another run, lest this one's news is what the store cannot take.
@@ -162,6 +163,8 @@ class Worker(threading.Thread):
                 return
             if attempt.error:
                 self._say("refused", _REFUSED.format(run=key[0] or "the run", reason=attempt.reason))
+            if gone:
+                self._say("gone", _GONE.format(files=", ".join(gone)))
             self._spool.written(key, self._waiting.pop(key).number)
         if self._pause_s:
             self._say("back", f"MLflow at {masked_uri(self._uri)} is back, and all is logged.")
@@ -179,4 +182,5 @@ class Worker(threading.Thread):
 _AWAY = (
     "MLflow at {uri} cannot be written ({reason}). The search goes on; what is not logged is written when it is back."
 )
+_GONE = "MLflow has no copy of {files}: it was gone before it could be sent."
 _REFUSED = "MLflow did not take what was logged for {run} ({reason}). The search goes on without it."

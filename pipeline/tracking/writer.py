@@ -63,8 +63,8 @@ class Writer:
             ) from attempt.error
         return self.experiment_id, self._run_ids[PARENT]
 
-    def write(self, update: Update) -> None:
-        """Write one run's news.
+    def write(self, update: Update) -> list[str]:
+        """Write one run's news; return files that are gone.
 
         Creates the run if need be; doing it again after an error does no harm.
         """
@@ -79,10 +79,26 @@ class Writer:
         known.update(params)
         for name, text in update.files.items():
             self._store.log_text(run_id, text, name)
+        gone = [path for name, path in update.paths.items() if not self._upload(run_id, name, path)]
         if update.status == RUNNING:
             self._store.update_run(run_id, RUNNING)
         elif update.status:
             self._store.set_terminated(run_id, update.status, update.ended_ms)
+        return gone
+
+    def _upload(self, run_id: str, name: str, path: str) -> bool:
+        """Log a file or folder, if it is there.
+
+        Returns whether it is.
+        """
+        place = self._spool.place_of(path)
+        if place.is_dir():
+            self._store.log_artifacts(run_id, str(place), name)
+        elif place.exists():
+            self._store.log_artifact(run_id, str(place), name.rpartition("/")[0] or None)
+        else:
+            return False
+        return True
 
     @property
     def _store(self) -> MlflowClient:
