@@ -1,7 +1,7 @@
 """Shows how far long work is.
 
-It is one live line on stderr, and only where that is a terminal: nothing is written to a pipe or a file. Import it inside functions,
-as rich takes a while.
+It is one live line on stderr, and only where that is a terminal: nothing is written to a pipe or a file. Import it
+inside functions, as rich takes a while.
 """
 
 from __future__ import annotations
