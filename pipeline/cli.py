@@ -6,7 +6,7 @@ What is slow to import is imported inside the command that needs it, so that hel
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +14,12 @@ import typer
 from typer.main import get_command
 
 from stacktune import __version__
+from stacktune.help import KEEP, LOOK, SEARCH, USE, WithExamples
 from stacktune.job import leave_status
 from stacktune.places import lend_home
 from stacktune.process import become, begin, end
 from stacktune.settings.groups import BY_KEY, SETTINGS
-from stacktune.settings.options import InSections, takes
+from stacktune.settings.options import Command, InSections, takes
 from stacktune.stop import Stopped
 from stacktune.storage.run_folder import DEFAULT_PARENT
 from stacktune.terminal import Commands, remark, say, show_traceback
@@ -30,8 +31,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\n".join(
+        (
+            "stacktune demo",
+            "stacktune describe adult.parquet --target income",
+            "stacktune run adult.parquet --target income --time-budget 10m",
+            "stacktune COMMAND --help",
+        )
+    ),
 )
+RUN = "stacktune-runs/adult"
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show what goes into run.log, too.")]
+
+
+def command(group: str, *examples: str, cls: type[WithExamples] = WithExamples) -> Callable[[Command], Command]:
+    """Declare a command, its group and examples."""
+    return app.command(cls=cls, rich_help_panel=group, epilog="\n".join(examples))
 
 
 def _print_version(asked: bool) -> None:
@@ -58,7 +73,11 @@ DEMO_SETTINGS = [
 ]
 
 
-@app.command()
+@command(
+    SEARCH,
+    "stacktune demo",
+    "stacktune demo --max-trials 12 --seed 1",
+)
 @takes(DEMO_SETTINGS)
 def demo(flags: Mapping[str, Any], verbose: Verbose = False) -> None:
     """Try it: a real table, half a minute."""
@@ -67,7 +86,13 @@ def demo(flags: Mapping[str, Any], verbose: Verbose = False) -> None:
     search_demo(flags, verbose)
 
 
-@app.command(cls=InSections)
+@command(
+    SEARCH,
+    "stacktune run adult.parquet --target income --time-budget 10m",
+    "stacktune run adult.parquet --target income --max-trials 20 --seed 1",
+    f"stacktune run --resume {RUN} --time-budget 30m",
+    cls=InSections,
+)
 @takes(SETTINGS)
 def run(
     flags: Mapping[str, Any],
@@ -88,7 +113,10 @@ def run(
     search(flags, config, resume, verbose)
 
 
-@app.command()
+@command(
+    SEARCH,
+    "stacktune presets best",
+)
 def presets(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them. [default: all]")] = None,
 ) -> None:
@@ -98,7 +126,40 @@ def presets(
     show_presets(name, say)
 
 
-@app.command()
+LOOKED_AT = [
+    *(BY_KEY[key] for key in ("data", "target", "task", "positive", "weight", "keep", "metric", "folds")),
+    *(BY_KEY[key] for key in ("group", "time", "fold_column", "time_budget", "max_trials")),
+]
+
+
+@command(
+    LOOK,
+    "stacktune describe adult.parquet",
+    "stacktune describe adult.parquet --target income",
+    "stacktune describe adult.parquet --target income --json > adult.json",
+)
+@takes(LOOKED_AT)
+def describe(
+    flags: Mapping[str, Any],
+    rows: Annotated[int, typer.Option(metavar="N", min=1, help="Look at so many rows, a sample.")] = 100_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Write all of it for programs.")] = False,
+) -> None:
+    """Look at a table as a run would."""
+    from stacktune.progress import progress
+
+    with progress("looking at the table"):
+        from stacktune.report.described import show_described
+        from stacktune.runs.describe import describe as look_at
+
+        described = look_at(flags, rows)
+    show_described(described, as_json, say)
+
+
+@command(
+    USE,
+    f"stacktune predict {RUN} new_rows.parquet",
+    "stacktune predict models:/adult@leader new_rows.csv --output predictions.csv",
+)
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="A table in any format that `run` reads.")],
@@ -112,7 +173,10 @@ def predict(
     write_predictions(model, data, output)
 
 
-@app.command()
+@command(
+    LOOK,
+    f"stacktune explain {RUN} labelled_rows.parquet --seconds 30",
+)
 def explain(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="A labelled table that it has not learnt from.")],
@@ -126,7 +190,11 @@ def explain(
     explain_model(model, data, output, seconds, rows or (), say)
 
 
-@app.command()
+@command(
+    LOOK,
+    f"stacktune leaderboard {RUN} --sort log_loss --top 5",
+    f"stacktune leaderboard {RUN} --on labelled_rows.parquet",
+)
 def leaderboard(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Sort by it, best first. [default: rank]")] = None,
@@ -152,7 +220,10 @@ def leaderboard(
     Console().print(leaderboard_table(results, rows.head(top), sort))
 
 
-@app.command()
+@command(
+    LOOK,
+    f"stacktune report {RUN}",
+)
 def report(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a finished run.")],
 ) -> None:
@@ -163,7 +234,10 @@ def report(
     say(in_a_shell(str(write_report(folder))))
 
 
-@app.command()
+@command(
+    LOOK,
+    f"stacktune events {RUN}",
+)
 def events(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder, also of a run at work.")],
     as_json: Annotated[bool, typer.Option("--json", help="Pass on the lines of events.jsonl.")] = False,
@@ -174,7 +248,10 @@ def events(
     tell(folder, as_json, say)
 
 
-@app.command()
+@command(
+    KEEP,
+    f"stacktune sync {RUN}",
+)
 def sync(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
     tracking_uri: Annotated[
@@ -187,7 +264,11 @@ def sync(
     send(folder, tracking_uri, say)
 
 
-@app.command()
+@command(
+    LOOK,
+    f"stacktune ui {RUN}",
+    "stacktune ui http://mlflow.example.org:5000",
+)
 def ui(
     store: Annotated[
         str, typer.Argument(metavar="FOLDER|URI", help="A run folder, a folder of runs, or an MLflow store.")

@@ -16,14 +16,14 @@ from types import TracebackType
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from stacktune.errors import DataWarning, UserError, disk_trouble
+from stacktune.help import InGroups
 from stacktune.storage.uris import masked
 from stacktune.streams import visible
 
 
-class Commands(TyperGroup):
+class Commands(InGroups):
     """Turns users' mistakes and Ctrl-C into exit statuses.
 
     Each becomes a line on stderr as well. There is no other place that does so.

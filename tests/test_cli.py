@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -13,12 +14,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.main import get_command
 
+from stacktune.cli import app
+from stacktune.help import GROUPS
 from stacktune.process import USUAL_COMMAND_START_S
 
 ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
-COMMANDS = ["demo", "run", "presets", "predict", "explain", "leaderboard", "report", "events", "sync", "ui"]
+COMMANDS = ["demo", "run", "presets", "predict", "explain", "leaderboard", "report", "events", "sync", "ui", "describe"]
 RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),
     *("metric", "cost", "folds", "group", "time", "gap", "fold-column", "validation-data", "repeats", "stratify"),
@@ -54,7 +58,37 @@ def test_help_lists_the_commands_of_both_spellings():
     short, long = stacktune("--help"), stacktune("--help", cwd=ROOT, command=(sys.executable, "-m", "pipeline"))
     for result in (short, long):
         assert result.returncode == 0
-        assert [line.split()[0] for line in result.stdout.partition("Commands:")[2].splitlines() if line] == COMMANDS
+        sections = result.stdout.partition("Search:")[2].partition("Options:")[0]
+        assert sorted(re.findall(r"^  ([a-z]+) ", sections, re.M)) == sorted(COMMANDS)
+        assert re.findall(r"^(\S.*):$", result.stdout, re.M) == [*GROUPS, "Options", "Examples"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_group_and_an_example(name):
+    """`command(GROUP, "an example")` of cli.py gives both."""
+    command = get_command(app).commands[name]
+    assert command.rich_help_panel in GROUPS, "say in which group of the help it stands"
+    examples = (command.epilog or "").splitlines()
+    assert examples, "show what to type"
+    for line in examples:
+        assert line.startswith(f"stacktune {name}")
+        assert len(line) <= 78, "an example is one line of 80 columns"
+        words = shlex.split(line.partition(">")[0])[2:]
+        command.make_context(name, words)  # raises where an option is none
+
+
+def test_commands_are_those_of_the_program():
+    assert sorted(get_command(app).commands) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_fits_into_80_columns_and_ends_with_examples(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit, match="0"):
+        get_command(app)([name, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[lines.index("Examples:") + 1].startswith("  stacktune")
 
 
 def test_the_demos_help_says_its_own_default():

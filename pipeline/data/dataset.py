@@ -132,7 +132,7 @@ def load_dataset(config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset,
     """
     use_cores_allowed()
     try:
-        return _load(config, tables)
+        return dataset_of(read_training(config, tables), config, tables)
     finally:
         release_memory()
 
@@ -162,8 +162,11 @@ def load_labelled(
     return table, [*notes, *more]
 
 
-def _load(config: Settings, tables: Tables) -> tuple[Dataset, Table | None]:
-    source = _read_training(config, config.seed, tables.training)
+def dataset_of(source: Source, config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset, Table | None]:
+    """Return `load_dataset`'s, of a table that was read.
+
+    source: as `read_training` returns it.
+    """
     frame, writing, text_notes = with_numbers(source.frame, config.target, config.task)
     frame, notes = labelled_rows(frame, config.target)
     notes = [*source.notes, *text_notes, *notes]
@@ -184,8 +187,12 @@ def _load(config: Settings, tables: Tables) -> tuple[Dataset, Table | None]:
     return replace(dataset, notes=dataset.notes + tuple(test_notes), test_digest=digest), table
 
 
-def _read_training(config: Settings, seed: int, rows: Rows | None) -> Source:
-    source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config, seed, rows)
+def read_training(config: Settings, tables: Tables = NO_TABLES) -> Source:
+    """Return the table to learn from, not encoded.
+
+    Columns are added that say which row is which. Raises DataError where a column that the settings name is missing.
+    """
+    source = Source(demo_frame()[0]) if config.data == DEMO else _read_within_memory(config, tables.training)
     for role, name in (("target", config.target), ("weight", config.weight), *split_columns(config)):
         if name in source.left_out:
             raise DataError(
@@ -198,14 +205,14 @@ def _read_training(config: Settings, seed: int, rows: Rows | None) -> Source:
     return replace(source, frame=with_columns(source.frame, {ROW_NUMBER: np.arange(len(source.frame))}))
 
 
-def _read_within_memory(config: Settings, seed: int, rows: Rows | None) -> Source:
+def _read_within_memory(config: Settings, rows: Rows | None) -> Source:
     size: tuple[int, int] | None = size_of(config.data) if rows is None else (rows.shape[0], rows.shape[1])
     if size is not None:
         check_fits(without_secrets(config.data), *size, config.sample_rows, config.max_memory_bytes)
     n_rows = config.sample_rows
     if n_rows is not None and size is not None and n_rows >= size[0]:
         n_rows = None
-    sample = Sample(n_rows, config.target, seed, config.task) if n_rows is not None else None
+    sample = Sample(n_rows, config.target, config.seed, config.task) if n_rows is not None else None
     return _source(config.data, rows, sample, keep=config.keep)
 
 

@@ -41,7 +41,7 @@ class Source:
 
     weight: (n_rows,) float64 for a sample with more rows of rare classes than their share, which these make good.
     left_out: columns that are lists, records or the like.
-    commas: columns of CSV that are numbers with a decimal comma.
+    commas: columns of CSV that are numbers with a decimal comma. n_of_table: how many rows a sample is of.
     """
 
     frame: pd.DataFrame
@@ -49,6 +49,7 @@ class Source:
     weight: np.ndarray | None = None
     left_out: tuple[str, ...] = ()
     commas: tuple[str, ...] = ()
+    n_of_table: int | None = None
 
 
 def use_cores_allowed() -> None:
@@ -125,7 +126,7 @@ def checked(uri: str, source: Source, sample: Sample | None) -> Source:
         raise DataError(f"the table {uri!r} has no column of plain values, but lists, records or the like alone.")
     if not len(source.frame):
         raise DataError(f"the table {uri!r} has no rows.")
-    notes = [*source.notes, *_sample_notes(sample, source)]
+    notes = [*source.notes, *sample_notes(sample, source)]
     return replace(source, notes=tuple(notes))
 
 
@@ -169,7 +170,8 @@ def _unreadable(uri: str, files: Files, error: Exception) -> str:
     return f"{uri!r} is not a readable Parquet file: {first_line(error)}. Give Parquet, or a file that ends in .csv."
 
 
-def _sample_notes(sample: Sample | None, source: Source) -> list[str]:
+def sample_notes(sample: Sample | None, source: Source) -> list[str]:
+    """Return sentences on the sample that was read."""
     if sample is None:
         return []
     notes = [f"learns from a sample of {len(source.frame):,} rows, as --sample-rows asks"]
@@ -184,11 +186,12 @@ def _read_csv(
     uri: str, files: Files, sample: Sample | None, expected: Expected | None, keep: Collection[str]
 ) -> Source:
     read = read_csv(uri, files, expected, keep)
-    table, weight = read.table, None
+    table, weight, n_of_table = read.table, None, None
     if sample is not None and sample.target in table.column_names:
         drawn = draw_sample(table.column(sample.target), sample)
+        n_of_table = table.num_rows
         table, weight = table.take(pa.array(drawn.rows)), drawn.weight
-    return Source(to_frame(table), (_CSV_NOTE, *read.notes), weight, commas=read.commas)
+    return Source(to_frame(table), (_CSV_NOTE, *read.notes), weight, commas=read.commas, n_of_table=n_of_table)
 
 
 def _read_parquet(uri: str, files: Files, sample: Sample | None, expected: Expected | None) -> Source:
@@ -205,9 +208,10 @@ def _read_parquet(uri: str, files: Files, sample: Sample | None, expected: Expec
     notes = left_out_notes(left_out)
     if sample is None or sample.target not in columns:
         return Source(to_frame(dataset.to_table(columns=columns)), notes, left_out=left_out)
-    drawn = draw_sample(dataset.to_table(columns=[sample.target]).column(0), sample)
+    target = dataset.to_table(columns=[sample.target]).column(0)
+    drawn = draw_sample(target, sample)
     table = dataset.take(pa.array(drawn.rows), columns=columns)
-    return Source(to_frame(table), notes, drawn.weight, left_out)
+    return Source(to_frame(table), notes, drawn.weight, left_out, n_of_table=len(target))
 
 
 def left_out_notes(left_out: tuple[str, ...]) -> tuple[str, ...]:

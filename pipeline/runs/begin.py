@@ -187,13 +187,24 @@ def read(start: Start, cluster: ClusterSize) -> RunData:
 
     cluster: what is known of it by now.
     """
-    config, clock, past = start.config, start.clock, start.past
+    config, clock = start.config, start.clock
     start.observers.snapshot(Snapshot(clock.elapsed_s, "reading", clock.budget_s, config.max_trials))
     dataset, test = load_dataset(config, start.tables)
+    return posed(start, dataset, test, cluster)
+
+
+def posed(
+    start: Start, dataset: Dataset, test: Table | None, cluster: ClusterSize, like: Table | None = None
+) -> RunData:
+    """Pose the problem of a table that was read.
+
+    like: by whose size folds and families are chosen, where it is not the data set's own.
+    """
+    config, past = start.config, start.past
     families = _serving(start.families, dataset)
     if past:
         past.state.check(dataset, test)
-    size = _size(start, dataset, cluster)
+    size = _size(start, dataset, cluster, like)
     folded = replace(config, n_folds=config.n_folds or size.n_folds)
     problem = problem_of(folded, dataset, test, folders_of_user(past))
     check_leader_options(config, problem.task, problem.folds)
@@ -207,10 +218,10 @@ def read(start: Start, cluster: ClusterSize) -> RunData:
     return RunData(dataset, test, problem, made_by, able, size, tuple(notes), left_out)
 
 
-def _size(start: Start, dataset: Dataset, cluster: ClusterSize) -> SizePlan:
+def _size(start: Start, dataset: Dataset, cluster: ClusterSize, like: Table | None = None) -> SizePlan:
     if start.past:
         return start.past.state.size
-    plan = plan_for_size(dataset.table, dataset.task, cluster, start.config.time_budget_s)
+    plan = plan_for_size(dataset.table if like is None else like, dataset.task, cluster, start.config.time_budget_s)
     n_folds, reason = settled_folds(
         dataset.split, dataset.table, dataset.task, start.config.n_folds, plan.n_folds, plan.reason, start.config.seed
     )
@@ -291,15 +302,19 @@ def beginning_notes(data: RunData, scope: Scope, cluster: ClusterSize | None) ->
 
     cluster: None where Ray is not up.
     """
+    notes = [*problem_notes(data, scope), _compute_note(cluster, scope.families)]
+    if cluster and cluster.store_note:
+        notes.append(cluster.store_note)
+    return notes
+
+
+def problem_notes(data: RunData, scope: Scope) -> list[str]:
+    """Return notes on the table and the problem."""
     dataset, problem = data.dataset, data.problem
     notes = [*dataset.notes, *data.notes, *scope.notes, *window_notes(problem.folds, dataset.split)]
     notes += fold_notes(problem.folds, problem.table, problem.task)
     notes += metric_notes(problem.metric, problem.task, problem.table.weight is not None)
-    notes += loss_notes_of(scope.config, data, scope.families)
-    notes.append(_compute_note(cluster, scope.families))
-    if cluster and cluster.store_note:
-        notes.append(cluster.store_note)
-    return notes
+    return [*notes, *loss_notes_of(scope.config, data, scope.families)]
 
 
 def loss_notes_of(config: Settings, data: RunData, families: Sequence[str]) -> list[str]:

@@ -9,14 +9,14 @@ from inspect import Parameter, Signature
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from stacktune.help import WithExamples
 from stacktune.settings.setting import Setting
 
 Command = Callable[..., None]
 
 
-class InSections(TyperCommand):
+class InSections(WithExamples):
     """A command whose help has sections.
 
     There is one for each group of settings.
