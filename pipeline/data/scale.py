@@ -47,6 +47,16 @@ class Scale:
             values = values - self.offset
         return values / self.factor if self.factor != 1.0 else values
 
+    def undo(self, scaled: np.ndarray) -> np.ndarray:
+        """Return (n,) float64 numbers that `apply` scales so.
+
+        They are as near to those that were as float32 holds them.
+        """
+        scaled = np.asarray(scaled, dtype=np.float64)
+        if self.log_from:
+            return np.sign(scaled) * self.log_from * np.expm1(np.abs(scaled) * math.log(2))
+        return scaled * self.factor + self.offset
+
 
 def scale_of(values: np.ndarray) -> tuple[Scale, int]:
     """Return the numbers' scale, and how many vanish.

@@ -24,6 +24,7 @@ from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.text import as_typed
+from stacktune.runs.explaining import explain_leader
 from stacktune.runs.leader_options import LeaderExtras, leader_extras
 from stacktune.runs.pace import REHEARSAL_S
 from stacktune.runs.record import conclusions, registration
@@ -133,6 +134,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     session.observers.decided(registration(record))
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
+    explain_leader(session, board, results, leader)
     _keep_top_trials(session, results, board, registering_s)
     shutil.rmtree(session.places.scratch)
     return _summarise(session, _Outcome(results, board, record, evidence, extras, gain))

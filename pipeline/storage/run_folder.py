@@ -25,6 +25,8 @@ LEADER, TRIALS = "leader", "trials"
 LOG, OLDER_LOG = "run.log", "run.log.1"
 # What the leader's out-of-fold predictions are made of.
 OUT_OF_FOLD = "out_of_fold.npz"
+# What the leader predicts by, on those rows.
+EXPLANATION = "explanation"
 # In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
 COPIED = (OLDER_LOG, LOG, CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, EVENTS, OUT_OF_FOLD, STATE, JOURNAL)
 # The leader itself, inside the MLflow model that brings it along.
@@ -67,6 +69,11 @@ class RunFolder:
     def out_of_fold(self) -> Path:
         """What the leader's out-of-fold predictions are made of."""
         return self.path / OUT_OF_FOLD
+
+    @property
+    def explanation(self) -> Path:
+        """A folder that says what the leader predicts by."""
+        return self.path / EXPLANATION
 
     @property
     def spool(self) -> Path:
