@@ -183,11 +183,15 @@ def explain(
     output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write all of it there, as Parquet.")] = None,
     seconds: Annotated[float, typer.Option(metavar="S", min=1, help="Seconds that it may take.")] = 60.0,
     rows: Annotated[list[int] | None, typer.Option(metavar="N", help="Explain this row, too; may be repeated.")] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Score its levels, or fifths of its numbers; may be repeated."),
+    ] = None,
 ) -> None:
     """Say which columns the leader predicts by."""
     from stacktune.runs.explain import explain as explain_model
 
-    explain_model(model, data, output, seconds, rows or (), say)
+    explain_model(model, data, output, seconds, rows or (), say, by or ())
 
 
 @command(

@@ -34,7 +34,8 @@ from stacktune.ensemble.interval import LOWER, UPPER
 from stacktune.ensemble.leader import Leader
 from stacktune.ensemble.out_of_fold import read_out_of_fold
 from stacktune.errors import ConfigError, DataWarning
-from stacktune.explain.explained import Explanation, explain
+from stacktune.explain.explained import explain
+from stacktune.explain.explanation import Explanation
 from stacktune.report.outputs import RunSummary
 from stacktune.report.retell import events_of
 from stacktune.report.summary import read_results
@@ -163,17 +164,25 @@ class AutoML(BaseEstimator):
         return found
 
     def explain(
-        self, X: Any, y: Any = None, *, rows: Sequence[int] = (), seconds: float = 60.0, seed: int = 0
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        rows: Sequence[int] = (),
+        by: Sequence[str] = (),
+        seconds: float = 60.0,
+        seed: int = 0,
     ) -> Explanation:
         """Explain the leader on rows new to it.
 
         X, y: as in `fit`; or X alone, with the target in it, in memory or at a path. rows: positions of those that are
-        also explained one by one. seconds: that it may take.
+        also explained one by one. by: columns of X, for whose segments the leader is scored. seconds: that it may take.
         """
         check_is_fitted(self)
         table = X if y is None else self._labelled(X, y)
         labelled = opened(self.leader_, Path(self.folder_), table)
-        found = explain(self.leader_, labelled.table, labelled.metric, seconds, rows, seed)
+        parted = labelled.columns(by)
+        found = explain(self.leader_, labelled.table, labelled.metric, seconds, rows, seed, parted)
         return replace(found, notes=(*labelled.notes, *found.notes))
 
     def feature_importance(self, X: Any, y: Any = None, *, seconds: float = 60.0, seed: int = 0) -> pd.DataFrame:

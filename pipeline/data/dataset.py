@@ -156,10 +156,21 @@ def load_labelled(
     Raises:
         DataError: it has no target, or other columns than the model.
     """
+    table, _, notes = load_labelled_frame(place, schema, task, target, weight, rows)
+    return table, notes
+
+
+def load_labelled_frame(
+    place: str, schema: Schema, task: Task, target: str, weight: str | None, rows: Rows | None = None
+) -> tuple[Table, pd.DataFrame, list[str]]:
+    """Return what `load_labelled` does, and raw rows.
+
+    The raw rows are those of the table, with columns that the model does not use among them.
+    """
     known, config = _Known(schema, task), DataSettings(place, target, weight=weight)
     frame, notes = _read_test(config, place, known, (), None, rows)
-    table, _, more = _encode_test(frame, known, config)
-    return table, [*notes, *more]
+    table, _, kept, more = _encode_labelled(frame, known, config)
+    return table, kept, [*notes, *more]
 
 
 def dataset_of(source: Source, config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset, Table | None]:
@@ -316,6 +327,13 @@ def _naming_notes(task: Task, target_name: str) -> list[str]:
 
 
 def _encode_test(frame: pd.DataFrame, dataset: Dataset | _Known, config: DataSettings) -> tuple[Table, str, list[str]]:
+    table, digest, _, notes = _encode_labelled(frame, dataset, config)
+    return table, digest, notes
+
+
+def _encode_labelled(
+    frame: pd.DataFrame, dataset: Dataset | _Known, config: DataSettings
+) -> tuple[Table, str, pd.DataFrame, list[str]]:
     held = frame[config.target]
     notes = respelled_notes(held, dataset.task)
     target = encode_target(held, dataset.task)
@@ -337,7 +355,7 @@ def _encode_test(frame: pd.DataFrame, dataset: Dataset | _Known, config: DataSet
     table = replace(table, target=target, weight=weight)
     columns = [*dataset.schema.column_names, config.target]
     digest = digest_of_rows(frame[[name for name in columns if name in frame.columns]], weight)
-    return table, digest, [*notes, *weight_notes, *_known_notes(table, dataset.table)]
+    return table, digest, frame, [*notes, *weight_notes, *_known_notes(table, dataset.table)]
 
 
 def _known_notes(test: Table, training: Table | None) -> list[str]:

@@ -48,8 +48,11 @@ class Scale:
         return values / self.factor if self.factor != 1.0 else values
 
     def undo(self, scaled: np.ndarray) -> np.ndarray:
-        """Return (n,) float64 numbers of scaled ones; NaN stays."""
-        scaled = scaled.astype(np.float64, copy=False)
+        """Return (n,) float64 numbers that `apply` scales so; NaN stays.
+
+        They are as near to those that were as float32 holds them.
+        """
+        scaled = np.asarray(scaled, dtype=np.float64)
         if self.log_from:
             return np.sign(scaled) * self.log_from * np.expm1(np.abs(scaled) * math.log(2))
         return scaled * self.factor + self.offset

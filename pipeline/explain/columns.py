@@ -6,13 +6,10 @@ A date gives several features. What is explained is the column, as its user know
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
-
 from stacktune.data.schema import Schema
-from stacktune.data.table import Table
 
 
 @dataclass(frozen=True)
@@ -36,13 +33,3 @@ def raw_columns(schema: Schema) -> list[RawColumn]:
 def together(columns: Sequence[RawColumn]) -> RawColumn:
     """Return columns as one, named after all of them."""
     return RawColumn(" + ".join(one.name for one in columns), tuple(place for one in columns for place in one.features))
-
-
-def with_values_of(table: Table, features: Sequence[int], values: np.ndarray) -> Table:
-    """Return the table with other values of some features.
-
-    values: (n_rows, n_features) of these.
-    """
-    changed = table.features.copy()
-    changed[:, list(features)] = values
-    return replace(table, features=changed)

@@ -19,14 +19,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 import pandas as pd
 
 from stacktune.data.folds import deal
 from stacktune.data.table import Table, Task
-from stacktune.explain.columns import RawColumn, with_values_of
+from stacktune.explain.columns import RawColumn
+from stacktune.explain.progress import Tell, silent
 from stacktune.metrics import Metric, is_defined
 from stacktune.seeds import derive_seed
 
@@ -34,6 +35,8 @@ Predict = Callable[[Table], np.ndarray]
 N_BLOCKS, MIN_ROWS_A_BLOCK = 10, 20
 # Of the confidence interval.
 LEVEL = 0.95
+# Several columns are asked about in one go, as a call costs more than a few rows.
+MAX_ROWS_AT_ONCE, MAX_CELLS_AT_ONCE = 20_000, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -93,28 +96,60 @@ def importances(
     n_repeats: int,
     seed: int,
     deadline: float = math.inf,
+    at_latest: float = math.inf,
+    n_rows_at_once: int = MAX_ROWS_AT_ONCE,
+    tell: Tell = silent,
 ) -> list[Importance]:
     """Return the importance of each column, the largest first.
 
     columns: also such as are shuffled together. deadline: on `time.monotonic()`'s scale: shuffles that are not done by
-    then are left out, but each column has one.
+    then are left out, but each column has one. at_latest: columns whose first shuffle is not begun by then are left
+    out. n_rows_at_once: that are predicted in one go.
     """
     table = scorer.table
     base = scorer.scores(predict(table))
     losses: list[list[np.ndarray]] = [[] for _ in columns]
+    n_at_once = max(1, min(n_rows_at_once, MAX_CELLS_AT_ONCE // max(1, table.n_features)) // max(1, table.n_rows))
     for repeat in range(n_repeats):
-        for place, column in enumerate(columns):
-            if repeat and time.monotonic() >= deadline:
+        for start in range(0, len(columns), n_at_once):
+            if time.monotonic() >= (deadline if repeat else at_latest):
                 return _sorted(columns, losses)
-            order = np.random.default_rng(derive_seed(seed, "shuffle", column.name, repeat)).permutation(table.n_rows)
-            values = table.features[:, list(column.features)][order]
-            shuffled = with_values_of(table, column.features, values)
-            losses[place].append(base - scorer.scores(predict(shuffled)))
+            batch = range(start, min(start + n_at_once, len(columns)))
+            said = predict(_shuffled(table, [columns[place] for place in batch], repeat, seed))
+            for place, own in zip(batch, np.split(said, len(batch)), strict=True):
+                losses[place].append(base - scorer.scores(own))
+            tell("shuffling columns", repeat * len(columns) + batch.stop, n_repeats * len(columns))
     return _sorted(columns, losses)
 
 
+def _shuffled(table: Table, columns: Sequence[RawColumn], repeat: int, seed: int) -> Table:
+    """Return the table once for each column, that shuffled.
+
+    Values stay within a table's groups, where it has some.
+    """
+    n_rows = table.n_rows
+    asked = table.take(np.tile(np.arange(n_rows), len(columns)))
+    for place, column in enumerate(columns):
+        random = np.random.default_rng(derive_seed(seed, "shuffle", column.name, repeat))
+        rows, features = slice(place * n_rows, (place + 1) * n_rows), list(column.features)
+        asked.features[rows, features] = table.features[:, features][_order(table, random)]
+    return asked
+
+
+def _order(table: Table, random: np.random.Generator) -> np.ndarray:
+    order = random.permutation(table.n_rows)
+    if table.groups is None:
+        return order
+    # Each row gets a row of its own group: those come in the order drawn, to places in the order of the table.
+    places = np.argsort(table.groups, kind="stable")
+    found = np.empty_like(order)
+    found[places] = order[np.argsort(table.groups[order], kind="stable")]
+    return found
+
+
 def _sorted(columns: Sequence[RawColumn], losses: Sequence[Sequence[np.ndarray]]) -> list[Importance]:
-    found = [_summed_up(column.name, np.array(of_column)) for column, of_column in zip(columns, losses, strict=True)]
+    pairs = zip(columns, losses, strict=True)
+    found = [_summed_up(column.name, np.array(of_column)) for column, of_column in pairs if of_column]
     return sorted(found, key=lambda one: -one.importance)
 
 
@@ -136,4 +171,4 @@ def _summed_up(name: str, losses: np.ndarray) -> Importance:
 
 def as_frame(found: Sequence[Importance]) -> pd.DataFrame:
     """Return importances as a table, a row each."""
-    return pd.DataFrame([asdict(one) for one in found])
+    return pd.DataFrame([asdict(one) for one in found], columns=[one.name for one in fields(Importance)])

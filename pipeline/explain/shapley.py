@@ -8,6 +8,10 @@ The solution: the game is the leader's prediction of a row whose unknown columns
 once backwards (antithetic, Mitchell et al. 2022, arXiv 2104.12199). Classes are explained on the scale of log-odds, on
 which what columns add is nearly a sum.
 
+A leader that is one tree model, or a weighted mean of tree models of values, has values of its own: those of its
+trees' paths (`exact_contributions`), where unknown columns have the values that training rows had below the same
+splits. They are exact, and of another game.
+
 What is guaranteed: along each order the contributions add up to the difference between the row's prediction and the
 background row's, so their sum has no residual beyond rounding; their means are unbiased, and their standard errors are
 printed beside them. What is not: that a column's contribution is its effect in the world.
@@ -22,12 +26,19 @@ import numpy as np
 import pandas as pd
 
 from stacktune.data.table import Table, Task
+from stacktune.ensemble.leader import Leader
 from stacktune.explain.columns import RawColumn
+from stacktune.explain.progress import Tell
+from stacktune.explain.trees import exact_contributions
 from stacktune.seeds import derive_seed
 
 N_BACKGROUND = 32
 # Probabilities nearer to 0 or 1 have no log-odds to speak of.
 TINY = 1e-6
+# How values came about: by orders in which columns join, or by a tree's paths, which is exact.
+BY_ORDERS, BY_PATHS = "orders", "paths"
+# What a sum of float32 leaves may be off by, of its size.
+MAX_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -44,11 +55,57 @@ class Attribution:
     values: np.ndarray
     errors: np.ndarray
     of: str | None = None
+    how: str = BY_ORDERS
 
     @property
     def residual(self) -> float:
         """Return what the contributions leave unexplained."""
         return self.output - self.base - float(self.values.sum())
+
+
+def of_leader(
+    leader: Leader,
+    table: Table,
+    columns: Sequence[RawColumn],
+    rows: Sequence[int],
+    background: Table,
+    seed: int,
+    tell: Tell,
+) -> list[Attribution]:
+    """Return the Shapley values of rows of a leader.
+
+    They are exact where it is nothing but trees whose raw scores add up to its output, and as of `attributions`
+    otherwise.
+    """
+    if not rows:
+        return []
+    exact = _by_paths(leader, table, columns, rows)
+    if exact is not None:
+        return exact
+    found = []
+    for place, row in enumerate(rows):
+        tell("explaining rows", place, len(rows))
+        found += attributions(leader.predict_table, table, leader.task, columns, [row], background, seed)
+    return found
+
+
+def _by_paths(
+    leader: Leader, table: Table, columns: Sequence[RawColumn], rows: Sequence[int]
+) -> list[Attribution] | None:
+    some = replace(table.take(np.array(rows)), target=None, weight=None, groups=None)
+    shares = exact_contributions(leader, some)
+    if shares is None:
+        return None
+    task = leader.task
+    outputs = outputs_of(task, leader.predict_table(some), 1 if task.is_classification else 0)
+    if not np.allclose(shares.sum(axis=1), outputs, rtol=MAX_ROUNDING, atol=MAX_ROUNDING * float(np.ptp(shares))):
+        return None
+    values = np.column_stack([shares[:, list(one.features)].sum(axis=1) for one in columns])
+    nothing = np.zeros(len(columns))
+    return [
+        Attribution(row, float(base), float(output), own, nothing, task.positive, BY_PATHS)
+        for row, base, output, own in zip(rows, shares[:, -1], outputs, values, strict=True)
+    ]
 
 
 def outputs_of(task: Task, prediction: np.ndarray, code: int) -> np.ndarray:
@@ -125,9 +182,9 @@ def as_frame(found: Sequence[Attribution], columns: Sequence[RawColumn]) -> pd.D
     """Return a row a column of each explained row."""
     return pd.DataFrame(
         [
-            (one.row, column.name, value, error, one.of)
+            (one.row, column.name, value, error, one.of, one.how)
             for one in found
             for column, value, error in zip(columns, one.values, one.errors, strict=True)
         ],
-        columns=["row", "column", "contribution", "standard_error", "class"],
+        columns=["row", "column", "contribution", "standard_error", "class", "how"],
     )

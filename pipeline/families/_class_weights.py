@@ -29,7 +29,7 @@ import numpy as np
 from stacktune.data.table import Table
 from stacktune.families._checks import is_real
 from stacktune.families._encode import read_parts, write_parts
-from stacktune.families.base import Config, Family, Job, Learner, Predictor
+from stacktune.families.base import Attributing, Config, Family, Job, Learner, Predictor
 
 CLASS_WEIGHTS_FILE = "class_weights.npz"
 # Means are within a thousandth of the shares by then; each step costs a pass through the predictions.
@@ -92,6 +92,17 @@ class WeighedPredictor:
     def predict(self, table: Table) -> np.ndarray:
         """Predict each row, as (n_rows, n_classes) float64."""
         return self._weights.corrected(self._model.predict(table))
+
+    def contributions(self, table: Table) -> np.ndarray | None:
+        """Return contributions, as `Attributing` says.
+
+        To divide odds by weights moves the base alone.
+        """
+        found = self._model.contributions(table) if isinstance(self._model, Attributing) else None
+        if found is not None:
+            logs = np.log(self._weights.factors)
+            found[:, -1] -= logs[1] - logs[0] if found.shape[2] == 1 else logs
+        return found
 
     def save(self, folder: Path) -> None:
         """Write the model and its class weights."""

@@ -144,6 +144,28 @@ class CrossedMeans:
         cardinalities = tuple(table.cardinalities[index] for index in few)
         return replace(table, features=features, names=names, cardinalities=cardinalities)
 
+    def shared_out(self, contributions: np.ndarray, table: Table) -> np.ndarray:
+        """Return contributions of a table's own features.
+
+        A mean's is that of its column; what a pair of columns gives is halved between them.
+
+        contributions: (n_rows, n_features + 1, n_scores), of what `apply` makes of `table`.
+        """
+        n_own, n_codes = table.n_numeric, len(table.cardinalities)
+        few = np.flatnonzero(np.array(table.cardinalities) <= MANY_LEVELS)
+        n_means = self.encoding.n_features
+        n_signals = n_means // max(1, len(self.encoding.columns)) - 1
+        # As `TargetEncoding.transform` lays them out: the means, signals side by side, then a count for each column.
+        of_means = np.concatenate([np.repeat(self.encoding.columns, n_signals), self.encoding.columns])
+        found = np.zeros((len(contributions), table.n_features + 1, contributions.shape[2]))
+        found[:, :n_own], found[:, -1] = contributions[:, :n_own], contributions[:, -1]
+        found[:, n_own + few] = contributions[:, n_own + n_means : -1]
+        for place, column in enumerate(of_means):
+            owners = [column] if column < n_codes else self.crossing.pairs[column - n_codes]
+            for owner in owners:
+                found[:, n_own + owner] += contributions[:, n_own + place] / len(owners)
+        return found
+
     def save(self, folder: Path) -> None:
         """Write crossed.npz."""
         write_parts(folder / CROSSED_FILE, {"crossing": self.crossing, "encoding": self.encoding})

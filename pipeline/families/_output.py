@@ -128,6 +128,21 @@ class Output:
         raw = raw.reshape(-1, self.n_outputs)
         return raw / raw.sum(axis=1, keepdims=True)
 
+    def raw_contributions(self, margins: np.ndarray) -> np.ndarray:
+        """Return contributions to raw scores (see `Attributing`).
+
+        margins: (n_rows, n_features + 1, n_scores) contributions to what the model sums up; the base comes last.
+        """
+        found = np.array(margins, dtype=np.float64)
+        if self.kind != REGRESSION:
+            return found
+        if kind_of(self.loss) in LOG_LINK:
+            found[:, -1] += np.log(self.spread)
+            return found
+        found *= self.spread
+        found[:, -1] += self.mean
+        return found
+
     def save(self, folder: Path) -> None:
         """Write output.json."""
         (folder / "output.json").write_text(json.dumps(asdict(self)), encoding="utf-8")

@@ -31,7 +31,7 @@ import numpy as np
 from stacktune.data.table import Table, Task
 from stacktune.families._checks import is_real
 from stacktune.families._encode import N_OTHER, lay_out, layout_faults, read_parts, target_signals, write_parts
-from stacktune.families.base import Config, Family, Job, Learner, Predictor
+from stacktune.families.base import Attributing, Config, Family, Job, Learner, Predictor
 from stacktune.seeds import derive_seed
 
 # A share of rows is met within 1/16, and two levels of like frequency within nothing at all.
@@ -140,6 +140,26 @@ class UnseenPredictor:
     def predict(self, table: Table) -> np.ndarray:
         """Predict each row, as (n_rows, n_outputs) float64."""
         return _predict(self._model, self._levels, table)
+
+    def contributions(self, table: Table) -> np.ndarray | None:
+        """Return contributions, as `Attributing` says.
+
+        Of rows with a level never seen they are means over the levels that are asked about in its stead, as far as
+        raw scores go: the model's prediction is a mean of predictions.
+        """
+        if not isinstance(self._model, Attributing):
+            return None
+        if not len(self._levels.columns):
+            return self._model.contributions(table)
+        unseen = self._levels.unseen(table)
+        strange = np.flatnonzero(unseen.any(axis=1))
+        found = self._model.contributions(table)
+        if found is None or not len(strange):
+            return found
+        filled = self._model.contributions(self._levels.filled(table.take(strange), unseen[strange]))
+        if filled is not None:
+            found[strange] = filled.reshape(N_DRAWN, len(strange), *found.shape[1:]).mean(axis=0)
+        return found
 
     def save(self, folder: Path) -> None:
         """Write the model and unseen.npz."""

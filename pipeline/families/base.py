@@ -174,6 +174,23 @@ class KnowsUnseen(Protocol):
         """
 
 
+@runtime_checkable
+class Attributing(Protocol):
+    """A model whose library shares its raw scores out among columns.
+
+    These are path-dependent Shapley values of trees (TreeSHAP, Lundberg et al. 2020, Nat. Mach. Intell. 2). A family
+    writes it where its library has it; all that the registry loads have it, and return None where the model has not.
+    """
+
+    def contributions(self, table: Table) -> np.ndarray | None:
+        """Return what each feature gives to raw scores.
+
+        It is (n_rows, n_features + 1, n_scores) float64, and sums to the raw scores over its second axis, whose last
+        entry is the base. Raw scores are one log-odds of two classes, one logit a class of more, or one value: where
+        the model sums up logarithms, the logarithm of what it predicts.
+        """
+
+
 class AdjustableLearner(Learner, Protocol):
     """A learner of a PBT family.
 

@@ -69,6 +69,28 @@ class CatBoostPredictor:
         )
         return _prediction(raw, self._model.classes_, self._output)
 
+    def contributions(self, table: Table) -> np.ndarray | None:
+        """Return contributions, as `Attributing` says.
+
+        There are none where trees are to be left off that are not symmetric: CatBoost cannot.
+        """
+        import catboost
+
+        model, n_trees = self._model, int(self._model.get_metadata()[N_TREES])
+        if n_trees < model.tree_count_:
+            model = model.copy()
+            try:
+                model.shrink(n_trees)
+            except catboost.CatBoostError:
+                return None
+        found = model.get_feature_importance(
+            _pool(table), type="ShapValues", thread_count=self._n_threads or n_cores()
+        ).reshape(table.n_rows, -1, table.n_features + 1)
+        margins = found.transpose(0, 2, 1)
+        if self._output.kind == MULTICLASS:
+            margins = _of_all_classes(margins, model.classes_, self._output.n_outputs)
+        return self._output.raw_contributions(margins)
+
     def save(self, folder: Path) -> None:
         """Write CatBoost's own binary model and the output."""
         self._model.save_model(str(folder / MODEL_FILE))
@@ -209,6 +231,17 @@ def _prediction(raw: np.ndarray, classes: Any, output: Output) -> np.ndarray:
     probabilities = np.zeros((len(raw), output.n_outputs))
     probabilities[:, np.asarray(classes, dtype=np.int64)] = softmax(raw, axis=1)
     return output.prediction(probabilities)
+
+
+def _of_all_classes(margins: np.ndarray, classes: Any, n_outputs: int) -> np.ndarray:
+    """Return contributions to the logits of all classes.
+
+    Of a class that the model does not know the base is that of no probability.
+    """
+    found = np.zeros((*margins.shape[:2], n_outputs))
+    found[:, -1] = np.log(np.finfo(np.float64).tiny)
+    found[:, :, np.asarray(classes, dtype=np.int64)] = margins
+    return found
 
 
 def _pool(table: Table, label: np.ndarray | None = None, weight: np.ndarray | None = None) -> Any:

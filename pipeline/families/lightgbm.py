@@ -78,6 +78,16 @@ class LightGBMPredictor:
         asked = {"start_iteration": start, "num_iteration": n_iterations, "num_threads": self._n_threads or 0}
         return self._booster.predict(features, raw_score=True, **asked)
 
+    def contributions(self, table: Table) -> np.ndarray:
+        """Return contributions, as `Attributing` says."""
+        given = self._crossed.apply(table) if self._crossed else table
+        asked = {"num_iteration": self._n_best or -1, "num_threads": self._n_threads or 0}
+        with limited(self._n_threads, "lightgbm"), self._alone:
+            flat = self._booster.predict(given.features, pred_contrib=True, **asked)
+        margins = np.asarray(flat).reshape(table.n_rows, -1, given.n_features + 1).transpose(0, 2, 1)
+        found = self._output.raw_contributions(margins)
+        return self._crossed.shared_out(found, table) if self._crossed else found
+
     def save(self, folder: Path) -> None:
         """Write LightGBM's text model and the output.
 

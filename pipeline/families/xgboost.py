@@ -57,6 +57,17 @@ class XGBoostPredictor:
         raw = self._booster.inplace_predict(features, iteration_range=rounds, validate_features=False)
         return self._output.prediction(raw)
 
+    def contributions(self, table: Table) -> np.ndarray:
+        """Return contributions, as `Attributing` says."""
+        import xgboost
+
+        given = self._crossed.apply(table) if self._crossed else table
+        rows = xgboost.DMatrix(given.features, feature_types=_types(given), enable_categorical=True)
+        asked = {"pred_contribs": True, "iteration_range": (0, self._n_best or 0), "strict_shape": True}
+        margins = self._booster.predict(rows, validate_features=False, **asked).transpose(0, 2, 1)
+        found = self._output.raw_contributions(margins)
+        return self._crossed.shared_out(found, table) if self._crossed else found
+
     def save(self, folder: Path) -> None:
         """Write XGBoost's UBJSON model and the output.
 

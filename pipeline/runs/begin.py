@@ -14,6 +14,8 @@ from stacktune.data.split_folds import folds_of, settled_folds
 from stacktune.data.split_notes import window_notes
 from stacktune.data.table import Table
 from stacktune.errors import ConfigError
+from stacktune.explain.held_out import Looked
+from stacktune.explain.held_out import looked_at as rows_to_look_at
 from stacktune.families.choice import chosen_families
 from stacktune.families.loss_choice import (
     check_loss,
@@ -82,7 +84,8 @@ class RunData:
     """The data that a run is about.
 
     families: that can do the task, and hold what is asked of models. size: what the table asks for, by what is known of
-    the cores. notes: on what is asked of models. left_out: families that could, but cannot fit the loss.
+    the cores. notes: on what is asked of models. left_out: families that could, but cannot fit the loss. looked: rows
+    by which the leader is explained, once the others have gone.
     """
 
     dataset: Dataset
@@ -93,11 +96,16 @@ class RunData:
     size: SizePlan
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    looked: Looked | None = None
 
     def without_features(self) -> RunData:
-        """Return it without the largest part, which trials have."""
-        dataset = self.dataset.without_features()
-        return replace(self, dataset=dataset, problem=replace(self.problem, table=dataset.table))
+        """Return it without the largest part, which trials have.
+
+        Some rows keep theirs, to explain the leader by.
+        """
+        dataset, problem = self.dataset.without_features(), self.problem
+        looked = rows_to_look_at(problem.table, problem.task, problem.folds, problem.seed)
+        return replace(self, dataset=dataset, problem=replace(problem, table=dataset.table), looked=looked)
 
 
 @dataclass(frozen=True)

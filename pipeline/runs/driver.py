@@ -183,4 +183,5 @@ def _session(start: Start, data: RunData, scope: Scope, journal: Journal) -> Ite
             journal,
             tracker,
             start.observers,
+            data.looked,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,27 +17,44 @@ from stacktune.terminal import remark
 if TYPE_CHECKING:
     import pandas as pd
 
-    from stacktune.explain.explained import Explanation
+    from stacktune.explain.explanation import Explanation
 
 N_SHOWN, BAR_WIDTH, NAME_WIDTH = 15, 22, 28
+WIDTH, SEGMENT_WIDTH = 80, 21
+# Of two classes, and of values: what is shown beside the score of a segment.
+RATES = {
+    "selection_rate": "chosen",
+    "true_positive_rate": "TPR",
+    "false_positive_rate": "FPR",
+    "mean_error": "mean error",
+}
 
 
 def explain(
-    model: str, data: str, output: Path | None, seconds: float, rows: Sequence[int], say: Callable[[str], None]
+    model: str,
+    data: str,
+    output: Path | None,
+    seconds: float,
+    rows: Sequence[int],
+    say: Callable[[str], None],
+    by: Sequence[str] = (),
 ) -> None:
     """Explain a leader on a labelled table.
 
     model: a run folder, a model folder or a URI of MLflow's registry. data: a labelled table that it has not learnt
-    from. output: a new folder, for all of it as Parquet.
+    from. output: a new folder, for all of it as Parquet. by: columns of the table, for whose segments it is scored.
 
     Raises:
-        ConfigError: there is no model, the folder is there, or a row is not. DataError: the table is not the model's.
+        ConfigError: there is no model, the folder is there, or a row or a column is not. DataError: the table is not
+        the model's.
     """
     from stacktune.host import use_cores
 
     use_cores()  # before there are libraries to read it
     from stacktune.ensemble.leader import Leader
     from stacktune.explain.explained import explain as explained
+    from stacktune.explain.explanation import write
+    from stacktune.report.live_line import live_line
     from stacktune.runs.labelled import opened
 
     if output is not None and output.exists():
@@ -46,29 +64,48 @@ def explain(
     for row in rows:
         if not 0 <= row < labelled.table.n_rows:
             raise ConfigError(f"--rows names row {row}, but the table has rows 0 to {labelled.table.n_rows - 1:,}.")
-    found = explained(labelled.leader, labelled.table, labelled.metric, seconds, rows)
+    parted = labelled.columns(by)
+    with live_line() as tell:
+        found = explained(labelled.leader, labelled.table, labelled.metric, seconds, rows, by=parted, tell=tell)
     for note in (*labelled.notes, *found.notes):
         remark(f"Note: {note}")
     for line in lines_of(found):
         say(line)
     if output is not None:
-        write(found, output)
-        say(f"all of it in {output}")
+        say(f"all of it in {write(found, output)}")
+    say(_next(found, f"stacktune explain {shlex.quote(model)} {shlex.quote(data)}", output))
+
+
+def _next(found: Explanation, command: str, output: Path | None) -> str:
+    """Return what to type next."""
+    if not len(found.rows) and len(found.worst):
+        return f"next: {command} --rows {found.worst['row'].iloc[0]}  (why so far off?)"
+    if not len(found.segments):
+        levels = found.importance["column"] if len(found.importance) else ["COLUMN"]
+        return f"next: {command} --by {shlex.quote(str(next(iter(levels))))}  (where does it fail?)"
+    if output is None:
+        return f"next: {command} --output FOLDER  (all of it, with dependence)"
+    return f"next: pandas.read_parquet({str(output / 'dependence.parquet')!r})"
 
 
 def lines_of(found: Explanation) -> list[str]:
     """Return lines of at most 80 columns."""
     top = found.importance.head(N_SHOWN)
-    most = max(float(top["importance"].max()), 1e-300)
+    most = max(float(top["importance"].max()), 1e-300) if len(top) else 1.0
     lines = [f"What shuffling a column costs, in {found.metric} (95 % interval, p of no help):"]
     for row in top.to_dict("records"):
         bar = "━" * round(BAR_WIDTH * max(0.0, row["importance"]) / most)
-        name = row["column"] if len(row["column"]) <= NAME_WIDTH else f"{row['column'][: NAME_WIDTH - 1]}…"
+        name = _cut(row["column"], NAME_WIDTH)
         half = "" if row["high"] != row["high"] else f" ± {number(row['high'] - row['importance'], like=most)}"
         p_value = "" if row["p_value"] != row["p_value"] else f"  {_p_text(row['p_value'])}"
-        lines.append(visible(f"  {name:<{NAME_WIDTH}} {number(row['importance'], like=most)}{half}{p_value}  {bar}"))
+        lines.append(f"  {name:<{NAME_WIDTH}} {number(row['importance'], like=most)}{half}{p_value}  {bar}"[:WIDTH])
     n_more = len(found.importance) - len(top)
-    return [*lines, *([f"  … and {n_more:,} more"] if n_more > 0 else []), *_row_lines(found.rows)]
+    lines += [f"  … and {n_more:,} more"] if n_more > 0 else []
+    return [*map(visible, lines), *_row_lines(found.rows), *_segment_lines(found)]
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _p_text(value: float) -> str:
@@ -77,29 +114,53 @@ def _p_text(value: float) -> str:
 
 def _row_lines(rows: pd.DataFrame) -> list[str]:
     """Return the largest contributions of each explained row."""
-    lines = []
-    for row, of_row in rows.groupby("row", sort=False):
+    lines: list[str] = []
+    for row, of_row in rows.groupby("row", sort=False) if len(rows) else ():
         of = of_row["class"].iloc[0]
         largest = of_row.iloc[(-of_row["contribution"].abs()).argsort(kind="stable")].head(5)
-        said = ", ".join(f"{one['column']} {one['contribution']:+.3g}" for one in largest.to_dict("records"))
-        head = f"Row {row}{f', log-odds of {of}' if of is not None else ''}: {said}"
-        lines += textwrap.wrap(visible(head), 80, subsequent_indent="  ", break_on_hyphens=False)
+        said = ", ".join(map(_contribution, largest.to_dict("records")))
+        is_exact = of_row["how"].iloc[0] == "paths"
+        how = "exact, by the trees' own paths" if is_exact else "± the standard error"
+        head = f"Row {row}{f', log-odds of {of}' if of is not None else ''} ({how}): {said}"
+        lines += textwrap.wrap(visible(head), WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     return lines
 
 
-def write(found: Explanation, folder: Path) -> None:
-    """Write an explanation as Parquet files."""
-    import pandas as pd
+def _contribution(one: dict) -> str:
+    error = one["standard_error"]
+    return f"{one['column']} {one['contribution']:+.3g}{f' ± {error:.2g}' if error > 0 else ''}"
 
-    from stacktune.data.write import write_frame
 
-    folder.mkdir(parents=True)
-    curves = [frame.assign(column=name) for name, frame in found.dependence.items()]
-    for name, frame in (
-        ("importance", found.importance),
-        ("dependence", pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()),
-        ("rows", found.rows),
-        ("worst", found.worst),
-    ):
-        if len(frame):
-            write_frame(frame, str(folder / f"{name}.parquet"))
+def _segment_lines(found: Explanation) -> list[str]:
+    """Return a table of segments for each column."""
+    lines: list[str] = []
+    if not len(found.segments):
+        return lines
+    rates = {name: title for name, title in RATES.items() if name in found.segments}
+    for column, of_column in found.segments.groupby("column", sort=False):
+        head = f"  {_cut(f'By {column}', SEGMENT_WIDTH):<{SEGMENT_WIDTH}} {'rows':>9} {found.metric[:10]:>10}"
+        titles = "".join(f" {title:>{_width(name)}}" for name, title in rates.items())
+        lines += ["", f"{head} {'95 % interval':>17}{titles}"]
+        most = float(of_column["score"].abs().max())
+        for row in of_column.to_dict("records"):
+            name = _cut(f"{row['segment']}{' *' if row['is_small'] else ''}", SEGMENT_WIDTH)
+            ends = "" if row["low"] != row["low"] else f"{number(row['low'], most)}–{number(row['high'], most)}"
+            shares = "".join(f" {_rate(one, row[one]):>{_width(one)}}" for one in rates)
+            score = number(row["score"], most)
+            lines.append(f"  {name:<{SEGMENT_WIDTH}} {row['n_rows']:>9,} {score:>10} {ends:>17}{shares}")
+        gaps = found.gaps[found.gaps["column"] == column]
+        said = "; ".join(f"{one['measure']} {number(one['value'])}" for one in gaps.to_dict("records"))
+        lines += textwrap.wrap(f"  between segments: {said}", WIDTH, subsequent_indent="    ") if said else []
+    if found.segments["is_small"].any():
+        lines.append("  * too few rows to say much")
+    return list(map(visible, lines))
+
+
+def _width(rate: str) -> int:
+    return 12 if rate == "mean_error" else 6 if rate == "selection_rate" else 5
+
+
+def _rate(name: str, value: float) -> str:
+    if value != value:
+        return "·"
+    return number(value) if name == "mean_error" else f"{value:.2f}".replace("0.", ".")

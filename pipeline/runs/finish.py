@@ -25,6 +25,7 @@ from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.page.page import write_report
 from stacktune.report.text import as_typed
+from stacktune.runs.explaining import explain_leader
 from stacktune.runs.leader_options import LeaderExtras, leader_extras
 from stacktune.runs.pace import REHEARSAL_S, REPORTING_S
 from stacktune.runs.record import conclusions, registration
@@ -135,6 +136,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     session.observers.decided(registration(record))
     csv = write_leaderboard(board, session.folder)
     session.tracker.log_leaderboard(board.to_frame(), csv)
+    explain_leader(session, board, results, leader)
     _keep_top_trials(session, results, board, registering_s)
     shutil.rmtree(session.places.scratch)
     return _summarise(session, _Outcome(results, board, record, evidence, extras, gain))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stacktune.errors import ConfigError
+from stacktune.errors import ConfigError, nearest
 from stacktune.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from stacktune.data.table import Table, Task
     from stacktune.ensemble.leader import Leader
     from stacktune.metrics import Metric
@@ -21,13 +24,28 @@ if TYPE_CHECKING:
 class Labelled:
     """A leader, and rows whose targets are known.
 
-    notes: what is to be said of the table.
+    frame: the same rows as they came, with columns that the leader does not use. notes: what is to be said of the
+    table.
     """
 
     leader: Leader
     table: Table
     metric: Metric
+    frame: pd.DataFrame
     notes: tuple[str, ...]
+
+    def columns(self, names: Sequence[str]) -> list[tuple[str, pd.Series]]:
+        """Return the raw values of columns by which scores are told apart.
+
+        Raises ConfigError for one that is not there, or has nothing to tell apart.
+        """
+        known = [str(name) for name in self.frame.columns]
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"--by names {name!r}, but the table has no such column.{nearest(name, known)}")
+            if name == self.leader.target_name:
+                raise ConfigError(f"--by names the target {name!r}: name a column that parts the rows otherwise.")
+        return [(name, self.frame.iloc[:, known.index(name)]) for name in dict.fromkeys(names)]
 
 
 def opened(leader: Leader, run: Path | None, data: Any) -> Labelled:
@@ -39,7 +57,7 @@ def opened(leader: Leader, run: Path | None, data: Any) -> Labelled:
     Raises:
         ConfigError: the metric is gone. DataError: the table is not the model's, or its metric is undefined there.
     """
-    from stacktune.data.dataset import load_labelled
+    from stacktune.data.dataset import load_labelled_frame
     from stacktune.data.in_memory import as_rows
     from stacktune.metrics import check_domain
     from stacktune.settings.problem import IN_MEMORY
@@ -48,10 +66,10 @@ def opened(leader: Leader, run: Path | None, data: Any) -> Labelled:
     place = os.fspath(data) if rows is None else IN_MEMORY
     config = _config(run)
     weight = None if config is None else config.weight
-    table, notes = load_labelled(place, leader.schema, leader.task, leader.target_name, weight, rows)
+    table, frame, notes = load_labelled_frame(place, leader.schema, leader.task, leader.target_name, weight, rows)
     metric = _metric_of_model(leader) if config is None else _metric_of_run(config, leader.task, table)
     check_domain(metric, table.labels, leader.task.classes, f"the rows of {place}")
-    return Labelled(leader, table, metric, tuple(notes))
+    return Labelled(leader, table, metric, frame, tuple(notes))
 
 
 def _config(run: Path | None) -> Settings | None:

@@ -42,6 +42,8 @@ TESTING_S_PER_ROW = 1e-4
 KEEPING_TOP_TRIALS_S, EVERY_MODEL_FROM_S = 1.6, 120.0
 # The report takes a second or so; budgets that can spare it leave time for it, others write it where time is left.
 REPORTING_S, REPORT_FROM_S = 1.2, 30.0
+# Importance and the like of the leader, in a share of budgets that are no shorter; more than that pays little.
+EXPLAINING_SHARE, EXPLAINING_FROM_S, MAX_EXPLAINING_S = 0.03, 30.0, 15.0
 # However late trials ended, ensembles get this: without them, all that was learnt would count for less.
 MIN_STACKING_S = 1.0
 # However short the budget, the search gets at least the rest.
@@ -149,4 +151,13 @@ def reserved_s(pace: Pace, budget_s: float, stacking_s: float, n_test_rows: int 
         wanted_s += REPORTING_S
     if budget_s >= EVERY_MODEL_FROM_S:
         wanted_s += KEEPING_TOP_TRIALS_S
-    return min(wanted_s * pace.usual_s + pace.ending_s(), MAX_RESERVED_SHARE * budget_s)
+    kept_s = wanted_s * pace.usual_s + pace.ending_s() + explaining_s(budget_s)
+    return min(kept_s, MAX_RESERVED_SHARE * budget_s)
+
+
+def explaining_s(budget_s: float) -> float:
+    """Return the seconds kept to explain the leader.
+
+    They are what it has, not what it takes: it makes do with them on any machine.
+    """
+    return min(EXPLAINING_SHARE * budget_s, MAX_EXPLAINING_S) if budget_s >= EXPLAINING_FROM_S else 0.0

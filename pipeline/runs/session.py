@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stacktune.data.dataset import Dataset
 from stacktune.data.table import Table
+from stacktune.explain.held_out import Looked
 from stacktune.observers import Observers
 from stacktune.runs.deadline import search_ends_at
 from stacktune.runs.pace import MIN_STACKING_S, Clock, Pace
@@ -23,7 +24,7 @@ from stacktune.trials.provenance import Provenance
 class Session:
     """One run, from table to registered leader.
 
-    made_by: what all files of its trials bear.
+    made_by: what all files of its trials bear. looked: rows with features by which the leader is explained.
     """
 
     config: Settings
@@ -37,6 +38,7 @@ class Session:
     journal: Journal
     tracker: Tracker
     observers: Observers
+    looked: Looked | None = None
 
     @property
     def places(self) -> RunFolder:

@@ -27,6 +27,8 @@ LOG, OLDER_LOG = "run.log", "run.log.1"
 OUT_OF_FOLD = "out_of_fold.npz"
 # The report, for people and for programs.
 REPORT, REPORT_NUMBERS = "report.html", "report.json"
+# What the leader predicts by, on those rows.
+EXPLANATION = "explanation"
 # In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
 _ENDING = (SUMMARY, BOARD, BOARD_AS_TEXT, OUT_OF_FOLD, REPORT, REPORT_NUMBERS)
 COPIED = (OLDER_LOG, LOG, CONFIG, *_ENDING, SPOOL, EVENTS, STATE, JOURNAL)
@@ -80,6 +82,11 @@ class RunFolder:
     def report_numbers(self) -> Path:
         """The report's numbers, for programs."""
         return self.path / REPORT_NUMBERS
+
+    @property
+    def explanation(self) -> Path:
+        """A folder that says what the leader predicts by."""
+        return self.path / EXPLANATION
 
     @property
     def spool(self) -> Path:

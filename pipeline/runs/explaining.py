@@ -1,0 +1,74 @@
+"""A run says what its leader predicts by, in what is left of the budget.
+
+Nothing waits for it: the leader is registered and tested by then. It takes no second that the end of the run needs, and
+where there is none to spare it is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stacktune.ensemble.leader import Leader
+from stacktune.ensemble.rows import Leaderboard
+from stacktune.errors import DataError
+from stacktune.explain.explanation import Explanation, write
+from stacktune.explain.of_run import Ended, explain_run
+from stacktune.runs.pace import EVERY_MODEL_FROM_S, KEEPING_TOP_TRIALS_S, MAX_EXPLAINING_S, explaining_s
+from stacktune.runs.session import Session
+from stacktune.storage.atomic import remove_asides
+from stacktune.storage.folders import remove
+from stacktune.trials.result import TrialResult
+
+# Usual seconds: that writing what is said of the run takes (see finish.py), with what is found here; and below which
+# explaining is not begun.
+ENDING_S, MIN_S = 1.2, 0.4
+
+
+def explain_leader(
+    session: Session, board: Leaderboard, results: Sequence[TrialResult], leader: Leader
+) -> Explanation | None:
+    """Explain the leader, and write that into the run's folder.
+
+    Returns None where there is no time, or nothing to explain it by.
+    """
+    place = session.places.explanation
+    remove_asides(place)  # of a session that was cut off
+    remove(place)  # and what it said of another leader
+    seconds = spare_s(session)
+    looked, row_numbers = session.looked, session.dataset.row_numbers
+    if looked is None or row_numbers is None or (seconds is not None and seconds < MIN_S * session.pace.usual_s):
+        return None
+    session.begin("explaining")
+    problem, trials = session.problem, {result.trial_id: result for result in results}
+    ended = Ended(
+        leader,
+        board.leader,
+        trials,
+        problem.folds,
+        problem.table.labels,
+        row_numbers,
+        looked,
+        session.test,
+        problem.metric,
+        session.config.seed,
+    )
+    try:
+        found = explain_run(ended, seconds)
+    except DataError as error:  # a trial's folder is not as it was written
+        session.note(f"the leader is not explained: {error}")
+        return None
+    write(found, place)
+    return found
+
+
+def spare_s(session: Session) -> float | None:
+    """Return the seconds that explaining may take.
+
+    It is None in a run without a budget.
+    """
+    budget_s = session.clock.budget_s
+    if budget_s is None:
+        return None
+    ending_s = ENDING_S + (KEEPING_TOP_TRIALS_S if budget_s >= EVERY_MODEL_FROM_S else 0.0)
+    most_s = max(explaining_s(budget_s), min(MAX_EXPLAINING_S, 0.1 * budget_s))
+    return min(session.clock.remaining_s() - ending_s * session.pace.usual_s, most_s)

@@ -1,0 +1,182 @@
+"""Within a run, each row is explained by models that have not learnt from it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from in_process import Fitted, fit
+
+from stacktune.data.table import Table
+from stacktune.ensemble.out_of_fold import honest_predictions, trials_behind
+from stacktune.explain.explanation import Explanation
+from stacktune.explain.held_out import MIN_OF_A_CLASS, is_there, looked_at, open_held_out
+from stacktune.explain.importance import importances, scorer_of
+from stacktune.explain.of_run import Ended, explain_run
+from stacktune.storage.run_folder import TrialFolder
+from stacktune.trials.result import load_oof
+
+
+def frame(n_rows: int = 400, seed: int = 0) -> pd.DataFrame:
+    """Return values of two numbers, one with a twin, and levels; the rest is noise, and one column never varies much."""
+    random = np.random.default_rng(seed)
+    a, b = random.normal(size=(2, n_rows))
+    level = random.choice(["low", "mid", "high"], n_rows)
+    noise = {f"noise {place}": random.normal(size=n_rows) for place in range(3)}
+    target = 3 * a + 2 * b + 2 * (level == "high") + random.normal(size=n_rows)
+    twin = a + 0.05 * random.normal(size=n_rows)
+    return pd.DataFrame({"a": a, "twin": twin, "b": b, "level": level, **noise, "y": target})
+
+
+def ended_of(fitted: Fitted, **changed) -> Ended:
+    table, problem = fitted.problem.table, fitted.problem
+    looked = looked_at(table, problem.task, problem.folds, 0)
+    trials = {result.trial_id: result for result in fitted.results}
+    row = fitted.board.leader
+    numbers = fitted.dataset.row_numbers
+    of = Ended(fitted.leader, row, trials, problem.folds, table.labels, numbers, looked, fitted.test, problem.metric, 0)
+    return replace(of, **changed)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory) -> Fitted:
+    return fit(frame(), "y", tmp_path_factory.mktemp("run"), ("lightgbm", "linear"), n_folds=3)
+
+
+@pytest.fixture(scope="module")
+def found(fitted) -> Explanation:
+    return explain_run(ended_of(fitted), None)
+
+
+def opened(fitted: Fitted):
+    ended = ended_of(fitted)
+    return ended, open_held_out(ended.row, ended.trials, ended.folds, fitted.problem.task, ended.looked, math.inf)
+
+
+@pytest.mark.parametrize("settings", [{"n_folds": 3}, {"n_folds": 1}, {"n_folds": 2, "repeats": 2}])
+def test_rows_as_they_are_have_the_runs_own_out_of_fold_predictions(tmp_path, settings):
+    """So what is shuffled is compared with what the leaderboard was made of, blends without the row's block included."""
+    fitted = fit(frame(200), "y", tmp_path, ("lightgbm", "linear"), **settings)
+    for row in fitted.board.rows:
+        ended = ended_of(fitted, row=row)
+        held_out, table = open_held_out(row, ended.trials, ended.folds, fitted.problem.task, ended.looked, math.inf)
+        oof = {name: load_oof(ended.trials[name]) for name in trials_behind(row)}
+        honest = honest_predictions(row, oof, ended.folds)[ended.looked.rows]
+        np.testing.assert_allclose(held_out.predict(table), honest, rtol=1e-5, atol=1e-5)
+        twice = table.take(np.concatenate([np.arange(10, 20), np.arange(5)]))
+        np.testing.assert_allclose(held_out.predict(twice)[:10], honest[10:20], rtol=1e-5, atol=1e-5)
+
+
+def test_what_drives_the_target_is_found_and_noise_is_not(found):
+    by_name = found.importance.set_index("column")
+    assert found.out_of_fold
+    assert set(by_name.index[:3]) <= {"a", "b", "a + twin", "twin", "level"}
+    assert (by_name.loc[["b", "a + twin"], "p_value"] < 0.01).all()
+    noise = by_name.loc[[f"noise {place}" for place in range(3)]]
+    assert noise["importance"].abs().max() < 0.1 * by_name["importance"].max()
+    assert found.n_rows == found.n_rows_in_all == 400
+
+
+def test_a_column_that_no_model_saw_has_an_importance_of_exactly_zero(fitted):
+    """A constant is known to no tree and no weight."""
+    ended, (held_out, table) = opened(fitted)
+    features = table.features.copy()
+    place = table.names.index("noise 0")
+
+    def without(rows: Table) -> np.ndarray:
+        blind = rows.features.copy()
+        blind[:, place] = 0
+        return held_out.predict(replace(rows, features=blind))
+
+    columns = [one for one in _columns(fitted) if one.name == "noise 0"]
+    scorer = scorer_of(replace(table, features=features), fitted.problem.task, fitted.problem.metric, 0.5, 0)
+    (one,) = importances(without, scorer, columns, 3, 0)
+    assert (one.importance, one.low, one.high, one.p_value) == (0.0, 0.0, 0.0, 1.0)
+
+
+def _columns(fitted: Fitted):
+    from stacktune.explain.columns import raw_columns
+
+    return raw_columns(fitted.leader.schema)
+
+
+def test_values_are_shuffled_among_rows_of_one_fold(fitted):
+    """Of another fold's rows, the model has seen the values with their targets."""
+    ended, (held_out, table) = opened(fitted)
+    numbers = replace(table, features=np.arange(table.features.size, dtype=np.float32).reshape(table.features.shape))
+    group_of = dict(zip(numbers.features[:, 0].tolist(), numbers.groups.tolist(), strict=True))
+    asked: list[Table] = []
+
+    def note(rows: Table) -> np.ndarray:
+        asked.append(rows)
+        return np.zeros((rows.n_rows, 1))
+
+    scorer = scorer_of(numbers, fitted.problem.task, fitted.problem.metric, 0.5, 0)
+    importances(note, scorer, _columns(fitted)[:1], 1, 0)
+    shuffled = asked[-1]
+    assert [group_of[value] for value in shuffled.features[:, 0].tolist()] == shuffled.groups.tolist()
+    assert not np.array_equal(shuffled.features[:, 0], numbers.features[:, 0])
+
+
+def test_the_worst_rows_are_of_all_that_were_held_out_by_their_number_in_the_table(found, fitted):
+    oof = {name: load_oof(one) for name, one in ended_of(fitted).trials.items()}
+    honest = honest_predictions(fitted.board.leader, oof, fitted.problem.folds)[:, 0]
+    loss = np.abs(honest - fitted.problem.table.labels)
+    expected = fitted.dataset.row_numbers[np.argsort(-loss, kind="stable")[:20]]
+    assert found.worst["row"].tolist() == expected.tolist()
+
+
+def test_levels_are_told_by_their_text_and_lines_average_to_the_dependence(found):
+    of_level = found.dependence[found.dependence["column"] == "level"]
+    assert set(of_level["value"]) == {"low", "mid", "high"}
+    assert of_level["number"].isna().all()
+    assert set(found.dependence["column"]) == set(found.ice["column"])
+    assert found.ice.groupby("column")["row"].nunique().eq(30).all()
+    assert found.ice["row"].between(0, 399).all()
+
+
+def test_without_a_budget_it_is_the_same_each_time(found, fitted):
+    again = explain_run(ended_of(fitted), None)
+    pd.testing.assert_frame_equal(again.importance, found.importance)
+    pd.testing.assert_frame_equal(again.ice, found.ice)
+    pd.testing.assert_frame_equal(again.members, found.members)
+
+
+def test_in_no_time_nothing_is_shuffled_and_that_is_said(fitted):
+    quick = explain_run(ended_of(fitted), 1e-6)
+    assert quick.importance.empty
+    assert len(quick.worst) == 20
+    assert any("stacktune explain" in note for note in quick.notes)
+
+
+@pytest.mark.parametrize("test_size", [0.25, None])
+def test_where_folds_models_are_gone_test_rows_stand_in_or_it_says_why_not(tmp_path, test_size):
+    fitted = fit(frame(200), "y", tmp_path, ("lightgbm",), n_folds=2, test_size=test_size)
+    ended = ended_of(fitted)
+    assert is_there(ended.row, ended.trials, ended.folds)
+    shutil.rmtree(TrialFolder(ended.trials["lightgbm-0000"].place).fold(1))
+    assert not is_there(ended.row, ended.trials, ended.folds)
+    found = explain_run(ended, None)
+    assert not found.out_of_fold or found.importance.empty
+    assert "models of single folds were not kept" in found.notes[0]
+    assert len(found.importance) == (0 if test_size is None else 8)
+    assert found.n_rows == (0 if test_size is None else 50)
+
+
+def test_of_a_rare_class_enough_rows_are_looked_at_and_weigh_as_much_less():
+    from stacktune.data.folds import Folds
+    from stacktune.data.table import BINARY, Task
+
+    n_rows = 20_000
+    target = (np.arange(n_rows) % 200 == 0).astype(np.int32)
+    table = Table(np.zeros((n_rows, 2), np.float32), ("a", "b"), (), target)
+    parts = (np.arange(n_rows) // 3 % 5).astype(np.int8)
+    looked = looked_at(table, Task(BINARY, ("no", "yes")), Folds(parts, 5, parts, 5), 0)
+    chosen = looked.table
+    assert chosen.labels.sum() == MIN_OF_A_CLASS
+    assert np.average(chosen.labels, weights=chosen.weight) == pytest.approx(target.mean(), rel=1e-3)
+    np.testing.assert_array_equal(target[looked.rows], chosen.labels)
