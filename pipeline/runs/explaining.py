@@ -13,7 +13,13 @@ from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import DataError
 from stacktune.explain.explanation import Explanation, write
 from stacktune.explain.of_run import Ended, explain_run
-from stacktune.runs.pace import EVERY_MODEL_FROM_S, KEEPING_TOP_TRIALS_S, MAX_EXPLAINING_S, explaining_s
+from stacktune.runs.pace import (
+    EVERY_MODEL_FROM_S,
+    KEEPING_TOP_TRIALS_S,
+    MAX_EXPLAINING_S,
+    REPORTING_S,
+    explaining_s,
+)
 from stacktune.runs.session import Session
 from stacktune.storage.atomic import remove_asides
 from stacktune.storage.folders import remove
@@ -69,6 +75,6 @@ def spare_s(session: Session) -> float | None:
     budget_s = session.clock.budget_s
     if budget_s is None:
         return None
-    ending_s = ENDING_S + (KEEPING_TOP_TRIALS_S if budget_s >= EVERY_MODEL_FROM_S else 0.0)
+    ending_s = ENDING_S + REPORTING_S + (KEEPING_TOP_TRIALS_S if budget_s >= EVERY_MODEL_FROM_S else 0.0)
     most_s = max(explaining_s(budget_s), min(MAX_EXPLAINING_S, 0.1 * budget_s))
     return min(session.clock.remaining_s() - ending_s * session.pace.usual_s, most_s)

@@ -12,6 +12,7 @@ from stacktune import __version__
 from stacktune.report.page.chart import Chart, svg_of
 from stacktune.report.page.classes import classes
 from stacktune.report.page.commands import commands
+from stacktune.report.page.importance import importance
 from stacktune.report.page.members import members
 from stacktune.report.page.panel import Commands, Grid, Panel, Slider
 from stacktune.report.page.parameters import parameters
@@ -27,7 +28,7 @@ from stacktune.storage.run_folder import RunFolder
 
 # In the order of the page.
 PANELS: tuple[Callable[[Story], Panel | None], ...] = (
-    verdict, standings, spent, rungs, members, classes, values, parameters, table, commands,
+    verdict, standings, spent, rungs, members, classes, values, importance, parameters, table, commands,
 )  # fmt: skip
 FORMAT = 1
 _HERE = Path(__file__).parent

@@ -1,0 +1,209 @@
+"""Shows which columns the leader predicts by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stacktune.explain.explanation import Explanation, read
+from stacktune.report.page.chart import FROM_ZERO, Chart, Spec, layered, mark, name_axis, number_axis
+from stacktune.report.page.panel import Grid, Panel, Part
+from stacktune.report.page.story import Story
+from stacktune.report.text import count, number
+from stacktune.storage.run_folder import RunFolder
+
+N_COLUMNS, N_DEPENDENCES, N_WORST, N_LINES, MAX_LEVEL_CHARS = 15, 6, 10, 20, 24
+
+
+def importance(story: Story) -> Panel | None:
+    """Return the panel of importance, if the run had time."""
+    found = read(RunFolder(story.folder).explanation)
+    if found is None:
+        return None
+    lead = [_said(found), *found.notes] if len(found.importance) else list(found.notes)
+    parts: list[Part] = [_bars(story, found)] if len(found.importance) else []
+    if len(found.members):
+        parts.append(_trees(found))
+    parts += _dependences(story, found)
+    if len(found.worst):
+        parts.append(_worst(story, found))
+    numbers = {
+        "metric": found.metric,
+        "out_of_fold": found.out_of_fold,
+        "n_rows": found.n_rows,
+        "columns": found.importance.to_dict("records"),
+        "dependence": found.dependence.to_dict("records"),
+        "members": found.members.to_dict("records"),
+        "notes": list(found.notes),
+    }
+    return Panel("importance", "Which columns it predicts by", lead, parts, numbers)
+
+
+def _said(found: Explanation) -> str:
+    rows = "rows that the models asked had not learnt from" if found.out_of_fold else "test rows"
+    return (
+        f"A column's importance is what the {found.metric} loses when its values are shuffled, on {found.n_rows:,} "
+        f"{rows}; lines are 95 % intervals. It is of the model, not of the world: of two columns that say the same, "
+        "either may have it."
+    )
+
+
+def _bars(story: Story, found: Explanation) -> Chart:
+    top = found.importance.head(N_COLUMNS)
+    like = float(top["importance"].abs().max())
+    rows = [
+        {
+            **{name: _known(row[name]) for name in ("column", "importance", "low", "high")},
+            "said": f"{row['column']}: {number(row['importance'], like)}, p {row['p_value']:.3f}",
+        }
+        for row in top.to_dict("records")
+    ]
+    at = {"y": name_axis("column", [row["column"] for row in rows])}
+    x = f"loss of {found.metric}"
+    spec = layered(
+        rows,
+        {
+            "mark": mark("bar", height={"band": 0.65}, color="var(--c1)", opacity=0.75, aria=True),
+            "encoding": at | {"x": number_axis("importance", x, FROM_ZERO), "description": {"field": "said"}},
+        },
+        {
+            "mark": mark("rule", color="var(--ink)", strokeWidth=1.5),
+            "encoding": at | {"x": number_axis("low", x, FROM_ZERO), "x2": {"field": "high"}},
+        },
+    )
+    n_more = len(found.importance) - len(top)
+    told = f"The foremost is {rows[0]['column']}." + (
+        f" {count(n_more, 'more column')} are not drawn." if n_more else ""
+    )
+    return Chart("Importance of columns", told, spec, 70 + 22 * len(rows))
+
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and value != value else value
+
+
+def _trees(found: Explanation) -> Chart:
+    """Return what the members' trees say of themselves."""
+    sums = found.members.groupby("column", sort=False)["mean_abs_contribution"].sum().sort_values(ascending=False)
+    order = sums.head(N_COLUMNS).index.tolist()
+    rows = [
+        {**row, "said": f"{row['member']}: {row['column']} {row['mean_abs_contribution']:.3g}"}
+        for row in found.members[found.members["column"].isin(order)].to_dict("records")
+    ]
+    members = list(dict.fromkeys(found.members["member"]))
+    spec = layered(
+        rows,
+        {
+            "mark": mark("point", filled=True, size=45, opacity=0.75, aria=True),
+            "encoding": {
+                "x": number_axis("mean_abs_contribution", "mean contribution to the raw score", FROM_ZERO),
+                "y": name_axis("column", order),
+                "color": {"field": "member", "type": "nominal", "sort": members, "scale": {"range": _shades(members)}},
+                "description": {"field": "said"},
+            },
+        },
+    )
+    told = "Each member's own TreeSHAP, in its raw score: it does not add up to what the leader predicts."
+    return Chart("What the members' trees say", told, spec, 110 + 22 * len(order))
+
+
+def _shades(members: list[str]) -> list[str]:
+    return [f"var(--c{1 + place % 9})" for place in range(len(members))]
+
+
+def _dependences(story: Story, found: Explanation) -> Iterator[Chart]:
+    if found.dependence.empty:
+        return
+    names = list(dict.fromkeys(found.dependence["column"]))
+    target = "probability" if found.looked_at is not None else f"predicted {story.facts['target']}"
+    title = f"{target} of {found.looked_at}" if found.looked_at is not None else target
+    for name in names[:N_DEPENDENCES]:
+        curve = found.dependence[found.dependence["column"] == name]
+        if curve["number"].isna().all():
+            yield _by_level(name, title, curve)
+        else:
+            lines = found.ice[found.ice["column"] == name] if len(found.ice) else found.ice
+            yield _by_number(name, title, curve, lines)
+
+
+def _by_level(name: str, title: str, curve: pd.DataFrame) -> Chart:
+    rows = [
+        {**row, "level": _short(row["value"]), "said": f"{row['value']}: {row['prediction']:.4g}"}
+        for row in curve.to_dict("records")
+    ]
+    at = {"y": name_axis("level", [row["level"] for row in rows])}
+    spec = layered(
+        rows,
+        {
+            "mark": mark("rule", color="var(--c1)", opacity=0.35, strokeWidth=4),
+            "encoding": at | {"x": number_axis("low", title), "x2": {"field": "high"}},
+        },
+        {
+            "mark": mark("point", filled=True, size=60, opacity=1, color="var(--c1)", aria=True),
+            "encoding": at | {"x": number_axis("prediction", title), "description": {"field": "said"}},
+        },
+    )
+    told = "The mean prediction if all rows had the level, and the middle 80 % of rows."
+    return Chart(f"Dependence on {name}", told, spec, 60 + 22 * len(rows))
+
+
+def _short(level: Any) -> str:
+    text = str(level)
+    return text if len(text) <= MAX_LEVEL_CHARS else f"{text[: MAX_LEVEL_CHARS - 1]}…"
+
+
+def _by_number(name: str, title: str, curve: pd.DataFrame, lines: pd.DataFrame) -> Chart:
+    is_date = curve["kind"].iloc[0] == "datetime"
+    curve = curve.dropna(subset="number")
+    axis: Spec = {"field": "number", "type": "temporal" if is_date else "quantitative", "title": name}
+    axis |= {} if is_date else {"scale": {"zero": False, "nice": False}}
+
+    def points(frame: pd.DataFrame) -> list[Mapping[str, Any]]:
+        values = frame["number"].to_numpy(dtype=np.float64) * (1000 if is_date else 1)  # Vega's dates are milliseconds
+        return frame.assign(number=values).to_dict("records")
+
+    few = lines[lines["row"].isin(list(dict.fromkeys(lines["row"]))[:N_LINES])] if len(lines) else lines
+    band = {
+        "mark": mark("area", color="var(--c1)", opacity=0.12),
+        "encoding": {"x": axis, "y": number_axis("low", title), "y2": {"field": "high"}},
+    }
+    mean = {
+        "mark": mark("line", color="var(--c1)", strokeWidth=2.5),
+        "encoding": {"x": axis, "y": number_axis("prediction", title)},
+    }
+    rug = {
+        "mark": mark("tick", color="var(--ink)", thickness=1.5, height=8, yOffset=0),
+        "encoding": {"x": axis, "y": {"value": {"expr": "height"}},
+                     "opacity": {"field": "share", "type": "quantitative", "legend": None,
+                                 "scale": {"domain": [0, float(curve["share"].max())], "range": [0.08, 1]}}},
+    }  # fmt: skip
+    layers = [band, mean, rug]
+    if len(few):
+        alone = {
+            "data": {"values": points(few.dropna(subset="number"))},
+            "mark": mark("line", color="var(--quiet)", opacity=0.35, strokeWidth=0.8),
+            "encoding": {"x": axis, "y": number_axis("prediction", title), "detail": {"field": "row"}},
+        }
+        layers.insert(1, alone)
+    told = (
+        "The mean prediction if all rows had the value, the middle 80 % of rows, and some rows alone. "
+        "The darker the ticks below, the more rows are there."
+    )
+    return Chart(f"Dependence on {name}", told, layered(points(curve), *layers))
+
+
+def _worst(story: Story, found: Explanation) -> Grid:
+    """Return the rows that were predicted worst."""
+    shown = found.worst.head(N_WORST)
+    target = story.facts["target"]
+    columns = [name for name in ("row", target, story.task.prediction_name, "loss") if name in shown]
+    rows = [[_cell(row[name]) for name in columns] for row in shown.to_dict("records")]
+    numeric = frozenset(place for place, name in enumerate(columns) if name in ("row", "loss"))
+    return Grid("Rows predicted worst", columns, rows, numeric, is_wide=False)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,.5g}" if isinstance(value, float) else str(value)
