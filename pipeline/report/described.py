@@ -108,7 +108,7 @@ def _target_lines(target: ColumnProfile, described: Described) -> Iterator[Rende
     task = described.intended.task if described.intended else ""
     yield Text.assemble((visible(target.name), "bold green"), f", the target: {task}")
     if not target.top:
-        yield Padding(Text(f"{_bars(target.counts)}  {_range(target)}"), (0, 0, 0, 2))
+        yield Padding(Text(f"{bars(target.counts)}  {range_of(target)}"), (0, 0, 0, 2))
         return
     total = sum(n for _, n in target.top)
     rows = Table.grid(padding=(0, 2))
@@ -147,18 +147,19 @@ def _values(column: ColumnProfile, n_rows: int) -> Text:
         return Text(column.why)
     if column.counts:
         halves = [sum(pair) for pair in zip(column.counts[::2], column.counts[1::2], strict=True)]
-        return Text.assemble((_bars(halves), "cyan"), f"  {_range(column)}{said}")
+        return Text.assemble((bars(halves), "cyan"), f"  {range_of(column)}{said}")
     shown = [f"{_shortened(text)} {_share(n, n_rows)}" for text, n in column.top[:3]]
     return Text(", ".join(shown) + (" …" if column.n_distinct > len(shown) else "") + said)
 
 
-def _bars(counts: Sequence[int]) -> str:
+def bars(counts: Sequence[int]) -> str:
     """Return a histogram, a block for each bin."""
     most = max(counts, default=0)
     return "".join(_BLOCKS[min(n * len(_BLOCKS) // most, len(_BLOCKS) - 1)] if n else " " for n in counts)
 
 
-def _range(column: ColumnProfile) -> str:
+def range_of(column: ColumnProfile) -> str:
+    """Return a column's least, middle and largest value."""
     if column.low is None or column.high is None:
         return ""
     shown = _moment if column.kind == "datetime" else _figure

@@ -22,6 +22,7 @@ from stacktune.ensemble.limits import megabytes
 from stacktune.ensemble.out_of_fold import keep_out_of_fold
 from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
+from stacktune.report.columns_file import write_columns
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.page.page import write_report
 from stacktune.report.text import as_typed
@@ -233,9 +234,13 @@ def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
 
 def _report(session: Session) -> None:
     """Write the report, as far as time allows."""
-    if session.clock.remaining_s() < (REPORTING_S + FINISHING_S) * session.pace.usual_s:
+    if session.clock.remaining_s() < (REPORTING_S + FINISHING_S / 2) * session.pace.usual_s:
         session.note(f"no time was left for the report: stacktune report {as_typed(session.folder)}")
         return
+    dataset, looked = session.dataset, session.looked
+    if looked is not None:
+        of_dataset = (dataset.schema, dataset.task, dataset.target_name)
+        write_columns(session.places.columns, looked.table, *of_dataset, session.test)
     write_report(session.folder)
     for path in (session.places.report, session.places.report_numbers):
         session.tracker.log_file(path)

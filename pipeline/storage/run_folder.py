@@ -25,12 +25,14 @@ LEADER, TRIALS = "leader", "trials"
 LOG, OLDER_LOG = "run.log", "run.log.1"
 # What the leader's out-of-fold predictions are made of.
 OUT_OF_FOLD = "out_of_fold.npz"
+# What the columns of its table held.
+COLUMNS = "columns.json"
 # The report, for people and for programs.
 REPORT, REPORT_NUMBERS = "report.html", "report.json"
 # What the leader predicts by, on those rows.
 EXPLANATION = "explanation"
 # In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
-_ENDING = (SUMMARY, BOARD, BOARD_AS_TEXT, OUT_OF_FOLD, REPORT, REPORT_NUMBERS)
+_ENDING = (SUMMARY, BOARD, BOARD_AS_TEXT, OUT_OF_FOLD, COLUMNS, REPORT, REPORT_NUMBERS)
 COPIED = (OLDER_LOG, LOG, CONFIG, *_ENDING, SPOOL, EVENTS, STATE, JOURNAL)
 # The leader itself, inside the MLflow model that brings it along.
 LEADER_MANIFEST = "leader.json"
@@ -72,6 +74,11 @@ class RunFolder:
     def out_of_fold(self) -> Path:
         """What the leader's out-of-fold predictions are made of."""
         return self.path / OUT_OF_FOLD
+
+    @property
+    def columns(self) -> Path:
+        """What the columns of its table held."""
+        return self.path / COLUMNS
 
     @property
     def report(self) -> Path:

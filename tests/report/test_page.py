@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -16,14 +18,17 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.metrics import confusion_matrix, roc_auc_score
 from told_run import tell_run
 
+from stacktune.data.schema import Schema
 from stacktune.errors import ConfigError
 from stacktune.metrics import get_metric
+from stacktune.report.columns_file import write_columns
 from stacktune.report.page.chart import Chart, svg_of
 from stacktune.report.page.classes import classes, reliability
 from stacktune.report.page.members import what_each_adds
 from stacktune.report.page.page import PANELS, write_report
 from stacktune.report.page.spent import lanes
 from stacktune.report.page.story import TrialStory, read_story
+from stacktune.report.page.table import table
 from stacktune.report.page.values import values
 from stacktune.report.page.verdict import interval_of, lead_over, verdict
 from stacktune.storage.run_folder import RunFolder
@@ -53,9 +58,9 @@ TABLES = {
 def told(tmp_path_factory):
     """A run's folder for each task."""
     found = {}
-    for task, (table, target) in TABLES.items():
+    for task, (make, target) in TABLES.items():
         folder = tmp_path_factory.mktemp(task) / "run"
-        found[task] = tell_run(folder, table(), target, FAMILIES, n_folds=4)
+        found[task] = tell_run(folder, make(), target, FAMILIES, n_folds=4)
         write_report(found[task])
     return found
 
@@ -103,6 +108,25 @@ def test_programs_read_the_same_numbers(told, task):
     assert numbers["verdict"]["score"] == story.facts["cv_score"]
     assert [row["name"] for row in numbers["leaderboard"]["rows"]] == story.board["name"].tolist()
     assert [row["reward"] for row in numbers["rungs"]["controller"]] == [0.0, 0.3, 0.6]
+
+
+def test_columns_are_shown_as_they_were_seen(told, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(told["binary"], folder)
+    schema = Schema.from_dict(read_story(folder).manifest["schema"])
+    frame = two_classes()
+    train, test = (
+        schema.encode(frame.head(300)),
+        schema.encode(frame.tail(200).assign(**dict.fromkeys(schema.column_names, 0.0))),
+    )
+    labelled = replace(train, target=np.zeros(300, dtype=np.int32))
+    write_columns(RunFolder(folder).columns, labelled, schema, read_story(folder).task, "tumour", test)
+    said = table(read_story(folder))
+    assert "In the test rows these columns hold other values" in " ".join(said.lead)
+    assert said.numbers["drift"].keys() == {column.name for column in schema.columns}
+    (grid,) = said.parts
+    assert [row[0] for row in grid.rows] == ["tumour (target)", *schema.column_names]
+    assert grid.header[-1] == "drift"
 
 
 @pytest.mark.parametrize("task", TABLES)
@@ -163,8 +187,6 @@ def test_a_lead_that_chance_explains_is_called_so(told):
 
 def test_a_run_without_targets_has_a_report_all_the_same(told, tmp_path):
     """Runs of earlier versions kept none beside their predictions."""
-    import shutil
-
     folder = tmp_path / "run"
     shutil.copytree(told["binary"], folder)
     RunFolder(folder).out_of_fold.unlink()

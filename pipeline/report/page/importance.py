@@ -19,7 +19,7 @@ N_COLUMNS, N_DEPENDENCES, N_WORST, N_LINES, MAX_LEVEL_CHARS = 15, 6, 10, 20, 24
 
 
 def importance(story: Story) -> Panel | None:
-    """Return the panel of importance, if the run had time."""
+    """Return the panel of importance, if any."""
     found = read(RunFolder(story.folder).explanation)
     if found is None:
         return None
