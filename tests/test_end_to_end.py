@@ -25,6 +25,7 @@ from whole_runs import STACKTUNE, lend_store, mixed_table, rays
 from stacktune.ensemble.leader import Leader
 from stacktune.search.tune.scheduler import FamilyScheduler
 from stacktune.storage.run_folder import find_leader
+from stacktune.testing.observers.story import PHASES
 
 KEYS = {
     *("task", "target", "metric", "leader", "cv_score", "test_score", "n_completed", "n_stopped", "n_failed"),
@@ -77,7 +78,7 @@ def test_the_summary_has_its_keys_and_they_agree_with_the_leaderboard(run):
     assert (run.facts["leader"], run.facts["cv_score"]) == (best["name"], pytest.approx(best["score"]))
     assert run.facts["test_score"] == pytest.approx(best["test_score"])
     assert run.facts["budget_s"] is None
-    assert list(run.facts["phase_began_s"]) == ["reading", "searching", "stacking", "registering", "testing"]
+    assert list(run.facts["phase_began_s"]) == list(PHASES)
     assert run.facts["n_failed"] == 0
     assert (run.facts["positive"], run.facts["threshold"]) == ("malignant", pytest.approx(best["threshold"]))
     assert run.facts["thresholds"].keys() == {"f1", "accuracy", "balanced_accuracy", "mcc"}

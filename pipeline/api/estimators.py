@@ -180,7 +180,7 @@ class AutoML(BaseEstimator):
         """
         check_is_fitted(self)
         table = X if y is None else self._labelled(X, y)
-        labelled = opened(self.leader_, Path(self.folder_), table)
+        labelled = opened(self.leader_, Path(self.folder_), table, by)
         parted = labelled.columns(by)
         found = explain(self.leader_, labelled.table, labelled.metric, seconds, rows, seed, parted)
         return replace(found, notes=(*labelled.notes, *found.notes))

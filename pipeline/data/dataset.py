@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -161,14 +161,21 @@ def load_labelled(
 
 
 def load_labelled_frame(
-    place: str, schema: Schema, task: Task, target: str, weight: str | None, rows: Rows | None = None
+    place: str,
+    schema: Schema,
+    task: Task,
+    target: str,
+    weight: str | None,
+    rows: Rows | None = None,
+    beside: Sequence[str] = (),
 ) -> tuple[Table, pd.DataFrame, list[str]]:
     """Return what `load_labelled` does, and raw rows.
 
-    The raw rows are those of the table, with columns that the model does not use among them.
+    The raw rows are those of the table. beside: columns that they are to have though the model does not use them, if
+    the table has them; where it lacks one, they have all.
     """
     known, config = _Known(schema, task), DataSettings(place, target, weight=weight)
-    frame, notes = _read_test(config, place, known, (), None, rows)
+    frame, notes = _read_test(config, place, known, (), None, rows, beside)
     table, _, kept, more = _encode_labelled(frame, known, config)
     return table, kept, [*notes, *more]
 
@@ -246,18 +253,20 @@ def _read_test(
     commas: Collection[str],
     writing: Writing | None,
     rows: Rows | None,
+    beside: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, list[str]]:
     """Read the test table like the training table.
 
     CSV does not say its types.
 
     commas: the columns of the training table that had decimal commas. writing: of its target, where that was text.
+    beside: columns that are read though the model does not use them.
     """
     writing = COMMA_NUMBERS if config.target in commas else writing
     classes = dataset.task.classes if dataset.task.is_classification else None
     others = {config.target: classes} | ({config.weight: None} if config.weight else {})
     expected = Expected.by(dataset.schema, others, commas, [config.target] if writing else [])
-    source = _source(place, rows, expected=expected)
+    source = _source(place, rows, expected=replace(expected, names=(*expected.names, *beside)))
     if config.target not in source.frame.columns:
         raise DataError(
             f"the test table {without_secrets(place)!r} has no target column {config.target!r}."

@@ -26,7 +26,7 @@ _N_DIGITS, _N_DIGITS_WITH_OFFSET = 7, 12
 
 @dataclass(frozen=True)
 class Curves:
-    """Predictions of some rows at some values of a column.
+    """Predictions of rows at values of a column.
 
     values: (n_points,) of its first feature. lines: (n_points, n_rows) predictions. shares: (n_points,) of all rows,
     those that lie nearest. rows: (n_rows,) positions in the table; weight: (n_rows,) theirs, or None.

@@ -1,7 +1,7 @@
-"""Explains a leader on labelled rows within so many seconds.
+"""Explains a leader on labelled rows.
 
-What a prediction costs is measured first; by that the rows are chosen, and the shuffles that are averaged. What was
-left out is said.
+It keeps to so many seconds. What a prediction costs is measured first; by that the rows are chosen, and the shuffles
+that are averaged. What was left out is said.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is known of why a leader predicts as it does, and its files.
+"""Keeps what is known of a leader's predictions.
 
 A folder has a Parquet file for each table that is not empty, and facts as JSON. It appears whole or not at all.
 """
@@ -81,7 +81,9 @@ def _facts_of(found: Explanation) -> dict[str, Any]:
 
 
 def read(folder: Path) -> Explanation | None:
-    """Return what `write` wrote, or None where there is none.
+    """Return what `write` wrote.
+
+    It is None where nothing is there.
 
     Raises:
         ConfigError: something is there that was not written so.
@@ -102,5 +104,5 @@ def _table(path: Path) -> pd.DataFrame:
 
 
 def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return frames one below another; none are an empty one."""
+    """Return frames one below another, if any."""
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -1,4 +1,4 @@
-"""Asks of each row only models that have not learnt from it.
+"""Asks of each row models new to it.
 
 Within a run there need be no test table: every row is held out by some fold, whose models can be asked about it as it
 is and with other values of a column. What is explained so is what the run was judged by: the members' models of the
@@ -127,7 +127,10 @@ def _blends(row: LeaderboardRow, folds: Folds) -> dict[int, Blend]:
 
 
 def _kinds(folds: Folds, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return folds and blocks of the kinds of rows, and each row's kind."""
+    """Return kinds of rows, and each row's kind.
+
+    The kinds are told by the folds and the block that hold them out.
+    """
     dealt = np.column_stack([one[rows] for one in (folds.assignment, *folds.again)]).astype(np.int64)
     n_each = folds.n_folds // folds.n_repeats
     numbered = np.column_stack([dealt + n_each * np.arange(folds.n_repeats), folds.blocks[rows].astype(np.int64)])

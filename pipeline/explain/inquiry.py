@@ -1,4 +1,4 @@
-"""Asks a model that is only a function what it predicts by.
+"""Asks any function what it predicts by.
 
 The same is asked of a leader on a labelled table and, within a run, of models on the rows that they held out.
 """
@@ -26,7 +26,8 @@ from stacktune.explain.related import groups_of
 from stacktune.metrics import Metric
 from stacktune.seeds import derive_seed
 
-N_TIMED_ROWS = 500
+# How a prediction is timed, and that no second time is taken where it would last longer.
+N_TIMED_ROWS, MAX_TIMED_US = (500, 2_000), 200_000
 # Importance on fewer rows is mostly chance; on more it hardly changes.
 MIN_ROWS, MAX_ROWS, N_REPEATS, N_DEPENDENCES = 200, 10_000, 5, 6
 # Of the seconds, what importance may take, and when it must have ended; the rest is for dependence.
@@ -38,7 +39,7 @@ N_ROWS_IN_A_CURVE = 40
 
 @dataclass(frozen=True)
 class Inquiry:
-    """A model beside labelled rows that it has not learnt from.
+    """A model beside labelled rows new to it.
 
     threshold: from which probability on the second of two classes is decided for.
     """
@@ -58,13 +59,16 @@ class Inquiry:
 
     @cached_property
     def code(self) -> int:
-        """Return the positive class, or the most frequent; 0 of values."""
+        """Return the class that is looked at.
+
+        It is the positive one of two, and the most frequent of more; 0 stands for values.
+        """
         if not self.task.is_classification:
             return 0
         return 1 if self.task.n_outputs == 2 else int(np.bincount(self.table.labels).argmax())
 
     def on(self, n_rows: int) -> Inquiry:
-        """Return the inquiry on so many rows, drawn at random."""
+        """Return the inquiry on rows drawn at random."""
         if n_rows >= self.table.n_rows:
             return self
         random = np.random.default_rng(derive_seed(self.seed, "explained rows"))
@@ -72,11 +76,17 @@ class Inquiry:
 
     def cost_us(self) -> float:
         """Return microseconds that a prediction takes a row, about."""
-        some = self.table.take(np.arange(min(N_TIMED_ROWS, self.table.n_rows)))
-        self.predict(some.take(np.arange(min(20, some.n_rows))))
-        began_at = time.monotonic()
-        self.predict(some)
-        return max(0.1, (time.monotonic() - began_at) * 1e6 / some.n_rows)
+        row_us = 0.0
+        for (
+            n_rows
+        ) in N_TIMED_ROWS:  # the first call does what is done once; a call itself costs less a row of more rows
+            if row_us * n_rows > MAX_TIMED_US:
+                break
+            some = self.table.take(np.arange(n_rows) % self.table.n_rows)
+            began_at = time.monotonic()
+            self.predict(some)
+            row_us = (time.monotonic() - began_at) * 1e6 / n_rows
+        return max(0.1, row_us)
 
 
 @dataclass(frozen=True)
@@ -196,7 +206,7 @@ def _notes(
 def _curves(
     inquiry: Inquiry, effort: Effort, foremost: Sequence[RawColumn], tell: Tell
 ) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Return dependence and lines of the foremost columns, as time allows."""
+    """Return dependence and lines, as time allows."""
     in_schema = {one.name: one for one in inquiry.schema.columns}
     frames: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     began_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Explains a run's leader by the rows that were held out.
+"""Explains a run's leader by its held-out rows.
 
 It keeps to so many seconds, however little is found in them; without a budget it makes so many predictions, so that the
 same run says the same everywhere.
@@ -30,11 +30,11 @@ from stacktune.explain.worst import worst_rows
 from stacktune.metrics import Metric
 from stacktune.trials.result import TrialResult, load_oof
 
-# Without a budget: so many predictions, a few seconds of two cores for most leaders; of so many columns, and so many
+# Without a budget: so many predictions, a second or two for most leaders; of so many columns, and so many
 # rows of each member's trees.
-N_PREDICTIONS, MAX_COLUMNS, N_TREE_ROWS = 60_000, 300, 60
+N_PREDICTIONS, MAX_COLUMNS, N_TREE_ROWS = 30_000, 300, 60
 # Shares of the seconds by which models are loaded, and trees have spoken.
-LOADED_BY, TREES_BY = 0.35, 0.45
+LOADED_BY, TREES_BY = 0.3, 0.4
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ _Asked = tuple[Inquiry, Iterable[Part], bool, list[str]]
 
 
 def _asked(ended: Ended, deadline: float) -> _Asked | str:
-    """Return what is asked on which rows, or why there is nothing.
+    """Return what is asked, or why nothing is.
 
     deadline: by which models have to be loaded.
     """
@@ -119,8 +119,8 @@ def _asked(ended: Ended, deadline: float) -> _Asked | str:
     if ended.test is None:
         return f"{why}, and there are no test rows: stacktune explain takes a labelled table"
     table = ended.test
-    parts = [Part(member.trial_id, one, table) for member in leader.members for one in member.predictors]
-    return Inquiry(leader.predict_table, table, *of_leader), parts, False, [f"{why}: importance is of the test rows"]
+    of_test = [Part(member.trial_id, one, table) for member in leader.members for one in member.predictors]
+    return Inquiry(leader.predict_table, table, *of_leader), of_test, False, [f"{why}: importance is of the test rows"]
 
 
 def _sampled(ended: Ended) -> str:
@@ -137,7 +137,7 @@ def _effort(inquiry: Inquiry, seconds: float | None, began_at: float) -> Effort:
 
 
 def _columns(inquiry: Inquiry, said: pd.DataFrame, seconds: float | None) -> tuple[list[RawColumn], list[str]]:
-    """Return columns to shuffle, in this order, and what to say of others."""
+    """Return columns to shuffle, and what to say."""
     columns = column_order(said, inquiry.columns)
     if seconds is not None or len(columns) <= MAX_COLUMNS:
         return columns, []
@@ -146,7 +146,7 @@ def _columns(inquiry: Inquiry, said: pd.DataFrame, seconds: float | None) -> tup
 
 
 def _worst(ended: Ended) -> pd.DataFrame:
-    """Return the worst of all rows that were held out."""
+    """Return the worst of all held-out rows."""
     oof = {name: load_oof(ended.trials[name]) for name in trials_behind(ended.row)}
     honest, judged = honest_predictions(ended.row, oof, ended.folds), ended.folds.judged_rows
     if ended.row.how.temperature != 1:

@@ -1,4 +1,4 @@
-"""Scores a leader by segment, and says how groups differ.
+"""Scores a leader by segment, and compares groups.
 
 The problem: one score for all rows hides the shop, the month or the group of people in which a model is worthless.
 
@@ -60,11 +60,12 @@ class Judged:
 
 
 def segments(judged: Judged, columns: Sequence[tuple[str, pd.Series]], seed: int, tell: Tell = silent) -> pd.DataFrame:
-    """Return a row a segment of each column, after one for all rows.
+    """Return scores, a row a segment.
 
-    columns: names and raw values of the same rows. Returns column, segment, n_rows, weight (the share of all rows'),
-    score with the ends of its interval as low and high, is_small (fewer than MIN_ROWS rows); of two classes
-    selection_rate, true_positive_rate and false_positive_rate, of values mean_error (predicted less true).
+    Of each column a row of all rows comes first. columns: names and raw values of the same rows. Returns column,
+    segment, n_rows, weight (the share of all rows'), score with the ends of its interval as low and high, is_small
+    (fewer than MIN_ROWS rows); of two classes selection_rate, true_positive_rate and false_positive_rate, of values
+    mean_error (predicted less true).
     """
     everything = np.arange(len(judged.labels))
     rows = []
@@ -78,7 +79,7 @@ def segments(judged: Judged, columns: Sequence[tuple[str, pd.Series]], seed: int
 
 def _of_segment(judged: Judged, rows: np.ndarray, name: str, segment: str, seed: int) -> dict[str, object]:
     weight = np.ones(len(judged.labels)) if judged.weight is None else judged.weight
-    low, high = _interval(judged, rows, derive_seed(seed, "segment", name, segment))
+    low, high = _interval(judged, rows, derive_seed(seed, "segment", "" if segment == ALL else name, segment))
     return {
         "n_rows": len(rows),
         "weight": float(weight[rows].sum() / weight.sum()),

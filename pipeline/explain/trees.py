@@ -1,4 +1,4 @@
-"""What the trees of a leader's members say of themselves.
+"""What members' trees say of themselves.
 
 Boosted trees share their raw scores out among columns by themselves (see `Attributing`), at the cost of little. What
 they say is of each member and on its own scale, path-dependent, and does not add up to what the leader predicts: it is
@@ -26,7 +26,7 @@ MAX_ROWS, N_TIMED_ROWS = 200, 10
 
 @dataclass(frozen=True)
 class Part:
-    """A member's model beside rows that are to be shared out."""
+    """A member's model beside rows for it."""
 
     member: str
     predictor: Predictor

@@ -176,9 +176,9 @@ class KnowsUnseen(Protocol):
 
 @runtime_checkable
 class Attributing(Protocol):
-    """A model whose library shares its raw scores out among columns.
+    """A model that shares raw scores out among columns.
 
-    These are path-dependent Shapley values of trees (TreeSHAP, Lundberg et al. 2020, Nat. Mach. Intell. 2). A family
+    They are path-dependent Shapley values of trees (TreeSHAP, Lundberg et al. 2020, Nat. Mach. Intell. 2). A family
     writes it where its library has it; all that the registry loads have it, and return None where the model has not.
     """
 

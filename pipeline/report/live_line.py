@@ -1,4 +1,4 @@
-"""A line of progress on a terminal, and none elsewhere."""
+"""Shows a line of progress on a terminal."""
 
 from __future__ import annotations
 

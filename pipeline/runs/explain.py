@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stacktune.explain.explanation import Explanation
 
 N_SHOWN, BAR_WIDTH, NAME_WIDTH = 15, 22, 28
-WIDTH, SEGMENT_WIDTH = 80, 21
+WIDTH, SEGMENT_WIDTH = 80, 20
 # Of two classes, and of values: what is shown beside the score of a segment.
 RATES = {
     "selection_rate": "chosen",
@@ -60,7 +60,7 @@ def explain(
     if output is not None and output.exists():
         raise ConfigError(f"{str(output)!r} is there already: name a new folder.")
     run = Path(model) if Path(model).is_dir() else None
-    labelled = opened(Leader.load(leader_folder(model)), run, data)
+    labelled = opened(Leader.load(leader_folder(model)), run, data, by)
     for row in rows:
         if not 0 <= row < labelled.table.n_rows:
             raise ConfigError(f"--rows names row {row}, but the table has rows 0 to {labelled.table.n_rows - 1:,}.")

@@ -1,7 +1,7 @@
-"""A run says what its leader predicts by, in what is left of the budget.
+"""A run says what its leader predicts by.
 
-Nothing waits for it: the leader is registered and tested by then. It takes no second that the end of the run needs, and
-where there is none to spare it is left out.
+It does so in what is left of the budget. Nothing waits for it: the leader is registered and tested by then. It takes no
+second that the end of the run needs, and where there is none to spare it is left out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ENDING_S, MIN_S = 1.2, 0.4
 def explain_leader(
     session: Session, board: Leaderboard, results: Sequence[TrialResult], leader: Leader
 ) -> Explanation | None:
-    """Explain the leader, and write that into the run's folder.
+    """Explain the leader in the run's folder.
 
     Returns None where there is no time, or nothing to explain it by.
     """

@@ -35,7 +35,7 @@ class Labelled:
     notes: tuple[str, ...]
 
     def columns(self, names: Sequence[str]) -> list[tuple[str, pd.Series]]:
-        """Return the raw values of columns by which scores are told apart.
+        """Return raw values of columns that part rows.
 
         Raises ConfigError for one that is not there, or has nothing to tell apart.
         """
@@ -48,11 +48,11 @@ class Labelled:
         return [(name, self.frame.iloc[:, known.index(name)]) for name in dict.fromkeys(names)]
 
 
-def opened(leader: Leader, run: Path | None, data: Any) -> Labelled:
+def opened(leader: Leader, run: Path | None, data: Any, by: Sequence[str] = ()) -> Labelled:
     """Return a leader with an encoded, labelled table.
 
     run: the folder of its run, which knows its metric and weights; None where there is only a model. data: the table,
-    at a path or URI or in memory.
+    at a path or URI or in memory. by: columns that it is to have beside those of the model.
 
     Raises:
         ConfigError: the metric is gone. DataError: the table is not the model's, or its metric is undefined there.
@@ -66,7 +66,7 @@ def opened(leader: Leader, run: Path | None, data: Any) -> Labelled:
     place = os.fspath(data) if rows is None else IN_MEMORY
     config = _config(run)
     weight = None if config is None else config.weight
-    table, frame, notes = load_labelled_frame(place, leader.schema, leader.task, leader.target_name, weight, rows)
+    table, frame, notes = load_labelled_frame(place, leader.schema, leader.task, leader.target_name, weight, rows, by)
     metric = _metric_of_model(leader) if config is None else _metric_of_run(config, leader.task, table)
     check_domain(metric, table.labels, leader.task.classes, f"the rows of {place}")
     return Labelled(leader, table, metric, frame, tuple(notes))

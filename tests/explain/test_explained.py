@@ -13,7 +13,9 @@ from in_process import Fitted, fit
 from stacktune.data.dataset import load_labelled
 from stacktune.errors import ConfigError, DataError
 from stacktune.explain.columns import raw_columns
-from stacktune.explain.explained import Explanation, explain
+from stacktune.explain.explained import explain
+from stacktune.explain.explanation import Explanation, read
+from stacktune.explain.segments import ALL
 from stacktune.runs.explain import explain as explain_command
 from stacktune.runs.explain import lines_of
 
@@ -54,7 +56,8 @@ def test_what_drives_the_class_comes_first_and_noise_last(found):
     assert (found.importance["p_value"][:3] < 0.01).all()
     noise = found.importance[found.importance["column"].str.startswith("noise")]
     assert noise["importance"].abs().max() < 0.2 * found.importance["importance"].max()
-    assert list(found.dependence)[:3] == found.importance["column"][:3].tolist()
+    assert found.dependence["column"].unique()[:3].tolist() == found.importance["column"][:3].tolist()
+    assert found.looked_at == "yes"
 
 
 def test_a_rows_values_add_up_to_its_distance_from_the_background(found, fitted):
@@ -76,7 +79,7 @@ def test_it_is_shown_in_80_columns(found):
     lines = lines_of(found)
     assert max(map(len, lines)) <= 80
     assert "in roc_auc" in lines[0]
-    assert any(line.startswith("Row 4, log-odds of yes: ") for line in lines)
+    assert any(line.startswith("Row 4, log-odds of yes (") for line in lines)
 
 
 def test_in_little_time_fewer_shuffles_are_made_and_that_is_said(fitted):
@@ -86,19 +89,30 @@ def test_in_little_time_fewer_shuffles_are_made_and_that_is_said(fitted):
     assert set(quick.importance["n_repeats"]) == {1}
     assert any("as time was up" in note for note in quick.notes)
     assert any("200 of 500 rows" in note for note in quick.notes)
-    assert len(quick.dependence) == 1
+    assert quick.dependence["column"].nunique() == 1
 
 
-def test_the_command_writes_all_of_it(fitted, tmp_path, capsys):
-    table(1).to_parquet(tmp_path / "new.parquet")
+def test_the_command_writes_all_of_it(fitted, tmp_path):
+    """Segments are also of a column that the model does not know."""
+    shop = np.where(np.arange(500) % 2, "north", "south")
+    table(1).assign(shop=shop).to_parquet(tmp_path / "new.parquet")
     shutil.copytree(fitted.leader.folder, tmp_path / "model")
     said: list[str] = []
-    explain_command(str(tmp_path / "model"), str(tmp_path / "new.parquet"), tmp_path / "out", 20.0, [0], said.append)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        *("dependence.parquet", "importance.parquet", "rows.parquet", "worst.parquet")
-    ]
-    assert pd.read_parquet(tmp_path / "out" / "rows.parquet")["column"].nunique() == 6
-    assert said[-1] == f"all of it in {tmp_path / 'out'}"
+    place = (str(tmp_path / "model"), str(tmp_path / "new.parquet"), tmp_path / "out")
+    explain_command(*place, 20.0, [0], said.append, by=["shop", "x"])
+    assert {path.stem for path in (tmp_path / "out").iterdir()} >= {
+        *("dependence", "explanation", "gaps", "ice", "importance", "rows", "segments", "worst")
+    }
+    found = read(tmp_path / "out")
+    assert found.rows["column"].nunique() == 6
+    by_shop = found.segments[found.segments["column"] == "shop"].set_index("segment")
+    assert by_shop["n_rows"].to_dict() == {ALL: 500, "north": 250, "south": 250}
+    assert len(found.segments) == 3 + 6
+    assert set(found.gaps["column"]) == {"shop", "x"}
+    assert max(map(len, said[:-2])) <= 80
+    assert sum("demographic parity difference" in line for line in said) == 2
+    assert said[-2] == f"all of it in {tmp_path / 'out'}"
+    assert said[-1].startswith("next: ")
 
 
 @pytest.mark.parametrize(
@@ -118,3 +132,14 @@ def test_what_cannot_be_explained_is_refused(fitted, tmp_path, model, data, rows
         explain_command(str(tmp_path / model), str(tmp_path / data), tmp_path / "out", 5.0, rows, print)
     assert not (tmp_path / "out").exists()
     assert Path(tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [("nois 1", "--by names 'nois 1', but .* Did you mean 'noise 1'"), ("y", "--by names the target 'y'")],
+)
+def test_a_column_that_parts_nothing_is_refused(fitted, tmp_path, column, message):
+    table(1).to_parquet(tmp_path / "new.parquet")
+    shutil.copytree(fitted.leader.folder, tmp_path / "model")
+    with pytest.raises(ConfigError, match=message):
+        explain_command(str(tmp_path / "model"), str(tmp_path / "new.parquet"), None, 5.0, [], print, [column])

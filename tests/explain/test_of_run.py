@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 from in_process import Fitted, fit
 
-from stacktune.data.table import Table
-from stacktune.ensemble.out_of_fold import honest_predictions, trials_behind
+from stacktune.data.folds import Folds
+from stacktune.data.table import BINARY, Table, Task
+from stacktune.ensemble.member import load_member
+from stacktune.ensemble.out_of_fold import honest_predictions
+from stacktune.explain.columns import raw_columns
 from stacktune.explain.explanation import Explanation
 from stacktune.explain.held_out import MIN_OF_A_CLASS, is_there, looked_at, open_held_out
 from stacktune.explain.importance import importances, scorer_of
@@ -22,7 +25,7 @@ from stacktune.trials.result import load_oof
 
 
 def frame(n_rows: int = 400, seed: int = 0) -> pd.DataFrame:
-    """Return values of two numbers, one with a twin, and levels; the rest is noise, and one column never varies much."""
+    """Return values of two numbers, one with a twin, and levels; the rest is noise."""
     random = np.random.default_rng(seed)
     a, b = random.normal(size=(2, n_rows))
     level = random.choice(["low", "mid", "high"], n_rows)
@@ -54,21 +57,33 @@ def found(fitted) -> Explanation:
 
 def opened(fitted: Fitted):
     ended = ended_of(fitted)
-    return ended, open_held_out(ended.row, ended.trials, ended.folds, fitted.problem.task, ended.looked, math.inf)
+    return open_held_out(ended.row, ended.trials, ended.folds, fitted.problem.task, ended.looked, math.inf)
 
 
 @pytest.mark.parametrize("settings", [{"n_folds": 3}, {"n_folds": 1}, {"n_folds": 2, "repeats": 2}])
-def test_rows_as_they_are_have_the_runs_own_out_of_fold_predictions(tmp_path, settings):
-    """So what is shuffled is compared with what the leaderboard was made of, blends without the row's block included."""
+def of_fold_models(ended: Ended, table: Table) -> dict[str, np.ndarray]:
+    """Return trials' predictions of each row by the models of the folds that held it out."""
+    found = {}
+    for name, trial in ended.trials.items():
+        total = np.zeros((table.n_rows, 1))
+        for fold in range(ended.folds.n_folds):
+            rows = ended.folds.valid_rows(fold)
+            (model,) = load_member(trial.place, name, trial.family, (fold,)).predictors
+            total[rows] += model.predict(table.take(rows)) / ended.folds.n_repeats
+        found[name] = total
+    return found
+
+
+@pytest.mark.parametrize("settings", [{"n_folds": 3}, {"n_folds": 1}, {"n_folds": 2, "repeats": 2}])
+def test_each_row_is_predicted_by_its_folds_models_and_a_blend_learnt_without_its_block(tmp_path, settings):
     fitted = fit(frame(200), "y", tmp_path, ("lightgbm", "linear"), **settings)
     for row in fitted.board.rows:
         ended = ended_of(fitted, row=row)
         held_out, table = open_held_out(row, ended.trials, ended.folds, fitted.problem.task, ended.looked, math.inf)
-        oof = {name: load_oof(ended.trials[name]) for name in trials_behind(row)}
-        honest = honest_predictions(row, oof, ended.folds)[ended.looked.rows]
-        np.testing.assert_allclose(held_out.predict(table), honest, rtol=1e-5, atol=1e-5)
+        honest = honest_predictions(row, of_fold_models(ended, fitted.problem.table), ended.folds)[ended.looked.rows]
+        np.testing.assert_allclose(held_out.predict(table), honest, atol=1e-6)
         twice = table.take(np.concatenate([np.arange(10, 20), np.arange(5)]))
-        np.testing.assert_allclose(held_out.predict(twice)[:10], honest[10:20], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(held_out.predict(twice), honest[[*range(10, 20), *range(5)]], atol=1e-6)
 
 
 def test_what_drives_the_target_is_found_and_noise_is_not(found):
@@ -82,9 +97,7 @@ def test_what_drives_the_target_is_found_and_noise_is_not(found):
 
 
 def test_a_column_that_no_model_saw_has_an_importance_of_exactly_zero(fitted):
-    """A constant is known to no tree and no weight."""
-    ended, (held_out, table) = opened(fitted)
-    features = table.features.copy()
+    held_out, table = opened(fitted)
     place = table.names.index("noise 0")
 
     def without(rows: Table) -> np.ndarray:
@@ -92,21 +105,15 @@ def test_a_column_that_no_model_saw_has_an_importance_of_exactly_zero(fitted):
         blind[:, place] = 0
         return held_out.predict(replace(rows, features=blind))
 
-    columns = [one for one in _columns(fitted) if one.name == "noise 0"]
-    scorer = scorer_of(replace(table, features=features), fitted.problem.task, fitted.problem.metric, 0.5, 0)
+    columns = [one for one in raw_columns(fitted.leader.schema) if one.name == "noise 0"]
+    scorer = scorer_of(table, fitted.problem.task, fitted.problem.metric, 0.5, 0)
     (one,) = importances(without, scorer, columns, 3, 0)
     assert (one.importance, one.low, one.high, one.p_value) == (0.0, 0.0, 0.0, 1.0)
 
 
-def _columns(fitted: Fitted):
-    from stacktune.explain.columns import raw_columns
-
-    return raw_columns(fitted.leader.schema)
-
-
 def test_values_are_shuffled_among_rows_of_one_fold(fitted):
     """Of another fold's rows, the model has seen the values with their targets."""
-    ended, (held_out, table) = opened(fitted)
+    _, table = opened(fitted)
     numbers = replace(table, features=np.arange(table.features.size, dtype=np.float32).reshape(table.features.shape))
     group_of = dict(zip(numbers.features[:, 0].tolist(), numbers.groups.tolist(), strict=True))
     asked: list[Table] = []
@@ -116,7 +123,7 @@ def test_values_are_shuffled_among_rows_of_one_fold(fitted):
         return np.zeros((rows.n_rows, 1))
 
     scorer = scorer_of(numbers, fitted.problem.task, fitted.problem.metric, 0.5, 0)
-    importances(note, scorer, _columns(fitted)[:1], 1, 0)
+    importances(note, scorer, raw_columns(fitted.leader.schema)[:1], 1, 0)
     shuffled = asked[-1]
     assert [group_of[value] for value in shuffled.features[:, 0].tolist()] == shuffled.groups.tolist()
     assert not np.array_equal(shuffled.features[:, 0], numbers.features[:, 0])
@@ -168,9 +175,6 @@ def test_where_folds_models_are_gone_test_rows_stand_in_or_it_says_why_not(tmp_p
 
 
 def test_of_a_rare_class_enough_rows_are_looked_at_and_weigh_as_much_less():
-    from stacktune.data.folds import Folds
-    from stacktune.data.table import BINARY, Task
-
     n_rows = 20_000
     target = (np.arange(n_rows) % 200 == 0).astype(np.int32)
     table = Table(np.zeros((n_rows, 2), np.float32), ("a", "b"), (), target)

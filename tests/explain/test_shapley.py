@@ -79,5 +79,5 @@ def test_classes_are_explained_in_log_odds():
 def test_it_is_a_row_a_column():
     table = planted()
     frame = as_frame(explained(table, true_mean), columns_of(table))
-    assert frame.shape == (14, 5)
+    assert frame.shape == (14, 6)
     assert frame["row"].tolist() == [0] * 7 + [5] * 7

@@ -176,7 +176,7 @@ def test_another_run_of_the_process_is_refused_meanwhile(program):
 
 def test_an_observer_hears_phases_notes_snapshots_and_trials(program):
     heard = program.observer
-    assert heard.of("phase") == ["reading", "searching", "stacking", "registering"]
+    assert heard.of("phase") == ["reading", "searching", "stacking", "registering", "explaining"]
     assert list(program.summary.phase_began_s) == heard.of("phase")
     assert any(note.startswith(f"{N_CPUS} core;") for note in heard.of("note"))
     assert heard.of("snapshot")[-1].n_ended == N_TRIALS

@@ -85,7 +85,7 @@ def desk(tmp_path_factory) -> Path:
 
 def test_a_search_that_is_over_before_anybody_looked_is_among_the_phases(desk):
     began_s = json.loads((desk / "one" / "run.json").read_text())["phase_began_s"]
-    assert list(began_s) == ["reading", "searching", "stacking", "registering"]
+    assert list(began_s) == ["reading", "searching", "stacking", "registering", "explaining"]
 
 
 def test_no_thread_adds_a_variable_to_the_environment(desk):

@@ -18,7 +18,7 @@ from stacktune.trials.trial import Resume, Trial
 
 # The name of a method, and what it is called with.
 Call = tuple[str, tuple[Any, ...]]
-PHASES = ("reading", "searching", "stacking", "registering", "testing")
+PHASES = ("reading", "searching", "stacking", "registering", "testing", "explaining")
 SVG = "<svg xmlns='http://www.w3.org/2000/svg'/>"
 
 
