@@ -24,6 +24,7 @@ from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.text import as_typed
+from stacktune.runs.described import describe_run
 from stacktune.runs.leader_options import LeaderExtras, leader_extras
 from stacktune.runs.pace import REHEARSAL_S
 from stacktune.runs.record import conclusions, registration
@@ -128,11 +129,11 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
         board = score_rows(board, results, session.test, partial(_remaining_testing_s, session))
         extras = extras.on_test(leader, session.test)
     evidence = Evidence.of(session.dataset, session.problem.folds, board)
-    record = settle_alias(session.tracker.uri, record, evidence)
+    record = settle_alias(session.tracker.uri, record, evidence, session.config.register_always)
     say_alias(record, session.note)
     session.observers.decided(registration(record))
     csv = write_leaderboard(board, session.folder)
-    session.tracker.log_leaderboard(board.to_frame(), csv)
+    session.tracker.log_leaderboard(board, csv)
     _keep_top_trials(session, results, board, registering_s)
     shutil.rmtree(session.places.scratch)
     return _summarise(session, _Outcome(results, board, record, evidence, extras, gain))
@@ -213,6 +214,7 @@ def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
     """Write `run.json`, and end the run in MLflow."""
     summary = _summary(session, outcome)
     session.tracker.log_file(write_summary(summary))
+    describe_run(session.tracker, session.folder, outcome.record)
     row = outcome.board.leader
     scores = {f"cv_{summary.metric}": row.score}
     if summary.test_score is not None:
