@@ -22,7 +22,7 @@ from stacktune.settings.groups import BY_KEY, SETTINGS
 from stacktune.settings.options import Command, InSections, takes
 from stacktune.stop import Stopped
 from stacktune.storage.run_folder import DEFAULT_PARENT
-from stacktune.terminal import Commands, remark, say, show_traceback
+from stacktune.terminal import Commands, remark, say, say_address, show_traceback
 
 app = typer.Typer(
     cls=Commands,
@@ -269,6 +269,29 @@ def sync(
 
 
 @command(
+    USE,
+    f"stacktune register {RUN} lightgbm-0007 --name churn",
+)
+def register(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
+    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="A trial of its leaderboard, or its leader.")],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the registered model. [default: the run's]")
+    ] = None,
+    register_always: Annotated[
+        bool, typer.Option("--register-always", help="Let it lead, also where nothing shows that it is no worse.")
+    ] = False,
+    tracking_uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="The run's store, where its password was not kept.")
+    ] = None,
+) -> None:
+    """Register a trial's model as a new version."""
+    from stacktune.runs.register import register as register_trial
+
+    register_trial(folder, trial, name, register_always, tracking_uri, say)
+
+
+@command(
     LOOK,
     f"stacktune ui {RUN}",
     "stacktune ui http://mlflow.example.org:5000",
@@ -279,11 +302,14 @@ def ui(
     ] = DEFAULT_PARENT,
 ) -> None:
     """Open the MLflow UI on a run's trials."""
-    from stacktune.tracking.ui import ui_command
+    from stacktune.tracking.ui import ui_page
 
-    command = ui_command(store)
-    say(" ".join(command))
-    become(command)
+    page = ui_page(store)
+    say(
+        "MLflow is at this address in some seconds; Ctrl-C ends it:" if page.is_served else "MLflow is at this address:"
+    )
+    say_address(page.url)
+    become(page.command)
 
 
 def main() -> None:

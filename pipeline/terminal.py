@@ -63,6 +63,14 @@ def say(line: str) -> None:
     typer.echo(visible(masked(line)), file=sys.stdout)
 
 
+def say_address(url: str) -> None:
+    """Write an address, which is to hold no secret.
+
+    What looks like one stays in it.
+    """
+    typer.echo(visible(url), file=sys.stdout)
+
+
 @contextmanager
 def data_warnings_as_notes() -> Iterator[None]:
     """Show warnings of a table as notes.

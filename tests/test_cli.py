@@ -22,7 +22,10 @@ from stacktune.process import USUAL_COMMAND_START_S
 
 ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
-COMMANDS = ["demo", "run", "presets", "predict", "explain", "leaderboard", "report", "events", "sync", "ui", "describe"]
+COMMANDS = [
+    *("demo", "run", "presets", "predict", "explain", "leaderboard", "report", "events", "sync", "register", "ui"),
+    "describe",
+]
 RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),
     *("metric", "cost", "folds", "group", "time", "gap", "fold-column", "validation-data", "repeats", "stratify"),
@@ -32,7 +35,7 @@ RUN_FLAGS = [
     *("families", "exclude", "search-space", "start-from", "search", "axes", "plan"),
     *("predict-budget", "max-model-size", "controller", "seed"),
     *("output", "storage", "input-example", "interval", "calibrate"),
-    *("tracking-uri", "tracking-optional", "experiment", "register", "no-code"),
+    *("tracking-uri", "tracking-optional", "experiment", "register", "register-always", "no-code"),
     *("cpus", "gpus", "max-memory", "address", "config", "resume", "verbose"),
 ]
 

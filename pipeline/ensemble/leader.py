@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from stacktune.data.dataset import Dataset
 
-_MEMBERS = "members"
+MEMBERS = "members"
 # Rises whenever models that an earlier stacktune wrote can no longer be read, a leader's or a trial's.
 MODEL_FORMAT = 4
 
@@ -149,7 +149,7 @@ class Leader:
                 f"the model in {str(folder)!r} has format {manifest['format']}, and this stacktune reads "
                 f"{MODEL_FORMAT}: predict with the version that made it (run.json names it), or make the model anew."
             )
-        check_digests(folder / _MEMBERS, manifest["files"])
+        check_digests(folder / MEMBERS, manifest["files"])
         return cls._read(manifest, folder)
 
     @classmethod
@@ -158,7 +158,7 @@ class Leader:
         for name, _ in names:
             if Path(name).name != name:
                 raise DataError(f"the model in {str(folder)!r} names a member {name!r}, which is no folder in it.")
-        members = tuple(load_member(folder / _MEMBERS / name, name, family) for name, family in names)
+        members = tuple(load_member(folder / MEMBERS / name, name, family) for name, family in names)
         return cls(
             schema=Schema.from_dict(manifest["schema"]),
             task=Task(manifest["task"], tuple(manifest["classes"]), tuple(manifest["labels"])),
@@ -193,7 +193,7 @@ def build_leader(
         for fold in folds:
             model = TrialFolder(trials[name].place).fold(fold)
             refuse_links(model)
-            shutil.copytree(model, TrialFolder(folder / _MEMBERS / name).fold(fold))
+            shutil.copytree(model, TrialFolder(folder / MEMBERS / name).fold(fold))
     manifest = {
         "format": MODEL_FORMAT,
         "name": row.name,
@@ -208,10 +208,15 @@ def build_leader(
             {"trial_id": name, "family": trials[name].family, "config": trials[name].config} for name in row.members
         ],
         "schema": dataset.schema.to_dict(),
-        "files": digests_of(folder / _MEMBERS),
+        "files": digests_of(folder / MEMBERS),
     }
     if interval is not None:
         manifest["interval"] = interval.to_dict()
+    return write_manifest(manifest, folder)
+
+
+def write_manifest(manifest: dict[str, Any], folder: Path) -> Leader:
+    """Write a leader's manifest beside its models; load it."""
     manifest = json.loads(json.dumps(manifest))
     # Last, so that a folder with a manifest is complete.
     (folder / LEADER_MANIFEST).write_text(json.dumps(manifest | {"digest": digest_of(manifest)}, indent=1))
@@ -219,9 +224,9 @@ def build_leader(
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return what a leader's folder says of it.
+    """Return what a leader is, as it was written.
 
-    Raises DataError if that is not as it was written.
+    Raises DataError where it was changed.
     """
     try:
         manifest = json.loads((folder / LEADER_MANIFEST).read_text(encoding="utf-8"))

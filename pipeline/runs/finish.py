@@ -28,6 +28,7 @@ from stacktune.report.page.page import write_report
 from stacktune.report.text import as_typed
 from stacktune.runs.explaining import explain_leader
 from stacktune.runs.leader_options import LeaderExtras, leader_extras
+from stacktune.runs.mlflow_notes import describe_run
 from stacktune.runs.pace import REHEARSAL_S, REPORTING_S
 from stacktune.runs.record import conclusions, registration
 from stacktune.runs.session import Session
@@ -132,11 +133,11 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
         board = score_rows(board, results, session.test, partial(_remaining_testing_s, session))
         extras = extras.on_test(leader, session.test)
     evidence = Evidence.of(session.dataset, session.problem.folds, board)
-    record = settle_alias(session.tracker.uri, record, evidence)
+    record = settle_alias(session.tracker.uri, record, evidence, session.config.register_always)
     say_alias(record, session.note)
     session.observers.decided(registration(record))
     csv = write_leaderboard(board, session.folder)
-    session.tracker.log_leaderboard(board.to_frame(), csv)
+    session.tracker.log_leaderboard(board, csv)
     explain_leader(session, board, results, leader)
     _keep_top_trials(session, results, board, registering_s)
     shutil.rmtree(session.places.scratch)
@@ -219,6 +220,7 @@ def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
     summary = _summary(session, outcome)
     session.tracker.log_file(write_summary(summary))
     _report(session)
+    describe_run(session.tracker, session.folder, outcome.record)
     row = outcome.board.leader
     scores = {f"cv_{summary.metric}": row.score}
     if summary.test_score is not None:
@@ -242,8 +244,9 @@ def _report(session: Session) -> None:
         of_dataset = (dataset.schema, dataset.task, dataset.target_name)
         write_columns(session.places.columns, looked.table, *of_dataset, session.test)
     write_report(session.folder)
-    for path in (session.places.report, session.places.report_numbers):
-        session.tracker.log_file(path)
+    for path in (session.places.report, session.places.report_numbers, session.places.explanation):
+        if path.exists():
+            session.tracker.log_artifact(path)
 
 
 def _summary(session: Session, outcome: _Outcome) -> RunSummary:

@@ -6,7 +6,6 @@ So it can be told whether it is the same run that goes on.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from stacktune.settings.resuming import kept_settings
 from stacktune.storage.digests import digest_of, digest_of_arrays
 from stacktune.storage.lines import write_whole
 from stacktune.storage.run_folder import STATE, RunFolder
+from stacktune.tracking.names import usual_name
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
 
@@ -161,7 +161,7 @@ def begin_state(
         test_digest=_digest_of_table(test),
         settings=kept_settings(config),
         made_of=made_by.digest,
-        experiment=config.experiment or dataset.name,
+        experiment=experiment_name(config, dataset),
         model_name=model_name(config, dataset),
         families=tuple(families),
         n_folds=config.n_folds or size.n_folds,
@@ -224,12 +224,17 @@ def _checked(state: RunState) -> RunState:
     return state
 
 
-def model_name(config: TrackingSettings, dataset: Dataset) -> str:
-    """Return the registered model's name.
+def experiment_name(config: TrackingSettings, dataset: Dataset) -> str:
+    """Return the experiment's name, asked for or usual."""
+    return config.experiment or usual_name(dataset)
 
-    It is what was asked for, else the data's.
+
+def model_name(config: TrackingSettings, dataset: Dataset) -> str:
+    """Return the registered model's name, asked for or usual.
+
+    A run that goes on keeps the name that it began with, which an earlier stacktune made of the table's alone.
     """
-    return config.register or re.sub(r"[^\w.-]+", "-", dataset.name) or "leader"
+    return config.register or usual_name(dataset)
 
 
 def _columns(dataset: Dataset) -> tuple[str, ...]:

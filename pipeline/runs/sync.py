@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from stacktune.errors import ConfigError
 from stacktune.report.summary import read_members
 from stacktune.report.text import as_typed
+from stacktune.runs.mlflow_notes import describe_run
 from stacktune.runs.resume import damage_notes, saved_config
-from stacktune.runs.state import read_state
+from stacktune.runs.state import RunState, read_state
 from stacktune.settings.groups import BY_KEY
 from stacktune.settings.read import load_settings
 from stacktune.settings.resuming import check_whole
@@ -35,6 +37,24 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
         ConfigError: there is no run, the store cannot be reached, or does not take it all in ten minutes.
     """
     folder = folder.absolute()
+    with reached(folder, tracking_uri, say) as (tracker, state):
+        n_waiting = tracker.n_waiting
+        tracker.start()
+        tracker.ids()
+        if not tracker.flush(PATIENCE_S):
+            raise ConfigError(
+                f"MLflow did not take what {tracker.n_waiting} runs have for it; it is kept, so try again later."
+            )
+        say(f"sent what {n_waiting} runs had for MLflow" if n_waiting else "MLflow had everything of the trials")
+        _register(tracker, folder, state.model_name, say)
+
+
+@contextmanager
+def reached(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> Iterator[tuple[Tracker, RunState]]:
+    """Yield a run's tracker, unstarted, and its state.
+
+    tracking_uri: the run's store, where its password was not kept. Raises ConfigError where it cannot be reached.
+    """
     state = read_state(folder)
     saved_config(folder)  # broken settings are named as such
     for note in damage_notes(folder):
@@ -46,16 +66,8 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
     check_store(store.uri)
     claim_spool(places.spool, state.run)
     tracker = Tracker(store.uri, state.experiment, store.artifacts, folder.name, say, places.spool)
-    n_waiting = tracker.n_waiting
-    tracker.start()
     try:
-        tracker.ids()
-        if not tracker.flush(PATIENCE_S):
-            raise ConfigError(
-                f"MLflow did not take what {tracker.n_waiting} runs have for it; it is kept, so try again later."
-            )
-        say(f"sent what {n_waiting} runs had for MLflow" if n_waiting else "MLflow had everything of the trials")
-        _register(tracker, folder, state.model_name, say)
+        yield tracker, state
     finally:
         tracker.close()
 
@@ -73,9 +85,12 @@ def _register(tracker: Tracker, folder: Path, model_name: str, say: Callable[[st
         record = LeaderRecord(places.leader, facts["registered_name"], facts["registered_version"])
     else:
         return
-    record = settle_alias(tracker.uri, record, evidence_from(facts.get("evidence")))
+    always = (places.read_config() or {}).get("register_always") is True
+    record = settle_alias(tracker.uri, record, evidence_from(facts.get("evidence")), always)
     if record.version is not None:
         places.write_summary(facts | _registered(record))
+        describe_run(tracker, folder, record)
+        tracker.flush()
     if record.problem:
         raise ConfigError(f"the leader could not be registered: {record.problem}.")
     say(f"registered the leader as {record.model_uri}, version {record.version}")

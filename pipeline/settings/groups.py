@@ -216,11 +216,14 @@ class TrackingSettings:
         bool, Spec(TRUTH, "", "Go on where the store cannot be used, and keep what it misses.", resume=FREE)
     ] = False
     experiment: Annotated[
-        str | None, Spec(TEXT, "NAME", "MLflow experiment.", without="the data's name", resume=FOUND)
+        str | None, Spec(TEXT, "NAME", "MLflow experiment.", without="table-target", resume=FOUND)
     ] = None
     register: Annotated[
-        str | None, Spec(TEXT, "NAME", "Name of the registered model.", without="the data's name", resume=FOUND)
+        str | None, Spec(TEXT, "NAME", "Name of the registered model.", without="table-target", resume=FOUND)
     ] = None
+    register_always: Annotated[
+        bool, Spec(TRUTH, "", "Let the new version lead, also where nothing shows that it is no worse.", resume=FREE)
+    ] = False
     no_code: Annotated[
         bool, Spec(TRUTH, "", "Leave our code out of the model: only for servers with stacktune installed.")
     ] = False

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 EVIDENCE_TAG, ALIAS_TAG, REASON_TAG = "stacktune.evidence", "stacktune.alias", "stacktune.alias_reason"
+ALWAYS = "--register-always"
 # Runs that end within so long of each other may not have seen each other's versions.
 MAX_OVERLAP_MS = 600_000
 # How often the alias is handed on among runs that end at once; each try sees the versions of all before it.
@@ -126,18 +127,19 @@ def compared(new: Evidence, old: Evidence | None, version: int) -> Verdict:
     return Verdict(False, reason)
 
 
-def settle_alias(uri: str, record: LeaderRecord, evidence: Evidence | None) -> LeaderRecord:
+def settle_alias(uri: str, record: LeaderRecord, evidence: Evidence | None, always: bool = False) -> LeaderRecord:
     """Give the registered version its alias.
 
     It is the one that the version of `record` has earned; returns the record with it.
 
-    evidence: None of a run that an earlier stacktune ended. A store that is away costs the alias alone.
+    evidence: None of a run that an earlier stacktune ended. always: whether it leads whatever it has earned. A store
+    that is away costs the alias alone.
     """
     name, version = record.name, record.version
     if name is None or version is None:
         return record
     with Attempt() as attempt:
-        alias, reason = _settled(connect(uri), name, version, evidence)
+        alias, reason = _settled(connect(uri), name, version, evidence, always)
         promote = None if alias == LEADER else promoting_command(uri, name, version)
         return replace(record, alias=alias, alias_reason=reason, promote=promote)
     return replace(record, problem=attempt.reason)
@@ -153,7 +155,7 @@ def promoting_command(uri: str, name: str, version: int) -> str:
     return f"python -c {shlex.quote(f'import mlflow; mlflow.MlflowClient({store}).{call}')}"
 
 
-def _settled(client: MlflowClient, name: str, version: int, evidence: Evidence | None) -> tuple[str, str]:
+def _settled(client: MlflowClient, name: str, version: int, evidence: Evidence | None, always: bool) -> tuple[str, str]:
     """Set a version's alias; return it and its reason."""
     if evidence:
         client.set_model_version_tag(name, str(version), EVIDENCE_TAG, json.dumps(asdict(evidence)))
@@ -164,6 +166,12 @@ def _settled(client: MlflowClient, name: str, version: int, evidence: Evidence |
         before = _evidence_in(client.get_model_version(name, str(holder)).tags)
         verdict = compared(evidence, before, holder) if evidence else _UNKNOWN
         is_leader, reason = verdict.is_no_worse, verdict.reason
+    if always and not is_leader:
+        # No other has a better claim than what was asked for.
+        reason = f"{ALWAYS}, though {reason}"
+        _tag(client, name, version, LEADER, reason)
+        client.set_registered_model_alias(name, LEADER, str(version))
+        return LEADER, reason
     if is_leader:
         _tag(client, name, version, LEADER, reason)
         last = _take_lead(client, name, version, holder)
@@ -266,6 +274,8 @@ def _is_finite(score: Any) -> bool:
 
 
 def say_alias(record: LeaderRecord, say: Callable[[str], None]) -> None:
-    """Report why a version is no leader."""
+    """Report why a version leads or not, if unusual."""
     if record.alias == CHALLENGER:
         say(f"version {record.version} of {record.name} is its challenger, and the leader stays: {record.alias_reason}")
+    if record.alias == LEADER and (record.alias_reason or "").startswith(ALWAYS):
+        say(f"version {record.version} of {record.name} leads by {record.alias_reason}")

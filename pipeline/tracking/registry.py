@@ -22,9 +22,11 @@ from stacktune.storage.run_folder import DEFAULT_PARENT, LEADER_MANIFEST, STORE,
 from stacktune.storage.uris import keep_secret, masked_uri
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.contract import LABELS, example_of, signature_of
+from stacktune.tracking.notes import load_lines
 from stacktune.tracking.requirements import requirements_for
 from stacktune.tracking.store import absolute, check_model_name, check_store
 from stacktune.tracking.tracker import Tracker
+from stacktune.tracking.updates import NOTE_TAG, PARENT_TAG
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,15 +98,51 @@ def publish_leader(tracker: Tracker, folder: Path, name: str) -> LeaderRecord:
 
     A store that is away costs the registration alone.
     """
+    return publish_trial(tracker, folder, name, None)
+
+
+def publish_trial(tracker: Tracker, folder: Path, name: str, trial_id: str | None) -> LeaderRecord:
+    """Log a saved model with a trial; register it.
+
+    trial_id: a row of the leaderboard; None for the leader, which goes with the parent run. See `publish_leader`.
+    """
     if not tracker.is_open:
         return LeaderRecord(folder, problem=_NEVER_OPEN)
     with Attempt() as attempt:
         experiment_id, run_id = tracker.ids()
         client = connect(tracker.uri)
-        logged = _log_model(client, folder, experiment_id, run_id, LEADER)
+        if trial_id is not None:
+            run_id = _nested_run(client, experiment_id, run_id, trial_id)
+        logged = _log_model(client, folder, experiment_id, run_id, trial_id or LEADER)
         version = _register(client, logged, name)
         return LeaderRecord(folder, name, version)
     return LeaderRecord(folder, problem=attempt.reason)
+
+
+def _nested_run(client: MlflowClient, experiment_id: str, parent_id: str, trial_id: str) -> str:
+    """Return a trial's run, else the parent's."""
+    query = f"tags.`{PARENT_TAG}` = '{parent_id}' AND attributes.run_name = '{trial_id}'"
+    found = client.search_runs([experiment_id], query, max_results=1)
+    return found[0].info.run_id if found else parent_id
+
+
+def describe_version(uri: str, name: str, version: int, of_model: str, of_version: str) -> None:
+    """Describe a version, and the model if nobody has.
+
+    A store that is away costs the descriptions alone.
+    """
+    with Attempt():
+        client = connect(uri)
+        client.update_model_version(name, str(version), of_version)
+        if not client.get_registered_model(name).description:
+            client.update_registered_model(name, of_model)
+
+
+def example_in(folder: Path) -> pd.DataFrame:
+    """Return a saved model's input example."""
+    from mlflow.models import Model
+
+    return Model.load(str(folder)).load_input_example(str(folder))
 
 
 def keep_model(
@@ -128,10 +166,11 @@ def keep_model(
         experiment_id, parent_id = tracker.ids()
         tracker.flush()
         client = connect(tracker.uri)
-        query = f"tags.`mlflow.parentRunId` = '{parent_id}' AND attributes.run_name = '{trial_id}'"
-        run_id = client.search_runs([experiment_id], query, max_results=1)[0].info.run_id
+        run_id = _nested_run(client, experiment_id, parent_id, trial_id)
         save_model(Path(aside) / "model", leader_folder, example, output_example, with_code)
-        _log_model(client, Path(aside) / "model", experiment_id, run_id, trial_id)
+        logged = _log_model(client, Path(aside) / "model", experiment_id, run_id, trial_id)
+        note = client.get_run(run_id).data.tags.get(NOTE_TAG, "")
+        client.set_tag(run_id, NOTE_TAG, note + load_lines(logged.model_id))
     return attempt.reason if attempt.error else None
 
 

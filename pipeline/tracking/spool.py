@@ -15,7 +15,7 @@ from typing import Any
 
 from stacktune.errors import ConfigError
 from stacktune.storage.lines import LineFile, read_lines, write_whole
-from stacktune.tracking.updates import Input, Point, Update
+from stacktune.tracking.updates import Input, Point, Update, View
 
 # An update's run, and whether it holds files, which are written by themselves.
 Key = tuple[str, bool]
@@ -35,7 +35,7 @@ class Spooled:
 
     key: see Spool. experiment_id: "" until it is known. run_ids: MLflow's id of each run that is known to exist.
     waiting: the updates that the store may not have, by number. params: the names of each run's params that it has.
-    points: the (name, step) pairs of each run's metrics that were ever put.
+    points: the (name, step) pairs of each run's metrics that were ever put. has_view: whether a view of them was put.
     """
 
     key: str = ""
@@ -44,6 +44,7 @@ class Spooled:
     waiting: dict[int, Update] = field(default_factory=dict)
     params: dict[str, set[str]] = field(default_factory=dict)
     points: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
+    has_view: bool = False
 
     @property
     def runs(self) -> set[str]:
@@ -148,6 +149,7 @@ def is_noted(line: Any) -> bool:
 def _take_in(past: Spooled, line: dict[str, Any]) -> None:
     if "update" in line:
         update = past.waiting[int(line["number"])] = _update_from(line["update"])
+        past.has_view = past.has_view or update.view is not None
         past.points.setdefault(update.run, set()).update((point.name, point.step) for point in update.points)
     elif "written" in line:
         _forget(past, tuple(line["written"]), int(line["number"]))
@@ -197,4 +199,6 @@ def _forget(past: Spooled, key: Key, number: int) -> None:
 def _update_from(stored: dict[str, Any]) -> Update:
     points = tuple(Point(**point) for point in stored["points"])
     inputs = tuple(Input(**one) for one in stored["inputs"])
-    return Update(**{**stored, "points": points, "inputs": inputs})
+    view = stored.get("view")
+    view = View(view["order_by"], view["is_ascending"], tuple(view["columns"])) if view else None
+    return Update(**{**stored, "points": points, "inputs": inputs, "view": view})

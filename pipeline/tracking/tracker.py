@@ -5,30 +5,28 @@ Every method returns at once.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
 from stacktune.metrics import Metric, metrics_for
 from stacktune.observers import Observer
 from stacktune.search.events import Drawing, Event
 from stacktune.storage.run_folder import CONFIG
 from stacktune.storage.uris import masked, masked_uri
+from stacktune.tracking.notes import trial_note
+from stacktune.tracking.row_updates import row_updates, view_of
 from stacktune.tracking.spool import Spool
-from stacktune.tracking.updates import Input, Point, Update, as_text, now_ms
+from stacktune.tracking.updates import NAME_TAG, NOTE_TAG, Input, Update, now_ms
+from stacktune.tracking.values import changes, costs, points, texts
 from stacktune.tracking.worker import Worker
 from stacktune.tracking.writer import RUNNING, Writer
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 from stacktune.trials.trial import Trial
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-MAX_RANKED = 50
 # A store that has not answered by then will not.
 MAX_OPENING_S = 60.0
 _ENDS = {COMPLETED: "FINISHED", STOPPED: "FINISHED", FAILED: "FAILED"}
@@ -68,6 +66,7 @@ class Tracker(Observer):
         self._series: set[str] = set()  # names of events
         self._task_kind = ""
         self._metric: Metric | None = None
+        self._data: Input | None = None
 
     @property
     def n_waiting(self) -> int:
@@ -132,8 +131,20 @@ class Tracker(Observer):
         positive: the positive one of two classes.
         """
         self._task_kind, self._metric = kind, metric
-        tags = {"task": kind, "metric": metric.name} | ({} if positive is None else {"positive": positive})
-        self._worker.put(Update(tags=tags))
+        tags = {"kind": "run", "task": kind, "metric": metric.name}
+        tags |= {} if positive is None else {"positive": positive}
+        self._worker.put(Update(tags=tags, view=view_of(metric.name, metric.greater_is_better, False, False)))
+
+    def describe(self, note: str) -> None:
+        """Set the description of the parent run.
+
+        note: Markdown. A later one takes its place.
+        """
+        self._worker.put(Update(tags={NOTE_TAG: masked(note)}))
+
+    def name(self, name: str) -> None:
+        """Call the parent run otherwise than its folder."""
+        self._worker.put(Update(tags={NAME_TAG: name}))
 
     def log_dataset(
         self,
@@ -143,18 +154,20 @@ class Tracker(Observer):
         profile: Mapping[str, int | float | str],
         context: str = "training",
     ) -> None:
-        """Log a table that the run reads.
+        """Log a table that the run reads, once.
 
         profile: what its size is, e.g. {"n_rows": 569, "n_features": 30}.
         """
-        self._worker.put(Update(inputs=(Input(name, digest, masked_uri(source), profile, context),)))
+        self._data = Input(name, digest, masked_uri(source), profile, context)
+        if not self.goes_on:
+            self._worker.put(Update(inputs=(self._data,)))
 
     def log_config(self, text: str, params: Mapping[str, Any]) -> None:
         """Log the resolved configuration.
 
         It becomes the artifact `config.yaml`, and its settings become params.
         """
-        self._worker.put(Update(params=_texts(params)))
+        self._worker.put(Update(params=texts(params)))
         self._worker.put(Update(files={CONFIG: masked(text)}))
 
     def log_file(self, path: Path) -> None:
@@ -182,7 +195,8 @@ class Tracker(Observer):
             self._open.add(name)
         tags = {"kind": "trial", "family": trial.family, "scheduler": trial.scheduler, "status": "running"}
         status = RUNNING if name in self._spool.past.runs else None
-        self._worker.put(Update(name, params=_texts(trial.config), tags=tags, status=status))
+        params = texts({"family": trial.family, "scheduler": trial.scheduler, **trial.config})
+        self._worker.put(Update(name, params=params, tags=tags, status=status))
 
     def trial_progress(self, trial: Trial, rung: int, score: float) -> None:
         """Log the score at a rung, once.
@@ -191,7 +205,7 @@ class Tracker(Observer):
         """
         values = self._not_put(trial.trial_id, [(self._judge.name, self._judge.shown(score), rung)])
         if values:
-            self._worker.put(Update(trial.trial_id, points=_points(values)))
+            self._worker.put(Update(trial.trial_id, points=points(values)))
 
     def trial_finished(self, result: TrialResult) -> None:
         """Log a trial's outcome and end its run.
@@ -204,14 +218,16 @@ class Tracker(Observer):
         tags = {"kind": "trial", "family": result.family, "scheduler": result.scheduler, "status": result.status}
         if result.rows_share < 1:
             tags["rows_share"] = f"{result.rows_share:g}"
+        shared = {"family": result.family, "scheduler": result.scheduler, "n_rungs": result.n_rungs}
+        tags[NOTE_TAG] = trial_note(result, self._judge)
         if result.error:
             tags["error"] = masked(result.error)[-5000:]
         self._worker.put(
             Update(
                 result.trial_id,
-                params=_texts(result.config),
+                params=texts(shared | result.config),
                 tags=tags,
-                points=_points([*self._scores(result, known), *_costs(result), *_changes(result)]),
+                points=points([*self._scores(result, known), *costs(result), *changes(result)]),
                 status=_ENDS[result.status],
                 ended_ms=now_ms(),
             )
@@ -228,7 +244,7 @@ class Tracker(Observer):
         values = self._not_put(event.name, [(name, value, event.step) for name, value in event.values.items()])
         status = RUNNING if is_new and event.name in self._spool.past.runs else None
         if values or is_new:
-            self._worker.put(Update(event.name, tags={"kind": event.name}, points=_points(values), status=status))
+            self._worker.put(Update(event.name, tags={"kind": event.name}, points=points(values), status=status))
 
     def drawing(self, of: str, drawing: Drawing) -> None:
         """Keep a drawing with a nested run."""
@@ -245,25 +261,14 @@ class Tracker(Observer):
             known.update((name, step) for name, _, step in values)
         return values
 
-    def log_leaderboard(self, frame: pd.DataFrame, csv: Path) -> None:
+    def log_leaderboard(self, board: Leaderboard, csv: Path) -> None:
         """Log the leaderboard and rank the best trials.
 
-        It is an artifact; each ensemble gets a run of its own.
-
-        frame: `Leaderboard.to_frame()`, a trial's row being named by its id. Only the first MAX_RANKED trials are
-        ranked in MLflow: a call for each of hundreds would outlast a budget.
+        It is an artifact; each ensemble gets a run of its own. Only the first MAX_RANKED trials are ranked in MLflow.
         """
-        for row in frame[(frame["rank"] <= MAX_RANKED) | (frame["kind"] == "ensemble")].to_dict("records"):
-            tags = {"rank": str(row["rank"]), "kind": str(row["kind"]), "status": str(row["status"])}
-            points = [(f"test_{self._judge.name}", row.get("test_score"), 0), ("threshold", row.get("threshold"), 0)]
-            if row["kind"] != "ensemble":
-                self._worker.put(Update(row["name"], tags=tags, points=_points(points)))
-                continue
-            points += [(f"cv_{metric.name}", row.get(metric.name), 0) for metric in self._metrics]
-            points += [(f"cv_{self._judge.name}", row["score"], 0), ("predict_us", row.get("predict_us"), 0)]
-            tags["family"] = "ensemble"
-            ended_ms = now_ms()
-            update = Update(row["name"], tags=tags, points=_points(points), status="FINISHED", ended_ms=ended_ms)
+        has_test = any(row.test for row in board.rows)
+        self._worker.put(Update(view=view_of(board.metric.name, board.metric.greater_is_better, True, has_test)))
+        for update in row_updates(board, self._data, self._spool.past.runs):
             self._worker.put(update)
         self.log_file(csv)
 
@@ -291,8 +296,8 @@ class Tracker(Observer):
             open_runs += series
         for name in open_runs:
             self._worker.put(Update(name, tags={"status": STOPPED}, status="KILLED", ended_ms=now_ms()))
-        points = _points((name, value, 0) for name, value in metrics.items())
-        self._worker.put(Update(tags=_texts(tags), points=points, status=status, ended_ms=now_ms()))
+        last = points((name, value, 0) for name, value in metrics.items())
+        self._worker.put(Update(tags=texts(tags), points=last, status=status, ended_ms=now_ms()))
         done = self.flush(timeout_s)
         if not done and self._worker.ids:
             fate = "is kept" if self._spool.keeps else "is lost there"
@@ -326,41 +331,3 @@ class Tracker(Observer):
         by_name = {metric.name: metric for metric in self._metrics}
         for name, score in (result.metrics or {}).items():
             yield f"cv_{name}", by_name[name].shown(score), 0
-
-
-def _costs(result: TrialResult) -> Iterable[tuple[str, float, int]]:
-    yield "fit_s", result.fit_s, 0
-    yield "cpu_s", result.cpu_s, 0
-    yield "rungs_reached", result.rungs_reached, 0
-    if result.status == COMPLETED:
-        yield "predict_us", result.predict_us, 0
-    for fold, n_units in enumerate(result.n_units):
-        yield "n_units", n_units, fold
-
-
-def _changes(result: TrialResult) -> Iterable[tuple[str, float, int]]:
-    """Yield what PBT changed in a trial, by unit.
-
-    The params show how it began.
-    """
-    configs = [config for _, config in result.lineage]
-    for name in configs[0] if configs else ():
-        if len({config[name] for config in configs}) > 1:
-            for unit, config in result.lineage:
-                yield f"changed.{name}", config[name], unit
-
-
-def _points(values: Iterable[tuple[str, Any, int]]) -> tuple[Point, ...]:
-    """Return the finite values.
-
-    A chart has no place for the others.
-    """
-    return tuple(
-        Point(name, float(value), int(step))
-        for name, value, step in values
-        if isinstance(value, Real) and math.isfinite(value)
-    )
-
-
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: masked(as_text(value)) for name, value in values.items()}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Limits of one log_batch call and of one value, mlflow/utils/validation.py.
 _MAX_PARAMS, _MAX_METRICS = 100, 700
 _MAX_PARAM_CHARS, _MAX_TAG_CHARS, _MAX_NAME_CHARS = 500, 5000, 250
+PARENT_TAG, NOTE_TAG, NAME_TAG = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
+VIEW_TAG = "mlflow.sharedViewState."
 
 
 def now_ms() -> int:
@@ -51,6 +53,19 @@ class Input:
 
 
 @dataclass(frozen=True)
+class View:
+    """How the run's table of trials is first seen.
+
+    order_by: a column, the best first where `is_ascending` says so. columns: in their order, as MLflow's page names
+    them: "metrics.`fit_s`".
+    """
+
+    order_by: str
+    is_ascending: bool
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Update:
     """The news of one run.
 
@@ -65,6 +80,7 @@ class Update:
     inputs: tuple[Input, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
+    view: View | None = None
     started_ms: int = field(default_factory=now_ms)
     status: str | None = None
     ended_ms: int | None = None
@@ -82,10 +98,30 @@ class Update:
             inputs=self.inputs + later.inputs,
             files={**self.files, **later.files},
             paths={**self.paths, **later.paths},
+            view=later.view or self.view,
             started_ms=min(self.started_ms, later.started_ms),
             status=later.status or self.status,
             ended_ms=later.ended_ms or self.ended_ms,
         )
+
+
+def view_state(view: View, parent_id: str) -> str:
+    """Return a view as MLflow's page reads it.
+
+    It shows the runs inside a parent run. MLflow 3 keeps what its button "Views" shares so, as a tag of the experiment
+    named VIEW_TAG and a key, which the address of the page has as `viewStateShareKey`.
+    """
+    state = {
+        "searchFilter": f"tags.`{PARENT_TAG}` = '{parent_id}'",
+        "orderByKey": view.order_by,
+        "orderByAsc": view.is_ascending,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": list(view.columns),
+    }
+    return json.dumps(state)
 
 
 def as_text(value: object) -> str:

@@ -13,13 +13,12 @@ from stacktune.errors import ConfigError
 from stacktune.storage.uris import masked_uri
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.spool import PARENT, Spool
-from stacktune.tracking.updates import Update, write_values
+from stacktune.tracking.updates import PARENT_TAG, VIEW_TAG, Update, view_state, write_values
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 RUNNING = "RUNNING"
-_PARENT_TAG = "mlflow.parentRunId"
 _KEY_TAG = "stacktune.key"
 # Without it the UI takes an experiment of nested runs for one of language models, and hides the charts.
 _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
@@ -79,6 +78,9 @@ class Writer:
         known.update(params)
         for name, text in update.files.items():
             self._store.log_text(run_id, text, name)
+        if update.view:
+            state = view_state(update.view, self._run_ids[PARENT])
+            self._store.set_experiment_tag(self.experiment_id, f"{VIEW_TAG}{self._run_ids[PARENT]}", state)
         gone = [path for name, path in update.paths.items() if not self._upload(run_id, name, path)]
         if update.status == RUNNING:
             self._store.update_run(run_id, RUNNING)
@@ -118,14 +120,14 @@ class Writer:
     def _query(self, run: str) -> str:
         if run == PARENT:
             return f"tags.`{_KEY_TAG}` = '{self._spool.key}'"
-        return f"tags.`{_PARENT_TAG}` = '{self._run_ids[PARENT]}' AND attributes.run_name = '{run}'"
+        return f"tags.`{PARENT_TAG}` = '{self._run_ids[PARENT]}' AND attributes.run_name = '{run}'"
 
     def _create(self, name: str, update: Update) -> str:
         tags = {"mlflow.source.name": "stacktune", "mlflow.source.type": "LOCAL", "mlflow.user": _user()}
         if name == PARENT:
             tags[_KEY_TAG] = self._spool.key
         else:
-            tags[_PARENT_TAG] = self._run_ids[PARENT]
+            tags[PARENT_TAG] = self._run_ids[PARENT]
         run = self._store.create_run(self.experiment_id, update.started_ms, tags, name or self._run_name)
         return run.info.run_id
 

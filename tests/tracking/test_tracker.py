@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from stacktune.data.table import Task
+from stacktune.ensemble.blend import Blend
+from stacktune.ensemble.rows import Leaderboard, LeaderboardRow
 from stacktune.errors import ConfigError
 from stacktune.metrics import get_metric
 from stacktune.search.events import Drawing
@@ -58,7 +60,8 @@ def test_trials_are_nested_runs_with_their_params_curves_costs_and_tags(make_tra
     assert parent.data.tags["leader"] == "lightgbm-0000"
     assert (parent.data.tags["task"], parent.data.tags["metric"]) == ("binary", "roc_auc")
     assert trial.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert trial.data.params == {"learning_rate": "0.05", "n_leaves": "31"}
+    shared = {"family": "lightgbm", "scheduler": "asha", "n_rungs": "3"}
+    assert trial.data.params == shared | {"learning_rate": "0.05", "n_leaves": "31"}
     wanted = {"kind": "trial", "family": "lightgbm", "scheduler": "asha", "status": "completed"}
     assert wanted.items() <= trial.data.tags.items()
     history = client.get_metric_history(trial.info.run_id, "roc_auc")
@@ -110,7 +113,7 @@ def test_what_pbt_changed_is_a_metric_by_unit_and_params_keep_the_beginning(make
     assert tracker.finish("FINISHED", {}, {})
     client, runs = runs_of(tracker, sqlite_uri)
     run = runs["mlp-0000"]
-    assert run.data.params == {"lr": "0.1", "width": "8"}
+    assert {"lr": "0.1", "width": "8"}.items() <= run.data.params.items()
     changes = client.get_metric_history(run.info.run_id, "changed.lr")
     assert sorted((point.step, point.value) for point in changes) == [(0, 0.1), (5, 0.2)]
     assert "changed.width" not in run.data.metrics
@@ -183,28 +186,102 @@ def test_the_parent_names_its_data_and_keeps_files_beside_the_store(make_tracker
     assert list(Path.cwd().iterdir()) == []
 
 
+def board_of(*rows: LeaderboardRow) -> Leaderboard:
+    return Leaderboard(rows, get_metric("roc_auc", "binary"), Task("binary", ("no", "yes")))
+
+
 def test_the_leaderboard_ranks_trials_and_gives_ensembles_runs(make_tracker, sqlite_uri, tmp_path, finished):
     tracker = make_tracker()
+    tracker.log_dataset("wine", "wine.parquet", "abc", {"n_rows": 178})
     tracker.trial_finished(finished("lightgbm-0000"))
-    frame = pd.DataFrame(
-        [
-            {"rank": 1, "name": "stack_all", "kind": "ensemble", "score": 0.85, "log_loss": 0.35, "test_score": 0.84},
-            {"rank": 2, "name": "lightgbm-0000", "kind": "trial", "score": 0.8, "log_loss": 0.4, "test_score": None},
-        ]
-    ).assign(status="completed", predict_us=7.0)
-    frame.to_csv(tmp_path / "leaderboard.csv", index=False)
-    tracker.log_leaderboard(frame, tmp_path / "leaderboard.csv")
+    tracker.trial_finished(finished("linear-0001"))
+    stack = LeaderboardRow(
+        *("stack_all", "ensemble", "ensemble", "completed", 0.85, 0.01, (0.84, 0.86)),
+        metrics={"roc_auc": 0.85, "log_loss": 0.35},
+        members=("linear-0001", "lightgbm-0000"),
+        blend=Blend("stack", (0.25, 0.75)),
+        fit_s=3.0,
+        predict_us=9.0,
+        test={"roc_auc": 0.84},
+    )
+    alone = LeaderboardRow("lightgbm-0000", "lightgbm", "trial", "completed", 0.8, 0.02, (0.79, 0.81))
+    (tmp_path / "leaderboard.csv").write_text("rank\n")
+    tracker.log_leaderboard(board_of(stack, alone), tmp_path / "leaderboard.csv")
     assert tracker.finish("FINISHED", {}, {})
     client, runs = runs_of(tracker, sqlite_uri)
-    assert runs["lightgbm-0000"].data.tags["rank"] == "2"
-    assert "test_roc_auc" not in runs["lightgbm-0000"].data.metrics
-    ensemble = runs["stack_all"]
+    trial, ensemble = runs["lightgbm-0000"].data, runs["stack_all"]
     assert ensemble.info.status == "FINISHED"
-    assert (ensemble.data.tags["rank"], ensemble.data.tags["kind"]) == ("1", "ensemble")
     assert ensemble.data.tags["mlflow.parentRunId"] == tracker.ids()[1]
-    scores = {"cv_roc_auc": 0.85, "cv_log_loss": 0.35, "test_roc_auc": 0.84, "predict_us": 7.0}
-    assert ensemble.data.metrics == scores
+    for data, wanted in (
+        (trial, {"rank": "2", "kind": "trial", "family": "lightgbm", "status": "completed", "leader": "false"}),
+        (ensemble.data, {"rank": "1", "kind": "ensemble", "family": "ensemble", "leader": "true"}),
+    ):
+        assert wanted.items() <= data.tags.items()
+    members = "lightgbm-0000 0.75, linear-0001 0.25"
+    assert ensemble.data.params == {
+        **{"family": "ensemble", "blend": "stack", "n_members": "2", "members": members},
+        **{"weight.lightgbm-0000": "0.75", "weight.linear-0001": "0.25"},
+    }
+    assert trial.metrics["rank"] == 2
+    assert "test_roc_auc" not in trial.metrics
+    scores = {"cv_roc_auc": 0.85, "cv_log_loss": 0.35, "cv_roc_auc_se": 0.01, "test_roc_auc": 0.84, "fold_score": 0.86}
+    assert ensemble.data.metrics == scores | {"fit_s": 3.0, "predict_us": 9.0, "rank": 1, "threshold": 0.5}
+    assert ensemble.data.metrics.keys() - trial.metrics.keys() == {"test_roc_auc"}
+    note = ensemble.data.tags["mlflow.note.content"]
+    assert note.startswith("**stack** of 2 trials. roc_auc 0.85 ± 0.01 (mean and standard error of 2 folds)")
+    assert "| 0.750 | lightgbm-0000 |" in note
+    assert "roc_auc 0.8 ± 0.01 (mean" in trial.tags["mlflow.note.content"]
+    for name in ("first run", "stack_all", "lightgbm-0000"):
+        assert [one.dataset.digest for one in runs[name].inputs.dataset_inputs] == ["abc"]
     assert [file.path for file in client.list_artifacts(tracker.ids()[1])] == ["leaderboard.csv"]
+
+
+def test_the_page_of_a_run_has_a_view_with_the_columns_that_count(make_tracker, sqlite_uri, tmp_path):
+    """MLflow's own table of runs shows no metric, and trials in the order in which they began."""
+    tracker = make_tracker()
+    assert tracker.flush()
+    experiment_id, parent_id = tracker.ids()
+
+    def seen() -> dict:
+        return json.loads(
+            MlflowClient(sqlite_uri).get_experiment(experiment_id).tags[f"mlflow.sharedViewState.{parent_id}"]
+        )
+
+    assert (seen()["orderByKey"], seen()["orderByAsc"]) == ("metrics.`cv_roc_auc`", False)
+    row = LeaderboardRow("linear-0000", "linear", "trial", "completed", 0.8, 0.02, (0.8,), test={"roc_auc": 0.7})
+    (tmp_path / "leaderboard.csv").write_text("rank\n")
+    tracker.log_leaderboard(board_of(row), tmp_path / "leaderboard.csv")
+    assert tracker.finish("FINISHED", {}, {})
+    assert (seen()["orderByKey"], seen()["orderByAsc"]) == ("metrics.`rank`", True)
+    assert seen()["searchFilter"] == f"tags.`mlflow.parentRunId` = '{parent_id}'"
+    assert {"metrics.`cv_roc_auc`", "metrics.`test_roc_auc`", "tags.`family`"} <= set(seen()["selectedColumns"])
+
+
+def test_an_ensemble_made_anew_by_a_run_that_goes_on_says_its_members_where_they_can_change(sqlite_uri, tmp_path):
+    (tmp_path / "leaderboard.csv").write_text("rank\n")
+    for member in ("linear-0000", "linear-0001"):
+        tracker = Tracker(sqlite_uri, "anew", None, "a run", spool=tmp_path / "tracking.jsonl")
+        tracker.start()
+        tracker.log_task("binary", get_metric("roc_auc", "binary"))
+        blend = Blend("average", (1.0,))
+        row = LeaderboardRow(
+            "greedy_all", "ensemble", "ensemble", "completed", 0.8, 0.1, members=(member,), blend=blend
+        )
+        tracker.log_leaderboard(board_of(row), tmp_path / "leaderboard.csv")
+        assert tracker.finish("FINISHED", {}, {})
+    data = runs_of(tracker, sqlite_uri)[1]["greedy_all"].data
+    assert (data.params["members"], data.tags["members"]) == ("linear-0000 1", "linear-0001 1")
+    assert "its params are those of the ensemble before" in data.tags["mlflow.note.content"]
+
+
+def test_the_run_is_named_and_described_in_mlflow(make_tracker, sqlite_uri):
+    tracker = make_tracker()
+    tracker.name("adult income 2026-11-28 21:07")
+    tracker.describe("before s3://key:secret@bucket")
+    tracker.describe("**after** s3://key:secret@bucket")
+    assert tracker.finish("FINISHED", {}, {})
+    tags = runs_of(tracker, sqlite_uri)[1]["adult income 2026-11-28 21:07"].data.tags
+    assert tags["mlflow.note.content"] == "**after** s3://***@bucket"
 
 
 def test_a_second_run_joins_the_experiment_and_a_deleted_one_is_restored(make_tracker, sqlite_uri):
@@ -222,7 +299,7 @@ def test_hundreds_of_params_and_long_values_are_taken(make_tracker, sqlite_uri):
     tracker.trial_started(Trial("linear-0000", "linear", {f"p{i}": "x" * 9000 for i in range(250)}))
     assert tracker.finish("FINISHED", {}, {})
     _, runs = runs_of(tracker, sqlite_uri)
-    assert len(runs["linear-0000"].data.params) == 250
+    assert len(runs["linear-0000"].data.params) == 252
 
 
 def test_a_value_that_mlflow_refuses_is_said_and_the_rest_is_logged(sqlite_uri, tmp_path):
@@ -234,7 +311,7 @@ def test_a_value_that_mlflow_refuses_is_said_and_the_rest_is_logged(sqlite_uri, 
     tracker.trial_started(Trial("good-0000", "good", {"what": 1}))
     assert tracker.finish("FINISHED", {}, {})
     _, runs = runs_of(tracker, sqlite_uri)
-    assert runs["good-0000"].data.params == {"what": "1"}
+    assert runs["good-0000"].data.params["what"] == "1"
     assert len(said) == 1
     assert said[0].startswith("MLflow did not take what was logged for bad-0000")
 

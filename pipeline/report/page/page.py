@@ -25,6 +25,7 @@ from stacktune.report.page.values import values
 from stacktune.report.page.verdict import verdict
 from stacktune.storage.lines import write_whole
 from stacktune.storage.run_folder import RunFolder
+from stacktune.storage.uris import masked
 
 # In the order of the page.
 PANELS: tuple[Callable[[Story], Panel | None], ...] = (
@@ -44,8 +45,8 @@ def write_report(folder: Path) -> Path:
     """
     story, places = read_story(folder), RunFolder(folder)
     panels = [panel for make in PANELS if (panel := make(story)) is not None]
-    write_whole(places.report_numbers, json.dumps(_numbers(panels), indent=1) + "\n")
-    write_whole(places.report, html(story, panels))
+    write_whole(places.report_numbers, masked(json.dumps(_numbers(panels), indent=1)) + "\n")
+    write_whole(places.report, masked(html(story, panels)))
     return places.report
 
 

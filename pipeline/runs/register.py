@@ -1,0 +1,145 @@
+"""`stacktune register` makes a version of any row's model."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from stacktune.ensemble.alone import build_alone
+from stacktune.ensemble.rows import TRIAL
+from stacktune.errors import ConfigError, nearest
+from stacktune.report.summary import Results, read_results
+from stacktune.report.text import as_typed
+from stacktune.runs.mlflow_notes import describe_model, model_facts
+from stacktune.runs.sync import reached
+from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
+from stacktune.tracking.promotion import Evidence, evidence_from, say_alias, settle_alias
+from stacktune.tracking.registry import example_in, publish_trial, save_model
+from stacktune.tracking.store import check_model_name
+from stacktune.trials.result import COMPLETED, TrialResult, read_result
+
+MAX_NAMED = 8
+
+
+def register(
+    folder: Path, trial: str, name: str | None, always: bool, tracking_uri: str | None, say: Callable[[str], None]
+) -> None:
+    """Register the model of a row of the leaderboard.
+
+    It becomes a new version, and leads or not by the same rule as a run's leader.
+
+    trial: the row's name. name: the registered model's, by default that of the run. always: whether it leads whatever
+    it has earned. tracking_uri: the run's store, where its password was not kept. say: hears what was done.
+
+    Raises:
+        ConfigError: there is no such row, its models are gone, or the store cannot be reached.
+    """
+    folder = folder.absolute()
+    results = read_results(folder)
+    row = _row(results, trial)
+    result = _result_of(results, row)
+    if name is not None:
+        check_model_name(name)
+    facts = model_facts(folder, row)
+    with reached(folder, tracking_uri, say) as (tracker, state), TemporaryDirectory() as aside:
+        tracker.start()
+        tracker.ids()
+        tracker.flush()
+        model, places = Path(aside, "model"), RunFolder(folder)
+        if result is None:
+            shutil.copytree(places.leader, model)
+        else:
+            _save(results, result, row, model, Path(aside, "alone"), say)
+        record = publish_trial(tracker, model, name or state.model_name, str(row["name"]))
+        record = settle_alias(tracker.uri, record, _evidence(results.facts, row), always)
+        if record.problem:
+            raise ConfigError(f"{trial} could not be registered: {record.problem}. Try again when MLflow is back.")
+        describe_model(tracker.uri, record, facts)
+    say(f"registered {trial} as models:/{record.name}/{record.version}, alias {record.alias}")
+    say_alias(record, say)
+    if record.promote:
+        say(f"to promote it: {record.promote}")
+    say(f"to predict with it: stacktune predict 'models:/{record.name}/{record.version}' TABLE.parquet")
+
+
+def _row(results: Results, trial: str) -> Mapping[str, Any]:
+    """Return a row; ConfigError names the nearest."""
+    board = results.leaderboard
+    found = board[board["name"] == trial].to_dict("records")
+    if not found:
+        hint = nearest(trial, map(str, board["name"]))
+        raise ConfigError(f"the leaderboard of {str(results.folder)!r} has no row {trial!r}.{hint}")
+    row = found[0]
+    if row.get("status", COMPLETED) != COMPLETED or row["score"] != row["score"]:
+        raise ConfigError(
+            f"{trial} has no model: it was {row.get('status', 'left without a score')}. {_others(results)}"
+        )
+    return row
+
+
+def _result_of(results: Results, row: Mapping[str, Any]) -> TrialResult | None:
+    """Return a trial that has models; None: the leader.
+
+    Raises ConfigError where they are gone.
+    """
+    name, places = str(row["name"]), RunFolder(results.folder)
+    if name == results.facts["leader"]:
+        if find_leader(places.leader) is None:
+            raise ConfigError(f"the leader of {str(results.folder)!r} is gone. {_others(results)}")
+        return None
+    if row.get("kind", TRIAL) != TRIAL:
+        raise ConfigError(f"{name} is an ensemble that does not lead, and such ones are not kept. {_others(results)}")
+    result = read_result(places.trials / name) if _has_models(places, name) else None
+    if result is None:
+        raise ConfigError(f"the models of {name} were not kept: others were better. {_others(results)}")
+    return replace(result, folder=str(places.trials / name))
+
+
+def _has_models(places: RunFolder, name: str) -> bool:
+    return bool(TrialFolder(places.trials / name).models())
+
+
+def _others(results: Results) -> str:
+    """Say what can be registered instead."""
+    board, places = results.leaderboard, RunFolder(results.folder)
+    trials = [name for name in map(str, board["name"]) if _has_models(places, name)]
+    names = [results.facts["leader"]] * (find_leader(places.leader) is not None)
+    names = list(dict.fromkeys([*names, *trials]))
+    if not names:
+        return "Nothing of this run can be registered: its models are gone; begin a new run."
+    more = ", …" if len(names) > MAX_NAMED else ""
+    return f"These can be registered: {', '.join(names[:MAX_NAMED])}{more}."
+
+
+def _save(
+    results: Results, result: TrialResult, row: Mapping[str, Any], model: Path, aside: Path, say: Callable[[str], None]
+) -> None:
+    """Save a trial as an MLflow model."""
+    places, facts = RunFolder(results.folder), results.facts
+    found, threshold = find_leader(places.leader), row.get("threshold")
+    if found is None:
+        raise ConfigError(f"the leader of {as_typed(results.folder)} is gone, and with it what its columns are.")
+    for what, key in (("intervals", "interval"), ("temperature", "calibration")):
+        if facts.get(key):
+            say(f"the run's {what} were learnt for its leader: {result.trial_id} predicts without")
+    if facts.get("predict_budget_us") or facts.get("max_model_mb"):
+        say(f"{result.trial_id} is registered with all its models, whatever limit the run kept to")
+    leader = build_alone(found, result, None if threshold is None or threshold != threshold else threshold, aside)
+    example = example_in(places.leader)
+    config = places.read_config() or {}
+    save_model(model, aside, example, leader.predict(example), not config.get("no_code"))
+
+
+def _evidence(facts: Mapping[str, Any], row: Mapping[str, Any]) -> Evidence | None:
+    """Return a row's evidence, from that of the leader."""
+    of_leader = evidence_from(facts.get("evidence"))
+    if of_leader is None:
+        return None
+    test = row.get("test_score")
+    if test is None or test != test:
+        return replace(of_leader, cv_score=float(row["score"]), test_score=None, test_on=None)
+    return replace(of_leader, cv_score=float(row["score"]), test_score=float(test))
