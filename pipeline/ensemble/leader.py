@@ -120,6 +120,10 @@ class Leader:
         labels = pd.Index(self.task.labels or self.task.classes)
         return pd.Series(labels[decide(predicted, self.threshold)].array, index, name=self.task.prediction_name)
 
+    def model_folders(self, member: Member) -> list[Path]:
+        """Return the folders of a member's fold models."""
+        return TrialFolder(self.folder / _MEMBERS / member.trial_id).models()
+
     def save(self, folder: Path) -> None:
         """Copy this leader into `folder`, made if need be.
 
