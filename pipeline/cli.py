@@ -127,6 +127,25 @@ def explain(
 
 
 @app.command()
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.")],
+    form: Annotated[
+        str, typer.Option("--format", metavar="onnx|container", help="One graph, or a folder for docker build.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The file or folder. [default: model.onnx or scoring/]")
+    ] = None,
+    check: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Hold the graph to the model's predictions of it, too.")
+    ] = None,
+) -> None:
+    """Take the leader elsewhere: ONNX, or a container."""
+    from stacktune.runs.export import export as write_elsewhere
+
+    write_elsewhere(model, form, output, check, say)
+
+
+@app.command()
 def leaderboard(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Sort by it, best first. [default: rank]")] = None,

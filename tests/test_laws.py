@@ -58,6 +58,7 @@ ROOMS = (
     ),
     *(
         "tracking",
+        "export",
         "report",
         "runs",
         "api",

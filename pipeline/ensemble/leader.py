@@ -71,7 +71,18 @@ class Leader:
             is the predictions' own. "prediction" holds values, or decided classes as the target held them; it is called
             "prediction_" where a class has that name.
         """
-        shown = self.named(self.predict_table(self.schema.encode(frame)), frame.index)
+        return self._shown(self.schema.encode(frame), frame.index)
+
+    def predict_with_message(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+        """Return predictions and the warning's text.
+
+        It does what `predict` does, but the text comes instead of the warning; it is empty if all is well.
+        """
+        table, message = self.schema.encode_with_message(frame)
+        return self._shown(table, frame.index), message
+
+    def _shown(self, table: Table, index: pd.Index) -> pd.DataFrame:
+        shown = self.named(self.predict_table(table), index)
         return shown if self.task.is_classification else self._with_ends(shown)
 
     def named(self, predicted: np.ndarray, index: pd.Index) -> pd.DataFrame:
