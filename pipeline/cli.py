@@ -146,6 +146,22 @@ def export(
 
 
 @app.command()
+def distil(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a finished run.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="The table that it learnt from.")],
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder for the model.")] = Path("distilled"),
+    family: Annotated[str, typer.Option(metavar="NAME", help="The family to teach.")] = "lightgbm",
+    test: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Judge both on this labelled table, which neither has seen.")
+    ] = None,
+) -> None:
+    """Teach one small model what the leader says."""
+    from stacktune.runs.distil import distil as teach
+
+    teach(model, data, output, family, test, say)
+
+
+@app.command()
 def leaderboard(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Sort by it, best first. [default: rank]")] = None,

@@ -54,6 +54,7 @@ ROOMS = (
         "observers",
         "testing",
         "ensemble",
+        "distil",
         "explain",
     ),
     *(
