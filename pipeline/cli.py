@@ -195,6 +195,48 @@ def explain(
 
 
 @command(
+    USE,
+    f"stacktune export {RUN} --format onnx --output model.onnx",
+    f"stacktune export {RUN} --format container --output scoring",
+)
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.")],
+    form: Annotated[
+        str, typer.Option("--format", metavar="onnx|container", help="One graph, or a folder for docker build.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The file or folder. [default: model.onnx or scoring/]")
+    ] = None,
+    check: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Hold the graph to the model's predictions of it, too.")
+    ] = None,
+) -> None:
+    """Take the leader elsewhere: ONNX, or a container."""
+    from stacktune.runs.export import export as write_elsewhere
+
+    write_elsewhere(model, form, output, check, say)
+
+
+@command(
+    USE,
+    f"stacktune distil {RUN} adult.parquet --output small",
+)
+def distil(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a finished run.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="The table that it learnt from.")],
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder for the model.")] = Path("distilled"),
+    family: Annotated[str, typer.Option(metavar="NAME", help="The family to teach.")] = "lightgbm",
+    test: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Judge both on this labelled table, which neither has seen.")
+    ] = None,
+) -> None:
+    """Teach one small model what the leader says."""
+    from stacktune.runs.distil import distil as teach
+
+    teach(model, data, output, family, test, say)
+
+
+@command(
     LOOK,
     f"stacktune leaderboard {RUN} --sort log_loss --top 5",
     f"stacktune leaderboard {RUN} --on labelled_rows.parquet",

@@ -56,10 +56,12 @@ ROOMS = (
         "observers",
         "testing",
         "ensemble",
+        "distil",
         "explain",
     ),
     *(
         "tracking",
+        "export",
         "report",
         "runs",
         "api",

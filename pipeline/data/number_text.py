@@ -15,7 +15,7 @@ import pandas as pd
 from stacktune.data.values import coded_text, numbers_of
 
 # What spreadsheets, statistics programs, databases and people write where there is no value.
-_MISSING = frozenset(
+MISSING = frozenset(
     {
         *("", "?", ".", "*", "-", "--", "---", "–", "—", "…", "na", "n/a", "n.a.", "n.a", "<na>", "(na)", "nat", "nil"),
         *("nan", "-nan", "+nan", "inf", "-inf", "+inf", "infinity", "-infinity", "null", "(null)", "none"),
@@ -45,7 +45,7 @@ _CONVENTIONS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", 
 
 def is_missing(text: str) -> bool:
     """Return whether a text stands for no value."""
-    return text.strip().casefold() in _MISSING
+    return text.strip().casefold() in MISSING
 
 
 def looks_like_number(text: str) -> bool:

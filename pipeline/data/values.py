@@ -31,7 +31,7 @@ _INFERRED = {
     "datetime": DATETIME,
     "datetime64": DATETIME,
 }
-_TRUE, _FALSE = frozenset({"true", "1", "yes", "t", "y"}), frozenset({"false", "0", "no", "f", "n"})
+TRUE_TEXTS, FALSE_TEXTS = frozenset({"true", "1", "yes", "t", "y"}), frozenset({"false", "0", "no", "f", "n"})
 _EXACT_FLOAT = 2.0**53
 # A time of day, or a duration as pandas or Python's str() write it.
 _CLOCK = r"[+-]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?"
@@ -254,6 +254,6 @@ def truth_of(text: str) -> str:
     The first two stand for the usual spellings of a truth value.
     """
     folded = text.strip().lower()
-    if folded in _TRUE:
+    if folded in TRUE_TEXTS:
         return "True"
-    return "False" if folded in _FALSE else text
+    return "False" if folded in FALSE_TEXTS else text

@@ -71,7 +71,18 @@ class Leader:
             is the predictions' own. "prediction" holds values, or decided classes as the target held them; it is called
             "prediction_" where a class has that name.
         """
-        shown = self.named(self.predict_table(self.schema.encode(frame)), frame.index)
+        return self._shown(self.schema.encode(frame), frame.index)
+
+    def predict_with_message(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+        """Return predictions and the warning's text.
+
+        It does what `predict` does, but the text comes instead of the warning; it is empty if all is well.
+        """
+        table, message = self.schema.encode_with_message(frame)
+        return self._shown(table, frame.index), message
+
+    def _shown(self, table: Table, index: pd.Index) -> pd.DataFrame:
+        shown = self.named(self.predict_table(table), index)
         return shown if self.task.is_classification else self._with_ends(shown)
 
     def named(self, predicted: np.ndarray, index: pd.Index) -> pd.DataFrame:
@@ -119,6 +130,10 @@ class Leader:
             return pd.Series(predicted[:, 0], index, name=self.task.prediction_name, copy=False)
         labels = pd.Index(self.task.labels or self.task.classes)
         return pd.Series(labels[decide(predicted, self.threshold)].array, index, name=self.task.prediction_name)
+
+    def model_folders(self, member: Member) -> list[Path]:
+        """Return the folders of a member's fold models."""
+        return TrialFolder(self.folder / _MEMBERS / member.trial_id).models()
 
     def save(self, folder: Path) -> None:
         """Copy this leader into `folder`, made if need be.

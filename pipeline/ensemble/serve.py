@@ -43,13 +43,13 @@ class Served:
 
         params: {"labels": True} asks for `Leader.labels` instead.
         """
-        frame = _as_frame(model_input)
+        frame = as_frame(model_input)
         if self.labels or (params or {}).get("labels"):
             return self.leader.labels(frame)
         return self.leader.predict(frame)
 
 
-def _as_frame(model_input: Any) -> pd.DataFrame:
+def as_frame(model_input: Any) -> pd.DataFrame:
     """Return the table in an MLflow input.
 
     A caller of MLflow, or the JSON of a request to its server, holds it.

@@ -39,7 +39,7 @@ REWEIGHTED = frozenset({ABSOLUTE, QUANTILE, HUBER})
 LOGARITHMIC = frozenset({SQUARED_LOG, PERCENTAGE})
 
 # The least float above -1.
-_BELOW_ALL = np.nextafter(-1.0, 0.0)
+BELOW_ALL = np.nextafter(-1.0, 0.0)
 
 
 def unit_of(target: np.ndarray, loss: str) -> float:
@@ -54,7 +54,7 @@ def unit_of(target: np.ndarray, loss: str) -> float:
 def scaled(values: np.ndarray, loss: str, unit: float) -> np.ndarray:
     """Return values on the scale where `loss` is fitted."""
     if loss == SQUARED_LOG:
-        return np.log1p(np.maximum(values, _BELOW_ALL))
+        return np.log1p(np.maximum(values, BELOW_ALL))
     if loss == PERCENTAGE:
         return np.sign(values) * np.log1p(np.abs(values) / unit)
     return values
@@ -63,7 +63,7 @@ def scaled(values: np.ndarray, loss: str, unit: float) -> np.ndarray:
 def unscaled(values: np.ndarray, loss: str, unit: float) -> np.ndarray:
     """Return the values that `scaled` was given."""
     if loss == SQUARED_LOG:
-        return np.maximum(np.expm1(values), _BELOW_ALL)
+        return np.maximum(np.expm1(values), BELOW_ALL)
     if loss == PERCENTAGE:
         return np.sign(values) * np.expm1(np.abs(values)) * unit
     return values

@@ -18,12 +18,12 @@ from stacktune.ensemble.serve import CODE
 from stacktune.errors import ConfigError
 from stacktune.package import copy_package
 from stacktune.storage.digests import digest_of
-from stacktune.storage.run_folder import DEFAULT_PARENT, LEADER_MANIFEST, STORE, RunFolder
+from stacktune.storage.run_folder import DEFAULT_PARENT, STORE, RunFolder
 from stacktune.storage.uris import keep_secret, masked_uri
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.contract import LABELS, example_of, signature_of
 from stacktune.tracking.notes import load_lines
-from stacktune.tracking.requirements import requirements_for
+from stacktune.tracking.requirements import family_modules, requirements_for
 from stacktune.tracking.store import absolute, check_model_name, check_store
 from stacktune.tracking.tracker import Tracker
 from stacktune.tracking.updates import NOTE_TAG, PARENT_TAG
@@ -236,20 +236,11 @@ def save_model(
             data_path=str(leader_folder),
             code_paths=[str(code)] if code else None,
             metadata={CODE: digest_of(digests_of(code.parent))} if code else None,
-            pip_requirements=requirements_for([LOADER, *_family_modules(leader_folder)]),
+            pip_requirements=requirements_for([LOADER, *family_modules(leader_folder)]),
             signature=signature_of(output_example),
             input_example=example_of(example),
             model_config={LABELS: False},
         )
-
-
-def _family_modules(leader_folder: Path) -> list[str]:
-    """Return the modules of the members' families.
-
-    Only their libraries are needed to predict.
-    """
-    members = json.loads((leader_folder / LEADER_MANIFEST).read_text())["members"]
-    return sorted({f"stacktune.families.{member['family']}" for member in members})
 
 
 def _log_model(client: MlflowClient, folder: Path, experiment_id: str, run_id: str, name: str) -> LoggedModel:

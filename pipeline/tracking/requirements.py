@@ -5,9 +5,10 @@ It is read from the imports of its code: MLflow's own inference takes half a min
 
 from __future__ import annotations
 
+import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -15,21 +16,33 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from types import CodeType
 
+from stacktune.storage.run_folder import LEADER_MANIFEST
+
 _OWN = "stacktune"
 _NAMED_OTHERWISE = {"sklearn": "scikit-learn"}
 # Imported by type checkers alone.
 _FOR_TYPES = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t].*\n|\n)+", re.MULTILINE)
 
 
-def requirements_for(modules: Iterable[str]) -> list[str]:
+def requirements_for(modules: Iterable[str], also: Collection[str] = ("mlflow",)) -> list[str]:
     """Return the distributions that `modules` import.
 
     They are "name==version" of each that is installed; the modules are of this project.
 
-    The project's own modules that they import are walked too, imports inside functions included. mlflow is always in.
+    The project's own modules that they import are walked too, imports inside functions included. also: foreign modules
+    that are in whoever imports them.
     """
-    pinned = {_pinned(module) for module in _imported(modules) | {"mlflow"}}
+    pinned = {_pinned(module) for module in _imported(modules) | set(also)}
     return sorted(requirement for requirement in pinned if requirement is not None)
+
+
+def family_modules(leader_folder: Path) -> list[str]:
+    """Return the modules of a leader's families.
+
+    Only their libraries are needed to predict.
+    """
+    members = json.loads((leader_folder / LEADER_MANIFEST).read_text())["members"]
+    return sorted({f"stacktune.families.{member['family']}" for member in members})
 
 
 def _imported(modules: Iterable[str]) -> set[str]:

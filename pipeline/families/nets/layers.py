@@ -34,7 +34,7 @@ def layer_weights(layers: Sequence[Layer], n_inputs: int, generator: torch.Gener
 
     weights: Weights = {}
     for place, layer in enumerate(layers):
-        name = _name(layers, place, n_inputs)
+        name = weight_name(layers, place, n_inputs)
         for part, size in _sizes(layer, _n_read(layers, place, n_inputs), n_inputs).items():
             deviation = size[1] ** -0.5 if len(size) == 2 and size[1] else 0.1
             weights[f"{name}.{part}"] = torch.randn(*size, generator=generator) * deviation
@@ -44,7 +44,8 @@ def layer_weights(layers: Sequence[Layer], n_inputs: int, generator: torch.Gener
     return weights
 
 
-def _name(layers: Sequence[Layer], place: int, n_inputs: int) -> str:
+def weight_name(layers: Sequence[Layer], place: int, n_inputs: int) -> str:
+    """Return what the names of a layer's weights begin with."""
     layer, wide = layers[place], widths(layers, n_inputs)
     read = "+".join(f"{source}x{wide[source]}" for source in layer.reads)
     return f"layer{place}.{layer.kind}.{read}"
@@ -99,7 +100,7 @@ def run_layers(layers: Sequence[Layer], weights: Weights, columns: torch.Tensor,
     """
     outputs = {COLUMNS: columns}
     for place, layer in enumerate(layers):
-        name = _name(layers, place, columns.shape[1])
+        name = weight_name(layers, place, columns.shape[1])
         h = _run(layer, _Named(weights, name), _join([outputs[source] for source in layer.reads]), columns)
         outputs[place + 1] = drops[place](h) if drops else h
     return _join([outputs[number] for number in unread(layers)])
