@@ -133,7 +133,7 @@ class Leader:
 
     def model_folders(self, member: Member) -> list[Path]:
         """Return the folders of a member's fold models."""
-        return TrialFolder(self.folder / _MEMBERS / member.trial_id).models()
+        return TrialFolder(self.folder / MEMBERS / member.trial_id).models()
 
     def save(self, folder: Path) -> None:
         """Copy this leader into `folder`, made if need be.
