@@ -196,7 +196,8 @@ def _keep_top_trials(
     """
     example = session.dataset.example
     trials = [row for row in board.rows if row.kind == TRIAL and row.status == COMPLETED and row.is_scored]
-    keeping_s, ending_s = max(KEEPING_S * session.pace.usual_s, registering_s), FINISHING_S * session.pace.usual_s
+    keeping_s = max(KEEPING_S * session.pace.usual_s, registering_s)
+    ending_s = (FINISHING_S + REPORTING_S) * session.pace.usual_s
     for row in trials[:N_TOP_TRIALS]:
         if session.clock.remaining_s() < ending_s + keeping_s:
             return
