@@ -25,6 +25,7 @@ from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.columns_file import write_columns
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.page.page import write_report
+from stacktune.report.page.story import NO_TIME
 from stacktune.report.text import as_typed
 from stacktune.runs.explaining import explain_leader
 from stacktune.runs.leader_options import LeaderExtras, leader_extras
@@ -238,7 +239,7 @@ def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
 def _report(session: Session) -> None:
     """Write the report, as far as time allows."""
     if session.clock.remaining_s() < (REPORTING_S + FINISHING_S / 2) * session.pace.usual_s:
-        session.note(f"no time was left for the report: stacktune report {as_typed(session.folder)}")
+        session.note(f"{NO_TIME}: stacktune report {as_typed(session.folder)}")
         return
     dataset, looked = session.dataset, session.looked
     if looked is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from stacktune.search.journal import ASKED as NOTED_ASKED
 from stacktune.search.journal import ENDED, PROGRESSED, TOOK_UP, read_timed
+from stacktune.trials.provenance import member_of
 from stacktune.trials.result import TrialResult, result_from
 from stacktune.trials.trial import Progress, Trial, progress_from, trial_from
 
@@ -59,7 +60,7 @@ def taken_up(trial: Trial) -> DecisionRecord:
     config = {"config": dict(trial.config)}
     if trial.resume is None:
         return DecisionRecord(RETRIED, trial.trial_id, None, config | {"rows_share": trial.rows_share})
-    donor = Path(trial.resume.folder).name.rpartition("-")[0]  # `trials.climb` names a state by its trial and its rung
+    donor = member_of(trial.resume.folder)
     return DecisionRecord(EXPLOITED, trial.trial_id, None, {"donor": donor, "rung": trial.resume.rung} | config)
 
 

@@ -157,9 +157,8 @@ class _Climb:
             first.grow_to(math.ceil(first.max_units * rung / N_PBT_INTERVALS), deadline)
             if rung == self.n_rungs:
                 return
-            name = f"{self.trial.trial_id}-{rung}"
             save = cast(AdjustableLearner, first.learner).save_state
-            state = keep_state(self.resources.states, name, save, self.resources.made_by)
+            state = keep_state(self.resources.states, self.trial.trial_id, rung, save, self.resources.made_by)
             yield self._progress(first, self._first_fold_score(first), rung, str(state))
 
     def _all_folds(self, first: FoldFit | None, done: Checkpoint, oof: np.ndarray) -> TrialResult:

@@ -47,11 +47,12 @@ def is_same(said: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return digest_of(dict(said)) == digest_of(dict(other))
 
 
-def keep_state(states: Path, name: str, save: Callable[[Path], None], made_by: Provenance) -> Path:
-    """Keep a member's state and return its folder.
+def keep_state(states: Path, trial_id: str, rung: int, save: Callable[[Path], None], made_by: Provenance) -> Path:
+    """Keep a member's state at a rung and return its folder.
 
     The state is written by `save`, and the folder's name ends with the digest of what is in it.
     """
+    name = f"{trial_id}-{rung}"
     aside = make_anew(states / f".{name}-{os.getpid()}")
     save(aside)
     kept = states / f"{name}-{_digest_of_state(aside, made_by)}"
@@ -60,6 +61,11 @@ def keep_state(states: Path, name: str, save: Callable[[Path], None], made_by: P
         move_to_new(aside, kept)  # unless another process of the same trial was first
     remove(aside)
     return kept
+
+
+def member_of(state: str) -> str:
+    """Return the id of the trial whose state lies in a folder."""
+    return Path(state).name.rsplit("-", 2)[0]
 
 
 def is_state(folder: Path, made_by: Provenance) -> bool:

@@ -52,11 +52,11 @@ def result(name: str, status: str, score: float = -2.0, error: str | None = None
 
 STEPS = (
     lambda log: log.add(trial("mlp-0000")),
-    lambda log: log.progressed("mlp-0000", Progress(1, 3, -4.0, 5, 0.5, state="/s/mlp-0000-1")),
+    lambda log: log.progressed("mlp-0000", Progress(1, 3, -4.0, 5, 0.5, state="/s/mlp-0000-1-0a1b2c")),
     lambda log: log.add(trial("mlp-0001")),
     lambda log: log.progressed("mlp-0001", Progress(1, 3, -9.0, 5, 0.5)),
     lambda log: log.took_up(
-        "mlp-0001", Trial("mlp-0001", "mlp", {"alpha": 0.4, "depth": 3}, resume=Resume("/s/mlp-0000-1", 1, ()))
+        "mlp-0001", Trial("mlp-0001", "mlp", {"alpha": 0.4, "depth": 3}, resume=Resume("/s/mlp-0000-1-0a1b2c", 1, ()))
     ),
     lambda log: log.ended(result("mlp-0000", COMPLETED)),
     lambda log: log.ended(log.entry("mlp-0001").cut_short(None), "2 of 3 were better"),

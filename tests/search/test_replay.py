@@ -96,7 +96,7 @@ class TestPopulation:
     first, second = Trial("mlp-0000", "mlp", {"lr": 1.0}, "pbt"), Trial("mlp-0001", "mlp", {"lr": 2.0}, "pbt")
 
     def progress(self, folder: Path, trial: Trial, rung: int, score: float) -> Progress:
-        state = keep_state(folder / STATES, f"{trial.trial_id}-{rung}", lambda place: None, NO_RUN)
+        state = keep_state(folder / STATES, trial.trial_id, rung, lambda place: None, NO_RUN)
         return Progress(rung, 5, score, 3, 7.0, 6.0, f"/elsewhere/{state.name}", ((0, dict(trial.config)),))
 
     @pytest.fixture

@@ -28,6 +28,8 @@ from stacktune.trials.result import COMPLETED, FAILED, STOPPED
 # Each has one colour in all charts; a family that is not ours takes one of the others.
 FAMILIES = ("lightgbm", "catboost", "xgboost", "linear", "mlp", "nas", "extra_trees", "random_forest")
 ENDED = (COMPLETED, STOPPED, FAILED)
+# How a run begins to say that its report is not written yet, which no report repeats.
+NO_TIME = "no time was left for the report"
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ class Story:
     @property
     def notes(self) -> list[str]:
         """Return what the run noted, each once."""
-        return list(dict.fromkeys(event["text"] for event in self.events if event["event"] == NOTE))
+        said = dict.fromkeys(event["text"] for event in self.events if event["event"] == NOTE)
+        return [text for text in said if not text.startswith(NO_TIME)]
 
     @cached_property
     def began(self) -> Mapping[str, Any]:
