@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from stacktune.errors import ConfigError
 from stacktune.report.text import number
 from stacktune.runs.predict import leader_folder
+from stacktune.storage.run_folder import PLOTS
 from stacktune.streams import visible
 from stacktune.terminal import remark
 
@@ -55,6 +56,8 @@ def explain(
     from stacktune.explain.explained import explain as explained
     from stacktune.explain.explanation import write
     from stacktune.report.live_line import live_line
+    from stacktune.report.page.importance import charts_of
+    from stacktune.report.page.plots import write_plots
     from stacktune.runs.labelled import opened
 
     if output is not None and output.exists():
@@ -72,7 +75,9 @@ def explain(
     for line in lines_of(found):
         say(line)
     if output is not None:
-        say(f"all of it in {write(found, output)}")
+        write(found, output)
+        write_plots(charts_of(found, labelled.leader.target_name), output / PLOTS)
+        say(f"all of it in {output}")
     say(_next(found, f"stacktune explain {shlex.quote(model)} {shlex.quote(data)}", output))
 
 

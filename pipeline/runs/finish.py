@@ -246,7 +246,12 @@ def _report(session: Session) -> None:
         of_dataset = (dataset.schema, dataset.task, dataset.target_name)
         write_columns(session.places.columns, looked.table, *of_dataset, session.test)
     write_report(session.folder)
-    for path in (session.places.report, session.places.report_numbers, session.places.explanation):
+    for path in (
+        session.places.report,
+        session.places.report_numbers,
+        session.places.plots,
+        session.places.explanation,
+    ):
         if path.exists():
             session.tracker.log_artifact(path)
 

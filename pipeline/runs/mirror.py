@@ -18,7 +18,7 @@ from stacktune.runs.copy_place import Place, reading
 from stacktune.storage.atomic import making, remove_asides
 from stacktune.storage.lease import wait_until_free
 from stacktune.storage.remote import exists, fetch_file, fetch_folder, folders_in, join, publish_file, publish_folder
-from stacktune.storage.run_folder import COPIED, EXPLANATION, LEADER, STATE, TRIALS
+from stacktune.storage.run_folder import COPIED, EXPLANATION, LEADER, PLOTS, STATE, TRIALS
 from stacktune.storage.uris import first_line, keep_secret, without_secrets
 
 _logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Mirror(threading.Thread):
         exists(self._uri)  # raises where the store is away, in half the time of an upload that fails
         trials = sorted((self._folder / TRIALS).glob("[!.]*"))
         with ThreadPoolExecutor(N_AT_ONCE) as pool:
-            folders = [*trials, self._folder / LEADER, self._folder / EXPLANATION]
+            folders = [*trials, *(self._folder / name for name in (LEADER, EXPLANATION, PLOTS))]
             list(pool.map(self._copy_folder, folders))  # raises what one of them raised
         for name in COPIED:
             stamp = _stamp(self._folder / name)
@@ -187,6 +187,6 @@ def _fetch_into(uri: str, arriving: Path) -> None:
     for name in COPIED:
         fetch_file(join(uri, name), arriving / name)
     folders: list[tuple[str, ...]] = [(TRIALS, name) for name in folders_in(join(uri, TRIALS))]
-    folders += [(name,) for name in (LEADER, EXPLANATION) if exists(join(uri, name))]
+    folders += [(name,) for name in (LEADER, EXPLANATION, PLOTS) if exists(join(uri, name))]
     with ThreadPoolExecutor(N_AT_ONCE) as pool:
         list(pool.map(lambda names: fetch_folder(join(uri, *names), arriving.joinpath(*names)), folders))

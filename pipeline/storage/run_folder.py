@@ -28,7 +28,7 @@ OUT_OF_FOLD = "out_of_fold.npz"
 # What the columns of its table held.
 COLUMNS = "columns.json"
 # The report, for people and for programs.
-REPORT, REPORT_NUMBERS = "report.html", "report.json"
+REPORT, REPORT_NUMBERS, PLOTS = "report.html", "report.json", "plots"
 # What the leader predicts by, on those rows.
 EXPLANATION = "explanation"
 # In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
@@ -84,6 +84,11 @@ class RunFolder:
     def report(self) -> Path:
         """The report as a page."""
         return self.path / REPORT
+
+    @property
+    def plots(self) -> Path:
+        """A folder with the report's charts as files."""
+        return self.path / PLOTS
 
     @property
     def report_numbers(self) -> Path:

@@ -8,6 +8,7 @@ import re
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -224,6 +225,18 @@ def test_calibration_is_of_every_row(n_rows, seed):
     total = sum(row["share"] * row["true"] for row in bins)
     assert total == pytest.approx(np.average(hit, weights=weight))
     assert all(first["said"] <= second["said"] + 1e-12 for first, second in itertools.pairwise(bins))
+
+
+@pytest.mark.parametrize("task", TABLES)
+def test_each_chart_is_a_file_too_that_stands_alone(told, task):
+    files = sorted(RunFolder(told[task]).plots.iterdir())
+    page = Read(RunFolder(told[task]).report.read_text())
+    assert len(files) == sum(tag == "svg" for tag, _ in page.tags) > 5
+    for path in files:
+        root = ElementTree.parse(path).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        used = set(re.findall(r"var\((--\w+)\)", path.read_text()))
+        assert used <= set(re.findall(r"(--\w+):", path.read_text()))
 
 
 def test_a_chart_says_what_it_is_and_its_points_say_their_values():

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from typing import Any
 
@@ -68,6 +69,21 @@ class Chart:
     spec: Spec
     height: int = HEIGHT
 
+    @cached_property
+    def drawn(self) -> str:
+        """Return it as Vega draws it."""
+        import vl_convert
+
+        spec = {
+            "$schema": SCHEMA,
+            "width": WIDTH,
+            "height": self.height,
+            "autosize": {"type": "fit", "contains": "padding"},
+            "config": CONFIG,
+            **self.spec,
+        }
+        return vl_convert.vegalite_to_svg(spec)
+
 
 def layered(rows: Iterable[Row], *layers: Spec, **more: Any) -> Spec:
     """Return the specification of layers over the same rows."""
@@ -100,26 +116,11 @@ def family_colour(families: Sequence[str], palette: Mapping[str, str]) -> Spec:
 
 
 def svg_of(chart: Chart, name: str) -> str:
-    """Draw a chart; see the head of this file.
+    """Return a chart as an image that says what it is.
 
-    name: unique within its page, for what refers to the title.
+    name: unique within its page, for what refers to its parts.
     """
-    import vl_convert
-
-    spec = {
-        "$schema": SCHEMA,
-        "width": WIDTH,
-        "height": chart.height,
-        "autosize": {"type": "fit", "contains": "padding"},
-        "config": CONFIG,
-        **chart.spec,
-    }
-    return _in_page(vl_convert.vegalite_to_svg(spec), chart, name)
-
-
-def _in_page(svg: str, chart: Chart, name: str) -> str:
-    """Return the SVG as an image with a name."""
-    head, _, rest = svg.partition(">")
+    head, _, rest = chart.drawn.partition(">")
     box = re.search(r'viewBox="[^"]*"', head)
     rest = _LABELLED.sub(r"<\1\2\4><title>\3</title></\1>", rest)
     rest = _ARIA.sub("", rest)

@@ -24,10 +24,7 @@ def importance(story: Story) -> Panel | None:
     if found is None:
         return None
     lead = [_said(found), *found.notes] if len(found.importance) else list(found.notes)
-    parts: list[Part] = [_bars(story, found)] if len(found.importance) else []
-    if len(found.members):
-        parts.append(_trees(found))
-    parts += _dependences(story, found)
+    parts: list[Part] = list(charts_of(found, story.facts["target"]))
     if len(found.worst):
         parts.append(_worst(story, found))
     numbers = {
@@ -51,7 +48,16 @@ def _said(found: Explanation) -> str:
     )
 
 
-def _bars(story: Story, found: Explanation) -> Chart:
+def charts_of(found: Explanation, target: str) -> Iterator[Chart]:
+    """Yield the charts of an explanation."""
+    if len(found.importance):
+        yield _bars(found)
+    if len(found.members):
+        yield _trees(found)
+    yield from _dependences(found, target)
+
+
+def _bars(found: Explanation) -> Chart:
     top = found.importance.head(N_COLUMNS)
     like = float(top["importance"].abs().max())
     rows = [
@@ -114,12 +120,11 @@ def _shades(members: list[str]) -> list[str]:
     return [f"var(--c{1 + place % 9})" for place in range(len(members))]
 
 
-def _dependences(story: Story, found: Explanation) -> Iterator[Chart]:
+def _dependences(found: Explanation, target: str) -> Iterator[Chart]:
     if found.dependence.empty:
         return
     names = list(dict.fromkeys(found.dependence["column"]))
-    target = "probability" if found.looked_at is not None else f"predicted {story.facts['target']}"
-    title = f"{target} of {found.looked_at}" if found.looked_at is not None else target
+    title = f"predicted {target}" if found.looked_at is None else f"probability of {found.looked_at}"
     for name in names[:N_DEPENDENCES]:
         curve = found.dependence[found.dependence["column"] == name]
         if curve["number"].isna().all():

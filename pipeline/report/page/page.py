@@ -16,6 +16,7 @@ from stacktune.report.page.importance import importance
 from stacktune.report.page.members import members
 from stacktune.report.page.panel import Commands, Grid, Panel, Slider
 from stacktune.report.page.parameters import parameters
+from stacktune.report.page.plots import HERE, write_plots
 from stacktune.report.page.rungs import rungs
 from stacktune.report.page.spent import spent
 from stacktune.report.page.standings import standings
@@ -32,11 +33,10 @@ PANELS: tuple[Callable[[Story], Panel | None], ...] = (
     verdict, standings, spent, rungs, members, classes, values, importance, parameters, table, commands,
 )  # fmt: skip
 FORMAT = 1
-_HERE = Path(__file__).parent
 
 
 def write_report(folder: Path) -> Path:
-    """Write `report.html` and `report.json`; return the former's path.
+    """Write the page, its numbers and its charts; return the page's path.
 
     folder: of a finished run.
 
@@ -47,6 +47,7 @@ def write_report(folder: Path) -> Path:
     panels = [panel for make in PANELS if (panel := make(story)) is not None]
     write_whole(places.report_numbers, masked(json.dumps(_numbers(panels), indent=1)) + "\n")
     write_whole(places.report, masked(html(story, panels)))
+    write_plots((part for panel in panels for part in panel.parts if isinstance(part, Chart)), places.plots)
     return places.report
 
 
@@ -70,7 +71,7 @@ def html(story: Story, panels: list[Panel]) -> str:
     """Return the page; nothing in it is fetched."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    loader = FileSystemLoader(_HERE)
+    loader = FileSystemLoader(HERE)
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -81,7 +82,7 @@ def html(story: Story, panels: list[Panel]) -> str:
         "commands": lambda part: isinstance(part, Commands),
     }
     environment.globals["svg"] = svg_of
-    parts = {name: (_HERE / name).read_text(encoding="utf-8") for name in ("style.css", "threshold.js")}
+    parts = {name: (HERE / name).read_text(encoding="utf-8") for name in ("style.css", "threshold.js")}
     return environment.get_template("page.html").render(
         title=f"{story.facts['target']}: {story.folder.name}",
         run=story.folder.name,
