@@ -278,6 +278,7 @@ def report(
     from stacktune.report.summary import in_a_shell
 
     say(in_a_shell(str(write_report(folder))))
+    say("next: open it in a browser; it needs no network")
 
 
 @command(

@@ -110,7 +110,7 @@ def test_every_trial_is_a_nested_run_with_its_curve_parameters_and_tags(run):
     assert parent.data.metrics["threshold"] == pytest.approx(run.facts["threshold"])
     assert parent.data.tags["positive"] == run.facts["positive"]
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {
-        *("config.yaml", "leaderboard.csv", "run.json"),
+        *("config.yaml", "leaderboard.csv", "run.json", "report.html", "report.json", "plots", "explanation"),
     }
     nested = client.search_runs(
         [run.facts["experiment_id"]], f"tags.mlflow.parentRunId = '{parent.info.run_id}' and tags.kind = 'trial'"
@@ -124,6 +124,17 @@ def test_every_trial_is_a_nested_run_with_its_curve_parameters_and_tags(run):
         assert trial.data.params
         reached = int(trials.loc[name, "rungs"].split("/")[0])
         assert len(client.get_metric_history(trial.info.run_id, "f1")) == reached
+
+
+def test_the_report_has_the_runs_own_figures(run):
+    numbers = json.loads((run.folder / "report.json").read_text())
+    assert numbers["verdict"]["score"] == run.facts["cv_score"]
+    assert numbers["verdict"]["test_score"] == run.facts["test_score"]
+    assert {"importance", "quality", "data"} <= numbers.keys()
+    assert {row["column"] for row in numbers["importance"]["columns"]} & set(run.frame)
+    assert numbers["data"]["drift"].keys() == {one["name"] for one in numbers["data"]["columns"]}
+    assert numbers["leaderboard"]["counts"]["completed"] == (run.leaderboard["status"] == "completed").sum()
+    assert f"report   {run.folder.relative_to(run.folder.parent.parent)}/report.html" in run.said
 
 
 def test_the_log_has_every_trial_under_its_name_and_what_libraries_said(run):
