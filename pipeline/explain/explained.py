@@ -100,5 +100,5 @@ def _of_rows(
     leader: Leader, table: Table, columns: Sequence[RawColumn], rows: Sequence[int], seed: int, tell: Tell
 ) -> pd.DataFrame:
     random = np.random.default_rng(derive_seed(seed, "background"))
-    background = table.take(random.permutation(table.n_rows)[: shapley.N_BACKGROUND])
-    return shapley.as_frame(shapley.of_leader(leader, table, columns, rows, background, seed, tell), columns)
+    crowd = table.take(random.permutation(table.n_rows)[: shapley.N_CROWD])
+    return shapley.as_frame(shapley.of_leader(leader, table, columns, rows, crowd, seed, tell), columns)

@@ -121,6 +121,10 @@ def _row_lines(rows: pd.DataFrame) -> list[str]:
         said = ", ".join(map(_contribution, largest.to_dict("records")))
         is_exact = of_row["how"].iloc[0] == "paths"
         how = "exact, by the trees' own paths" if is_exact else "± the standard error"
+        rest = float((of_row["output"] - of_row["base"]).iloc[0] - of_row["contribution"].sum())
+        said += (
+            f"; {of_row['output'].iloc[0]:.3g} in all, {of_row['base'].iloc[0]:.3g} on average, {rest:+.2g} left over"
+        )
         head = f"Row {row}{f', log-odds of {of}' if of is not None else ''} ({how}): {said}"
         lines += textwrap.wrap(visible(head), WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     return lines
