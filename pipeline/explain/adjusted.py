@@ -11,8 +11,8 @@ longer than as many more background rows.
 The solution is the oldest regression adjustment of all, post-stratification: values of a column part the rows into
 strata (levels, or sixths of its numbers), how often each occurs is known of all rows that there are, and each stratum's
 mean effect is moved to that share. The mean for a row is of the other rows, so that no row corrects itself and the
-mean stays unbiased; that of few rows is drawn towards that of all. At equal predictions standard deviations were .44 to
-.64 times those without (tests/benchmarks/README.md), for next to no time.
+mean stays unbiased; that of few rows is drawn towards that of all. At equal predictions standard deviations were .37 to
+.67 times those without (tests/benchmarks/README.md), for next to no time.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     python tests/benchmarks/explain.py planted [--seeds 6] [--rows 2000]
     python tests/benchmarks/explain.py shapley DATA/adult.parquet:income DATA/california_housing.parquet:TARGET
 
-`planted` makes tables with known drivers (of falling strength), twins of one of them, and columns of noise, fits the
-first of each family's portfolio, and explains the leaderboard's first by rows that its models had not learnt from: which
-drivers are found at p < .05, and how often noise is. `shapley` explains rows of a leader many times over, each time with
-other background rows: the spread with and without what adjusted.py does, at the same number of predictions.
+`planted` makes tables with known drivers (of falling strength), a twin of one of them, and columns of noise, fits the
+first of each family's portfolio, and explains the leaderboard's first by rows that its models had not learnt from:
+which drivers are found at p < .05, and how often noise is. `shapley` explains rows of a leader many times over, each
+time with other background rows: the spread with and without what adjusted.py does, at the same number of predictions.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "explain")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "explain"))
 
+from ended import ended_of
 from in_process import Fitted, fit
 from rich.console import Console
 from rich.table import Table
-from test_of_run import ended_of
 
 from stacktune.explain.columns import raw_columns
 from stacktune.explain.of_run import explain_run

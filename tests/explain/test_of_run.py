@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from ended import ended_of
 from in_process import Fitted, fit
 
 from stacktune.data.folds import Folds
@@ -33,16 +34,6 @@ def frame(n_rows: int = 400, seed: int = 0) -> pd.DataFrame:
     target = 3 * a + 2 * b + 2 * (level == "high") + random.normal(size=n_rows)
     twin = a + 0.05 * random.normal(size=n_rows)
     return pd.DataFrame({"a": a, "twin": twin, "b": b, "level": level, **noise, "y": target})
-
-
-def ended_of(fitted: Fitted, **changed) -> Ended:
-    table, problem = fitted.problem.table, fitted.problem
-    looked = looked_at(table, problem.task, problem.folds, 0)
-    trials = {result.trial_id: result for result in fitted.results}
-    row = fitted.board.leader
-    numbers = fitted.dataset.row_numbers
-    of = Ended(fitted.leader, row, trials, problem.folds, table.labels, numbers, looked, fitted.test, problem.metric, 0)
-    return replace(of, **changed)
 
 
 @pytest.fixture(scope="module")
