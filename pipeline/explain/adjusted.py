@@ -56,9 +56,9 @@ def _strata(few: Table, crowd: Table, feature: int) -> tuple[np.ndarray, np.ndar
 
 
 def _post_stratified(values: np.ndarray, strata: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return each value less its stratum's mean, plus that of all.
+    """Return values moved to the strata's shares.
 
-    Means are of the other rows alone.
+    Each is less its stratum's mean, plus that of all strata by their shares. Means are of the other rows alone.
     """
     n, rows = len(values), np.arange(len(values))
     sums = np.tile(np.bincount(strata, values, len(shares)), (n, 1))

@@ -74,7 +74,7 @@ def _typed(session: Session) -> str:
 
 
 def _sentence(found: Explanation) -> str:
-    """Return what the leader predicts by, or why nobody knows."""
+    """Return what the leader predicts by, if known."""
     if not len(found.importance):
         return f"the leader is not explained: {found.notes[0]}"
     told = found.importance[found.importance["p_value"] < MAX_P_VALUE].head(N_TOLD)

@@ -175,3 +175,15 @@ def test_of_a_rare_class_enough_rows_are_looked_at_and_weigh_as_much_less():
     assert chosen.labels.sum() == MIN_OF_A_CLASS
     assert np.average(chosen.labels, weights=chosen.weight) == pytest.approx(target.mean(), rel=1e-3)
     np.testing.assert_array_equal(target[looked.rows], chosen.labels)
+
+
+def test_classes_and_targets_of_any_name_and_columns_of_no_value_are_explained(tmp_path):
+    random = np.random.default_rng(0)
+    x = random.normal(size=200)
+    table = pd.DataFrame({"x": x, "void": np.where(np.arange(200) < 3, 1.0, np.nan)})
+    table["loss"] = np.where(x + random.normal(size=200) > 0, "row", "loss")
+    fitted = fit(table, "loss", tmp_path, ("linear",), n_folds=2)
+    found = explain_run(ended_of(fitted), None)
+    assert list(found.worst) == ["row", "prediction", "loss", "row_", "loss_", "loss__"]
+    assert found.worst["loss__"].is_monotonic_decreasing
+    assert found.importance["column"][0] == "x"
