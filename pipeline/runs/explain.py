@@ -114,17 +114,19 @@ def _p_text(value: float) -> str:
 
 def _row_lines(rows: pd.DataFrame) -> list[str]:
     """Return the largest contributions of each explained row."""
+    from stacktune.explain.shapley import BY_PATHS
+
     lines: list[str] = []
     for row, of_row in rows.groupby("row", sort=False) if len(rows) else ():
         of = of_row["class"].iloc[0]
         largest = of_row.iloc[(-of_row["contribution"].abs()).argsort(kind="stable")].head(5)
         said = ", ".join(map(_contribution, largest.to_dict("records")))
-        is_exact = of_row["how"].iloc[0] == "paths"
+        is_exact = of_row["how"].iloc[0] == BY_PATHS
         how = "exact, by the trees' own paths" if is_exact else "± the standard error"
-        rest = float((of_row["output"] - of_row["base"]).iloc[0] - of_row["contribution"].sum())
-        said += (
-            f"; {of_row['output'].iloc[0]:.3g} in all, {of_row['base'].iloc[0]:.3g} on average, {rest:+.2g} left over"
-        )
+        output, base = float(of_row["output"].iloc[0]), float(of_row["base"].iloc[0])
+        said += f"; {output:.3g} in all, {base:.3g} on average"
+        if not is_exact:
+            said += f", {output - base - of_row['contribution'].sum():+.2g} left over"
         head = f"Row {row}{f', log-odds of {of}' if of is not None else ''} ({how}): {said}"
         lines += textwrap.wrap(visible(head), WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     return lines
@@ -149,11 +151,11 @@ def _segment_lines(found: Explanation) -> list[str]:
         for row in of_column.to_dict("records"):
             name = _cut(f"{row['segment']}{' *' if row['is_small'] else ''}", SEGMENT_WIDTH)
             ends = "" if row["low"] != row["low"] else f"{number(row['low'], most)}–{number(row['high'], most)}"
-            shares = "".join(f" {_rate(one, row[one]):>{_width(one)}}" for one in rates)
+            shares = "".join(f" {_rate(one, row[one], most):>{_width(one)}}" for one in rates)
             score = number(row["score"], most)
             lines.append(f"  {name:<{SEGMENT_WIDTH}} {row['n_rows']:>9,} {score:>10} {ends:>17}{shares}")
         gaps = found.gaps[found.gaps["column"] == column]
-        said = "; ".join(f"{one['measure']} {number(one['value'])}" for one in gaps.to_dict("records"))
+        said = "; ".join(f"{one['measure']} {_gap(one, most)}" for one in gaps.to_dict("records"))
         lines += textwrap.wrap(f"  between segments: {said}", WIDTH, subsequent_indent="    ") if said else []
     if found.segments["is_small"].any():
         lines.append("  * too few rows to say much")
@@ -164,7 +166,13 @@ def _width(rate: str) -> int:
     return 12 if rate == "mean_error" else 6 if rate == "selection_rate" else 5
 
 
-def _rate(name: str, value: float) -> str:
+def _rate(name: str, value: float, like: float) -> str:
     if value != value:
         return "·"
-    return number(value) if name == "mean_error" else f"{value:.2f}".replace("0.", ".")
+    return number(value, like) if name == "mean_error" else f"{value:.2f}".replace("0.", ".")
+
+
+def _gap(one: dict, most: float) -> str:
+    """Return a gap, with a score's decimals if it is of scores."""
+    is_rate = one["measure"].startswith(("demographic", "equalized"))
+    return f"{one['value']:.3f}" if is_rate else number(one["value"], most)
