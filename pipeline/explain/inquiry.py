@@ -77,11 +77,12 @@ class Inquiry:
         return replace(self, table=self.table.take(np.sort(random.permutation(self.table.n_rows)[:n_rows])))
 
     def cost_us(self) -> float:
-        """Return microseconds that a prediction takes a row, about."""
+        """Return microseconds that a prediction takes a row.
+
+        The first call does what is done once; the more rows, the less a call itself costs each.
+        """
         row_us = 0.0
-        for (
-            n_rows
-        ) in N_TIMED_ROWS:  # the first call does what is done once; a call itself costs less a row of more rows
+        for n_rows in N_TIMED_ROWS:
             if row_us * n_rows > MAX_TIMED_US:
                 break
             some = self.table.take(np.arange(n_rows) % self.table.n_rows)
@@ -97,8 +98,7 @@ class Effort:
 
     n_rows, n_repeats: of importance. deadline: until when columns are shuffled again, at_latest: for the first time,
     curves_until: until when dependence is begun, groups_until: until when columns that say the same are looked for;
-    all on `time.monotonic()`'s scale. n_rows_at_once: of one call.
-    n_curve_rows: that dependence is a mean of.
+    all on `time.monotonic()`'s scale. n_rows_at_once: of one call. n_curve_rows: that dependence is a mean of.
     """
 
     n_rows: int
@@ -203,8 +203,8 @@ def _notes(
     counts = [one.n_repeats for one in found]
     if counts and min(counts) < effort.n_repeats:
         fewest, most = min(counts), max(counts)
-        times = str(most) if fewest == most else f"{fewest} to {most}"
-        notes.append(f"each column was shuffled {times} times of {effort.n_repeats}, as time was up")
+        times = "once" if most == 1 else f"{most} times" if fewest == most else f"{fewest} to {most} times"
+        notes.append(f"each column was shuffled {times} of {effort.n_repeats}, as time was up")
     if len(found) < len(looked_at):
         n_left = len(looked_at) - len(found)
         notes.append(f"{n_left:,} of {len(looked_at):,} columns and groups were not shuffled, as time was up")

@@ -173,6 +173,6 @@ def _rate(name: str, value: float, like: float) -> str:
 
 
 def _gap(one: dict, most: float) -> str:
-    """Return a gap, with a score's decimals if it is of scores."""
+    """Return a gap as text."""
     is_rate = one["measure"].startswith(("demographic", "equalized"))
     return f"{one['value']:.3f}" if is_rate else number(one["value"], most)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from ended import ended_of
 from in_process import Fitted, fit
+from planted import VALUES, columns_of, planted, true_mean
 
 from stacktune.data.folds import Folds
 from stacktune.data.table import BINARY, Table, Task
@@ -21,6 +23,7 @@ from stacktune.explain.explanation import Explanation
 from stacktune.explain.held_out import MIN_OF_A_CLASS, is_there, looked_at, open_held_out
 from stacktune.explain.importance import importances, scorer_of
 from stacktune.explain.of_run import Ended, explain_run
+from stacktune.metrics import get_metric
 from stacktune.storage.run_folder import TrialFolder
 from stacktune.trials.result import load_oof
 
@@ -118,6 +121,24 @@ def test_values_are_shuffled_among_rows_of_one_fold(fitted):
     shuffled = asked[-1]
     assert [group_of[value] for value in shuffled.features[:, 0].tolist()] == shuffled.groups.tolist()
     assert not np.array_equal(shuffled.features[:, 0], numbers.features[:, 0])
+
+
+def test_of_folds_of_few_rows_values_are_shuffled_all_the_same():
+    """With a hundred folds, or three dealings of five, there are as many kinds of rows as rows."""
+    table = planted(400)
+    table = replace(table, groups=np.arange(400) // 2)
+    scorer = scorer_of(table, VALUES, get_metric("rmse", "regression"), 0.5, 0)
+    found = {one.column: one.importance for one in importances(true_mean, scorer, columns_of(table), 2, 0)}
+    assert found["a"] > 2
+
+
+def test_where_a_prediction_takes_too_long_it_is_not_begun(fitted):
+    row = replace(fitted.board.leader, predict_us=1e6)
+    began_at = time.monotonic()
+    found = explain_run(ended_of(fitted, row=row), 5.0)
+    assert time.monotonic() - began_at < 2
+    assert found.importance.empty
+    assert found.notes[0].startswith("columns were not shuffled, as time was up")
 
 
 def test_the_worst_rows_are_of_all_that_were_held_out_by_their_number_in_the_table(found, fitted):
