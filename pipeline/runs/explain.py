@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stacktune.explain.explanation import Explanation
 
 N_SHOWN, BAR_WIDTH, NAME_WIDTH = 15, 22, 28
-WIDTH, SEGMENT_WIDTH = 80, 20
+WIDTH, SEGMENT_WIDTH = 80, 23
 # Of two classes, and of values: what is shown beside the score of a segment.
 RATES = {
     "selection_rate": "chosen",
@@ -144,16 +144,16 @@ def _segment_lines(found: Explanation) -> list[str]:
         return lines
     rates = {name: title for name, title in RATES.items() if name in found.segments}
     for column, of_column in found.segments.groupby("column", sort=False):
-        head = f"  {_cut(f'By {column}', SEGMENT_WIDTH):<{SEGMENT_WIDTH}} {'rows':>9} {found.metric[:10]:>10}"
+        head = f"  {_cut(f'By {column}', SEGMENT_WIDTH):<{SEGMENT_WIDTH}} {'rows':>8} {found.metric[:10]:>10}"
         titles = "".join(f" {title:>{_width(name)}}" for name, title in rates.items())
-        lines += ["", f"{head} {'95 % interval':>17}{titles}"]
+        lines += ["", f"{head} {'95 % interval':>15}{titles}"]
         most = float(of_column["score"].abs().max())
         for row in of_column.to_dict("records"):
             name = _cut(f"{row['segment']}{' *' if row['is_small'] else ''}", SEGMENT_WIDTH)
             ends = "" if row["low"] != row["low"] else f"{number(row['low'], most)}–{number(row['high'], most)}"
             shares = "".join(f" {_rate(one, row[one], most):>{_width(one)}}" for one in rates)
             score = number(row["score"], most)
-            lines.append(f"  {name:<{SEGMENT_WIDTH}} {row['n_rows']:>9,} {score:>10} {ends:>17}{shares}")
+            lines.append(f"  {name:<{SEGMENT_WIDTH}} {row['n_rows']:>8,} {score:>10} {ends:>15}{shares}")
         gaps = found.gaps[found.gaps["column"] == column]
         said = "; ".join(f"{one['measure']} {_gap(one, most)}" for one in gaps.to_dict("records"))
         lines += textwrap.wrap(f"  between segments: {said}", WIDTH, subsequent_indent="    ") if said else []
