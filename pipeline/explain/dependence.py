@@ -20,8 +20,10 @@ from stacktune.seeds import derive_seed
 
 N_POINTS, MAX_LEVELS, MAX_ROWS = 20, 12, 300
 N_LINES = 30
+# Of a wide table, values that are asked about in one go.
+MAX_CELLS = 8_000_000
 # Digits of float32, in which numbers come back; of those far from zero an offset was kept in float64.
-_N_DIGITS, _N_DIGITS_WITH_OFFSET = 7, 12
+_N_DIGITS, _N_DIGITS_WITH_OFFSET, _MAX_WHOLE = 7, 15, 1e15
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,9 @@ def curves(
     code: of the class whose probability is looked at; 0 for values. n_rows: that are drawn.
     """
     random = np.random.default_rng(derive_seed(seed, "dependence", column.name))
-    rows = random.permutation(table.n_rows)[:n_rows]
     points, share = _points(table, column)
+    n_within = MAX_CELLS // max(1, len(points) * table.n_features)
+    rows = random.permutation(table.n_rows)[: min(n_rows, max(N_LINES, n_within))]
     features = list(column.features)
     weight = None if table.weight is None else table.weight[rows]
     if not len(points):
@@ -122,8 +125,12 @@ def _shown(column: Column, encoded: np.ndarray) -> tuple[list[str], np.ndarray]:
         seconds = np.round(numbers)
         return [_date_text(one) for one in seconds], seconds
     n_digits = _N_DIGITS_WITH_OFFSET if column.scale.offset else _N_DIGITS
-    texts = [f"{number:.{n_digits}g}" for number in numbers]
-    return texts, np.array([float(text) for text in texts])
+    numbers = np.array([float(f"{number:.{n_digits}g}") for number in numbers])
+    return [_number_text(number) for number in numbers.tolist()], numbers
+
+
+def _number_text(number: float) -> str:
+    return str(int(number)) if number.is_integer() and abs(number) < _MAX_WHOLE else repr(number)
 
 
 def _date_text(seconds: float) -> str:

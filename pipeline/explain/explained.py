@@ -28,9 +28,9 @@ from stacktune.explain.worst import worst_rows
 from stacktune.metrics import Metric
 from stacktune.seeds import derive_seed
 
-# That are predicted for the worst rows and for segments.
-MAX_PREDICTED_ROWS = 50_000
-TREES_SHARE = 0.1
+# That are predicted for the worst rows and for segments; of the seconds, what the worst rows may take.
+MIN_PREDICTED_ROWS, MAX_PREDICTED_ROWS = 2_000, 50_000
+PREDICTED_SHARE, TREES_SHARE = 0.2, 0.1
 
 
 def explain(
@@ -51,17 +51,20 @@ def explain(
     began_at = time.monotonic()
     inquiry = Inquiry(leader.predict_table, table, leader.schema, leader.task, metric, leader.threshold, seed)
     said = members_say(_parts(leader, table), inquiry.columns, began_at + TREES_SHARE * seconds)
-    effort = effort_within(seconds, began_at, inquiry.cost_us(), len(inquiry.columns))
+    row_us = inquiry.cost_us()
+    effort = effort_within(seconds, began_at, row_us, len(inquiry.columns))
     found = ask(inquiry, effort, column_order(said, inquiry.columns), tell)
-    looked_at = evenly_spread(table.n_rows, MAX_PREDICTED_ROWS)
+    tell("predicting rows", 0, 1)
+    affordable = MAX_PREDICTED_ROWS if by else PREDICTED_SHARE * seconds * 1e6 / row_us
+    looked_at = evenly_spread(table.n_rows, int(np.clip(affordable, MIN_PREDICTED_ROWS, MAX_PREDICTED_ROWS)))
     prediction = leader.predict_table(table.take(looked_at))
     weight = None if table.weight is None else table.weight[looked_at]
     judged = Judged(leader.task, metric, leader.threshold, table.labels[looked_at], prediction, weight)
     parted = segments(judged, [(name, values.iloc[looked_at]) for name, values in by], seed, tell)
     notes = [*found.notes, *_segment_notes(parted)]
-    if table.n_rows > MAX_PREDICTED_ROWS:
+    if table.n_rows > len(looked_at):
         what = "the worst rows and segments are" if by else "the worst rows are"
-        notes.append(f"{what} those of {MAX_PREDICTED_ROWS:,} that are evenly spread over the table")
+        notes.append(f"{what} those of {len(looked_at):,} that are evenly spread over the table")
     return Explanation(
         metric.name,
         found.importance,
@@ -100,5 +103,5 @@ def _of_rows(
     leader: Leader, table: Table, columns: Sequence[RawColumn], rows: Sequence[int], seed: int, tell: Tell
 ) -> pd.DataFrame:
     random = np.random.default_rng(derive_seed(seed, "background"))
-    background = table.take(random.permutation(table.n_rows)[: shapley.N_BACKGROUND])
-    return shapley.as_frame(shapley.of_leader(leader, table, columns, rows, background, seed, tell), columns)
+    crowd = table.take(random.permutation(table.n_rows)[: shapley.N_CROWD])
+    return shapley.as_frame(shapley.of_leader(leader, table, columns, rows, crowd, seed, tell), columns)

@@ -35,7 +35,7 @@ MAX_ROWS, MAX_CELLS = 4_000, 4_000_000
 class Looked:
     """Some of a run's rows, with their features.
 
-    rows: (n_rows,) positions in the training table, ascending. weight: (n_rows,) what they stand for.
+    rows: (n_rows,) positions in the training table, ascending.
     """
 
     table: Table

@@ -35,6 +35,8 @@ Predict = Callable[[Table], np.ndarray]
 N_BLOCKS, MIN_ROWS_A_BLOCK = 10, 20
 # Of the confidence interval.
 LEVEL = 0.95
+# Groups of fewer rows are shuffled together.
+MIN_IN_A_GROUP = 20
 # Several columns are asked about in one go, as a call costs more than a few rows.
 MAX_ROWS_AT_ONCE, MAX_CELLS_AT_ONCE = 20_000, 4_000_000
 
@@ -117,6 +119,8 @@ def importances(
             batch = range(start, min(start + n_at_once, len(columns)))
             said = predict(_shuffled(table, [columns[place] for place in batch], repeat, seed))
             for place, own in zip(batch, np.split(said, len(batch)), strict=True):
+                if time.monotonic() >= at_latest:  # a metric of the run's own may take long
+                    return _sorted(columns, losses)
                 losses[place].append(base - scorer.scores(own))
             tell("shuffling columns", repeat * len(columns) + batch.stop, n_repeats * len(columns))
     return _sorted(columns, losses)
@@ -125,7 +129,8 @@ def importances(
 def _shuffled(table: Table, columns: Sequence[RawColumn], repeat: int, seed: int) -> Table:
     """Return the table once for each column, that shuffled.
 
-    Values stay within a table's groups, where it has some.
+    Values stay within a table's groups, where it has some; those of few rows are one group together, as within them
+    there is little to shuffle.
     """
     n_rows = table.n_rows
     asked = table.take(np.tile(np.arange(n_rows), len(columns)))
@@ -141,9 +146,10 @@ def _order(table: Table, random: np.random.Generator) -> np.ndarray:
     if table.groups is None:
         return order
     # Each row gets a row of its own group: those come in the order drawn, to places in the order of the table.
-    places = np.argsort(table.groups, kind="stable")
+    _, group, counts = np.unique(table.groups, return_inverse=True, return_counts=True)
+    group = np.where(counts[group] < MIN_IN_A_GROUP, -1, group)
     found = np.empty_like(order)
-    found[places] = order[np.argsort(table.groups[order], kind="stable")]
+    found[np.argsort(group, kind="stable")] = order[np.argsort(group[order], kind="stable")]
     return found
 
 

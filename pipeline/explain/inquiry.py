@@ -32,6 +32,8 @@ N_TIMED_ROWS, MAX_TIMED_US = (500, 2_000), 200_000
 MIN_ROWS, MAX_ROWS, N_REPEATS, N_DEPENDENCES = 200, 10_000, 5, 6
 # Of the seconds, what importance may take, and when it must have ended; the rest is for dependence.
 IMPORTANCE_SHARE, AT_LATEST_SHARE = 0.7, 0.85
+# Until when columns that say the same are looked for.
+GROUPS_SHARE = 0.15
 # One call takes this share of the seconds at most, as nothing can be left off within it.
 CALL_SHARE = 0.05
 N_ROWS_IN_A_CURVE = 40
@@ -75,11 +77,12 @@ class Inquiry:
         return replace(self, table=self.table.take(np.sort(random.permutation(self.table.n_rows)[:n_rows])))
 
     def cost_us(self) -> float:
-        """Return microseconds that a prediction takes a row, about."""
+        """Return microseconds that a prediction takes a row.
+
+        The first call does what is done once; the more rows, the less a call itself costs each.
+        """
         row_us = 0.0
-        for (
-            n_rows
-        ) in N_TIMED_ROWS:  # the first call does what is done once; a call itself costs less a row of more rows
+        for n_rows in N_TIMED_ROWS:
             if row_us * n_rows > MAX_TIMED_US:
                 break
             some = self.table.take(np.arange(n_rows) % self.table.n_rows)
@@ -94,8 +97,8 @@ class Effort:
     """How much is asked.
 
     n_rows, n_repeats: of importance. deadline: until when columns are shuffled again, at_latest: for the first time,
-    curves_until: until when dependence is begun; all on `time.monotonic()`'s scale. n_rows_at_once: of one call.
-    n_curve_rows: that dependence is a mean of.
+    curves_until: until when dependence is begun, groups_until: until when columns that say the same are looked for;
+    all on `time.monotonic()`'s scale. n_rows_at_once: of one call. n_curve_rows: that dependence is a mean of.
     """
 
     n_rows: int
@@ -105,6 +108,7 @@ class Effort:
     curves_until: float = math.inf
     n_rows_at_once: int = importance.MAX_ROWS_AT_ONCE
     n_curve_rows: int = MAX_CURVE_ROWS
+    groups_until: float = math.inf
 
 
 def effort_within(seconds: float, began_at: float, row_us: float, n_columns: int, is_strict: bool = False) -> Effort:
@@ -123,6 +127,7 @@ def effort_within(seconds: float, began_at: float, row_us: float, n_columns: int
         began_at + seconds,
         int(np.clip(affordable * CALL_SHARE, MIN_ROWS, importance.MAX_ROWS_AT_ONCE)),
         int(np.clip(left, N_LINES, MAX_CURVE_ROWS)),
+        began_at + seconds * GROUPS_SHARE,
     )
 
 
@@ -152,7 +157,8 @@ def ask(inquiry: Inquiry, effort: Effort, columns: Sequence[RawColumn], tell: Te
     columns: in the order in which they are shuffled.
     """
     on_some = inquiry.on(effort.n_rows)
-    groups = groups_of(on_some.table, inquiry.columns)
+    groups = groups_of(on_some.table, inquiry.columns, effort.groups_until)
+    has_all_groups = time.monotonic() < effort.groups_until
     looked_at = [*columns, *map(together, groups)]
     scorer = importance.scorer_of(on_some.table, inquiry.task, inquiry.metric, inquiry.threshold, inquiry.seed)
     found = importance.importances(
@@ -170,6 +176,8 @@ def ask(inquiry: Inquiry, effort: Effort, columns: Sequence[RawColumn], tell: Te
     foremost = [by_name[one.column] for one in found if one.column in by_name][:N_DEPENDENCES]
     frames = _curves(inquiry, effort, foremost, tell)
     notes = [*_notes(inquiry, on_some, effort, found, looked_at), *_said_of(groups)]
+    if not has_all_groups:
+        notes.append("not all columns that say the same were looked for, as time was up")
     if len(frames) < len(foremost):
         notes.append(f"dependence is of {len(frames)} of the {len(foremost)} foremost columns, as time was up")
     n_repeats = max((one.n_repeats for one in found), default=0)
@@ -195,8 +203,8 @@ def _notes(
     counts = [one.n_repeats for one in found]
     if counts and min(counts) < effort.n_repeats:
         fewest, most = min(counts), max(counts)
-        times = str(most) if fewest == most else f"{fewest} to {most}"
-        notes.append(f"each column was shuffled {times} times of {effort.n_repeats}, as time was up")
+        times = "once" if most == 1 else f"{most} times" if fewest == most else f"{fewest} to {most} times"
+        notes.append(f"each column was shuffled {times} of {effort.n_repeats}, as time was up")
     if len(found) < len(looked_at):
         n_left = len(looked_at) - len(found)
         notes.append(f"{n_left:,} of {len(looked_at):,} columns and groups were not shuffled, as time was up")

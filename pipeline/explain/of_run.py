@@ -23,7 +23,7 @@ from stacktune.ensemble.rows import LeaderboardRow
 from stacktune.explain.columns import RawColumn
 from stacktune.explain.explanation import Explanation
 from stacktune.explain.held_out import Looked, is_there, open_held_out, parts_of
-from stacktune.explain.inquiry import Effort, Inquiry, ask, effort_of, effort_within
+from stacktune.explain.inquiry import N_TIMED_ROWS, Effort, Inquiry, ask, effort_of, effort_within
 from stacktune.explain.trees import MAX_ROWS as MAX_TREE_ROWS
 from stacktune.explain.trees import Part, column_order, members_say
 from stacktune.explain.worst import worst_rows
@@ -33,8 +33,11 @@ from stacktune.trials.result import TrialResult, load_oof
 # Without a budget: so many predictions, a second or two for most leaders; of so many columns, and so many
 # rows of each member's trees.
 N_PREDICTIONS, MAX_COLUMNS, N_TREE_ROWS = 30_000, 300, 60
+# What a first look at a leader's predictions takes of the seconds at most, see `Inquiry.cost_us`.
+FIRST_LOOK_SHARE = 0.3
 # Shares of the seconds by which models are loaded, and trees have spoken.
 LOADED_BY, TREES_BY = 0.3, 0.4
+TOO_LONG = "columns were not shuffled, as time was up: stacktune explain does it on a labelled table"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def explain_run(ended: Ended, seconds: float | None) -> Explanation:
     """
     began_at = time.monotonic()
     worst = _worst(ended)
+    if seconds is not None and _first_look_s(ended.row) > FIRST_LOOK_SHARE * seconds:
+        return replace(_nothing(ended, worst), seconds=_since(began_at), notes=(TOO_LONG,))
     asked = _asked(ended, began_at + LOADED_BY * seconds if seconds is not None else math.inf)
     if isinstance(asked, str):
         return replace(_nothing(ended, worst), seconds=_since(began_at), notes=(asked,))
@@ -88,6 +93,15 @@ def explain_run(ended: Ended, seconds: float | None) -> Explanation:
     )
 
 
+def _first_look_s(row: LeaderboardRow) -> float:
+    """Return about what timing a prediction takes.
+
+    Each row is asked of one model of a member, and of all of them by the leader.
+    """
+    n_folds = max(1.0, float(np.mean([len(folds) for folds in row.folds])) if row.folds else 1.0)
+    return row.predict_us / n_folds * N_TIMED_ROWS[0] / 1e6
+
+
 def _since(began_at: float) -> float:
     return round(time.monotonic() - began_at, 3)
 
@@ -109,7 +123,7 @@ def _asked(ended: Ended, deadline: float) -> _Asked | str:
     if is_there(ended.row, ended.trials, ended.folds):
         opened = open_held_out(ended.row, ended.trials, ended.folds, leader.task, ended.looked, deadline)
         if opened is None:
-            return "columns were not shuffled, as time was up: stacktune explain does it on a labelled table"
+            return TOO_LONG
         held_out, table = opened
         n_rows = MAX_TREE_ROWS if deadline < math.inf else N_TREE_ROWS
         parts = parts_of(held_out, table, ended.row.members, n_rows)

@@ -6,7 +6,10 @@ they are also shuffled together.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -18,13 +21,16 @@ MIN_ASSOCIATION = 0.8
 MAX_ROWS_LOOKED_AT, MAX_COLUMNS = 5_000, 200
 # Of more levels a table of counts says more about chance than about the columns.
 MAX_LEVELS = 50
+# Of fewer rows that have both, two columns have nothing in common.
+MIN_PAIRS = 10
 
 
-def groups_of(table: Table, columns: Sequence[RawColumn]) -> list[list[RawColumn]]:
+def groups_of(table: Table, columns: Sequence[RawColumn], deadline: float = math.inf) -> list[list[RawColumn]]:
     """Return groups of columns that say the same.
 
     Complete linkage: a chain of neighbours whose ends have nothing in common is no group. Columns of no group are left
-    out, and none are looked for among more than MAX_COLUMNS.
+    out, and none are looked for among more than MAX_COLUMNS. deadline: on `time.monotonic()`'s scale; pairs that are
+    not looked at by then have nothing in common.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
@@ -33,10 +39,15 @@ def groups_of(table: Table, columns: Sequence[RawColumn]) -> list[list[RawColumn
         return []
     step = max(1, table.n_rows // MAX_ROWS_LOOKED_AT)
     features = table.features[::step]
+    firsts = [one.features[0] for one in columns]
     strength = np.eye(len(columns))
-    for place, one in enumerate(columns):
-        for other in range(place):
-            found = association(table, features, one.features[0], columns[other].features[0])
+    numbers = [place for place, first in enumerate(firsts) if first < table.n_numeric]
+    strength[np.ix_(numbers, numbers)] = _rank_correlations(features[:, [firsts[place] for place in numbers]])
+    for place, other in combinations(range(len(columns)), 2):
+        if time.monotonic() >= deadline:
+            break
+        if max(firsts[place], firsts[other]) >= table.n_numeric:
+            found = association(table, features, firsts[place], firsts[other])
             strength[place, other] = strength[other, place] = found
     tree = linkage(squareform(1 - strength, checks=False), method="complete")
     labels = fcluster(tree, 1 - MIN_ASSOCIATION, criterion="distance")
@@ -44,6 +55,27 @@ def groups_of(table: Table, columns: Sequence[RawColumn]) -> list[list[RawColumn
         [one for one, own in zip(columns, labels, strict=True) if own == label] for label in np.unique(labels)
     ]
     return [group for group in found_groups if len(group) > 1]
+
+
+def _rank_correlations(features: np.ndarray) -> np.ndarray:
+    """Return (n_columns, n_columns) absolute correlations of ranks.
+
+    Each is over the rows that have both; ranks are those among all rows of a column.
+    """
+    known = np.isfinite(features)
+    ranks = np.zeros(features.shape)
+    for place in range(features.shape[1]):
+        own = _ranks(features[known[:, place], place])
+        ranks[known[:, place], place] = own - (own.mean() if len(own) else 0.0)
+    weight = known.astype(np.float64)
+    count = np.maximum(weight.T @ weight, 1.0)
+    sums, squares = ranks.T @ weight, np.square(ranks).T @ weight
+    spread = np.maximum(squares - np.square(sums) / count, 0.0)
+    scale = np.sqrt(spread * spread.T)
+    shared = ranks.T @ ranks - sums * sums.T / count
+    found = np.abs(np.divide(shared, scale, out=np.zeros_like(shared), where=(scale > 0) & (count >= MIN_PAIRS)))
+    np.fill_diagonal(found, 1.0)
+    return np.minimum(found, 1.0)
 
 
 def association(table: Table, features: np.ndarray, one: int, other: int) -> float:
@@ -55,7 +87,7 @@ def association(table: Table, features: np.ndarray, one: int, other: int) -> flo
     is_level = [place >= table.n_numeric for place in (one, other)]
     pair = features[:, [one, other]].astype(np.float64)
     pair = pair[np.isfinite(pair).all(axis=1)]
-    if len(pair) < 10 or (pair == pair[0]).all(axis=0).any():
+    if len(pair) < MIN_PAIRS or (pair == pair[0]).all(axis=0).any():
         return 0.0
     if not any(is_level):
         return abs(_spearman(pair[:, 0], pair[:, 1]))

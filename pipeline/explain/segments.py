@@ -150,7 +150,7 @@ def _binned(known: pd.Series) -> list[tuple[str, np.ndarray]]:
         own = where[codes == code]
         if len(own):
             inside = known.loc[own]
-            found.append((f"{_text(inside.min())} to {_text(inside.max())}", own))
+            found.append((f"{_text(inside.min())} – {_text(inside.max())}", own))
     return found
 
 

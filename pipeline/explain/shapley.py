@@ -12,9 +12,12 @@ A leader that is one tree model, or a weighted mean of tree models of values, ha
 trees' paths (`exact_contributions`), where unknown columns have the values that training rows had below the same
 splits. They are exact, and of another game.
 
+Which background rows were drawn is most of the chance in that; they are made to speak for many more (adjusted.py).
+
 What is guaranteed: along each order the contributions add up to the difference between the row's prediction and the
-background row's, so their sum has no residual beyond rounding; their means are unbiased, and their standard errors are
-printed beside them. What is not: that a column's contribution is its effect in the world.
+background row's. Their means are unbiased, and their standard errors are printed beside them. Once they are adjusted,
+what they add up to differs from the row's distance to the mean of the many by a residual, which is printed, too. What
+is not: that a column's contribution is its effect in the world.
 """
 
 from __future__ import annotations
@@ -27,12 +30,13 @@ import pandas as pd
 
 from stacktune.data.table import Table, Task
 from stacktune.ensemble.leader import Leader
+from stacktune.explain.adjusted import adjusted
 from stacktune.explain.columns import RawColumn
 from stacktune.explain.progress import Tell
 from stacktune.explain.trees import exact_contributions
 from stacktune.seeds import derive_seed
 
-N_BACKGROUND = 32
+N_BACKGROUND, N_CROWD = 32, 500
 # Probabilities nearer to 0 or 1 have no log-odds to speak of.
 TINY = 1e-6
 # How values came about: by orders in which columns join, or by a tree's paths, which is exact.
@@ -68,11 +72,13 @@ def of_leader(
     table: Table,
     columns: Sequence[RawColumn],
     rows: Sequence[int],
-    background: Table,
+    crowd: Table,
     seed: int,
     tell: Tell,
 ) -> list[Attribution]:
     """Return the Shapley values of rows of a leader.
+
+    crowd: rows like those that it is used on, N_CROWD of them at most.
 
     They are exact where it is nothing but trees whose raw scores add up to its output, and as of `attributions`
     otherwise.
@@ -83,9 +89,10 @@ def of_leader(
     if exact is not None:
         return exact
     found = []
+    few = crowd.take(np.arange(min(N_BACKGROUND, crowd.n_rows)))
     for place, row in enumerate(rows):
         tell("explaining rows", place, len(rows))
-        found += attributions(leader.predict_table, table, leader.task, columns, [row], background, seed)
+        found += attributions(leader.predict_table, table, leader.task, columns, [row], few, seed, crowd)
     return found
 
 
@@ -124,23 +131,33 @@ def attributions(
     rows: Sequence[int],
     background: Table,
     seed: int,
+    crowd: Table | None = None,
 ) -> list[Attribution]:
     """Return the Shapley values of some rows.
 
     background: rows like those that the model is used on; N_BACKGROUND of them are enough, and each is one pair of
-    orders. Of two classes the second one is explained, of more the likeliest.
+    orders. crowd: many more such rows, for which they are to speak. Of two classes the second one is explained, of more
+    the likeliest.
     """
     found = []
+    of_crowd = None if crowd is None else predict(replace(crowd, target=None, weight=None, groups=None))
     for row in rows:
         one = table.features[row]
         prediction = predict(replace(table.take(np.array([row])), target=None, weight=None, groups=None))
         code = 1 if task.n_outputs == 2 else int(prediction[0].argmax())
         output = float(outputs_of(task, prediction, code)[0])
-        found.append(_of_row(predict, one, task, code, columns, background, derive_seed(seed, "row", row), row, output))
+        pairs, base = _pairs(predict, one, task, code, columns, background, derive_seed(seed, "row", row))
+        if crowd is not None and of_crowd is not None:
+            pairs = adjusted(pairs, background, crowd, columns)
+            base = float(outputs_of(task, of_crowd, code).mean())
+        n = len(pairs)
+        errors = pairs.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(len(columns), np.nan)
+        of = task.classes[code] if task.is_classification else None
+        found.append(Attribution(row, base, output, pairs.mean(axis=0), errors, of))
     return found
 
 
-def _of_row(
+def _pairs(
     predict: Callable[[Table], np.ndarray],
     one: np.ndarray,
     task: Task,
@@ -148,26 +165,22 @@ def _of_row(
     columns: Sequence[RawColumn],
     background: Table,
     seed: int,
-    row: int,
-    output: float,
-) -> Attribution:
+) -> tuple[np.ndarray, float]:
+    """Return contributions, and the background's mean output.
+
+    The contributions are (n_background, n_columns), each the mean of a pair of orders.
+    """
     rng, n = np.random.default_rng(seed), background.n_rows
-    orders = np.array([rng.permutation(len(columns)) for _ in range(n)])
-    chains = [
-        _chain(one, start, columns, order)
-        for start, forwards in zip(background.features, orders, strict=True)
-        for order in (forwards, forwards[::-1])
+    orders = [
+        order for _ in range(n) for forwards in [rng.permutation(len(columns))] for order in (forwards, forwards[::-1])
     ]
+    starts = np.repeat(background.features, 2, axis=0)
+    chains = [_chain(one, start, columns, order) for start, order in zip(starts, orders, strict=True)]
     hybrids = replace(background, features=np.concatenate(chains), target=None, weight=None, groups=None)
     said = outputs_of(task, predict(hybrids), code).reshape(2 * n, len(columns) + 1)
-    steps = np.diff(said, axis=1)
     values = np.empty((2 * n, len(columns)))
-    for place, order in enumerate(order for forwards in orders for order in (forwards, forwards[::-1])):
-        values[place, order] = steps[place]
-    pairs = values.reshape(n, 2, len(columns)).mean(axis=1)
-    errors = pairs.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(len(columns), np.nan)
-    of = task.classes[code] if task.is_classification else None
-    return Attribution(row, float(said[:, 0].mean()), output, pairs.mean(axis=0), errors, of)
+    np.put_along_axis(values, np.array(orders), np.diff(said, axis=1), axis=1)
+    return values.reshape(n, 2, len(columns)).mean(axis=1), float(said[:, 0].mean())
 
 
 def _chain(one: np.ndarray, start: np.ndarray, columns: Sequence[RawColumn], order: np.ndarray) -> np.ndarray:
@@ -182,9 +195,9 @@ def as_frame(found: Sequence[Attribution], columns: Sequence[RawColumn]) -> pd.D
     """Return a row a column of each explained row."""
     return pd.DataFrame(
         [
-            (one.row, column.name, value, error, one.of, one.how)
+            (one.row, column.name, value, error, one.of, one.how, one.base, one.output)
             for one in found
             for column, value, error in zip(columns, one.values, one.errors, strict=True)
         ],
-        columns=["row", "column", "contribution", "standard_error", "class", "how"],
+        columns=["row", "column", "contribution", "standard_error", "class", "how", "base", "output"],
     )

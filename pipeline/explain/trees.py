@@ -22,6 +22,8 @@ from stacktune.families.base import Attributing, Predictor
 
 # So many rows tell means of contributions well; the first ones of each model tell what the others would take.
 MAX_ROWS, N_TIMED_ROWS = 200, 10
+# Of many columns and classes, contributions of fewer rows: 160 MB.
+MAX_CELLS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def _within(part: Part, deadline: float) -> np.ndarray | None:
     if first is None:
         return None
     row_s = max(1e-7, (time.monotonic() - began_at) / len(first))
-    affordable = (deadline - time.monotonic()) / row_s / 2
+    affordable = min((deadline - time.monotonic()) / row_s / 2, MAX_CELLS / first[0].size)
     rows = np.arange(len(first), int(min(table.n_rows, max(len(first), affordable))))
     if not len(rows):
         return first

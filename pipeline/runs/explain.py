@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stacktune.explain.explanation import Explanation
 
 N_SHOWN, BAR_WIDTH, NAME_WIDTH = 15, 22, 28
-WIDTH, SEGMENT_WIDTH = 80, 20
+WIDTH, SEGMENT_WIDTH = 80, 23
 # Of two classes, and of values: what is shown beside the score of a segment.
 RATES = {
     "selection_rate": "chosen",
@@ -119,13 +119,19 @@ def _p_text(value: float) -> str:
 
 def _row_lines(rows: pd.DataFrame) -> list[str]:
     """Return the largest contributions of each explained row."""
+    from stacktune.explain.shapley import BY_PATHS
+
     lines: list[str] = []
     for row, of_row in rows.groupby("row", sort=False) if len(rows) else ():
         of = of_row["class"].iloc[0]
         largest = of_row.iloc[(-of_row["contribution"].abs()).argsort(kind="stable")].head(5)
         said = ", ".join(map(_contribution, largest.to_dict("records")))
-        is_exact = of_row["how"].iloc[0] == "paths"
+        is_exact = of_row["how"].iloc[0] == BY_PATHS
         how = "exact, by the trees' own paths" if is_exact else "± the standard error"
+        output, base = float(of_row["output"].iloc[0]), float(of_row["base"].iloc[0])
+        said += f"; {output:.3g} in all, {base:.3g} on average"
+        if not is_exact:
+            said += f", {output - base - of_row['contribution'].sum():+.2g} left over"
         head = f"Row {row}{f', log-odds of {of}' if of is not None else ''} ({how}): {said}"
         lines += textwrap.wrap(visible(head), WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     return lines
@@ -143,18 +149,18 @@ def _segment_lines(found: Explanation) -> list[str]:
         return lines
     rates = {name: title for name, title in RATES.items() if name in found.segments}
     for column, of_column in found.segments.groupby("column", sort=False):
-        head = f"  {_cut(f'By {column}', SEGMENT_WIDTH):<{SEGMENT_WIDTH}} {'rows':>9} {found.metric[:10]:>10}"
+        head = f"  {_cut(f'By {column}', SEGMENT_WIDTH):<{SEGMENT_WIDTH}} {'rows':>8} {found.metric[:10]:>10}"
         titles = "".join(f" {title:>{_width(name)}}" for name, title in rates.items())
-        lines += ["", f"{head} {'95 % interval':>17}{titles}"]
+        lines += ["", f"{head} {'95 % interval':>15}{titles}"]
         most = float(of_column["score"].abs().max())
         for row in of_column.to_dict("records"):
             name = _cut(f"{row['segment']}{' *' if row['is_small'] else ''}", SEGMENT_WIDTH)
             ends = "" if row["low"] != row["low"] else f"{number(row['low'], most)}–{number(row['high'], most)}"
-            shares = "".join(f" {_rate(one, row[one]):>{_width(one)}}" for one in rates)
+            shares = "".join(f" {_rate(one, row[one], most):>{_width(one)}}" for one in rates)
             score = number(row["score"], most)
-            lines.append(f"  {name:<{SEGMENT_WIDTH}} {row['n_rows']:>9,} {score:>10} {ends:>17}{shares}")
+            lines.append(f"  {name:<{SEGMENT_WIDTH}} {row['n_rows']:>8,} {score:>10} {ends:>15}{shares}")
         gaps = found.gaps[found.gaps["column"] == column]
-        said = "; ".join(f"{one['measure']} {number(one['value'])}" for one in gaps.to_dict("records"))
+        said = "; ".join(f"{one['measure']} {_gap(one, most)}" for one in gaps.to_dict("records"))
         lines += textwrap.wrap(f"  between segments: {said}", WIDTH, subsequent_indent="    ") if said else []
     if found.segments["is_small"].any():
         lines.append("  * too few rows to say much")
@@ -165,7 +171,13 @@ def _width(rate: str) -> int:
     return 12 if rate == "mean_error" else 6 if rate == "selection_rate" else 5
 
 
-def _rate(name: str, value: float) -> str:
+def _rate(name: str, value: float, like: float) -> str:
     if value != value:
         return "·"
-    return number(value) if name == "mean_error" else f"{value:.2f}".replace("0.", ".")
+    return number(value, like) if name == "mean_error" else f"{value:.2f}".replace("0.", ".")
+
+
+def _gap(one: dict, most: float) -> str:
+    """Return a gap as text."""
+    is_rate = one["measure"].startswith(("demographic", "equalized"))
+    return f"{one['value']:.3f}" if is_rate else number(one["value"], most)

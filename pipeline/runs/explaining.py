@@ -6,6 +6,7 @@ second that the end of the run needs, and where there is none to spare it is lef
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from stacktune.ensemble.leader import Leader
@@ -13,6 +14,7 @@ from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import DataError
 from stacktune.explain.explanation import Explanation, write
 from stacktune.explain.of_run import Ended, explain_run
+from stacktune.report.text import as_typed
 from stacktune.runs.pace import (
     EVERY_MODEL_FROM_S,
     KEEPING_TOP_TRIALS_S,
@@ -28,6 +30,8 @@ from stacktune.trials.result import TrialResult
 # Usual seconds: that writing what is said of the run takes (see finish.py), with what is found here; and below which
 # explaining is not begun.
 ENDING_S, MIN_S = 1.2, 0.4
+# Columns that are named at once, and the largest p-value of theirs.
+N_TOLD, MAX_P_VALUE = 3, 0.05
 
 
 def explain_leader(
@@ -42,7 +46,10 @@ def explain_leader(
     remove(place)  # and what it said of another leader
     seconds = spare_s(session)
     looked, row_numbers = session.looked, session.dataset.row_numbers
-    if looked is None or row_numbers is None or (seconds is not None and seconds < MIN_S * session.pace.usual_s):
+    if looked is None or row_numbers is None:
+        return None
+    if seconds is not None and seconds < MIN_S * session.pace.usual_s:
+        session.note(f"the leader is not explained, as time was up: stacktune explain {_typed(session)} TABLE does it")
         return None
     session.begin("explaining")
     problem, trials = session.problem, {result.trial_id: result for result in results}
@@ -64,7 +71,22 @@ def explain_leader(
         session.note(f"the leader is not explained: {error}")
         return None
     write(found, place)
+    session.note(_sentence(found))
     return found
+
+
+def _typed(session: Session) -> str:
+    return shlex.quote(str(as_typed(session.folder)))
+
+
+def _sentence(found: Explanation) -> str:
+    """Return what the leader predicts by, if known."""
+    if not len(found.importance):
+        return f"the leader is not explained: {found.notes[0]}"
+    told = found.importance[found.importance["p_value"] < MAX_P_VALUE].head(N_TOLD)
+    if told.empty:
+        return "no column is sure to help the leader: see explanation/"
+    return f"the leader predicts most by {', '.join(told['column'])}: see explanation/"
 
 
 def spare_s(session: Session) -> float | None:

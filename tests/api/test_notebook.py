@@ -31,7 +31,7 @@ def test_the_cell_shows_the_run_as_it_goes_and_nothing_else(outputs):
     assert shown["output_type"] == "display_data"
     page = shown["data"]["text/html"]
     assert "target has 3 classes" in page
-    assert "registering" in page
+    assert "explaining" in page
 
 
 def test_a_fitted_model_shows_what_it_has_come_to(outputs):

@@ -96,3 +96,11 @@ def test_a_leader_learns_alike_from_columns_of_any_scale(scale, shift, family, t
     frame = pd.DataFrame({"a": x[:, 0] * scale + shift, "b": x[:, 1] * scale, "y": y})
     fitted = fit(frame[:400], "y", tmp_path, (family,))
     assert auc(y[400:], fitted.leader.predict(frame[400:])["True"]) > 0.95
+
+
+@pytest.mark.parametrize(
+    "scale", [Scale(), Scale(offset=1e9), Scale(factor=2.0**40), Scale(3.0, 0.25), Scale(log_from=1e-300)]
+)
+def test_what_is_scaled_can_be_had_back(scale):
+    values = np.array([-2.5, 0.0, 1e-3, 7.0, 1e6, np.nan])
+    np.testing.assert_allclose(scale.undo(scale.apply(values)), values, rtol=1e-9, atol=1e-6)

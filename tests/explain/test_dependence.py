@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from planted import VALUES, columns_of, planted, true_mean
 
+from stacktune.data.column import Column
+from stacktune.data.scale import Scale
 from stacktune.data.table import Table
 from stacktune.explain.columns import RawColumn
-from stacktune.explain.dependence import MAX_LEVELS, N_POINTS, dependence
+from stacktune.explain.dependence import MAX_LEVELS, N_LINES, N_POINTS, curves, dependence, in_words
 
 
 def test_of_a_sum_it_is_a_line_of_the_columns_slope():
@@ -47,3 +50,40 @@ def test_what_belongs_together_is_changed_together():
 def test_a_column_without_a_value_has_none():
     table = Table(np.full((20, 1), np.nan, np.float32), ("empty",))
     assert dependence(true_mean, table, VALUES, RawColumn("empty", (0,)), 0, 0).empty
+
+
+def test_single_rows_lines_average_to_the_dependence():
+    table = planted()
+    found = curves(true_mean, table, VALUES, columns_of(table)[0], 0, 0)
+    lines = found.ice(n_lines=300)
+    assert lines["row"].nunique() == 300
+    means = lines.groupby("value")["prediction"].mean()
+    np.testing.assert_allclose(means.to_numpy(), found.dependence()["prediction"], rtol=1e-9)
+    assert len(found.ice()) == N_LINES * N_POINTS
+
+
+def test_rows_that_weigh_more_count_more():
+    table = planted()
+    weight = np.where(table.features[:, 6] == 4, 50, 1).astype(np.float32)
+    heavy = Table(table.features, table.names, table.cardinalities, table.target, weight)
+    plain, weighed = (dependence(true_mean, one, VALUES, columns_of(one)[0], 0, 0) for one in (table, heavy))
+    assert (weighed["prediction"] > plain["prediction"] + 1).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "encoded", "texts", "numbers"),
+    [
+        (Column("c", "categorical", ("high", "low")), [1, 0], ["low", "high"], [np.nan, np.nan]),
+        (Column("b", "boolean", ("False", "True")), [0], ["False"], [np.nan]),
+        (Column("x", "numeric"), [np.float32(0.1)], ["0.1"], [0.1]),
+        (Column("x", "numeric", scale=Scale(2e9, 1.0)), [5], ["2000000005"], [2000000005]),
+        (Column("d", "datetime", scale=Scale(1577836800.0)), [86400], ["2020-01-02"], [1577923200]),
+        (Column("d", "datetime"), [3661], ["1970-01-01 01:01:01"], [3661]),
+    ],
+)
+def test_values_are_told_as_they_stand_in_the_table(column, encoded, texts, numbers):
+    frame = pd.DataFrame({"value": np.array(encoded, dtype=np.float32), "prediction": 0.0})
+    found = in_words(frame, column)
+    assert found["value"].tolist() == texts
+    np.testing.assert_array_equal(found["number"], numbers)
+    assert list(found) == ["column", "kind", "value", "number", "prediction"]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from ended import ended_of
 from in_process import Fitted, fit
+from planted import VALUES, columns_of, planted, true_mean
 
 from stacktune.data.folds import Folds
 from stacktune.data.table import BINARY, Table, Task
@@ -20,6 +23,7 @@ from stacktune.explain.explanation import Explanation
 from stacktune.explain.held_out import MIN_OF_A_CLASS, is_there, looked_at, open_held_out
 from stacktune.explain.importance import importances, scorer_of
 from stacktune.explain.of_run import Ended, explain_run
+from stacktune.metrics import get_metric
 from stacktune.storage.run_folder import TrialFolder
 from stacktune.trials.result import load_oof
 
@@ -33,16 +37,6 @@ def frame(n_rows: int = 400, seed: int = 0) -> pd.DataFrame:
     target = 3 * a + 2 * b + 2 * (level == "high") + random.normal(size=n_rows)
     twin = a + 0.05 * random.normal(size=n_rows)
     return pd.DataFrame({"a": a, "twin": twin, "b": b, "level": level, **noise, "y": target})
-
-
-def ended_of(fitted: Fitted, **changed) -> Ended:
-    table, problem = fitted.problem.table, fitted.problem
-    looked = looked_at(table, problem.task, problem.folds, 0)
-    trials = {result.trial_id: result for result in fitted.results}
-    row = fitted.board.leader
-    numbers = fitted.dataset.row_numbers
-    of = Ended(fitted.leader, row, trials, problem.folds, table.labels, numbers, looked, fitted.test, problem.metric, 0)
-    return replace(of, **changed)
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +123,24 @@ def test_values_are_shuffled_among_rows_of_one_fold(fitted):
     assert not np.array_equal(shuffled.features[:, 0], numbers.features[:, 0])
 
 
+def test_of_folds_of_few_rows_values_are_shuffled_all_the_same():
+    """With a hundred folds, or three dealings of five, there are as many kinds of rows as rows."""
+    table = planted(400)
+    table = replace(table, groups=np.arange(400) // 2)
+    scorer = scorer_of(table, VALUES, get_metric("rmse", "regression"), 0.5, 0)
+    found = {one.column: one.importance for one in importances(true_mean, scorer, columns_of(table), 2, 0)}
+    assert found["a"] > 2
+
+
+def test_where_a_prediction_takes_too_long_it_is_not_begun(fitted):
+    row = replace(fitted.board.leader, predict_us=1e6)
+    began_at = time.monotonic()
+    found = explain_run(ended_of(fitted, row=row), 5.0)
+    assert time.monotonic() - began_at < 2
+    assert found.importance.empty
+    assert found.notes[0].startswith("columns were not shuffled, as time was up")
+
+
 def test_the_worst_rows_are_of_all_that_were_held_out_by_their_number_in_the_table(found, fitted):
     oof = {name: load_oof(one) for name, one in ended_of(fitted).trials.items()}
     honest = honest_predictions(fitted.board.leader, oof, fitted.problem.folds)[:, 0]
@@ -184,3 +196,15 @@ def test_of_a_rare_class_enough_rows_are_looked_at_and_weigh_as_much_less():
     assert chosen.labels.sum() == MIN_OF_A_CLASS
     assert np.average(chosen.labels, weights=chosen.weight) == pytest.approx(target.mean(), rel=1e-3)
     np.testing.assert_array_equal(target[looked.rows], chosen.labels)
+
+
+def test_classes_and_targets_of_any_name_and_columns_of_no_value_are_explained(tmp_path):
+    random = np.random.default_rng(0)
+    x = random.normal(size=200)
+    table = pd.DataFrame({"x": x, "void": np.where(np.arange(200) < 3, 1.0, np.nan)})
+    table["loss"] = np.where(x + random.normal(size=200) > 0, "row", "loss")
+    fitted = fit(table, "loss", tmp_path, ("linear",), n_folds=2)
+    found = explain_run(ended_of(fitted), None)
+    assert list(found.worst) == ["row", "prediction", "loss", "row_", "loss_", "loss__"]
+    assert found.worst["loss__"].is_monotonic_decreasing
+    assert found.importance["column"][0] == "x"

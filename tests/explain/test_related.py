@@ -49,3 +49,16 @@ def test_a_chain_whose_ends_have_nothing_in_common_is_no_group():
 def test_a_column_of_one_value_is_of_no_group():
     table = Table(np.column_stack([np.ones(50), np.arange(50)]).astype(np.float32), ("one", "many"))
     assert groups_of(table, columns_of(table)) == []
+
+
+def test_of_many_columns_it_takes_no_time_to_speak_of_and_keeps_to_the_time_that_it_has():
+    random = np.random.default_rng(0)
+    features = random.normal(size=(400, 60))
+    features[:, 59] = features[:, 0] ** 3
+    features[::5, 3] = np.nan
+    table = Table(features.astype(np.float32), tuple(f"x{place}" for place in range(60)))
+    assert [[one.name for one in group] for group in groups_of(table, columns_of(table))] == [["x0", "x59"]]
+    levels = Table(random.integers(3, size=(400, 20)).astype(np.float32), tuple("abcdefghijklmnopqrst"), (3,) * 20)
+    doubled = Table(np.hstack([levels.features, levels.features]), (*levels.names, *levels.names), (3,) * 40)
+    assert len(groups_of(doubled, columns_of(doubled))) == 20
+    assert groups_of(doubled, columns_of(doubled), deadline=0.0) == []

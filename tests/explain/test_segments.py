@@ -81,8 +81,8 @@ def test_a_segment_of_few_rows_or_one_class_says_so_and_is_in_no_gap():
         (["x"] * 3 + ["y"] * 5 + [None] * 2, ["y", "x", MISSING]),
         ([True, False, True], ["True", "False"]),
         ([1, 2, 2, 3], ["2", "1", "3"]),
-        (list(range(100)), ["0 to 19", "20 to 39", "40 to 59", "60 to 79", "80 to 99"]),
-        (pd.date_range("2024-01-01", periods=50), ["2024-01-01 to 2024-01-10", "2024-01-11 to 2024-01-20"]),
+        (list(range(100)), ["0 – 19", "20 – 39", "40 – 59", "60 – 79", "80 – 99"]),
+        (pd.date_range("2024-01-01", periods=50), ["2024-01-01 – 2024-01-10", "2024-01-11 – 2024-01-20"]),
     ],
 )
 def test_levels_fifths_and_rows_of_no_value_are_segments(values, names):

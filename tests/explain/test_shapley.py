@@ -79,5 +79,26 @@ def test_classes_are_explained_in_log_odds():
 def test_it_is_a_row_a_column():
     table = planted()
     frame = as_frame(explained(table, true_mean), columns_of(table))
-    assert frame.shape == (14, 6)
+    assert frame.shape == (14, 8)
     assert frame["row"].tolist() == [0] * 7 + [5] * 7
+
+
+def test_few_rows_speak_for_many_with_less_chance_and_the_errors_that_are_printed():
+    """Of repeated draws, the spread shrinks, the mean stays, and printed errors are what the spread is."""
+    table = planted(3_000)
+    crowd, columns = table.take(np.arange(1_000, 3_000)), columns_of(table)
+    random = np.random.default_rng(0)
+    found: dict[bool, list[Attribution]] = {True: [], False: []}
+    for draw in range(40):
+        few = crowd.take(random.permutation(2_000)[:32])
+        for is_adjusted, of in found.items():
+            of += attributions(game, table, VALUES, columns, [3], few, draw, crowd if is_adjusted else None)
+    spread = {is_adjusted: np.std([one.values for one in of], axis=0) for is_adjusted, of in found.items()}
+    assert spread[True][6] < 0.6 * spread[False][6]
+    assert np.square(spread[True]).mean() < np.square(spread[False]).mean()
+    means = {is_adjusted: np.mean([one.values for one in of], axis=0) for is_adjusted, of in found.items()}
+    np.testing.assert_allclose(means[True], means[False], atol=4 * spread[False].max() / np.sqrt(40))
+    printed = np.sqrt(np.mean([np.square(one.errors) for one in found[True]], axis=0))
+    looked_at = [0, 2, 3, 6]
+    np.testing.assert_allclose(printed[looked_at], spread[True][looked_at], rtol=0.6)
+    assert np.mean([abs(one.residual) for one in found[True]]) < 3 * spread[True].max()

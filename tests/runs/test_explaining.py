@@ -34,6 +34,7 @@ def session_of(fitted: Fitted, folder: Path, budget_s: float | None = None, elap
     """Return all that explaining asks of a run."""
     problem, phases, notes = fitted.problem, [], []
     return SimpleNamespace(
+        folder=folder,
         places=RunFolder(folder),
         clock=Clock(time.monotonic() - elapsed_s, budget_s),
         pace=Pace(),
@@ -61,6 +62,7 @@ def test_without_a_budget_it_is_kept_in_the_folder(fitted, tmp_path):
     assert (kept.out_of_fold, kept.metric, kept.looked_at) == (True, "roc_auc", "yes")
     assert set(kept.importance["column"][:2]) == {"a", "b"}
     assert session.phases == ["explaining"]
+    assert session.notes[0] in {f"the leader predicts most by {told}: see explanation/" for told in ("a, b", "b, a")}
 
 
 @pytest.mark.parametrize(("budget_s", "elapsed_s"), [(60.0, 59.5), (60.0, 70.0), (20.0, 18.7)])
@@ -68,6 +70,7 @@ def test_a_run_whose_budget_is_over_has_nothing_of_it(fitted, tmp_path, budget_s
     session = session_of(fitted, tmp_path, budget_s, elapsed_s)
     assert explained(fitted, session) is None
     assert session.phases == []
+    assert session.notes == [f"the leader is not explained, as time was up: stacktune explain {tmp_path} TABLE does it"]
     assert list(tmp_path.iterdir()) == []
 
 
