@@ -26,10 +26,12 @@ def signature_of(output_example: pd.DataFrame) -> ModelSignature:
 
     It is of the outputs and of the parameter `labels`.
 
-    MLflow holds inputs against a signature before the leader sees them, and so refuses what the leader predicts. With
-    typed columns it refuses whole numbers where there were fractions, a missing value among whole numbers, categories,
-    and dates as text; with columns of "any" type, all CSV; with either, columns whose names are numbers or tuples. The
-    leader checks names and converts values by itself (mlflow/models/utils.py, `_enforce_schema`;
+    MLflow holds inputs against a signature before the leader sees them, and so refuses what the leader predicts. No
+    column can have a type that costs no valid row: doubles refuse whole numbers, longs a missing value, strings
+    categories and whole numbers, booleans noughts and ones, dates ISO texts and time zones; tests/tracking/
+    test_signature.py has the whole table, and fails once MLflow takes more. With columns of "any" type all CSV is
+    refused; with either, columns whose names are numbers or tuples. The leader checks names and converts values by
+    itself, and the description of a version lists its columns (mlflow/models/utils.py, `_enforce_schema`;
     mlflow/pyfunc/scoring_server, `parse_csv_input`).
     """
     from mlflow.models import ModelSignature

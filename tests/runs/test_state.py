@@ -16,7 +16,7 @@ from stacktune.data.table import Table
 from stacktune.errors import ConfigError, DataError
 from stacktune.metrics import get_metric
 from stacktune.runs.resume import resume_config, write_config
-from stacktune.runs.state import RunState, begin_state, new_run, provenance_of, write_state
+from stacktune.runs.state import RunState, begin_state, experiment_name, model_name, new_run, provenance_of, write_state
 from stacktune.runs.sync import sync
 from stacktune.search.journal import Journal
 from stacktune.search.plan.plan import SizePlan
@@ -52,6 +52,8 @@ def test_passwords_are_not_kept_and_asked_for_again(tmp_path):
     config, past = resume_config(tmp_path, {"tracking_uri": tracking_uri, "data": "/moved/x.parquet"})
     assert (config.tracking_uri, config.data) == (tracking_uri, "/moved/x.parquet")
     assert (config.experiment, past.state) == ("x", state)
+    # Whatever the names are that this version would give: an earlier one gave the table's alone.
+    assert model_name(config, None) == experiment_name(config, None) == "x"
 
 
 @pytest.mark.parametrize("name", URIS)

@@ -104,6 +104,28 @@ def test_any_other_version_is_a_challenger_and_says_why_and_how_it_is_promoted(c
     assert re.search(reason, said[0])
 
 
+@pytest.mark.parametrize("evidence", [replace(FIRST, test_score=0.1), None], ids=["worse", "says nothing"])
+def test_register_always_lets_it_lead_and_says_so(evidence, store, client, name):
+    settle_alias(store, version_of(client, name), FIRST)
+    record = settle_alias(store, version_of(client, name), evidence, always=True)
+    assert (record.alias, record.model_uri, record.promote) == ("leader", f"models:/{name}@leader", None)
+    assert holder(client, name) == 2
+    assert client.get_model_version(name, "2").tags["stacktune.alias_reason"] == record.alias_reason
+    said = []
+    say_alias(record, said.append)
+    assert re.search(rf"^version 2 of {name} leads by --register-always, though it (scores 0\.1|does not)", said[0])
+
+
+def test_register_always_changes_nothing_of_a_version_that_leads_anyway(store, client, name):
+    settle_alias(store, version_of(client, name), FIRST, always=True)
+    record = settle_alias(store, version_of(client, name), replace(FIRST, test_score=0.9), always=True)
+    assert (record.alias, holder(client, name)) == ("leader", 2)
+    assert record.alias_reason.startswith("it scores 0.9 on the same test rows")
+    said = []
+    say_alias(record, said.append)
+    assert said == []
+
+
 def test_a_smaller_error_is_no_worse(store, client, name):
     of_values = replace(FIRST, task="regression", metric="rmse", positive=None)
     settle_alias(store, version_of(client, name), of_values)

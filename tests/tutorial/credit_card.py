@@ -98,7 +98,7 @@ print(model.leaderboard(test)[["name", "score", "on_score"]].head(5).to_string(i
 
 # %% 10. Save the model
 # H2O:     h2o.save_model(model.leader, path="fraud-model")
-# Shell:   runs/fraud/leader is the model, and the registry has it as models:/train@leader
+# Shell:   runs/fraud/leader is the model; the run ends with its name in the registry, models:/…-train-Class@leader
 path = model.save("fraud-model")
 
 # %% 11. Load it, anywhere
