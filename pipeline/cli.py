@@ -236,6 +236,23 @@ def events(
 
 @command(
     KEEP,
+    "stacktune convert adult.csv adult.parquet",
+    "stacktune convert flights/ flights.parquet --overwrite",
+)
+def convert(
+    data: Annotated[str, typer.Argument(metavar="CSV", help="A CSV file, a folder of them or a URI; also .csv.gz.")],
+    output: Annotated[str, typer.Argument(metavar="FILE", help="A file that ends in .parquet.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file, if it is there.")] = False,
+    keep: Annotated[str, typer.Option(metavar="COLUMN,…", help="Keep these even if they only number the rows.")] = "",
+) -> None:
+    """Write CSV as Parquet, typed as in runs."""
+    from stacktune.runs.convert import convert as write_parquet
+
+    write_parquet(data, output, overwrite, [name for name in keep.split(",") if name], say)
+
+
+@command(
+    KEEP,
     f"stacktune sync {RUN}",
 )
 def sync(

@@ -68,11 +68,12 @@ def facts(done: float, total: float | None, elapsed_s: float, unit: str) -> str:
     if not done or elapsed_s <= 0:
         return _clock(elapsed_s)
     rate = done / elapsed_s
-    said = f"{_amount(done, unit)}, {_amount(rate, unit)}/s"
+    said = f"{amount(done, unit)}, {amount(rate, unit)}/s"
     return said + (f", {_clock((total - done) / rate)} left" if total else f", {_clock(elapsed_s)}")
 
 
-def _amount(n: float, unit: str) -> str:
+def amount(n: float, unit: str) -> str:
+    """Return about so many of a unit, briefly."""
     for size, letter in _SIZES:
         if n >= size:
             return f"{n / size:.3g} {letter}B" if unit == BYTES else f"{n / size:.3g}{letter} {unit}"

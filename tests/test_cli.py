@@ -22,7 +22,19 @@ from stacktune.process import USUAL_COMMAND_START_S
 
 ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
-COMMANDS = ["demo", "run", "presets", "predict", "explain", "leaderboard", "events", "sync", "ui", "describe"]
+COMMANDS = [
+    "demo",
+    "run",
+    "presets",
+    "predict",
+    "explain",
+    "leaderboard",
+    "events",
+    "sync",
+    "ui",
+    "describe",
+    "convert",
+]
 RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),
     *("metric", "cost", "folds", "group", "time", "gap", "fold-column", "validation-data", "repeats", "stratify"),

@@ -26,7 +26,7 @@ def predict(model: str, data: str, output: str) -> None:
     from stacktune.data.write import check_writable, write_frame
     from stacktune.ensemble.leader import Leader
 
-    _refuse_own_table(data, output)
+    refuse_own_table(data, output)
     check_writable(output)
     leader = Leader.load(leader_folder(model))
     with data_warnings_as_notes():
@@ -37,7 +37,7 @@ def predict(model: str, data: str, output: str) -> None:
     say(f"{len(predictions):,} predictions in {output}{decided}")
 
 
-def _refuse_own_table(data: str, output: str) -> None:
+def refuse_own_table(data: str, output: str) -> None:
     """Refuse to write over the table."""
     table, place = Path(data).absolute(), Path(output).absolute()
     if table.exists() and (place.resolve() == table.resolve() or place.resolve().is_relative_to(table.resolve())):
