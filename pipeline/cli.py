@@ -236,6 +236,29 @@ def events(
 
 @command(
     KEEP,
+    "stacktune doctor",
+    "stacktune doctor --address auto --storage s3://bucket/runs",
+    "stacktune doctor --tracking-uri http://mlflow.example.org:5000",
+)
+def doctor(
+    address: Annotated[
+        str | None, typer.Option(metavar="auto|HOST:PORT", help="A running Ray cluster. [default: a small own one]")
+    ] = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="MLflow store. [default: that of a run here]")
+    ] = None,
+    storage: Annotated[str | None, typer.Option(metavar="URI", help="Where copies of runs are to be kept.")] = None,
+) -> None:
+    """Say what a run would lack here."""
+    from stacktune.doctor.doctor import doctor as look_at
+    from stacktune.terminal import width_of
+
+    if not look_at(address, tracking_uri, storage, say, width_of(sys.stdout)):
+        raise typer.Exit(1)
+
+
+@command(
+    KEEP,
     "stacktune convert adult.csv adult.parquet",
     "stacktune convert flights/ flights.parquet --overwrite",
 )

@@ -18,7 +18,20 @@ from typing import Any, TextIO
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _IN_A_LINE, _IN_LINES = re.compile(f"[{_CONTROLS}]"), re.compile(f"(?![\n\t])[{_CONTROLS}]")
 # What a terminal without Unicode shows instead; any other character as Python writes it.
-_PLAIN = {"…": "...", "±": "+-", "µ": "u", "·": ".", "━": "-", "×": "x", "–": "-", "—": "-", "≥": ">=", "≤": "<="}
+_BLOCKS = dict(zip("▁▂▃▄▅▆▇█", "__..::##", strict=True))
+_PLAIN = _BLOCKS | {
+    "→": "->",
+    "…": "...",
+    "±": "+-",
+    "µ": "u",
+    "·": ".",
+    "━": "-",
+    "×": "x",
+    "–": "-",
+    "—": "-",
+    "≥": ">=",
+    "≤": "<=",
+}
 
 
 def visible(text: str) -> str:

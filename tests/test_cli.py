@@ -23,17 +23,8 @@ from stacktune.process import USUAL_COMMAND_START_S
 ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
 COMMANDS = [
-    "demo",
-    "run",
-    "presets",
-    "predict",
-    "explain",
-    "leaderboard",
-    "events",
-    "sync",
-    "ui",
-    "describe",
-    "convert",
+    *("demo", "run", "presets", "describe", "explain", "leaderboard", "events", "ui", "predict"),
+    *("doctor", "convert", "sync"),
 ]
 RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),

@@ -62,6 +62,7 @@ ROOMS = (
         "tracking",
         "report",
         "runs",
+        "doctor",
         "api",
         "cli",
         "__main__",
