@@ -64,6 +64,7 @@ ROOMS = (
         "runs",
         "doctor",
         "api",
+        "completion",
         "cli",
         "__main__",
     ),
