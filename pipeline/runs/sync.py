@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from stacktune.errors import ConfigError
+from stacktune.progress import progress
 from stacktune.report.summary import read_members
-from stacktune.report.text import as_typed
+from stacktune.report.text import as_typed, count
 from stacktune.runs.resume import damage_notes, saved_config
 from stacktune.runs.state import read_state
 from stacktune.settings.groups import BY_KEY
@@ -50,7 +51,9 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
     tracker.start()
     try:
         tracker.ids()
-        if not tracker.flush(PATIENCE_S):
+        with progress(f"sending what {count(n_waiting, 'run')} had to MLflow"):
+            is_sent = tracker.flush(PATIENCE_S)
+        if not is_sent:
             raise ConfigError(
                 f"MLflow did not take what {tracker.n_waiting} runs have for it; it is kept, so try again later."
             )
