@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
-from stacktune.streams import visible
+from stacktune.streams import drawing, visible
 
 Advance = Callable[[float], None]
 BYTES = "bytes"
@@ -34,7 +34,7 @@ def progress(
     what: is done, as in "predicting". total: how many units there are, None where nobody knows. unit: what they are,
     or BYTES. console: stderr unless another is given.
     """
-    console = console or Console(file=sys.stderr)
+    console = console or Console(file=drawing(sys.stderr))
     if not console.is_terminal or console.is_dumb_terminal:
         yield lambda done: None
         return

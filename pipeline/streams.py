@@ -63,6 +63,17 @@ def steady_streams() -> None:
     sys.stderr = _steady(sys.stderr, HarmlessText)
 
 
+def drawing(stream: TextIO) -> TextIO:
+    """Return a stream that draws where `stream` writes.
+
+    What is drawn moves the cursor, so it must be made of harmless text.
+    """
+    if not isinstance(stream, HarmlessText):
+        return stream
+    raw = SteadyFile(stream.fileno(), "w", closefd=False)
+    return AnyText(io.BufferedWriter(raw), encoding=stream.encoding, errors="plain", line_buffering=True)
+
+
 def lost(stream: TextIO) -> str | None:
     """Return why something was not written.
 

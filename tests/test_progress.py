@@ -17,6 +17,8 @@ from stacktune.progress import BYTES, facts, progress
 WORK = """
 import time
 from stacktune.progress import progress
+from stacktune.streams import steady_streams
+steady_streams()  # as every command does
 with progress("predicting", 400_000) as done:
     for _ in range(4):
         done(100_000)
@@ -57,6 +59,7 @@ def test_a_terminal_has_one_line_that_goes(variables):
     if variables.get("TERM") == "dumb":
         assert sent == b""
         return
+    assert b"\\x1b" not in sent, "drawn, not written"
     plain = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", sent).decode()
     assert re.search(r"predicting .*\d+% \d+k rows, [\d.]+[kM] rows/s, \d+:\d\d left", plain)
     assert "\n\n" not in plain, "one line"
