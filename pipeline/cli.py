@@ -5,6 +5,7 @@ What is slow to import is imported inside the command that needs it, so that hel
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 from typer.main import get_command
 
 from stacktune import __version__
+from stacktune.completion import COMPLETERS, MARK, Shell, models, preset_names, run_folders, script_for
 from stacktune.help import KEEP, LOOK, SEARCH, USE, WithExamples
 from stacktune.job import leave_status
 from stacktune.places import lend_home
@@ -41,6 +43,10 @@ app = typer.Typer(
     ),
 )
 RUN = "stacktune-runs/adult"
+Model = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.", autocompletion=models),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show what goes into run.log, too.")]
 
 
@@ -78,7 +84,7 @@ DEMO_SETTINGS = [
     "stacktune demo",
     "stacktune demo --max-trials 12 --seed 1",
 )
-@takes(DEMO_SETTINGS)
+@takes(DEMO_SETTINGS, COMPLETERS)
 def demo(flags: Mapping[str, Any], verbose: Verbose = False) -> None:
     """Try it: a real table, half a minute."""
     from stacktune.runs.command import search_demo
@@ -93,7 +99,7 @@ def demo(flags: Mapping[str, Any], verbose: Verbose = False) -> None:
     f"stacktune run --resume {RUN} --time-budget 30m",
     cls=InSections,
 )
-@takes(SETTINGS)
+@takes(SETTINGS, COMPLETERS)
 def run(
     flags: Mapping[str, Any],
     config: Annotated[
@@ -102,7 +108,9 @@ def run(
     resume: Annotated[
         str | None,
         typer.Option(
-            metavar="FOLDER|URI", help="Go on with the run there; --time-budget and --max-trials may give it more."
+            metavar="FOLDER|URI",
+            help="Go on with the run there; --time-budget and --max-trials may give it more.",
+            autocompletion=run_folders,
         ),
     ] = None,
     verbose: Verbose = False,
@@ -118,7 +126,9 @@ def run(
     "stacktune presets best",
 )
 def presets(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them. [default: all]")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One of them. [default: all]", autocompletion=preset_names)
+    ] = None,
 ) -> None:
     """Show the settings that each --preset stands for."""
     from stacktune.settings.presets import show_presets
@@ -138,7 +148,7 @@ LOOKED_AT = [
     "stacktune describe adult.parquet --target income",
     "stacktune describe adult.parquet --target income --json > adult.json",
 )
-@takes(LOOKED_AT)
+@takes(LOOKED_AT, COMPLETERS)
 def describe(
     flags: Mapping[str, Any],
     rows: Annotated[int, typer.Option(metavar="N", min=1, help="Look at so many rows, a sample.")] = 100_000,
@@ -161,7 +171,7 @@ def describe(
     "stacktune predict models:/adult@leader new_rows.csv --output predictions.csv",
 )
 def predict(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.")],
+    model: Model,
     data: Annotated[str, typer.Argument(metavar="DATA", help="A table in any format that `run` reads.")],
     output: Annotated[
         str, typer.Option(metavar="FILE", help="A file that ends in .parquet or .csv.")
@@ -178,7 +188,7 @@ def predict(
     f"stacktune explain {RUN} labelled_rows.parquet --seconds 30",
 )
 def explain(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, a model folder or models:/NAME@leader.")],
+    model: Model,
     data: Annotated[str, typer.Argument(metavar="DATA", help="A labelled table that it has not learnt from.")],
     output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write all of it there, as Parquet.")] = None,
     seconds: Annotated[float, typer.Option(metavar="S", min=1, help="Seconds that it may take.")] = 60.0,
@@ -242,7 +252,7 @@ def distil(
     f"stacktune leaderboard {RUN} --on labelled_rows.parquet",
 )
 def leaderboard(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.", autocompletion=run_folders)],
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Sort by it, best first. [default: rank]")] = None,
     top: Annotated[int, typer.Option(metavar="N", min=1, help="Rows to show.")] = 20,
     on: Annotated[
@@ -286,7 +296,9 @@ def report(
     f"stacktune events {RUN}",
 )
 def events(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder, also of a run at work.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A run folder, also of a run at work.", autocompletion=run_folders)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Pass on the lines of events.jsonl.")] = False,
 ) -> None:
     """Retell a run: what was decided when, and why."""
@@ -297,10 +309,63 @@ def events(
 
 @command(
     KEEP,
+    "stacktune doctor",
+    "stacktune doctor --address auto --storage s3://bucket/runs",
+    "stacktune doctor --tracking-uri http://mlflow.example.org:5000",
+)
+def doctor(
+    address: Annotated[
+        str | None, typer.Option(metavar="auto|HOST:PORT", help="A running Ray cluster. [default: a small own one]")
+    ] = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="MLflow store. [default: that of a run here]")
+    ] = None,
+    storage: Annotated[str | None, typer.Option(metavar="URI", help="Where copies of runs are to be kept.")] = None,
+) -> None:
+    """Say what a run would lack here."""
+    from stacktune.doctor.doctor import doctor as look_at
+    from stacktune.terminal import width_of
+
+    if not look_at(address, tracking_uri, storage, say, width_of(sys.stdout)):
+        raise typer.Exit(1)
+
+
+@command(
+    KEEP,
+    'eval "$(stacktune completion bash)"  # in ~/.bashrc',
+    'eval "$(stacktune completion zsh)"  # in ~/.zshrc, after compinit',
+    "stacktune completion fish > ~/.config/fish/completions/stacktune.fish",
+)
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell that is to complete.")],
+) -> None:
+    """Print what lets a shell complete commands."""
+    typer.echo(script_for(shell))
+
+
+@command(
+    KEEP,
+    "stacktune convert adult.csv adult.parquet",
+    "stacktune convert flights/ flights.parquet --overwrite",
+)
+def convert(
+    data: Annotated[str, typer.Argument(metavar="CSV", help="A CSV file, a folder of them or a URI; also .csv.gz.")],
+    output: Annotated[str, typer.Argument(metavar="FILE", help="A file that ends in .parquet.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file, if it is there.")] = False,
+    keep: Annotated[str, typer.Option(metavar="COLUMN,…", help="Keep these even if they only number the rows.")] = "",
+) -> None:
+    """Write CSV as Parquet, typed as in runs."""
+    from stacktune.runs.convert import convert as write_parquet
+
+    write_parquet(data, output, overwrite, [name for name in keep.split(",") if name], say)
+
+
+@command(
+    KEEP,
     f"stacktune sync {RUN}",
 )
 def sync(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder.", autocompletion=run_folders)],
     tracking_uri: Annotated[
         str | None, typer.Option(metavar="URI", help="The run's store, where its password was not kept.")
     ] = None,
@@ -341,7 +406,10 @@ def register(
 )
 def ui(
     store: Annotated[
-        str, typer.Argument(metavar="FOLDER|URI", help="A run folder, a folder of runs, or an MLflow store.")
+        str,
+        typer.Argument(
+            metavar="FOLDER|URI", help="A run folder, a folder of runs, or an MLflow store.", autocompletion=run_folders
+        ),
     ] = DEFAULT_PARENT,
 ) -> None:
     """Open the MLflow UI on a run's trials."""
@@ -362,6 +430,10 @@ def main() -> None:
     """
     begin()
     lend_home()
+    if MARK in os.environ:
+        from typer.completion import completion_init
+
+        completion_init()
     sys.excepthook = show_traceback
     try:
         get_command(app)()  # typer's own call would put its hook in the place of ours

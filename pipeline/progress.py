@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
-from stacktune.streams import visible
+from stacktune.streams import drawing, visible
 
 Advance = Callable[[float], None]
 BYTES = "bytes"
@@ -34,7 +34,7 @@ def progress(
     what: is done, as in "predicting". total: how many units there are, None where nobody knows. unit: what they are,
     or BYTES. console: stderr unless another is given.
     """
-    console = console or Console(file=sys.stderr)
+    console = console or Console(file=drawing(sys.stderr))
     if not console.is_terminal or console.is_dumb_terminal:
         yield lambda done: None
         return
@@ -68,11 +68,12 @@ def facts(done: float, total: float | None, elapsed_s: float, unit: str) -> str:
     if not done or elapsed_s <= 0:
         return _clock(elapsed_s)
     rate = done / elapsed_s
-    said = f"{_amount(done, unit)}, {_amount(rate, unit)}/s"
+    said = f"{amount(done, unit)}, {amount(rate, unit)}/s"
     return said + (f", {_clock((total - done) / rate)} left" if total else f", {_clock(elapsed_s)}")
 
 
-def _amount(n: float, unit: str) -> str:
+def amount(n: float, unit: str) -> str:
+    """Return about so many of a unit, briefly."""
     for size, letter in _SIZES:
         if n >= size:
             return f"{n / size:.3g} {letter}B" if unit == BYTES else f"{n / size:.3g}{letter} {unit}"

@@ -18,7 +18,20 @@ from typing import Any, TextIO
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _IN_A_LINE, _IN_LINES = re.compile(f"[{_CONTROLS}]"), re.compile(f"(?![\n\t])[{_CONTROLS}]")
 # What a terminal without Unicode shows instead; any other character as Python writes it.
-_PLAIN = {"…": "...", "±": "+-", "µ": "u", "·": ".", "━": "-", "×": "x", "–": "-", "—": "-", "≥": ">=", "≤": "<="}
+_BLOCKS = dict(zip("▁▂▃▄▅▆▇█", "__..::##", strict=True))
+_PLAIN = _BLOCKS | {
+    "→": "->",
+    "…": "...",
+    "±": "+-",
+    "µ": "u",
+    "·": ".",
+    "━": "-",
+    "×": "x",
+    "–": "-",
+    "—": "-",
+    "≥": ">=",
+    "≤": "<=",
+}
 
 
 def visible(text: str) -> str:
@@ -48,6 +61,17 @@ def steady_streams() -> None:
     codecs.register_error("plain", _plain)
     sys.stdout = _steady(sys.stdout, AnyText)
     sys.stderr = _steady(sys.stderr, HarmlessText)
+
+
+def drawing(stream: TextIO) -> TextIO:
+    """Return a stream that draws where `stream` writes.
+
+    What is drawn moves the cursor, so it must be made of harmless text.
+    """
+    if not isinstance(stream, HarmlessText):
+        return stream
+    raw = SteadyFile(stream.fileno(), "w", closefd=False)
+    return AnyText(io.BufferedWriter(raw), encoding=stream.encoding, errors="plain", line_buffering=True)
 
 
 def lost(stream: TextIO) -> str | None:

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
@@ -51,11 +51,15 @@ def remark(message: str) -> None:
 
     A pipe is left the whole line, which is easier to search.
     """
-    line = visible(masked(message))
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns
+    line, width = visible(masked(message)), width_of(sys.stderr)
+    if width is not None:
         line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
     typer.echo(line, file=sys.stderr)
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Return a terminal's columns, None for what is none."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def say(line: str) -> None:

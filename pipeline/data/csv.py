@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -61,13 +61,12 @@ def read_csv(uri: str, files: Files, expected: Expected | None = None, keep: Col
 
     Raises DataError when a file is no text or has no header, or the files differ in their columns.
     """
-    dialects = [sniff(path, files) for path in files.paths]
-    _check_headers(uri, files, dialects)
+    dialects = dialects_of(uri, files)
     separators = {dialect.separator for dialect in dialects}
     tables = _read_texts(files, dialects, expected)
     columns = dict(zip(tables[0].column_names, pa.concat_tables(tables).columns, strict=True))
     if expected is None:
-        notes, done = _without_row_numbers(columns, tables, dialects[0], keep), {}
+        notes, done = without_row_numbers(columns, lambda name: _count_rows(tables, name), dialects[0], keep), {}
     else:
         notes, done = [], _as_expected(columns, expected)
     rest = {name: texts for name, texts in columns.items() if name not in done}
@@ -77,10 +76,26 @@ def read_csv(uri: str, files: Files, expected: Expected | None = None, keep: Col
         found = with_decimal_comma(columns, is_usual=separators == {";"})
         commas = {name: numbers for name, numbers in found.items() if name in rest}
         commas |= known_decimal_commas(rest, expected.commas.intersection(rest)) if expected else {}
-    notes += [counted(_COMMAS, list(commas))] if commas else []
-    codes = _type_each(columns, done | commas, keeps_codes=expected is None)
-    notes += [counted(_CODES, codes)] if codes else []
+    notes += guess_notes(commas, [])
+    codes = type_each(columns, done | commas, keeps_codes=expected is None)
+    notes += guess_notes([], codes)
     return CsvTable(pa.table(columns), tuple(notes), tuple(commas))
+
+
+def dialects_of(uri: str, files: Files) -> list[Dialect]:
+    """Return how each file is written.
+
+    Raises DataError where their headers differ.
+    """
+    dialects = [sniff(path, files) for path in files.paths]
+    _check_headers(uri, files, dialects)
+    return dialects
+
+
+def guess_notes(commas: Collection[str], codes: Collection[str]) -> list[str]:
+    """Return sentences on columns whose type was guessed."""
+    notes = [counted(_COMMAS, list(commas))] if commas else []
+    return [*notes, counted(_CODES, list(codes))] if codes else notes
 
 
 def names_of(header: Iterable[str]) -> list[str]:
@@ -117,6 +132,36 @@ def _read_texts(files: Files, dialects: list[Dialect], expected: Expected | None
 
 
 def _parse(path: str, files: Files, dialect: Dialect, markers: frozenset[str]) -> pa.Table:
+    try:
+        with files.filesystem.open_input_stream(path) as stream:
+            table = csv.read_csv(stream, *_options(dialect, markers))
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        raise DataError(_unreadable(path, dialect, error)) from None
+    return table.slice(1).rename_columns(names_of(dialect.header))
+
+
+def texts_of(path: str, files: Files, dialect: Dialect) -> Iterator[pa.Table]:
+    """Yield some rows of a file as text.
+
+    All of them come, in order.
+
+    Raises DataError as `read_csv` does.
+    """
+    n_above = 1
+    try:
+        with (
+            files.filesystem.open_input_stream(path) as stream,
+            csv.open_csv(stream, *_options(dialect, NULL_MARKERS)) as batches,
+        ):
+            for batch in batches:
+                table = pa.Table.from_batches([batch]).slice(min(n_above, batch.num_rows))
+                n_above -= min(n_above, batch.num_rows)
+                yield table.rename_columns(names_of(dialect.header))
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        raise DataError(_unreadable(path, dialect, error)) from None
+
+
+def _options(dialect: Dialect, markers: frozenset[str]) -> tuple[csv.ReadOptions, csv.ParseOptions, csv.ConvertOptions]:
     places = [str(place) for place in range(len(dialect.header))]
     read = csv.ReadOptions(
         block_size=_BLOCK_BYTES,
@@ -128,13 +173,7 @@ def _parse(path: str, files: Files, dialect: Dialect, markers: frozenset[str]) -
     convert = csv.ConvertOptions(
         column_types=dict.fromkeys(places, pa.string()), null_values=sorted(markers), strings_can_be_null=True
     )
-    parse = csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True)
-    try:
-        with files.filesystem.open_input_stream(path) as stream:
-            table = csv.read_csv(stream, read, parse, convert)
-    except (pa.ArrowInvalid, UnicodeError) as error:
-        raise DataError(_unreadable(path, dialect, error)) from None
-    return table.slice(1).rename_columns(names_of(dialect.header))
+    return read, csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True), convert
 
 
 def _unreadable(path: str, dialect: Dialect, error: Exception) -> str:
@@ -145,20 +184,25 @@ def _unreadable(path: str, dialect: Dialect, error: Exception) -> str:
     return f"{path!r} cannot be read as CSV: {first_line(error)}."
 
 
-def _without_row_numbers(
-    columns: Columns, tables: Sequence[pa.Table], dialect: Dialect, keep: Collection[str]
+def _count_rows(tables: Sequence[pa.Table], name: str) -> bool:
+    """Return whether a column numbers each file's rows."""
+    return all(is_row_number(table.column(name)) for table in tables)
+
+
+def without_row_numbers(
+    columns: Columns, counts_rows: Callable[[str], bool], dialect: Dialect, keep: Collection[str]
 ) -> list[str]:
     """Drop row numbers that pandas wrote, with notes.
 
     That is what `DataFrame.to_csv` writes of an index without a name; a note says what other nameless columns are.
 
-    tables: a file's each, in which rows may be numbered anew.
+    counts_rows: whether a column numbers the rows, which each file may begin anew.
     """
     notes = []
     names = names_of(dialect.header)
     nameless = [name for name, given in zip(names, dialect.header, strict=True) if not given.strip()]
     is_first = nameless[:1] == names[:1] and len(names) > 1 and names[0] not in keep
-    if is_first and all(is_row_number(table.column(names[0])) for table in tables):
+    if is_first and counts_rows(names[0]):
         notes.append("left out the first column, which has no name and numbers the rows")
         del columns[nameless.pop(0)]
     return [*notes, counted(_NAMELESS, nameless)] if nameless else notes
@@ -176,7 +220,7 @@ def _as_expected(columns: Columns, expected: Expected) -> Columns:
     return known
 
 
-def _type_each(columns: Columns, done: Columns, keeps_codes: bool) -> list[str]:
+def type_each(columns: Columns, done: Columns, keeps_codes: bool) -> list[str]:
     """Convert each column of texts to its type.
 
     It returns the names of columns of codes, which stay text.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,43 +11,53 @@ from pyarrow import csv
 from stacktune.data.values import text_of
 
 NULL_MARKERS = frozenset(csv.ConvertOptions().null_values)
-_CASTS = (
+CASTS = (
     *(pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("s"), pa.timestamp("us"), pa.timestamp("ns")),
     *(pa.timestamp("us", "UTC"), pa.timestamp("ns", "UTC")),
 )
-_TIME = r"^\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?$"
+TIME = r"^\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?$"
 _LEADING_ZERO = r"^0\d"
 # Most columns are told from their first rows.
 _FIRST_ROWS = 1_000
 
-_DECIMAL_COMMA = r"^\s*[+-]?((\d{1,3}(\.\d{3})+|\d+)(,\d*)?|,\d+)([eE][+-]?\d+)?\s*$"
-_WHOLE_WITH_POINTS = r"^\s*[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)\s*$"
-_WHOLE_WITH_COMMAS = r"^\s*[+-]?([1-9]\d{0,2}(,\d{3})+|\d+)\s*$"
-_DECIMAL_POINT = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+DECIMAL_COMMA = r"^\s*[+-]?((\d{1,3}(\.\d{3})+|\d+)(,\d*)?|,\d+)([eE][+-]?\d+)?\s*$"
+WHOLE_WITH_POINTS = r"^\s*[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)\s*$"
+WHOLE_WITH_COMMAS = r"^\s*[+-]?([1-9]\d{0,2}(,\d{3})+|\d+)\s*$"
+DECIMAL_POINT = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 # Without zeros before it: 007 is not 7.
 _NUMBER_WITH_POINT = r"^-?(0|[1-9]\d*)\.\d+$"
 
 
-def natural(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+def natural(texts: pa.ChunkedArray, kinds: Sequence[pa.DataType] = CASTS) -> pa.ChunkedArray:
     """Convert texts to the type that all have.
 
     They are whole numbers, numbers, truth values, dates or times; else they stay texts.
+
+    kinds: the first of these that fits is taken.
     """
     if texts.null_count == len(texts):
         return pa.chunked_array([pa.nulls(len(texts))])
-    found = _converted(texts)
+    found = _converted(texts, kinds)
     if found is None and _any(pc.match_substring_regex(texts, r"^\s|\s$")):
-        found = _converted(nulled(pc.utf8_trim_whitespace(texts)))
+        found = _converted(trimmed(texts), kinds)
     return texts if found is None else found
 
 
-def _converted(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    for kind in _CASTS:
+def trimmed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the texts without blanks around them.
+
+    They are null where a marker is left.
+    """
+    return nulled(pc.utf8_trim_whitespace(texts))
+
+
+def _converted(texts: pa.ChunkedArray, kinds: Sequence[pa.DataType]) -> pa.ChunkedArray | None:
+    for kind in kinds:
         try:
             return texts.cast(kind)
         except pa.ArrowInvalid:
             continue
-    if all_match(texts, _TIME):
+    if all_match(texts, TIME):
         moments = pc.binary_join_element_wise("1970-01-01T", texts, "")
         return moments.cast(pa.timestamp("us")).cast(pa.time64("us"))
     return None
@@ -69,10 +79,16 @@ def is_row_number(texts: pa.ChunkedArray) -> bool:
     These are whole numbers from 0 on, no two of them alike.
     """
     try:
-        numbers = texts.cast(pa.int64())
+        return count_rows(texts.cast(pa.int64()))
     except pa.ArrowInvalid:
         return False
-    return not numbers.null_count and pc.min(numbers).as_py() >= 0 and pc.count_distinct(numbers).as_py() == len(texts)
+
+
+def count_rows(numbers: pa.ChunkedArray) -> bool:
+    """Return whether numbers from 0 on are distinct."""
+    return (
+        not numbers.null_count and pc.min(numbers).as_py() >= 0 and pc.count_distinct(numbers).as_py() == len(numbers)
+    )
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -85,7 +101,7 @@ def known_decimal_commas(columns: dict[str, pa.ChunkedArray], names: Collection[
 
     They are those that can be read with one, and come as numbers.
     """
-    return {name: _comma_numbers(columns[name]) for name in names if all_match(columns[name], _DECIMAL_COMMA)}
+    return {name: comma_numbers(columns[name]) for name in names if all_match(columns[name], DECIMAL_COMMA)}
 
 
 def with_decimal_comma(columns: dict[str, pa.ChunkedArray], is_usual: bool) -> dict[str, pa.ChunkedArray]:
@@ -96,18 +112,19 @@ def with_decimal_comma(columns: dict[str, pa.ChunkedArray], is_usual: bool) -> d
     is_usual: whether a comma is a decimal mark by custom, as in a file that semicolons separate. Elsewhere `1,234` may
     be a thousand, and counts as a decimal only beside commas that part no thousands.
     """
-    commas = {name: texts for name, texts in columns.items() if _holds(texts, ",") and all_match(texts, _DECIMAL_COMMA)}
-    sure = {name: texts for name, texts in commas.items() if not all_match(texts, _WHOLE_WITH_COMMAS)}
+    commas = {name: texts for name, texts in columns.items() if _holds(texts, ",") and all_match(texts, DECIMAL_COMMA)}
+    sure = {name: texts for name, texts in commas.items() if not all_match(texts, WHOLE_WITH_COMMAS)}
     points = {name: texts for name, texts in columns.items() if name not in commas and _holds(texts, ".")}
-    thousands = {name: texts for name, texts in points.items() if all_match(texts, _WHOLE_WITH_POINTS)}
-    if any(all_match(texts, _DECIMAL_POINT) for name, texts in points.items() if name not in thousands):
+    thousands = {name: texts for name, texts in points.items() if all_match(texts, WHOLE_WITH_POINTS)}
+    if any(all_match(texts, DECIMAL_POINT) for name, texts in points.items() if name not in thousands):
         chosen = sure
     else:
         chosen = commas | thousands if commas and (sure or is_usual) else {}
-    return {name: _comma_numbers(columns[name]) for name in columns if name in chosen}
+    return {name: comma_numbers(columns[name]) for name in columns if name in chosen}
 
 
-def _comma_numbers(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+def comma_numbers(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return texts with decimal commas as numbers."""
     plain = pc.replace_substring(pc.utf8_trim_whitespace(texts), ".", "")
     return nulled(pc.replace_substring(plain, ",", ".")).cast(pa.float64())
 

@@ -55,6 +55,11 @@ def find_files(uri: str) -> Files:
     return Files(filesystem, (path,), None, path.lower().endswith(_CSV_ENDINGS))
 
 
+def size_in_bytes(files: Files) -> int:
+    """Return how large files are, as they lie there."""
+    return sum(info.size or 0 for info in files.filesystem.get_file_info(list(files.paths)))
+
+
 def _files_of_folder(uri: str, filesystem: fs.FileSystem, path: str, inside: list[str]) -> Files:
     visible = [name for name in inside if not _is_hidden(name)]
     for endings, is_csv in ((_PARQUET_ENDINGS, False), (_CSV_ENDINGS, True)):

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from stacktune.data.arrow_types import is_plain, to_frame
-from stacktune.data.csv import read_csv
+from stacktune.data.csv import dialects_of, names_of, read_csv
 from stacktune.data.expected import Expected
 from stacktune.data.files import Files, check_names, check_present, find_files
 from stacktune.data.folder import open_file, open_parquet
@@ -144,6 +144,17 @@ def size_of(uri: str) -> tuple[int, int] | None:
     with _refusals(uri, files):
         dataset = open_parquet(uri, files)
         return dataset.count_rows(), len(dataset.schema.names)
+
+
+def column_names(uri: str) -> list[str]:
+    """Return a table's columns, from its headers alone.
+
+    Raises DataError as `read_frame` does.
+    """
+    files = find_files(uri)
+    uri = without_secrets(uri)
+    with _refusals(uri, files):
+        return names_of(dialects_of(uri, files)[0].header) if files.is_csv else open_parquet(uri, files).schema.names
 
 
 @contextmanager

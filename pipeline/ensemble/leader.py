@@ -61,7 +61,7 @@ class Leader:
         by = ", ".join(member.trial_id for member in self.members)
         return f"Leader({self.task.kind} of {self.target_name!r} by {by}, {len(self.schema.columns)} columns)"
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, frame: pd.DataFrame, done: Callable[[int], None] = lambda n_rows: None) -> pd.DataFrame:
         """Return predictions, and probabilities for classes.
 
         They are the column "prediction" and, of classes, a column of probabilities for each, named by its text; of
@@ -70,8 +70,9 @@ class Leader:
         frame: its columns may come in any order and others are ignored; DataError names one that is missing. Its index
             is the predictions' own. "prediction" holds values, or decided classes as the target held them; it is called
             "prediction_" where a class has that name.
+        done: hears how many rows more were predicted, where there are many.
         """
-        return self._shown(self.schema.encode(frame), frame.index)
+        return self._shown(self.schema.encode(frame), frame.index, done)
 
     def predict_with_message(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         """Return predictions and the warning's text.
@@ -81,8 +82,8 @@ class Leader:
         table, message = self.schema.encode_with_message(frame)
         return self._shown(table, frame.index), message
 
-    def _shown(self, table: Table, index: pd.Index) -> pd.DataFrame:
-        shown = self.named(self.predict_table(table), index)
+    def _shown(self, table: Table, index: pd.Index, done: Callable[[int], None] = lambda n_rows: None) -> pd.DataFrame:
+        shown = self.named(self.predict_table(table, done), index)
         return shown if self.task.is_classification else self._with_ends(shown)
 
     def named(self, predicted: np.ndarray, index: pd.Index) -> pd.DataFrame:
@@ -105,12 +106,12 @@ class Leader:
         lower, upper = self.interval.ends(frame.iloc[:, 0].to_numpy())
         return frame.assign(**{LOWER: lower, UPPER: upper})
 
-    def predict_table(self, table: Table) -> np.ndarray:
+    def predict_table(self, table: Table, done: Callable[[int], None] = lambda n_rows: None) -> np.ndarray:
         """Return (n_rows, n_outputs) float64 predictions of an encoded table.
 
-        Each member is asked once.
+        Each member is asked once. done: see `predict`.
         """
-        return self.blend.combine(predict_members(self.members, table))
+        return self.blend.combine(predict_members(self.members, table, done))
 
     def labels(self, frame: pd.DataFrame) -> pd.Series:
         """Return the column "prediction" alone.

@@ -7,7 +7,7 @@ what greedy selection takes across members, so that one operation serves both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,10 +43,13 @@ class Member:
     predictors: tuple[Predictor, ...]
 
 
-def predict_members(members: Sequence[Member], table: Table) -> list[np.ndarray]:
+def predict_members(
+    members: Sequence[Member], table: Table, done: Callable[[int], None] = lambda n_rows: None
+) -> list[np.ndarray]:
     """Return each member's mean prediction, using all cores.
 
-    It is (n_rows, n_outputs) float64, the mean over its fold models.
+    It is (n_rows, n_outputs) float64, the mean over its fold models. done: hears how many
+    rows more were predicted, of a large table.
     """
     if not members:
         return []
@@ -57,7 +60,10 @@ def predict_members(members: Sequence[Member], table: Table) -> list[np.ndarray]
     with _workers(families, sum(len(member.predictors) for member in members)) as pool:
         starts = range(0, table.n_rows, _BLOCK_ROWS)
         blocks = (table.take(np.arange(start, min(start + _BLOCK_ROWS, table.n_rows))) for start in starts)
-        parts = [_predict_block(members, block, pool) for block in ([table] if len(starts) == 1 else blocks)]
+        parts = []
+        for block in [table] if len(starts) == 1 else blocks:
+            parts.append(_predict_block(members, block, pool))
+            done(block.n_rows)
     return parts[0] if len(parts) == 1 else [np.concatenate(of_member) for of_member in zip(*parts, strict=True)]
 
 

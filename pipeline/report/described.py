@@ -149,7 +149,8 @@ def _values(column: ColumnProfile, n_rows: int) -> Text:
         halves = [sum(pair) for pair in zip(column.counts[::2], column.counts[1::2], strict=True)]
         return Text.assemble((bars(halves), "cyan"), f"  {range_of(column)}{said}")
     shown = [f"{_shortened(text)} {_share(n, n_rows)}" for text, n in column.top[:3]]
-    return Text(", ".join(shown) + (" …" if column.n_distinct > len(shown) else "") + said)
+    more = " …" if column.n_distinct > len(shown) else ""
+    return Text(f"{', '.join(shown)}{more}{said}", no_wrap=True, overflow="ellipsis")
 
 
 def bars(counts: Sequence[int]) -> str:

@@ -77,7 +77,7 @@ class Screen(Observer):
 
     def write(self, text: str) -> None:
         """Write one line above the view, or logged."""
-        self._console.print(Text(visible(masked(text))), soft_wrap=not self._live)
+        self._console.print(Text(visible(masked(text))), soft_wrap=not self._console.is_terminal)
 
     def _view(self) -> RenderableType:
         # The clock goes on by itself, also while the driver stacks and has no news.

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stacktune.errors import ConfigError
+from stacktune.progress import progress
 from stacktune.report.outputs import DEFAULT_PARENT
 from stacktune.runs.copy_place import Place, reading
 from stacktune.storage.atomic import making, remove_asides
@@ -188,5 +189,6 @@ def _fetch_into(uri: str, arriving: Path) -> None:
         fetch_file(join(uri, name), arriving / name)
     folders: list[tuple[str, ...]] = [(TRIALS, name) for name in folders_in(join(uri, TRIALS))]
     folders += [(name,) for name in (LEADER, EXPLANATION, PLOTS) if exists(join(uri, name))]
-    with ThreadPoolExecutor(N_AT_ONCE) as pool:
-        list(pool.map(lambda names: fetch_folder(join(uri, *names), arriving.joinpath(*names)), folders))
+    with progress("downloading the run", len(folders), "folders") as done, ThreadPoolExecutor(N_AT_ONCE) as pool:
+        for _ in pool.map(lambda names: fetch_folder(join(uri, *names), arriving.joinpath(*names)), folders):
+            done(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stacktune.errors import ConfigError
+from stacktune.stop import interruptible
 from stacktune.storage.run_folder import find_leader
 from stacktune.terminal import data_warnings_as_notes, say
 
@@ -25,19 +26,24 @@ def predict(model: str, data: str, output: str) -> None:
     from stacktune.data.read import read_for
     from stacktune.data.write import check_writable, write_frame
     from stacktune.ensemble.leader import Leader
+    from stacktune.progress import progress
 
-    _refuse_own_table(data, output)
+    refuse_own_table(data, output)
     check_writable(output)
     leader = Leader.load(leader_folder(model))
-    with data_warnings_as_notes():
-        predictions = leader.predict(read_for(leader.schema, data))
-    write_frame(predictions, output)
+    with interruptible(), data_warnings_as_notes():
+        with progress("reading the table"):
+            frame = read_for(leader.schema, data)
+        with progress("predicting", len(frame)) as done:
+            predictions = leader.predict(frame, done)
+        with progress("writing predictions"):
+            write_frame(predictions, output)
     positive = leader.task.positive
     decided = "" if positive is None else f"; {positive} from a probability of {leader.threshold:.3g} on"
     say(f"{len(predictions):,} predictions in {output}{decided}")
 
 
-def _refuse_own_table(data: str, output: str) -> None:
+def refuse_own_table(data: str, output: str) -> None:
     """Refuse to write over the table."""
     table, place = Path(data).absolute(), Path(output).absolute()
     if table.exists() and (place.resolve() == table.resolve() or place.resolve().is_relative_to(table.resolve())):

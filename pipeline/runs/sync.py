@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from stacktune.errors import ConfigError
+from stacktune.progress import progress
 from stacktune.report.summary import read_members
-from stacktune.report.text import as_typed
+from stacktune.report.text import as_typed, count
 from stacktune.runs.mlflow_notes import describe_run
 from stacktune.runs.resume import damage_notes, saved_config
 from stacktune.runs.state import RunState, read_state
@@ -41,11 +42,17 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
         n_waiting = tracker.n_waiting
         tracker.start()
         tracker.ids()
-        if not tracker.flush(PATIENCE_S):
+        with progress(f"sending what {count(n_waiting, 'run')} had to MLflow"):
+            is_sent = tracker.flush(PATIENCE_S)
+        if not is_sent:
             raise ConfigError(
                 f"MLflow did not take what {tracker.n_waiting} runs have for it; it is kept, so try again later."
             )
-        say(f"sent what {n_waiting} runs had for MLflow" if n_waiting else "MLflow had everything of the trials")
+        say(
+            f"sent what {count(n_waiting, 'run')} had for MLflow"
+            if n_waiting
+            else "MLflow had everything of the trials"
+        )
         _register(tracker, folder, state.model_name, say)
 
 

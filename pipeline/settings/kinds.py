@@ -39,12 +39,14 @@ class Kind:
     """A rule for a setting's values.
 
     rule: the words behind "must be". read: returns the value that was meant, or raises MisfitError.
-    flag_type: what the command line hands on: a number is refused there already.
+    flag_type: what the command line hands on: a number is refused there already. values: all that there are, where
+    these are few.
     """
 
     rule: str
     read: Callable[[Any], Any]
     flag_type: type = str
+    values: tuple[str, ...] = ()
 
 
 def parse_duration(text: str | float) -> float:
@@ -99,7 +101,7 @@ def counts(*names: str) -> Kind:
 def one_of(*values: str) -> Kind:
     """Return the kind of a few words."""
     words = f"{', '.join(values[:-1])} or {values[-1]}"
-    return Kind(words, lambda value: _member(value, values))
+    return Kind(words, lambda value: _member(value, values), values=values)
 
 
 def _text(value: object) -> str:

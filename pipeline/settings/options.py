@@ -14,6 +14,8 @@ from stacktune.help import WithExamples
 from stacktune.settings.setting import Setting
 
 Command = Callable[..., None]
+# Is handed what was typed of a value, and returns whole values.
+Completer = Callable[[str], list[str]]
 
 
 class InSections(WithExamples):
@@ -33,13 +35,13 @@ class InSections(WithExamples):
                 formatter.write_dl(records)
 
 
-def takes(settings: Sequence[Setting]) -> Callable[[Command], Command]:
+def takes(settings: Sequence[Setting], complete: Mapping[str, Completer] = {}) -> Callable[[Command], Command]:
     """Give a command an option for each setting.
 
     Their values by key are its first argument.
 
-    Those that were not typed are None, so that a file or the default may say them. The command's other parameters are
-    options of its own.
+    complete: by key, what a shell offers for a value. Values that were not typed are None, so that a file or the
+    default may say them. The command's other parameters are options of its own.
     """
 
     def decorated(command: Command) -> Command:
@@ -51,7 +53,10 @@ def takes(settings: Sequence[Setting]) -> Callable[[Command], Command]:
             flags: Mapping[str, Any] = {key: typed.pop(key) for key in keys}
             command(flags, **typed)
 
-        parameters = [*map(_parameter, settings), *(one.replace(kind=Parameter.KEYWORD_ONLY) for one in own)]
+        parameters = [
+            *(_parameter(one, complete.get(one.key)) for one in settings),
+            *(one.replace(kind=Parameter.KEYWORD_ONLY) for one in own),
+        ]
         called.__dict__["__signature__"] = Signature(parameters)
         called.__annotations__ = {one.name: one.annotation for one in parameters}
         return called
@@ -59,9 +64,11 @@ def takes(settings: Sequence[Setting]) -> Callable[[Command], Command]:
     return decorated
 
 
-def _parameter(setting: Setting) -> Parameter:
+def _parameter(setting: Setting, complete: Completer | None) -> Parameter:
     spec = setting.spec
     shown: dict[str, Any] = {"help": setting.help, "rich_help_panel": setting.group, "show_default": False}
+    if complete is not None:
+        shown["autocompletion"] = complete
     if spec.is_argument:
         option = typer.Argument(metavar=spec.metavar, **shown)
     elif setting.is_switch:
