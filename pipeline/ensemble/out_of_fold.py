@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from stacktune.data.folds import Folds
-from stacktune.ensemble.blend import Blend, heated
+from stacktune.ensemble.blend import SINGLE, Blend, heated
 from stacktune.ensemble.rows import LeaderboardRow
 from stacktune.errors import ConfigError
 from stacktune.storage.run_folder import RunFolder, TrialFolder
@@ -57,6 +58,46 @@ def keep_out_of_fold(path: Path, row: LeaderboardRow, folds: Folds, row_numbers:
     np.savez(path, row_numbers=row_numbers, blocks=folds.blocks, how=np.array(json.dumps(how)))
 
 
+@dataclass(frozen=True)
+class KeptOutOfFold:
+    """What `keep_out_of_fold` wrote.
+
+    of: the trials behind the leader. blends: of these, learnt without each block; none of a single trial.
+    """
+
+    row_numbers: np.ndarray
+    blocks: np.ndarray
+    of: tuple[str, ...]
+    blends: tuple[Blend, ...]
+    temperature: float
+
+    def without(self, block: int) -> tuple[tuple[str, ...], Blend]:
+        """Return the trials that count, and their blend, learnt without a block."""
+        if not self.blends:
+            return self.of[:1], Blend(SINGLE, (1.0,), temperature=self.temperature)
+        kept, blend = self.blends[block].compact()
+        return tuple(self.of[place] for place in kept), replace(blend, temperature=self.temperature)
+
+
+def read_kept(folder: Path) -> KeptOutOfFold:
+    """Read what a finished run kept of its leader.
+
+    Raises:
+        ConfigError: the run's folder does not hold it.
+    """
+    try:
+        with np.load(RunFolder(folder).out_of_fold, allow_pickle=False) as kept:
+            row_numbers, blocks, how = kept["row_numbers"], kept["blocks"], json.loads(str(kept["how"]))
+        blends = tuple(Blend.from_dict(one) for one in how["blends"])
+        return KeptOutOfFold(row_numbers, blocks, tuple(how["of"]), blends, how["temperature"])
+    except (OSError, ValueError, KeyError) as error:
+        raise _gone(folder, error) from None
+
+
+def _gone(folder: Path, error: Exception) -> ConfigError:
+    return ConfigError(f"the out-of-fold predictions are not in {str(folder)!r} any more ({error}).")
+
+
 def read_out_of_fold(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return a finished run's out-of-fold predictions of its leader.
 
@@ -65,16 +106,14 @@ def read_out_of_fold(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ConfigError: the run's folder does not hold them.
     """
-    places = RunFolder(folder)
+    places, kept = RunFolder(folder), read_kept(folder)
     try:
-        with np.load(places.out_of_fold, allow_pickle=False) as kept:
-            row_numbers, blocks, how = kept["row_numbers"], kept["blocks"], json.loads(str(kept["how"]))
-        parts = [np.load(TrialFolder(places.trials / name).out_of_fold, allow_pickle=False) for name in how["of"]]
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"the out-of-fold predictions are not in {str(folder)!r} any more ({error}).") from None
-    honest = _by_block(parts, blocks, [Blend.from_dict(one) for one in how["blends"]])
-    if how["temperature"] != 1:
-        honest = heated(honest, how["temperature"])
-    judged = np.flatnonzero(blocks >= 0)
-    judged = judged[np.argsort(row_numbers[judged])]
-    return row_numbers[judged], honest[judged]
+        parts = [np.load(TrialFolder(places.trials / name).out_of_fold, allow_pickle=False) for name in kept.of]
+    except (OSError, ValueError) as error:
+        raise _gone(folder, error) from None
+    honest = _by_block(parts, kept.blocks, kept.blends)
+    if kept.temperature != 1:
+        honest = heated(honest, kept.temperature)
+    judged = np.flatnonzero(kept.blocks >= 0)
+    judged = judged[np.argsort(kept.row_numbers[judged])]
+    return kept.row_numbers[judged], honest[judged]
