@@ -72,7 +72,10 @@ class KeptOutOfFold:
     temperature: float
 
     def without(self, block: int) -> tuple[tuple[str, ...], Blend]:
-        """Return the trials that count, and their blend, learnt without a block."""
+        """Return the trials and their blend without a block.
+
+        The blend was learnt without it, and only trials that count are there.
+        """
         if not self.blends:
             return self.of[:1], Blend(SINGLE, (1.0,), temperature=self.temperature)
         kept, blend = self.blends[block].compact()

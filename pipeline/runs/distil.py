@@ -1,4 +1,4 @@
-"""`stacktune distil` makes one small model of a run's leader."""
+"""`stacktune distil` makes a leader one small model."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ N_TIMED_ROWS = 10_000
 
 @dataclass(frozen=True)
 class Judged:
-    """Scores on rows that none of the models had seen, as people read them.
+    """Scores on rows that no model had seen.
 
-    what: the rows. single: of the best single trial; None where its models are gone.
+    They are as people read them. what: the rows. single: of the best single trial; None where its models are gone.
     """
 
     what: str
@@ -45,7 +45,10 @@ class Judged:
     pupil: float
 
     def kept(self, greater_is_better: bool) -> float | None:
-        """Return the share of the leader's lead over the best single trial."""
+        """Return the share of the leader's lead that is kept.
+
+        The lead is that over the best single trial; None where there is none.
+        """
         if self.single is None:
             return None
         sign = 1 if greater_is_better else -1
@@ -69,10 +72,8 @@ class Distilled:
     n_bytes: tuple[int, int]
 
 
-def distil(
-    model: str, data: str, output: Path, family: str, test: str | None, say: Callable[[str], None]
-) -> Distilled:
-    """Teach one model of a family what a run's leader says.
+def distil(model: str, data: str, output: Path, family: str, test: str | None, say: Callable[[str], None]) -> Distilled:
+    """Teach one model what a run's leader says.
 
     model: the folder of a finished run. data: the table that it learnt from. output: a new folder, for the model. test:
     a labelled table that no model has seen, to judge both on.
@@ -128,7 +129,7 @@ def distil(
 
 @dataclass(frozen=True)
 class Lesson:
-    """All that a pupil is made of and measured by."""
+    """What a pupil is made of and measured by."""
 
     run: Path
     results: Results
@@ -146,7 +147,7 @@ class Lesson:
 
 
 def _posed(config: Settings, state: RunState, data: str) -> tuple[Dataset, Table | None, Problem]:
-    """Read DATA as the run read its table, and pose the run's problem.
+    """Read the run's table, and pose its problem.
 
     Raises DataError where it is another table.
     """
@@ -171,7 +172,10 @@ def _posed(config: Settings, state: RunState, data: str) -> tuple[Dataset, Table
 
 
 def _teacher(folder: Path, dataset: Dataset, problem: Problem) -> np.ndarray:
-    """Return (n_rows, n_outputs) predictions of the leader, NaN where it made none."""
+    """Return (n_rows, n_outputs) predictions of the leader.
+
+    They are NaN where it made none.
+    """
     from stacktune.ensemble.out_of_fold import read_out_of_fold
 
     numbers, said = read_out_of_fold(folder)
@@ -185,7 +189,10 @@ def _teacher(folder: Path, dataset: Dataset, problem: Problem) -> np.ndarray:
 
 
 def _config(folder: Path, results: Results, family: str) -> Any:
-    """Return the configuration of the family's best trial, or its first."""
+    """Return the configuration of the family's best trial.
+
+    Without one it is the first of its portfolio.
+    """
     from stacktune.search.space import load_space
     from stacktune.trials.result import read_result
 
@@ -199,7 +206,10 @@ def _config(folder: Path, results: Results, family: str) -> Any:
 
 
 def _taught(lesson: Lesson, aside: Path, output: Path) -> Leader:
-    """Write the pupil into `output`; it decides where its teacher does."""
+    """Write the pupil into `output`.
+
+    It decides where its teacher does.
+    """
     from stacktune.distil import taught
     from stacktune.ensemble.leader import build_leader
     from stacktune.ensemble.leaderboard import build_leaderboard
@@ -218,7 +228,7 @@ def _taught(lesson: Lesson, aside: Path, output: Path) -> Leader:
 
 
 def _test_rows(leader: Leader, folder: Path, held_out: Table | None, test: str | None) -> dict[str, Table]:
-    """Return the tables that no model has seen, by what they are called."""
+    """Return tables that no model has seen, by name."""
     from stacktune.runs.labelled import opened
 
     tables = {} if held_out is None else {f"the run's {held_out.n_rows:,} test rows": held_out}
@@ -249,7 +259,10 @@ def _shown(lesson: Lesson, table: Table, predicted: np.ndarray, threshold: float
 
 
 def _on_a_fold(lesson: Lesson, aside: Path) -> list[Judged]:
-    """Judge on the first fold, for which all is fitted anew without it."""
+    """Judge on the first fold.
+
+    For that all is fitted anew without it.
+    """
     from stacktune.distil import can_judge_on_a_fold, judged_on_a_fold
     from stacktune.ensemble.out_of_fold import read_kept
     from stacktune.trials.result import read_result

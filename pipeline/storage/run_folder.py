@@ -25,8 +25,10 @@ LEADER, TRIALS = "leader", "trials"
 LOG, OLDER_LOG = "run.log", "run.log.1"
 # What the leader's out-of-fold predictions are made of.
 OUT_OF_FOLD = "out_of_fold.npz"
+# What users of the leader should know, beside it and in the run's folder.
+MODEL_CARD = "model_card.md"
 # In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
-COPIED = (OLDER_LOG, LOG, CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, EVENTS, OUT_OF_FOLD, STATE, JOURNAL)
+COPIED = (OLDER_LOG, LOG, CONFIG, SUMMARY, BOARD, BOARD_AS_TEXT, SPOOL, EVENTS, OUT_OF_FOLD, MODEL_CARD, STATE, JOURNAL)
 # The leader itself, inside the MLflow model that brings it along.
 LEADER_MANIFEST = "leader.json"
 _LEADERS = ("", "data/*/", f"{LEADER}/", f"{LEADER}/data/*/")
@@ -92,6 +94,11 @@ class RunFolder:
     def leader(self) -> Path:
         """The leader as an MLflow model."""
         return self.path / LEADER
+
+    @property
+    def model_card(self) -> Path:
+        """What users of the leader should know."""
+        return self.path / MODEL_CARD
 
     @property
     def trials(self) -> Path:

@@ -100,15 +100,17 @@ def _of_xgboost(tree: dict[str, Any]) -> Nodes:
 
 def _joined(parts: list[Nodes]) -> Nodes:
     starts = np.cumsum([0, *(len(part.yes) for part in parts)])
-    levels = {start + node: each for start, part in zip(starts, parts, strict=False) for node, each in part.levels.items()}
+    levels = {
+        start + node: each for start, part in zip(starts, parts, strict=False) for node, each in part.levels.items()
+    }
     names = ("sizes", "yes", "no", "feature", "split", "mode", "missing_yes", "values")
     return Nodes(*(np.concatenate([getattr(part, name) for part in parts]) for name in names), levels=levels)
 
 
 def _base_margins(learner: dict[str, Any], n_each: int) -> np.ndarray:
-    """Return (n_each,) what XGBoost adds to the sums of leaves.
+    """Return what XGBoost adds to sums of leaves.
 
-    It writes it as a prediction, of one number or of one a class.
+    They are (n_each,). It writes it as a prediction, of one number or of one a class.
     """
     written = json.loads(learner["learner_model_param"]["base_score"])
     base = np.broadcast_to(np.array(written, dtype=np.float64).ravel(), n_each)
@@ -128,9 +130,7 @@ def catboost_form(graph: Graph, folder: Path, table: Encoded) -> str:
     model = catboost.CatBoost().load_model(str(folder / cat.MODEL_FILE))
     document = _document_of(model)
     if document["features_info"].get("categorical_features"):
-        raise ConfigError(
-            "CatBoost reads levels by hashes and counts of its own, which have no form in ONNX"
-        )
+        raise ConfigError("CatBoost reads levels by hashes and counts of its own, which have no form in ONNX")
     n_trees = int(model.get_metadata()[cat.N_TREES])
     scale, bias = document["scale_and_bias"]
     bias = np.atleast_1d(np.array(bias, dtype=np.float64))
@@ -163,9 +163,9 @@ def _document_of(model: Any) -> dict[str, Any]:
 
 
 def _add_symmetric(grown: Grown, tree: dict[str, Any], width: int, missing: list[bool], places: list[int]) -> int:
-    """Add a tree whose nodes of one depth all ask the same.
+    """Add a symmetric tree.
 
-    The first split is the lowest bit of a leaf's number.
+    Its nodes of one depth all ask the same. The first split is the lowest bit of a leaf's number.
     """
     splits, values = tree["splits"] or [], tree["leaf_values"]
 
@@ -203,7 +203,9 @@ def _of_trees(
     base: np.ndarray,
     target: np.ndarray | None = None,
 ) -> str:
-    """Return predictions of trees that add to a margin each.
+    """Return predictions of trees.
+
+    Each adds to one margin.
 
     n_each: margins of a row. base: (n_each,) where they begin. target: (n_trees,) the margin of each tree.
     """

@@ -1,4 +1,4 @@
-"""Holds a graph against the leader that it was made of."""
+"""Holds a graph against its leader."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stacktune.ensemble.interval import LOWER, UPPER
 from stacktune.ensemble.leader import Leader
 from stacktune.errors import ConfigError
 from stacktune.export.onnx.leader import label_array, output_names
 from stacktune.export.onnx.probe import feeds
+from stacktune.metrics import decide
 
 # How far probabilities may differ, and values as a share of their size or of their spread, whichever is larger. Sums
 # of float32 in another order differ by a tenth of it; a row that goes another way in a tree by much more.
@@ -74,7 +74,7 @@ def opened(path: Path) -> Any:
     Raises ConfigError where the runtime refuses the graph.
     """
     import onnxruntime
-    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, NotImplemented  # noqa: A004
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, NotImplemented
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -97,10 +97,11 @@ def _with_ends(leader: Leader, expected: np.ndarray) -> np.ndarray:
 
 
 def _n_decided(leader: Leader, decided: np.ndarray, expected: np.ndarray) -> int:
-    """Count rows that are decided otherwise, and not by a hair."""
-    labels = label_array(leader)[0]
-    from stacktune.metrics import decide
+    """Count rows that are decided otherwise.
 
+    Those that are so by a hair do not count.
+    """
+    labels = label_array(leader)[0]
     differs = decided != labels[decide(expected, leader.threshold)]
     if expected.shape[1] == 2:
         margin = np.abs(expected[:, 1] - leader.threshold)
@@ -111,7 +112,10 @@ def _n_decided(leader: Leader, decided: np.ndarray, expected: np.ndarray) -> int
 
 
 def _timed(ask: Callable[[], Any]) -> tuple[Any, float]:
-    """Return an answer and the seconds that it takes, the best of some."""
+    """Return an answer and the seconds that it takes.
+
+    They are the fewest of some tries.
+    """
     answer = ask()
     took, ends_at = [], time.monotonic() + _MIN_TIMED_S
     while not took or (time.monotonic() < ends_at and len(took) < 5):

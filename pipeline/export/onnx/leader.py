@@ -92,7 +92,7 @@ def _check_members(leader: Leader) -> None:
 
 
 def no_form(member: Member, why: str) -> ConfigError:
-    """Return the error of a member that cannot go into a graph."""
+    """Return the error of a member without a form."""
     return ConfigError(
         f"{member.trial_id} cannot be exported: {why}. Make one small model of the leader (stacktune distil MODEL "
         f"DATA) and export that, or run without the family (--exclude {member.family})."
@@ -121,9 +121,7 @@ def _blended(graph: Graph, blend: Blend, said: list[str]) -> str:
     bias = graph.const(np.array(blend.bias, dtype=np.float64))
     if blend.is_log:
         floor = graph.const(float(BELOW_ALL))
-        logs = [
-            graph.op("Log", graph.op("Add", graph.op("Max", each, floor), graph.const(1.0))) for each in said
-        ]
+        logs = [graph.op("Log", graph.op("Add", graph.op("Max", each, floor), graph.const(1.0))) for each in said]
         return unscaled(graph, graph.op("Add", _weighted(graph, blend, logs), bias), SQUARED_LOG, 1.0)
     if len(blend.bias) == 1:
         return graph.op("Add", _weighted(graph, blend, said), bias)
@@ -171,7 +169,7 @@ def _declare(graph: Graph, leader: Leader, blended: str) -> None:
 
 
 def label_array(leader: Leader) -> tuple[np.ndarray, Any]:
-    """Return the classes as a constant holds them, and its type.
+    """Return the classes as an array, and its type.
 
     They are numbers or truth values where the target was, else text.
     """
