@@ -109,7 +109,7 @@ def judged_on_a_fold(
 
 
 def _without_first(folds: Folds, rest: np.ndarray) -> Folds:
-    """Return the folds of all rows but the first fold's."""
+    """Return the folds without the first one's rows."""
     n_folds = folds.n_folds // folds.n_repeats - 1
     assignment = (folds.assignment[rest] - 1).astype(folds.assignment.dtype)
     groups = None if folds.groups is None else folds.groups[rest]

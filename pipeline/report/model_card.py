@@ -168,15 +168,14 @@ def _licences(requirements: Sequence[str]) -> Iterator[str]:
 def licence_of(distribution: str) -> str:
     """Return what an installed distribution says of its licence."""
     try:
-        facts = metadata.metadata(distribution)
+        facts = metadata.distribution(distribution).metadata.json
     except metadata.PackageNotFoundError:
         return "not installed here"
-    said = facts.get("License-Expression")
-    if said:
+    if said := facts.get("license_expression"):
         return str(said)
     prefix = "License :: OSI Approved :: "
-    known = [one.removeprefix(prefix) for one in facts.get_all("Classifier") or [] if one.startswith(prefix)]
-    short = (facts.get("License") or "").strip()
+    known = [one.removeprefix(prefix) for one in facts.get("classifier", []) if one.startswith(prefix)]
+    short = str(facts.get("license") or "").strip()
     if short and len(short) <= MAX_LICENCE and "\n" not in short:
         return short
     return known[0] if known else "see its own files"

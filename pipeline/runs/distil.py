@@ -45,9 +45,9 @@ class Judged:
     pupil: float
 
     def kept(self, greater_is_better: bool) -> float | None:
-        """Return the share of the leader's lead that is kept.
+        """Return the share of the lead that is kept.
 
-        The lead is that over the best single trial; None where there is none.
+        It is the leader's over the best single trial; None where there is none.
         """
         if self.single is None:
             return None

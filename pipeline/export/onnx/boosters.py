@@ -104,7 +104,8 @@ def _joined(parts: list[Nodes]) -> Nodes:
         start + node: each for start, part in zip(starts, parts, strict=False) for node, each in part.levels.items()
     }
     names = ("sizes", "yes", "no", "feature", "split", "mode", "missing_yes", "values")
-    return Nodes(*(np.concatenate([getattr(part, name) for part in parts]) for name in names), levels=levels)
+    together = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Nodes(**together, levels=levels)
 
 
 def _base_margins(learner: dict[str, Any], n_each: int) -> np.ndarray:

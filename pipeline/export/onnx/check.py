@@ -117,7 +117,8 @@ def _timed(ask: Callable[[], Any]) -> tuple[Any, float]:
     They are the fewest of some tries.
     """
     answer = ask()
-    took, ends_at = [], time.monotonic() + _MIN_TIMED_S
+    took: list[float] = []
+    ends_at = time.monotonic() + _MIN_TIMED_S
     while not took or (time.monotonic() < ends_at and len(took) < 5):
         began_at = time.monotonic()
         ask()

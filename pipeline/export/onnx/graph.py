@@ -132,7 +132,7 @@ class Graph:
         from onnx.helper import make_node, make_tensor_value_info
 
         self._nodes.append(make_node("Identity", [value], [name]))
-        shape = [ROWS] if width is None else [ROWS, width]
+        shape: list[str | int | None] = [ROWS] if width is None else [ROWS, width]
         self._outputs.append(make_tensor_value_info(name, _type_of(dtype), shape))
 
     def write(self, path: Path, name: str, about: dict[str, str]) -> None:

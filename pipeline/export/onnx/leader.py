@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def _mean(graph: Graph, leader: Leader, member: Member, table: Encoded) -> str:
     folds = leader.model_folders(member)
     for folder in folds:
         try:
-            said = with_wrappers(graph, folder, table, lambda asked, at=folder: FORMS[member.family](graph, at, asked))
+            said = with_wrappers(graph, folder, table, partial(FORMS[member.family], graph, folder))
         except ConfigError as error:
             raise no_form(member, str(error)) from None
         total = said if total is None else graph.op("Add", total, said)

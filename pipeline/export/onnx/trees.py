@@ -98,13 +98,15 @@ class Grown:
         for node, each in enumerate(self.values):
             values[node, : len(each)] = each
         return Nodes(
-            np.array(self.sizes),
-            *map(np.array, (yes, no, feature)),
-            np.array(split, np.float64),
-            np.array(mode, np.uint8),
-            np.array(missing, bool),
-            values,
-            self.levels,
+            sizes=np.array(self.sizes),
+            yes=np.array(yes),
+            no=np.array(no),
+            feature=np.array(feature),
+            split=np.array(split, np.float64),
+            mode=np.array(mode, np.uint8),
+            missing_yes=np.array(missing, bool),
+            values=values,
+            levels=self.levels,
         )
 
 

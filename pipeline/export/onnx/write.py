@@ -1,4 +1,4 @@
-"""Writes a leader as an ONNX file, and checks it."""
+"""Writes a leader as ONNX, and checks it."""
 
 from __future__ import annotations
 
