@@ -18,7 +18,9 @@ from stacktune.process import USUAL_COMMAND_START_S
 
 ROOT = Path(__file__).parent.parent
 STACKTUNE = str(Path(sys.executable).with_name("stacktune"))
-COMMANDS = ["demo", "run", "presets", "predict", "explain", "leaderboard", "events", "sync", "ui"]
+COMMANDS = [
+    *("demo", "run", "presets", "predict", "explain", "export", "distil", "leaderboard", "events", "sync", "ui"),
+]
 RUN_FLAGS = [
     *("target", "task", "positive", "weight", "keep", "sample-rows"),
     *("metric", "cost", "folds", "group", "time", "gap", "fold-column", "validation-data", "repeats", "stratify"),

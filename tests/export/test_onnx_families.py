@@ -19,7 +19,7 @@ from stacktune.families.registry import all_families
 from stacktune.objectives import QUANTILE, TWEEDIE
 from stacktune.testing.learners import grown, make_job
 from stacktune.testing.subject import subject_of
-from stacktune.testing.tables import N_ROWS, TASKS, make_table
+from stacktune.testing.tables import TASKS, make_table
 
 # Families that read columns of levels in a way that ONNX has not, and why.
 WITHOUT_LEVELS = {"catboost": "by hashes and counts"}
@@ -53,7 +53,9 @@ def largest_gap(family: str, job, tmp_path, config=None) -> float:
     features = with_odd_rows(job.table)
     expected = all_families()[family].load(folder).predict(replace(job.table, features=features, target=None))
     graph = Graph()
-    table = Encoded(graph.input("features", np.float32, features.shape[1]), job.table.n_numeric, job.table.cardinalities)
+    table = Encoded(
+        graph.input("features", np.float32, features.shape[1]), job.table.n_numeric, job.table.cardinalities
+    )
     answer = with_wrappers(graph, folder, table, partial(FORMS[family], graph, folder))
     graph.output("prediction", answer, np.float64, job.task.n_outputs)
     graph.write(tmp_path / "model.onnx", family, {})

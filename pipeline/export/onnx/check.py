@@ -20,7 +20,7 @@ from stacktune.metrics import decide
 # How far probabilities may differ, and values as a share of their size or of their spread, whichever is larger. Sums
 # of float32 in another order differ by a tenth of it; a row that goes another way in a tree by much more.
 TOLERANCE = 1e-5
-_MIN_TIMED_S = 0.3
+_MIN_TIMED_S = 0.1
 
 
 @dataclass(frozen=True)
