@@ -309,19 +309,17 @@ def lines_of(found: Distilled) -> list[str]:
         for score, name in (*named, (judged.pupil, found.pupil)):
             if score is not None:
                 lines.append(f"    {number(score, like=judged.leader):>10}  {name}")
-        lines += _kept_lines(judged.kept(found.metric.greater_is_better))
+        lines.append(f"    {_kept_line(judged.kept(found.metric.greater_is_better))}")
     if not found.judged:
         lines.append("  not judged: no fold can be set aside here; --test TABLE judges it")
     at = as_typed(found.folder)
     return [*lines, f"predict  stacktune predict {at} TABLE.parquet", f"export   stacktune export {at} --format onnx"]
 
 
-def _kept_lines(kept: float | None) -> list[str]:
+def _kept_line(kept: float | None) -> str:
     if kept is None:
-        return ["    the leader has no lead over it there that could be kept"]
-    if kept <= 0:
-        return ["    nothing of the leader's lead is kept: take the best single trial"]
-    return [f"    {kept:.0%} of the leader's lead is kept"]
+        return "the leader has no lead over that trial there, which could be kept"
+    return f"{kept:.0%} of the leader's lead is kept" if kept > 0 else "nothing of the leader's lead is kept"
 
 
 def _megabytes(n_bytes: int) -> str:

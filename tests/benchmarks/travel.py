@@ -1,6 +1,6 @@
 """Take a leader elsewhere, as an ONNX graph and as one taught model, and print what of it arrives.
 
-    python tests/benchmarks/travel.py adult.parquet:income satimage.parquet:class --work /tmp/travel --seconds 60
+    python tests/benchmarks/travel.py adult.parquet:income satimage.parquet:class --work /tmp/travel --trials 5
 
 A fifth of the rows (seed 0) is set aside. difference: the largest between the graph's predictions of these rows and the
 leader's (probabilities, or values as a share of the target's standard deviation). rows/s: of 10,000 rows in memory,
@@ -51,12 +51,12 @@ def per_s(ask, n_rows: int) -> float:
     return n_rows / min(took)
 
 
-def measure(table: Path, target: str, work: Path, seconds: int, exclude: str) -> str:
+def measure(table: Path, target: str, work: Path, n_trials: int, exclude: str) -> str:
     """Return a line of the table."""
     train, test = split(table, work)
     run, graph, small = work / table.stem, work / f"{table.stem}.onnx", work / f"{table.stem}-small"
     command = [sys.executable, "-m", "stacktune", "run", train, "--target", target, "--output", run]
-    options = ["--time-budget", f"{seconds}s", "--exclude", exclude] if exclude else ["--time-budget", f"{seconds}s"]
+    options = ["--max-trials", str(n_trials), "--exclude", exclude] if exclude else ["--max-trials", str(n_trials)]
     subprocess.run([*map(str, command), *options], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     export(str(run), "onnx", graph, None, print)
     found = distil(str(run), str(train), small, "lightgbm", str(test), print)
@@ -87,14 +87,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="+", metavar="TABLE.parquet:TARGET")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--exclude", default="", help="families, as for the command")
     args = parser.parse_args()
     args.work.mkdir(parents=True)
     lines = []
     for given in args.tables:
         path, _, target = given.rpartition(":")
-        lines.append(measure(Path(path), target, args.work, args.seconds, args.exclude))
+        lines.append(measure(Path(path), target, args.work, args.trials, args.exclude))
     print(
         "| table, metric | leader | best single | taught | kept | difference | rows/s: leader / graph / taught | MB |"
     )

@@ -10,6 +10,7 @@ import pytest
 
 from stacktune.data.table import BINARY, REGRESSION, Table
 from stacktune.errors import ConfigError
+from stacktune.export.onnx.catboost import Counts
 from stacktune.export.onnx.check import TOLERANCE, opened
 from stacktune.export.onnx.encodings import Encoded, with_wrappers
 from stacktune.export.onnx.graph import Graph
@@ -21,16 +22,7 @@ from stacktune.testing.learners import grown, make_job
 from stacktune.testing.subject import subject_of
 from stacktune.testing.tables import TASKS, make_table
 
-# Families that read columns of levels in a way that ONNX has not, and why.
-WITHOUT_LEVELS = {"catboost": "by hashes and counts"}
 LEVELS = {QUANTILE: "quantile:0.8", TWEEDIE: "tweedie:1.5"}
-
-
-def table_for(family: str, kind: str) -> Table:
-    table = make_table(kind)
-    if family not in WITHOUT_LEVELS:
-        return table
-    return Table(table.features[:, :4].copy(), table.names[:4], (), table.target)
 
 
 def with_odd_rows(table: Table) -> np.ndarray:
@@ -71,14 +63,14 @@ def test_every_family_has_a_form():
 @pytest.mark.parametrize("kind", list(TASKS))
 @pytest.mark.parametrize("family", list(all_families()))
 def test_a_model_says_the_same_in_a_graph(family, kind, tmp_path):
-    assert largest_gap(family, make_job(kind, table_for(family, kind)), tmp_path) < 1
+    assert largest_gap(family, make_job(kind), tmp_path) < 1
 
 
 @pytest.mark.parametrize("loss", sorted(ALL_LOSSES - {"squared"}))
 @pytest.mark.parametrize("family", ["catboost", "extra_trees", "lightgbm", "linear", "mlp", "xgboost"])
 def test_a_model_says_the_same_under_another_loss(family, loss, tmp_path):
     task = replace(TASKS[REGRESSION], loss=LEVELS.get(loss, loss))
-    assert largest_gap(family, make_job(REGRESSION, table_for(family, REGRESSION), task=task), tmp_path) < 1
+    assert largest_gap(family, make_job(REGRESSION, task=task), tmp_path) < 1
     assert loss in all_families()[family].losses | USUAL_LOSSES
 
 
@@ -104,7 +96,28 @@ def test_layers_of_every_kind_go_along(architecture, tmp_path):
     assert largest_gap("nas", make_job(BINARY), tmp_path, config) < 1
 
 
-@pytest.mark.parametrize("family", list(WITHOUT_LEVELS))
-def test_what_has_no_form_is_refused(family, tmp_path):
-    with pytest.raises(ConfigError, match=WITHOUT_LEVELS[family]):
-        largest_gap(family, make_job(BINARY), tmp_path)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"one_hot_max_size": 50},
+        {"max_ctr_complexity": 4, "one_hot_max_size": 2},
+        {"max_ctr_complexity": 2, "grow_policy": "Depthwise"},
+        {"simple_ctr": ["Buckets", "Counter", "BinarizedTargetMeanValue"], "max_ctr_complexity": 1},
+    ],
+)
+@pytest.mark.parametrize("kind", [BINARY, REGRESSION])
+def test_what_catboost_counts_goes_along(changed, kind, tmp_path):
+    """Levels one by one, levels of several columns and splits of numbers together, and other counts than the usual."""
+    table = make_table(kind)
+    wide = Table(table.features[:, [0, 2, 4, 5, 6]].copy(), tuple("abcde"), table.cardinalities, table.target)
+    config = {**subject_of("catboost").default, **changed}
+    assert largest_gap("catboost", make_job(kind, wide), tmp_path, config) < 1
+
+
+def test_what_catboost_counts_in_another_way_is_refused():
+    document = {
+        "features_info": {"ctrs": [{"ctr_type": "New", "identifier": "x", "elements": []}]},
+        "ctr_data": {"x": {}},
+    }
+    with pytest.raises(ConfigError, match="CatBoost counts levels by New"):
+        Counts(Graph(), document, Encoded("features", 0, ()), [])

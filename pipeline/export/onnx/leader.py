@@ -15,7 +15,8 @@ from stacktune.ensemble.interval import LOWER, UPPER, Interval
 from stacktune.ensemble.leader import Leader
 from stacktune.ensemble.member import Member
 from stacktune.errors import ConfigError
-from stacktune.export.onnx.boosters import catboost_form, lightgbm_form, xgboost_form
+from stacktune.export.onnx.boosters import lightgbm_form, xgboost_form
+from stacktune.export.onnx.catboost import catboost_form
 from stacktune.export.onnx.columns import features_of, unit_of
 from stacktune.export.onnx.encodings import Encoded, with_wrappers
 from stacktune.export.onnx.forest import forest_form

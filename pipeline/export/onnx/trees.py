@@ -8,8 +8,9 @@ import numpy as np
 
 from stacktune.export.onnx.graph import ML, Graph
 
-# How a node asks (TreeEnsemble of ai.onnx.ml 5): value <= split, value < split, value > split, value among levels.
-LEQ, LT, GT, MEMBER = 0, 1, 3, 6
+# How a node asks (TreeEnsemble of ai.onnx.ml 5): value <= split, value < split, value > split, value = split,
+# value among levels.
+LEQ, LT, GT, EQ, MEMBER = 0, 1, 3, 4, 6
 # Trees whose leaves hold several values are asked so many at a time, as each row holds a leaf of each of them.
 TREES_AT_ONCE = 100
 
