@@ -88,7 +88,7 @@ def test_a_run_leaves_what_the_readme_lists(desk):
     table = text.partition("## What a run leaves")[2].partition("\n## ")[0]
     names = re.findall(r"^\| `([\w.]+)/?`", table, re.M)
     assert names == [
-        *("run.json", "leaderboard.parquet", "report.html", "columns.json", "config.yaml", "leader"),
+        *("run.json", "leaderboard.parquet", "report.html", "columns.json", "config.yaml", "leader", "model_card.md"),
         *("out_of_fold.npz", "explanation", "events.jsonl", "trials", "run.log", "state.json"),
     ]
     assert {*names, "leaderboard.csv", "journal.jsonl", "tracking.jsonl"} <= {

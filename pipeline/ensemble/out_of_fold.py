@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 
 from stacktune.data.folds import Folds
 from stacktune.data.table import Table
-from stacktune.ensemble.blend import Blend, heated
+from stacktune.ensemble.blend import SINGLE, Blend, heated
 from stacktune.ensemble.rows import LeaderboardRow
 from stacktune.errors import ConfigError
 from stacktune.storage.run_folder import RunFolder, TrialFolder
@@ -100,6 +100,17 @@ class Judged:
         """Return what other blends of the trials predict."""
         honest = _by_block(self.parts, self.blocks, nested)
         return honest if self.temperature == 1 else heated(honest, self.temperature)
+
+
+    def without(self, block: int) -> tuple[tuple[str, ...], Blend]:
+        """Return the trials and their blend without a block.
+
+        The blend was learnt without it, and only trials that count are there.
+        """
+        if not self.nested:
+            return self.names[:1], Blend(SINGLE, (1.0,), temperature=self.temperature)
+        kept, blend = self.nested[block].compact()
+        return tuple(self.names[place] for place in kept), replace(blend, temperature=self.temperature)
 
 
 def judged_in(folder: Path) -> Judged:

@@ -1,4 +1,4 @@
-"""Writes all that a scoring container needs into a folder.
+"""Writes the folder of a scoring container.
 
 It has the model, our code, and of libraries only those that the leader's members predict by.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from shutil import rmtree
 
 from stacktune.ensemble.leader import Leader
 from stacktune.errors import ConfigError
@@ -16,7 +15,7 @@ from stacktune.package import copy_package
 from stacktune.streams import visible
 from stacktune.tracking.requirements import family_modules, requirements_for
 
-SERVER = "stacktune.export.server"
+SERVER, SERVED_BY = "stacktune.export.server", ("starlette", "uvicorn")
 PORT = 8080
 CODE, MODEL, REQUIREMENTS = "code", "model", "requirements.txt"
 # Wheels of LightGBM leave OpenMP to the system.
@@ -32,26 +31,15 @@ def write_container(leader: Leader, folder: Path) -> list[str]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{str(folder)!r} is there already: name a new folder with --output.")
-    is_new = not folder.exists()
-    needed = requirements_for([SERVER, *family_modules(leader.folder)], also=())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        leader.save(folder / MODEL)
-        _copy_code(folder)
-        lines = [_TORCH_INDEX, *needed] if _has(needed, "torch") else needed
-        (folder / REQUIREMENTS).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (folder / "Dockerfile").write_text(_dockerfile(needed), encoding="utf-8")
-        (folder / "README.md").write_text(_readme(leader), encoding="utf-8")
-    except BaseException:
-        if is_new:
-            rmtree(folder, ignore_errors=True)
-        raise
-    return needed
-
-
-def _copy_code(folder: Path) -> None:
-    rmtree(folder / CODE, ignore_errors=True)
+    needed = requirements_for([SERVER, *family_modules(leader.folder)], also=SERVED_BY)
+    folder.mkdir(parents=True, exist_ok=True)
+    leader.save(folder / MODEL)
     copy_package(folder / CODE)
+    lines = [_TORCH_INDEX, *needed] if _has(needed, "torch") else needed
+    (folder / REQUIREMENTS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(_readme(leader), encoding="utf-8")
+    (folder / "Dockerfile").write_text(_dockerfile(needed), encoding="utf-8")  # last: without it there is no container
+    return needed
 
 
 def _has(needed: list[str], library: str) -> bool:

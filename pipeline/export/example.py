@@ -1,4 +1,4 @@
-"""A request that a leader answers, for whoever wants to try it."""
+"""Makes up a request that a leader answers."""
 
 from __future__ import annotations
 

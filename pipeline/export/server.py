@@ -96,7 +96,10 @@ def frame_of(body: bytes) -> pd.DataFrame:
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as JSON has them; what is not finite is null."""
+    """Return rows as JSON has them.
+
+    What is not finite is null.
+    """
     columns = {str(name): [_plain(value) for value in series.tolist()] for name, series in frame.items()}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
@@ -106,7 +109,7 @@ def _plain(value: Any) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve the model of a folder until the process ends."""
+    """Serve a folder's model until the process ends."""
     import uvicorn
 
     parser = argparse.ArgumentParser(prog="python -m stacktune.export.server", description=__doc__)

@@ -1,4 +1,4 @@
-"""`stacktune distil` makes one small model of a run's leader."""
+"""`stacktune distil` makes a leader one small model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from stacktune.errors import ConfigError, DataError
 from stacktune.report.text import as_typed, number
 from stacktune.storage.folders import n_bytes_of
-from stacktune.storage.run_folder import RunFolder, find_leader
+from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from stacktune.data.dataset import Dataset
     from stacktune.data.table import Table
     from stacktune.ensemble.leader import Leader
-    from stacktune.ensemble.rows import Leaderboard
     from stacktune.metrics import Metric
     from stacktune.report.summary import Results
     from stacktune.runs.state import RunState
@@ -34,34 +33,47 @@ N_TIMED_ROWS = 10_000
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Scores on rows that no model had seen.
+
+    They are as people read them. what: the rows. single: of the best single trial; None where its models are gone.
+    """
+
+    what: str
+    leader: float
+    single: float | None
+    pupil: float
+
+    def kept(self, greater_is_better: bool) -> float | None:
+        """Return the share of the lead that is kept.
+
+        It is the leader's over the best single trial; None where there is none.
+        """
+        if self.single is None:
+            return None
+        sign = 1 if greater_is_better else -1
+        lead = sign * (self.leader - self.single)
+        return sign * (self.pupil - self.single) / lead if lead > 0 else None
+
+
+@dataclass(frozen=True)
 class Distilled:
     """One small model beside the leader that taught it.
 
-    cv: cross-validated scores of the leader, the best single trial and the pupil; test: those of leader and pupil by
-    the name of the test rows. Scores are as people read them. per_s: rows a second of leader and pupil. n_bytes: theirs.
+    single: the best single trial. per_s: rows a second of leader and pupil. n_bytes: theirs.
     """
 
     folder: Path
     pupil: str
     single: str
     metric: Metric
-    cv: tuple[float, float, float]
-    cv_se: float
-    test: dict[str, tuple[float, float]]
+    judged: tuple[Judged, ...]
     per_s: tuple[float, float]
     n_bytes: tuple[int, int]
 
-    @property
-    def kept(self) -> float | None:
-        """Return the share of the leader's lead over the best single trial."""
-        leader, single, pupil = self.cv
-        sign = 1 if self.metric.greater_is_better else -1
-        lead = sign * (leader - single)
-        return sign * (pupil - single) / lead if lead > 0 else None
-
 
 def distil(model: str, data: str, output: Path, family: str, test: str | None, say: Callable[[str], None]) -> Distilled:
-    """Teach one model of a family what a run's leader says.
+    """Teach one model what a run's leader says.
 
     model: the folder of a finished run. data: the table that it learnt from. output: a new folder, for the model. test:
     a labelled table that no model has seen, to judge both on.
@@ -90,22 +102,52 @@ def distil(model: str, data: str, output: Path, family: str, test: str | None, s
     found = find_leader(folder)
     if found is None:
         raise ConfigError(f"the leader of {str(folder)!r} is gone: stacktune run --resume makes it anew.")
-    state = read_state(folder)
-    dataset, held_out, problem = _posed(saved_config(folder), state, data)
-    teacher = _teacher(folder, dataset, problem)
     from stacktune.ensemble.leader import Leader
 
-    told = _test_rows(Leader.load(found), folder, held_out, test)
+    leader = Leader.load(found)
+    dataset, held_out, problem = _posed(saved_config(folder), read_state(folder), data)
+    tables = _test_rows(leader, folder, held_out, test)
+    lesson = Lesson(folder, results, leader, dataset, problem, family, _config(folder, results, family))
     with TemporaryDirectory(prefix="stacktune-distil-") as aside:
-        board, pupil = _taught(Path(aside), problem, teacher, dataset, family, _config(folder, results, family), output)
-    distilled = _measured(results, Leader.load(found), pupil, board, told, data)
+        pupil = _taught(lesson, Path(aside), output)
+        judged = [_on_table(lesson, pupil, name, table) for name, table in tables.items()]
+        if not judged:
+            judged = _on_a_fold(lesson, Path(aside) / "without")
+    distilled = Distilled(
+        folder=output,
+        pupil=f"distilled-{family}",
+        single=str(lesson.single["name"]),
+        metric=problem.metric,
+        judged=tuple(judged),
+        per_s=_rows_per_s(leader, pupil, data),
+        n_bytes=(n_bytes_of(leader.folder), n_bytes_of(output)),
+    )
     for line in lines_of(distilled):
         say(line)
     return distilled
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What a pupil is made of and measured by."""
+
+    run: Path
+    results: Results
+    leader: Leader
+    dataset: Dataset
+    problem: Problem
+    family: str
+    config: Any
+
+    @property
+    def single(self) -> dict[str, Any]:
+        """Return the leaderboard's best single trial."""
+        board = self.results.leaderboard
+        return board[board["kind"] == "trial"].iloc[0].to_dict()
+
+
 def _posed(config: Settings, state: RunState, data: str) -> tuple[Dataset, Table | None, Problem]:
-    """Read DATA as the run read its table, and pose the run's problem.
+    """Read the run's table, and pose its problem.
 
     Raises DataError where it is another table.
     """
@@ -130,7 +172,10 @@ def _posed(config: Settings, state: RunState, data: str) -> tuple[Dataset, Table
 
 
 def _teacher(folder: Path, dataset: Dataset, problem: Problem) -> np.ndarray:
-    """Return (n_rows, n_outputs) predictions of the leader, NaN where it made none."""
+    """Return (n_rows, n_outputs) predictions of the leader.
+
+    They are NaN where it made none.
+    """
     from stacktune.ensemble.out_of_fold import read_out_of_fold
 
     numbers, said = read_out_of_fold(folder)
@@ -144,7 +189,10 @@ def _teacher(folder: Path, dataset: Dataset, problem: Problem) -> np.ndarray:
 
 
 def _config(folder: Path, results: Results, family: str) -> Any:
-    """Return the configuration of the family's best trial, or its first."""
+    """Return the configuration of the family's best trial.
+
+    Without one it is the first of its portfolio.
+    """
     from stacktune.search.space import load_space
     from stacktune.trials.result import read_result
 
@@ -157,61 +205,89 @@ def _config(folder: Path, results: Results, family: str) -> Any:
     return load_space(family).portfolio[0]
 
 
-def _taught(
-    aside: Path, problem: Problem, teacher: np.ndarray, dataset: Dataset, family: str, config: Any, output: Path
-) -> tuple[Leaderboard, Leader]:
+def _taught(lesson: Lesson, aside: Path, output: Path) -> Leader:
+    """Write the pupil into `output`.
+
+    It decides where its teacher does.
+    """
     from stacktune.distil import taught
     from stacktune.ensemble.leader import build_leader
     from stacktune.ensemble.leaderboard import build_leaderboard
 
-    pupil = taught(problem, teacher, family, config, aside)
-    table = problem.table
-    board = build_leaderboard(
-        [pupil.result],
-        {pupil.result.trial_id: pupil.oof},
-        table.labels,
-        table.weight,
-        replace(problem.folds, refits=True),
-        problem.task,
-        problem.metric,
-        problem.seed,
-    )
+    problem = lesson.problem
+    result = taught(problem, _teacher(lesson.run, lesson.dataset, problem), lesson.family, lesson.config, aside)
+    table, folds = problem.table, replace(problem.folds, refits=True)
+    # What it says of these rows is not asked for: see distil.py.
+    unknown = np.full((table.n_rows, problem.task.n_outputs), 1 / problem.task.n_outputs)
+    judged = (table.labels, table.weight, folds, problem.task, problem.metric)
+    board = build_leaderboard([result], {result.trial_id: unknown}, *judged)
+    decides = {problem.metric.decides.name: lesson.leader.threshold}
+    board = replace(board, rows=(replace(board.rows[0], thresholds=decides),))
     output.mkdir(parents=True)
-    return board, build_leader(board, [pupil.result], dataset, problem.metric, output)
+    return build_leader(board, [result], lesson.dataset, problem.metric, output)
 
 
 def _test_rows(leader: Leader, folder: Path, held_out: Table | None, test: str | None) -> dict[str, Table]:
-    """Return the tables that no model has seen, by what they are called."""
+    """Return tables that no model has seen, by name."""
     from stacktune.runs.labelled import opened
 
-    tables = {} if held_out is None else {"test rows of the run": held_out}
-    return tables if test is None else tables | {test: opened(leader, folder, test).table}
+    tables = {} if held_out is None else {f"the run's {held_out.n_rows:,} test rows": held_out}
+    if test is None:
+        return tables
+    table = opened(leader, folder, test).table
+    return tables | {f"{table.n_rows:,} rows of {test}": table}
 
 
-def _measured(
-    results: Results, leader: Leader, pupil: Leader, board: Leaderboard, tables: dict[str, Table], data: str
-) -> Distilled:
+def _on_table(lesson: Lesson, pupil: Leader, what: str, table: Table) -> Judged:
+    from stacktune.ensemble.member import load_member, predict_members
+
+    def shown(predicted: np.ndarray, threshold: float | None = None) -> float:
+        return _shown(lesson, table, predicted, threshold)
+
+    name, family = str(lesson.single["name"]), str(lesson.single["family"])
+    place, single = RunFolder(lesson.run).trials / name, None
+    if TrialFolder(place).models():
+        said = predict_members([load_member(place, name, family)], table)[0]
+        single = shown(said, lesson.single.get("threshold"))
+    return Judged(what, shown(lesson.leader.predict_table(table)), single, shown(pupil.predict_table(table)))
+
+
+def _shown(lesson: Lesson, table: Table, predicted: np.ndarray, threshold: float | None = None) -> float:
+    metric = lesson.problem.metric
+    decided_at = lesson.leader.threshold if threshold is None or threshold != threshold else threshold
+    return metric.shown(metric.score(table.labels, predicted, table.weight, decided_at))
+
+
+def _on_a_fold(lesson: Lesson, aside: Path) -> list[Judged]:
+    """Judge on the first fold.
+
+    For that all is fitted anew without it.
+    """
+    from stacktune.distil import can_judge_on_a_fold, judged_on_a_fold
+    from stacktune.ensemble.out_of_fold import judged_in
+    from stacktune.trials.result import read_result
+
+    problem, trials = lesson.problem, RunFolder(lesson.run).trials
+    if not can_judge_on_a_fold(problem.folds):
+        return []
+    names, blend = judged_in(lesson.run).without(0)
+    members = [result for name in names if (result := read_result(trials / name)) is not None]
+    if len(members) < len(names):
+        return []
+    asked = [(member.family, member.config) for member in members]
+    found = judged_on_a_fold(problem, asked, blend, lesson.family, lesson.config, aside)
+    table, said = problem.table.take(found.rows), _teacher(lesson.run, lesson.dataset, problem)[found.rows]
+    single = np.load(TrialFolder(trials / str(lesson.single["name"])).out_of_fold, allow_pickle=False)[found.rows]
+    of_single = _shown(lesson, table, single, lesson.single.get("threshold"))
+    of_leader, of_pupil = (_shown(lesson, table, each) for each in (said, found.prediction))
+    return [Judged(f"the {len(found.rows):,} rows of one fold", of_leader, of_single, of_pupil)]
+
+
+def _rows_per_s(leader: Leader, pupil: Leader, data: str) -> tuple[float, float]:
     from stacktune.data.read import read_for
 
-    trials = results.leaderboard[results.leaderboard["kind"] == "trial"]
-    single, row, metric = trials.iloc[0], board.leader, board.metric
     frame = read_for(leader.schema, data).head(N_TIMED_ROWS)
-
-    def shown(model: Leader, table: Table) -> float:
-        predicted = model.predict_table(table)
-        return metric.shown(metric.score(table.labels, predicted, table.weight, model.threshold))
-
-    return Distilled(
-        folder=pupil.folder,
-        pupil=row.name,
-        single=str(single["name"]),
-        metric=metric,
-        cv=(results.facts["cv_score"], float(single["score"]), row.score),
-        cv_se=row.score_se,
-        test={name: (shown(leader, table), shown(pupil, table)) for name, table in tables.items()},
-        per_s=(_per_s(leader, frame), _per_s(pupil, frame)),
-        n_bytes=(n_bytes_of(leader.folder), n_bytes_of(pupil.folder)),
-    )
+    return _per_s(leader, frame), _per_s(pupil, frame)
 
 
 def _per_s(model: Leader, frame: pd.DataFrame) -> float:
@@ -223,29 +299,27 @@ def _per_s(model: Leader, frame: pd.DataFrame) -> float:
 
 def lines_of(found: Distilled) -> list[str]:
     """Return lines of at most 80 columns."""
-    leader, single, pupil = (number(score, like=found.cv[0]) for score in found.cv)
     lines = [
-        f"{found.folder}: one model, {_megabytes(found.n_bytes[1])} (the leader {_megabytes(found.n_bytes[0])})",
-        f"  {found.metric.name} cross-validated   rows/s",
-        f"  {leader:>12}  {found.per_s[0]:>14,.0f}   the leader",
-        f"  {single:>12}  {'':>14}   {found.single}, the best single trial",
-        f"  {pupil:>12}  {found.per_s[1]:>14,.0f}   {found.pupil}",
+        f"{found.folder}: one model of {_megabytes(found.n_bytes[1])}, the leader has {_megabytes(found.n_bytes[0])}",
+        f"  {found.per_s[1]:,.0f} rows/s, the leader {found.per_s[0]:,.0f}",
     ]
-    if found.kept is None:
-        lines.append("  the leader has no lead over its best single trial that could be kept")
-    else:
-        lines.append(
-            f"  {max(0.0, found.kept):.0%} of the leader's lead is kept"
-            if found.kept > 0
-            else "  nothing of the leader's lead is kept: take the best single trial, or more rows"
-        )
-    for name, scores in found.test.items():
-        of_leader, of_pupil = (number(score, like=scores[0]) for score in scores)
-        lines.append(f"  on {name}: {of_pupil}, the leader {of_leader}")
-    if not found.test:
-        lines.append("  cross-validation flatters a pupil a little: --test TABLE judges both on new rows")
+    for judged in found.judged:
+        lines.append(f"  {found.metric.name} on {judged.what}, which no model had seen:")
+        named = ((judged.leader, "the leader"), (judged.single, f"{found.single}, the best single trial"))
+        for score, name in (*named, (judged.pupil, found.pupil)):
+            if score is not None:
+                lines.append(f"    {number(score, like=judged.leader):>10}  {name}")
+        lines.append(f"    {_kept_line(judged.kept(found.metric.greater_is_better))}")
+    if not found.judged:
+        lines.append("  not judged: no fold can be set aside here; --test TABLE judges it")
     at = as_typed(found.folder)
     return [*lines, f"predict  stacktune predict {at} TABLE.parquet", f"export   stacktune export {at} --format onnx"]
+
+
+def _kept_line(kept: float | None) -> str:
+    if kept is None:
+        return "the leader has no lead over that trial there, which could be kept"
+    return f"{kept:.0%} of the leader's lead is kept" if kept > 0 else "nothing of the leader's lead is kept"
 
 
 def _megabytes(n_bytes: int) -> str:

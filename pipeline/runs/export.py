@@ -20,7 +20,7 @@ OUTPUTS = {ONNX: "model.onnx", CONTAINER: "scoring"}
 
 
 def export(model: str, form: str, output: Path | None, check: str | None, say: Callable[[str], None]) -> None:
-    """Write a leader as an ONNX graph, or for a container.
+    """Write a leader as a graph, or a container's.
 
     model: a run folder, a model folder or a URI of MLflow's registry. form: "onnx" or "container". output: the file, or
     the folder. check: a table that the graph is to predict alike.

@@ -23,6 +23,7 @@ from stacktune.ensemble.out_of_fold import keep_out_of_fold
 from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
 from stacktune.report.columns_file import write_columns
+from stacktune.report.model_card import write_model_card
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
 from stacktune.report.page.page import write_report
 from stacktune.report.page.story import NO_TIME
@@ -220,6 +221,7 @@ def _alias_tags(record: LeaderRecord) -> dict[str, str]:
 def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
     """Write `run.json`, and end the run in MLflow."""
     summary = _summary(session, outcome)
+    session.tracker.log_file(write_model_card(summary, outcome.board, session.dataset))
     session.tracker.log_file(write_summary(summary))
     _report(session)
     describe_run(session.tracker, session.folder, outcome.record)

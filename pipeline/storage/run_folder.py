@@ -31,8 +31,10 @@ COLUMNS = "columns.json"
 REPORT, REPORT_NUMBERS, PLOTS = "report.html", "report.json", "plots"
 # What the leader predicts by, on those rows.
 EXPLANATION = "explanation"
+# What users of the leader should know, beside it and in the run's folder.
+MODEL_CARD = "model_card.md"
 # In a copy of a run; the journal goes last, as what it says of trials is to be there by then.
-_ENDING = (SUMMARY, BOARD, BOARD_AS_TEXT, OUT_OF_FOLD, COLUMNS, REPORT, REPORT_NUMBERS)
+_ENDING = (SUMMARY, BOARD, BOARD_AS_TEXT, OUT_OF_FOLD, COLUMNS, REPORT, REPORT_NUMBERS, MODEL_CARD)
 COPIED = (OLDER_LOG, LOG, CONFIG, *_ENDING, SPOOL, EVENTS, STATE, JOURNAL)
 # The leader itself, inside the MLflow model that brings it along.
 LEADER_MANIFEST = "leader.json"
@@ -124,6 +126,11 @@ class RunFolder:
     def leader(self) -> Path:
         """The leader as an MLflow model."""
         return self.path / LEADER
+
+    @property
+    def model_card(self) -> Path:
+        """What users of the leader should know."""
+        return self.path / MODEL_CARD
 
     @property
     def trials(self) -> Path:

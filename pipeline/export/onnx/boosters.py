@@ -1,4 +1,4 @@
-"""Boosted trees in a graph: LightGBM, XGBoost and CatBoost.
+"""Boosted trees of LightGBM and XGBoost in a graph.
 
 Each is read from what its library writes of its own trees. Splits keep their double thresholds, and features come as
 float32 in doubles, so that every row goes where the library sends it.
@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from stacktune.errors import ConfigError
 from stacktune.export.onnx.encodings import Encoded, with_crossed_means
 from stacktune.export.onnx.graph import Graph
-from stacktune.export.onnx.outputs import of_margins, spread_over
-from stacktune.export.onnx.trees import GT, LEQ, LT, MEMBER, Grown, Nodes, sum_of_trees
-from stacktune.families import catboost as cat
+from stacktune.export.onnx.outputs import of_margins
+from stacktune.export.onnx.trees import LEQ, LT, MEMBER, Grown, Nodes, sum_of_trees
 from stacktune.families import lightgbm as light
 from stacktune.families import xgboost as xgb
 from stacktune.families._cross import load_crossed
@@ -104,13 +101,14 @@ def _joined(parts: list[Nodes]) -> Nodes:
         start + node: each for start, part in zip(starts, parts, strict=False) for node, each in part.levels.items()
     }
     names = ("sizes", "yes", "no", "feature", "split", "mode", "missing_yes", "values")
-    return Nodes(*(np.concatenate([getattr(part, name) for part in parts]) for name in names), levels=levels)
+    together = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Nodes(**together, levels=levels)
 
 
 def _base_margins(learner: dict[str, Any], n_each: int) -> np.ndarray:
-    """Return (n_each,) what XGBoost adds to the sums of leaves.
+    """Return what XGBoost adds to sums of leaves.
 
-    It writes it as a prediction, of one number or of one a class.
+    They are (n_each,). It writes it as a prediction, of one number or of one a class.
     """
     written = json.loads(learner["learner_model_param"]["base_score"])
     base = np.broadcast_to(np.array(written, dtype=np.float64).ravel(), n_each)
@@ -118,80 +116,6 @@ def _base_margins(learner: dict[str, Any], n_each: int) -> np.ndarray:
     if objective == xgb.OBJECTIVES["binary"]:
         return np.log(base / (1 - base))
     return np.log(base) if objective in (xgb.OBJECTIVES["poisson"], xgb.OBJECTIVES["tweedie"]) else base
-
-
-def catboost_form(graph: Graph, folder: Path, table: Encoded) -> str:
-    """Return the predictions of a CatBoost model.
-
-    Raises ConfigError where it reads columns of levels.
-    """
-    import catboost
-
-    model = catboost.CatBoost().load_model(str(folder / cat.MODEL_FILE))
-    document = _document_of(model)
-    if document["features_info"].get("categorical_features"):
-        raise ConfigError("CatBoost reads levels by hashes and counts of its own, which have no form in ONNX")
-    n_trees = int(model.get_metadata()[cat.N_TREES])
-    scale, bias = document["scale_and_bias"]
-    bias = np.atleast_1d(np.array(bias, dtype=np.float64))
-    features = document["features_info"]["float_features"]
-    missing = [feature["nan_value_treatment"] == "AsTrue" for feature in features]
-    places = [feature["flat_feature_index"] for feature in features]
-    grown = Grown()
-    for tree in (document.get("oblivious_trees") or document["trees"])[:n_trees]:
-        grown.begin()
-        if "splits" in tree:
-            _add_symmetric(grown, tree, len(bias), missing, places)
-        else:
-            _add_catboost(grown, tree, missing, places)
-    nodes = grown.nodes()
-    nodes.values[:] *= scale
-    margins = sum_of_trees(graph, graph.cast(table.features, np.float64), nodes, np.zeros(n_trees, int), 1)
-    margins = graph.op("Add", margins, graph.const(bias[None]))
-    output = Output.load(folder)
-    if len(bias) == 1:
-        return of_margins(graph, output, margins)
-    classes = np.asarray(model.classes_, dtype=np.int64)
-    return spread_over(graph, of_margins(graph, output, margins), classes, output.n_outputs)
-
-
-def _document_of(model: Any) -> dict[str, Any]:
-    with TemporaryDirectory() as aside:
-        path = Path(aside) / "model.json"
-        model.save_model(str(path), format="json")
-        return json.loads(path.read_text())
-
-
-def _add_symmetric(grown: Grown, tree: dict[str, Any], width: int, missing: list[bool], places: list[int]) -> int:
-    """Add a tree whose nodes of one depth all ask the same.
-
-    The first split is the lowest bit of a leaf's number.
-    """
-    splits, values = tree["splits"] or [], tree["leaf_values"]
-
-    def add(depth: int, number: int) -> int:
-        if depth < 0:
-            return grown.leaf(values[number * width : (number + 1) * width])
-        place = _add_float_split(grown, splits[depth], missing, places)
-        grown.lead(place, add(depth - 1, number | 1 << depth), add(depth - 1, number))
-        return place
-
-    return add(len(splits) - 1, 0)
-
-
-def _add_catboost(grown: Grown, node: dict[str, Any], missing: list[bool], places: list[int]) -> int:
-    if "split" not in node:
-        value = node["value"]
-        return grown.leaf(list(value) if isinstance(value, list) else [value])
-    place = _add_float_split(grown, node["split"], missing, places)
-    left, right = (_add_catboost(grown, node[side], missing, places) for side in ("left", "right"))
-    grown.lead(place, right, left)
-    return place
-
-
-def _add_float_split(grown: Grown, split: dict[str, Any], missing: list[bool], places: list[int]) -> int:
-    feature = split["float_feature_index"]
-    return grown.inner(places[feature], float(np.float32(split["border"])), GT, missing[feature])
 
 
 def _of_trees(
@@ -203,7 +127,9 @@ def _of_trees(
     base: np.ndarray,
     target: np.ndarray | None = None,
 ) -> str:
-    """Return predictions of trees that add to a margin each.
+    """Return predictions of trees.
+
+    Each adds to one margin.
 
     n_each: margins of a row. base: (n_each,) where they begin. target: (n_trees,) the margin of each tree.
     """

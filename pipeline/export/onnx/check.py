@@ -1,4 +1,4 @@
-"""Holds a graph against the leader that it was made of."""
+"""Holds a graph against its leader."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from stacktune.ensemble.leader import Leader
 from stacktune.errors import ConfigError
 from stacktune.export.onnx.leader import label_array, output_names
 from stacktune.export.onnx.probe import feeds
+from stacktune.metrics import decide
 
 # How far probabilities may differ, and values as a share of their size or of their spread, whichever is larger. Sums
 # of float32 in another order differ by a tenth of it; a row that goes another way in a tree by much more.
 TOLERANCE = 1e-5
-_MIN_TIMED_S = 0.3
+_MIN_TIMED_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,11 @@ def _with_ends(leader: Leader, expected: np.ndarray) -> np.ndarray:
 
 
 def _n_decided(leader: Leader, decided: np.ndarray, expected: np.ndarray) -> int:
-    """Count rows that are decided otherwise, and not by a hair."""
-    labels = label_array(leader)[0]
-    from stacktune.metrics import decide
+    """Count rows that are decided otherwise.
 
+    Those that are so by a hair do not count.
+    """
+    labels = label_array(leader)[0]
     differs = decided != labels[decide(expected, leader.threshold)]
     if expected.shape[1] == 2:
         margin = np.abs(expected[:, 1] - leader.threshold)
@@ -110,9 +112,13 @@ def _n_decided(leader: Leader, decided: np.ndarray, expected: np.ndarray) -> int
 
 
 def _timed(ask: Callable[[], Any]) -> tuple[Any, float]:
-    """Return an answer and the seconds that it takes, the best of some."""
+    """Return an answer and the seconds that it takes.
+
+    They are the fewest of some tries.
+    """
     answer = ask()
-    took, ends_at = [], time.monotonic() + _MIN_TIMED_S
+    took: list[float] = []
+    ends_at = time.monotonic() + _MIN_TIMED_S
     while not took or (time.monotonic() < ends_at and len(took) < 5):
         began_at = time.monotonic()
         ask()

@@ -1,4 +1,4 @@
-"""Raw columns of a schema as features, in a graph.
+"""Makes raw columns into features, in a graph.
 
 Numbers and moments come as doubles, NaN where missing; texts and truth values as strings. Text of a number or of a date
 is parsed by whoever asks: ONNX has no parser.
@@ -42,7 +42,10 @@ def type_of(column: Column) -> type:
 
 
 def missing_text(column: Column) -> str:
-    """Return the text that stands for no value: "" unless that is a level."""
+    """Return the text that stands for no value.
+
+    It is "" unless that is a level.
+    """
     free = (text for text in ("", "nan", "null", "NULL", "?") if text not in column.code_of)
     return next(free, "(null)")
 
@@ -87,7 +90,10 @@ def _scaled(graph: Graph, scale: Scale, value: str) -> str:
 
 
 def _stored(graph: Graph, value: str) -> str:
-    """Return doubles as float32, those beyond it at its ends."""
+    """Return doubles as float32.
+
+    Those beyond it are at its ends.
+    """
     for kind, end in (("Greater", _FLOAT32_MAX), ("Less", -_FLOAT32_MAX)):
         value = graph.where(graph.op(kind, value, graph.const(end)), graph.const(end), value)
     return graph.cast(value, np.float32)
@@ -112,7 +118,7 @@ def _remainder(graph: Graph, value: str, by: float) -> str:
 
 
 def _month(graph: Graph, days: str) -> str:
-    """Return the month, 1 to 12, of days since 1970.
+    """Return the month of days since 1970.
 
     In years that begin in March leap days come last, so that a month follows from the day of such a year: five months
     have 153 days. 719,468 days are from 1 March of the year 0 to 1970, and 400 years have 146,097.
@@ -134,7 +140,7 @@ def _month(graph: Graph, days: str) -> str:
 
 
 def _codes(graph: Graph, column: Column, text: str) -> str:
-    """Return a coded column's codes, as `Column.encode` does of text."""
+    """Return codes as `Column.encode` does of text."""
     unseen = float(len(column.categories))
     code = graph.const(np.float32(unseen))
     if column.categories:
@@ -160,6 +166,9 @@ def _codes(graph: Graph, column: Column, text: str) -> str:
 
 
 def _matches(graph: Graph, text: str, texts: frozenset[str]) -> str:
-    """Return whether a text is one of these, whatever its case and blanks at its ends."""
+    """Return whether a text is one of these.
+
+    Its case does not count, nor do blanks at its ends.
+    """
     either = "|".join(sorted(map(re.escape, texts), key=len, reverse=True))
     return graph.op("RegexFullMatch", text, pattern=f"(?i){_BLANKS}(?:{either}){_BLANKS}")

@@ -1,4 +1,4 @@
-"""What families do to columns before they learn, in a graph.
+"""Families' encodings of columns, in a graph.
 
 Codes become levels, means of the target and pairs of levels; numbers are scaled; levels that no training row has are
 asked about in others' stead.
@@ -68,7 +68,9 @@ def _weighed(graph: Graph, folder: Path, prediction: str) -> str:
 
 
 def _filled(graph: Graph, levels: KnownLevels, table: Encoded) -> tuple[Encoded, str]:
-    """Return the rows to ask about, and which had unseen levels.
+    """Return the rows to ask about.
+
+    Which of them had unseen levels comes second.
 
     They are all rows with the first level drawn in place of unseen ones, then N_DRAWN - 1 copies of the rows that had
     any, with the others. The latter rows' positions are (n_strange,) int64.
@@ -92,7 +94,10 @@ def _filled(graph: Graph, levels: KnownLevels, table: Encoded) -> tuple[Encoded,
 
 
 def _averaged(graph: Graph, answers: str, n_rows: str, strange: str) -> str:
-    """Return the answers, rows with unseen levels by the mean of theirs."""
+    """Return one answer for each row.
+
+    Those of unseen levels are means.
+    """
     end = graph.const([np.iinfo(np.int64).max])
     usual = graph.slice(answers, graph.const([0]), n_rows, 0)
     copies = graph.slice(answers, n_rows, end, 0)
@@ -123,7 +128,10 @@ def encoded_means(graph: Graph, encoding: TargetEncoding, codes: str) -> str:
 
 
 def crossed(graph: Graph, crossing: Crossing, table: Encoded) -> Encoded:
-    """Return the table plus a column for each pair, as `Crossing.apply` does."""
+    """Return the table plus a column for each pair.
+
+    It is what `Crossing.apply` does.
+    """
     if not len(crossing.pairs):
         return table
     codes, count = table.codes(graph), np.array(table.cardinalities, dtype=np.int64)

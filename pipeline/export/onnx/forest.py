@@ -59,7 +59,10 @@ def _together(graph: Graph, columns: str, nodes: Nodes, output: Output) -> str:
 
 
 def _quantile(graph: Graph, said: str, n_trees: int, level: float) -> str:
-    """Return (rows, 1) quantiles of (rows, n_trees), between two neighbours."""
+    """Return (rows, 1) quantiles of (rows, n_trees).
+
+    They lie between two neighbours in proportion, as NumPy's do.
+    """
     risen = graph.op("TopK", said, graph.const([n_trees], np.int64), axis=1, largest=0, sorted=1, n_outputs=2)
     place = level * (n_trees - 1)
     below = int(place)

@@ -33,10 +33,16 @@ def need_onnx() -> None:
 
 
 class Graph:
-    """A graph that grows, whose values are called by names."""
+    """A graph that grows.
+
+    Its values are called by names.
+    """
 
     def __init__(self, taken: frozenset[str] = frozenset()):
-        """Begin an empty graph; `taken` are names that values of its own must not have."""
+        """Begin an empty graph.
+
+        taken: names that values of its own must not have.
+        """
         self._taken = set(taken)
         self._count = 0
         self._nodes: list[Any] = []
@@ -54,7 +60,7 @@ class Graph:
                 return name
 
     def const(self, array: Any, dtype: Any = None) -> str:
-        """Return the name of a constant; equal ones share one."""
+        """Return a constant's name; equal ones share one."""
         from onnx.numpy_helper import from_array
 
         array = np.asarray(array, dtype=dtype)
@@ -67,7 +73,7 @@ class Graph:
         return self._constants[key]
 
     def op(self, kind: str, *inputs: str, domain: str = "", n_outputs: int = 1, **attributes: Any) -> str:
-        """Add a node and return the name of its first output."""
+        """Add a node; return its first output's name."""
         from onnx.helper import make_node
 
         outputs = [self.name() for _ in range(n_outputs)]
@@ -89,11 +95,14 @@ class Graph:
         return parts[0] if len(parts) == 1 else self.op("Concat", *parts, axis=axis)
 
     def shaped(self, value: str, *shape: int) -> str:
-        """Return a value in another shape; -1 is what is left."""
+        """Return a value in another shape."""
         return self.op("Reshape", value, self.const(shape, np.int64))
 
     def slice(self, value: str, start: str, end: str, axis: int) -> str:
-        """Return a stretch of a value; its ends are names of (1,) int64."""
+        """Return a stretch of a value.
+
+        Its ends are names of (1,) int64.
+        """
         return self.op("Slice", value, start, end, self.const([axis], np.int64))
 
     def reduced(self, kind: str, value: str, axis: int, keepdims: bool = False) -> str:
@@ -108,11 +117,14 @@ class Graph:
         """Return a value's number of rows, (1,) int64."""
         return self.op("Shape", value, start=0, end=1)
 
-    def input(self, name: str, dtype: Any) -> str:
-        """Declare an input (rows, 1): `str` or a NumPy type."""
+    def input(self, name: str, dtype: Any, width: int = 1) -> str:
+        """Declare an input, (rows, width).
+
+        dtype: `str` or a NumPy type.
+        """
         from onnx.helper import make_tensor_value_info
 
-        self._inputs.append(make_tensor_value_info(name, _type_of(dtype), [ROWS, 1]))
+        self._inputs.append(make_tensor_value_info(name, _type_of(dtype), [ROWS, width]))
         return name
 
     def output(self, name: str, value: str, dtype: Any, width: int | None = None) -> None:
@@ -120,7 +132,7 @@ class Graph:
         from onnx.helper import make_node, make_tensor_value_info
 
         self._nodes.append(make_node("Identity", [value], [name]))
-        shape = [ROWS] if width is None else [ROWS, width]
+        shape: list[str | int | None] = [ROWS] if width is None else [ROWS, width]
         self._outputs.append(make_tensor_value_info(name, _type_of(dtype), shape))
 
     def write(self, path: Path, name: str, about: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from stacktune.ensemble.interval import LOWER, UPPER, Interval
 from stacktune.ensemble.leader import Leader
 from stacktune.ensemble.member import Member
 from stacktune.errors import ConfigError
-from stacktune.export.onnx.boosters import catboost_form, lightgbm_form, xgboost_form
+from stacktune.export.onnx.boosters import lightgbm_form, xgboost_form
+from stacktune.export.onnx.catboost import catboost_form
 from stacktune.export.onnx.columns import features_of, unit_of
 from stacktune.export.onnx.encodings import Encoded, with_wrappers
 from stacktune.export.onnx.forest import forest_form
@@ -92,7 +94,7 @@ def _check_members(leader: Leader) -> None:
 
 
 def no_form(member: Member, why: str) -> ConfigError:
-    """Return the error of a member that cannot go into a graph."""
+    """Return the error of a member without a form."""
     return ConfigError(
         f"{member.trial_id} cannot be exported: {why}. Make one small model of the leader (stacktune distil MODEL "
         f"DATA) and export that, or run without the family (--exclude {member.family})."
@@ -105,7 +107,7 @@ def _mean(graph: Graph, leader: Leader, member: Member, table: Encoded) -> str:
     folds = leader.model_folders(member)
     for folder in folds:
         try:
-            said = with_wrappers(graph, folder, table, lambda asked, at=folder: FORMS[member.family](graph, at, asked))
+            said = with_wrappers(graph, folder, table, partial(FORMS[member.family], graph, folder))
         except ConfigError as error:
             raise no_form(member, str(error)) from None
         total = said if total is None else graph.op("Add", total, said)
@@ -169,7 +171,7 @@ def _declare(graph: Graph, leader: Leader, blended: str) -> None:
 
 
 def label_array(leader: Leader) -> tuple[np.ndarray, Any]:
-    """Return the classes as a constant holds them, and its type.
+    """Return the classes as an array, and its type.
 
     They are numbers or truth values where the target was, else text.
     """

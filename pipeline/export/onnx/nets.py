@@ -147,7 +147,7 @@ def _activated(graph: Graph, layer: Layer, h: str) -> str:
 
 
 def _predictions(graph: Graph, outputs: Outputs, raw: str) -> str:
-    """Return (rows, n_outputs) of (k, rows, n_outputs), as `Outputs` does."""
+    """Return what `Outputs` makes of (k, rows, n_outputs)."""
     if outputs.is_classification:
         means = graph.reduced("ReduceMean", graph.op("Softmax", raw, axis=2), 0)
         return graph.op("Div", means, graph.reduced("ReduceSum", means, 1, keepdims=True))

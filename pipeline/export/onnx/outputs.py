@@ -53,7 +53,10 @@ def unscaled(graph: Graph, values: str, loss: str, unit: float) -> str:
 
 
 def spread_over(graph: Graph, chances: str, classes: np.ndarray, n_outputs: int) -> str:
-    """Return (rows, n_outputs) of the chances of some classes; others have 0."""
+    """Return (rows, n_outputs) of chances of some classes.
+
+    The others have 0.
+    """
     if len(classes) == n_outputs:
         return chances
     return graph.op("MatMul", chances, graph.const(np.eye(n_outputs)[classes]))

@@ -1,4 +1,7 @@
-"""Rows to try a graph on, and tables as a graph takes them."""
+"""Makes rows to try a graph on.
+
+And it hands tables over as a graph takes them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ NEVER_SEEN = "a level never seen"
 
 
 def probe_rows(schema: Schema, seed: int = 0, n_rows: int = N_PROBES) -> pd.DataFrame:
-    """Return made-up rows over the whole range of each column.
+    """Return made-up rows over each column's range.
 
     Some values are missing, some levels never seen, some numbers beyond all of training. The first row misses all.
     """
@@ -49,7 +52,10 @@ def _values(column: Column, n_rows: int, random: np.random.Generator) -> pd.Seri
 
 
 def feeds(schema: Schema, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return a table's columns as the inputs of a graph, (n_rows, 1) each."""
+    """Return a table's columns as inputs of a graph.
+
+    They are (n_rows, 1) each.
+    """
     frame = with_named_index(frame, schema.column_names)
     positions = positions_of(schema.columns, frame)
     asked = {}

@@ -1,4 +1,4 @@
-"""Trees as nodes of an ONNX graph, whichever library grew them."""
+"""Trees in a graph, whichever library grew them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import numpy as np
 
 from stacktune.export.onnx.graph import ML, Graph
 
-# How a node asks (TreeEnsemble of ai.onnx.ml 5): value <= split, value < split, value > split, value among levels.
-LEQ, LT, GT, MEMBER = 0, 1, 3, 6
+# How a node asks (TreeEnsemble of ai.onnx.ml 5): value <= split, value < split, value > split, value = split,
+# value among levels.
+LEQ, LT, GT, EQ, MEMBER = 0, 1, 3, 4, 6
 # Trees whose leaves hold several values are asked so many at a time, as each row holds a leaf of each of them.
 TREES_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """The nodes of all trees, laid end to end; a tree's first is its root.
+    """The nodes of all trees, laid end to end.
+
+    A tree's first is its root.
 
     sizes: (n_trees,) nodes of each tree. yes, no: (n_nodes,) where a row goes, counted within the tree, -1 at leaves.
     feature, split, mode: (n_nodes,) what inner nodes ask. missing_yes: (n_nodes,) bool, whether NaN goes to `yes`.
@@ -69,7 +72,7 @@ class Grown:
         return self._add((-1, -1, 0, 0.0, LEQ, False), values)
 
     def inner(self, feature: int, split: float, mode: int, missing_yes: bool) -> int:
-        """Add a node whose children are told by `lead` later."""
+        """Add a node; `lead` tells of its children later."""
         return self._add((0, 0, feature, split, mode, missing_yes), [])
 
     def member(self, feature: int, levels: list[float], missing_yes: bool) -> int:
@@ -78,7 +81,7 @@ class Grown:
         return self.inner(feature, np.nan, MEMBER, missing_yes)
 
     def lead(self, place: int, yes: int, no: int) -> None:
-        """Tell a node of the present tree where rows go."""
+        """Tell the present tree's node where rows go."""
         node = len(self.rows) - self.sizes[-1] + place
         self.rows[node] = (yes, no, *self.rows[node][2:])
 
@@ -96,18 +99,22 @@ class Grown:
         for node, each in enumerate(self.values):
             values[node, : len(each)] = each
         return Nodes(
-            np.array(self.sizes),
-            *map(np.array, (yes, no, feature)),
-            np.array(split, np.float64),
-            np.array(mode, np.uint8),
-            np.array(missing, bool),
-            values,
-            self.levels,
+            sizes=np.array(self.sizes),
+            yes=np.array(yes),
+            no=np.array(no),
+            feature=np.array(feature),
+            split=np.array(split, np.float64),
+            mode=np.array(mode, np.uint8),
+            missing_yes=np.array(missing, bool),
+            values=values,
+            levels=self.levels,
         )
 
 
 def sum_of_trees(graph: Graph, features: str, nodes: Nodes, target: np.ndarray, n_targets: int) -> str:
-    """Return (rows, n_targets) float64: each tree adds to its target.
+    """Return (rows, n_targets) float64 sums of trees.
+
+    Each tree adds to its target.
 
     features: (rows, n_features) float64. target: (n_trees,).
     """
@@ -140,7 +147,10 @@ def _sum_of_vectors(graph: Graph, features: str, nodes: Nodes) -> str:
 
 
 def _ensemble(graph: Graph, features: str, nodes: Nodes, leaf_target: np.ndarray, leaf_value: np.ndarray) -> str:
-    """Add a TreeEnsemble, whose targets are the sums of its trees' leaves."""
+    """Add a TreeEnsemble.
+
+    Its targets are the sums of its trees' leaves.
+    """
     from onnx.numpy_helper import from_array
 
     leaf = nodes.is_leaf

@@ -1,4 +1,4 @@
-"""Writes a leader as an ONNX file that is known to agree."""
+"""Writes a leader as ONNX, and checks it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stacktune.export.onnx.probe import probe_rows
 
 
 def write_onnx(leader: Leader, path: Path, tables: Sequence[pd.DataFrame] = ()) -> list[Agreement]:
-    """Write the graph; return how near it is to the leader.
+    """Write the graph; return how well it agrees.
 
     It is asked about made-up rows over the range of every column, and about each of `tables`. A file that was there is
     replaced.

@@ -45,7 +45,7 @@ def layer_weights(layers: Sequence[Layer], n_inputs: int, generator: torch.Gener
 
 
 def weight_name(layers: Sequence[Layer], place: int, n_inputs: int) -> str:
-    """Return what the names of a layer's weights begin with."""
+    """Return the beginning of a layer's weights' names."""
     layer, wide = layers[place], widths(layers, n_inputs)
     read = "+".join(f"{source}x{wide[source]}" for source in layer.reads)
     return f"layer{place}.{layer.kind}.{read}"
