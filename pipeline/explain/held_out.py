@@ -71,17 +71,25 @@ class HeldOut:
         found = np.empty((table.n_rows, self.task.n_outputs))
         for block in np.unique(blocks):
             rows = np.flatnonzero(blocks == block)
-            blend = self.blends[block]
-            parts = [np.zeros((len(rows), self.task.n_outputs)) for _ in self.names]
-            for of_repeat in folds[rows].T:
-                for fold in np.unique(of_repeat):
-                    own = np.flatnonzero(of_repeat == fold)
-                    asked = [place for place, weight in enumerate(blend.weights) if weight > 0]
-                    members = [self.models[self.names[place], fold] for place in asked]
-                    for place, said in zip(asked, predict_members(members, plain.take(rows[own])), strict=True):
-                        parts[place][own] += said / folds.shape[1]
-            found[rows] = blend.combine(parts)
+            found[rows] = self._of_block(self.blends[block], plain.take(rows), folds[rows])
         return found if self.temperature == 1 else heated(found, self.temperature)
+
+    def _of_block(self, blend: Blend, table: Table, folds: np.ndarray) -> np.ndarray:
+        """Return predictions of rows of one block.
+
+        folds: (n_rows, n_repeats) that hold them out.
+        """
+        shape = (table.n_rows, self.task.n_outputs)
+        asked = [place for place, weight in enumerate(blend.weights) if weight > 0]
+        parts = {place: np.zeros(shape) for place in asked}
+        for of_repeat in folds.T:
+            for fold in np.unique(of_repeat):
+                own = np.flatnonzero(of_repeat == fold)
+                members = [self.models[self.names[place], fold] for place in asked]
+                for place, said in zip(asked, predict_members(members, table.take(own)), strict=True):
+                    parts[place][own] += said / folds.shape[1]
+        nothing = np.broadcast_to(0.0, shape)  # of those that weigh nothing
+        return blend.combine([parts.get(place, nothing) for place in range(len(self.names))])
 
 
 def models_asked(row: LeaderboardRow, folds: Folds) -> set[tuple[str, int]]:

@@ -30,8 +30,8 @@ from stacktune.explain.worst import worst_rows
 from stacktune.metrics import Metric
 from stacktune.trials.result import TrialResult, load_oof
 
-# Without a budget: so many predictions, a second or two for most leaders; of so many columns, and so many
-# rows of each member's trees.
+# Without a budget: so many predictions, a second or two for most leaders; of so many columns, and so many rows of each
+# member's trees.
 N_PREDICTIONS, MAX_COLUMNS, N_TREE_ROWS = 30_000, 300, 60
 # What a first look at a leader's predictions takes of the seconds at most, see `Inquiry.cost_us`.
 FIRST_LOOK_SHARE = 0.3
