@@ -151,9 +151,9 @@ def _scores(facts: ModelFacts) -> str:
 
 
 def _about(facts: ModelFacts) -> Iterator[str]:
-    yield f"- learnt from `{facts.source}`: {facts.n_rows:,} rows, {len(facts.columns):,} columns"
+    yield f"- learnt from {_text(facts.source)}: {facts.n_rows:,} rows, {len(facts.columns):,} columns"
     if facts.positive is not None and facts.threshold is not None:
-        yield f"- decides for `{_text(facts.positive)}` from a probability of {facts.threshold:.3g} on"
+        yield f"- decides for {_text(facts.positive)} from a probability of {facts.threshold:.3g} on"
     if facts.predict_us is not None and math.isfinite(facts.predict_us):
         yield f"- predicts a row in {facts.predict_us:.3g} µs of one core"
     if len(facts.members) > 1:
