@@ -72,13 +72,17 @@ def ensemble_note(row: LeaderboardRow, metric: Metric, is_anew: bool = False) ->
 
     is_anew: whether an earlier session of the run had one of this name.
     """
-    n_folds = len(row.fold_scores)
+    weighed = sorted(zip(row.how.weights, row.members, strict=True), reverse=True)
+    scored = scored_text(row.score, row.score_se, len(row.fold_scores))
     lines = [
-        f"**{row.how.kind}** of {len(row.members)} trials. {metric.name} "
-        f"{scored_text(row.score, row.score_se, n_folds)}; predicts a row in {row.predict_us:.3g} µs.",
-        *(["", f"{metric.name} {_number(row.test[metric.name])} on the test rows."] if row.test else []),
+        f"**{row.how.kind}** of {len(row.members)} trials. {metric.name} {scored}; "
+        f"predicts a row in {row.predict_us:.3g} µs.",
+        "",
+        *([f"{metric.name} {_number(row.test[metric.name])} on the test rows.", ""] if row.test else []),
         *(["The run has gone on since: its params are those of the ensemble before.", ""] if is_anew else []),
-        *_member_lines(sorted(zip(row.members, row.how.weights, strict=True), key=lambda pair: -pair[1])),
+        "| weight | trial |",
+        "|---:|---|",
+        *(f"| {weight:.3f} | {name} |" for weight, name in weighed),
     ]
     return "\n".join(lines)
 
@@ -92,8 +96,7 @@ def run_note(facts: ModelFacts, n_trials: int, version: tuple[str, int] | None) 
         f"The best model of **{_text(facts.target)}** in {_text(facts.data)} that {n_trials:,} trials came to is "
         f"**{facts.name}**: {_scores(facts)}.",
         "",
-        *_about_data(facts),
-        *_member_lines(facts.members),
+        *_about(facts),
         "",
         "The nested runs are the trials and ensembles; the tag `rank` and the metric `rank` order them. "
         "*Artifacts* has `report.html` where the run wrote it, `leaderboard.csv`, `run.json` and `config.yaml`.",
@@ -125,8 +128,7 @@ def version_note(facts: ModelFacts, name: str, version: int) -> str:
         f"{_text(facts.name)}, {'an ensemble' if facts.kind == 'ensemble' else 'a trial'} of the run "
         f"{_text(facts.folder)}: {_scores(facts)}.",
         "",
-        *_about_data(facts),
-        *_member_lines(facts.members),
+        *_about(facts),
         "",
         *_usage(name, version),
         "",
@@ -148,18 +150,14 @@ def _scores(facts: ModelFacts) -> str:
     return text if facts.test_score is None else f"{text}, {_number(facts.test_score)} on the test rows"
 
 
-def _about_data(facts: ModelFacts) -> Iterator[str]:
-    yield f"- learnt from `{facts.source}`: {facts.n_rows:,} rows, {len(facts.columns):,} columns"
+def _about(facts: ModelFacts) -> Iterator[str]:
+    yield f"- learnt from {_text(facts.source)}: {facts.n_rows:,} rows, {len(facts.columns):,} columns"
     if facts.positive is not None and facts.threshold is not None:
-        yield f"- decides for `{_text(facts.positive)}` from a probability of {facts.threshold:.3g} on"
+        yield f"- decides for {_text(facts.positive)} from a probability of {facts.threshold:.3g} on"
     if facts.predict_us is not None and math.isfinite(facts.predict_us):
         yield f"- predicts a row in {facts.predict_us:.3g} µs of one core"
-
-
-def _member_lines(members: Sequence[tuple[str, float]]) -> Iterator[str]:
-    if len(members) > 1:
-        yield from ("", "| weight | trial |", "|---:|---|")
-        yield from (f"| {weight:.3f} | {name} |" for name, weight in members)
+    if len(facts.members) > 1:
+        yield f"- made of {', '.join(f'{name} ({weight:.3f})' for name, weight in facts.members)}"
 
 
 def _usage(name: str, version: int) -> Iterator[str]:

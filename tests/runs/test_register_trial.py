@@ -101,7 +101,7 @@ def test_a_trial_becomes_a_version_that_predicts_as_its_models_do_and_says_what_
         "models:/parcels/1",
         "- numeric: weight",
         "on the test rows",
-        "learnt from `parcels.parquet`: 180 rows",
+        "learnt from parcels.parquet: 180 rows",
     ):
         assert part in version.description
     assert client.get_registered_model("parcels").description.startswith("Predicts **late** (binary)")
