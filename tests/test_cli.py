@@ -68,7 +68,7 @@ def test_help_lists_the_commands_of_both_spellings():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_group_and_an_example(name):
-    """`command(GROUP, "an example")` of cli.py gives both."""
+    """`command(GROUP, "an example")` of commands/app.py gives both."""
     command = get_command(app).commands[name]
     assert command.rich_help_panel in GROUPS, "say in which group of the help it stands"
     examples = (command.epilog or "").splitlines()

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from in_process import Fitted, auc, fit
 
-from stacktune.data.dataset import demo_frame
+from stacktune.data.demo import demo_frame
 from stacktune.distil import TRUTH, can_judge_on_a_fold, judged_on_a_fold, lesson_of, taught
 from stacktune.ensemble.leader import Leader
 from stacktune.ensemble.out_of_fold import honest_predictions, keep_out_of_fold

@@ -67,6 +67,7 @@ ROOMS = (
         "doctor",
         "api",
         "completion",
+        "commands",
         "cli",
         "__main__",
     ),
@@ -301,7 +302,7 @@ def test_the_walk_sees_the_house():
     seen = {"stacktune.cli", "stacktune.data.table", "stacktune.families.base", "stacktune.search_spaces.mlp"}
     assert seen <= set(house.modules)
     targets = {found.target for found in house.imports(house.modules["stacktune.cli"])}
-    assert {"stacktune.process", "stacktune.settings.groups", "typer.main"} <= targets
+    assert {"stacktune.process", "stacktune.commands.app", "typer.main"} <= targets
 
 
 BREACHES = {

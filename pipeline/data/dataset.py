@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from stacktune.data.added import with_columns
+from stacktune.data.demo import demo_frame
 from stacktune.data.duplicates import digest_of_rows, n_known
 from stacktune.data.example import made_up_rows
 from stacktune.data.expected import Expected
@@ -60,11 +61,11 @@ from stacktune.data.validation_rows import with_validation_rows
 from stacktune.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
 from stacktune.errors import DataError, nearest
 from stacktune.settings.groups import Settings
-from stacktune.settings.problem import DEMO, DEMO_TARGET, IN_MEMORY, DataSettings
+from stacktune.settings.problem import DEMO, IN_MEMORY, DataSettings
 from stacktune.storage.digests import digest_of_arrays
 from stacktune.storage.uris import without_secrets
 
-__all__ = ["Dataset", "demo_frame", "infer_task", "load_dataset"]
+__all__ = ["Dataset", "infer_task", "load_dataset"]
 
 _N_SAMPLE_ROWS = 5
 
@@ -107,18 +108,6 @@ class Dataset:
         It is for whoever has shared the rest.
         """
         return replace(self, table=self.table.without_features())
-
-
-def demo_frame() -> tuple[pd.DataFrame, str]:
-    """Return the demo table and its target's name.
-
-    It is a real table that ships with scikit-learn: 569 breast tumours.
-    """
-    from sklearn.datasets import load_breast_cancer
-
-    bunch = load_breast_cancer(as_frame=True)
-    names = np.asarray(bunch.target_names, dtype=object)
-    return bunch.data.assign(**{DEMO_TARGET: names[bunch.target.to_numpy()]}), DEMO_TARGET
 
 
 def load_dataset(config: Settings, tables: Tables = NO_TABLES) -> tuple[Dataset, Table | None]:

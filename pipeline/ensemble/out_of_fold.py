@@ -101,7 +101,6 @@ class Judged:
         honest = _by_block(self.parts, self.blocks, nested)
         return honest if self.temperature == 1 else heated(honest, self.temperature)
 
-
     def without(self, block: int) -> tuple[tuple[str, ...], Blend]:
         """Return the trials and their blend without a block.
 

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stacktune.data.dataset import demo_frame, infer_task, load_dataset
+from stacktune.data.dataset import infer_task, load_dataset
+from stacktune.data.demo import demo_frame
 from stacktune.errors import DataError
 from stacktune.settings.read import load_settings
 
