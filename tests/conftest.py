@@ -29,6 +29,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 # end. The contract of families, which starts none, comes second, beside them.
 FIRST = (
     "test_end_to_end.py",
+    "test_broken_off.py",
     "test_every_family.py",
     "test_resume.py",
     "test_engine.py",

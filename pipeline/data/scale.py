@@ -48,7 +48,7 @@ class Scale:
         return values / self.factor if self.factor != 1.0 else values
 
     def undo(self, scaled: np.ndarray) -> np.ndarray:
-        """Return (n,) float64 numbers that `apply` scales so; NaN stays.
+        """Return (n,) float64 numbers that `apply` scales so.
 
         They are as near to those that were as float32 holds them.
         """

@@ -48,7 +48,7 @@ def is_same(said: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def keep_state(states: Path, trial_id: str, rung: int, save: Callable[[Path], None], made_by: Provenance) -> Path:
-    """Keep a member's state at a rung and return its folder.
+    """Keep a member's state at a rung; return its folder.
 
     The state is written by `save`, and the folder's name ends with the digest of what is in it.
     """
@@ -64,7 +64,7 @@ def keep_state(states: Path, trial_id: str, rung: int, save: Callable[[Path], No
 
 
 def member_of(state: str) -> str:
-    """Return the id of the trial whose state lies in a folder."""
+    """Return the trial whose state lies in a folder."""
     return Path(state).name.rsplit("-", 2)[0]
 
 

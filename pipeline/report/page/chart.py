@@ -116,7 +116,7 @@ def family_colour(families: Sequence[str], palette: Mapping[str, str]) -> Spec:
 
 
 def svg_of(chart: Chart, name: str) -> str:
-    """Return a chart as an image that says what it is.
+    """Return a chart as an image with a name.
 
     name: unique within its page, for what refers to its parts.
     """

@@ -36,7 +36,9 @@ FORMAT = 1
 
 
 def write_report(folder: Path) -> Path:
-    """Write the page, its numbers and its charts; return the page's path.
+    """Write the report; return the page's path.
+
+    Beside it come its numbers and its charts.
 
     folder: of a finished run.
 

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 
 def write_plots(charts: Iterable[Chart], folder: Path) -> Path:
-    """Write each chart as an SVG named by its title.
+    """Write each chart into an SVG of its own.
 
     What was in `folder` is replaced, once all are drawn.
     """
