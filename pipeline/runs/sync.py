@@ -15,7 +15,7 @@ from stacktune.runs.state import read_state
 from stacktune.settings.groups import BY_KEY
 from stacktune.settings.read import load_settings
 from stacktune.settings.resuming import check_whole
-from stacktune.storage.run_folder import RunFolder
+from stacktune.storage.run_folder import STATE, RunFolder
 from stacktune.tracking.promotion import evidence_from, say_alias, settle_alias
 from stacktune.tracking.registry import LeaderRecord, publish_leader
 from stacktune.tracking.spool import claim_spool
@@ -35,6 +35,8 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
     Raises:
         ConfigError: there is no run, the store cannot be reached, or does not take it all in ten minutes.
     """
+    if not RunFolder(folder).state.is_file():
+        raise ConfigError(f"{str(folder)!r} is not the folder of a run (it holds no {STATE}): name a run's --output.")
     folder = folder.absolute()
     state = read_state(folder)
     saved_config(folder)  # broken settings are named as such
@@ -51,7 +53,7 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
     tracker.start()
     try:
         tracker.ids()
-        with progress(f"sending what {count(n_waiting, 'run')} had to MLflow"):
+        with progress(f"sending what {count(n_waiting, 'run')} had to MLflow" if n_waiting else "asking MLflow"):
             is_sent = tracker.flush(PATIENCE_S)
         if not is_sent:
             raise ConfigError(
