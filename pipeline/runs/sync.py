@@ -17,7 +17,7 @@ from stacktune.runs.state import RunState, read_state
 from stacktune.settings.groups import BY_KEY
 from stacktune.settings.read import load_settings
 from stacktune.settings.resuming import check_whole
-from stacktune.storage.run_folder import RunFolder
+from stacktune.storage.run_folder import STATE, RunFolder
 from stacktune.tracking.promotion import evidence_from, say_alias, settle_alias
 from stacktune.tracking.registry import LeaderRecord, publish_leader
 from stacktune.tracking.spool import claim_spool
@@ -37,6 +37,8 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
     Raises:
         ConfigError: there is no run, the store cannot be reached, or does not take it all in ten minutes.
     """
+    if not RunFolder(folder).state.is_file():
+        raise ConfigError(f"{str(folder)!r} is not the folder of a run (it holds no {STATE}): name a run's --output.")
     folder = folder.absolute()
     with reached(folder, tracking_uri, say) as (tracker, state):
         n_waiting = tracker.n_waiting
@@ -48,11 +50,8 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
             raise ConfigError(
                 f"MLflow did not take what {tracker.n_waiting} runs have for it; it is kept, so try again later."
             )
-        say(
-            f"sent what {count(n_waiting, 'run')} had for MLflow"
-            if n_waiting
-            else "MLflow had everything of the trials"
-        )
+        sent = f"sent what {count(n_waiting, 'run')} had for MLflow"
+        say(sent if n_waiting else "MLflow had everything of the trials")
         _register(tracker, folder, state.model_name, say)
 
 

@@ -45,14 +45,20 @@ class DataSettings:
             TABLE,
             "DATA",
             "A Parquet file, a folder of them, or a URI (s3://, gs://, file://). CSV is read too, but slower.",
-            missing="no table is given: name a Parquet file or folder.",
+            missing="no table is given: name a Parquet file or folder; `stacktune demo` brings one of its own.",
             is_argument=True,
             may_hold_secret=True,
             resume=FREE,  # tables may be moved: their content is compared
         ),
     ]
     target: Annotated[
-        str, Spec(TEXT, "COLUMN", "The column to predict.", missing="--target is missing: name a column.")
+        str,
+        Spec(
+            TEXT,
+            "COLUMN",
+            "The column to predict.",
+            missing="--target is missing: name a column; `stacktune describe TABLE` shows them.",
+        ),
     ]
     task: Annotated[
         str,

@@ -48,7 +48,7 @@ def is_same(said: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def keep_state(states: Path, trial_id: str, rung: int, save: Callable[[Path], None], made_by: Provenance) -> Path:
-    """Keep a member's state at a rung; return its folder.
+    """Keep a member's state; return its folder.
 
     The state is written by `save`, and the folder's name ends with the digest of what is in it.
     """

@@ -101,7 +101,7 @@ def test_the_clock_of_a_run_is_not_the_one_that_people_set(clock, monkeypatch):
 
 
 # What the time of day is for: stamps that people read in MLflow, and the age of a process where there is no /proc.
-TELLS_THE_TIME = {"tracking/updates.py", "cli.py", "process.py"}
+TELLS_THE_TIME = {"tracking/updates.py", "runs/tracked.py", "process.py"}
 WALL_CLOCKS = ("time.time()", "time.time_ns()", "datetime.now", "datetime.utcnow", "datetime.today")
 
 
