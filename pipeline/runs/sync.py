@@ -44,7 +44,7 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
         n_waiting = tracker.n_waiting
         tracker.start()
         tracker.ids()
-        with progress(f"sending what {count(n_waiting, 'run')} had to MLflow"):
+        with progress(f"sending what {count(n_waiting, 'run')} had to MLflow" if n_waiting else "asking MLflow"):
             is_sent = tracker.flush(PATIENCE_S)
         if not is_sent:
             raise ConfigError(
