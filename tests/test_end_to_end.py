@@ -109,7 +109,7 @@ def test_every_trial_is_a_nested_run_with_its_curve_parameters_and_tags(run):
     assert parent.data.metrics["threshold"] == pytest.approx(run.facts["threshold"])
     assert parent.data.tags["positive"] == run.facts["positive"]
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {
-        *("config.yaml", "leaderboard.csv", "run.json"),
+        *("config.yaml", "leaderboard.csv", "model_card.md", "run.json"),
     }
     nested = client.search_runs(
         [run.facts["experiment_id"]], f"tags.mlflow.parentRunId = '{parent.info.run_id}' and tags.kind = 'trial'"

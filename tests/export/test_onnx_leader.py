@@ -21,7 +21,7 @@ from stacktune.errors import ConfigError
 from stacktune.export.onnx.check import opened
 from stacktune.export.onnx.columns import features_of
 from stacktune.export.onnx.graph import Graph, need_onnx
-from stacktune.export.onnx.leader import graph_of, output_names
+from stacktune.export.onnx.leader import about, graph_of, output_names
 from stacktune.export.onnx.probe import feeds, probe_rows
 from stacktune.export.onnx.write import write_onnx
 from stacktune.runs.export import export
@@ -92,7 +92,7 @@ def test_its_metadata_tells_what_to_give_it(stacked, tmp_path):
     import onnx
 
     leader, _ = stacked
-    write_onnx(leader, tmp_path / "model.onnx")
+    graph_of(leader).write(tmp_path / "model.onnx", "y", about(leader))
     model = onnx.load(tmp_path / "model.onnx")
     onnx.checker.check_model(model)
     facts = json.loads(model.metadata_props[0].value)
