@@ -63,6 +63,21 @@ def test_a_row_becomes_one_of_each_class_that_weighs_its_probability(of_noise):
     assert lesson.folds.fits_all_rows
 
 
+def test_rows_before_all_windows_are_learnt_by_their_targets(tmp_path):
+    """Of rows in the order of time the older half was never held out."""
+    frame = noise(300, 2).assign(day=np.arange(300))
+    fitted = fit(frame, "y", tmp_path, ("linear",), time="day", n_folds=3)
+    teacher = teacher_of(fitted)
+    assert np.isnan(teacher[:100]).all()
+    assert not can_judge_on_a_fold(fitted.problem.folds)
+    lesson = lesson_of(fitted.problem, teacher)
+    old = lesson.table.groups < 100
+    np.testing.assert_array_equal(lesson.table.labels[old], fitted.problem.table.labels[:100])
+    assert lesson.folds.is_ordered
+    result = taught(fitted.problem, teacher, "lightgbm", CONFIG, tmp_path)
+    assert [path.name for path in TrialFolder(result.place).models()] == ["all_rows"]
+
+
 def test_values_are_learnt_half_from_the_teacher(tmp_path):
     frame = noise(120, 1).assign(y=np.arange(120.0))
     fitted = fit(frame, "y", tmp_path, ("linear",), n_folds=2)

@@ -114,6 +114,7 @@ def test_every_trial_is_a_nested_run_with_its_curve_parameters_and_tags(run):
     assert all(run.facts["leader"] in note and "models:/tumours/1" in note for note in notes)
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {
         *("config.yaml", "leaderboard.csv", "run.json", "report.html", "report.json", "plots", "explanation"),
+        "model_card.md",
     }
     nested = client.search_runs(
         [run.facts["experiment_id"]], f"tags.mlflow.parentRunId = '{parent.info.run_id}' and tags.kind = 'trial'"

@@ -118,12 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=8080)
     given = parser.parse_args(arguments)
     os.environ[MODEL_VARIABLE] = given.model
-    uvicorn.run(
-        f"{__name__ if __name__ != '__main__' else 'stacktune.export.server'}:app",
-        factory=True,
-        host=given.host,
-        port=given.port,
-    )
+    # By name, as other processes of it import it (WEB_CONCURRENCY).
+    uvicorn.run("stacktune.export.server:app", factory=True, host=given.host, port=given.port)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ def distil(model: str, data: str, output: Path, family: str, test: str | None, s
     use_cores()  # before there are libraries to read it
     from stacktune.families.registry import get_family
     from stacktune.report.summary import read_results
+    from stacktune.runs.posed import holding
     from stacktune.runs.resume import saved_config
     from stacktune.runs.state import read_state
 
@@ -106,6 +107,7 @@ def distil(model: str, data: str, output: Path, family: str, test: str | None, s
 
     leader = Leader.load(found)
     dataset, held_out, problem = _posed(saved_config(folder), read_state(folder), data)
+    holding([family], problem.task)  # or it is refused
     tables = _test_rows(leader, folder, held_out, test)
     lesson = Lesson(folder, results, leader, dataset, problem, family, _config(folder, results, family))
     with TemporaryDirectory(prefix="stacktune-distil-") as aside:
@@ -124,6 +126,8 @@ def distil(model: str, data: str, output: Path, family: str, test: str | None, s
     )
     for line in lines_of(distilled):
         say(line)
+    if leader.interval is not None:
+        say("it gives no lower and upper ends: those are of the leader's own errors")
     return distilled
 
 
@@ -154,8 +158,9 @@ def _posed(config: Settings, state: RunState, data: str) -> tuple[Dataset, Table
     from stacktune.data.dataset import load_dataset
     from stacktune.runs.begin import problem_of
 
-    place = Path(state.place)
-    located = None if config.validation_data is None else os.path.join(place, config.validation_data)
+    place, located = Path(state.place), config.validation_data
+    if located is not None and "://" not in located:
+        located = os.path.join(place, located)
     config = replace(config, data=data, test_data=None, validation_data=located, n_folds=state.n_folds)
     dataset, test = load_dataset(config)
     for what, before, after in (

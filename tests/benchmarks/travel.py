@@ -5,7 +5,7 @@
 A fifth of the rows (seed 0) is set aside. difference: the largest between the graph's predictions of these rows and the
 leader's (probabilities, or values as a share of the target's standard deviation). rows/s: of 10,000 rows in memory,
 raw columns in, all cores; the graph's without what makes columns of a frame. kept: the share of the leader's lead over
-the best single trial that the taught model has, on the same rows.
+the best single trial that the taught model has, on the same rows; – for none.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def measure(table: Path, target: str, work: Path, n_trials: int, exclude: str) -
     cells = [
         f"{table.stem}, {found.metric.name}",
         *scores,
-        "–" if kept is None else f"{kept:.0%}",
+        "–" if kept is None or kept <= 0 else f"{kept:.0%}",
         f"{gap:.1g}",
         " / ".join(f"{speed:,.0f}" for speed in speeds),
         " / ".join(sizes),

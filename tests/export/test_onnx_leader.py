@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -19,8 +20,8 @@ from stacktune.ensemble.leader import Leader, build_leader
 from stacktune.errors import ConfigError
 from stacktune.export.onnx.check import opened
 from stacktune.export.onnx.columns import features_of
-from stacktune.export.onnx.graph import Graph
-from stacktune.export.onnx.leader import graph_of, output_names
+from stacktune.export.onnx.graph import Graph, need_onnx
+from stacktune.export.onnx.leader import about, graph_of, output_names
 from stacktune.export.onnx.probe import feeds, probe_rows
 from stacktune.export.onnx.write import write_onnx
 from stacktune.runs.export import export
@@ -91,7 +92,7 @@ def test_its_metadata_tells_what_to_give_it(stacked, tmp_path):
     import onnx
 
     leader, _ = stacked
-    write_onnx(leader, tmp_path / "model.onnx")
+    graph_of(leader).write(tmp_path / "model.onnx", "y", about(leader))
     model = onnx.load(tmp_path / "model.onnx")
     onnx.checker.check_model(model)
     facts = json.loads(model.metadata_props[0].value)
@@ -143,6 +144,13 @@ def test_mistakes_are_said_before_anything_is_read(form, output, check, message,
 
     with pytest.raises(ConfigError, match=message):
         export("no model", form, None if output is None else Path(output), check, print)
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxruntime"])
+def test_a_missing_library_is_named_with_the_line_to_type(library, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ConfigError, match=rf"needs the library '{library}'.*pip install \"stacktune\[onnx\]\""):
+        need_onnx()
 
 
 def graph_features(schema: Schema, frame: pd.DataFrame, tmp_path) -> np.ndarray:
