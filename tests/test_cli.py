@@ -151,6 +151,7 @@ MISTAKES = {
     "setting": (["run", "--config", "typo.yaml"], "no setting in 'typo.yaml' called 'metrc'. Did you mean 'metric'?"),
     "model": (["predict", "nowhere", "table.csv"], "no model in 'nowhere'"),
     "ending": (["predict", "nowhere", "table.csv", "--output", "p.xls"], "ends in .parquet or .csv, but got 'p.xls'"),
+    "nothing to sync": (["sync", "nowhere"], "'nowhere' is not the folder of a run (it holds no state.json)"),
     "no run": (["leaderboard", "nowhere"], "'nowhere' is not the folder of a finished run"),
     "no store": (["ui", "nowhere"], "no folder"),
 }

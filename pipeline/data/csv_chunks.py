@@ -105,7 +105,8 @@ def types_of(
     numbering = _Numbering()
     n_rows = 0
     for texts, is_first in _all_texts(files, dialects):
-        numbering.see(texts.column(names[0]), is_first)
+        if not dialects[0].header[0].strip():
+            numbering.see(texts.column(names[0]), is_first)
         for name in names:
             witnesses[name].see(texts.column(name))
         n_rows += texts.num_rows

@@ -17,7 +17,7 @@ from stacktune.data.duplicates import copies_of
 from stacktune.data.folds import fold_notes, make_folds
 from stacktune.data.memory import bytes_for, check_fits
 from stacktune.data.profile import TableProfile, profile_of, with_raw
-from stacktune.data.read import Source, read_source, sample_notes, size_of
+from stacktune.data.read import Source, read_source, sample_notes, size_of, use_cores_allowed
 from stacktune.data.sample import Sample
 from stacktune.data.schema import infer_schema
 from stacktune.data.split import ROWS, no_features
@@ -25,7 +25,7 @@ from stacktune.data.split_hints import hints
 from stacktune.data.spread import evenly_spread
 from stacktune.data.table import Table
 from stacktune.errors import DataError
-from stacktune.host import cores_here, use_cores
+from stacktune.host import cores_here
 from stacktune.observers import Observers
 from stacktune.report.described import Described, Intended
 from stacktune.runs.begin import RunData, Scope, begin, posed, problem_notes, scope_of
@@ -47,7 +47,7 @@ def describe(flags: Mapping[str, Any], n_rows: int) -> Described:
     Raises:
         ConfigError, DataError: what a run would refuse.
     """
-    use_cores()  # before there are libraries to read it
+    use_cores_allowed()
     if flags["target"] is None and flags["data"] not in (None, DEMO):
         return _unlabelled(flags, n_rows)
     settings = load_settings(flags)
