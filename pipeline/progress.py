@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from stacktune.streams import drawing, visible
 
 Advance = Callable[[float], None]
+Tell = Callable[[str, int, int], None]
 BYTES = "bytes"
 _REFRESH_HZ = 4
 _BAR_WIDTH = 16
@@ -43,6 +44,29 @@ def progress(
     with Progress(*columns, _Facts(unit), console=console, transient=True, refresh_per_second=_REFRESH_HZ) as shown:
         task = shown.add_task(visible(what), total=total)
         yield lambda done: shown.advance(task, done)
+
+
+@contextmanager
+def steps(what: str, console: Console | None = None) -> Iterator[Tell]:
+    """Show a line while the block works, step by step.
+
+    It goes when that is done. Yields a function that is told what is done now, how much of it, and of how much.
+
+    what: is done until it is told. console: stderr unless another is given.
+    """
+    console = console or Console(file=drawing(sys.stderr))
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield lambda what, n_done, n_in_all: None
+        return
+    columns: list[ProgressColumn] = [SpinnerColumn("line"), TextColumn("{task.description}", markup=False)]
+    columns += [BarColumn(_BAR_WIDTH), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()]
+    with Progress(*columns, console=console, transient=True, refresh_per_second=_REFRESH_HZ) as shown:
+        task = shown.add_task(visible(what), total=None)
+
+        def tell(what: str, n_done: int, n_in_all: int) -> None:
+            shown.update(task, description=visible(what), completed=n_done, total=n_in_all)
+
+        yield tell
 
 
 class _Facts(ProgressColumn):

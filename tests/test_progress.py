@@ -12,7 +12,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from stacktune.progress import BYTES, facts, progress
+from stacktune.progress import BYTES, facts, progress, steps
 
 WORK = """
 import time
@@ -72,3 +72,12 @@ def test_a_pipe_is_sent_nothing():
     with progress("predicting", 10, console=Console(file=sent)) as done:
         done(10)
     assert sent.getvalue() == ""
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_steps_say_what_is_done_now(is_terminal):
+    stream = io.StringIO()
+    with steps("predicting", Console(file=stream, force_terminal=is_terminal, width=80)) as tell:
+        tell("shuffling columns", 1, 4)
+    assert ("shuffling columns" in stream.getvalue()) is is_terminal
+    assert is_terminal or stream.getvalue() == ""

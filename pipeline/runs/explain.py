@@ -55,7 +55,7 @@ def explain(
     from stacktune.ensemble.leader import Leader
     from stacktune.explain.explained import explain as explained
     from stacktune.explain.explanation import write
-    from stacktune.report.live_line import live_line
+    from stacktune.progress import steps
     from stacktune.report.page.importance import charts_of
     from stacktune.report.page.plots import write_plots
     from stacktune.runs.labelled import opened
@@ -68,7 +68,7 @@ def explain(
         if not 0 <= row < labelled.table.n_rows:
             raise ConfigError(f"--rows names row {row}, but the table has rows 0 to {labelled.table.n_rows - 1:,}.")
     parted = labelled.columns(by)
-    with live_line() as tell:
+    with steps("predicting") as tell:
         found = explained(labelled.leader, labelled.table, labelled.metric, seconds, rows, by=parted, tell=tell)
     for note in (*labelled.notes, *found.notes):
         remark(f"Note: {note}")
