@@ -37,7 +37,7 @@ def _why_unseen(torch: object) -> str:
 def _mend(torch: object) -> str:
     if getattr(getattr(torch, "version", None), "cuda", None):
         return "compare its CUDA with that of nvidia-smi, and look at CUDA_VISIBLE_DEVICES"
-    return "pip install torch --index-url https://download.pytorch.org/whl/cu128"
+    return "install a torch that was built for the CUDA of nvidia-smi"
 
 
 def _catboost() -> str:

@@ -20,8 +20,6 @@ PORT = 8080
 CODE, MODEL, REQUIREMENTS = "code", "model", "requirements.txt"
 # Wheels of LightGBM leave OpenMP to the system.
 _NEED_OPENMP = frozenset({"lightgbm"})
-# Of torch, the build without a GPU is a tenth of the size.
-_TORCH_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
 
 
 def write_container(leader: Leader, folder: Path) -> list[str]:
@@ -35,9 +33,8 @@ def write_container(leader: Leader, folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     leader.save(folder / MODEL)
     copy_package(folder / CODE)
-    lines = [_TORCH_INDEX, *needed] if _has(needed, "torch") else needed
-    (folder / REQUIREMENTS).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_readme(leader), encoding="utf-8")
+    (folder / REQUIREMENTS).write_text("\n".join(needed) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(_readme(leader, _has(needed, "torch")), encoding="utf-8")
     (folder / "Dockerfile").write_text(_dockerfile(needed), encoding="utf-8")  # last: without it there is no container
     return needed
 
@@ -54,6 +51,7 @@ def _dockerfile(needed: list[str]) -> str:
     return f"""FROM python:{python}-slim
 {openmp if any(_has(needed, library) for library in _NEED_OPENMP) else ""}WORKDIR /app
 COPY {REQUIREMENTS} .
+ARG PIP_EXTRA_INDEX_URL
 RUN pip install --no-cache-dir -r {REQUIREMENTS}
 COPY {CODE} {CODE}
 COPY {MODEL} {MODEL}
@@ -65,8 +63,12 @@ CMD ["python", "-m", "{SERVER}", "{MODEL}", "--host", "0.0.0.0", "--port", "{POR
 """
 
 
-def _readme(leader: Leader) -> str:
+def _readme(leader: Leader, has_nets: bool) -> str:
     what = f"{leader.task.kind} of `{visible(leader.target_name)}`"
+    small = (
+        "\ntorch for cores alone is a tenth of the size: `--build-arg PIP_EXTRA_INDEX_URL=` with PyTorch's index of\n"
+        "such builds takes it.\n"
+    )
     return f"""# A model that answers over HTTP
 
 It predicts {what}. Build it and run it:
@@ -77,7 +79,7 @@ curl -H 'Content-Type: application/json' http://127.0.0.1:{PORT}/invocations --d
 {request_of(leader.schema)}
 EOF
 ```
-
+{small if has_nets else ""}
 `POST /invocations` takes JSON as MLflow's server does: `dataframe_records`, `dataframe_split`, `instances` or `inputs`.
 It answers with `predictions`, a record for each row, and with `warnings` where the model cannot use values of the rows.
 `GET /ping` answers when the model is loaded. `WEB_CONCURRENCY=4` in the environment runs four processes. Whoever can
