@@ -22,7 +22,7 @@ from stacktune.search.tune.searcher import FamilySearcher
 from stacktune.settings.groups import Settings
 from stacktune.settings.resuming import kept_settings
 from stacktune.tracking.spool import Spool, read_spool
-from stacktune.tracking.ui import ui_command
+from stacktune.tracking.ui import ui_page
 from stacktune.tracking.updates import Point, Update
 from stacktune.trials.result import COMPLETED, TrialResult
 from stacktune.trials.trial import Trial
@@ -52,7 +52,7 @@ READERS = {
     "resume": (lambda folder: resume_config(folder, {"max_trials": 99}), ("state.json", "config.yaml", "run.json")),
     "leaderboard": (read_results, ("run.json", "leaderboard.parquet", "leader.json")),
     "sync": (lambda folder: sync(folder, None, print), ("state.json", "config.yaml")),
-    "ui": (lambda folder: ui_command(str(folder)), ("config.yaml",)),
+    "ui": (lambda folder: ui_page(str(folder)), ("config.yaml",)),
 }
 # Says nothing that a run needs: the store beside the folder is taken, and what is missing is named.
 HARMLESS = {("ui", name) for name in ("empty", "null", "no key", "other kinds", "cut")}

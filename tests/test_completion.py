@@ -28,7 +28,7 @@ done
 complete -p stacktune
 """
 TYPED = {
-    'stacktune de""': "demo describe",
+    'stacktune de""': "describe demo",
     "stacktune run --tim": "--time --time-budget",
     "stacktune run --preset ''": "fast balanced best deploy",
     "stacktune presets b": "balanced best",

@@ -15,7 +15,7 @@ from stacktune.terminal import say
 @command(
     USE,
     f"stacktune predict {RUN} new_rows.parquet",
-    "stacktune predict models:/adult-income@leader new_rows.csv --output predictions.csv",
+    "stacktune predict models:/adult-income@leader new_rows.csv",
 )
 def predict(
     model: Model,

@@ -12,10 +12,11 @@ from stacktune.report.page.chart import Chart, family_colour, layered, mark, num
 from stacktune.report.page.panel import Grid, Panel, Part
 from stacktune.report.page.story import Story, TrialStory
 from stacktune.report.text import clock, count, number
-from stacktune.search.nas.events import CONTROLLER, REWARD, REWARD_OF_RANDOM
 from stacktune.trials.result import COMPLETED, STOPPED
 
 MAX_LINES, N_AVERAGED = 120, 10
+# What an architecture search tells of a child in events.jsonl, and who drew it.
+_REWARDS = {"reward": "the controller", "reward_of_random": "at random"}
 
 
 def rungs(story: Story) -> Panel | None:
@@ -104,8 +105,8 @@ def _lineage(exploits: Sequence[tuple[float, TrialStory, str]]) -> Grid:
 
 def _rewards(story: Story) -> list[dict[str, Any]]:
     found = []
-    for step, values in story.learned(CONTROLLER):
-        for name, by in ((REWARD, "the controller"), (REWARD_OF_RANDOM, "at random")):
+    for step, values in story.learned:
+        for name, by in _REWARDS.items():
             if name in values:
                 found.append({"child": step, "reward": values[name], "by": by})
     return found

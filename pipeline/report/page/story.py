@@ -149,10 +149,11 @@ class Story:
         """Return how the run began."""
         return next((event for event in self.events if event["event"] == kinds.BEGAN), {})
 
-    def learned(self, of: str) -> Iterator[tuple[int, Mapping[str, float]]]:
-        """Yield (step, values) that a source told of itself."""
+    @property
+    def learned(self) -> Iterator[tuple[int, Mapping[str, float]]]:
+        """Yield (step, values) that sources told of themselves."""
         for event in self.events:
-            if event["event"] == LEARNED and event.get("of") == of:
+            if event["event"] == LEARNED:
                 yield event["step"], event["values"]
 
     @cached_property
