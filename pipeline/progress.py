@@ -48,7 +48,7 @@ def progress(
 
 @contextmanager
 def steps(what: str, console: Console | None = None) -> Iterator[Tell]:
-    """Show a line while the block works, step by step.
+    """Show a line for work of several steps.
 
     It goes when that is done. Yields a function that is told what is done now, how much of it, and of how much.
 
