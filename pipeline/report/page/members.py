@@ -21,7 +21,7 @@ def members(story: Story) -> Panel | None:
     pairs = story.results.members
     if len(pairs) < 2:
         return None
-    board = {row["name"]: row for row in story.board.to_dict("records")}
+    board = story.rows
     adds = what_each_adds(story, [name for name, _ in pairs])
     rows = [
         {

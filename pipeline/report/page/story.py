@@ -97,9 +97,14 @@ class Story:
         return self.results.leaderboard
 
     @cached_property
+    def rows(self) -> dict[str, Mapping[str, Any]]:
+        """Return the leaderboard's rows by name."""
+        return {row["name"]: row for row in self.board.to_dict("records")}
+
+    @property
     def leader(self) -> Mapping[str, Any]:
         """Return the leader's row."""
-        return self.board[self.board["name"] == self.facts["leader"]].iloc[0].to_dict()
+        return self.rows[self.facts["leader"]]
 
     @cached_property
     def best_trial(self) -> Mapping[str, Any] | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from stacktune.data.table import BINARY
 from stacktune.ensemble.rows import ENSEMBLE
-from stacktune.metrics import decide
+from stacktune.metrics import decide, is_defined
 from stacktune.report.page.panel import Panel
 from stacktune.report.page.story import Story, oof_of
 from stacktune.report.text import brief, count, number
@@ -135,13 +135,15 @@ def lead_over(story: Story, name: str) -> tuple[float, float] | None:
     theirs = oof_of(story, name)
     if judged is None or metric is None or theirs is None:
         return None
+    thresholds = [float(row.get("threshold", 0.5)) for row in (story.leader, story.rows[name])]
     gaps = []
     for block in sorted(set(judged.blocks.tolist())):
         rows = np.flatnonzero(judged.blocks == block)
         weight = None if judged.weight is None else judged.weight[rows]
-        scores = [metric.score(judged.labels[rows], of[rows], weight) for of in (judged.prediction, theirs)]
-        gaps.append(scores[0] - scores[1])
-    if len(gaps) < 2 or not np.isfinite(gaps).all() or metric.needs_threshold:
+        of_both = zip((judged.prediction, theirs), thresholds, strict=True)
+        ours, others = (metric.score(judged.labels[rows], of[rows], weight, place) for of, place in of_both)
+        gaps.append(ours - others if is_defined(ours) and is_defined(others) else math.nan)
+    if len(gaps) < 2 or not np.isfinite(gaps).all():
         return None
     return float(np.mean(gaps)), float(np.std(gaps, ddof=1) / math.sqrt(len(gaps)))
 
