@@ -148,6 +148,14 @@ class AutoML(BaseEstimator):
         check_is_fitted(self)
         return events_of(Path(self.folder_))
 
+    @property
+    def report_(self) -> Path:
+        """The run's report, a page; as `stacktune report`."""
+        check_is_fitted(self)
+        from stacktune.report.page.page import write_report
+
+        return write_report(Path(self.folder_))
+
     def best_model(self, family: str | None = None, by: str = "score") -> AutoML:
         """Return an estimator of the best trial's model.
 

@@ -96,6 +96,7 @@ def test_it_is_the_run_that_the_command_makes(classifier):
     best = classifier.best_model("linear", by=classifier.summary_.metric)
     assert best.leader_.task == classifier.leader_.task
     assert len(best.leader_.members) == 1
+    assert "importance" in classifier.report_.read_text()
     assert {"began", "asked", "completed", "leader chosen"} <= {event["event"] for event in classifier.events_}
     assert (folder.parent / "mlflow.db").is_file()
 
