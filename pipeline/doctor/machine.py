@@ -102,7 +102,12 @@ def shared_memory() -> Sequence[Finding]:
 def disks() -> Sequence[Finding]:
     """Return how much room there is for files."""
     places = (("results", Path(DEFAULT_PARENT)), ("TMPDIR", Path(tempfile.gettempdir())))
-    return [_disk(what, place) for what, place in places]
+    given, taken = os.environ.get("TMPDIR"), tempfile.gettempdir()
+    unusable = []
+    if given and Path(given).absolute() != Path(taken).absolute():
+        said = f"TMPDIR={given} cannot be written, so that {taken} is taken"
+        unusable.append(Finding(WARNING, "disk (TMPDIR)", said, "name a folder that can be, or unset it"))
+    return [*unusable, *(_disk(what, place) for what, place in places)]
 
 
 def _disk(what: str, place: Path) -> Finding:

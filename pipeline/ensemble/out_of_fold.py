@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -138,7 +139,7 @@ def judged_in(folder: Path) -> Judged:
             nested=tuple(Blend.from_dict(one) for one in how["blends"]),
             temperature=how["temperature"],
         )
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except (OSError, EOFError, ValueError, KeyError, IndexError, BadZipFile) as error:
         raise ConfigError(f"the out-of-fold predictions are not in {str(folder)!r} any more ({error}).") from None
 
 

@@ -63,6 +63,9 @@ def _answered(leader: Leader, body: bytes) -> Response:
 
     try:
         predicted, message = leader.predict_with_message(frame_of(body))
+    except UnicodeEncodeError as error:
+        text = f"a text of the request is no Unicode ({error.reason})."
+        return JSONResponse({"error_code": "BAD_REQUEST", "message": text}, 400)
     except DataError as error:
         return JSONResponse({"error_code": "BAD_REQUEST", "message": str(error)}, 400)
     answer: dict[str, Any] = {"predictions": records(predicted)}
@@ -81,14 +84,17 @@ def frame_of(body: bytes) -> pd.DataFrame:
 
     try:
         asked = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"the request is no JSON ({error}). Give an object with {' or '.join(_KEYS)}.") from None
     keys = [key for key in _KEYS if isinstance(asked, dict) and key in asked]
     if len(keys) != 1:
         raise DataError(f"the request is to be a JSON object with one of {', '.join(_KEYS)}.")
     given = asked[keys[0]]
-    if keys[0] != "dataframe_split":
-        return as_frame(given)
+    try:
+        if keys[0] != "dataframe_split":
+            return as_frame(given)
+    except ValueError as error:
+        raise DataError(f"{keys[0]} is to have as many values in each column ({error}).") from None
     try:
         return pd.DataFrame(given["data"], given.get("index"), given["columns"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from html import escape
 from importlib import metadata
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def model_card(summary: RunSummary, board: Leaderboard, dataset: Dataset, requir
 
 def _code(text: object) -> str:
     """Return a name as Markdown shows it."""
-    return "`" + visible(str(text)).replace("`", "'").replace("|", "/") + "`"
+    return "`" + visible(str(text)).replace("`", "'").replace("|", "\\|") + "`"
 
 
 def _what(summary: RunSummary, dataset: Dataset) -> Iterator[str]:
@@ -141,7 +142,7 @@ def _limits(summary: RunSummary, dataset: Dataset) -> Iterator[str]:
         yield "- Probabilities are as the models give them; `--calibrate` was not asked for."
     yield f"- Fairness between groups of people was not looked at: {OPEN}.*"
     for note in dataset.notes:
-        yield f"- When it was made: {visible(note)}."
+        yield f"- When it was made: {escape(visible(note), quote=False)}."
 
 
 def _loading(summary: RunSummary) -> str:

@@ -324,6 +324,8 @@ def lines_of(found: Distilled) -> list[str]:
 def _kept_line(kept: float | None) -> str:
     if kept is None:
         return "the leader has no lead over that trial there, which could be kept"
+    if kept >= 1:
+        return "it is no worse than the leader there"
     return f"{kept:.0%} of the leader's lead is kept" if kept > 0 else "nothing of the leader's lead is kept"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stacktune.errors import ConfigError, nearest
 from stacktune.report.text import as_typed
 from stacktune.runs.predict import leader_folder
+from stacktune.streams import visible
 from stacktune.terminal import data_warnings_as_notes
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ def _export_onnx(leader: Leader, place: Path, check: str | None, say: Callable[[
     say(_said(made_up, "made-up rows"))
     for found in of_tables:
         say(_said(found, f"rows of {check}"))
+    for column in leader.schema.columns:
+        if column.is_coded and "" in column.categories:
+            say(
+                f'note: the empty text is a level of {visible(column.name)!r}: "" stands for it, and not for a missing value'
+            )
     say('ask it: onnxruntime.InferenceSession(PATH).run(None, {"column": array, …})')
     say("numbers are doubles, dates seconds since 1970 (UTC), the rest text, (rows, 1)")
 

@@ -69,7 +69,14 @@ def opened(leader: Leader, run: Path | None, data: Any, by: Sequence[str] = ()) 
     table, frame, notes = load_labelled_frame(place, leader.schema, leader.task, leader.target_name, weight, rows, by)
     metric = _metric_of_model(leader) if config is None else _metric_of_run(config, leader.task, table)
     check_domain(metric, table.labels, leader.task.classes, f"the rows of {place}")
+    if rows is None and config is not None and _is_learnt_from(place, config):
+        notes = [*notes, "this is the table that the run learnt from: scores and importance on it flatter"]
     return Labelled(leader, table, metric, frame, tuple(notes))
+
+
+def _is_learnt_from(place: str, config: Settings) -> bool:
+    """Return whether a table is the run's own, by its place."""
+    return place == config.data or os.path.abspath(place) == os.path.abspath(config.data)
 
 
 def _config(run: Path | None) -> Settings | None:

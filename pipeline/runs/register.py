@@ -12,7 +12,7 @@ from typing import Any
 from stacktune.ensemble.alone import build_alone
 from stacktune.ensemble.rows import TRIAL
 from stacktune.errors import ConfigError, nearest
-from stacktune.report.summary import Results, read_results
+from stacktune.report.summary import Results, in_a_shell, read_results
 from stacktune.report.text import as_typed
 from stacktune.runs.mlflow_notes import describe_model, model_facts
 from stacktune.runs.sync import reached
@@ -63,7 +63,8 @@ def register(
     say_alias(record, say)
     if record.promote:
         say(f"to promote it: {record.promote}")
-    say(f"to predict with it: stacktune predict 'models:/{record.name}/{record.version}' TABLE.parquet")
+    uri = in_a_shell(f"models:/{record.name}/{record.version}")
+    say(f"to predict with it: stacktune predict {uri} TABLE.parquet")
 
 
 def _row(results: Results, trial: str) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ from stacktune.report.page.spent import lanes
 from stacktune.report.page.story import TrialStory, read_story
 from stacktune.report.page.table import table
 from stacktune.report.page.values import values
-from stacktune.report.page.verdict import interval_of, lead_over, verdict
+from stacktune.report.page.verdict import interval_of, lead_line, lead_over, verdict
 from stacktune.storage.run_folder import RunFolder
 
 BAD = "<script>alert('x')</script>"
@@ -184,6 +184,49 @@ def test_a_lead_that_chance_explains_is_called_so(told):
     said = verdict(story).lead[2]
     assert name in said
     assert ("no more than chance" in said) == (abs(lead[0]) < 2 * lead[1])
+
+
+def damaged(told, folder, harm):
+    shutil.copytree(told["binary"], folder)
+    harm(RunFolder(folder))
+    write_report(folder)
+    return json.loads(RunFolder(folder).report_numbers.read_text())
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_what_is_damaged_is_left_out_and_the_rest_is_told(told, tmp_path):
+    """BadZipFile and KeyError were tracebacks, and a half explanation no report at all."""
+    assert "quality" not in damaged(told, tmp_path / "a", lambda run: cut(run.out_of_fold))
+
+    def half_told(run):
+        lines = run.events.read_text().splitlines()
+        events = [json.loads(line) for line in lines]
+        for event in events:
+            event.pop("config", None)
+            event.pop("n_rows", None)
+        run.events.write_text("".join(f"{json.dumps(event)}\n" for event in events))
+
+    assert "time" not in damaged(told, tmp_path / "b", half_told)
+
+    def half_explained(run):
+        run.explanation.mkdir()
+        (run.explanation / "explanation.json").write_text("{")
+
+    said = damaged(told, tmp_path / "c", half_explained)["importance"]["said"]
+    assert "is not as it was written" in said[0]
+
+
+def test_a_leader_that_is_behind_is_not_said_to_lead(told):
+    """A stack may rank first by its error alone: its lead was told without its sign."""
+    story = read_story(told["binary"])
+    for name in (row["name"] for row in story.board.to_dict("records") if row["kind"] == "trial"):
+        mean, error = lead_over(story, name)
+        said = lead_line((-abs(mean) - 1e-9, error), name, "single model", 0.9)
+        assert "behind" in said
+        assert "Its lead over" not in said
 
 
 def test_a_run_without_targets_has_a_report_all_the_same(told, tmp_path):

@@ -45,7 +45,8 @@ def _of_two(story: Story, target: np.ndarray, prediction: np.ndarray, weight: np
     share = float(weight[positive].sum() / weight.sum())
     off = float(sum(row["share"] * abs(row["said"] - row["true"]) for row in bins))
     lead = [
-        f"From a probability of {story.threshold:.3g} on it decides for {name[1]}; {share:.1%} of the rows are.",
+        f"From a probability of {story.threshold:.3g} on it decides for {name[1]}; "
+        f"{share:.1%} of the {_what(story)} are.",
         f"Probabilities are off by {off:.3f} on average (expected calibration error).",
     ]
     parts: list[Part] = [
@@ -66,6 +67,10 @@ def _of_two(story: Story, target: np.ndarray, prediction: np.ndarray, weight: np
                        for place, row in zip(places, counts, strict=True)],
     }  # fmt: skip
     return Panel("quality", "What it gets right and wrong", lead, parts, numbers)
+
+
+def _what(story: Story) -> str:
+    return "rows" if story.judged is None or story.judged.weight is None else "rows, as they weigh,"
 
 
 def curves(

@@ -19,10 +19,12 @@ def commands(story: Story) -> Panel:
     if versions:
         rows = [[name, version] for name, version in versions.items()]
         parts.append(Grid("Made with", ["library", "version"], rows, is_wide=False))
-    lead = [
-        "With --max-trials instead of a time budget and the same seed, data and versions, the same leaderboard comes "
-        "out on any machine."
-    ]
+    lead = ["The same seed, data, settings and versions give the same leaderboard on any machine."]
+    if story.facts.get("budget_s"):
+        lead = [
+            "With --max-trials instead of a time budget, the same seed, data and versions give the same leaderboard on "
+            "any machine."
+        ]
     numbers = {"commands": dict(_lines(story)), "versions": dict(versions), "config": dict(story.config)}
     return Panel("next", "Do it again, and what to type next", lead, parts, numbers)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stacktune.errors import ConfigError
 from stacktune.explain.explanation import Explanation, read
 from stacktune.report.page.chart import FROM_ZERO, Chart, Spec, layered, mark, name_axis, number_axis
 from stacktune.report.page.panel import Grid, Panel, Part
@@ -15,12 +16,16 @@ from stacktune.report.page.story import Story
 from stacktune.report.text import count, number
 from stacktune.storage.run_folder import RunFolder
 
+TITLE = "Which columns it predicts by"
 N_COLUMNS, N_DEPENDENCES, N_WORST, N_LINES, MAX_LEVEL_CHARS = 15, 6, 10, 20, 24
 
 
 def importance(story: Story) -> Panel | None:
     """Return the panel of importance, if any."""
-    found = read(RunFolder(story.folder).explanation)
+    try:
+        found = read(RunFolder(story.folder).explanation)
+    except ConfigError as error:
+        return Panel("importance", TITLE, [f"{error} Remove it: the rest of this report does not need it."])
     if found is None:
         return None
     lead = [_said(found), *found.notes] if len(found.importance) else list(found.notes)
@@ -36,7 +41,7 @@ def importance(story: Story) -> Panel | None:
         "members": found.members.to_dict("records"),
         "notes": list(found.notes),
     }
-    return Panel("importance", "Which columns it predicts by", lead, parts, numbers)
+    return Panel("importance", TITLE, lead, parts, numbers)
 
 
 def _said(found: Explanation) -> str:

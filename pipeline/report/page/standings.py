@@ -26,7 +26,7 @@ def standings(story: Story) -> Panel:
     failed = f", {n[FAILED]:,} failed" if n[FAILED] else ""
     lead = [
         f"{count(n[COMPLETED], 'model')} were judged on every fold, {n[STOPPED]:,} were stopped early{failed}.",
-        f"A {better} {story.metric_name} is better; ± is one standard error over folds.",
+        f"A {better} {story.metric_name} is better; ± is one standard error over {_parts(story)}.",
     ]
     if penalty := story.facts.get("selection_penalty"):
         lead.append(
@@ -41,6 +41,11 @@ def standings(story: Story) -> Panel:
     columns = [name for name in _COLUMNS if name in board]
     rows = [{name: _plain(row[name]) for name in columns} for row in board.to_dict("records")]
     return Panel("leaderboard", "Leaderboard", lead, parts, {"rows": rows, "counts": n})
+
+
+def _parts(story: Story) -> str:
+    """Return what rows were judged in."""
+    return "parts of the rows held out" if story.results.n_folds == 1 else "folds"
 
 
 def _plain(value: Any) -> Any:

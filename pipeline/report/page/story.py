@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -172,11 +173,12 @@ def _trials(events: Iterable[Mapping[str, Any]], families: Mapping[str, str]) ->
     found: dict[str, TrialStory] = {}
     for event in events:
         kind, of, at_s = event["event"], event.get("of", ""), event["elapsed_s"]
-        if kind == kinds.ASKED:
-            family = families.get(of, of.rpartition("-")[0])
-            found.setdefault(of, TrialStory(of, family, event["config"], at_s))
-        elif of in found:
-            _goes_on(found[of], kind, event)
+        with suppress(KeyError, TypeError):  # a line of another version, or a damaged one
+            if kind == kinds.ASKED:
+                family = families.get(of, of.rpartition("-")[0])
+                found.setdefault(of, TrialStory(of, family, event["config"], at_s))
+            elif of in found:
+                _goes_on(found[of], kind, event)
     return found
 
 

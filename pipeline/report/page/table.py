@@ -22,7 +22,7 @@ def table(story: Story) -> Panel:
     seen, columns = read_columns(RunFolder(story.folder).columns), story.manifest["schema"]["columns"]
     began = story.began
     lead = []
-    if began:
+    if "of" in began and "n_rows" in began:
         lead.append(f"{began['of']}: {began['n_rows']:,} rows were learnt from, {count(len(columns), 'column')}.")
     lead += [*_drift_lines(seen), *story.notes] if seen else story.notes
     grid = _seen_grid(seen) if seen else _known_grid(columns)

@@ -30,7 +30,7 @@ def values(story: Story) -> Panel | None:
     residual = prediction - target
     spread = np.quantile(residual, _QUANTILES)
     explained = 1 - float(np.mean(residual**2) / max(np.var(target), 1e-300))
-    like = float(np.abs(target).max())
+    like = float(np.std(target)) or float(np.abs(target).max())
     lead = [
         f"On average it is off by {number(float(residual.mean()), like)}; nine of ten predictions are between "
         f"{number(float(-spread[0]), like)} too low and {number(float(spread[-1]), like)} too high.",

@@ -19,6 +19,8 @@ from stacktune.report.page.story import Story, oof_of
 from stacktune.report.text import brief, count, number
 
 LEVEL = 0.95
+# Of metrics that can be below zero.
+LOWEST = {"mcc": -1.0, "r2": -math.inf}
 
 
 def verdict(story: Story) -> Panel:
@@ -47,28 +49,28 @@ def interval_of(story: Story) -> tuple[float, float, float]:
     """
     score, error = float(story.facts["cv_score"]), float(story.leader.get("score_se", math.nan))
     n_blocks = len(set(story.judged.blocks.tolist())) if story.judged else (story.results.n_folds or 1)
-    if not math.isfinite(error) or n_blocks < 2:
+    if not math.isfinite(error) or error == 0 or n_blocks < 2:  # few rows can score alike in all folds
         return score, math.nan, math.nan
     from scipy.stats import t
 
     half = float(t.ppf((1 + LEVEL) / 2, n_blocks - 1)) * error
     most = 1.0 if story.metric is not None and story.greater_is_better else math.inf
-    least = -math.inf if story.greater_is_better else 0.0
+    least = LOWEST.get(story.metric_name, 0.0) if story.metric is not None else -math.inf
     return score, max(score - half, least), min(score + half, most)
 
 
 def _how_good(story: Story, score: float, low: float, high: float) -> str:
     facts = story.facts
-    how = "on held-out rows" if story.results.n_folds == 1 else "cross-validated"
-    how = "on later rows" if story.results.is_later else how
+    how = "held out once" if story.results.n_folds == 1 else "cross-validated"
+    how = "later than theirs" if story.results.is_later else how
     sure = "" if math.isnan(low) else f" (95 % interval {number(low, score)} to {number(high, score)})"
     n_rows = len(story.judged.row_numbers) if story.judged else story.began.get("n_rows")
-    rows = f" on {n_rows:,} rows that the models judged had not learnt from" if n_rows else ""
+    rows = f"{n_rows:,} rows" if n_rows else "rows"
     test = facts.get("test_score")
     tested = "" if test is None else f"; on the test rows, which nothing was chosen by, it has {number(test, score)}"
     return (
         f"{facts['leader']} predicts {facts['target']} with a {story.metric_name} of {number(score)}{sure}, "
-        f"{how}{rows}{tested}."
+        f"judged on {rows} that its models had not learnt from ({how}){tested}."
     )
 
 
@@ -80,16 +82,19 @@ def _in_rows(story: Story) -> str:
     if not story.task.is_classification:
         return _in_values(target, prediction[:, 0])
     decided = decide(prediction, story.threshold)
-    right = float(np.mean(decided == target))
-    usual = float(np.bincount(target).max() / len(target))
+    weight = np.ones(len(target)) if story.judged.weight is None else story.judged.weight.astype(np.float64)
+    right = float(weight[decided == target].sum() / weight.sum())
+    usual = float(np.bincount(target, weight).max() / weight.sum())
+    weighed = "" if story.judged.weight is None else ", as they weigh,"
     line = (
-        f"Of 100 rows it decides {right * 100:.0f} rightly, "
+        f"Of 100 rows{weighed} it decides {right * 100:.0f} rightly, "
         f"where always saying the most frequent would {usual * 100:.0f}"
     )
     if story.task.kind != BINARY:
         return f"{line}."
-    found = float(np.mean(decided[target == 1] == 1)) if (target == 1).any() else math.nan
-    true = float(np.mean(target[decided == 1] == 1)) if (decided == 1).any() else math.nan
+    both = weight[(decided == 1) & (target == 1)].sum()
+    each = (weight[target == 1].sum(), weight[decided == 1].sum())
+    found, true = (float(both / total) if total else math.nan for total in each)
     of = story.task.positive
     return (
         f"{line}; it finds {_of_100(found)} of 100 that are {of}, and of 100 that it calls {of} {_of_100(true)} are "
@@ -122,7 +127,7 @@ def _what_the_lead_is_worth(story: Story) -> str:
         gap = abs(float(other["score"]) - story.facts["cv_score"])
         line = f"The best {kind}, {name}, has {number(other['score'])}, a difference of {number(gap, other['score'])}"
     else:
-        line = _lead_line(lead, name, kind, story.facts["cv_score"])
+        line = lead_line(lead, name, kind, story.facts["cv_score"])
     return f"{line}; {_cost_line(story, other)}."
 
 
@@ -148,10 +153,13 @@ def lead_over(story: Story, name: str) -> tuple[float, float] | None:
     return float(np.mean(gaps)), float(np.std(gaps, ddof=1) / math.sqrt(len(gaps)))
 
 
-def _lead_line(lead: tuple[float, float], name: str, kind: str, like: float) -> str:
+def lead_line(lead: tuple[float, float], name: str, kind: str, like: float) -> str:
+    """Say what a lead is worth."""
     mean, error = lead
     size = f"{number(abs(mean), like)} ± {number(error, like)}"
     if abs(mean) < 2 * error or mean == 0:
+        if mean < 0:
+            return f"It is not ahead of the best {kind}, {name}: it is behind by {size}, which chance explains"
         return f"Its lead over the best {kind}, {name}, is no more than chance ({size})"
     return f"It is {'ahead of' if mean > 0 else 'behind'} the best {kind}, {name}, by {size}, more than chance explains"
 
