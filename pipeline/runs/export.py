@@ -72,9 +72,8 @@ def _export_onnx(leader: Leader, place: Path, check: str | None, say: Callable[[
         say(_said(found, f"rows of {check}"))
     for column in leader.schema.columns:
         if column.is_coded and "" in column.categories:
-            say(
-                f'note: the empty text is a level of {visible(column.name)!r}: "" stands for it, and not for a missing value'
-            )
+            name = visible(column.name)
+            say(f'note: the empty text is a level of {name!r}: "" stands for it, and not for a missing value')
     say('ask it: onnxruntime.InferenceSession(PATH).run(None, {"column": array, …})')
     say("numbers are doubles, dates seconds since 1970 (UTC), the rest text, (rows, 1)")
 

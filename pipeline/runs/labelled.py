@@ -75,7 +75,7 @@ def opened(leader: Leader, run: Path | None, data: Any, by: Sequence[str] = ()) 
 
 
 def _is_learnt_from(place: str, config: Settings) -> bool:
-    """Return whether a table is the run's own, by its place."""
+    """Return whether the run's own table lies there."""
     return place == config.data or os.path.abspath(place) == os.path.abspath(config.data)
 
 

@@ -50,7 +50,7 @@ def test_the_card_has_what_the_run_has(fitted):
 def test_names_cannot_break_out_of_their_place(fitted):
     run, folder = fitted
     text = model_card(summary_of(folder), run.board, run.dataset, ())
-    assert "`a/b 'c'`" in text
+    assert r"`a\|b 'c'`" in text
 
 
 def test_of_values_it_tells_where_they_lie_and_what_intervals_hold(fitted):
