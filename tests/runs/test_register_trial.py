@@ -87,7 +87,7 @@ def registered(run: Finished, trial: str, name: str | None = None, always: bool 
 def test_a_trial_becomes_a_version_that_predicts_as_its_models_do_and_says_what_it_is(run):
     said = registered(run, "linear-0000", "parcels")
     assert said[0] == "registered linear-0000 as models:/parcels/1, alias leader"
-    assert said[-1] == "to predict with it: stacktune predict 'models:/parcels/1' TABLE.parquet"
+    assert said[-1] == "to predict with it: stacktune predict models:/parcels/1 TABLE.parquet"
     served = mlflow.pyfunc.load_model(str(resolve_model("models:/parcels@leader", run.store))).predict(run.frame)
     member = load_member(run.folder / "trials" / "linear-0000", "linear-0000", "linear")
     (expected,) = predict_members([member], run.fitted.dataset.schema.encode(run.frame))
