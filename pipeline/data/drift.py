@@ -39,12 +39,11 @@ def drifts(one: Table, other: Table, schema: Schema) -> list[Drift]:
     schema: by which both are encoded. A missing value is a value of its own.
     """
     one, other = _some(one), _some(other)
-    place, found = 0, []
+    found = []
     for column in schema.ordered:
-        values = [table.features[:, place] for table in (one, other)]
+        values = [table.features[:, schema.places[column.name][0]] for table in (one, other)]
         of_column = _levels(values, len(column.categories)) if column.is_coded else _numbers(values)
         found.append(Drift(column.name, *of_column))
-        place += 1 + len(column.parts)
     return sorted(found, key=lambda drift: -drift.distance)
 
 

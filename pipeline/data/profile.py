@@ -112,12 +112,9 @@ def with_raw(profile: TableProfile, frame: pd.DataFrame, not_learnt: Collection[
 
 def _features(table: Table, schema: Schema) -> Iterator[ColumnProfile]:
     """Yield the features' profiles, in the raw table's order."""
-    place, found = 0, {}
-    for column in schema.ordered:
-        values = table.features[:, place]
-        found[column.name] = _coded(column, values) if column.is_coded else _measured(column, values)
-        place += 1 + len(column.parts)
-    yield from (found[name] for name in schema.column_names)
+    for column in schema.columns:
+        values = table.features[:, schema.places[column.name][0]]
+        yield _coded(column, values) if column.is_coded else _measured(column, values)
 
 
 def _coded(column: Column, codes: np.ndarray) -> ColumnProfile:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,16 @@ class Schema:
         """
         taken = {column.name for column in self.columns}
         return tuple(name for column in self.ordered for name in _feature_names(column, taken))
+
+    @cached_property
+    def places(self) -> dict[str, tuple[int, ...]]:
+        """Return the positions of each column's features.
+
+        A date has several, its seconds first. Columns come in the training table's order.
+        """
+        features = iter(range(len(self.feature_names)))
+        found = {column.name: tuple(islice(features, 1 + len(column.parts))) for column in self.ordered}
+        return {name: found[name] for name in self.column_names}
 
     @cached_property
     def cardinalities(self) -> tuple[int, ...]:

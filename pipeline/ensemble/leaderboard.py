@@ -19,10 +19,10 @@ from stacktune.ensemble.candidates import MAX_CANDIDATES, Costs, eligible, neste
 from stacktune.ensemble.fold_pruning import choose_fold_models, cost_us, target_effective_models
 from stacktune.ensemble.limits import ModelLimits, max_bytes_of
 from stacktune.ensemble.nested import OutOfFold, gather, greedy, nested_scores, stacked, thresholds_of
-from stacktune.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow
+from stacktune.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard, LeaderboardRow, standard_error
 from stacktune.ensemble.subsample import MAX_SAMPLED_ROWS
 from stacktune.host import n_cores
-from stacktune.metrics import WORST, Metric, is_defined, metrics_for
+from stacktune.metrics import Metric, is_defined, metrics_for
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult
 
 # The numbers of candidates to choose from, by the time that is left.
@@ -141,7 +141,7 @@ def _selection_penalty(trials: Sequence[Sequence[float]], rows: Sequence[Leaderb
         return 0.0
     honest = nested_best_trial_scores(trials)
     optimism = max(0.0, float(np.mean(trials, axis=1).max() - honest.mean()))
-    return optimism + _standard_error(honest - max(ensembles, key=np.mean))
+    return optimism + standard_error(honest - max(ensembles, key=np.mean))
 
 
 def _place(row: LeaderboardRow, metric: Metric, selection_penalty: float) -> tuple[int, bool, bool, float, int, str]:
@@ -154,12 +154,6 @@ def _place(row: LeaderboardRow, metric: Metric, selection_penalty: float) -> tup
     return status, not row.is_scored, row.is_dear, -rounded, len(row.members), row.name
 
 
-def _standard_error(scores: np.ndarray | Sequence[float]) -> float:
-    if len(scores) < 2 or min(scores) <= WORST:
-        return float("nan")
-    return float(np.std(scores, ddof=1) / np.sqrt(len(scores)))
-
-
 def _trial_row(result: TrialResult, scoring: _Scoring) -> LeaderboardRow:
     known = result.metrics or {}
     suiting = metrics_for(scoring.task.kind, scoring.metric) if known else ()
@@ -169,7 +163,7 @@ def _trial_row(result: TrialResult, scoring: _Scoring) -> LeaderboardRow:
         kind=TRIAL,
         status=result.status,
         score=scoring.metric.shown(result.score),
-        score_se=_standard_error(result.fold_scores),
+        score_se=standard_error(result.fold_scores),
         fold_scores=result.fold_scores,
         metrics={metric.name: metric.shown(known[metric.name]) for metric in suiting},
         fit_s=result.fit_s,
@@ -267,7 +261,7 @@ def _ensemble_row(
         kind=ENSEMBLE,
         status=COMPLETED,
         score=scoring.metric.shown(float(np.mean(fold_scores))),
-        score_se=_standard_error(fold_scores),
+        score_se=standard_error(fold_scores),
         fold_scores=fold_scores,
         metrics={metric.name: metric.shown(float(np.mean(by_metric[metric.name]))) for metric in suiting},
         thresholds=thresholds_of(scoring.task, held_out.target, in_use, held_out.weight, scoring.metric),

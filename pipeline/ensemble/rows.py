@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from stacktune.data.table import BINARY, Task
 from stacktune.ensemble.blend import Blend
 from stacktune.ensemble.fold_pruning import FoldSubsets
 from stacktune.ensemble.limits import megabytes
 from stacktune.errors import SearchError
-from stacktune.metrics import Metric, metrics_for
+from stacktune.metrics import WORST, Metric, metrics_for
 from stacktune.trials.result import COMPLETED
 
 if TYPE_CHECKING:
@@ -183,3 +185,13 @@ class Leaderboard:
 
     def _attributes(self, *names: str) -> dict[str, list]:
         return {name: [getattr(row, name) for row in self.rows] for name in names}
+
+
+def standard_error(scores: np.ndarray | Sequence[float]) -> float:
+    """Return the standard error of a mean over folds.
+
+    It is NaN of one score, and where one is undefined.
+    """
+    if len(scores) < 2 or min(scores) <= WORST:
+        return float("nan")
+    return float(np.std(scores, ddof=1) / np.sqrt(len(scores)))

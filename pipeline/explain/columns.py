@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from stacktune.data.schema import Schema
 
@@ -25,9 +24,7 @@ class RawColumn:
 
 def raw_columns(schema: Schema) -> list[RawColumn]:
     """Return the raw columns, in the training table's order."""
-    places = iter(range(len(schema.feature_names)))
-    found = {one.name: RawColumn(one.name, tuple(islice(places, 1 + len(one.parts)))) for one in schema.ordered}
-    return [found[name] for name in schema.column_names]
+    return [RawColumn(name, places) for name, places in schema.places.items()]
 
 
 def together(columns: Sequence[RawColumn]) -> RawColumn:

@@ -19,7 +19,7 @@ from stacktune.streams import visible
 MAX_COLUMNS = 100
 MAX_CLASSES = 12
 _BLOCKS = "▁▂▃▄▅▆▇█"
-_KINDS = {"numeric": "number", "categorical": "category", "datetime": "date", "boolean": "yes/no", "": "left out"}
+KINDS = {"numeric": "number", "categorical": "category", "datetime": "date", "boolean": "yes/no", "": "left out"}
 _BAR = 24
 _MAX_TEXT = 16
 _DAY_S = 86_400
@@ -136,7 +136,7 @@ def _columns_table(columns: Sequence[ColumnProfile], n_rows: int) -> Table:
     for column in columns:
         missing = _share(column.n_missing, n_rows) if column.n_missing else ""
         style = "bright_black" if column.role == LEFT_OUT else ""
-        cells = (visible(column.name), _KINDS[column.kind], missing, f"{column.n_distinct:,}")
+        cells = (visible(column.name), KINDS[column.kind], missing, f"{column.n_distinct:,}")
         table.add_row(*map(Text, cells), _values(column, n_rows), style=style)
     return table
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 from stacktune.data.write import write_frame
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
+from stacktune.search.decisions import plain
 from stacktune.settings.groups import OutputSettings, Settings
 from stacktune.settings.problem import IN_MEMORY, DataSettings
 from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder
@@ -180,11 +180,5 @@ def write_summary(summary: RunSummary) -> Path:
 
     It marks the folder as that of a finished run.
     """
-    facts = {name: _plain(value) for name, value in asdict(summary).items() if name != "folder"}
+    facts = {name: plain(value) for name, value in asdict(summary).items() if name != "folder"}
     return RunFolder(summary.folder).write_summary(facts)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -123,7 +123,7 @@ def leaderboard_table(results: Results, rows: pd.DataFrame, extra: str | None = 
 
     `extra` names one more column to show.
     """
-    columns = [column for column in _columns(results, extra) if column.source in rows]
+    columns = [column for column in columns_of(results, extra) if column.source in rows]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black")
     for column in columns:
         table.add_column(column.title, justify="left" if column.source == "name" else "right", no_wrap=True)
@@ -138,11 +138,14 @@ def _is_scored(row: dict[str, Any]) -> bool:
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
+    """A column of the leaderboard as people read it."""
+
     source: str
     title: str
 
-    def cell(self, row: dict[str, Any]) -> str:
+    def cell(self, row: Mapping[str, Any]) -> str:
+        """Return a row's text, with a score's standard error."""
         value = row[self.source]
         if self.source == "score":
             error = row.get("score_se")
@@ -154,23 +157,27 @@ class _Column:
         return value if isinstance(value, str) else number(value)
 
 
-def _columns(results: Results, extra: str | None) -> list[_Column]:
+def columns_of(results: Results, extra: str | None = None) -> list[Column]:
+    """Return what is shown of a leaderboard.
+
+    `extra` names one more column.
+    """
     shown = [
-        _Column("rank", "#"),
-        _Column("name", "name"),
-        _Column("score", results.metric),
-        _Column("test_score", "test"),
-        _Column(ON_SCORE, "on table"),
-        _Column("fit_s", "fit s"),
-        _Column("predict_us", "µs/row"),
-        _Column("rungs", "rungs"),
+        Column("rank", "#"),
+        Column("name", "name"),
+        Column("score", results.metric),
+        Column("test_score", "test"),
+        Column(ON_SCORE, "on table"),
+        Column("fit_s", "fit s"),
+        Column("predict_us", "µs/row"),
+        Column("rungs", "rungs"),
     ]
     if ON_SCORE in results.leaderboard:  # it takes the room of two that say nothing of it
         shown = [column for column in shown if column.source not in ("predict_us", "rungs")]
     if extra is None or extra in {results.metric, *(column.source for column in shown)}:
         return shown
     # Room for it within 80 columns is made where it hurts least.
-    return [column for column in shown if column.source != "predict_us"] + [_Column(extra, extra)]
+    return [column for column in shown if column.source != "predict_us"] + [Column(extra, extra)]
 
 
 def show_results(console: Console, results: Results, data: str, wall_s: float) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from stacktune.data.dataset import Dataset
     from stacktune.data.table import Table
     from stacktune.ensemble.leader import Leader
+    from stacktune.ensemble.out_of_fold import Judged as JudgedRows
     from stacktune.metrics import Metric
     from stacktune.report.summary import Results
     from stacktune.runs.state import RunState
@@ -149,6 +151,28 @@ class Lesson:
         board = self.results.leaderboard
         return board[board["kind"] == "trial"].iloc[0].to_dict()
 
+    @cached_property
+    def said(self) -> JudgedRows:
+        """Return what the leader said out of fold."""
+        from stacktune.ensemble.out_of_fold import judged_in
+
+        return judged_in(self.run)
+
+    @cached_property
+    def teacher(self) -> np.ndarray:
+        """Return (n_rows, n_outputs) predictions of the leader.
+
+        They are NaN where it made none.
+        """
+        teacher = np.full((self.dataset.table.n_rows, self.problem.task.n_outputs), np.nan)
+        numbers = self.dataset.row_numbers
+        if numbers is None:
+            raise ConfigError(f"the run in {str(self.run)!r} has not kept which rows its predictions are of.")
+        order = np.argsort(numbers, kind="stable")
+        places = np.searchsorted(numbers[order], self.said.row_numbers)
+        teacher[order[places]] = self.said.prediction
+        return teacher
+
 
 def _posed(config: Settings, state: RunState, data: str) -> tuple[Dataset, Table | None, Problem]:
     """Read the run's table, and pose its problem.
@@ -174,23 +198,6 @@ def _posed(config: Settings, state: RunState, data: str) -> tuple[Dataset, Table
                 "Give that table: what the leader said of its rows is kept by their numbers."
             )
     return dataset, test, problem_of(config, dataset, test, [Path.cwd(), place])
-
-
-def _teacher(folder: Path, dataset: Dataset, problem: Problem) -> np.ndarray:
-    """Return (n_rows, n_outputs) predictions of the leader.
-
-    They are NaN where it made none.
-    """
-    from stacktune.ensemble.out_of_fold import read_out_of_fold
-
-    numbers, said = read_out_of_fold(folder)
-    teacher = np.full((dataset.table.n_rows, problem.task.n_outputs), np.nan)
-    if dataset.row_numbers is None:
-        raise ConfigError(f"the run in {str(folder)!r} has not kept which rows its predictions are of.")
-    order = np.argsort(dataset.row_numbers, kind="stable")
-    places = np.searchsorted(dataset.row_numbers[order], numbers)
-    teacher[order[places]] = said
-    return teacher
 
 
 def _config(folder: Path, results: Results, family: str) -> Any:
@@ -220,7 +227,7 @@ def _taught(lesson: Lesson, aside: Path, output: Path) -> Leader:
     from stacktune.ensemble.leaderboard import build_leaderboard
 
     problem = lesson.problem
-    result = taught(problem, _teacher(lesson.run, lesson.dataset, problem), lesson.family, lesson.config, aside)
+    result = taught(problem, lesson.teacher, lesson.family, lesson.config, aside)
     table, folds = problem.table, replace(problem.folds, refits=True)
     # What it says of these rows is not asked for: see distil.py.
     unknown = np.full((table.n_rows, problem.task.n_outputs), 1 / problem.task.n_outputs)
@@ -269,19 +276,18 @@ def _on_a_fold(lesson: Lesson, aside: Path) -> list[Judged]:
     For that all is fitted anew without it.
     """
     from stacktune.distil import can_judge_on_a_fold, judged_on_a_fold
-    from stacktune.ensemble.out_of_fold import judged_in
     from stacktune.trials.result import read_result
 
     problem, trials = lesson.problem, RunFolder(lesson.run).trials
     if not can_judge_on_a_fold(problem.folds):
         return []
-    names, blend = judged_in(lesson.run).without(0)
+    names, blend = lesson.said.without(0)
     members = [result for name in names if (result := read_result(trials / name)) is not None]
     if len(members) < len(names):
         return []
     asked = [(member.family, member.config) for member in members]
     found = judged_on_a_fold(problem, asked, blend, lesson.family, lesson.config, aside)
-    table, said = problem.table.take(found.rows), _teacher(lesson.run, lesson.dataset, problem)[found.rows]
+    table, said = problem.table.take(found.rows), lesson.teacher[found.rows]
     single = np.load(TrialFolder(trials / str(lesson.single["name"])).out_of_fold, allow_pickle=False)[found.rows]
     of_single = _shown(lesson, table, single, lesson.single.get("threshold"))
     of_leader, of_pupil = (_shown(lesson, table, each) for each in (said, found.prediction))

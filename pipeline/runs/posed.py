@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 
@@ -139,10 +138,8 @@ def _interactions(config: ModelSettings, dataset: Dataset) -> tuple[tuple[str, .
     groups = groups_of(config.interactions)
     for name in (name for group in groups for name in group):
         _kind_of(name, "--interactions", dataset)
-    features = iter(dataset.schema.feature_names)
-    # A date gives several features.
-    of_column = {column.name: list(islice(features, 1 + len(column.parts))) for column in dataset.schema.ordered}
-    return tuple(tuple(feature for name in group for feature in of_column[name]) for group in groups)
+    names, places = dataset.schema.feature_names, dataset.schema.places
+    return tuple(tuple(names[place] for name in group for place in places[name]) for group in groups)
 
 
 def _kind_of(name: str, flag: str, dataset: Dataset) -> str:

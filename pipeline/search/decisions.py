@@ -110,8 +110,10 @@ def journaled(path: Path) -> Iterator[tuple[float, DecisionRecord]]:
 def plain(value: Any) -> Any:
     """Return a value as strict JSON has it.
 
-    JSON has no infinity and nothing that is not a number: they are None.
+    JSON has no infinity and nothing that is not a number: they are None. Numpy's scalars are Python's.
     """
+    if hasattr(value, "item"):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):

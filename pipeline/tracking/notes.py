@@ -6,13 +6,11 @@ They are Markdown, for somebody who opens a page and has seen no other.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from stacktune.ensemble.rows import LeaderboardRow
-from stacktune.metrics import Metric, is_defined
+from stacktune.ensemble.rows import LeaderboardRow, standard_error
+from stacktune.metrics import Metric
 from stacktune.trials.result import COMPLETED, FAILED, TrialResult
 
 # A description is one tag, which has 5,000 characters; a wide table's columns are not to take them all.
@@ -60,7 +58,7 @@ def trial_note(result: TrialResult, metric: Metric) -> str:
     if result.status != COMPLETED:
         last = f", where {metric.name} was {_number(metric.shown(result.score))}" if result.curve else ""
         return f"{first} It was stopped after {reached}{last}: others were better there, or time was up."
-    score, error = metric.shown(result.score), _standard_error(result.fold_scores)
+    score, error = metric.shown(result.score), standard_error(result.fold_scores)
     scored = f"{metric.name} {scored_text(score, error, len(result.fold_scores))}"
     costs = f"fitted in {result.fit_s:.1f} s, predicts a row in {result.predict_us:.3g} µs"
     share = "" if result.rows_share == 1 else f" It learnt from {result.rows_share:.0%} of the rows."
@@ -204,9 +202,3 @@ def _text(text: str) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.5g}"
-
-
-def _standard_error(scores: Sequence[float]) -> float | None:
-    if len(scores) < 2 or not all(map(is_defined, scores)):
-        return None
-    return float(np.std(scores, ddof=1) / np.sqrt(len(scores)))

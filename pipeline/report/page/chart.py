@@ -20,6 +20,8 @@ from functools import cached_property
 from html import escape
 from typing import Any
 
+from stacktune.search.decisions import plain
+
 Row = Mapping[str, Any]
 Spec = dict[str, Any]
 
@@ -85,9 +87,9 @@ class Chart:
         return vl_convert.vegalite_to_svg(spec)
 
 
-def layered(rows: Iterable[Row], *layers: Spec, **more: Any) -> Spec:
+def layered(rows: Iterable[Row], *layers: Spec) -> Spec:
     """Return the specification of layers over the same rows."""
-    return {"data": {"values": [dict(row) for row in rows]}, "layer": list(layers), **more}
+    return {"data": {"values": [plain(row) for row in rows]}, "layer": list(layers)}
 
 
 def mark(kind: str, **look: Any) -> Spec:
@@ -103,9 +105,9 @@ def number_axis(field: str, title: str | None, scale: Mapping[str, Any] | None =
     return {"field": field, "type": "quantitative", "title": title, "scale": dict(scale or {"zero": False}), **more}
 
 
-def name_axis(field: str, order: Sequence[str] | None = None, title: str | None = None, **more: Any) -> Spec:
+def name_axis(field: str, order: Sequence[str] | None = None, title: str | None = None) -> Spec:
     """Return the channel of names, in an order."""
-    return {"field": field, "type": "nominal", "title": title, "sort": None if order is None else list(order)} | more
+    return {"field": field, "type": "nominal", "title": title, "sort": None if order is None else list(order)}
 
 
 def family_colour(families: Sequence[str], palette: Mapping[str, str]) -> Spec:

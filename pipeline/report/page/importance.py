@@ -67,7 +67,7 @@ def _bars(found: Explanation) -> Chart:
     like = float(top["importance"].abs().max())
     rows = [
         {
-            **{name: _known(row[name]) for name in ("column", "importance", "low", "high")},
+            **{name: row[name] for name in ("column", "importance", "low", "high")},
             "said": f"{row['column']}: {number(row['importance'], like)}, p {row['p_value']:.3f}",
         }
         for row in top.to_dict("records")
@@ -90,10 +90,6 @@ def _bars(found: Explanation) -> Chart:
         f" {count(n_more, 'more column')} are not drawn." if n_more else ""
     )
     return Chart("Importance of columns", told, spec, 70 + 22 * len(rows))
-
-
-def _known(value: Any) -> Any:
-    return None if isinstance(value, float) and value != value else value
 
 
 def _trees(found: Explanation) -> Chart:

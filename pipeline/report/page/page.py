@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from stacktune.report.page.story import Story, read_story
 from stacktune.report.page.table import table
 from stacktune.report.page.values import values
 from stacktune.report.page.verdict import verdict
+from stacktune.search.decisions import plain
 from stacktune.storage.lines import write_whole
 from stacktune.storage.run_folder import RunFolder
 from stacktune.storage.uris import masked
@@ -55,18 +55,7 @@ def write_report(folder: Path) -> Path:
 
 def _numbers(panels: list[Panel]) -> dict[str, Any]:
     said = {panel.name: {"title": panel.title, "said": list(panel.lead), **panel.numbers} for panel in panels}
-    return {"format": FORMAT, "stacktune": __version__, **_plain(said)}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as strict JSON has it."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {"format": FORMAT, "stacktune": __version__, **plain(said)}
 
 
 def html(story: Story, panels: list[Panel]) -> str:

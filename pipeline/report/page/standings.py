@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
 from stacktune.report.page.chart import Chart, Spec, family_colour, layered, mark, name_axis, number_axis
 from stacktune.report.page.panel import Grid, Panel, Part
 from stacktune.report.page.story import Story
+from stacktune.report.summary import Column, columns_of
 from stacktune.report.text import brief, count, number
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED
 
@@ -39,17 +37,13 @@ def standings(story: Story) -> Panel:
         parts.append(_costs(story, costed.head(N_COSTED)))
     parts.append(_grid(story))
     columns = [name for name in _COLUMNS if name in board]
-    rows = [{name: _plain(row[name]) for name in columns} for row in board.to_dict("records")]
+    rows = [{name: row[name] for name in columns} for row in story.rows.values()]
     return Panel("leaderboard", "Leaderboard", lead, parts, {"rows": rows, "counts": n})
 
 
 def _parts(story: Story) -> str:
     """Return what rows were judged in."""
     return "parts of the rows held out" if story.results.n_folds == 1 else "folds"
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and value != value else value
 
 
 def _scores(story: Story, top: pd.DataFrame) -> Chart:
@@ -111,23 +105,9 @@ def _costs(story: Story, rows: pd.DataFrame) -> Chart:
 
 
 def _grid(story: Story) -> Grid:
-    metric, board = story.metric_name, story.board
-    shown: dict[str, str] = {"rank": "#", "name": "model", "score": metric, "test_score": "test"}
-    shown |= {"fit_s": "fit s", "predict_us": "µs/row", "rungs": "rungs", "status": "status"}
-    columns = [name for name in shown if name in board]
-    rows = [[_cell(name, row) for name in columns] for row in board.to_dict("records")]
-    numeric = frozenset(place for place, name in enumerate(columns) if name not in ("name", "rungs", "status"))
+    board = story.board
+    columns = [one for one in (*columns_of(story.results), Column("status", "status")) if one.source in board]
+    rows = [[one.cell(row) for one in columns] for row in story.rows.values()]
+    numeric = frozenset(place for place, one in enumerate(columns) if one.source not in ("name", "rungs", "status"))
     leads = board["name"].tolist().index(story.facts["leader"])
-    return Grid("All models, best first", [shown[name] for name in columns], rows, numeric, leads, 10)
-
-
-def _cell(name: str, row: Mapping[str, Any]) -> str:
-    value = row[name]
-    if name == "rank":
-        return f"{value:.0f}" if value == value else ""
-    if name == "score":
-        error = row.get("score_se")
-        return number(value) + (f" ± {number(error, like=value)}" if error is not None and error == error else "")
-    if name in ("fit_s", "predict_us"):
-        return brief(value)
-    return value if isinstance(value, str) else number(value)
+    return Grid("All models, best first", [one.title for one in columns], rows, numeric, leads, 10)

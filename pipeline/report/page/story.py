@@ -59,7 +59,6 @@ class TrialStory:
     ended_s: float | None = None
     status: str | None = None
     score: float | None = None
-    why: str = ""
     exploits: list[tuple[float, str]] = field(default_factory=list)
     fit_s: float = 0.0
 
@@ -194,7 +193,6 @@ def _goes_on(trial: TrialStory, kind: str, event: Mapping[str, Any]) -> None:
     elif kind in ENDED:
         trial.ended_s, trial.status, trial.score = at_s, kind, event.get("score")
         trial.n_rungs, trial.fit_s = event["n_rungs"] or trial.n_rungs, event["fit_s"]
-        trial.why = event.get("why") or ""
 
 
 def read_story(folder: Path) -> Story:
@@ -228,6 +226,8 @@ def oof_of(story: Story, name: str) -> np.ndarray | None:
 
     They are (n_judged, n_outputs), out of fold; None where they are gone.
     """
+    if story.judged is not None and name in story.judged.names:
+        return story.judged.parts[story.judged.names.index(name)]
     path = TrialFolder(RunFolder(story.folder).trials / name).out_of_fold
     if story.judged is None or not path.is_file():
         return None

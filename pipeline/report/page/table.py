@@ -7,13 +7,12 @@ from typing import Any
 
 from stacktune.data.profile import TARGET, ColumnProfile
 from stacktune.report.columns_file import SeenColumns, read_columns
-from stacktune.report.described import bars, range_of
+from stacktune.report.described import KINDS, bars, range_of
 from stacktune.report.page.panel import Grid, Panel
 from stacktune.report.page.story import Story
 from stacktune.report.text import count
 from stacktune.storage.run_folder import RunFolder
 
-_KINDS = {"numeric": "number", "categorical": "category", "datetime": "date", "boolean": "yes/no"}
 N_LEVELS, N_DRIFTED = 3, 8
 
 
@@ -56,7 +55,7 @@ def _seen_grid(seen: SeenColumns) -> Grid:
     for one in seen.columns:
         missing = f"{one.n_missing / max(1, seen.n_rows):.1%}" if one.n_missing else ""
         name = f"{one.name} (target)" if one.role == TARGET else one.name
-        row = [name, _KINDS.get(one.kind, one.kind), missing, f"{one.n_distinct:,}", _values(one, seen.n_rows)]
+        row = [name, KINDS.get(one.kind, one.kind), missing, f"{one.n_distinct:,}", _values(one, seen.n_rows)]
         drift = seen.drift.get(one.name)
         rows.append([*row, *(["" if drift is None else f"{drift:.2f}"] if seen.drift else [])])
     caption = f"Columns, by {seen.n_rows:,} of the rows learnt from"
@@ -73,7 +72,7 @@ def _values(column: ColumnProfile, n_rows: int) -> str:
 
 def _known_grid(columns: list[Mapping[str, Any]]) -> Grid:
     """Return what the model alone knows of its columns."""
-    rows = [[one["name"], _KINDS.get(one["kind"], one["kind"]), _holds(one)] for one in columns]
+    rows = [[one["name"], KINDS.get(one["kind"], one["kind"]), _holds(one)] for one in columns]
     return Grid("Columns that the model reads", ["column", "read as", "in training"], rows)
 
 
