@@ -15,13 +15,12 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from stacktune.streams import drawing, visible
+from stacktune.text import amount, clock, size
 
 Advance = Callable[[float], None]
-Tell = Callable[[str, int, int], None]
 BYTES = "bytes"
 _REFRESH_HZ = 4
 _BAR_WIDTH = 16
-_SIZES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 @contextmanager
@@ -47,7 +46,7 @@ def progress(
 
 
 @contextmanager
-def steps(what: str, console: Console | None = None) -> Iterator[Tell]:
+def steps(what: str, console: Console | None = None) -> Iterator[Callable[[str, int, int], None]]:
     """Show a line for work of several steps.
 
     It goes when that is done. Yields a function that is told what is done now, how much of it, and of how much.
@@ -90,20 +89,11 @@ def facts(done: float, total: float | None, elapsed_s: float, unit: str) -> str:
     The rate is that of all the time until now, which is steadier than that of the last seconds.
     """
     if not done or elapsed_s <= 0:
-        return _clock(elapsed_s)
+        return clock(elapsed_s)
     rate = done / elapsed_s
-    said = f"{amount(done, unit)}, {amount(rate, unit)}/s"
-    return said + (f", {_clock((total - done) / rate)} left" if total else f", {_clock(elapsed_s)}")
+    said = f"{_amount(done, unit)}, {_amount(rate, unit)}/s"
+    return said + (f", {clock((total - done) / rate)} left" if total else f", {clock(elapsed_s)}")
 
 
-def amount(n: float, unit: str) -> str:
-    """Return about so many of a unit, briefly."""
-    for size, letter in _SIZES:
-        if n >= size:
-            return f"{n / size:.3g} {letter}B" if unit == BYTES else f"{n / size:.3g}{letter} {unit}"
-    return f"{n:.3g} {'B' if unit == BYTES else unit}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, second = divmod(max(0, int(seconds)), 60)
-    return f"{minutes}:{second:02}"
+def _amount(n: float, unit: str) -> str:
+    return size(n) if unit == BYTES else amount(n, unit)

@@ -37,6 +37,7 @@ def broken(tmp_path_factory) -> tuple[Path, list[Ended]]:
     desk = tmp_path_factory.mktemp("broken")
     mixed_table().to_parquet(desk / "table.parquet")
     words = ["run", "table.parquet", "--target", "diagnosis", "--families", "linear", "--max-trials", 4, "--cpus", 1]
+    words += ["--no-report"]
     commands = [
         [*words, "--output", "runs/none"],
         [*words, "--output", "runs/one"],

@@ -34,7 +34,7 @@ RUN_FLAGS = [
     *("preset", "time-budget", "max-trials", "max-seconds-per-trial", "stop-after", "stop-tolerance", "max-failures"),
     *("families", "exclude", "search-space", "start-from", "search", "axes", "plan"),
     *("predict-budget", "max-model-size", "controller", "seed"),
-    *("output", "storage", "input-example", "interval", "calibrate"),
+    *("output", "storage", "input-example", "interval", "calibrate", "no-report"),
     *("tracking-uri", "tracking-optional", "experiment", "register", "register-always", "no-code"),
     *("cpus", "gpus", "max-memory", "address", "config", "resume", "verbose"),
 ]

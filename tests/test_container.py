@@ -19,6 +19,6 @@ def test_a_run_in_a_small_container_has_a_leader_and_says_what_it_has(tmp_path):
     with control_group(0.75, 2 * 10**9) as group:
         said = output_of([*group.container, sys.executable, "-m", "stacktune", *map(str, words)])
     (line,) = [line for line in said.splitlines() if "1 core" in line]
-    assert line.startswith(f"1 core (of {os.cpu_count()}: a quota of 0.75 cores), 2.0 GB of memory (of ")
-    assert "/dev/shm has 64 MB free, too little" in said
+    assert line.startswith(f"1 core (of {os.cpu_count()}: a quota of 0.75 cores), 2 GB of memory (of ")
+    assert "/dev/shm has 67.1 MB free, too little" in said
     assert json.loads((out / "run.json").read_text())["n_completed"] == 2

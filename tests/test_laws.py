@@ -21,6 +21,7 @@ ROOMS = (
         "search_spaces",
         "lazy",
         "errors",
+        "text",
         "streams",
         "stop",
         "job",

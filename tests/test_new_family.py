@@ -95,7 +95,7 @@ def test_a_run_tries_it_and_its_leader_predicts(copy):
     frame = load_iris(as_frame=True).frame
     frame.to_parquet(copy / "iris.parquet", index=False)
     words = ["run", "iris.parquet", "--target", "target", "--families", "naive_bayes"]
-    words += ["--max-trials", "2", "--folds", "3", "--cpus", "1"]
+    words += ["--max-trials", "2", "--folds", "3", "--cpus", "1", "--no-report"]
     words += ["--output", "runs/iris"]
     lend_store(words, copy)
     python(copy, "-m", "stacktune", *words)

@@ -63,7 +63,7 @@ def copy(tmp_path_factory) -> Path:
     return folder
 
 
-RUN = ("run", "table.parquet", "--target", "diagnosis", "--folds", "3", "--cpus", "1")
+RUN = ("run", "table.parquet", "--target", "diagnosis", "--folds", "3", "--cpus", "1", "--no-report")
 
 
 def run(

@@ -29,7 +29,7 @@ from stacktune.api.parameters import VERBOSE, refuse_unknown, settings_of, takes
 from stacktune.api.shown import html_of, watching
 from stacktune.api.tables import Joined, as_frame, joined
 from stacktune.data.added import with_columns
-from stacktune.data.read import read_for, read_frame
+from stacktune.data.read import read_for
 from stacktune.ensemble.interval import LOWER, UPPER
 from stacktune.ensemble.leader import Leader
 from stacktune.ensemble.out_of_fold import read_out_of_fold
@@ -38,7 +38,7 @@ from stacktune.explain.explained import explain
 from stacktune.explain.explanation import Explanation
 from stacktune.report.outputs import RunSummary
 from stacktune.report.retell import events_of
-from stacktune.report.summary import read_results
+from stacktune.report.summary import read_leaderboard, read_results
 from stacktune.runs.labelled import opened
 from stacktune.runs.on_table import scored_on
 from stacktune.runs.program import run
@@ -113,7 +113,7 @@ class AutoML(BaseEstimator):
     def leaderboard_(self) -> pd.DataFrame:
         """Every trial and ensemble, best first."""
         check_is_fitted(self)
-        return read_frame(str(RunFolder(Path(self.folder_)).board))
+        return read_leaderboard(RunFolder(Path(self.folder_)))
 
     def leaderboard(self, table: Any) -> pd.DataFrame:
         """Return the leaderboard with scores on another table.

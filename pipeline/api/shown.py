@@ -16,14 +16,14 @@ from typing import Any
 
 from rich.console import Console
 
-from stacktune.data.read import read_frame
-from stacktune.errors import DataError
+from stacktune.errors import ConfigError
 from stacktune.observers import Observer, Snapshot
 from stacktune.report.outputs import RunSummary
 from stacktune.report.screen import Screen, plain_line
-from stacktune.report.text import number
+from stacktune.report.summary import read_leaderboard
 from stacktune.storage.run_folder import RunFolder
 from stacktune.storage.uris import masked
+from stacktune.text import number
 
 # To draw a display anew is a message to the browser.
 DRAWN_EVERY_S = 0.5
@@ -99,8 +99,8 @@ def html_of(facts: RunSummary, threshold: float) -> str:
 
 def _rows_of(folder: Path) -> str:
     try:
-        board = read_frame(str(RunFolder(folder).board))
-    except DataError:  # the run's folder is gone; the model is not
+        board = read_leaderboard(RunFolder(folder))
+    except ConfigError:  # the run's folder is gone; the model is not
         return ""
     shown = board.loc[:, ["name", "family", "status", "score", "score_se", "fit_s", "predict_us"]].head(N_ROWS_SHOWN)
     return shown.to_html(index=False, float_format=_four_digits, border=0)

@@ -11,6 +11,7 @@ import psutil
 
 from stacktune.cgroups import memory_groups
 from stacktune.errors import DataError
+from stacktune.text import size
 
 # All processes of a run on a million rows of 50 columns, beyond the 1.1 GB that they take on a tiny table
 # (tests/benchmarks/memory.py, two cores).
@@ -44,7 +45,7 @@ class Memory:
         """Say that the limit is below the machine's memory."""
         if self.n_bytes >= self.n_of_machine:
             return ""
-        return f"{self.n_bytes / 1e9:.1f} GB of memory (of {self.n_of_machine / 1e9:.1f}: {self.limited_by})"
+        return f"{size(self.n_bytes)} of memory (of {size(self.n_of_machine)}: {self.limited_by})"
 
 
 def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None, max_bytes: float | None = None) -> None:
@@ -60,8 +61,8 @@ def check_fits(uri: str, n_rows: int, n_columns: int, sample_rows: int | None, m
         which, more = ("given by --max-memory", "give more") if max_bytes == free else ("free", "free some memory")
         remedy = f"--sample-rows {most} learns from as many as fit" if most else more
         raise DataError(
-            f"the table {uri!r} has {n_rows:,} rows of {n_columns:,} columns, which take about {needed / 1e9:,.1f} GB "
-            f"to learn from, and {free / 1e9:,.1f} GB are {which}; {remedy}, or take a larger machine."
+            f"the table {uri!r} has {n_rows:,} rows of {n_columns:,} columns, which take about {size(needed)} "
+            f"to learn from, and {size(free)} are {which}; {remedy}, or take a larger machine."
         )
 
 

@@ -18,6 +18,7 @@ from stacktune.doctor.finding import OK, PROBLEM, WARNING, Finding
 from stacktune.host import SHARED_MEMORY, cores_here, shared_memory_free
 from stacktune.search.cluster.start import object_store_bytes
 from stacktune.storage.run_folder import DEFAULT_PARENT
+from stacktune.text import size
 
 LEAST_DISK_BYTES, ENOUGH_DISK_BYTES = 200_000_000, 2_000_000_000
 # Ray opens a few for each worker, and for each of its own processes.
@@ -78,11 +79,11 @@ def cores() -> Sequence[Finding]:
 def memory() -> Sequence[Finding]:
     """Return how much memory a run may take."""
     found = memory_here()
-    said = f"{found.n_free / 1e9:.1f} GB free of {found.n_bytes / 1e9:.1f} GB"
+    said = f"{size(found.n_free)} free of {size(found.n_bytes)}"
     said += f" ({found.note})" if found.note else ""
     if found.n_free >= BYTES_ANYHOW:
         return [Finding(OK, "memory", said)]
-    mend = f"a run takes {BYTES_ANYHOW / 1e9:.1f} GB on the smallest table: end other programs, or raise the limit"
+    mend = f"a run takes {size(BYTES_ANYHOW)} on the smallest table: end other programs, or raise the limit"
     return [Finding(WARNING, "memory", said, mend)]
 
 
@@ -92,7 +93,7 @@ def shared_memory() -> Sequence[Finding]:
     if free is None:
         return [Finding(OK, str(SHARED_MEMORY), "not there: tables that trials share lie on the disk")]
     wanted = object_store_bytes(memory_here(), None)
-    said = f"{free / 1e6:,.0f} MB free"
+    said = f"{size(free)} free"
     if free >= wanted:
         return [Finding(OK, str(SHARED_MEMORY), said)]
     said += ": the table that trials share lies on the disk, which is slower"
@@ -117,7 +118,7 @@ def _disk(what: str, place: Path) -> Finding:
     if not os.access(folder, os.W_OK):
         return Finding(PROBLEM, about, f"no right to write to {folder}", _elsewhere(what))
     free = shutil.disk_usage(folder).free
-    said = f"{free / 1e9:,.1f} GB free in {folder}"
+    said = f"{size(free)} free in {folder}"
     if free >= ENOUGH_DISK_BYTES:
         return Finding(OK, about, said)
     state = PROBLEM if free < LEAST_DISK_BYTES else WARNING

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from stacktune.data.profile import LEFT_OUT, TARGET, ColumnProfile, TableProfile
-from stacktune.report.text import count
 from stacktune.streams import visible
+from stacktune.text import count, size
 
 MAX_COLUMNS = 100
 MAX_CLASSES = 12
@@ -209,5 +209,5 @@ def _intended_table(intended: Intended) -> Table:
     folds = f"{intended.folds} folds" if intended.folds > 1 else "rows that are held out once"
     rows.add_row("metric", f"{intended.metric}, by {folds}")
     rows.add_row("families", ", ".join(intended.families))
-    rows.add_row("memory", f"about {intended.memory_bytes / 1e9:.1f} GB")
+    rows.add_row("memory", f"about {size(intended.memory_bytes)}")
     return rows

@@ -21,10 +21,10 @@ from stacktune.data.dataset import Dataset
 from stacktune.data.notes import listed
 from stacktune.ensemble.rows import Leaderboard, LeaderboardRow
 from stacktune.report.outputs import RunSummary
-from stacktune.report.text import as_typed, count, number
 from stacktune.storage.lines import write_whole
 from stacktune.storage.run_folder import LEADER_MANIFEST, MODEL_CARD, RunFolder, find_leader
 from stacktune.streams import visible
+from stacktune.text import as_typed, count, number
 from stacktune.tracking.requirements import family_modules, requirements_for
 
 MAX_CLASSES, MAX_LICENCE = 20, 60

@@ -11,12 +11,12 @@ from typing import Any
 
 from stacktune.errors import ConfigError
 from stacktune.report.event_file import LEARNED, NOTE, is_event_line
-from stacktune.report.text import clock, count, number
 from stacktune.search import decisions as kinds
 from stacktune.storage.lines import read_lines, unread_lines
 from stacktune.storage.run_folder import EVENTS, RunFolder
 from stacktune.streams import visible
 from stacktune.terminal import remark
+from stacktune.text import clock, count, number
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED
 
 WIDTH, CLOCK_WIDTH = 80, 8

@@ -18,9 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from stacktune.observers import Observer, Snapshot
-from stacktune.report.text import clock, count, number
 from stacktune.storage.uris import masked
 from stacktune.streams import visible
+from stacktune.text import clock, count, number
 
 WIDTH = 80
 LABEL_WIDTH = 12  # "registering", the longest phase, and a column to spare

@@ -19,11 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from stacktune.data.read import read_frame
-from stacktune.errors import ConfigError, nearest
+from stacktune.errors import ConfigError, DataError, nearest
 from stacktune.metrics import METRICS
-from stacktune.report.text import brief, clock, number
-from stacktune.storage.run_folder import SUMMARY, RunFolder
+from stacktune.storage.run_folder import SUMMARY, RunFolder, damaged, find_leader
 from stacktune.streams import visible
+from stacktune.text import brief, clock, number
 
 N_TOP = 10
 # What is left of 80 columns beside the longest metric's name.
@@ -56,27 +56,50 @@ def read_results(folder: Path) -> Results:
     """Read a run's folder; ConfigError if it is none."""
     places = RunFolder(folder)
     if not places.is_finished:
-        near = [path.parent.name for path in folder.parent.glob(f"*/{SUMMARY}")] if folder.parent.is_dir() else []
-        hint = nearest(folder.name, near) if near else ""
-        if places.state.exists():
-            hint = f" It has not ended: stacktune run --resume {in_a_shell(str(folder))} goes on with it."
-        raise ConfigError(f"{str(folder)!r} is not the folder of a finished run (it holds no {SUMMARY}).{hint}")
+        raise ConfigError(_unfinished(places))
     config = places.read_config() or {}
     return Results(
         folder=folder,
         facts=places.read_summary(),
-        leaderboard=_leaderboard(places.board),
+        leaderboard=read_leaderboard(places),
         members=read_members(places.leader),
         n_folds=config.get("folds"),
         is_later=config.get("time") is not None,
     )
 
 
-def _leaderboard(path: Path) -> pd.DataFrame:
-    frame = read_frame(str(path))
-    missing = {"rank", "name", "score"}.difference(frame)
-    if missing:
-        raise ConfigError(f"{str(path)!r} is not what a run wrote: it has no column {min(missing)!r}.")
+def _unfinished(places: RunFolder) -> str:
+    """Return why a folder has no results to read."""
+    folder = places.path
+    resumed = f"stacktune run --resume {in_a_shell(str(folder))}"
+    if places.summary.is_file():
+        return f"{str(folder)!r} lacks the {places.board.name} that its run wrote: {resumed} writes it anew."
+    if places.state.exists():
+        hint = f" It has not ended: {resumed} goes on with it."
+    elif find_leader(folder) is not None:
+        return (
+            f"{str(folder)!r} is a model without its run: predict, explain and export take it; this takes the folder "
+            "of a finished run."
+        )
+    else:
+        near = [path.parent.name for path in folder.parent.glob(f"*/{SUMMARY}")] if folder.parent.is_dir() else []
+        hint = nearest(folder.name, near) if near else ""
+    return f"{str(folder)!r} is not the folder of a finished run (it holds no {SUMMARY}).{hint}"
+
+
+def read_leaderboard(places: RunFolder) -> pd.DataFrame:
+    """Return the leaderboard that a run wrote.
+
+    Raises ConfigError where it is damaged or gone.
+    """
+    if not places.board.is_file():
+        raise ConfigError(_unfinished(places))
+    try:
+        frame = read_frame(str(places.board))
+    except DataError:
+        raise ConfigError(damaged(places.board)) from None
+    if not {"rank", "name", "score"} <= set(frame):
+        raise ConfigError(damaged(places.board))
     return frame
 
 

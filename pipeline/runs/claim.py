@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from stacktune.report.outputs import drop_folder
-from stacktune.report.text import as_typed
 from stacktune.runs.begin import Start
 from stacktune.runs.ray_session import RayStart
 from stacktune.search.journal import Journal
 from stacktune.stop import last_words
 from stacktune.storage.run_folder import RunFolder
+from stacktune.text import as_typed
 
 
 @contextmanager

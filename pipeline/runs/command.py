@@ -77,7 +77,7 @@ def search(flags: Mapping[str, Any], file: str | None, resume: str | None = None
 
         summary = driver.run(settings, [screen], started_at, past)
     from stacktune.report.summary import read_results, show_results
-    from stacktune.report.text import as_typed
+    from stacktune.text import as_typed
 
     results = read_results(as_typed(summary.folder))
     show_results(console, results, data=masked_uri(settings.data), wall_s=time.monotonic() - started_at)

@@ -11,13 +11,13 @@ from stacktune.data.csv_chunks import types_of, write_parquet
 from stacktune.data.files import find_files, size_in_bytes
 from stacktune.data.read import use_cores_allowed
 from stacktune.errors import ConfigError, DataError
-from stacktune.progress import BYTES, amount, progress
-from stacktune.report.text import count
+from stacktune.progress import BYTES, progress
 from stacktune.runs.predict import refuse_own_table
 from stacktune.stop import interruptible
 from stacktune.storage.atomic import replacing
 from stacktune.storage.uris import without_secrets
 from stacktune.terminal import remark
+from stacktune.text import count, size
 
 ENDING = ".parquet"
 
@@ -55,7 +55,7 @@ def convert(data: str, output: str, overwrite: bool, keep: Collection[str], say:
     if n_missing:
         remark(f"Note: {count(n_missing, 'value')} missing: empty, or spelled as NA, null and the like")
     kinds = ", ".join(count(n, kind) for kind, n in Counter(types.kinds).most_common())
-    say(f"{count(types.n_rows, 'row')} in {path}, {amount(path.stat().st_size, BYTES)} of {amount(n_bytes, BYTES)}")
+    say(f"{count(types.n_rows, 'row')} in {path}, {size(path.stat().st_size)} of {size(n_bytes)}")
     say(f"columns: {kinds}")
     say(f"next: {shlex.join(['stacktune', 'describe', str(path)])}")
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stacktune.errors import ConfigError, DataError
-from stacktune.report.text import as_typed, number
 from stacktune.storage.folders import n_bytes_of
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
+from stacktune.text import as_typed, number, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -311,7 +311,7 @@ def _per_s(model: Leader, frame: pd.DataFrame) -> float:
 def lines_of(found: Distilled) -> list[str]:
     """Return lines of at most 80 columns."""
     lines = [
-        f"{found.folder}: one model of {_megabytes(found.n_bytes[1])}, the leader has {_megabytes(found.n_bytes[0])}",
+        f"{found.folder}: one model of {size(found.n_bytes[1])}, the leader has {size(found.n_bytes[0])}",
         f"  {found.per_s[1]:,.0f} rows/s, the leader {found.per_s[0]:,.0f}",
     ]
     for judged in found.judged:
@@ -333,7 +333,3 @@ def _kept_line(kept: float | None) -> str:
     if kept >= 1:
         return "it is no worse than the leader there"
     return f"{kept:.0%} of the leader's lead is kept" if kept > 0 else "nothing of the leader's lead is kept"
-
-
-def _megabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e6:,.1f} MB"

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stacktune.errors import ConfigError
-from stacktune.report.text import number
 from stacktune.runs.predict import leader_folder
 from stacktune.storage.run_folder import PLOTS
 from stacktune.streams import visible
 from stacktune.terminal import remark
+from stacktune.text import number
 
 if TYPE_CHECKING:
     import pandas as pd

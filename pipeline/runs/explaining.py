@@ -14,9 +14,9 @@ from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import DataError
 from stacktune.explain.explanation import Explanation, write
 from stacktune.explain.of_run import Ended, explain_run
-from stacktune.report.text import as_typed
 from stacktune.runs.pace import (
     EVERY_MODEL_FROM_S,
+    FINISHING_S,
     KEEPING_TOP_TRIALS_S,
     MAX_EXPLAINING_S,
     REPORTING_S,
@@ -25,11 +25,11 @@ from stacktune.runs.pace import (
 from stacktune.runs.session import Session
 from stacktune.storage.atomic import remove_asides
 from stacktune.storage.folders import remove
+from stacktune.text import as_typed
 from stacktune.trials.result import TrialResult
 
-# Usual seconds: that writing what is said of the run takes (see finish.py), with what is found here; and below which
-# explaining is not begun.
-ENDING_S, MIN_S = 1.2, 0.4
+# Explaining is not begun in fewer usual seconds.
+MIN_S = 0.4
 # Columns that are named at once, and the largest p-value of theirs.
 N_TOLD, MAX_P_VALUE = 3, 0.05
 
@@ -39,11 +39,13 @@ def explain_leader(
 ) -> Explanation | None:
     """Explain the leader in the run's folder.
 
-    Returns None where there is no time, or nothing to explain it by.
+    Returns None where there is no time, nothing to explain it by, or no wish to.
     """
     place = session.places.explanation
     remove_asides(place)  # of a session that was cut off
     remove(place)  # and what it said of another leader
+    if session.config.no_report:
+        return None
     seconds = spare_s(session)
     looked, row_numbers = session.looked, session.dataset.row_numbers
     if looked is None or row_numbers is None:
@@ -97,6 +99,6 @@ def spare_s(session: Session) -> float | None:
     budget_s = session.clock.budget_s
     if budget_s is None:
         return None
-    ending_s = ENDING_S + REPORTING_S + (KEEPING_TOP_TRIALS_S if budget_s >= EVERY_MODEL_FROM_S else 0.0)
+    ending_s = FINISHING_S + REPORTING_S + (KEEPING_TOP_TRIALS_S if budget_s >= EVERY_MODEL_FROM_S else 0.0)
     most_s = max(explaining_s(budget_s), min(MAX_EXPLAINING_S, 0.1 * budget_s))
     return min(session.clock.remaining_s() - ending_s * session.pace.usual_s, most_s)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stacktune.errors import ConfigError, nearest
-from stacktune.report.text import as_typed
 from stacktune.runs.predict import leader_folder
 from stacktune.streams import visible
 from stacktune.terminal import data_warnings_as_notes
+from stacktune.text import as_typed, size
 
 if TYPE_CHECKING:
     from stacktune.ensemble.leader import Leader
@@ -66,7 +66,7 @@ def _export_onnx(leader: Leader, place: Path, check: str | None, say: Callable[[
     with data_warnings_as_notes():
         tables = [] if check is None else [read_for(leader.schema, check)]
         made_up, *of_tables = write_onnx(leader, place, tables)
-    say(f"{place} ({place.stat().st_size / 1e6:.1f} MB): the whole of the model, raw columns in")
+    say(f"{place} ({size(place.stat().st_size)}): the whole of the model, raw columns in")
     say(_said(made_up, "made-up rows"))
     for found in of_tables:
         say(_said(found, f"rows of {check}"))

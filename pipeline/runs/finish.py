@@ -22,30 +22,26 @@ from stacktune.ensemble.limits import megabytes
 from stacktune.ensemble.out_of_fold import keep_out_of_fold
 from stacktune.ensemble.rows import TRIAL, Leaderboard
 from stacktune.ensemble.stand_in import build_stand_in
-from stacktune.report.columns_file import write_columns
 from stacktune.report.model_card import write_model_card
 from stacktune.report.outputs import RunSummary, library_versions, write_leaderboard, write_summary
-from stacktune.report.page.page import write_report
-from stacktune.report.page.story import NO_TIME
-from stacktune.report.text import as_typed
 from stacktune.runs.explaining import explain_leader
 from stacktune.runs.leader_options import LeaderExtras, leader_extras
 from stacktune.runs.mlflow_notes import describe_run
-from stacktune.runs.pace import REHEARSAL_S, REPORTING_S
+from stacktune.runs.pace import FINISHING_S, REHEARSAL_S, REPORTING_S
 from stacktune.runs.record import conclusions, registration
+from stacktune.runs.reporting import report
 from stacktune.runs.session import Session
 from stacktune.runs.starting_point import Gain, gain_of
 from stacktune.runs.state import model_name
 from stacktune.storage.folders import remove
+from stacktune.text import as_typed
 from stacktune.tracking.promotion import Evidence, say_alias, settle_alias
 from stacktune.tracking.registry import LeaderRecord, keep_model, register_leader
 from stacktune.tracking.rehearsal import rehearse_registering, rehearse_serving
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED, TrialResult, load_oof
 
-# The trials whose own models are kept in MLflow beside the leader; and the usual seconds (see pace.py) that each takes,
-# and those that stay to write what is said of the run at last.
-N_TOP_TRIALS = 3
-KEEPING_S, FINISHING_S = 0.9, 1.0
+# The trials whose own models are kept in MLflow beside the leader; and the usual seconds (see pace.py) that each takes.
+N_TOP_TRIALS, KEEPING_S = 3, 0.9
 # Where the end is rehearsed; removed at once. It takes two seconds of a core, which a short budget needs for its first
 # model; a search that has none by then is tried all the same.
 REHEARSAL, MAX_WAIT_FOR_MODEL_S = ".rehearsal", 15.0
@@ -223,7 +219,7 @@ def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
     summary = _summary(session, outcome)
     session.tracker.log_file(write_model_card(summary, outcome.board, session.dataset))
     session.tracker.log_file(write_summary(summary))
-    _report(session)
+    report(session)
     describe_run(session.tracker, session.folder, outcome.record)
     row = outcome.board.leader
     scores = {f"cv_{summary.metric}": row.score}
@@ -236,26 +232,6 @@ def _summarise(session: Session, outcome: _Outcome) -> RunSummary:
     if not session.tracker.finish("FINISHED", scores, tags, patience_s):
         session.note(f"when MLflow is back: stacktune sync {as_typed(session.folder)}")
     return summary
-
-
-def _report(session: Session) -> None:
-    """Write the report, as far as time allows."""
-    if session.clock.remaining_s() < (REPORTING_S + FINISHING_S / 2) * session.pace.usual_s:
-        session.note(f"{NO_TIME}: stacktune report {as_typed(session.folder)}")
-        return
-    dataset, looked = session.dataset, session.looked
-    if looked is not None:
-        of_dataset = (dataset.schema, dataset.task, dataset.target_name)
-        write_columns(session.places.columns, looked.table, *of_dataset, session.test)
-    write_report(session.folder)
-    for path in (
-        session.places.report,
-        session.places.report_numbers,
-        session.places.plots,
-        session.places.explanation,
-    ):
-        if path.exists():
-            session.tracker.log_artifact(path)
 
 
 def _summary(session: Session, outcome: _Outcome) -> RunSummary:

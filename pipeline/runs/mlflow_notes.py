@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stacktune.data.read import read_frame
+from stacktune.ensemble.leader import read_manifest
 from stacktune.ensemble.rows import ENSEMBLE, TRIAL
-from stacktune.report.summary import read_members
+from stacktune.report.summary import read_leaderboard, read_members
 from stacktune.runs.state import read_state
 from stacktune.settings.problem import IN_MEMORY
-from stacktune.storage.run_folder import LEADER_MANIFEST, RunFolder, find_leader
+from stacktune.storage.run_folder import RunFolder, find_leader
 from stacktune.storage.uris import masked
 from stacktune.tracking.notes import ModelFacts, model_note, run_note, version_note
 from stacktune.tracking.registry import LeaderRecord, describe_version
@@ -74,8 +73,8 @@ def _row_of(places: RunFolder, name: str) -> Mapping[str, Any]:
     """Return a row of the leaderboard, empty without one."""
     if not places.board.is_file():
         return {}
-    frame = read_frame(str(places.board))
-    found = frame[frame["name"] == name].to_dict("records") if "name" in frame else []
+    frame = read_leaderboard(places)
+    found = frame[frame["name"] == name].to_dict("records")
     return found[0] if found else {}
 
 
@@ -83,8 +82,8 @@ def _columns(folder: Path) -> tuple[tuple[str, str], ...]:
     leader = find_leader(folder)
     if leader is None:
         return ()
-    stored = json.loads((leader / LEADER_MANIFEST).read_text(encoding="utf-8"))
-    return tuple((str(column["name"]), str(column["kind"])) for column in stored["schema"]["columns"])
+    columns = read_manifest(leader)["schema"]["columns"]
+    return tuple((str(column["name"]), str(column["kind"])) for column in columns)
 
 
 def _known(value: Any) -> float | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from stacktune.observers import Observer
-from stacktune.report.text import as_typed
 from stacktune.search.decisions import DecisionRecord
 from stacktune.search.events import Event
 from stacktune.search.source_kinds import drawings_of_series, drawings_of_trial
 from stacktune.storage.run_folder import RunFolder
 from stacktune.storage.uris import masked
 from stacktune.streams import visible_lines
+from stacktune.text import as_typed
 from stacktune.trials.result import TrialResult
 from stacktune.trials.trial import Trial
 

@@ -38,9 +38,11 @@ ENDING_S = 1.6
 REHEARSAL_S = 0.8
 # A leader predicts a row in 0.1 ms or so; that it does on the test rows, others as time allows.
 TESTING_S_PER_ROW = 1e-4
-# Budgets that can spare it leave time to log the models of the top trials.
+# What is said of the run at last takes so long to write;
+FINISHING_S = 1.2
+# budgets that can spare it leave time to log the models of the top trials.
 KEEPING_TOP_TRIALS_S, EVERY_MODEL_FROM_S = 1.6, 120.0
-# The report takes a second or so; budgets that can spare it leave time for it, others write it where time is left.
+# the report takes a second or so; budgets that can spare it leave time for it, others write it where time is left.
 REPORTING_S, REPORT_FROM_S = 1.2, 30.0
 # Importance and the like of the leader, in a share of budgets that are no shorter; more than that pays little.
 EXPLAINING_SHARE, EXPLAINING_FROM_S, MAX_EXPLAINING_S = 0.03, 30.0, 15.0
@@ -139,19 +141,29 @@ def core_share(cpu_s: float, wall_s: float) -> float:
     return min(1.0, max(MIN_CORE_SHARE, cpu_s / max(USUAL_CORE_SHARE * wall_s, 1e-9)))
 
 
-def reserved_s(pace: Pace, budget_s: float, stacking_s: float, n_test_rows: int = 0, is_open: bool = True) -> float:
+def reserved_s(
+    pace: Pace,
+    budget_s: float,
+    stacking_s: float,
+    n_test_rows: int = 0,
+    is_open: bool = True,
+    reports: bool = True,
+) -> float:
     """Return the seconds kept for a budget's end.
 
-    stacking_s: usual seconds for the ensembles. is_open: whether MLflow has the run already.
+    stacking_s: usual seconds for the ensembles. is_open: whether MLflow has the run already. reports: whether the run
+        explains its leader and writes a report.
     """
     wanted_s = GATHERING_S + stacking_s + TESTING_S_PER_ROW * n_test_rows
     if not is_open:
         wanted_s += OPENING_S
-    if budget_s >= REPORT_FROM_S:
+    if reports and budget_s >= REPORT_FROM_S:
         wanted_s += REPORTING_S
     if budget_s >= EVERY_MODEL_FROM_S:
         wanted_s += KEEPING_TOP_TRIALS_S
-    kept_s = wanted_s * pace.usual_s + pace.ending_s() + explaining_s(budget_s)
+    kept_s = wanted_s * pace.usual_s + pace.ending_s()
+    if reports:
+        kept_s += explaining_s(budget_s)
     return min(kept_s, MAX_RESERVED_SHARE * budget_s)
 
 

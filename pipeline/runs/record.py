@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 from stacktune.ensemble.rows import ENSEMBLE, TRIAL, Leaderboard
 from stacktune.report.event_file import EventFile
-from stacktune.report.text import number
 from stacktune.runs.begin import RunData, Start
 from stacktune.search.decisions import BEGAN, ENSEMBLE_BUILT, LEADER_CHOSEN, REGISTERED, WENT_ON, DecisionRecord
 from stacktune.search.log import Entry
 from stacktune.settings.groups import Settings
 from stacktune.storage.run_folder import RunFolder
+from stacktune.text import number
 from stacktune.tracking.registry import LeaderRecord
 from stacktune.trials.result import COMPLETED
 

@@ -13,7 +13,6 @@ from typing import Any
 from stacktune.errors import ConfigError
 from stacktune.families.choice import chosen_families
 from stacktune.places import expanded
-from stacktune.report.text import count
 from stacktune.runs.state import RunState, read_state
 from stacktune.search.journal import elapsed_in, is_event, read_journal, runs_in
 from stacktune.search.replay import replay
@@ -25,6 +24,7 @@ from stacktune.settings.resuming import resumed
 from stacktune.storage.lines import unread_lines, write_whole
 from stacktune.storage.run_folder import JOURNAL, SPOOL, RunFolder
 from stacktune.storage.uris import masked
+from stacktune.text import count
 from stacktune.tracking.spool import is_noted
 from stacktune.tracking.store import absolute
 
@@ -157,7 +157,7 @@ def _refuse_idle(config: Settings, past: Past) -> None:
 
     The run then has its leader, and no time or trials are left.
     """
-    if not past.places.summary.exists():
+    if not past.places.is_finished:
         return
     if config.time_budget_s is not None and config.time_budget_s - past.elapsed_s < MIN_REMAINING_S:
         raise ConfigError(

@@ -59,7 +59,8 @@ class Session:
 
         See `search_ends_at` of deadline.py.
         """
-        return search_ends_at(self.clock, self.pace, self.problem, self.test, n_trials, self.tracker.has_tried)
+        is_open, reports = self.tracker.has_tried, not self.config.no_report
+        return search_ends_at(self.clock, self.pace, self.problem, self.test, n_trials, is_open, reports)
 
     def remaining_stacking_s(self, began_at: float) -> float:
         """Return the usual seconds left for ensembles.

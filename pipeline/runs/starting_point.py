@@ -22,11 +22,11 @@ from stacktune.errors import ConfigError, nearest
 from stacktune.families.registry import get_family, known_families
 from stacktune.metrics import Metric
 from stacktune.places import expanded
-from stacktune.report.text import number
 from stacktune.search.around import StartingPoint
 from stacktune.search.journal import ASKED, ENDED, read_journal
 from stacktune.settings.groups import SearchSettings, Settings
 from stacktune.storage.run_folder import LEADER_MANIFEST, STORE, RunFolder, find_leader
+from stacktune.text import number
 from stacktune.tracking.registry import resolve_model
 from stacktune.trials.result import COMPLETED, TrialResult, read_result, result_from
 

@@ -10,7 +10,6 @@ from typing import Any
 from stacktune.errors import ConfigError
 from stacktune.progress import progress
 from stacktune.report.summary import read_members
-from stacktune.report.text import as_typed, count
 from stacktune.runs.mlflow_notes import describe_run
 from stacktune.runs.resume import damage_notes, saved_config
 from stacktune.runs.state import RunState, read_state
@@ -18,6 +17,7 @@ from stacktune.settings.groups import BY_KEY
 from stacktune.settings.read import load_settings
 from stacktune.settings.resuming import check_whole
 from stacktune.storage.run_folder import STATE, RunFolder
+from stacktune.text import as_typed, count
 from stacktune.tracking.promotion import evidence_from, say_alias, settle_alias
 from stacktune.tracking.registry import LeaderRecord, publish_leader
 from stacktune.tracking.spool import claim_spool

@@ -15,13 +15,13 @@ from stacktune.errors import SearchError
 from stacktune.families.registry import get_family
 from stacktune.observers import Snapshot
 from stacktune.report.progress import snapshot_of
-from stacktune.report.text import as_typed
 from stacktune.runs.session import Session
 from stacktune.search.log import SearchLog
 from stacktune.search.plan.plan import SearchPlan
 from stacktune.search.tune.engine import Search
 from stacktune.stop import Stopped, StopRequest
 from stacktune.storage.run_folder import TrialFolder
+from stacktune.text import as_typed
 from stacktune.trials.result import COMPLETED, TrialResult
 
 LOOK_EVERY_S = 0.25

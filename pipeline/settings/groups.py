@@ -196,6 +196,9 @@ class OutputSettings:
     calibrate: Annotated[
         bool, Spec(TRUTH, "", "Bring the leader's probabilities to the temperature of least log loss, where it pays.")
     ] = False
+    no_report: Annotated[
+        bool, Spec(TRUTH, "", "Neither explain the leader nor write report.html at the end.", resume=FREE)
+    ] = False
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,14 @@ _LEADERS = ("", "data/*/", f"{LEADER}/", f"{LEADER}/data/*/")
 _FACTS = {"metric": str, "leader": str, "cv_score": int | float, "wall_s": int | float}
 
 
+def damaged(path: Path) -> str:
+    """Return what is said of a run's file."""
+    return (
+        f"{str(path)!r} is not what a run wrote, as after a full disk: "
+        "remove it, and stacktune run --resume with its folder writes it anew."
+    )
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The files of the run at `path`."""
@@ -207,10 +215,7 @@ class RunFolder:
         except (OSError, ValueError):
             facts = None
         if not isinstance(facts, dict) or not all(isinstance(facts.get(name), kind) for name, kind in _FACTS.items()):
-            raise ConfigError(
-                f"{str(self.summary)!r} is not what a run wrote, as after a full disk: "
-                "remove it, and stacktune run --resume with its folder writes it anew."
-            )
+            raise ConfigError(damaged(self.summary))
         return facts
 
 

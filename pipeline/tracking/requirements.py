@@ -19,7 +19,8 @@ from types import CodeType
 from stacktune.storage.run_folder import LEADER_MANIFEST
 
 _OWN = "stacktune"
-_NAMED_OTHERWISE = {"sklearn": "scikit-learn"}
+# Told here, as to look a name up among all that is installed takes half a second.
+_NAMED_OTHERWISE = {"sklearn": "scikit-learn", "yaml": "PyYAML"}
 # Imported by type checkers alone.
 _FOR_TYPES = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t].*\n|\n)+", re.MULTILINE)
 

@@ -231,7 +231,7 @@ def test_the_tutorial_runs_from_the_first_cell_to_the_last(monkeypatch, tmp_path
 
 def test_it_is_a_step_of_pipelines_and_of_searches(flowers):
     features, target = flowers
-    pipeline = make_pipeline(StandardScaler(), AutoMLClassifier(**{**TINY, "max_trials": 1}))
+    pipeline = make_pipeline(StandardScaler(), AutoMLClassifier(**{**TINY, "max_trials": 1, "no_report": True}))
     one_split = [(np.arange(90), np.arange(90, 150))]
     assert cross_val_score(pipeline, features, target, cv=one_split)[0] > 0.85
     grid = GridSearchCV(pipeline, {"automlclassifier__seed": [3]}, cv=one_split, refit=False).fit(features, target)

@@ -65,6 +65,14 @@ def test_without_a_budget_it_is_kept_in_the_folder(fitted, tmp_path):
     assert session.notes[0] in {f"the leader predicts most by {told}: see explanation/" for told in ("a, b", "b, a")}
 
 
+def test_a_run_without_a_report_keeps_no_explanation_of_an_earlier_leader(fitted, tmp_path):
+    session = session_of(fitted, tmp_path)
+    explained(fitted, session)
+    session.config = replace(session.config, no_report=True)
+    assert explained(fitted, session) is None
+    assert not session.places.explanation.exists()
+
+
 @pytest.mark.parametrize(("budget_s", "elapsed_s"), [(60.0, 59.5), (60.0, 70.0), (20.0, 18.7)])
 def test_a_run_whose_budget_is_over_has_nothing_of_it(fitted, tmp_path, budget_s, elapsed_s):
     session = session_of(fitted, tmp_path, budget_s, elapsed_s)

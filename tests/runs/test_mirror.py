@@ -310,7 +310,17 @@ def test_a_run_whose_machine_is_lost_goes_on_on_another(store, tmp_path):
     shutil.rmtree(here)
     journal = client.get_object(Bucket=BUCKET, Key=f"run/{JOURNAL}")["Body"].read().splitlines()
     n_asked = sum(json.loads(line)["event"] == ASKED for line in journal)
-    words = ["--resume", uri_of(store, "run"), "--output", "run", "--max-trials", n_asked + 2, "--cpus", 1]
+    words = [
+        "--resume",
+        uri_of(store, "run"),
+        "--output",
+        "run",
+        "--max-trials",
+        n_asked + 2,
+        "--cpus",
+        1,
+        "--no-report",
+    ]
     ended = stacktune("run", *words, cwd=there)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     facts = json.loads((there / "run" / "run.json").read_text())

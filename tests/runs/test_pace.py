@@ -52,6 +52,12 @@ def test_on_a_slower_or_a_loaded_machine_the_end_is_given_as_much_more(slower, n
     assert ending_s[0] == pytest.approx(n_times * ending_s[1])
 
 
+def test_without_a_report_its_seconds_are_the_searchs():
+    assert reserved_s(usual(), 60.0, 1.0) - reserved_s(usual(), 60.0, 1.0, reports=False) == pytest.approx(
+        module.REPORTING_S + explaining_s(60.0)
+    )
+
+
 def test_however_slow_the_machine_a_short_budget_leaves_half_to_the_search():
     assert reserved_s(Pace(slowness=6.0, core_share=0.1), 10.0, 1.0) == 5.0
 

@@ -25,6 +25,7 @@ from stacktune.storage.lines import read_lines
 FAMILIES = "lightgbm,linear,extra_trees"
 TRIALS = ["--max-trials", "9", "--families", FAMILIES, "--folds", "3", "--seed", "1", "--weight", "weight"]
 TIMED = ["fit_s", "predict_us"]
+REPORTED = ("report.html", "report.json", "plots", "explanation")
 
 
 def n_events(folder: Path) -> int:
@@ -100,7 +101,15 @@ def test_a_run_killed_twice_ends_as_if_it_had_not_been_on_fewer_cores_too(desk, 
     """
     shutil.copy(desk / "tumours.parquet", tmp_path)
     folder, chance, ours = tmp_path / "cut" / "run", random.Random(0), rays()
-    words = ["run", "tumours.parquet", "--config", str(desk / "one" / "config.yaml"), "--output", "cut/run"]
+    words = [
+        "run",
+        "tumours.parquet",
+        "--config",
+        str(desk / "one" / "config.yaml"),
+        "--output",
+        "cut/run",
+        "--no-report",
+    ]
     with begun(*words, "--cpus", 1, cwd=tmp_path) as command:
         wait_for_events(command, folder, chance.randint(4, 10))
         command.send_signal(signal.SIGSTOP)  # so that it does not end meanwhile
@@ -130,8 +139,8 @@ def test_a_finished_run_takes_more_trials_and_then_more_time(desk, tmp_path):
     place = shutil.copytree(desk, tmp_path / "desk")
     first = json.loads((place / "one" / "run.json").read_text())
 
-    more = ["run", desk / "tumours.parquet", "--resume", place / "one", "--max-trials", 11, "--cpus", 1]
-    longer = ["run", "--resume", "one", "--time-budget", "10m", "--max-trials", 13, "--cpus", 1]
+    more = ["run", desk / "tumours.parquet", "--resume", place / "one", "--max-trials", 11, "--cpus", 1, "--no-report"]
+    longer = ["run", "--resume", "one", "--time-budget", "10m", "--max-trials", 13, "--cpus", 1, "--no-report"]
     commands = [
         (more, tmp_path),  # from another folder, of a run that has moved
         (longer, place),
@@ -150,6 +159,8 @@ def test_a_finished_run_takes_more_trials_and_then_more_time(desk, tmp_path):
     assert third["wall_s"] > second["wall_s"]
     assert trials_of(place / "one").keys() >= set(pd.read_parquet(place / "one" / "leaderboard.parquet")["name"])
     assert predicted.status == 0, predicted.stderr
+    assert all((desk / "one" / name).exists() for name in REPORTED)
+    assert not any((place / "one" / name).exists() for name in REPORTED), "they tell of a leader before this one"
 
 
 CHANGED = [

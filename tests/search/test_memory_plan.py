@@ -9,6 +9,7 @@ from stacktune.families.registry import all_families
 from stacktune.search.plan.memory import ROWS_SHARES, MemoryRequest, Node, needed_bytes, plan_memory
 from stacktune.search.plan.plan import ClusterSize, SourceOptions, make_plan
 from stacktune.search.space import load_space
+from stacktune.text import size
 
 FAMILIES = tuple(all_families())
 SMALL = FitSize(10_000, 20, 2)
@@ -73,7 +74,7 @@ def test_of_a_reproducible_run_fewer_trials_are_begun_at_once_where_memory_is_sh
 def test_a_trial_too_large_for_a_node_keeps_its_rows_in_a_reproducible_run_which_is_said():
     memory = planned(cluster_of(Node(2, 2 * GB)), LARGE, None, ["lightgbm"]).memory
     assert memory.n_bytes == 2 * GB < memory.most_wanted
-    assert f"a trial of lightgbm may take {memory.most_wanted / 1e9:.1f} GB on all rows, and a node has 2.0 GB" in (
+    assert f"a trial of lightgbm may take {size(memory.most_wanted)} on all rows, and a node has 2 GB" in (
         memory.shortage
     )
     assert planned(cluster_of(Node(2, 2 * GB)), LARGE, 60.0, ["lightgbm"]).memory.shortage is None

@@ -15,7 +15,7 @@ from stacktune.metrics import decide
 from stacktune.report.page.chart import FROM_ZERO, Chart, layered, mark, number_axis
 from stacktune.report.page.panel import Grid, Panel, Part, Slider
 from stacktune.report.page.story import Story
-from stacktune.report.text import count, number
+from stacktune.text import count, number
 
 # A line of more points is not seen to be another.
 N_POINTS, N_BINS, MAX_CONFUSED = 120, 10, 30

@@ -13,8 +13,8 @@ from stacktune.explain.explanation import Explanation, read
 from stacktune.report.page.chart import FROM_ZERO, Chart, Spec, layered, mark, name_axis, number_axis
 from stacktune.report.page.panel import Grid, Panel, Part
 from stacktune.report.page.story import Story
-from stacktune.report.text import count, number
 from stacktune.storage.run_folder import RunFolder
+from stacktune.text import count, number
 
 TITLE = "Which columns it predicts by"
 N_COLUMNS, N_DEPENDENCES, N_WORST, N_LINES, MAX_LEVEL_CHARS = 15, 6, 10, 20, 24

@@ -13,7 +13,7 @@ from stacktune.ensemble.blend import Blend
 from stacktune.report.page.chart import FROM_ZERO, Chart, family_colour, layered, mark, name_axis, number_axis
 from stacktune.report.page.panel import Grid, Panel
 from stacktune.report.page.story import Story
-from stacktune.report.text import brief, count, number
+from stacktune.text import brief, count, number
 
 
 def members(story: Story) -> Panel | None:

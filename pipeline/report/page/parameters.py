@@ -10,7 +10,7 @@ from typing import Any
 from stacktune.report.page.chart import Chart, Spec, layered, mark, number_axis
 from stacktune.report.page.panel import Panel
 from stacktune.report.page.story import Story, TrialStory
-from stacktune.report.text import count, number
+from stacktune.text import count, number
 from stacktune.trials.result import COMPLETED
 
 MIN_TRIALS, MAX_PARAMETERS, MAX_FAMILIES = 6, 2, 8

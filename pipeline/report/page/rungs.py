@@ -11,7 +11,7 @@ import numpy as np
 from stacktune.report.page.chart import Chart, family_colour, layered, mark, number_axis
 from stacktune.report.page.panel import Grid, Panel, Part
 from stacktune.report.page.story import Story, TrialStory
-from stacktune.report.text import clock, count, number
+from stacktune.text import clock, count, number
 from stacktune.trials.result import COMPLETED, STOPPED
 
 MAX_LINES, N_AVERAGED = 120, 10

@@ -9,8 +9,8 @@ from typing import Any
 from stacktune.report.page.chart import Chart, family_colour, layered, mark, name_axis, number_axis
 from stacktune.report.page.panel import Panel, Part
 from stacktune.report.page.story import Story, TrialStory, better
-from stacktune.report.text import brief, clock, count, number
 from stacktune.search.decisions import ENSEMBLE_BUILT
+from stacktune.text import brief, clock, count, number
 from stacktune.trials.result import COMPLETED
 
 MAX_DRAWN = 600

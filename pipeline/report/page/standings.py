@@ -8,7 +8,7 @@ from stacktune.report.page.chart import Chart, Spec, family_colour, layered, mar
 from stacktune.report.page.panel import Grid, Panel, Part
 from stacktune.report.page.story import Story
 from stacktune.report.summary import Column, columns_of
-from stacktune.report.text import brief, count, number
+from stacktune.text import brief, count, number
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED
 
 N_CHARTED, ROW_HEIGHT, N_COSTED = 12, 21, 200

@@ -10,8 +10,8 @@ from stacktune.report.columns_file import SeenColumns, read_columns
 from stacktune.report.described import KINDS, bars, range_of
 from stacktune.report.page.panel import Grid, Panel
 from stacktune.report.page.story import Story
-from stacktune.report.text import count
 from stacktune.storage.run_folder import RunFolder
+from stacktune.text import count
 
 N_LEVELS, N_DRIFTED = 3, 8
 

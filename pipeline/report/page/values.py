@@ -14,7 +14,7 @@ from stacktune.data.spread import evenly_spread
 from stacktune.report.page.chart import FROM_ZERO, Chart, layered, mark, number_axis
 from stacktune.report.page.panel import Grid, Panel, Part
 from stacktune.report.page.story import Story
-from stacktune.report.text import number
+from stacktune.text import number
 
 N_DRAWN, N_BINS, N_BARS = 500, 10, 40
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -16,7 +16,7 @@ from stacktune.ensemble.rows import ENSEMBLE
 from stacktune.metrics import decide, is_defined
 from stacktune.report.page.panel import Panel
 from stacktune.report.page.story import Story, oof_of
-from stacktune.report.text import brief, count, number
+from stacktune.text import brief, count, number
 
 LEVEL = 0.95
 # Of metrics that can be below zero.

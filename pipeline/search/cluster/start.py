@@ -26,6 +26,7 @@ from stacktune.search.cluster.private_ray import private_ray, private_variables,
 from stacktune.search.cluster.ray_here import WHOSE, check_usable, is_up_here
 from stacktune.search.plan.memory import Node
 from stacktune.search.plan.plan import ClusterSize
+from stacktune.text import size
 
 _logger = logging.getLogger(__name__)
 # What the search sets when it knows how many slots there are, whatever it was.
@@ -277,7 +278,7 @@ def _store_note(store_bytes: int, shared_free: int | None) -> str | None:
         return None
     enough = math.ceil(store_bytes / SHARED_MEMORY_SHARE / 2**20)
     return (
-        f"{SHARED_MEMORY} has {shared_free / 2**20:,.0f} MB free, too little for the table that all trials share: it "
+        f"{SHARED_MEMORY} has {size(shared_free)} free, too little for the table that all trials share: it "
         f"lies on the disk, which is slower; docker's --shm-size {enough}m gives it room"
     )
 

@@ -11,6 +11,7 @@ from stacktune.families.base import Config, FitSize
 from stacktune.families.registry import get_family
 from stacktune.search.narrowing import USUAL_SPACES, Spaces
 from stacktune.search.space import SearchSpace
+from stacktune.text import size
 
 # A process once it has loaded the libraries of all families, by measurement.
 PROCESS_BYTES = 600_000_000
@@ -55,8 +56,8 @@ class MemoryRequest:
         if not self.keeps_rows or self.most_wanted <= self.n_bytes:
             return None
         return (
-            f"a trial of {self.hungriest} may take {self.most_wanted / 1e9:.1f} GB on all rows, and a node has "
-            f"{self.n_bytes / 1e9:.1f} GB for it: it may fail for that, and the leaderboard be another than with more "
+            f"a trial of {self.hungriest} may take {size(self.most_wanted)} on all rows, and a node has "
+            f"{size(self.n_bytes)} for it: it may fail for that, and the leaderboard be another than with more "
             "memory. --sample-rows makes every trial smaller, --time-budget lets trials learn from fewer rows"
         )
 

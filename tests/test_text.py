@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stacktune.report.text import brief, clock, number
+from stacktune.text import amount, brief, clock, number, size
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,24 @@ def test_an_error_has_the_decimals_of_its_score():
 @pytest.mark.parametrize(("value", "shown"), [(0.31, "0.3"), (9.96, "10"), (1234.4, "1,234"), (float("nan"), "·")])
 def test_brief(value, shown):
     assert brief(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "shown"),
+    [
+        (0, "0 B"),
+        (512, "512 B"),
+        (4_321, "4.32 kB"),
+        (104_000, "104 kB"),
+        (2e9, "2 GB"),
+        (64 * 2**20, "67.1 MB"),
+        (3.4e14, "340 TB"),
+    ],
+)
+def test_a_small_size_is_not_nought(n_bytes, shown):
+    """A model of four kilobytes took "0.0 MB"."""
+    assert size(n_bytes) == shown
+
+
+def test_an_amount_has_three_digits():
+    assert [amount(n, "rows") for n in (7, 999, 1_234, 1_500_000)] == ["7 rows", "999 rows", "1.23k rows", "1.5M rows"]

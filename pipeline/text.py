@@ -1,8 +1,10 @@
-"""Formats numbers briefly, as people read them."""
+"""Formats figures briefly, as people read them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def clock(seconds: float) -> str:
@@ -33,6 +35,34 @@ def brief(value: float) -> str:
     It has one decimal below ten, else none.
     """
     return "·" if value != value else f"{value:,.1f}" if value < 9.95 else f"{value:,.0f}"
+
+
+def size(n_bytes: float) -> str:
+    """Return "512 B", "104 kB" or "1.25 GB".
+
+    A kilobyte is 1,000 bytes.
+    """
+    return _short(n_bytes, " ") + "B"
+
+
+def amount(n: float, unit: str) -> str:
+    """Return about so many of a unit: "1.5M rows"."""
+    return f"{_short(n)} {unit}"
+
+
+def _short(n: float, before: str = "") -> str:
+    """Return three digits and a metric prefix.
+
+    before: what stands between the two.
+    """
+    for least, letter in _PREFIXES:
+        if n >= least:
+            return f"{_three(n / least)}{before}{letter}"
+    return _three(n) + before
+
+
+def _three(n: float) -> str:
+    return f"{n:,.0f}" if n >= 100 else f"{n:.3g}"
 
 
 def count(n: int, noun: str) -> str:
