@@ -176,6 +176,8 @@ class Leaderboard:
             thresholds = map(self.threshold, self.rows)
             columns["threshold"] = [absent if threshold is None else threshold for threshold in thresholds]
         columns |= self._attributes("fit_s", "predict_us", "scheduler", "rungs")
+        # Of a model that is not whole nobody knows what it would take.
+        columns["predict_us"] = [row.predict_us if row.status == COMPLETED else absent for row in self.rows]
         if self.max_model_mb is not None:
             columns["model_mb"] = [megabytes(row.n_bytes) for row in self.rows]
         if any(row.test is not None for row in self.rows):

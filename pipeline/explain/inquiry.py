@@ -186,8 +186,10 @@ def ask(inquiry: Inquiry, effort: Effort, columns: Sequence[RawColumn], tell: Te
 
 
 def _said_of(groups: Sequence[Sequence[RawColumn]]) -> list[str]:
-    names = [" and ".join(one.name for one in group) for group in groups]
-    return [f"{name} say nearly the same: they are also shuffled together" for name in names]
+    if not groups:
+        return []
+    names = "; ".join(", ".join(one.name for one in group) for group in groups)
+    return [f"columns that say nearly the same are also shuffled together: {names}"]
 
 
 def _notes(

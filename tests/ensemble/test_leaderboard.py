@@ -177,6 +177,7 @@ def test_completed_then_stopped_then_failed():
     assert frame["rungs"].tolist()[-2:] == ["2/3", "1/3"]
     assert np.isnan(frame["score"].iloc[-1])
     assert np.isnan(frame["score_se"].iloc[-2])
+    assert frame["predict_us"].isna().tolist() == [False] * 7 + [True] * 3, "they were the cheapest, at nought"
     assert frame["error"].iloc[-1].endswith("ValueError: no")
 
 

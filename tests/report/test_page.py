@@ -224,7 +224,7 @@ def test_a_leader_that_is_behind_is_not_said_to_lead(told):
     story = read_story(told["binary"])
     for name in (row["name"] for row in story.board.to_dict("records") if row["kind"] == "trial"):
         mean, error = lead_over(story, name)
-        said = lead_line((-abs(mean) - 1e-9, error), name, "single model", 0.9)
+        said = lead_line((-abs(mean) - 1e-9, error), name, "best single model", 0.9)
         assert "behind" in said
         assert "Its lead over" not in said
 

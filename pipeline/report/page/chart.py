@@ -46,7 +46,7 @@ CONFIG: Spec = {
     "legend": {
         "labelColor": INK, "titleColor": QUIET, "labelFontSize": 12, "titleFontSize": 12, "labelFont": "inherit",
         "titleFont": "inherit", "orient": "bottom", "columns": 3, "title": None, "symbolType": "circle",
-        "columnPadding": 14, "labelLimit": 130,
+        "columnPadding": 14, "labelLimit": 130, "symbolOpacity": 1,
     },
     "text": {"font": "inherit", "fontSize": 12, "fill": INK},
 }  # fmt: skip
@@ -110,11 +110,15 @@ def name_axis(field: str, order: Sequence[str] | None = None, title: str | None 
     return {"field": field, "type": "nominal", "title": title, "sort": None if order is None else list(order)}
 
 
-def family_colour(families: Sequence[str], palette: Mapping[str, str]) -> Spec:
-    """Return the channel that colours families."""
+def family_colour(families: Sequence[str], palette: Mapping[str, str], legend: bool = True) -> Spec:
+    """Return the channel that colours families.
+
+    legend: is not needed where an axis names trials, which are called after their families.
+    """
     shown = sorted(set(families))
     scale = {"domain": shown, "range": [palette.get(one, QUIET) for one in shown]}
-    return {"field": "family", "type": "nominal", "scale": scale}
+    channel: Spec = {"field": "family", "type": "nominal", "scale": scale}
+    return channel if legend else channel | {"legend": None}
 
 
 def svg_of(chart: Chart, name: str) -> str:

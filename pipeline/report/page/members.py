@@ -89,7 +89,7 @@ def _chart(story: Story, rows: Sequence[dict[str, Any]]) -> Chart:
             "encoding": {
                 "x": number_axis("weight", "weight", FROM_ZERO),
                 "y": name_axis("name", order),
-                "color": family_colour([row["family"] for row in rows], story.palette),
+                "color": family_colour([row["family"] for row in rows], story.palette, legend=False),
                 "description": {"field": "said"},
             },
         },

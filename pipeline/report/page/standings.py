@@ -59,7 +59,7 @@ def _scores(story: Story, top: pd.DataFrame) -> Chart:
         for row in top.to_dict("records")
     ]
     order = [row["name"] for row in rows]
-    at = {"y": name_axis("name", order), "color": family_colour(top["family"].tolist(), story.palette)}
+    at = {"y": name_axis("name", order), "color": family_colour(top["family"].tolist(), story.palette, legend=False)}
     spread: Spec = {"x": number_axis("low", story.metric_name), "x2": {"field": "high"}}
     spec = layered(
         rows,

@@ -121,11 +121,11 @@ def _what_the_lead_is_worth(story: Story) -> str:
     other = story.best_trial
     if other is None:
         return "No other model was completed, so there is nothing to compare it with."
-    name, kind = other["name"], "single model" if story.leader["kind"] == ENSEMBLE else "next single model"
+    name, kind = other["name"], "best single model" if story.leader["kind"] == ENSEMBLE else "next best single model"
     lead = lead_over(story, name)
     if lead is None:
         gap = abs(float(other["score"]) - story.facts["cv_score"])
-        line = f"The best {kind}, {name}, has {number(other['score'])}, a difference of {number(gap, other['score'])}"
+        line = f"The {kind}, {name}, has {number(other['score'])}, a difference of {number(gap, other['score'])}"
     else:
         line = lead_line(lead, name, kind, story.facts["cv_score"])
     return f"{line}; {_cost_line(story, other)}."
@@ -159,9 +159,9 @@ def lead_line(lead: tuple[float, float], name: str, kind: str, like: float) -> s
     size = f"{number(abs(mean), like)} ± {number(error, like)}"
     if abs(mean) < 2 * error or mean == 0:
         if mean < 0:
-            return f"It is not ahead of the best {kind}, {name}: it is behind by {size}, which chance explains"
-        return f"Its lead over the best {kind}, {name}, is no more than chance ({size})"
-    return f"It is {'ahead of' if mean > 0 else 'behind'} the best {kind}, {name}, by {size}, more than chance explains"
+            return f"It is not ahead of the {kind}, {name}: it is behind by {size}, which chance explains"
+        return f"Its lead over the {kind}, {name}, is no more than chance ({size})"
+    return f"It is {'ahead of' if mean > 0 else 'behind'} the {kind}, {name}, by {size}, more than chance explains"
 
 
 def _cost_line(story: Story, other: Mapping[str, Any]) -> str:
