@@ -69,7 +69,7 @@ def _how_good(story: Story, score: float, low: float, high: float) -> str:
     test = facts.get("test_score")
     tested = "" if test is None else f"; on the test rows, which nothing was chosen by, it has {number(test, score)}"
     return (
-        f"{facts['leader']} predicts {facts['target']} with a {story.metric_name} of {number(score)}{sure}, "
+        f"{facts['leader']} predicts {facts['target']} with {story.metric_name} {number(score)}{sure}, "
         f"judged on {rows} that its models had not learnt from ({how}){tested}."
     )
 
