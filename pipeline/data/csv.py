@@ -24,6 +24,7 @@ from stacktune.data.csv_types import (
 from stacktune.data.expected import Expected
 from stacktune.data.files import Files, check_names
 from stacktune.data.notes import counted
+from stacktune.data.rounded import rounding_notes
 from stacktune.errors import DataError
 from stacktune.storage.uris import first_line
 
@@ -77,8 +78,9 @@ def read_csv(uri: str, files: Files, expected: Expected | None = None, keep: Col
         commas = {name: numbers for name, numbers in found.items() if name in rest}
         commas |= known_decimal_commas(rest, expected.commas.intersection(rest)) if expected else {}
     notes += guess_notes(commas, [])
+    texts = dict(columns)
     codes = type_each(columns, done | commas, keeps_codes=expected is None)
-    notes += guess_notes([], codes)
+    notes += guess_notes([], codes) + rounding_notes(texts, columns, commas)
     return CsvTable(pa.table(columns), tuple(notes), tuple(commas))
 
 

@@ -36,6 +36,7 @@ from stacktune.data.csv_types import (
     with_decimal_comma,
 )
 from stacktune.data.files import Files
+from stacktune.data.rounded import Rounded
 
 _COMMA_PATTERNS = (DECIMAL_COMMA, DECIMAL_POINT, WHOLE_WITH_COMMAS, WHOLE_WITH_POINTS)
 _KINDS = (
@@ -71,9 +72,15 @@ class CsvTypes:
         """Return what each column holds, in the singular."""
         return tuple(map(_kind, self.schema.types))
 
-    def typed(self, texts: pa.Table) -> pa.Table:
-        """Return some rows, in these types."""
-        columns = [self._column(texts.column(name), name, kind) for name, kind in self._kinds()]
+    def typed(self, texts: pa.Table, rounded: Rounded) -> pa.Table:
+        """Return some rows, in these types.
+
+        rounded: hears of whole numbers that lose digits.
+        """
+        columns = []
+        for name, kind in self._kinds():
+            columns.append(self._column(texts.column(name), name, kind))
+            rounded.see(name, texts.column(name), columns[-1], name in self.commas)
         return pa.Table.from_arrays(columns, schema=self.schema)
 
     def _kinds(self) -> Iterator[tuple[str, pa.DataType]]:
@@ -122,18 +129,19 @@ def types_of(
 
 def write_parquet(
     types: CsvTypes, files: Files, path: str, written: Callable[[int], None] = lambda n_rows: None
-) -> int:
+) -> tuple[int, list[str]]:
     """Write all files' rows to one of Parquet.
 
-    Returns how many values are missing. written: hears how many rows more were written.
+    Returns how many values are missing, and notes on those that lost digits. written: hears how many rows more were
+    written.
     """
-    n_missing = 0
+    n_missing, rounded = 0, Rounded()
     with pq.ParquetWriter(path, types.schema, compression="zstd") as writer:
-        for table in _in_groups(types.typed(texts) for texts, _ in _all_texts(files, types.dialects)):
+        for table in _in_groups(types.typed(texts, rounded) for texts, _ in _all_texts(files, types.dialects)):
             writer.write_table(table)
             n_missing += sum(column.null_count for column in table.columns)
             written(table.num_rows)
-    return n_missing
+    return n_missing, rounded.notes()
 
 
 def _kind(kind: pa.DataType) -> str:

@@ -49,8 +49,8 @@ def convert(data: str, output: str, overwrite: bool, keep: Collection[str], say:
         if not types.n_rows:
             raise DataError(f"the table {uri!r} has no rows.")
         with progress("writing", types.n_rows) as written:
-            n_missing = write_parquet(types, files, str(aside), written)
-    for note in types.notes:
+            n_missing, rounded = write_parquet(types, files, str(aside), written)
+    for note in (*types.notes, *rounded):
         remark(f"Note: {note}")
     if n_missing:
         remark(f"Note: {count(n_missing, 'value')} missing: empty, or spelled as NA, null and the like")

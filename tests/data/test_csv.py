@@ -53,6 +53,26 @@ def test_a_zero_that_a_number_needs_makes_no_code(read, number):
     assert not any("begin with a zero" in note for note in read(f"a,b\n{number},1\n{number},2\n").notes)
 
 
+def test_whole_numbers_beyond_64_bits_lose_no_digits_unsaid(read):
+    source = read("id,n,big\n18446744073709551617,1,1e30\n18446744073709551616,2,2\n9007199254740993,3,3\n")
+    assert source.frame["id"].dtype == "float64"
+    assert source.frame["id"].nunique() == 2
+    said = [note for note in source.notes if "rounded" in note]
+    assert len(said) == 1
+    assert said[0].startswith("rounded 2 whole numbers of id to 16 digits")
+    assert "18446744073709551617 is 1.844674407370955e+19 now" in said[0]
+
+
+@pytest.mark.parametrize("text", ["9223372036854775807", "18446744073709551616", "1.2345678901234567890123", "1e25"])
+def test_what_is_kept_whole_or_is_no_whole_number_is_not_said_to_be_rounded(read, text):
+    assert not any("rounded" in note for note in read(f"a,b\n{text},1\n1,2\n").notes)
+
+
+def test_parted_thousands_and_endless_digits_are_said_to_be_rounded(read):
+    assert any("of a to" in note for note in read("a;b\n18.446.744.073.709.551.617;1,5\n1;2,5\n").notes)
+    assert any("of a to" in note and "…" in note for note in read(f"a,b\n{'7' * 400},1\n1,2\n").notes)
+
+
 def test_files_of_a_folder_get_one_type_from_all_of_their_texts(read):
     assert read("zip,y\n007,1\n", "zip,y\nA5,2\n").frame["zip"].tolist() == ["007", "A5"]
     assert read("zip,y\n7,1\n", "y,zip\n2,012\n").frame["zip"].tolist() == ["7", "012"]
@@ -190,6 +210,13 @@ def test_a_model_reads_codes_as_text_though_a_file_holds_digits_only(tmp_path):
     train = pd.DataFrame({"zip": ["007", "012", "A5", "007"], "x": [1.0, 2.0, 3.0, 4.0]})
     (tmp_path / "new.csv").write_text("zip,x,comment\n007,1,a\n012,2,b\n")
     np.testing.assert_array_equal(_features(train, tmp_path / "new.csv")[:, 1], [0, 1])
+
+
+def test_rounded_numbers_of_a_table_to_predict_are_said(tmp_path):
+    schema, _ = infer_schema(pd.DataFrame({"id": [1.5, 2.5, 3.5], "x": [1.0, 2.0, 3.0]}), set())
+    (tmp_path / "new.csv").write_text("id,x\n18446744073709551617,1\n")
+    with pytest.warns(DataWarning, match="rounded a whole number of id"):
+        read_for(schema, str(tmp_path / "new.csv"))
 
 
 def test_a_file_to_predict_may_call_a_code_na(tmp_path):

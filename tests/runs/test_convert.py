@@ -34,6 +34,13 @@ def test_it_says_what_was_guessed_and_what_to_type_next(table, tmp_path, capsys)
     assert pd.read_parquet(tmp_path / "t.parquet")["zip"].tolist() == ["007", "012"]
 
 
+def test_whole_numbers_that_lose_digits_are_said(tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("id,n\n18446744073709551617,1\n9007199254740993,2\n")
+    convert(str(tmp_path / "t.csv"), str(tmp_path / "t.parquet"), False, (), lambda line: None)
+    assert pd.read_parquet(tmp_path / "t.parquet")["id"].dtype == "float64"  # as a run reads it
+    assert "Note: rounded 2 whole numbers of id to 16 digits" in capsys.readouterr().err
+
+
 def test_a_file_is_replaced_only_where_that_is_asked_for(table, tmp_path):
     place = tmp_path / "t.parquet"
     place.write_text("mine")
