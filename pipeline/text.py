@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+
+from stacktune.streams import visible
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -73,3 +76,13 @@ def count(n: int, noun: str) -> str:
 def as_typed(folder: Path) -> Path:
     """Return `folder` relative to here, if inside."""
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+
+
+def in_a_shell(path: str) -> str:
+    """Return a path as it is typed.
+
+    It is quoted where need be, with control characters as bash and zsh write them.
+    """
+    if visible(path) == path:
+        return shlex.quote(path)
+    return "$'" + visible(path.replace("\\", "\\\\").replace("'", "\\'")) + "'"

@@ -6,11 +6,14 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from stacktune.errors import UserError
+from stacktune.errors import ConfigError, UserError
 from stacktune.report.outputs import make_folder, output_folder
+from stacktune.report.retell import events_of
 from stacktune.report.summary import read_results
+from stacktune.runs.distil import distil
 from stacktune.runs.resume import resume_config, write_config
 from stacktune.runs.state import RunState, write_state
 from stacktune.runs.sync import sync
@@ -95,6 +98,42 @@ def trial(number: int, family: str = "linear") -> Trial:
 
 def result(number: int, status: str = "stopped") -> TrialResult:
     return TrialResult(f"linear-{number:04}", "linear", {"alpha": 1.0}, "asha", status, 1, 3, curve=(0.5,))
+
+
+def test_a_damaged_leaderboard_is_no_table_of_the_users_and_says_what_helps(folder):
+    (folder / "leaderboard.parquet").write_bytes(b"junk")
+    with pytest.raises(ConfigError, match=r"d\.parquet' is not what a run wrote.*Remove it; stacktune run --re"):
+        read_results(folder)
+    pd.DataFrame({"rank": [1.0]}).to_parquet(folder / "leaderboard.parquet")
+    with pytest.raises(ConfigError, match=r"has no column 'name'\. Remove it"):
+        read_results(folder)
+
+
+def test_a_missing_leaderboard_is_named_and_a_resumed_run_writes_it_anew(folder):
+    (folder / "leaderboard.parquet").unlink()
+    with pytest.raises(ConfigError, match=r"has lost its leaderboard\.parquet; stacktune run --resume \S+ writes"):
+        read_results(folder)
+    assert resume_config(folder, {})  # though its trials are done
+    (folder / "state.json").unlink()
+    with pytest.raises(ConfigError, match="no state to make it from"):
+        read_results(folder)
+
+
+MODEL_ALONE = {
+    "leaderboard": read_results,
+    "events": events_of,
+    "sync": lambda folder: sync(folder, None, print),
+    "ui": lambda folder: ui_page(str(folder)),
+    "resume": lambda folder: resume_config(folder, {}),
+    "distil": lambda folder: distil(str(folder), "x.parquet", folder / "new", "lightgbm", None, print),
+}
+
+
+@pytest.mark.parametrize("command", MODEL_ALONE)
+def test_a_folder_of_a_distilled_model_is_known_for_what_it_is(tmp_path, command):
+    (tmp_path / "leader.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"holds a model without its run.*predict, explain and export take it"):
+        MODEL_ALONE[command](tmp_path)
 
 
 BROKEN_LINES = [

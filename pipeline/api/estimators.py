@@ -36,9 +36,10 @@ from stacktune.ensemble.out_of_fold import read_out_of_fold
 from stacktune.errors import ConfigError, DataWarning
 from stacktune.explain.explained import explain
 from stacktune.explain.explanation import Explanation
+from stacktune.report.board import read_board
 from stacktune.report.outputs import RunSummary
 from stacktune.report.retell import events_of
-from stacktune.report.summary import read_leaderboard, read_results
+from stacktune.report.summary import read_results
 from stacktune.runs.labelled import opened
 from stacktune.runs.on_table import scored_on
 from stacktune.runs.program import run
@@ -113,7 +114,7 @@ class AutoML(BaseEstimator):
     def leaderboard_(self) -> pd.DataFrame:
         """Every trial and ensemble, best first."""
         check_is_fitted(self)
-        return read_leaderboard(RunFolder(Path(self.folder_)))
+        return read_board(RunFolder(Path(self.folder_)))
 
     def leaderboard(self, table: Any) -> pd.DataFrame:
         """Return the leaderboard with scores on another table.

@@ -18,9 +18,9 @@ from rich.console import Console
 
 from stacktune.errors import ConfigError
 from stacktune.observers import Observer, Snapshot
+from stacktune.report.board import read_board
 from stacktune.report.outputs import RunSummary
 from stacktune.report.screen import Screen, plain_line
-from stacktune.report.summary import read_leaderboard
 from stacktune.storage.run_folder import RunFolder
 from stacktune.storage.uris import masked
 from stacktune.text import number
@@ -99,7 +99,7 @@ def html_of(facts: RunSummary, threshold: float) -> str:
 
 def _rows_of(folder: Path) -> str:
     try:
-        board = read_leaderboard(RunFolder(folder))
+        board = read_board(RunFolder(folder))
     except ConfigError:  # the run's folder is gone; the model is not
         return ""
     shown = board.loc[:, ["name", "family", "status", "score", "score_se", "fit_s", "predict_us"]].head(N_ROWS_SHOWN)

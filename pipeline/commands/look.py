@@ -85,7 +85,7 @@ def report(
 ) -> None:
     """Write a run's report: one page."""
     from stacktune.report.page.page import write_report
-    from stacktune.report.summary import in_a_shell
+    from stacktune.text import in_a_shell
 
     say(in_a_shell(str(write_report(folder))))
     say("next: open it in a browser; it needs no network")

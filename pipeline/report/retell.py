@@ -13,7 +13,7 @@ from stacktune.errors import ConfigError
 from stacktune.report.event_file import LEARNED, NOTE, is_event_line
 from stacktune.search import decisions as kinds
 from stacktune.storage.lines import read_lines, unread_lines
-from stacktune.storage.run_folder import EVENTS, RunFolder
+from stacktune.storage.run_folder import EVENTS, RunFolder, model_hint
 from stacktune.streams import visible
 from stacktune.terminal import remark
 from stacktune.text import clock, count, number
@@ -51,7 +51,7 @@ def events_of(folder: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise ConfigError(
             f"{str(folder)!r} holds no {EVENTS}: name the folder of a run. One by a version of stacktune that wrote "
-            "none gets it when it goes on."
+            f"none gets it when it goes on.{model_hint(folder)}"
         )
     return list(read_lines(path, is_event_line))
 

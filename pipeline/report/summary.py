@@ -6,7 +6,6 @@ They are the leaderboard, what the leader is made of, and what to type next.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from stacktune.data.read import read_frame
-from stacktune.errors import ConfigError, DataError, nearest
+from stacktune.errors import ConfigError, nearest
 from stacktune.metrics import METRICS
-from stacktune.storage.run_folder import SUMMARY, RunFolder, damaged, find_leader
+from stacktune.report.board import read_board
+from stacktune.storage.run_folder import SUMMARY, RunFolder, model_hint
 from stacktune.streams import visible
-from stacktune.text import brief, clock, number
+from stacktune.text import brief, clock, in_a_shell, number
 
 N_TOP = 10
 # What is left of 80 columns beside the longest metric's name.
@@ -55,52 +54,22 @@ class Results:
 def read_results(folder: Path) -> Results:
     """Read a run's folder; ConfigError if it is none."""
     places = RunFolder(folder)
-    if not places.is_finished:
-        raise ConfigError(_unfinished(places))
+    if not places.summary.is_file():
+        near = [path.parent.name for path in folder.parent.glob(f"*/{SUMMARY}")] if folder.parent.is_dir() else []
+        hint = nearest(folder.name, near) if near else ""
+        if places.state.exists():
+            hint = f" It has not ended: stacktune run --resume {in_a_shell(str(folder))} goes on with it."
+        hint = model_hint(folder) or hint
+        raise ConfigError(f"{str(folder)!r} is not the folder of a finished run (it holds no {SUMMARY}).{hint}")
     config = places.read_config() or {}
     return Results(
         folder=folder,
         facts=places.read_summary(),
-        leaderboard=read_leaderboard(places),
+        leaderboard=read_board(places),
         members=read_members(places.leader),
         n_folds=config.get("folds"),
         is_later=config.get("time") is not None,
     )
-
-
-def _unfinished(places: RunFolder) -> str:
-    """Return why a folder has no results to read."""
-    folder = places.path
-    resumed = f"stacktune run --resume {in_a_shell(str(folder))}"
-    if places.summary.is_file():
-        return f"{str(folder)!r} lacks the {places.board.name} that its run wrote: {resumed} writes it anew."
-    if places.state.exists():
-        hint = f" It has not ended: {resumed} goes on with it."
-    elif find_leader(folder) is not None:
-        return (
-            f"{str(folder)!r} is a model without its run: predict, explain and export take it; this takes the folder "
-            "of a finished run."
-        )
-    else:
-        near = [path.parent.name for path in folder.parent.glob(f"*/{SUMMARY}")] if folder.parent.is_dir() else []
-        hint = nearest(folder.name, near) if near else ""
-    return f"{str(folder)!r} is not the folder of a finished run (it holds no {SUMMARY}).{hint}"
-
-
-def read_leaderboard(places: RunFolder) -> pd.DataFrame:
-    """Return the leaderboard that a run wrote.
-
-    Raises ConfigError where it is damaged or gone.
-    """
-    if not places.board.is_file():
-        raise ConfigError(_unfinished(places))
-    try:
-        frame = read_frame(str(places.board))
-    except DataError:
-        raise ConfigError(damaged(places.board)) from None
-    if not {"rank", "name", "score"} <= set(frame):
-        raise ConfigError(damaged(places.board))
-    return frame
 
 
 def read_members(model: Path) -> tuple[tuple[str, float], ...]:
@@ -351,13 +320,3 @@ def _command_lines(results: Results, data: str) -> Iterator[Text]:
 
 def _labelled(label: str, text: str) -> Text:
     return Text.assemble("  ", (f"{label:<9}", "bright_black"), visible(text))
-
-
-def in_a_shell(path: str) -> str:
-    """Return a path as it is typed.
-
-    It is quoted where need be, with control characters as bash and zsh write them.
-    """
-    if visible(path) == path:
-        return shlex.quote(path)
-    return "$'" + visible(path.replace("\\", "\\\\").replace("'", "\\'")) + "'"

@@ -15,7 +15,7 @@ import numpy as np
 
 from stacktune.errors import ConfigError, DataError
 from stacktune.storage.folders import n_bytes_of
-from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
+from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader, model_hint
 from stacktune.text import as_typed, number, size
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def distil(model: str, data: str, output: Path, family: str, test: str | None, s
     if not folder.is_dir() or not RunFolder(folder).state.is_file():
         raise ConfigError(
             f"{model!r} is no folder of a run. A leader teaches by what it said of rows that it had not learnt from, "
-            "which lies there, and not with a model."
+            f"which lies there, and not with a model.{model_hint(folder)}"
         )
     results, family = read_results(folder), get_family(family).name
     found = find_leader(folder)

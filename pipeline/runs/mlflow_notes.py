@@ -8,7 +8,8 @@ from typing import Any
 
 from stacktune.ensemble.leader import read_manifest
 from stacktune.ensemble.rows import ENSEMBLE, TRIAL
-from stacktune.report.summary import read_leaderboard, read_members
+from stacktune.report.board import read_board
+from stacktune.report.summary import read_members
 from stacktune.runs.state import read_state
 from stacktune.settings.problem import IN_MEMORY
 from stacktune.storage.run_folder import RunFolder, find_leader
@@ -73,7 +74,7 @@ def _row_of(places: RunFolder, name: str) -> Mapping[str, Any]:
     """Return a row of the leaderboard, empty without one."""
     if not places.board.is_file():
         return {}
-    frame = read_leaderboard(places)
+    frame = read_board(places)
     found = frame[frame["name"] == name].to_dict("records")
     return found[0] if found else {}
 

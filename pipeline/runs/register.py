@@ -12,11 +12,11 @@ from typing import Any
 from stacktune.ensemble.alone import build_alone
 from stacktune.ensemble.rows import TRIAL
 from stacktune.errors import ConfigError, nearest
-from stacktune.report.summary import Results, in_a_shell, read_results
+from stacktune.report.summary import Results, read_results
 from stacktune.runs.mlflow_notes import describe_model, model_facts
 from stacktune.runs.sync import reached
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
-from stacktune.text import as_typed
+from stacktune.text import as_typed, in_a_shell
 from stacktune.tracking.promotion import Evidence, evidence_from, say_alias, settle_alias
 from stacktune.tracking.registry import example_in, publish_trial, save_model
 from stacktune.tracking.store import check_model_name

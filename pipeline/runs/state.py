@@ -22,7 +22,7 @@ from stacktune.settings.groups import Settings, TrackingSettings
 from stacktune.settings.resuming import kept_settings
 from stacktune.storage.digests import digest_of, digest_of_arrays
 from stacktune.storage.lines import write_whole
-from stacktune.storage.run_folder import STATE, RunFolder
+from stacktune.storage.run_folder import STATE, RunFolder, model_hint
 from stacktune.tracking.names import usual_name
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
@@ -188,7 +188,7 @@ def read_state(folder: Path) -> RunState:
     if not file.is_file():
         raise ConfigError(
             f"there is no run to go on with in {str(folder)!r} (it holds no {STATE}). "
-            "Name the --output folder of a run, or leave --resume out."
+            f"Name the --output folder of a run, or leave --resume out.{model_hint(folder)}"
         )
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ from stacktune.runs.state import RunState, read_state
 from stacktune.settings.groups import BY_KEY
 from stacktune.settings.read import load_settings
 from stacktune.settings.resuming import check_whole
-from stacktune.storage.run_folder import STATE, RunFolder
+from stacktune.storage.run_folder import STATE, RunFolder, model_hint
 from stacktune.text import as_typed, count
 from stacktune.tracking.promotion import evidence_from, say_alias, settle_alias
 from stacktune.tracking.registry import LeaderRecord, publish_leader
@@ -38,7 +38,10 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
         ConfigError: there is no run, the store cannot be reached, or does not take it all in ten minutes.
     """
     if not RunFolder(folder).state.is_file():
-        raise ConfigError(f"{str(folder)!r} is not the folder of a run (it holds no {STATE}): name a run's --output.")
+        raise ConfigError(
+            f"{str(folder)!r} is not the folder of a run (it holds no {STATE}): name a run's --output."
+            f"{model_hint(folder)}"
+        )
     folder = folder.absolute()
     with reached(folder, tracking_uri, say) as (tracker, state):
         n_waiting = tracker.n_waiting

@@ -43,14 +43,6 @@ _LEADERS = ("", "data/*/", f"{LEADER}/", f"{LEADER}/data/*/")
 _FACTS = {"metric": str, "leader": str, "cv_score": int | float, "wall_s": int | float}
 
 
-def damaged(path: Path) -> str:
-    """Return what is said of a run's file."""
-    return (
-        f"{str(path)!r} is not what a run wrote, as after a full disk: "
-        "remove it, and stacktune run --resume with its folder writes it anew."
-    )
-
-
 @dataclass(frozen=True)
 class RunFolder:
     """The files of the run at `path`."""
@@ -215,7 +207,10 @@ class RunFolder:
         except (OSError, ValueError):
             facts = None
         if not isinstance(facts, dict) or not all(isinstance(facts.get(name), kind) for name, kind in _FACTS.items()):
-            raise ConfigError(damaged(self.summary))
+            raise ConfigError(
+                f"{str(self.summary)!r} is not what a run wrote, as after a full disk: "
+                "remove it, and stacktune run --resume with its folder writes it anew."
+            )
         return facts
 
 
@@ -271,3 +266,20 @@ def find_leader(root: Path) -> Path | None:
         for manifest in sorted(root.glob(f"{place}{LEADER_MANIFEST}")):
             return manifest.parent
     return None
+
+
+# What is said of such a folder where a run's is asked for.
+MODEL_ALONE = (
+    " It holds a model without its run, as stacktune distil writes it: nothing tells of trials or scores there, but "
+    "stacktune predict, explain and export take it."
+)
+
+
+def model_hint(folder: Path) -> str:
+    """Return a hint where a folder holds a leader and no run.
+
+    It is empty for others.
+    """
+    places = RunFolder(folder)
+    is_alone = not (places.state.exists() or places.summary.exists()) and find_leader(folder) is not None
+    return MODEL_ALONE if is_alone else ""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from stacktune.errors import ConfigError
 from stacktune.package import SHIM
-from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder
+from stacktune.storage.run_folder import DEFAULT_PARENT, RunFolder, model_hint
 from stacktune.storage.uris import has_secret, is_masked, keep_secret, masked_uri
 from stacktune.tracking.spool import PARENT, Spooled, read_spool
 from stacktune.tracking.store import SERVERS, Store, absolute, check_store, sqlite_file, store_for, without_credentials
@@ -94,6 +94,8 @@ def _store(folder_or_uri: str) -> Store:
         raise ConfigError(f"there is no folder {folder}. Name a run's folder, a folder of runs, or an MLflow store.")
     places = RunFolder(folder)
     if not places.config.exists():
+        if hint := model_hint(folder):
+            raise ConfigError(f"{folder_or_uri!r} is not the folder of a run: MLflow was told nothing of it.{hint}")
         return store_for(None, folder / "run")
     uri = _tracking_uri(places)
     if uri and is_masked(uri):

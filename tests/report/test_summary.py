@@ -201,21 +201,3 @@ def test_of_a_run_that_has_not_ended_it_is_said_how_it_goes_on(tmp_path):
     (tmp_path / "state.json").touch()
     with pytest.raises(ConfigError, match=f"It has not ended: stacktune run --resume {tmp_path} goes"):
         read_results(tmp_path)
-
-
-def test_a_damaged_leaderboard_is_the_runs_and_not_a_users_table(folder):
-    """It was called a table to give in Parquet."""
-    board = folder / "leaderboard.parquet"
-    board.write_bytes(board.read_bytes()[:300])
-    with pytest.raises(ConfigError, match=r"leaderboard\.parquet' is not what a run wrote.*remove it, and"):
-        read_results(folder)
-    board.unlink()
-    with pytest.raises(ConfigError, match=r"lacks the leaderboard\.parquet.*stacktune run --resume .* writes it anew"):
-        read_results(folder)
-
-
-def test_a_model_without_its_run_is_called_so(tmp_path):
-    """`stacktune report` of a distilled model's folder named other folders."""
-    (tmp_path / "leader.json").write_text("{}")
-    with pytest.raises(ConfigError, match="is a model without its run: predict, explain and export take it"):
-        read_results(tmp_path)

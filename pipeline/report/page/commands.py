@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from stacktune.report.page.panel import Commands, Grid, Panel, Part
 from stacktune.report.page.story import Story
-from stacktune.report.summary import in_a_shell
 from stacktune.settings.problem import DEMO, IN_MEMORY
 from stacktune.storage.run_folder import CONFIG
 from stacktune.storage.uris import masked_uri
+from stacktune.text import in_a_shell
 
 
 def commands(story: Story) -> Panel:
