@@ -7,12 +7,15 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from stacktune.data.profile import LEFT_OUT, TARGET, ColumnProfile, TableProfile
+from stacktune.report.fitted import Fitted
 from stacktune.streams import visible
 from stacktune.text import count, size
 
@@ -22,6 +25,8 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 KINDS = {"numeric": "number", "categorical": "category", "datetime": "date", "boolean": "yes/no", "": "left out"}
 _BAR = 24
 _MAX_TEXT = 16
+# What a narrow terminal does without, the first of them first, and what room values are to have.
+_MAY_GO, _LEAST_VALUES = ("distinct", "missing", "type"), 18
 _DAY_S = 86_400
 
 
@@ -111,37 +116,93 @@ def _target_lines(target: ColumnProfile, described: Described) -> Iterator[Rende
         yield Padding(Text(f"{bars(target.counts)}  {range_of(target)}"), (0, 0, 0, 2))
         return
     total = sum(n for _, n in target.top)
-    rows = Table.grid(padding=(0, 2))
-    rows.add_column(overflow="fold", max_width=28)
-    rows.add_column(justify="right", no_wrap=True)
-    rows.add_column(justify="right", no_wrap=True)
-    rows.add_column(no_wrap=True)
     largest = target.top[0][1]
-    for name, n in target.top[:MAX_CLASSES]:
-        rows.add_row(
-            Text(visible(name)), f"{n:,}", _share(n, total), Text("━" * max(1, round(_BAR * n / largest)), "cyan")
-        )
-    yield Padding(rows, (0, 0, 0, 2))
+
+    def build(columns: Sequence[str]) -> Table:
+        rows = Table.grid(padding=(0, 2))
+        rows.add_column(overflow="fold", max_width=28)
+        for column in columns[1:]:
+            rows.add_column(justify="left" if column == "bar" else "right", no_wrap=True)
+        for name, n in target.top[:MAX_CLASSES]:
+            bar = Text("━" * max(1, round(_BAR * n / largest)), "cyan")
+            rows.add_row(Text(visible(name)), f"{n:,}", *[_share(n, total), bar][: len(columns) - 2])
+        return rows
+
+    yield Padding(Fitted(build, ["class", "rows", "share", "bar"], ["bar", "share"]), (0, 0, 0, 2))
     if len(target.top) > MAX_CLASSES:
         yield Text(f"  … and {len(target.top) - MAX_CLASSES:,} rarer classes", "bright_black")
 
 
-def _columns_table(columns: Sequence[ColumnProfile], n_rows: int) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black", expand=False)
-    table.add_column("column", overflow="fold", max_width=22)
-    table.add_column("type", no_wrap=True)
-    table.add_column("missing", justify="right", no_wrap=True)
-    table.add_column("distinct", justify="right", no_wrap=True)
-    table.add_column("values", overflow="fold", ratio=1)
-    for column in columns:
-        missing = _share(column.n_missing, n_rows) if column.n_missing else ""
-        style = "bright_black" if column.role == LEFT_OUT else ""
-        cells = (visible(column.name), KINDS[column.kind], missing, f"{column.n_distinct:,}")
-        table.add_row(*map(Text, cells), _values(column, n_rows), style=style)
-    return table
+def _columns_table(columns: Sequence[ColumnProfile], n_rows: int) -> Fitted:
+    def build(titles: Sequence[str]) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black", expand=False)
+        for title in titles:
+            if title == "values":
+                table.add_column(title, overflow="fold", ratio=1)
+            elif title == "column":
+                table.add_column(title, overflow="fold", max_width=22)
+            else:
+                table.add_column(title, justify="left" if title == "type" else "right", no_wrap=True)
+        for column in columns:
+            cells = _cells(column, n_rows)
+            style = "bright_black" if column.role == LEFT_OUT else ""
+            table.add_row(*(cells[title] for title in titles), style=style)
+        return table
+
+    return Fitted(build, ["column", *reversed(_MAY_GO), "values"], _MAY_GO, "values", _LEAST_VALUES)
 
 
-def _values(column: ColumnProfile, n_rows: int) -> Text:
+def _cells(column: ColumnProfile, n_rows: int) -> dict[str, RenderableType]:
+    """Return what is shown of a column, by title."""
+    missing = _share(column.n_missing, n_rows) if column.n_missing else ""
+    return {
+        "column": Text(visible(column.name)),
+        "type": Text(KINDS[column.kind]),
+        "missing": Text(missing),
+        "distinct": Text(f"{column.n_distinct:,}"),
+        "values": _values(column, n_rows),
+    }
+
+
+@dataclass(frozen=True)
+class _Items:
+    """As many items as a line has room for.
+
+    Of the next one its text is begun, and no number is cut.
+    """
+
+    items: Sequence[str]
+    has_more: bool
+    said: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for n in range(len(self.items), 0, -1):
+            line = self._line(n)
+            if n == 1 or cell_len(line) <= options.max_width:
+                yield Text(self._begun(n, options.max_width) or line, overflow="fold")
+                return
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(1, cell_len(self._line(len(self.items)))).with_maximum(options.max_width)
+
+    def _begun(self, n: int, width: int) -> str:
+        """Return a line that begins the next item.
+
+        It is empty where that has no room.
+        """
+        if n == len(self.items):
+            return ""
+        before = f"{', '.join(self.items[:n])}, "
+        text = self.items[n].rpartition(" ")[0][: max(0, width - cell_len(before) - 1)].rstrip()
+        line = f"{before}{text}…"
+        return line if text and not text[-1].isdigit() and cell_len(line) <= width else ""
+
+    def _line(self, n: int) -> str:
+        more = " …" if self.has_more or n < len(self.items) else ""
+        return f"{', '.join(self.items[:n])}{more}{self.said}"
+
+
+def _values(column: ColumnProfile, n_rows: int) -> RenderableType:
     said = f" ({column.why})" if column.why and column.role != LEFT_OUT else ""
     if column.role == LEFT_OUT:
         return Text(column.why)
@@ -149,8 +210,7 @@ def _values(column: ColumnProfile, n_rows: int) -> Text:
         halves = [sum(pair) for pair in zip(column.counts[::2], column.counts[1::2], strict=True)]
         return Text.assemble((bars(halves), "cyan"), f"  {range_of(column)}{said}")
     shown = [f"{_shortened(text)} {_share(n, n_rows)}" for text, n in column.top[:3]]
-    more = " …" if column.n_distinct > len(shown) else ""
-    return Text(f"{', '.join(shown)}{more}{said}", no_wrap=True, overflow="ellipsis")
+    return _Items(shown or [""], column.n_distinct > len(shown), said)
 
 
 def bars(counts: Sequence[int]) -> str:

@@ -6,13 +6,13 @@ They are the leaderboard, what the leader is made of, and what to type next.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console, RenderableType
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +20,7 @@ from rich.text import Text
 from stacktune.errors import ConfigError, nearest
 from stacktune.metrics import METRICS
 from stacktune.report.board import read_board
+from stacktune.report.fitted import Fitted
 from stacktune.storage.run_folder import SUMMARY, RunFolder, model_hint
 from stacktune.streams import visible
 from stacktune.text import brief, clock, in_a_shell, number
@@ -29,6 +30,8 @@ N_TOP = 10
 MAX_CLASS_CHARS = 16
 # The column of scores on another table than the run's, see runs/on_table.py.
 ON_SCORE = "on_score"
+# Columns that a narrow terminal does without, the first of them first.
+_MAY_GO = ("rungs", "predict_us", "fit_s", "test_score", "rank")
 
 
 @dataclass(frozen=True)
@@ -113,16 +116,24 @@ def _is_ascending(column: str, results: Results) -> bool:
 def leaderboard_table(results: Results, rows: pd.DataFrame, extra: str | None = None) -> RenderableType:
     """Return `rows` as a table of 80 columns.
 
-    `extra` names one more column to show.
+    `extra` names one more column to show. In a narrower terminal columns are left out.
     """
-    columns = [column for column in columns_of(results, extra) if column.source in rows]
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black")
-    for column in columns:
-        table.add_column(column.title, justify="left" if column.source == "name" else "right", no_wrap=True)
-    for row in rows.to_dict("records"):
-        style = "bold green" if row["name"] == results.facts["leader"] else "" if _is_scored(row) else "bright_black"
-        table.add_row(*(Text(visible(column.cell(row))) for column in columns), style=style)
-    return Padding(table, (0, 0, 0, 2), expand=False)
+    columns = {column.source: column for column in columns_of(results, extra) if column.source in rows}
+    may_go = [source for source in _MAY_GO if source in columns and source != extra]
+
+    def build(sources: Sequence[str]) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black")
+        for source in sources:
+            is_name = source == "name"
+            justify: JustifyMethod = "left" if is_name else "right"
+            table.add_column(columns[source].title, justify=justify, no_wrap=not is_name, overflow="fold")
+        for row in rows.to_dict("records"):
+            style = "" if _is_scored(row) else "bright_black"
+            style = "bold green" if row["name"] == results.facts["leader"] else style
+            table.add_row(*(Text(visible(columns[source].cell(row))) for source in sources), style=style)
+        return table
+
+    return Padding(Fitted(build, list(columns), may_go), (0, 0, 0, 2), expand=False)
 
 
 def _is_scored(row: dict[str, Any]) -> bool:

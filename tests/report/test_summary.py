@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from finished_run import N_COMPLETED, NAMES, TRIALS, leaderboard, write_run
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from stacktune.errors import ConfigError
 from stacktune.report.summary import budget_line, leaderboard_table, read_results, show_results, sorted_by
+from stacktune.report.text import number
 
 COPIED = ("predict", "results", "MLflow", "…")  # lines with paths that must stay whole
 
@@ -53,6 +55,19 @@ def test_the_page_names_the_leader_its_members_and_the_commands(folder):
     assert f"stacktune predict {folder} data/adult.parquet --output predictions.parquet" in text
     assert "models:/adult@leader (version 3)" in text
     assert f"stacktune ui {folder}" in text
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-7, 400.0, 54321.0])
+@pytest.mark.parametrize("width", [40, 50, 60, 80])
+def test_a_narrow_terminal_cuts_no_number(tmp_path, scale, width):
+    results = read_results(write_run(tmp_path / "run", leaderboard(scale)))
+    shown = Console(file=io.StringIO(), width=width, color_system=None)
+    shown.print(leaderboard_table(results, results.leaderboard, None))
+    lines = shown.file.getvalue().splitlines()
+    assert all(len(line) <= width for line in lines)
+    scores = [number(score) for score in results.leaderboard["score"] if score == score]
+    assert all(any(score in line.split() for line in lines) for score in scores)
+    assert not [line for line in lines if re.search(r"(\d|±|\.) ?…", line)]
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-7, 400.0, 54321.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from stacktune.data.profile import TARGET
 from stacktune.errors import DataError
 from stacktune.host import cores_here
 from stacktune.observers import Observers
-from stacktune.report.described import described_view, show_described
+from stacktune.report.described import _Items, described_view, show_described
 from stacktune.runs.begin import begin, problem_notes, read, scope_of
 from stacktune.runs.describe import describe
 from stacktune.search.plan.plan import ClusterSize
@@ -130,6 +131,28 @@ def test_it_fits_the_terminal(described, width):
     assert max(map(len, lines)) <= width
     begins = next(place for place, line in enumerate(lines) if line.startswith("a_column"))
     assert "".join(line.split()[0] for line in lines[begins : begins + 4]).startswith(LONG), "wrapped, not cut"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_no_number_is_cut_however_narrow_the_terminal(described, width):
+    shown = io.StringIO()
+    Console(file=shown, width=width).print(described_view(described))
+    lines = [line.rstrip() for line in shown.getvalue().splitlines()]
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if re.search(r"[\d.]…", line)]
+    assert any("%" in line for line in lines)
+
+
+def test_an_items_text_is_begun_where_its_number_has_no_room():
+    shown = io.StringIO()
+    items = _Items(["existing paid 53%", "critical account 29%", "12345 9%"], False, "")
+    for width in (26, 47, 60):
+        Console(file=shown, width=width).print(items)
+    assert [line.rstrip() for line in shown.getvalue().splitlines()] == [
+        "existing paid 53%, critic…",
+        "existing paid 53%, critical account 29% …",
+        "existing paid 53%, critical account 29%, 12345 9%",
+    ]
 
 
 def test_programs_get_json(described):
