@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,19 @@ def test_the_leaderboard_shows_and_sorts_and_cuts(tmp_path):
     top = stacktune("leaderboard", folder, "--sort", "fit_s", "--top", "2").stdout.splitlines()
     assert len(top) == 1 + 2
     assert TRIALS[-1] in top[1], "the quickest to fit comes first"
+
+
+def test_the_leaderboard_says_on_a_terminal_alone_what_to_type_next(tmp_path):
+    folder = write_run(tmp_path / "run")
+    assert "next:" not in stacktune("leaderboard", str(folder)).stdout
+    controller, terminal = pty.openpty()
+    subprocess.run([STACKTUNE, "leaderboard", str(folder)], stdout=terminal, check=True)
+    os.close(terminal)
+    said = b""
+    with suppress(OSError), os.fdopen(controller, "rb", buffering=0) as screen:  # Linux ends it so
+        while part := screen.read(1 << 16):
+            said += part
+    assert said.decode().splitlines()[-1] == f"next: stacktune report {folder}"
 
 
 def test_the_leaderboard_offers_the_nearest_column(tmp_path):

@@ -179,7 +179,9 @@ def test_predictions_equal_the_registered_models_whatever_the_columns_look_like(
     ended, folder = predicted.of_new, predicted.folder
     assert ended.status == 0, ended.stderr
     decided = f"; malignant from a probability of {run.facts['threshold']:.3g} on"
-    assert ended.stdout == f"{len(run.frame)} predictions in new.out.parquet{decided}\n"
+    said, following = ended.stdout.splitlines()
+    assert said == f"{len(run.frame)} predictions in new.out.parquet{decided}"
+    assert following.startswith("next: stacktune explain ")
     predictions = pd.read_parquet(folder / "new.out.parquet")
     assert list(predictions.columns) == ["prediction", "benign", "malignant"]
     assert len(predictions) == len(run.frame)

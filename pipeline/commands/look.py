@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from stacktune.process import become
 from stacktune.settings.groups import BY_KEY
 from stacktune.settings.options import takes
 from stacktune.storage.run_folder import DEFAULT_PARENT
-from stacktune.terminal import remark, say, say_address
+from stacktune.terminal import remark, say, say_address, width_of
 
 LOOKED_AT = [
     *(BY_KEY[key] for key in ("data", "target", "task", "positive", "weight", "keep", "metric", "folds")),
@@ -64,6 +65,7 @@ def leaderboard(
     from rich.console import Console
 
     from stacktune.report.summary import leaderboard_table, read_results, sorted_by
+    from stacktune.report.text import in_a_shell
 
     results = read_results(folder)
     if on is not None:
@@ -74,6 +76,8 @@ def leaderboard(
             remark(f"Note: {note}")
     rows = results.leaderboard if sort is None else sorted_by(results, sort)
     Console().print(leaderboard_table(results, rows.head(top), sort))
+    if width_of(sys.stdout) is not None:  # what reads a pipe is to find the table alone
+        say(f"next: stacktune report {in_a_shell(str(folder))}")
 
 
 @command(

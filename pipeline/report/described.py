@@ -73,7 +73,7 @@ def show_described(described: Described, as_json: bool, say: Callable[[str], Non
             say(line)
         return
     Console().print(described_view(described))
-    say(described.command)
+    say(f"next: {described.command}")
 
 
 def described_view(described: Described) -> RenderableType:
@@ -125,7 +125,8 @@ def _target_lines(target: ColumnProfile, described: Described) -> Iterator[Rende
             rows.add_column(justify="left" if column == "bar" else "right", no_wrap=True)
         for name, n in target.top[:MAX_CLASSES]:
             bar = Text("━" * max(1, round(_BAR * n / largest)), "cyan")
-            rows.add_row(Text(visible(name)), f"{n:,}", *[_share(n, total), bar][: len(columns) - 2])
+            cells: dict[str, RenderableType] = {"rows": f"{n:,}", "share": _share(n, total), "bar": bar}
+            rows.add_row(Text(visible(name)), *(cells[column] for column in columns[1:]))
         return rows
 
     yield Padding(Fitted(build, ["class", "rows", "share", "bar"], ["bar", "share"]), (0, 0, 0, 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stacktune.errors import ConfigError
+from stacktune.report.text import in_a_shell
 from stacktune.stop import interruptible
 from stacktune.storage.run_folder import find_leader
 from stacktune.terminal import data_warnings_as_notes, say
@@ -41,6 +42,7 @@ def predict(model: str, data: str, output: str) -> None:
     positive = leader.task.positive
     decided = "" if positive is None else f"; {positive} from a probability of {leader.threshold:.3g} on"
     say(f"{len(predictions):,} predictions in {output}{decided}")
+    say(f"next: stacktune explain {in_a_shell(model)} LABELLED.parquet  (which columns does it predict by?)")
 
 
 def refuse_own_table(data: str, output: str) -> None:

@@ -102,6 +102,7 @@ def test_the_command_says_it_in_a_line(tmp_path):
     assert result.exit_code == 0
     assert result.stderr.startswith("Note: the model cannot use values of 1 column in these 200 rows")
     assert result.stdout.startswith("200 predictions in ")
+    assert f"\nnext: stacktune explain {leader.folder} " in result.stdout, "what to type next"
 
 
 def test_labelled_test_rows_say_it_in_the_notes_of_the_run(tmp_path):

@@ -155,6 +155,15 @@ def test_an_items_text_is_begun_where_its_number_has_no_room():
     ]
 
 
+def test_it_says_what_to_type_next_and_programs_are_not_told(described):
+    lines = []
+    show_described(described, False, lines.append)
+    assert lines == [f"next: {described.command}"]
+    lines.clear()
+    show_described(described, True, lines.append)
+    assert not any(line.startswith("next:") for line in lines)
+
+
 def test_programs_get_json(described):
     lines = []
     show_described(described, True, lines.append)
