@@ -65,7 +65,7 @@ def leaderboard(
     from rich.console import Console
 
     from stacktune.report.summary import leaderboard_table, read_results, sorted_by
-    from stacktune.report.text import in_a_shell
+    from stacktune.text import in_a_shell
 
     results = read_results(folder)
     if on is not None:

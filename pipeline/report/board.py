@@ -36,7 +36,7 @@ def read_board(places: RunFolder) -> pd.DataFrame:
 
 
 def _damaged(places: RunFolder, why: str) -> ConfigError:
-    """Return what to raise for a file that no run wrote so."""
+    """Return the error of a damaged file."""
     return ConfigError(
         f"{str(places.board)!r} is not what a run wrote, as after a full disk: it {why}. Remove it; {_remedy(places)}"
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from stacktune.errors import ConfigError
-from stacktune.report.text import in_a_shell
 from stacktune.stop import interruptible
 from stacktune.storage.run_folder import find_leader
 from stacktune.terminal import data_warnings_as_notes, say
+from stacktune.text import in_a_shell
 
 
 def predict(model: str, data: str, output: str) -> None:

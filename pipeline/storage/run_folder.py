@@ -276,7 +276,7 @@ MODEL_ALONE = (
 
 
 def model_hint(folder: Path) -> str:
-    """Return a hint where a folder holds a leader and no run.
+    """Return a hint on a leader without a run.
 
     It is empty for others.
     """

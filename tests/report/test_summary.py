@@ -11,7 +11,7 @@ from rich.console import Console
 
 from stacktune.errors import ConfigError
 from stacktune.report.summary import budget_line, leaderboard_table, read_results, show_results, sorted_by
-from stacktune.report.text import number
+from stacktune.text import number
 
 COPIED = ("predict", "results", "MLflow", "…")  # lines with paths that must stay whole
 
