@@ -294,8 +294,10 @@ def score_rows(
 
 
 def _shown_metrics(row: LeaderboardRow, board: Leaderboard, test: Table, prediction: np.ndarray) -> dict[str, float]:
-    shown = {}
-    for metric in metrics_for(board.task.kind, board.metric):
-        threshold = row.thresholds.get(metric.name, 0.5)
-        shown[metric.name] = metric.shown(metric.score(test.labels, prediction, test.weight, threshold))
-    return shown
+    decided_at = board.threshold(row)
+    return {
+        metric.name: metric.shown(
+            metric.score(test.labels, prediction, test.weight, 0.5 if decided_at is None else decided_at)
+        )
+        for metric in metrics_for(board.task.kind, board.metric)
+    }

@@ -129,33 +129,33 @@ def _stack_of(held_out: OutOfFold, loss: str, rows: np.ndarray, models: np.ndarr
 
 
 def nested_scores(
-    held_out: OutOfFold, task: Task, blends: Sequence[Blend], pool: ThreadPoolExecutor, chosen: Metric | None = None
+    held_out: OutOfFold, task: Task, blends: Sequence[Blend], pool: ThreadPoolExecutor, chosen: Metric
 ) -> dict[str, tuple[float, ...]]:
     """Return (n_folds,) scores by metric, higher better.
 
-    Each fold is scored by the blend and thresholds learnt without it. chosen: the run's metric.
+    Each fold is scored by the blend and the threshold learnt without it (see `all_metrics`). chosen: the run's metric.
     """
     metrics = metrics_for(task.kind, chosen)
 
     def score(fold: int) -> list[float]:
         prediction = blends[fold].combine(held_out.predictions)
-        thresholds = _thresholds(held_out, task, fold, prediction, chosen)
+        decided_at = _threshold(held_out, task, fold, prediction, chosen)
         part = held_out.fold(fold)
         weight = None if held_out.weight is None else held_out.weight[part]
         target, part_prediction = held_out.target[part], prediction[part]
-        return [m.score(target, part_prediction, weight, thresholds.get(m.name, 0.5)) for m in metrics]
+        return [m.score(target, part_prediction, weight, decided_at) for m in metrics]
 
     by_fold = list(pool.map(score, range(held_out.n_folds)))
     columns = zip(*by_fold, strict=True)
     return {metric.name: scores for metric, scores in zip(metrics, columns, strict=True)}
 
 
-def _thresholds(
-    held_out: OutOfFold, task: Task, fold: int, prediction: np.ndarray, chosen: Metric | None
-) -> dict[str, float]:
+def _threshold(held_out: OutOfFold, task: Task, fold: int, prediction: np.ndarray, chosen: Metric) -> float:
+    if task.kind != BINARY or not chosen.decides.needs_threshold:
+        return 0.5
     rows = held_out.other_rows(fold)
     weight = None if held_out.weight is None else held_out.weight[rows]
-    return thresholds_of(task, held_out.target[rows], prediction[rows], weight, chosen)
+    return thresholds_of(task, held_out.target[rows], prediction[rows], weight, chosen).get(chosen.decides.name, 0.5)
 
 
 def thresholds_of(

@@ -24,7 +24,7 @@ class Closed:
 
     def add(self, trial_id: str, prediction: np.ndarray, fit_s: float = 1.0, predict_us: float = 10.0) -> None:
         scores = fold_scores(self.metric, self.task, self.table, self.folds, prediction)
-        metrics = all_metrics(self.task, self.table, self.folds, prediction)
+        metrics = all_metrics(self.task, self.table, self.folds, prediction, self.metric)
         self.oof[trial_id] = prediction
         self.results.append(
             TrialResult(

@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from closed_form import closed, predictions
+from sklearn.metrics import accuracy_score, f1_score
 
 from stacktune.ensemble.candidates import Costs, nested_candidates
+from stacktune.ensemble.leader import _shown_metrics
 from stacktune.ensemble.leaderboard import build_leaderboard, nested_best_trial_scores, stacking_s
 from stacktune.ensemble.nested import gather, greedy, stacked
 from stacktune.errors import SearchError
-from stacktune.metrics import WORST, metrics_for
+from stacktune.metrics import WORST, choose_threshold, metrics_for
 from stacktune.trials.result import TrialResult
 from stacktune.trials.scoring import fold_scores
 
@@ -201,6 +203,27 @@ def test_a_two_class_table_says_from_which_probability_on_each_row_decides(metri
     assert (len(set(expected)) > 1) == world.metric.needs_threshold
     assert np.isnan(frame["threshold"].iloc[-1])
     assert board.threshold(board.leader) == expected[0]
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "f1"])
+def test_all_scores_of_decisions_are_of_those_that_the_model_makes(metric):
+    """A model that decided from .5 on had an F1 of .63 on its card, which is .48 there: the best of any threshold."""
+    world = _world("binary", metric)
+    board, target = _board(world), world.table.target
+    row = next(row for row in board.rows if row.kind == "trial")
+    expected = []
+    for block in range(world.folds.n_blocks):
+        rows, others = world.folds.block_rows(block), world.folds.other_block_rows(block)
+        chance = world.oof[row.name][:, -1]
+        decided_at = 0.5
+        if metric == "f1":
+            decided_at = choose_threshold(world.metric, target[others], world.oof[row.name][others])
+        expected.append(accuracy_score(target[rows], chance[rows] >= decided_at))
+    assert row.metrics["accuracy"] == pytest.approx(np.mean(expected))
+    shown = _shown_metrics(row, board, world.table, world.oof[row.name])
+    decided = world.oof[row.name][:, -1] >= board.threshold(row)
+    assert shown["f1"] == pytest.approx(f1_score(target, decided))
+    assert shown["accuracy"] == pytest.approx(accuracy_score(target, decided))
 
 
 def test_a_row_costs_what_its_members_took_to_fit_and_its_models_take_to_predict():
