@@ -65,7 +65,7 @@ def test_a_run_whose_files_hold_control_characters_is_shown_harmlessly(tmp_path)
     frame["error"] = [NASTY] * len(frame)
     folder = write_run(tmp_path / "run\x1b[2J", frame, leader=NASTY, positive=NASTY, registered_name=NASTY)
     results = read_results(folder)
-    said = plain(lambda console: show_results(console, results, data=f"/tmp/{NASTY}", wall_s=1.0))
+    said = plain(lambda console: show_results(console, results, wall_s=1.0))
     said += plain(lambda console: console.print(leaderboard_table(results, results.leaderboard, "error")))
     assert all(line.isprintable() for line in said.splitlines())
     assert "[red]x[/]" in said, "square brackets are text"

@@ -183,16 +183,16 @@ def columns_of(results: Results, extra: str | None = None) -> list[Column]:
     return [column for column in shown if column.source != "predict_us"] + [Column(extra, extra)]
 
 
-def show_results(console: Console, results: Results, data: str, wall_s: float) -> None:
+def show_results(console: Console, results: Results, wall_s: float) -> None:
     """Print everything that a finished search has to say.
 
-    data: the table as the user named it. wall_s: until now; `run.json` was written a moment before the run's end.
+    wall_s: until now; `run.json` was written a moment before the run's end.
     """
-    for part in closing(results, data, wall_s):
+    for part in closing(results, wall_s):
         console.print(part, soft_wrap=isinstance(part, Text))
 
 
-def closing(results: Results, data: str, wall_s: float) -> Iterator[RenderableType]:
+def closing(results: Results, wall_s: float) -> Iterator[RenderableType]:
     """Yield the closing lines and tables.
 
     They are at most 80 columns wide (commands excepted: they are to be copied whole).
@@ -207,7 +207,7 @@ def closing(results: Results, data: str, wall_s: float) -> Iterator[RenderableTy
     yield Text()
     yield from _leader_lines(results, wall_s)
     yield Text()
-    yield from _command_lines(results, data)
+    yield from _command_lines(results)
 
 
 def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
@@ -220,18 +220,26 @@ def _leader_lines(results: Results, wall_s: float) -> Iterator[RenderableType]:
     yield Text.assemble("  ", (visible(facts["leader"]), "bold green"), score)
     if len(results.members) > 1:
         yield Padding(_member_table(results.members), (0, 0, 0, 2), expand=False)
-    if facts.get("positive") is not None:
-        yield Text(f"  {_decision_line(facts)}", "bright_black")
-    for line in _extra_lines(facts):
+    for line in _told_of(results, wall_s):
         yield Text(f"  {line}", "bright_black")
+
+
+def _told_of(results: Results, wall_s: float) -> Iterator[str]:
+    """Yield what is to be known of the leader."""
+    facts = results.facts
+    if facts.get("positive") is not None:
+        yield _decision_line(facts)
+    yield from _extra_lines(facts)
     if facts.get("selection_penalty"):
         lowered = number(facts["selection_penalty"], like=facts["cv_score"])
-        yield Text(f"  single trials rank {lowered} worse than they score: the best of many flatters", "bright_black")
+        yield f"ranks take {lowered} off single trials: the best of many is partly luck"
+    if line := _lead_line(results):
+        yield line
     if facts.get("predict_budget_us"):
-        yield Text(f"  {_predict_line(facts)}", "bright_black")
+        yield _predict_line(facts)
     if facts.get("max_model_mb"):
-        yield Text(f"  {_size_line(facts)}", "bright_black")
-    yield Text(f"  {_counts_line(facts)}; {budget_line(wall_s, facts.get('budget_s'))}", "bright_black")
+        yield _size_line(facts)
+    yield f"{_counts_line(facts)}; {budget_line(wall_s, facts.get('budget_s'))}"
 
 
 def _decision_line(facts: dict[str, Any]) -> str:
@@ -265,6 +273,25 @@ def _gain_line(gain: Mapping[str, Any]) -> str:
         return f"no trial is better than the start, {start}"
     better = number(abs(gain["best_score"] - gain["start_score"]), like=gain["start_score"])
     return f"{better} better than the start, {start}; by other folds {gain['honest']:.2g} ± {gain['error']:.2g}"
+
+
+def _lead_line(results: Results) -> str | None:
+    """Say how sure it is that the leader is best.
+
+    It is the report's finding, None where there is no report, or no other model.
+    """
+    try:
+        found = json.loads(RunFolder(results.folder).report_numbers.read_text(encoding="utf-8"))["verdict"]["lead"]
+        name, mean, error = visible(found["over"]), found["mean"], found["error"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    size = f"{number(mean, like=results.facts['cv_score'])} ± {number(error, like=results.facts['cv_score'])}"
+    return f"ahead of {name} by {size}: {'no ' if is_chance(mean, error) else ''}more than chance"
+
+
+def is_chance(mean: float, error: float) -> bool:
+    """Return whether chance explains a mean difference."""
+    return abs(mean) < 2 * error or mean == 0
 
 
 def _predict_line(facts: dict[str, Any]) -> str:
@@ -308,14 +335,13 @@ def budget_line(wall_s: float, budget_s: float | None) -> str:
     if budget_s is None:
         return f"took {clock(wall_s)}"
     difference = wall_s - budget_s
-    verdict = f"{difference:.1f} s over" if difference > 0 else f"{-difference:.1f} s under"
+    verdict = f"{abs(difference):.1f} s {'over' if difference > 0 else 'under'}"
     return f"took {clock(wall_s)} of {clock(budget_s)} ({verdict})"
 
 
-def _command_lines(results: Results, data: str) -> Iterator[Text]:
+def _command_lines(results: Results) -> Iterator[Text]:
     facts = results.facts
     folder = in_a_shell(str(results.folder))
-    table = "TABLE.parquet" if data == "demo" else in_a_shell(data)
     yield _labelled("results", folder)
     if RunFolder(results.folder).report.is_file():
         yield _labelled("report", in_a_shell(str(RunFolder(results.folder).report)))
@@ -325,7 +351,7 @@ def _command_lines(results: Results, data: str) -> Iterator[Text]:
         yield _labelled("model", f"{facts.get('model_uri')} ({about})")
         if facts.get("promote"):
             yield _labelled("promote", facts["promote"])
-    yield _labelled("predict", f"stacktune predict {folder} {table} --output predictions.parquet")
+    yield _labelled("predict", f"stacktune predict {folder} TABLE.parquet --output predictions.parquet")
     yield _labelled("MLflow", f"stacktune ui {folder}")
 
 

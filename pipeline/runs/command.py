@@ -18,7 +18,6 @@ from stacktune.places import check_working_folder
 from stacktune.process import STARTED_AT
 from stacktune.settings.problem import DEMO
 from stacktune.stop import interruptible
-from stacktune.storage.uris import masked_uri
 from stacktune.terminal import say
 
 DEMO_BUDGET = "30s"
@@ -80,4 +79,4 @@ def search(flags: Mapping[str, Any], file: str | None, resume: str | None = None
     from stacktune.text import as_typed
 
     results = read_results(as_typed(summary.folder))
-    show_results(console, results, data=masked_uri(settings.data), wall_s=time.monotonic() - started_at)
+    show_results(console, results, wall_s=time.monotonic() - started_at)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stacktune.errors import ConfigError
 from stacktune.runs.predict import leader_folder
-from stacktune.storage.run_folder import PLOTS
+from stacktune.storage.run_folder import PLOTS, RunFolder
 from stacktune.streams import visible
 from stacktune.terminal import remark
 from stacktune.text import number
@@ -78,7 +78,10 @@ def explain(
         write(found, output)
         write_plots(charts_of(found, labelled.leader.target_name), output / PLOTS)
         say(f"all of it in {output}")
-    say(_next(found, f"stacktune explain {shlex.quote(model)} {shlex.quote(data)}", output))
+    if _is_of_run(output, run):
+        say(f"next: stacktune report {shlex.quote(model)}  (shows it on the page)")
+    else:
+        say(_next(found, f"stacktune explain {shlex.quote(model)} {shlex.quote(data)}", output))
 
 
 def _next(found: Explanation, command: str, output: Path | None) -> str:
@@ -91,6 +94,11 @@ def _next(found: Explanation, command: str, output: Path | None) -> str:
     if output is None:
         return f"next: {command} --output FOLDER  (all of it, with dependence)"
     return f"next: pandas.read_parquet({str(output / 'dependence.parquet')!r})"
+
+
+def _is_of_run(output: Path | None, run: Path | None) -> bool:
+    """Return whether a report of the run will show it."""
+    return output is not None and run is not None and output.absolute() == RunFolder(run).explanation.absolute()
 
 
 def lines_of(found: Explanation) -> list[str]:

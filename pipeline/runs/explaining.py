@@ -51,7 +51,8 @@ def explain_leader(
     if looked is None or row_numbers is None:
         return None
     if seconds is not None and seconds < MIN_S * session.pace.usual_s:
-        session.note(f"the leader is not explained, as time was up: stacktune explain {_typed(session)} TABLE does it")
+        command = f"stacktune explain {_typed(session)} TABLE"
+        session.note(f"the leader is not explained, as time was up: {command} does it, by rows it has not learnt from")
         return None
     session.begin("explaining")
     problem, trials = session.problem, {result.trial_id: result for result in results}

@@ -80,7 +80,8 @@ def _export_onnx(leader: Leader, place: Path, check: str | None, say: Callable[[
 
 def _said(found: Agreement, what: str) -> str:
     speed = f"{found.graph_per_s:,.0f} rows/s, the model {found.leader_per_s:,.0f}"
-    return f"  {found.n_rows:,} {what}: at most {found.difference:.2g} off; {speed}"
+    share = "" if found.share is None else f" ({found.share:.1g} of how far values spread)"
+    return f"  {found.n_rows:,} {what}: at most {found.difference:.2g} off{share}; {speed}"
 
 
 def _export_container(leader: Leader, place: Path, say: Callable[[str], None]) -> None:

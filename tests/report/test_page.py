@@ -210,6 +210,8 @@ def test_what_is_damaged_is_left_out_and_the_rest_is_told(told, tmp_path):
         run.events.write_text("".join(f"{json.dumps(event)}\n" for event in events))
 
     assert "time" not in damaged(told, tmp_path / "b", half_told)
+    unexplained = damaged(told, tmp_path / "d", lambda run: None)["importance"]["said"]
+    assert "The run did not explain its leader" in unexplained[0]
 
     def half_explained(run):
         run.explanation.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 
 import pytest
@@ -16,9 +17,9 @@ from stacktune.text import number
 COPIED = ("predict", "results", "MLflow", "…")  # lines with paths that must stay whole
 
 
-def closing_of(folder, data="data/adult.parquet") -> list[str]:
+def closing_of(folder) -> list[str]:
     console = Console(file=io.StringIO(), width=80, color_system=None)
-    show_results(console, read_results(folder), data, wall_s=118.4)
+    show_results(console, read_results(folder), wall_s=118.4)
     return console.file.getvalue().splitlines()
 
 
@@ -52,7 +53,7 @@ def test_the_page_names_the_leader_its_members_and_the_commands(folder):
     first, second = (text.index(part) for part in (f"0.800  {TRIALS[0]}", f"0.200  {TRIALS[2]}"))
     assert first < second, "the heaviest member comes first"
     assert "trials: 9 completed, 2 stopped, 1 failed; took 1:58 of 2:00 (1.6 s under)" in text
-    assert f"stacktune predict {folder} data/adult.parquet --output predictions.parquet" in text
+    assert f"stacktune predict {folder} TABLE.parquet --output predictions.parquet" in text
     assert "models:/adult@leader (version 3)" in text
     assert f"stacktune ui {folder}" in text
 
@@ -133,7 +134,7 @@ def test_a_task_without_a_positive_class_has_no_such_line(tmp_path):
 
 def test_a_path_with_a_space_can_be_copied(tmp_path):
     folder = write_run(tmp_path / "my run")
-    assert f"stacktune predict '{folder}' 'my data.csv' --output" in "\n".join(closing_of(folder, "my data.csv"))
+    assert f"stacktune predict '{folder}' TABLE.parquet --output" in "\n".join(closing_of(folder))
 
 
 @pytest.mark.parametrize(
@@ -142,6 +143,7 @@ def test_a_path_with_a_space_can_be_copied(tmp_path):
         (58.04, 60.0, "took 0:58 of 1:00 (2.0 s under)"),
         (62.5, 60.0, "took 1:02 of 1:00 (2.5 s over)"),
         (75.0, None, "took 1:15"),
+        (45.0, 45.0, "took 0:45 of 0:45 (0.0 s under)"),
     ],
 )
 def test_the_budget_is_told_honestly(wall_s, budget_s, line):
@@ -199,7 +201,7 @@ def test_a_challenger_is_shown_by_its_version_with_the_command_that_promotes_it(
     promote = "python -c 'import mlflow; mlflow.MlflowClient().set_registered_model_alias(…)'"
     folder = write_run(tmp_path / "run", alias="challenger", model_uri="models:/adult/3", promote=promote)
     console = Console(width=200, record=True)
-    show_results(console, read_results(folder), data="adult.parquet", wall_s=100.0)
+    show_results(console, read_results(folder), wall_s=100.0)
     text = console.export_text()
     assert "models:/adult/3 (challenger)" in text
     assert promote in text
@@ -216,3 +218,16 @@ def test_of_a_run_that_has_not_ended_it_is_said_how_it_goes_on(tmp_path):
     (tmp_path / "state.json").touch()
     with pytest.raises(ConfigError, match=f"It has not ended: stacktune run --resume {tmp_path} goes"):
         read_results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "said"),
+    [(-0.0029, 0.0072, "by -0.0029 ± 0.0072: no more than chance"), (0.0049, 0.0019, "by 0.0049 ± 0.0019: more than")],
+)
+def test_the_page_says_whether_the_lead_is_more_than_chance(folder, mean, error, said):
+    """A leader whose score was below a trial's was shown without a word."""
+    lead = {"verdict": {"lead": {"over": TRIALS[0], "mean": mean, "error": error}}}
+    (folder / "report.json").write_text(json.dumps(lead))
+    (line,) = [line for line in closing_of(folder) if "chance" in line]
+    assert line.startswith(f"  ahead of {TRIALS[0]} {said}")
+    assert len(line) <= 80

@@ -78,7 +78,10 @@ def test_a_run_whose_budget_is_over_has_nothing_of_it(fitted, tmp_path, budget_s
     session = session_of(fitted, tmp_path, budget_s, elapsed_s)
     assert explained(fitted, session) is None
     assert session.phases == []
-    assert session.notes == [f"the leader is not explained, as time was up: stacktune explain {tmp_path} TABLE does it"]
+    command = f"stacktune explain {tmp_path} TABLE"
+    assert session.notes == [
+        f"the leader is not explained, as time was up: {command} does it, by rows it has not learnt from"
+    ]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -28,7 +28,8 @@ class Agreement:
     """How near a graph is to its leader.
 
     difference: the largest, of probabilities or of values. worst: the largest as a share of what is allowed. n_decided:
-    rows whose decided class is another though neither probability is near the threshold. The rest are rows a second.
+    rows whose decided class is another though neither probability is near the threshold. share: of values, the
+    difference as a share of their standard deviation. The rest are rows a second.
     """
 
     n_rows: int
@@ -37,6 +38,7 @@ class Agreement:
     n_decided: int
     graph_per_s: float
     leader_per_s: float
+    share: float | None = None
 
     @property
     def holds(self) -> bool:
@@ -65,7 +67,9 @@ def compared(leader: Leader, path: Path, frame: pd.DataFrame) -> Agreement:
     difference = float(gap.max(initial=0))
     if not np.isfinite(given).all():
         worst = difference = float("inf")
-    return Agreement(n_rows, difference, worst, n_decided, n_rows / graph_s, n_rows / table_s)
+    spread = 0.0 if leader.task.is_classification else float(expected[:, 0].std())
+    share = difference / spread if spread > 0 else None
+    return Agreement(n_rows, difference, worst, n_decided, n_rows / graph_s, n_rows / table_s, share)
 
 
 def opened(path: Path) -> Any:

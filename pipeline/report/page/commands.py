@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from stacktune.report.page.panel import Commands, Grid, Panel, Part
 from stacktune.report.page.story import Story
-from stacktune.settings.problem import DEMO, IN_MEMORY
+from stacktune.settings.problem import IN_MEMORY
 from stacktune.storage.run_folder import CONFIG
-from stacktune.storage.uris import masked_uri
 from stacktune.text import in_a_shell
 
 
@@ -32,8 +31,7 @@ def commands(story: Story) -> Panel:
 def _lines(story: Story) -> Iterator[tuple[str, str]]:
     folder = in_a_shell(str(story.folder))
     data = str(story.config.get("data") or "")
-    table = "TABLE.parquet" if data in (DEMO, IN_MEMORY, "") else in_a_shell(masked_uri(data))
-    yield "predict a table", f"stacktune predict {folder} {table} --output predictions.parquet"
+    yield "predict a table", f"stacktune predict {folder} TABLE.parquet --output predictions.parquet"
     if uri := story.facts.get("model_uri"):
         yield "load it in Python", f'mlflow.pyfunc.load_model("{uri}").predict(frame)'
     if promote := story.facts.get("promote"):

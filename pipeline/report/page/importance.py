@@ -11,10 +11,10 @@ import pandas as pd
 from stacktune.errors import ConfigError
 from stacktune.explain.explanation import Explanation, read
 from stacktune.report.page.chart import FROM_ZERO, Chart, Spec, layered, mark, name_axis, number_axis
-from stacktune.report.page.panel import Grid, Panel, Part
+from stacktune.report.page.panel import Commands, Grid, Panel, Part
 from stacktune.report.page.story import Story
 from stacktune.storage.run_folder import RunFolder
-from stacktune.text import count, number
+from stacktune.text import count, in_a_shell, number
 
 TITLE = "Which columns it predicts by"
 N_COLUMNS, N_DEPENDENCES, N_WORST, N_LINES, MAX_LEVEL_CHARS = 15, 6, 10, 20, 24
@@ -27,7 +27,7 @@ def importance(story: Story) -> Panel | None:
     except ConfigError as error:
         return Panel("importance", TITLE, [f"{error} Remove it: the rest of this report does not need it."])
     if found is None:
-        return None
+        return _unexplained(story)
     lead = [_said(found), *found.notes] if len(found.importance) else list(found.notes)
     parts: list[Part] = list(charts_of(found, story.facts["target"]))
     if len(found.worst):
@@ -42,6 +42,21 @@ def importance(story: Story) -> Panel | None:
         "notes": list(found.notes),
     }
     return Panel("importance", TITLE, lead, parts, numbers)
+
+
+def _unexplained(story: Story) -> Panel:
+    """Say how a run without an explanation comes by one."""
+    folder = in_a_shell(str(story.folder))
+    kept = in_a_shell(str(RunFolder(story.folder).explanation))
+    lead = [
+        "The run did not explain its leader: it had no second for that, or was told not to (--no-report). Rows that it "
+        "has not learnt from explain it, too, and are shown here then."
+    ]
+    commands = [
+        ("explain it", f"stacktune explain {folder} NEWER.parquet --output {kept}"),
+        ("show it here", f"stacktune report {folder}"),
+    ]
+    return Panel("importance", TITLE, lead, [Commands(commands)])
 
 
 def _said(found: Explanation) -> str:

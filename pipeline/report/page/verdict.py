@@ -16,6 +16,7 @@ from stacktune.ensemble.rows import ENSEMBLE
 from stacktune.metrics import decide, is_defined
 from stacktune.report.page.panel import Panel
 from stacktune.report.page.story import Story, oof_of
+from stacktune.report.summary import is_chance
 from stacktune.text import brief, count, number
 
 LEVEL = 0.95
@@ -26,7 +27,9 @@ LOWEST = {"mcc": -1.0, "r2": -math.inf}
 def verdict(story: Story) -> Panel:
     """Return the panel that comes first."""
     score, low, high = interval_of(story)
-    lead = [_how_good(story, score, low, high), _in_rows(story), _what_the_lead_is_worth(story)]
+    other = story.best_trial
+    gap = None if other is None else lead_over(story, other["name"])
+    lead = [_how_good(story, score, low, high), _in_rows(story), _what_the_lead_is_worth(story, gap)]
     facts = story.facts
     numbers: dict[str, Any] = {
         "leader": facts["leader"],
@@ -38,6 +41,7 @@ def verdict(story: Story) -> Panel:
         "level": LEVEL,
         "test_score": facts.get("test_score"),
         "predict_us": facts.get("predict_us"),
+        "lead": None if other is None or gap is None else {"over": other["name"], "mean": gap[0], "error": gap[1]},
     }
     return Panel("verdict", f"What predicts {facts['target']}", [one for one in lead if one], (), numbers)
 
@@ -116,13 +120,12 @@ def _in_values(target: np.ndarray, prediction: np.ndarray) -> str:
     )
 
 
-def _what_the_lead_is_worth(story: Story) -> str:
+def _what_the_lead_is_worth(story: Story, lead: tuple[float, float] | None) -> str:
     """Say how far a single model is behind."""
     other = story.best_trial
     if other is None:
         return "No other model was completed, so there is nothing to compare it with."
     name, kind = other["name"], "best single model" if story.leader["kind"] == ENSEMBLE else "next best single model"
-    lead = lead_over(story, name)
     if lead is None:
         gap = abs(float(other["score"]) - story.facts["cv_score"])
         line = f"The {kind}, {name}, has {number(other['score'])}, a difference of {number(gap, other['score'])}"
@@ -157,7 +160,7 @@ def lead_line(lead: tuple[float, float], name: str, kind: str, like: float) -> s
     """Say what a lead is worth."""
     mean, error = lead
     size = f"{number(abs(mean), like)} ± {number(error, like)}"
-    if abs(mean) < 2 * error or mean == 0:
+    if is_chance(mean, error):
         if mean < 0:
             return f"It is not ahead of the {kind}, {name}: it is behind by {size}, which chance explains"
         return f"Its lead over the {kind}, {name}, is no more than chance ({size})"
