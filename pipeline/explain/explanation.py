@@ -34,7 +34,8 @@ class Explanation:
     worst: the rows that were predicted worst, with their losses.
     members: what trees say of themselves: member, column, mean_abs_contribution, in raw scores.
     rows: Shapley values of single rows, see `shapley`.
-    segments: scores by segment, see segments.py; gaps: between groups: column, measure, value.
+    segments: scores by segment, see segments.py; gaps: between groups: column, measure, value
+        (NaN where it is undefined), why (it is, or which segments are not in it).
     looked_at: the class whose probability dependence is of; None for values.
     out_of_fold: whether each row was predicted by models of the run that had not learnt from it, and not by the leader.
     n_rows, n_rows_in_all: that importance is of, and that there were. n_repeats: the most shuffles of a column.

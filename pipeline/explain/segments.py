@@ -14,7 +14,7 @@ What is not guaranteed: that a gap is unfair, or that none is fair; and of many 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -177,31 +177,55 @@ _RATES = (
     ("demographic parity", ("selection_rate",)),
     ("equalized odds", ("true_positive_rate", "false_positive_rate")),
 )
+# Why a segment has none of what is compared.
+_LACKS = {"true_positive_rate": "no positives in", "false_positive_rate": "no negatives in"}
+N_NAMED = 3
 
 
 def gaps(found: pd.DataFrame, metric: Metric) -> pd.DataFrame:
-    """Return the largest gaps between segments: column, measure, value.
+    """Return the largest gaps between segments.
 
-    Small segments are left out. Of two classes they are the difference and the ratio of selection rates, and the larger
+    They are column, measure, value and why. Small segments are left out. Of two classes they are the difference and the ratio of selection rates, and the larger
     difference of true and of false positive rates; of values that of mean errors; of all tasks that of scores.
+
+    value: NaN where it is undefined, which takes two segments that have what is compared. why: it is undefined, or
+    which segments are not in it; empty where all are.
     """
-    rows: list[tuple[str, str, float]] = []
+    rows: list[tuple[str, str, float, str]] = []
     for name, of_column in found.groupby("column", sort=False):
         groups = of_column[(of_column["segment"] != ALL) & ~of_column["is_small"]]
-        if len(groups) < 2:
-            continue
-        rows.append((str(name), f"{metric.name} difference", _spread(groups["score"])))
-        for measure, rates in _RATES:
-            if set(rates) <= set(groups):
-                rows.append((str(name), f"{measure} difference", max(_spread(groups[rate]) for rate in rates)))
-        if "selection_rate" in groups:
-            rates_of = groups["selection_rate"]
-            ratio = float(rates_of.min() / rates_of.max()) if rates_of.max() > 0 else math.nan
-            rows.append((str(name), "demographic parity ratio", ratio))
-        if "mean_error" in groups:
-            rows.append((str(name), "mean error difference", _spread(groups["mean_error"])))
-    return pd.DataFrame(rows, columns=["column", "measure", "value"])
+        if len(groups) >= 2:
+            rows += [(str(name), *gap) for gap in _gaps_between(groups, metric)]
+    return pd.DataFrame(rows, columns=["column", "measure", "value", "why"])
 
 
-def _spread(values: pd.Series) -> float:
-    return float(values.max() - values.min())
+def _gaps_between(groups: pd.DataFrame, metric: Metric) -> Iterator[tuple[str, float, str]]:
+    yield f"{metric.name} difference", *_difference(groups, ("score",))
+    for measure, rates in _RATES:
+        if set(rates) <= set(groups):
+            yield f"{measure} difference", *_difference(groups, rates)
+    if "selection_rate" in groups:
+        rates_of = groups["selection_rate"]
+        if rates_of.max() > 0:
+            yield "demographic parity ratio", float(rates_of.min() / rates_of.max()), ""
+        else:
+            yield "demographic parity ratio", math.nan, "no positives predicted in any segment"
+    if "mean_error" in groups:
+        yield "mean error difference", *_difference(groups, ("mean_error",))
+
+
+def _difference(groups: pd.DataFrame, names: Sequence[str]) -> tuple[float, str]:
+    """Return the largest difference of some figures, and why.
+
+    Segments that lack one are not in it, and are named.
+    """
+    spreads, lacking = [], []
+    for name in names:
+        known = groups[name].dropna()
+        spreads.append(float(known.max() - known.min()) if len(known) >= 2 else math.nan)
+        without = [str(one) for one in groups.loc[groups[name].isna(), "segment"]]
+        if without:
+            more = f" and {len(without) - N_NAMED:,} more" if len(without) > N_NAMED else ""
+            lacking.append(f"{_LACKS.get(name, 'no score of')} {', '.join(without[:N_NAMED])}{more}")
+    value = math.nan if any(map(math.isnan, spreads)) else max(spreads)
+    return value, "; ".join(lacking)

@@ -95,3 +95,31 @@ def test_rare_levels_are_one_segment():
     found = parted(pd.Series([f"level {place}" for place in range(20)] + ["often"] * 10))
     assert len(found) == 13
     assert (found[0][0], found[-1][0], len(found[-1][1])) == ("often", OTHERS, 9)
+
+
+def test_a_gap_that_is_undefined_says_why_and_is_not_nought():
+    """Groups of one class each have no rates in common: their difference was 0.000, and a ratio of noughts "nan"."""
+    labels = np.repeat([0, 1], 50)
+    chance = np.full(100, 0.1)
+    of = Judged(CLASSES, get_metric("roc_auc", "binary"), 0.5, labels, np.column_stack([1 - chance, chance]))
+    found = gaps(segments(of, [("group", pd.Series(["x"] * 50 + ["y"] * 50))], 0), of.metric).set_index("measure")
+    assert found["value"].isna().to_dict() == {
+        "roc_auc difference": True,
+        "demographic parity difference": False,
+        "equalized odds difference": True,
+        "demographic parity ratio": True,
+    }
+    assert found["why"].to_dict() == {
+        "roc_auc difference": "no score of x, y",
+        "demographic parity difference": "",
+        "equalized odds difference": "no positives in x; no negatives in y",
+        "demographic parity ratio": "no positives predicted in any segment",
+    }
+
+
+def test_a_gap_names_the_segments_that_are_not_in_it():
+    of, group = judged()
+    group[np.flatnonzero(of.labels == 0)[:40]] = "no yes"
+    found = gaps(segments(of, [("group", group)], 0), of.metric).set_index("measure")
+    assert found.loc["equalized odds difference", "value"] > 0
+    assert found.loc["equalized odds difference", "why"] == "no positives in no yes"
