@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from stacktune.data.schema import Schema
+from stacktune.data.table import Table
 
 
 @dataclass(frozen=True)
@@ -30,3 +33,13 @@ def raw_columns(schema: Schema) -> list[RawColumn]:
 def together(columns: Sequence[RawColumn]) -> RawColumn:
     """Return columns as one, named after all of them."""
     return RawColumn(" + ".join(one.name for one in columns), tuple(place for one in columns for place in one.features))
+
+
+def varies(table: Table, column: RawColumn) -> bool:
+    """Return whether rows differ in a column.
+
+    One that holds a single value, or none, tells nothing when it is shuffled.
+    """
+    values = table.features[:, list(column.features)]
+    first = values[:1]
+    return bool(((values != first) & ~(np.isnan(values) & np.isnan(first))).any())

@@ -20,8 +20,8 @@ from stacktune.explain.columns import RawColumn
 from stacktune.explain.explanation import Explanation
 from stacktune.explain.inquiry import Inquiry, ask, effort_within
 from stacktune.explain.progress import Tell, silent
+from stacktune.explain.segments import ALL, Judged, gaps, segments
 from stacktune.explain.segments import MIN_ROWS as MIN_SEGMENT_ROWS
-from stacktune.explain.segments import Judged, gaps, segments
 from stacktune.explain.trees import MAX_ROWS as MAX_TREE_ROWS
 from stacktune.explain.trees import Part, column_order, members_say
 from stacktune.explain.worst import worst_rows
@@ -92,11 +92,15 @@ def _parts(leader: Leader, table: Table) -> Iterator[Part]:
 
 
 def _segment_notes(parted: pd.DataFrame) -> list[str]:
-    small = parted[parted["is_small"]] if len(parted) else parted
-    if not len(small):
+    if not len(parted):
         return []
-    n_small = f"{len(small)} segment{'s' if len(small) > 1 else ''}"
-    return [f"{n_small} of fewer than {MIN_SEGMENT_ROWS} rows say little, and are in no gap"]
+    notes, small = [], parted[parted["is_small"]]
+    if len(small):
+        n_small = f"{len(small)} segment{'s' if len(small) > 1 else ''}"
+        notes.append(f"{n_small} of fewer than {MIN_SEGMENT_ROWS} rows say little, and are in no gap")
+    large = parted[(parted["segment"] != ALL) & ~parted["is_small"]].groupby("column").size()
+    few = [name for name in parted["column"].unique() if large.get(name, 0) < 2]
+    return notes + [f"{name} has no gaps: they take two segments of {MIN_SEGMENT_ROWS} rows" for name in few]
 
 
 def _of_rows(

@@ -165,10 +165,10 @@ def _summed_up(name: str, losses: np.ndarray) -> Importance:
 
     mean, of_blocks = float(losses[:, 0].mean()), losses[:, 1:].mean(axis=0)
     of_blocks = of_blocks[np.isfinite(of_blocks)]
-    if not losses[:, 0].any():  # the leader does not look at it
-        return Importance(name, 0.0, 0.0, 0.0, 1.0, len(losses))
     if len(of_blocks) < 2:
         return Importance(name, mean, math.nan, math.nan, math.nan, len(losses))
+    if not losses[:, 0].any():  # the leader does not look at it
+        return Importance(name, 0.0, 0.0, 0.0, 1.0, len(losses))
     error = float(of_blocks.std(ddof=1) / np.sqrt(len(of_blocks)))
     half = error * float(t.ppf((1 + LEVEL) / 2, len(of_blocks) - 1))
     p_value = float(t.sf(mean / error, len(of_blocks) - 1)) if error > 0 else float(mean <= 0)

@@ -17,7 +17,7 @@ import pandas as pd
 from stacktune.data.schema import Schema
 from stacktune.data.table import Table, Task
 from stacktune.explain import importance
-from stacktune.explain.columns import RawColumn, raw_columns, together
+from stacktune.explain.columns import RawColumn, raw_columns, together, varies
 from stacktune.explain.dependence import MAX_ROWS as MAX_CURVE_ROWS
 from stacktune.explain.dependence import N_LINES, N_POINTS, curves, in_words
 from stacktune.explain.explanation import joined
@@ -157,7 +157,8 @@ def ask(inquiry: Inquiry, effort: Effort, columns: Sequence[RawColumn], tell: Te
     columns: in the order in which they are shuffled.
     """
     on_some = inquiry.on(effort.n_rows)
-    groups = groups_of(on_some.table, inquiry.columns, effort.groups_until)
+    n_in_all, columns = len(columns), [one for one in columns if varies(on_some.table, one)]
+    groups = groups_of(on_some.table, [one for one in inquiry.columns if one in columns], effort.groups_until)
     has_all_groups = time.monotonic() < effort.groups_until
     looked_at = [*columns, *map(together, groups)]
     scorer = importance.scorer_of(on_some.table, inquiry.task, inquiry.metric, inquiry.threshold, inquiry.seed)
@@ -176,6 +177,7 @@ def ask(inquiry: Inquiry, effort: Effort, columns: Sequence[RawColumn], tell: Te
     foremost = [by_name[one.column] for one in found if one.column in by_name][:N_DEPENDENCES]
     frames = _curves(inquiry, effort, foremost, tell)
     notes = [*_notes(inquiry, on_some, effort, found, looked_at), *_said_of(groups)]
+    notes += _limits_of(on_some, scorer, n_in_all - len(columns), found)
     if not has_all_groups:
         notes.append("not all columns that say the same were looked for, as time was up")
     if len(frames) < len(foremost):
@@ -183,6 +185,26 @@ def ask(inquiry: Inquiry, effort: Effort, columns: Sequence[RawColumn], tell: Te
     n_repeats = max((one.n_repeats for one in found), default=0)
     dependence, ice = joined([one for one, _ in frames]), joined([lines for _, lines in frames])
     return Answers(importance.as_frame(found), dependence, ice, on_some.table.n_rows, n_repeats, tuple(notes))
+
+
+def _limits_of(
+    on_some: Inquiry, scorer: importance.Scorer, n_same: int, found: Sequence[importance.Importance]
+) -> list[str]:
+    """Return what such rows cannot tell."""
+    labels, n_rows = on_some.table.labels, f"{on_some.table.n_rows:,} rows"
+    notes = []
+    if n_same:
+        notes.append(
+            f"columns of one value, or none, in all {n_rows} are left out, as shuffling them tells nothing: {n_same:,}"
+        )
+    if (labels == labels[0]).all():
+        value = on_some.task.classes[labels[0]] if on_some.task.is_classification else f"{labels[0]:g}"
+        notes.append(f"the target is {value} in all {n_rows}: by what it differs cannot be known from them")
+    if found and not any(one.importance for one in found):
+        notes.append(f"no shuffle changed the {on_some.metric.name} of {n_rows}: which column matters is not known")
+    elif found and len(scorer.blocks) < 2:
+        notes.append(f"{n_rows} are too few, or too few of a class, for intervals: importance may be chance")
+    return notes
 
 
 def _said_of(groups: Sequence[Sequence[RawColumn]]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stacktune.errors import ConfigError
+from stacktune.errors import ConfigError, DataError
 from stacktune.runs.predict import leader_folder
 from stacktune.storage.run_folder import PLOTS, RunFolder
 from stacktune.streams import visible
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stacktune.explain.explanation import Explanation
+    from stacktune.runs.labelled import Labelled
 
 N_SHOWN, BAR_WIDTH, NAME_WIDTH = 15, 22, 28
 WIDTH, SEGMENT_WIDTH = 80, 23
@@ -68,6 +69,7 @@ def explain(
         if not 0 <= row < labelled.table.n_rows:
             raise ConfigError(f"--rows names row {row}, but the table has rows 0 to {labelled.table.n_rows - 1:,}.")
     parted = labelled.columns(by)
+    _refuse_rows_alike(labelled, data)
     with steps("predicting") as tell:
         found = explained(labelled.leader, labelled.table, labelled.metric, seconds, rows, by=parted, tell=tell)
     for note in (*labelled.notes, *found.notes):
@@ -82,6 +84,17 @@ def explain(
         say(f"next: stacktune report {shlex.quote(model)}  (shows it on the page)")
     else:
         say(_next(found, f"stacktune explain {shlex.quote(model)} {shlex.quote(data)}", output))
+
+
+def _refuse_rows_alike(labelled: Labelled, data: str) -> None:
+    """Refuse rows between which a leader sees no difference."""
+    from stacktune.explain.columns import raw_columns, varies
+
+    if not any(varies(labelled.table, column) for column in raw_columns(labelled.leader.schema)):
+        raise DataError(
+            f"nothing can be said of {data!r}: each column that the model reads holds one value, or none, in all of "
+            f"its rows ({labelled.table.n_rows:,}). Give rows that differ."
+        )
 
 
 def _next(found: Explanation, command: str, output: Path | None) -> str:
@@ -103,8 +116,11 @@ def _is_of_run(output: Path | None, run: Path | None) -> bool:
 
 def lines_of(found: Explanation) -> list[str]:
     """Return lines of at most 80 columns."""
+    if not len(found.importance) or not found.importance["importance"].any():
+        head = f"What columns are worth in {found.metric} is not known: no shuffle changed it."
+        return [visible(head), *_row_lines(found.rows), *_segment_lines(found)]
     top = found.importance.head(N_SHOWN)
-    most = max(float(top["importance"].max()), 1e-300) if len(top) else 1.0
+    most = max(float(top["importance"].max()), 1e-300)
     lines = [f"What shuffling a column costs, in {found.metric} (95 % interval, p of no help):"]
     for row in top.to_dict("records"):
         bar = "━" * round(BAR_WIDTH * max(0.0, row["importance"]) / most)
@@ -186,6 +202,10 @@ def _rate(name: str, value: float, like: float) -> str:
 
 
 def _gap(one: dict, most: float) -> str:
-    """Return a gap as text."""
+    """Return a gap as text, and what it lacks."""
+    why = one.get("why", "")  # which explanations of earlier versions lack
+    if one["value"] != one["value"]:
+        return f"undefined ({why})" if why else "undefined"
     is_rate = one["measure"].startswith(("demographic", "equalized"))
-    return f"{one['value']:.3f}" if is_rate else number(one["value"], most)
+    value = f"{one['value']:.3f}" if is_rate else number(one["value"], most)
+    return f"{value} ({why})" if why else value

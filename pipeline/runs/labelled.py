@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stacktune.errors import ConfigError, nearest
+from stacktune.errors import ConfigError, DataError, nearest
 from stacktune.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ def opened(leader: Leader, run: Path | None, data: Any, by: Sequence[str] = ()) 
     """
     from stacktune.data.dataset import load_labelled_frame
     from stacktune.data.in_memory import as_rows
-    from stacktune.metrics import check_domain
     from stacktune.settings.problem import IN_MEMORY
 
     rows = None if isinstance(data, str | os.PathLike) else as_rows(data)
@@ -68,7 +67,11 @@ def opened(leader: Leader, run: Path | None, data: Any, by: Sequence[str] = ()) 
     weight = None if config is None else config.weight
     table, frame, notes = load_labelled_frame(place, leader.schema, leader.task, leader.target_name, weight, rows, by)
     metric = _metric_of_model(leader) if config is None else _metric_of_run(config, leader.task, table)
-    check_domain(metric, table.labels, leader.task.classes, f"the rows of {place}")
+    problem = metric.problem(table.labels, leader.task.classes)
+    if problem is not None:
+        raise DataError(
+            f"{place!r} cannot be judged: {metric.name}, the model's metric, {problem}. Give other rows, too."
+        )
     if rows is None and config is not None and _is_learnt_from(place, config):
         notes = [*notes, "this is the table that the run learnt from: scores and importance on it flatter"]
     return Labelled(leader, table, metric, frame, tuple(notes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from stacktune.explain.columns import raw_columns
 from stacktune.explain.explained import explain
 from stacktune.explain.explanation import Explanation, read
 from stacktune.explain.segments import ALL
+from stacktune.metrics import get_metric
 from stacktune.runs.explain import explain as explain_command
 from stacktune.runs.explain import lines_of
 
@@ -143,3 +145,64 @@ def test_a_column_that_parts_nothing_is_refused(fitted, tmp_path, column, messag
     shutil.copytree(fitted.leader.folder, tmp_path / "model")
     with pytest.raises(ConfigError, match=message):
         explain_command(str(tmp_path / "model"), str(tmp_path / "new.parquet"), None, 5.0, [], print, [column])
+
+
+ALIKE = {"day": pd.Timestamp("2021-01-01"), "level": None, "x": np.nan, **{f"noise {place}": 1.0 for place in range(3)}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            table(1).assign(**ALIKE),
+            "nothing can be said of .*: each column that the model reads holds one value, or none",
+        ),
+        (
+            table(1)[:1],
+            "cannot be judged: roc_auc, the model's metric, needs rows of two classes.*Give other rows, too",
+        ),
+        (table(1).query("y == 'no'"), "cannot be judged: roc_auc, the model's metric, needs rows of two classes"),
+    ],
+)
+def test_rows_that_tell_nothing_are_refused_instead_of_explained_by_noughts(fitted, tmp_path, rows, message):
+    rows.to_parquet(tmp_path / "new.parquet")
+    shutil.copytree(fitted.leader.folder, tmp_path / "model")
+    with pytest.raises(DataError, match=message):
+        explain_command(str(tmp_path / "model"), str(tmp_path / "new.parquet"), None, 5.0, [], print)
+
+
+def explained(fitted: Fitted, rows: pd.DataFrame, metric: str) -> Explanation:
+    leader = fitted.leader
+    encoded, _ = load_labelled("in-memory", leader.schema, leader.task, "y", None, rows)
+    return explain(leader, encoded, get_metric(metric, "binary"), 5.0)
+
+
+def test_two_rows_give_no_table_of_noughts(fitted):
+    rows = table(1)
+    surest = rows["x"] + 2 * (rows["level"] == "high")
+    found = explained(fitted, rows.loc[[surest.idxmin(), surest.idxmax()]], "accuracy")
+    assert found.importance["p_value"].isna().all()
+    assert any(
+        "of 2 rows: which column matters is not known" in note or "2 rows are too few" in note for note in found.notes
+    )
+    nought = replace(found, importance=found.importance.assign(importance=0.0))
+    assert lines_of(nought) == ["What columns are worth in accuracy is not known: no shuffle changed it."]
+
+
+def test_a_column_of_one_value_is_left_out_and_so_is_said(fitted):
+    found = explained(fitted, table(1).assign(x=3.0), "roc_auc")
+    assert "x" not in set(found.importance["column"])
+    assert any(note.endswith("left out, as shuffling them tells nothing: 1") for note in found.notes)
+
+
+def test_rows_of_one_class_say_what_they_cannot_tell(fitted):
+    found = explained(fitted, table(1).query("y == 'no'"), "log_loss")
+    assert any(note.startswith("the target is no in all ") for note in found.notes)
+    assert any("too few of a class, for intervals" in note for note in found.notes)
+
+
+def test_a_column_of_one_level_has_no_gaps_and_that_is_said(fitted, tmp_path):
+    table(1).assign(shop="north").to_parquet(tmp_path / "new.parquet")
+    shutil.copytree(fitted.leader.folder, tmp_path / "model")
+    explain_command(str(tmp_path / "model"), str(tmp_path / "new.parquet"), tmp_path / "out", 2.0, [], print, ["shop"])
+    assert "shop has no gaps: they take two segments of 30 rows" in read(tmp_path / "out").notes

@@ -77,13 +77,17 @@ def charts_of(found: Explanation, target: str) -> Iterator[Chart]:
     yield from _dependences(found, target)
 
 
+def _p_text(value: float) -> str:
+    return ", too few rows for an interval" if value != value else f", p {value:.3f}"
+
+
 def _bars(found: Explanation) -> Chart:
     top = found.importance.head(N_COLUMNS)
     like = float(top["importance"].abs().max())
     rows = [
         {
             **{name: row[name] for name in ("column", "importance", "low", "high")},
-            "said": f"{row['column']}: {number(row['importance'], like)}, p {row['p_value']:.3f}",
+            "said": f"{row['column']}: {number(row['importance'], like)}{_p_text(row['p_value'])}",
         }
         for row in top.to_dict("records")
     ]
