@@ -185,8 +185,10 @@ N_NAMED = 3
 def gaps(found: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """Return the largest gaps between segments.
 
-    They are column, measure, value and why. Small segments are left out. Of two classes they are the difference and the ratio of selection rates, and the larger
-    difference of true and of false positive rates; of values that of mean errors; of all tasks that of scores.
+    They are column, measure, value and why. Small segments are left out.
+
+    Of two classes they are the difference and the ratio of selection rates, and the larger difference of true and of
+    false positive rates; of values that of mean errors; of all tasks that of scores.
 
     value: NaN where it is undefined, which takes two segments that have what is compared. why: it is undefined, or
     which segments are not in it; empty where all are.
