@@ -22,6 +22,8 @@ def check_writable(path: str) -> Path:
 
     Raises ConfigError for another ending than ENDINGS, DataError where a folder is in the way or missing.
     """
+    if "://" in path:
+        raise ConfigError(f"predictions are written to this machine, and {path!r} is elsewhere: name a file here.")
     file = Path(path)
     if file.suffix.lower() not in ENDINGS:
         raise ConfigError(f"predictions are written to a file that ends in {' or '.join(ENDINGS)}, but got {path!r}.")

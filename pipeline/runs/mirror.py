@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from stacktune.storage.uris import first_line, keep_secret, without_secrets
 _logger = logging.getLogger(__name__)
 EVERY_S = 10.0
 N_AT_ONCE = 8
+# How often it is said, once a run has ended, how much of it is copied.
+SAY_EVERY_S = 10.0
 
 
 class Mirror(threading.Thread):
@@ -48,6 +51,7 @@ class Mirror(threading.Thread):
         self._copied: dict[str, tuple[int, int]] = {}
         self._is_closing = threading.Event()
         self._is_away = False
+        self._spoke_at = time.monotonic()
 
     def run(self) -> None:
         while not self._is_closing.wait(EVERY_S):
@@ -56,6 +60,7 @@ class Mirror(threading.Thread):
     def close(self) -> bool:
         """Copy the rest; return whether the copy is whole."""
         self._is_closing.set()
+        self._spoke_at = time.monotonic()
         if self.is_alive():
             self.join()
         return self._copy()
@@ -79,12 +84,24 @@ class Mirror(threading.Thread):
         trials = sorted((self._folder / TRIALS).glob("[!.]*"))
         with ThreadPoolExecutor(N_AT_ONCE) as pool:
             folders = [*trials, *(self._folder / name for name in (LEADER, EXPLANATION, PLOTS))]
-            list(pool.map(self._copy_folder, folders))  # raises what one of them raised
+            news = [one for one in folders if self._is_new(one)]
+            for n_done, _ in enumerate(pool.map(self._copy_folder, news), start=1):  # raises what one of them raised
+                self._say_how_far(n_done, len(news))
         for name in COPIED:
             stamp = _stamp(self._folder / name)
             if stamp is not None and self._copied.get(name) != stamp and self._is_held():
                 publish_file(self._folder / name, join(self._uri, name))
                 self._copied[name] = stamp
+
+    def _is_new(self, folder: Path) -> bool:
+        stamp = _stamp(folder)
+        return stamp is not None and self._copied.get(folder.relative_to(self._folder).as_posix()) != stamp
+
+    def _say_how_far(self, n_done: int, n_in_all: int) -> None:
+        """Say how much is copied, once a run ended."""
+        if self._is_closing.is_set() and time.monotonic() >= self._spoke_at + SAY_EVERY_S and n_done < n_in_all:
+            self._spoke_at = time.monotonic()
+            self._on_notice(f"copied {n_done:,} of {n_in_all:,} folders to the storage")
 
     def _is_held(self) -> bool:
         """Return whether this process may write.
@@ -97,7 +114,7 @@ class Mirror(threading.Thread):
 
     def _copy_folder(self, folder: Path) -> None:
         name, stamp = folder.relative_to(self._folder).as_posix(), _stamp(folder)
-        if stamp is None or self._copied.get(name) == stamp or not self._is_held():
+        if stamp is None or not self._is_held():
             return
         try:
             publish_folder(folder, join(self._uri, name))

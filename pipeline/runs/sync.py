@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stacktune.errors import ConfigError
-from stacktune.progress import progress
+from stacktune.progress import BYTES, Advance, progress
 from stacktune.report.summary import read_members
 from stacktune.runs.mlflow_notes import describe_run
 from stacktune.runs.resume import damage_notes, saved_config
@@ -19,7 +19,7 @@ from stacktune.settings.resuming import check_whole
 from stacktune.storage.run_folder import STATE, RunFolder, model_hint
 from stacktune.text import as_typed, count
 from stacktune.tracking.promotion import evidence_from, say_alias, settle_alias
-from stacktune.tracking.registry import LeaderRecord, publish_leader
+from stacktune.tracking.registry import LeaderRecord, publish_trial
 from stacktune.tracking.spool import claim_spool
 from stacktune.tracking.store import check_store, store_for
 from stacktune.tracking.tracker import Tracker
@@ -47,8 +47,9 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
         n_waiting = tracker.n_waiting
         tracker.start()
         tracker.ids()
-        with progress(f"sending what {count(n_waiting, 'run')} had to MLflow" if n_waiting else "asking MLflow"):
-            is_sent = tracker.flush(PATIENCE_S)
+        what = f"sending what {count(n_waiting, 'run')} had to MLflow" if n_waiting else "asking MLflow"
+        with progress(what, n_waiting or None, "runs") as done:
+            is_sent = tracker.flush(PATIENCE_S, _fewer(n_waiting, done))
         if not is_sent:
             raise ConfigError(
                 f"MLflow did not take what {tracker.n_waiting} runs have for it; it is kept, so try again later."
@@ -56,6 +57,25 @@ def sync(folder: Path, tracking_uri: str | None, say: Callable[[str], None]) -> 
         sent = f"sent what {count(n_waiting, 'run')} had for MLflow"
         say(sent if n_waiting else "MLflow had everything of the trials")
         _register(tracker, folder, state.model_name, say)
+
+
+def _fewer(n_waiting: int, done: Advance) -> Callable[[int], None]:
+    """Return what hears how many wait, and tells progress."""
+    fewest = n_waiting
+
+    def tell(n_now: int) -> None:
+        nonlocal fewest
+        done(fewest - min(fewest, n_now))
+        fewest = min(fewest, n_now)
+
+    return tell
+
+
+def sent(tracker: Tracker, model: Path, name: str, trial_id: str | None = None) -> LeaderRecord:
+    """Register a saved model; show how far it is."""
+    n_bytes = sum(path.stat().st_size for path in model.rglob("*") if path.is_file())
+    with progress("sending the model to MLflow", n_bytes, BYTES) as done:
+        return publish_trial(tracker, model, name, trial_id, done)
 
 
 @contextmanager
@@ -89,7 +109,7 @@ def _register(tracker: Tracker, folder: Path, model_name: str, say: Callable[[st
     facts = places.read_summary()
     if facts.get("registered_version") is None:
         read_members(places.leader)
-        record = publish_leader(tracker, places.leader, model_name)
+        record = sent(tracker, places.leader, model_name)
     elif "alias" in facts and facts["alias"] is None:
         record = LeaderRecord(places.leader, facts["registered_name"], facts["registered_version"])
     else:

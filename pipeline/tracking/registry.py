@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -101,10 +102,13 @@ def publish_leader(tracker: Tracker, folder: Path, name: str) -> LeaderRecord:
     return publish_trial(tracker, folder, name, None)
 
 
-def publish_trial(tracker: Tracker, folder: Path, name: str, trial_id: str | None) -> LeaderRecord:
+def publish_trial(
+    tracker: Tracker, folder: Path, name: str, trial_id: str | None, done: Callable[[float], None] | None = None
+) -> LeaderRecord:
     """Log a saved model with a trial; register it.
 
-    trial_id: a row of the leaderboard; None for the leader, which goes with the parent run. See `publish_leader`.
+    trial_id: a row of the leaderboard; None for the leader, which goes with the parent run. done: hears how
+    many bytes more were sent. See `publish_leader`.
     """
     if not tracker.is_open:
         return LeaderRecord(folder, problem=_NEVER_OPEN)
@@ -113,7 +117,7 @@ def publish_trial(tracker: Tracker, folder: Path, name: str, trial_id: str | Non
         client = connect(tracker.uri)
         if trial_id is not None:
             run_id = _nested_run(client, experiment_id, run_id, trial_id)
-        logged = _log_model(client, folder, experiment_id, run_id, trial_id or LEADER)
+        logged = _log_model(client, folder, experiment_id, run_id, trial_id or LEADER, done)
         version = _register(client, logged, name)
         return LeaderRecord(folder, name, version)
     return LeaderRecord(folder, problem=attempt.reason)
@@ -243,7 +247,14 @@ def save_model(
         )
 
 
-def _log_model(client: MlflowClient, folder: Path, experiment_id: str, run_id: str, name: str) -> LoggedModel:
+def _log_model(
+    client: MlflowClient,
+    folder: Path,
+    experiment_id: str,
+    run_id: str,
+    name: str,
+    done: Callable[[float], None] | None = None,
+) -> LoggedModel:
     """Log the model in `folder` with a run.
 
     The model is told who it is now.
@@ -258,9 +269,23 @@ def _log_model(client: MlflowClient, folder: Path, experiment_id: str, run_id: s
     model.model_id = model.model_uuid = logged.model_id
     model.save(str(folder / "MLmodel"))
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    client.log_model_artifacts(logged.model_id, str(folder))
+    if done is None:
+        client.log_model_artifacts(logged.model_id, str(folder))
+    else:
+        _send_files(client, logged.model_id, folder, done)
     client.finalize_logged_model(logged.model_id, "READY")
     return logged
+
+
+def _send_files(client: MlflowClient, model_id: str, folder: Path, done: Callable[[float], None]) -> None:
+    """Send a folder file by file.
+
+    It is slower, and tells how far it is.
+    """
+    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+        inside = path.parent.relative_to(folder).as_posix()
+        client.log_model_artifact(model_id, str(path), None if inside == "." else inside)
+        done(path.stat().st_size)
 
 
 def _register(client: MlflowClient, logged: LoggedModel, name: str) -> int:

@@ -272,9 +272,12 @@ class Tracker(Observer):
             self._worker.put(update)
         self.log_file(csv)
 
-    def flush(self, timeout_s: float = 20.0) -> bool:
-        """Write everything; return whether it was in time."""
-        return self._worker.flush(timeout_s)
+    def flush(self, timeout_s: float = 20.0, tell: Callable[[int], None] = lambda n_waiting: None) -> bool:
+        """Write everything; return whether it was in time.
+
+        tell: hears meanwhile how many runs the store lacks news of.
+        """
+        return self._worker.flush(timeout_s, tell)
 
     def finish(
         self, status: str, metrics: Mapping[str, float], tags: Mapping[str, str], timeout_s: float = 20.0

@@ -76,10 +76,10 @@ class Worker(threading.Thread):
         """Hand over news; returns at once."""
         self._inbox.put(_Numbered(self._spool.put(update), update))
 
-    def flush(self, timeout_s: float) -> bool:
+    def flush(self, timeout_s: float, tell: Callable[[int], None] = lambda n_waiting: None) -> bool:
         """Write everything handed over so far.
 
-        Returns whether that was done within `timeout_s`.
+        Returns whether that was done within `timeout_s`. tell: hears meanwhile how many runs have unwritten news.
         """
         done = threading.Event()
         self._inbox.put(done)
@@ -87,6 +87,7 @@ class Worker(threading.Thread):
         while not done.wait(min(0.2, max(0.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline or not self.is_alive():
                 return False
+            tell(self.n_waiting)
         return True
 
     def stop(self) -> None:

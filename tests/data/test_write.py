@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from stacktune.data.read import read_frame
-from stacktune.data.write import write_frame
+from stacktune.data.write import check_writable, write_frame
 from stacktune.errors import ConfigError, DataError
 
 FRAME = pd.DataFrame({"no": [0.25, 0.5], "yes, perhaps": [0.75, 0.5]}, index=[7, 3])
@@ -47,3 +47,9 @@ def test_nothing_is_left_when_writing_fails(tmp_path):
     with pytest.raises(Exception, match="mixed"):
         write_frame(frame, str(tmp_path / "out.parquet"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_elsewhere_is_refused_as_such():
+    """It was said that there is no folder 's3:/bucket', to be made first."""
+    with pytest.raises(ConfigError, match=r"'s3://bucket/p\.parquet' is elsewhere: name a file here"):
+        check_writable("s3://bucket/p.parquet")

@@ -331,3 +331,14 @@ def test_a_run_whose_machine_is_lost_goes_on_on_another(store, tmp_path):
     kept = client.get_object(Bucket=BUCKET, Key="run/run.json")["Body"].read()
     assert json.loads(kept) == facts
     assert not any(b"very-secret" in content for content in files_of(there).values())
+
+
+def test_a_long_copy_at_the_end_says_how_far_it_is(store, folder, monkeypatch):
+    """It showed nothing but the time."""
+    said: list[str] = []
+    monkeypatch.setattr(mirror, "SAY_EVERY_S", 0.0)
+    assert Mirror(folder, uri_of(store, "run"), said.append).close()
+    n_all = len(list((folder / TRIALS).glob("[!.]*"))) + len(
+        [name for name in ("leader", "explanation", "plots") if (folder / name).is_dir()]
+    )
+    assert said == [f"copied {n} of {n_all} folders to the storage" for n in range(1, n_all)]
