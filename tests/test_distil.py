@@ -143,7 +143,7 @@ def run_folder(tmp_path_factory):
     config = Settings(str(table), target, n_folds=3)
     problem = problem_of(config, fitted.dataset, None)
     of_rows = (problem.folds, fitted.dataset.row_numbers, problem.table)
-    keep_out_of_fold(run / "out_of_fold.npz", fitted.board.leader, *of_rows)
+    keep_out_of_fold(run / "out_of_fold.npz", fitted.board, *of_rows)
     made_by = provenance_of("0" * 32, config, fitted.dataset, problem)
     size = SizePlan(3, False)
     state = begin_state(made_by, "run", config, fitted.dataset, None, ["lightgbm", "linear"], size)

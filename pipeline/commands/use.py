@@ -78,7 +78,7 @@ def distil(
 )
 def register(
     folder: Finished,
-    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="A trial of its leaderboard, or its leader.")],
+    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="A row of its leaderboard, trial or ensemble.")],
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the registered model. [default: the run's]")
     ] = None,

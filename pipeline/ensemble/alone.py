@@ -1,4 +1,4 @@
-"""Makes a leader of one finished trial.
+"""Makes a leader of another row.
 
 All but its models is what the run's own leader has: columns, classes, target.
 """
@@ -6,6 +6,7 @@ All but its models is what the run's own leader has: columns, classes, target.
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from stacktune.ensemble.blend import SINGLE, Blend
@@ -15,25 +16,48 @@ from stacktune.storage.run_folder import TrialFolder
 from stacktune.trials.result import TrialResult
 
 
-def build_alone(leader: Path, result: TrialResult, threshold: float | None, folder: Path) -> Leader:
-    """Write a leader of one trial; load it.
+@dataclass(frozen=True)
+class Other:
+    """A row of a finished run, with its models.
 
-    All models of the trial are asked, whatever a run's prediction budget was. Intervals and a temperature, which were
-    learnt for another model, are left off.
+    members: completed trials, in whose folders the models are. models: of each member, the folders of those that are
+    asked. blend: of the members.
+    """
 
-    leader: the folder of the run's leader. result: of a completed trial, in whose folder its models are. threshold:
-        on the second class's probability, for two classes. folder: is made, and is to be empty.
+    name: str
+    members: tuple[TrialResult, ...]
+    models: tuple[tuple[Path, ...], ...]
+    blend: Blend
+
+
+def trial_alone(result: TrialResult) -> Other:
+    """Return a trial by all of its models.
+
+    They are asked whatever a run's prediction budget was.
+    """
+    models = tuple(TrialFolder(result.place).models())
+    return Other(result.trial_id, (result,), (models,), Blend(SINGLE, (1.0,)))
+
+
+def build_other(leader: Path, other: Other, threshold: float | None, folder: Path) -> Leader:
+    """Write a leader of another row; load it.
+
+    Intervals and a temperature, which were learnt for the run's own leader, are left off.
+
+    leader: the folder of the run's leader. threshold: on the second class's probability, for two classes. folder: is
+        made, and is to be empty.
     """
     manifest = read_manifest(leader)
-    for model in TrialFolder(result.place).models():
-        refuse_links(model)
-        shutil.copytree(model, folder / MEMBERS / result.trial_id / model.name)
+    for result, models in zip(other.members, other.models, strict=True):
+        for model in models:
+            refuse_links(model)
+            shutil.copytree(model, folder / MEMBERS / result.trial_id / model.name)
     manifest.pop("interval", None)
     manifest |= {
-        "name": result.trial_id,
+        "name": other.name,
         "threshold": 0.5 if threshold is None else threshold,
-        "blend": Blend(SINGLE, (1.0,)).to_dict(),
-        "members": [{"trial_id": result.trial_id, "family": result.family, "config": result.config}],
+        "blend": other.blend.to_dict(),
+        "members": [{"trial_id": one.trial_id, "family": one.family, "config": one.config} for one in other.members],
         "files": digests_of(folder / MEMBERS),
     }
     return write_manifest(manifest, folder)

@@ -19,7 +19,8 @@ import numpy as np
 from stacktune.data.folds import Folds
 from stacktune.data.table import Table
 from stacktune.ensemble.blend import SINGLE, Blend, heated
-from stacktune.ensemble.rows import LeaderboardRow
+from stacktune.ensemble.fold_pruning import FoldSubsets
+from stacktune.ensemble.rows import ENSEMBLE, Leaderboard, LeaderboardRow
 from stacktune.errors import ConfigError
 from stacktune.storage.run_folder import RunFolder, TrialFolder
 
@@ -49,19 +50,28 @@ def trials_behind(row: LeaderboardRow) -> tuple[str, ...]:
     return row.candidates or row.members
 
 
-def keep_out_of_fold(path: Path, row: LeaderboardRow, folds: Folds, row_numbers: np.ndarray, table: Table) -> None:
+def keep_out_of_fold(path: Path, board: Leaderboard, folds: Folds, row_numbers: np.ndarray, table: Table) -> None:
     """Write what `judged_in` needs beside the trials.
 
-    row: the leader's. row_numbers: see Dataset. table: whose rows the folds part.
+    row_numbers: see Dataset. table: whose rows the folds part.
     """
-    how = {
-        "of": list(trials_behind(row)),
-        "blends": [blend.to_dict() for blend in row.nested],
-        "temperature": row.how.temperature,
-    }
+    ensembles = {row.name: _how_of(row) for row in board.rows if row.kind == ENSEMBLE and row.blend is not None}
+    how = _how_of(board.leader) | {"ensembles": ensembles}
     arrays: dict[str, Any] = {"row_numbers": row_numbers, "blocks": folds.blocks, "target": table.labels}
     arrays |= {} if table.weight is None else {"weight": table.weight}
     np.savez(path, how=np.array(json.dumps(how)), **arrays)
+
+
+def _how_of(row: LeaderboardRow) -> dict[str, Any]:
+    """Return how a completed row predicts, fit for JSON."""
+    return {
+        "of": list(trials_behind(row)),
+        "blends": [blend.to_dict() for blend in row.nested],
+        "temperature": row.how.temperature,
+        "members": list(row.members),
+        "folds": [list(folds) for folds in row.folds],
+        "blend": row.how.to_dict(),
+    }
 
 
 @dataclass(frozen=True)
@@ -113,8 +123,41 @@ class Judged:
         return tuple(self.names[place] for place in kept), replace(blend, temperature=self.temperature)
 
 
-def judged_in(folder: Path) -> Judged:
+@dataclass(frozen=True)
+class KeptEnsemble:
+    """An ensemble of a finished run, leading or not.
+
+    members, folds, blend: as in a row of the leaderboard.
+    """
+
+    members: tuple[str, ...]
+    folds: FoldSubsets
+    blend: Blend
+
+
+def kept_ensemble(folder: Path, name: str) -> KeptEnsemble | None:
+    """Return a finished run's ensemble.
+
+    It is None in a run of a version that kept none but the leader.
+
+    Raises:
+        ConfigError: the run's folder does not hold what it was made of.
+    """
+    try:
+        with np.load(RunFolder(folder).out_of_fold, allow_pickle=False) as kept:
+            how = json.loads(str(kept["how"])).get("ensembles", {}).get(name)
+        if how is None:
+            return None
+        folds = tuple(tuple(int(fold) for fold in of_member) for of_member in how["folds"])
+        return KeptEnsemble(tuple(how["members"]), folds, Blend.from_dict(how["blend"]))
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+        raise ConfigError(f"what {name} was made of is not in {str(folder)!r} any more ({error}).") from None
+
+
+def judged_in(folder: Path, ensemble: str | None = None) -> Judged:
     """Return what a finished run's leader was judged on.
+
+    ensemble: another row than the leader, by its name.
 
     Raises:
         ConfigError: the run's folder does not hold it.
@@ -124,6 +167,7 @@ def judged_in(folder: Path) -> Judged:
         with np.load(places.out_of_fold, allow_pickle=False) as kept:
             of_rows = {name: kept[name] for name in kept if name != "how"}
             how = json.loads(str(kept["how"]))
+        how = how if ensemble is None else how["ensembles"][ensemble]
         parts = [np.load(TrialFolder(places.trials / name).out_of_fold, allow_pickle=False) for name in how["of"]]
         judged = np.flatnonzero(of_rows["blocks"] >= 0)
         judged = judged[np.argsort(of_rows["row_numbers"][judged])]

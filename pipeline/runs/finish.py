@@ -120,7 +120,7 @@ def conclude(session: Session, results: Sequence[TrialResult]) -> RunSummary:
     board, extras = leader_extras(session, board, results)
     if session.dataset.row_numbers is not None:
         folds, row_numbers = session.problem.folds, session.dataset.row_numbers
-        keep_out_of_fold(session.places.out_of_fold, board.leader, folds, row_numbers, session.problem.table)
+        keep_out_of_fold(session.places.out_of_fold, board, folds, row_numbers, session.problem.table)
     leader = build_leader(board, results, session.dataset, session.problem.metric, leader_folder, extras.interval)
     session.begin("registering")
     began_at = time.monotonic()

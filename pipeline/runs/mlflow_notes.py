@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,21 @@ from stacktune.tracking.registry import LeaderRecord, describe_version
 from stacktune.tracking.tracker import Tracker
 
 
-def model_facts(folder: Path, row: Mapping[str, Any] | None = None) -> ModelFacts:
+def model_facts(
+    folder: Path, row: Mapping[str, Any] | None = None, members: Sequence[tuple[str, float]] = ()
+) -> ModelFacts:
     """Return what is told of a run's model.
 
-    row: of the leaderboard; the leader's by default.
+    row: of the leaderboard; the leader's by default. members: (trial, weight) of another row, if it is an ensemble.
     """
     places, state = RunFolder(folder), read_state(folder)
     facts, config = places.read_summary(), places.read_config() or {}
     leads = row is None or row["name"] == facts["leader"]
     row = _row_of(places, facts["leader"]) if row is None else row
-    members = read_members(places.leader) if leads else ((str(row["name"]), 1.0),)
+    if leads:
+        members = read_members(places.leader)
+    elif not members:
+        members = ((str(row["name"]), 1.0),)
     source = masked(str(config.get("data", "")))
     return ModelFacts(
         name=facts["leader"] if leads else str(row["name"]),
@@ -47,7 +52,7 @@ def model_facts(folder: Path, row: Mapping[str, Any] | None = None) -> ModelFact
         source=source,
         n_rows=state.n_rows,
         columns=_columns(folder),
-        members=members,
+        members=tuple(members),
         folder=folder.name,
         experiment_id=facts.get("experiment_id"),
         run_id=facts.get("parent_run_id"),

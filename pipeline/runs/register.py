@@ -9,16 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from stacktune.ensemble.alone import build_alone
+from stacktune.ensemble.alone import Other, build_other, trial_alone
+from stacktune.ensemble.out_of_fold import kept_ensemble
 from stacktune.ensemble.rows import TRIAL
 from stacktune.errors import ConfigError, nearest
 from stacktune.report.summary import Results, read_results
 from stacktune.runs.mlflow_notes import describe_model, model_facts
-from stacktune.runs.sync import reached
+from stacktune.runs.sync import reached, sent
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
 from stacktune.text import as_typed, in_a_shell
 from stacktune.tracking.promotion import Evidence, evidence_from, say_alias, settle_alias
-from stacktune.tracking.registry import example_in, publish_trial, save_model
+from stacktune.tracking.registry import example_in, save_model
 from stacktune.tracking.store import check_model_name
 from stacktune.trials.result import COMPLETED, TrialResult, read_result
 
@@ -41,20 +42,20 @@ def register(
     folder = folder.absolute()
     results = read_results(folder)
     row = _row(results, trial)
-    result = _result_of(results, row)
+    other = _other_of(results, row)
     if name is not None:
         check_model_name(name)
-    facts = model_facts(folder, row)
+    facts = model_facts(folder, row, _weights_of(other))
     with reached(folder, tracking_uri, say) as (tracker, state), TemporaryDirectory() as aside:
         tracker.start()
         tracker.ids()
         tracker.flush()
         model, places = Path(aside, "model"), RunFolder(folder)
-        if result is None:
+        if other is None:
             shutil.copytree(places.leader, model)
         else:
-            _save(results, result, row, model, Path(aside, "alone"), say)
-        record = publish_trial(tracker, model, name or state.model_name, str(row["name"]))
+            _save(results, other, row, model, Path(aside, "alone"), say)
+        record = sent(tracker, model, name or state.model_name, str(row["name"]))
         record = settle_alias(tracker.uri, record, _evidence(results.facts, row), always)
         if record.problem:
             raise ConfigError(f"{trial} could not be registered: {record.problem}. Try again when MLflow is back.")
@@ -82,8 +83,16 @@ def _row(results: Results, trial: str) -> Mapping[str, Any]:
     return row
 
 
-def _result_of(results: Results, row: Mapping[str, Any]) -> TrialResult | None:
-    """Return a trial that has models; None: the leader.
+def _weights_of(other: Other | None) -> tuple[tuple[str, float], ...]:
+    """Return (trial, weight) pairs, heaviest first."""
+    if other is None:
+        return ()
+    pairs = zip((one.trial_id for one in other.members), other.blend.weights, strict=True)
+    return tuple(sorted(pairs, key=lambda pair: -pair[1]))
+
+
+def _other_of(results: Results, row: Mapping[str, Any]) -> Other | None:
+    """Return a row that has models; None: the leader.
 
     Raises ConfigError where they are gone.
     """
@@ -93,11 +102,43 @@ def _result_of(results: Results, row: Mapping[str, Any]) -> TrialResult | None:
             raise ConfigError(f"the leader of {str(results.folder)!r} is gone. {_others(results)}")
         return None
     if row.get("kind", TRIAL) != TRIAL:
-        raise ConfigError(f"{name} is an ensemble that does not lead, and such ones are not kept. {_others(results)}")
-    result = read_result(places.trials / name) if _has_models(places, name) else None
+        return _ensemble_of(results, name)
+    result = _trial_of(places, name) if _has_models(places, name) else None
     if result is None:
         raise ConfigError(f"the models of {name} were not kept: others were better. {_others(results)}")
-    return replace(result, folder=str(places.trials / name))
+    return trial_alone(result)
+
+
+def _trial_of(places: RunFolder, name: str) -> TrialResult | None:
+    result = read_result(places.trials / name)
+    return None if result is None else replace(result, folder=str(places.trials / name))
+
+
+def _ensemble_of(results: Results, name: str) -> Other:
+    """Return an ensemble that does not lead.
+
+    Raises ConfigError where its weights or a member's models are gone.
+    """
+    places, kept = RunFolder(results.folder), kept_ensemble(results.folder, name)
+    if kept is None:
+        raise ConfigError(
+            f"{name} is an ensemble that does not lead, and this run kept no weights of such: an earlier stacktune "
+            f"made it. {_others(results)}"
+        )
+    trials = {member: _trial_of(places, member) for member in kept.members}
+    models = [
+        tuple(TrialFolder(places.trials / member).fold(fold) for fold in folds)
+        for member, folds in zip(kept.members, kept.folds, strict=True)
+    ]
+    whole = [one is not None and all(map(Path.is_dir, own)) for one, own in zip(trials.values(), models, strict=True)]
+    if not all(whole):
+        gone = ", ".join(member for member, is_whole in zip(kept.members, whole, strict=True) if not is_whole)
+        raise ConfigError(
+            f"{name} needs models of {gone}, which are not in {str(places.trials)!r} any more: bring them back from "
+            f"a copy of the run, or register another row. {_others(results)}"
+        )
+    members = tuple(one for one in trials.values() if one is not None)
+    return Other(name, members, tuple(models), kept.blend)
 
 
 def _has_models(places: RunFolder, name: str) -> bool:
@@ -117,19 +158,20 @@ def _others(results: Results) -> str:
 
 
 def _save(
-    results: Results, result: TrialResult, row: Mapping[str, Any], model: Path, aside: Path, say: Callable[[str], None]
+    results: Results, other: Other, row: Mapping[str, Any], model: Path, aside: Path, say: Callable[[str], None]
 ) -> None:
-    """Save a trial as an MLflow model."""
+    """Save another row as an MLflow model."""
     places, facts = RunFolder(results.folder), results.facts
     found, threshold = find_leader(places.leader), row.get("threshold")
     if found is None:
         raise ConfigError(f"the leader of {as_typed(results.folder)} is gone, and with it what its columns are.")
     for what, key in (("intervals", "interval"), ("temperature", "calibration")):
         if facts.get(key):
-            say(f"the run's {what} were learnt for its leader: {result.trial_id} predicts without")
-    if facts.get("predict_budget_us") or facts.get("max_model_mb"):
-        say(f"{result.trial_id} is registered with all its models, whatever limit the run kept to")
-    leader = build_alone(found, result, None if threshold is None or threshold != threshold else threshold, aside)
+            say(f"the run's {what} were learnt for its leader: {other.name} predicts without")
+    is_trial = row.get("kind", TRIAL) == TRIAL
+    if is_trial and (facts.get("predict_budget_us") or facts.get("max_model_mb")):
+        say(f"{other.name} is registered with all its models, whatever limit the run kept to")
+    leader = build_other(found, other, None if threshold is None or threshold != threshold else threshold, aside)
     example = example_in(places.leader)
     config = places.read_config() or {}
     save_model(model, aside, example, leader.predict(example), not config.get("no_code"))

@@ -43,7 +43,9 @@ def finished(tmp_path_factory):
 
 
 def kept(places: RunFolder, fitted, row):
-    keep_out_of_fold(places.out_of_fold, row, fitted.problem.folds, fitted.dataset.row_numbers, fitted.problem.table)
+    """Keep a board of one row, which so leads."""
+    board = replace(fitted.board, rows=(row,))
+    keep_out_of_fold(places.out_of_fold, board, fitted.problem.folds, fitted.dataset.row_numbers, fitted.problem.table)
     return read_out_of_fold(places.path)
 
 

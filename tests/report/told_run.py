@@ -32,7 +32,7 @@ def tell_run(folder: Path, frame: pd.DataFrame, target: str, families: Sequence[
     # Where a run has it; the process keeps reading the models from there.
     shutil.copytree(fitted.leader.folder, places.leader / "data" / "leader")
     write_leaderboard(board, folder)
-    keep_out_of_fold(places.out_of_fold, board.leader, fitted.problem.folds, dataset.row_numbers, fitted.problem.table)
+    keep_out_of_fold(places.out_of_fold, board, fitted.problem.folds, dataset.row_numbers, fitted.problem.table)
     _tell(places, fitted)
     places.config.write_text(f"data: table.parquet\ntarget: {target}\nfolds: {fitted.problem.folds.n_folds}\n")
     leader = board.leader

@@ -15,9 +15,13 @@ from in_process import Fitted, fit
 from mlflow.tracking import MlflowClient
 from whole_runs import lend_store
 
+from stacktune.ensemble.leader import Leader
 from stacktune.ensemble.member import load_member, predict_members
-from stacktune.errors import ConfigError
+from stacktune.ensemble.out_of_fold import judged_in, keep_out_of_fold
+from stacktune.errors import ConfigError, DataError
 from stacktune.report.outputs import write_leaderboard
+from stacktune.runs.mlflow_notes import model_facts
+from stacktune.runs.predict import leader_folder
 from stacktune.runs.register import register
 from stacktune.runs.resume import write_config
 from stacktune.runs.state import begin_state, write_state
@@ -60,6 +64,8 @@ def made(tmp_path_factory) -> Finished:
     dataset, made_by = fitted.dataset, Provenance("a-run", "a-digest")
     write_state(folder, begin_state(made_by, folder.name, config, dataset, None, ["linear"], size))
     write_leaderboard(fitted.board, folder)
+    of_rows = (fitted.problem.folds, dataset.row_numbers, fitted.problem.table)
+    keep_out_of_fold(RunFolder(folder).out_of_fold, fitted.board, *of_rows)
     example, leader = dataset.example, fitted.leader
     save_model(RunFolder(folder).leader, leader.folder, example, leader.predict(example), with_code=False)
     row = fitted.board.leader
@@ -134,10 +140,13 @@ def test_what_has_no_models_is_refused_with_what_has(run):
     can = rf"These can be registered: {leader}.*"
     with pytest.raises(ConfigError, match=r"has no row 'linear-000'\. Did you mean 'linear-0000'\?"):
         registered(run, "linear-000")
-    with pytest.raises(ConfigError, match=rf"{others[0]} is an ensemble that does not lead, and such .* {can}"):
-        registered(run, others[0])
     for models in (run.folder / "trials" / "linear-0000").glob("fold*"):
         shutil.rmtree(models)
+    with pytest.raises(ConfigError, match=rf"{others[0]} needs models of linear-0000, which are not in .* {can}"):
+        registered(run, others[0])
+    RunFolder(run.folder).out_of_fold.unlink()
+    with pytest.raises(ConfigError, match=rf"what {others[0]} was made of is not in .* any more"):
+        registered(run, others[0])
     with pytest.raises(ConfigError, match=rf"the models of linear-0000 were not kept: others were better\. {can}"):
         registered(run, "linear-0000")
     with pytest.raises(ConfigError, match="name has no '/'"):
@@ -148,3 +157,50 @@ def test_what_has_no_models_is_refused_with_what_has(run):
     with pytest.raises(ConfigError, match=rf"lightgbm-0000 has no model: it was stopped\. {can}"):
         registered(run, "lightgbm-0000")
     assert MlflowClient(run.store).search_registered_models() == []
+
+
+def test_an_ensemble_that_does_not_lead_predicts_what_the_leaderboard_says(run):
+    """It was refused: nothing but the leader was kept of ensembles."""
+    board, leader = run.fitted.board, run.fitted.board.leader.name
+    problem = run.fitted.problem
+    for row in (row for row in board.rows if row.kind == "ensemble" and row.name != leader):
+        assert registered(run, row.name, row.name)[0] == f"registered {row.name} as models:/{row.name}/1, alias leader"
+        model = resolve_model(f"models:/{row.name}/1", run.store)
+        found = Leader.load(leader_folder(str(model)))
+        # Its out-of-fold score, by the blends that were kept, is the leaderboard's.
+        judged = judged_in(run.folder, row.name)
+        scores = [
+            problem.metric.score(judged.labels[own], judged.prediction[own], None)
+            for block in range(problem.folds.n_blocks)
+            for own in [judged.blocks == block]
+        ]
+        assert np.mean(scores) == pytest.approx(row.score)
+        assert found.blend == row.blend
+        assert found.threshold == board.threshold(row)
+        # What it predicts is that blend of the members' models that the leaderboard judged on the test rows.
+        shown = problem.metric.score(run.fitted.test.labels, found.predict_table(run.fitted.test), None)
+        assert shown == pytest.approx(row.test["roc_auc"])
+        version = MlflowClient(run.store).get_model_version(row.name, "1")
+        # Members are named where there are several; an ensemble may have come down to one.
+        assert len(row.members) == 1 or all(name in version.description for name in row.members)
+
+
+def test_a_run_that_kept_no_weights_of_ensembles_says_so(run):
+    path = RunFolder(run.folder).out_of_fold
+    with np.load(path) as kept:
+        arrays = {name: kept[name] for name in kept}
+    how = json.loads(str(arrays.pop("how")))
+    how.pop("ensembles")
+    np.savez(path, how=np.array(json.dumps(how)), **arrays)
+    leader = run.fitted.board.leader.name
+    other = next(row.name for row in run.fitted.board.rows if row.kind == "ensemble" and row.name != leader)
+    with pytest.raises(ConfigError, match=r"this run kept no weights of such: an earlier stacktune made it\. These"):
+        registered(run, other)
+
+
+def test_a_leader_whose_description_was_changed_is_not_described(run):
+    """Its columns were once read past the digest that tells of changes."""
+    (description,) = (run.folder / "leader").glob("data/*/leader.json")
+    description.write_text(description.read_text().replace('"weight"', '"wait"'))
+    with pytest.raises(DataError, match=r"leader\.json was changed"):
+        model_facts(run.folder)
