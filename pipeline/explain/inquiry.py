@@ -197,12 +197,13 @@ def _limits_of(
         notes.append(
             f"columns of one value, or none, in all {n_rows} are left out, as shuffling them tells nothing: {n_same:,}"
         )
-    if (labels == labels[0]).all():
+    is_one = bool((labels == labels[0]).all())
+    if is_one:
         value = on_some.task.classes[labels[0]] if on_some.task.is_classification else f"{labels[0]:g}"
         notes.append(f"the target is {value} in all {n_rows}: by what it differs cannot be known from them")
     if found and not any(one.importance for one in found):
         notes.append(f"no shuffle changed the {on_some.metric.name} of {n_rows}: which column matters is not known")
-    elif found and len(scorer.blocks) < 2:
+    elif found and len(scorer.blocks) < 2 and not is_one:
         notes.append(f"{n_rows} are too few, or too few of a class, for intervals: importance may be chance")
     return notes
 

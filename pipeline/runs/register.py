@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from stacktune.ensemble.alone import Other, build_other, trial_alone
-from stacktune.ensemble.out_of_fold import kept_ensemble
+from stacktune.ensemble.out_of_fold import KeptEnsemble, kept_ensemble
 from stacktune.ensemble.rows import TRIAL
 from stacktune.errors import ConfigError, nearest
 from stacktune.report.summary import Results, read_results
@@ -125,30 +125,43 @@ def _ensemble_of(results: Results, name: str) -> Other:
             f"{name} is an ensemble that does not lead, and this run kept no weights of such: an earlier stacktune "
             f"made it. {_others(results)}"
         )
-    trials = {member: _trial_of(places, member) for member in kept.members}
-    models = [
-        tuple(TrialFolder(places.trials / member).fold(fold) for fold in folds)
-        for member, folds in zip(kept.members, kept.folds, strict=True)
-    ]
-    whole = [one is not None and all(map(Path.is_dir, own)) for one, own in zip(trials.values(), models, strict=True)]
-    if not all(whole):
-        gone = ", ".join(member for member, is_whole in zip(kept.members, whole, strict=True) if not is_whole)
+    if gone := _gone_of(places, kept):
         raise ConfigError(
-            f"{name} needs models of {gone}, which are not in {str(places.trials)!r} any more: bring them back from "
-            f"a copy of the run, or register another row. {_others(results)}"
+            f"{name} needs models of {', '.join(gone)}, which are not in {str(places.trials)!r} any more: "
+            f"bring them back from a copy of the run, or register another row. {_others(results)}"
         )
-    members = tuple(one for one in trials.values() if one is not None)
-    return Other(name, members, tuple(models), kept.blend)
+    members = tuple(one for member in kept.members if (one := _trial_of(places, member)) is not None)
+    return Other(name, members, _models_of(places, kept), kept.blend)
+
+
+def _models_of(places: RunFolder, kept: KeptEnsemble) -> tuple[tuple[Path, ...], ...]:
+    pairs = zip(kept.members, kept.folds, strict=True)
+    return tuple(tuple(TrialFolder(places.trials / member).fold(fold) for fold in folds) for member, folds in pairs)
+
+
+def _gone_of(places: RunFolder, kept: KeptEnsemble) -> list[str]:
+    """Return the members of which something is gone."""
+    pairs = zip(kept.members, _models_of(places, kept), strict=True)
+    return [one for one, own in pairs if _trial_of(places, one) is None or not all(map(Path.is_dir, own))]
 
 
 def _has_models(places: RunFolder, name: str) -> bool:
     return bool(TrialFolder(places.trials / name).models())
 
 
+def _is_whole(places: RunFolder, name: str) -> bool:
+    """Return whether an ensemble has all its models."""
+    try:
+        kept = kept_ensemble(places.path, name)
+    except ConfigError:  # it is another row that was asked for
+        return False
+    return kept is not None and not _gone_of(places, kept)
+
+
 def _others(results: Results) -> str:
     """Say what can be registered instead."""
     board, places = results.leaderboard, RunFolder(results.folder)
-    trials = [name for name in map(str, board["name"]) if _has_models(places, name)]
+    trials = [name for name in map(str, board["name"]) if _has_models(places, name) or _is_whole(places, name)]
     names = [results.facts["leader"]] * (find_leader(places.leader) is not None)
     names = list(dict.fromkeys([*names, *trials]))
     if not names:
