@@ -29,7 +29,8 @@ from stacktune.search.plan.plan import SizePlan
 from stacktune.settings.groups import Settings
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking.promotion import Evidence
-from stacktune.tracking.registry import resolve_model, save_model
+from stacktune.tracking.registry import publish_trial, resolve_model, save_model
+from stacktune.tracking.tracker import Tracker
 from stacktune.trials.provenance import Provenance
 
 
@@ -204,3 +205,17 @@ def test_a_leader_whose_description_was_changed_is_not_described(run):
     description.write_text(description.read_text().replace('"weight"', '"wait"'))
     with pytest.raises(DataError, match=r"leader\.json was changed"):
         model_facts(run.folder)
+
+
+def test_a_model_that_is_sent_file_by_file_is_whole_and_tells_how_far_it_is(run):
+    """A long upload showed nothing but the time."""
+    folder, told = run.folder / "leader", []
+    tracker = Tracker(run.store, "sent")
+    tracker.start()
+    record = publish_trial(tracker, folder, "sent", None, told.append)
+    tracker.close()
+    sizes = {path.relative_to(folder): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    assert record.problem is None
+    assert sorted(told) == sorted(sizes.values())
+    there = resolve_model("models:/sent/1", run.store)
+    assert {path.relative_to(there) for path in there.rglob("*") if path.is_file()} >= set(sizes)

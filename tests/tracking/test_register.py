@@ -24,7 +24,7 @@ from stacktune.metrics import get_metric
 from stacktune.report.outputs import write_leaderboard
 from stacktune.runs.resume import write_config
 from stacktune.runs.state import begin_state, write_state
-from stacktune.runs.sync import _fewer, sync
+from stacktune.runs.sync import sync
 from stacktune.search.plan.plan import SizePlan
 from stacktune.search_spaces import lightgbm, linear
 from stacktune.settings.groups import Settings
@@ -32,14 +32,7 @@ from stacktune.settings.read import load_settings
 from stacktune.storage.run_folder import RunFolder
 from stacktune.tracking import requirements
 from stacktune.tracking.promotion import Evidence, settle_alias
-from stacktune.tracking.registry import (
-    LeaderRecord,
-    publish_leader,
-    publish_trial,
-    register_leader,
-    resolve_model,
-    save_model,
-)
+from stacktune.tracking.registry import LeaderRecord, publish_leader, register_leader, resolve_model, save_model
 from stacktune.tracking.requirements import requirements_for
 from stacktune.tracking.store import store_for
 from stacktune.tracking.tracker import Tracker
@@ -340,30 +333,6 @@ def test_sync_registers_what_missed_the_store_by_the_same_rules(run, tmp_path):
     assert any("version 2 of late is its challenger" in line for line in said)
     assert any('set_registered_model_alias("late", "leader", "2")' in line for line in said)
     assert int(MlflowClient(store).get_model_version_by_alias("late", "leader").version) == 3
-
-
-def test_a_model_that_is_sent_file_by_file_is_whole_and_tells_how_far_it_is(run, tmp_path, sqlite_uri):
-    """A long upload showed nothing but the time."""
-    example, folder = run.dataset.example, tmp_path / "model"
-    save_model(folder, run.leader_folder, example, run.leader.predict(example), with_code=False)
-    told: list[float] = []
-    tracker = Tracker(sqlite_uri, "sent")
-    tracker.start()
-    record = publish_trial(tracker, folder, "sent", None, told.append)
-    tracker.close()
-    sizes = {path.relative_to(folder): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
-    assert record.problem is None
-    assert sorted(told) == sorted(sizes.values())
-    there = resolve_model("models:/sent/1", sqlite_uri)
-    assert {path.relative_to(there) for path in there.rglob("*") if path.is_file()} >= set(sizes)
-
-
-def test_sync_tells_how_many_runs_are_sent():
-    told: list[float] = []
-    tell = _fewer(5, told.append)
-    for n_waiting in (5, 3, 4, 0):
-        tell(n_waiting)
-    assert (told, sum(told)) == ([0, 2, 0, 3], 5)
 
 
 def test_sync_gives_the_alias_that_a_run_could_not(run, tmp_path, sqlite_uri):
