@@ -65,7 +65,7 @@ def _unscored_note(results: Results, scores: Mapping[str, float]) -> list[str]:
     lost = board[(board["status"] == "completed") & ~board["name"].isin(list(scores))]
     n_trials, n_ensembles = int((lost["kind"] == "trial").sum()), int((lost["kind"] != "trial").sum())
     what = [f"{n_trials:,} trials whose models were not kept"] if n_trials else []
-    what += [f"{n_ensembles:,} ensembles that do not lead, which are not kept"] if n_ensembles else []
+    what += [f"{n_ensembles:,} ensembles that do not lead (stacktune register takes them)"] if n_ensembles else []
     return [f"no score on the table for {' and '.join(what)}"] if what else []
 
 
