@@ -276,7 +276,7 @@ def _gain_line(gain: Mapping[str, Any]) -> str:
 
 
 def _lead_line(results: Results) -> str | None:
-    """Say how sure it is that the leader is best.
+    """Say how sure the leader's lead is.
 
     It is the report's finding, None where there is no report, or no other model.
     """

@@ -110,7 +110,7 @@ def _next(found: Explanation, command: str, output: Path | None) -> str:
 
 
 def _is_of_run(output: Path | None, run: Path | None) -> bool:
-    """Return whether a report of the run will show it."""
+    """Return whether the run's report shows it."""
     return output is not None and run is not None and output.absolute() == RunFolder(run).explanation.absolute()
 
 

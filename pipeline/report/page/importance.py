@@ -45,7 +45,7 @@ def importance(story: Story) -> Panel | None:
 
 
 def _unexplained(story: Story) -> Panel:
-    """Say how a run without an explanation comes by one."""
+    """Say how a run comes by an explanation."""
     folder = in_a_shell(str(story.folder))
     kept = in_a_shell(str(RunFolder(story.folder).explanation))
     lead = [
