@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import shutil
+import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -27,6 +28,7 @@ from stacktune.report.page.chart import Chart, svg_of
 from stacktune.report.page.classes import classes, reliability
 from stacktune.report.page.members import what_each_adds
 from stacktune.report.page.page import PANELS, write_report
+from stacktune.report.page.parameters import MIN_TRIALS, parameters
 from stacktune.report.page.spent import lanes
 from stacktune.report.page.story import TrialStory, read_story
 from stacktune.report.page.table import table
@@ -150,6 +152,42 @@ def test_two_classes_are_counted_as_scikit_learn_does(told):
     assert (at["tn"], at["fp"], at["fn"], at["tp"]) == (tn, fp, fn, tp)
     x, y = np.array(numbers["roc"]).T
     assert np.trapezoid(y, x) == pytest.approx(roc_auc_score(labels, chance), abs=0.003)
+
+
+@pytest.mark.parametrize("is_weighed", [False, True])
+def test_the_area_is_that_of_all_rows_and_is_told_from_the_headline(told, tmp_path, is_weighed):
+    """It was the area under the line that is drawn, of 120 points: credit_g's was .7872 and not .7881."""
+    folder = tmp_path / "run"
+    shutil.copytree(told["binary"], folder)
+    if is_weighed:
+        with np.load(RunFolder(folder).out_of_fold) as kept:
+            arrays = dict(kept)
+        weight = np.random.default_rng(0).uniform(0.1, 3, len(arrays["target"]))
+        np.savez(RunFolder(folder).out_of_fold, **arrays | {"weight": weight})
+    story = read_story(folder)
+    judged, panel = story.judged, classes(story)
+    assert (judged.weight is None) != is_weighed
+    true = roc_auc_score(judged.labels, judged.prediction[:, 1], sample_weight=judged.weight)
+    assert panel.numbers["roc_auc"] == pytest.approx(true, abs=1e-12)
+    (told_of,) = (part.summary for part in panel.parts if isinstance(part, Chart) and part.title == "ROC curve")
+    headline = story.facts["cv_score"]
+    assert told_of == f"Area {true:.4f}, over all rows at once; the headline, {headline:.4f}, is the mean over folds."
+
+
+def test_trials_that_all_score_alike_have_no_correlation_and_warn_of_nothing(told):
+    """SciPy's ConstantInputWarning reached the terminal after a run on twelve rows."""
+    story = read_story(told["binary"])
+    for family, by in (("alike", 0), ("rising", 0.01)):
+        for place in range(MIN_TRIALS):
+            config, score = {"C": 1.0 + place, "same": 1}, 0.5 + by * place
+            name = f"{family}-{place:04}"
+            story.trials[name] = TrialStory(name, family, config, 0.0, ended_s=1.0, status="completed", score=score)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = parameters(story)
+    assert found.numbers["alike"]["rank_correlation"] == {}
+    assert found.numbers["rising"]["rank_correlation"] == {"C": pytest.approx(1)}
+    assert [part.title for part in found.parts] == ["rising: C"]
 
 
 def test_values_and_classes_each_have_their_own_panel(told):
