@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from stacktune.data.schema import Schema
 
+# What stands between the columns in a group's name.
+GROUPED = " + "
+
 
 @dataclass(frozen=True)
 class RawColumn:
@@ -29,4 +32,5 @@ def raw_columns(schema: Schema) -> list[RawColumn]:
 
 def together(columns: Sequence[RawColumn]) -> RawColumn:
     """Return columns as one, named after all of them."""
-    return RawColumn(" + ".join(one.name for one in columns), tuple(place for one in columns for place in one.features))
+    name = GROUPED.join(one.name for one in columns)
+    return RawColumn(name, tuple(place for one in columns for place in one.features))
