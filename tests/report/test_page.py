@@ -29,7 +29,9 @@ from stacktune.report.page.classes import classes, reliability
 from stacktune.report.page.members import what_each_adds
 from stacktune.report.page.page import PANELS, write_report
 from stacktune.report.page.parameters import MIN_TRIALS, parameters
-from stacktune.report.page.spent import lanes
+from stacktune.report.page.rungs import rungs
+from stacktune.report.page.spent import lanes, spent
+from stacktune.report.page.standings import standings
 from stacktune.report.page.story import TrialStory, read_story
 from stacktune.report.page.table import table
 from stacktune.report.page.values import values
@@ -281,6 +283,35 @@ def test_a_run_without_targets_has_a_report_all_the_same(told, tmp_path):
 def test_a_folder_of_no_run_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="not the folder of a finished run"):
         write_report(tmp_path)
+
+
+def test_trials_that_were_interrupted_are_told_of_wherever_trials_are_counted(told, tmp_path):
+    """The leaderboard had 20 trials, the time 20 and the rungs 21, and nothing said why."""
+    folder = tmp_path / "run"
+    shutil.copytree(told["binary"], folder)
+    why = {"rung": 0, "n_rungs": 0, "fit_s": 0.0, "why": "the time was up"}
+    events = [
+        {"event": "asked", "elapsed_s": 9.0, "of": "mlp-0098", "config": {}},
+        {"event": "asked", "elapsed_s": 9.0, "of": "mlp-0099", "config": {}},
+        {"event": "rung", "elapsed_s": 9.5, "of": "mlp-0099", "score": 0.9, "rung": 1, "n_rungs": 3, "fit_s": 0.5},
+        {"event": "interrupted", "elapsed_s": 10.0, "of": "mlp-0098", **why},
+        {"event": "interrupted", "elapsed_s": 10.0, "of": "mlp-0099", "score": 0.9, **why},
+    ]
+    with RunFolder(folder).events.open("a") as file:
+        file.writelines(f"{json.dumps(event)}\n" for event in events)
+    story = read_story(folder)
+    n = len(FAMILIES)
+    assert [trial.name for trial in story.interrupted] == ["mlp-0098", "mlp-0099"]
+    assert "Of all that were asked for, 2 were interrupted, as the time was up." in rungs(story).lead
+    (drawn,) = (part.summary for part in spent(story).parts if part.title == "Trials side by side")
+    assert drawn.startswith(f"{n + 1} trials, ")
+    assert drawn.endswith("Not drawn: 1 was interrupted, as the time was up, before a first score.")
+    story.rows["mlp-0099"] = {**story.leader, "name": "mlp-0099", "status": "stopped"}
+    listed = standings(story).lead[0]
+    assert listed.startswith(f"{n} trials and ")
+    assert "were stopped early, of which 1 was interrupted, as the time was up. Not listed" in listed
+    assert listed.endswith("Not listed: 1 was interrupted, as the time was up, before a first score.")
+    assert "interrupted" not in " ".join(rungs(read_story(told["binary"])).lead)
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 50)), min_size=1, max_size=40))

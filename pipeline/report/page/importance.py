@@ -96,7 +96,7 @@ def _bars(found: Explanation) -> Chart:
 
 
 def _labels(columns: Sequence[str]) -> dict[str, str]:
-    """Return what each column or group is called on an axis.
+    """Return each column's or group's name on an axis.
 
     A group that is too long for it is its first column "and 5 more", where that tells it from all others.
     """
