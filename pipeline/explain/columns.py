@@ -13,6 +13,9 @@ import numpy as np
 from stacktune.data.schema import Schema
 from stacktune.data.table import Table
 
+# What stands between the columns in a group's name.
+GROUPED = " + "
+
 
 @dataclass(frozen=True)
 class RawColumn:
@@ -32,7 +35,8 @@ def raw_columns(schema: Schema) -> list[RawColumn]:
 
 def together(columns: Sequence[RawColumn]) -> RawColumn:
     """Return columns as one, named after all of them."""
-    return RawColumn(" + ".join(one.name for one in columns), tuple(place for one in columns for place in one.features))
+    name = GROUPED.join(one.name for one in columns)
+    return RawColumn(name, tuple(place for one in columns for place in one.features))
 
 
 def varies(table: Table, column: RawColumn) -> bool:

@@ -144,13 +144,27 @@ def _points(table: Table, column: RawColumn) -> tuple[Sequence[int], Sequence[fl
     known = np.flatnonzero(np.isfinite(first))
     if not len(known):
         return [], []
+    values, at, counts = np.unique(first[known], return_index=True, return_counts=True)
     if column.features[0] >= table.n_numeric:
-        levels, at, counts = np.unique(first[known], return_index=True, return_counts=True)
-        order = np.sort(np.argsort(-counts, kind="stable")[: min(MAX_LEVELS, len(levels))])
+        order = np.sort(np.argsort(-counts, kind="stable")[: min(MAX_LEVELS, len(values))])
         return known[at[order]].tolist(), (counts[order] / len(first)).tolist()
-    order = known[np.argsort(first[known], kind="stable")]
-    places = np.unique(np.round(np.linspace(0, len(order) - 1, N_POINTS)).astype(np.int64))
-    values, at = np.unique(first[order[places]], return_index=True)
-    middles = (values[1:] + values[:-1]) / 2
-    nearest = np.bincount(np.searchsorted(middles, first[known]), minlength=len(values))
-    return order[places[at]].tolist(), (nearest / len(first)).tolist()
+    places = _grid(counts)
+    middles = (values[places[1:]] + values[places[:-1]]) / 2
+    nearest = np.bincount(np.searchsorted(middles, first[known]), minlength=len(places))
+    return known[at[places]].tolist(), (nearest / len(first)).tolist()
+
+
+def _grid(counts: np.ndarray) -> np.ndarray:
+    """Return places among sorted, distinct values.
+
+    They are quantiles of the rows. In a column that is mostly zero these collapse onto few values, between which a
+    straight line would be drawn over any step: quantiles of the other values make up for it.
+
+    counts: rows of each value.
+    """
+    ranks = np.round(np.linspace(0, counts.sum() - 1, N_POINTS))
+    of_rows = np.unique(np.searchsorted(counts.cumsum(), ranks, side="right"))
+    others = np.setdiff1d(np.arange(len(counts)), of_rows)
+    n_more = min(N_POINTS - len(of_rows), len(others))
+    more = ((np.arange(n_more) + 0.5) * len(others) / max(1, n_more)).astype(np.int64)
+    return np.sort(np.concatenate([of_rows, others[more]]))

@@ -176,7 +176,7 @@ def ask(inquiry: Inquiry, effort: Effort, columns: Sequence[RawColumn], tell: Te
     by_name = {one.name: one for one in columns}
     foremost = [by_name[one.column] for one in found if one.column in by_name][:N_DEPENDENCES]
     frames = _curves(inquiry, effort, foremost, tell)
-    notes = [*_notes(inquiry, on_some, effort, found, looked_at), *_said_of(groups)]
+    notes = [*_notes(inquiry, on_some, effort, found, looked_at), *_said_of(groups), *_said_of_class(inquiry)]
     notes += _limits_of(on_some, scorer, n_in_all - len(columns), found)
     if not has_all_groups:
         notes.append("not all columns that say the same were looked for, as time was up")
@@ -213,6 +213,15 @@ def _said_of(groups: Sequence[Sequence[RawColumn]]) -> list[str]:
         return []
     names = "; ".join(", ".join(one.name for one in group) for group in groups)
     return [f"columns that say nearly the same are also shuffled together: {names}"]
+
+
+def _said_of_class(inquiry: Inquiry) -> list[str]:
+    classes = inquiry.task.classes
+    if len(classes) <= 2:
+        return []
+    return [
+        f"dependence is of the probability of {classes[inquiry.code]}, the most frequent of {len(classes):,} classes"
+    ]
 
 
 def _notes(

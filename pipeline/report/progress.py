@@ -39,7 +39,7 @@ def snapshot_of(
 
 def _count(name: str, entries: Sequence[Entry], metric: Metric) -> FamilyCount:
     own = [entry for entry in entries if entry.trial.family == name]
-    results = [entry.result for entry in own if entry.result is not None]
+    results = [entry.result for entry in own if entry.result is not None and entry.result.is_listed]
     scores = [result.score for result in results if result.status == COMPLETED]
     return FamilyCount(
         name=name,

@@ -218,12 +218,18 @@ class SearchLog:
                 self._listener.trial_started(entry.trial)
 
     def progressed(self, trial_id: str, progress: Progress) -> None:
+        """Take in a rung that a trial has reached.
+
+        Of one that was interrupted by then only the journal hears, for a run that goes on with it.
+        """
         entry = self._entries[trial_id]
+        if self._journal:
+            self._journal.progressed(trial_id, progress)
+        if entry.result is not None:
+            return
         entry.heard_at = time.monotonic()
         entry.reached(progress)
         log_rung(entry.trial, progress)
-        if self._journal:
-            self._journal.progressed(trial_id, progress)
         self._listener.decided(decisions.rung(trial_id, progress))
         self._listener.trial_progress(entry.trial, progress.rung, progress.score)
 

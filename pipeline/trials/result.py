@@ -68,6 +68,14 @@ class TrialResult:
         return Path(self.folder)
 
     @property
+    def is_listed(self) -> bool:
+        """Return whether it is counted, and on the leaderboard.
+
+        A trial that was interrupted before its first score is not: nothing is known of it.
+        """
+        return self.rungs_reached > 0 or self.status != STOPPED
+
+    @property
     def score(self) -> float:
         """Return the trial's score.
 

@@ -47,6 +47,35 @@ def test_what_belongs_together_is_changed_together():
     assert (found["prediction"] == 1).all()
 
 
+def test_a_step_among_the_few_values_of_a_mostly_zero_column_is_seen_where_it_is():
+    """It was asked at 0, one value and the maximum alone, and looked like a straight line."""
+    random = np.random.default_rng(0)
+    gain = np.where(random.random(4_000) < 0.92, 0, np.round(random.uniform(100, 15_000, 4_000), -2))
+    gain[:5] = 99_999
+    table = Table(gain.astype(np.float32).reshape(-1, 1), ("gain",))
+
+    def step(rows: Table) -> np.ndarray:
+        return (rows.features[:, :1] > 6_000).astype(float)
+
+    found = dependence(step, table, VALUES, RawColumn("gain", (0,)), 0, 0)
+    assert len(found) == N_POINTS
+    assert {0, 99_999} < set(found["value"])
+    low, high = found.loc[found["prediction"] == 0, "value"].max(), found.loc[found["prediction"] == 1, "value"].min()
+    assert low <= 6_000 < high
+    assert high - low < 2_000
+    assert found["share"].sum() == pytest.approx(1)
+    assert found.set_index("value")["share"][0] == pytest.approx((gain == 0).mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("n_values", [1, 2, N_POINTS, N_POINTS + 1])
+def test_no_value_is_asked_about_twice_and_few_are_all_asked_about(n_values):
+    of_each = np.where(np.arange(n_values) == 0, 1_000, 1)
+    table = Table(np.repeat(np.arange(n_values), of_each).astype(np.float32).reshape(-1, 1), ("skewed",))
+    found = dependence(lambda rows: rows.features.astype(float), table, VALUES, RawColumn("skewed", (0,)), 0, 0)
+    assert found["value"].is_unique
+    assert len(found) == min(n_values, N_POINTS)
+
+
 def test_a_column_without_a_value_has_none():
     table = Table(np.full((20, 1), np.nan, np.float32), ("empty",))
     assert dependence(true_mean, table, VALUES, RawColumn("empty", (0,)), 0, 0).empty

@@ -94,6 +94,19 @@ def test_in_little_time_fewer_shuffles_are_made_and_that_is_said(fitted):
     assert quick.dependence["column"].nunique() == 1
 
 
+def test_of_more_than_two_classes_it_says_which_one_dependence_is_of_and_why(tmp_path, found):
+    """All charts were of the probability of 1, and nothing said why of that class."""
+    frame = table(0).drop(columns="y")
+    frame["y"] = np.select([frame["x"] > 0.8, frame["x"] < -0.8], ["high", "low"], "between")
+    of_three = fit(frame, "y", tmp_path, ("linear",), n_folds=3)
+    leader = of_three.leader
+    rows, _ = load_labelled("in-memory", leader.schema, leader.task, "y", None, frame)
+    said = explain(leader, rows, of_three.problem.metric, 5.0)
+    assert said.looked_at == frame["y"].mode()[0] == "between"
+    assert "dependence is of the probability of between, the most frequent of 3 classes" in said.notes
+    assert not any("most frequent of" in note for note in found.notes)
+
+
 def test_the_command_writes_all_of_it(fitted, tmp_path):
     """Segments are also of a column that the model does not know."""
     shop = np.where(np.arange(500) % 2, "north", "south")

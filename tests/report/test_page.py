@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import shutil
+import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -27,7 +28,10 @@ from stacktune.report.page.chart import Chart, svg_of
 from stacktune.report.page.classes import classes, reliability
 from stacktune.report.page.members import what_each_adds
 from stacktune.report.page.page import PANELS, write_report
-from stacktune.report.page.spent import lanes
+from stacktune.report.page.parameters import MIN_TRIALS, parameters
+from stacktune.report.page.rungs import rungs
+from stacktune.report.page.spent import lanes, spent
+from stacktune.report.page.standings import standings
 from stacktune.report.page.story import TrialStory, read_story
 from stacktune.report.page.table import table
 from stacktune.report.page.values import values
@@ -152,6 +156,42 @@ def test_two_classes_are_counted_as_scikit_learn_does(told):
     assert np.trapezoid(y, x) == pytest.approx(roc_auc_score(labels, chance), abs=0.003)
 
 
+@pytest.mark.parametrize("is_weighed", [False, True])
+def test_the_area_is_that_of_all_rows_and_is_told_from_the_headline(told, tmp_path, is_weighed):
+    """It was the area under the line that is drawn, of 120 points: credit_g's was .7872 and not .7881."""
+    folder = tmp_path / "run"
+    shutil.copytree(told["binary"], folder)
+    if is_weighed:
+        with np.load(RunFolder(folder).out_of_fold) as kept:
+            arrays = dict(kept)
+        weight = np.random.default_rng(0).uniform(0.1, 3, len(arrays["target"]))
+        np.savez(RunFolder(folder).out_of_fold, **arrays | {"weight": weight})
+    story = read_story(folder)
+    judged, panel = story.judged, classes(story)
+    assert (judged.weight is None) != is_weighed
+    true = roc_auc_score(judged.labels, judged.prediction[:, 1], sample_weight=judged.weight)
+    assert panel.numbers["roc_auc"] == pytest.approx(true, abs=1e-12)
+    (told_of,) = (part.summary for part in panel.parts if isinstance(part, Chart) and part.title == "ROC curve")
+    headline = story.facts["cv_score"]
+    assert told_of == f"Area {true:.4f}, over all rows at once; the headline, {headline:.4f}, is the mean over folds."
+
+
+def test_trials_that_all_score_alike_have_no_correlation_and_warn_of_nothing(told):
+    """SciPy's ConstantInputWarning reached the terminal after a run on twelve rows."""
+    story = read_story(told["binary"])
+    for family, by in (("alike", 0), ("rising", 0.01)):
+        for place in range(MIN_TRIALS):
+            config, score = {"C": 1.0 + place, "same": 1}, 0.5 + by * place
+            name = f"{family}-{place:04}"
+            story.trials[name] = TrialStory(name, family, config, 0.0, ended_s=1.0, status="completed", score=score)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = parameters(story)
+    assert found.numbers["alike"]["rank_correlation"] == {}
+    assert found.numbers["rising"]["rank_correlation"] == {"C": pytest.approx(1)}
+    assert [part.title for part in found.parts] == ["rising: C"]
+
+
 def test_values_and_classes_each_have_their_own_panel(told):
     for task in TABLES:
         story = read_story(told[task])
@@ -245,6 +285,35 @@ def test_a_run_without_targets_has_a_report_all_the_same(told, tmp_path):
 def test_a_folder_of_no_run_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="not the folder of a finished run"):
         write_report(tmp_path)
+
+
+def test_trials_that_were_interrupted_are_told_of_wherever_trials_are_counted(told, tmp_path):
+    """The leaderboard had 20 trials, the time 20 and the rungs 21, and nothing said why."""
+    folder = tmp_path / "run"
+    shutil.copytree(told["binary"], folder)
+    why = {"rung": 0, "n_rungs": 0, "fit_s": 0.0, "why": "the time was up"}
+    events = [
+        {"event": "asked", "elapsed_s": 9.0, "of": "mlp-0098", "config": {}},
+        {"event": "asked", "elapsed_s": 9.0, "of": "mlp-0099", "config": {}},
+        {"event": "rung", "elapsed_s": 9.5, "of": "mlp-0099", "score": 0.9, "rung": 1, "n_rungs": 3, "fit_s": 0.5},
+        {"event": "interrupted", "elapsed_s": 10.0, "of": "mlp-0098", **why},
+        {"event": "interrupted", "elapsed_s": 10.0, "of": "mlp-0099", "score": 0.9, **why},
+    ]
+    with RunFolder(folder).events.open("a") as file:
+        file.writelines(f"{json.dumps(event)}\n" for event in events)
+    story = read_story(folder)
+    n = len(FAMILIES)
+    assert [trial.name for trial in story.interrupted] == ["mlp-0098", "mlp-0099"]
+    assert "Of all that were asked for, 2 were interrupted, as the time was up." in rungs(story).lead
+    (drawn,) = (part.summary for part in spent(story).parts if part.title == "Trials side by side")
+    assert drawn.startswith(f"{n + 1} trials, ")
+    assert drawn.endswith("Not drawn: 1 was interrupted, as the time was up, before a first score.")
+    story.rows["mlp-0099"] = {**story.leader, "name": "mlp-0099", "status": "stopped"}
+    listed = standings(story).lead[0]
+    assert listed.startswith(f"{n} trials and ")
+    assert "were stopped early, of which 1 was interrupted, as the time was up. Not listed" in listed
+    assert listed.endswith("Not listed: 1 was interrupted, as the time was up, before a first score.")
+    assert "interrupted" not in " ".join(rungs(read_story(told["binary"])).lead)
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 50)), min_size=1, max_size=40))

@@ -8,8 +8,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from stacktune.metrics import get_metric
 from stacktune.observers import FamilyCount, Snapshot
-from stacktune.report.screen import WIDTH, PlainLines, Screen, view
+from stacktune.report.progress import snapshot_of
+from stacktune.report.screen import WIDTH, PlainLines, Screen, plain_line, view
+from stacktune.search.log import Entry
+from stacktune.settings.groups import Settings
+from stacktune.trials.trial import Progress, Trial
 
 FAMILIES = tuple(
     FamilyCount(name, n_running=1, n_completed=1234 - i, n_stopped=i, n_failed=i // 5, best=0.9312 - i / 100)
@@ -68,6 +73,19 @@ def test_the_bar_never_overflows():
     over = rendered(replace(SNAPSHOT, elapsed_s=500.0)).splitlines()[1]
     full = rendered(replace(SNAPSHOT, elapsed_s=120.0)).splitlines()[1]
     assert over.count("━") == full.count("━") > 30
+
+
+def test_a_trial_without_a_score_that_was_interrupted_is_counted_no_more_than_at_the_end():
+    """The progress line said "16 stopped", and the closing page 15."""
+    entries = [Entry(place, Trial(f"linear-{place:04}", "linear", {})) for place in range(3)]
+    for entry in entries[1:]:
+        entry.reached(Progress(1, 3, 0.5, 10, fit_s=1.0))
+    for entry in entries:
+        entry.result = entry.cut_short("the time was up")
+    metric = get_metric("roc_auc", "binary")
+    told = snapshot_of(entries, ["linear"], metric, Settings(data="t", target="y"), 1.0, "stacking")
+    assert told.n_stopped == told.n_ended == sum(entry.result.is_listed for entry in entries) == 2
+    assert plain_line(told).endswith("stacking: 0 done, 0 running, 2 stopped")
 
 
 def test_without_a_time_budget_the_bar_counts_trials():

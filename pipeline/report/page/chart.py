@@ -28,6 +28,8 @@ Spec = dict[str, Any]
 # In pixels. On a desk two stand side by side; on a phone one is shrunk by a fifth at most.
 WIDTH, HEIGHT = 440, 230
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+# Of so short names a legend has room for three beside one another, else for two.
+MAX_CHARS_OF_THREE = 15
 # The scale of what is long from zero on.
 FROM_ZERO: Mapping[str, Any] = {"zero": True}
 # Variables of style.css.
@@ -45,8 +47,10 @@ CONFIG: Spec = {
     },
     "legend": {
         "labelColor": INK, "titleColor": QUIET, "labelFontSize": 12, "titleFontSize": 12, "labelFont": "inherit",
-        "titleFont": "inherit", "orient": "bottom", "columns": 3, "title": None, "symbolType": "circle",
-        "columnPadding": 14, "labelLimit": 130, "symbolOpacity": 1,
+        "titleFont": "inherit", "orient": "bottom", "columns": 2, "title": None, "symbolType": "circle",
+        "columnPadding": 14, "labelLimit": 170, "symbolOpacity": 1,
+        # A legend that begins where the axis ends is cut at the right edge where labels of the axis are long.
+        "layout": {"bottom": {"anchor": "end", "bounds": "full"}},
     },
     "text": {"font": "inherit", "fontSize": 12, "fill": INK},
 }  # fmt: skip
@@ -117,8 +121,13 @@ def family_colour(families: Sequence[str], palette: Mapping[str, str], legend: b
     """
     shown = sorted(set(families))
     scale = {"domain": shown, "range": [palette.get(one, QUIET) for one in shown]}
-    channel: Spec = {"field": "family", "type": "nominal", "scale": scale}
-    return channel if legend else channel | {"legend": None}
+    columns = 3 if max(map(len, shown), default=0) <= MAX_CHARS_OF_THREE else 2
+    return {
+        "field": "family",
+        "type": "nominal",
+        "scale": scale,
+        "legend": {"columns": columns} if legend else None,
+    }
 
 
 def svg_of(chart: Chart, name: str) -> str:

@@ -41,7 +41,7 @@ def _of_two(story: Story, target: np.ndarray, prediction: np.ndarray, weight: np
     places, counts = _at_thresholds(positive, chance, weight, story.threshold)
     chosen = places.index(story.threshold)
     name = story.task.classes
-    area = float(np.trapezoid([y for _, y in roc], [x for x, _ in roc]))
+    area = area_under_roc(positive, chance, weight)
     share = float(weight[positive].sum() / weight.sum())
     off = float(sum(row["share"] * abs(row["said"] - row["true"]) for row in bins))
     lead = [
@@ -51,7 +51,8 @@ def _of_two(story: Story, target: np.ndarray, prediction: np.ndarray, weight: np
     ]
     parts: list[Part] = [
         Slider(name[1], name[0], places, counts, chosen),
-        _line_chart("ROC curve", "false positive rate", "true positive rate", roc, f"Area {area:.4f}.", diagonal=True),
+        _line_chart("ROC curve", "false positive rate", "true positive rate", roc, _area_line(story, area),
+                    diagonal=True),
         _line_chart("Precision and recall", "recall", "precision", recalled,
                     f"Of all rows {share:.3f} are positive, which is the precision of chance.", level=share),
         _calibration(bins, off),
@@ -61,6 +62,7 @@ def _of_two(story: Story, target: np.ndarray, prediction: np.ndarray, weight: np
         "threshold": story.threshold,
         "positive": name[1],
         "roc": roc,
+        "roc_auc": area,
         "precision_recall": recalled,
         "calibration": bins,
         "thresholds": [{"threshold": place, **dict(zip(("tp", "fp", "fn", "tn"), row, strict=True))}
@@ -84,6 +86,28 @@ def curves(
     false, true, _ = roc_curve(positive, chance, sample_weight=weight)
     precision, recall, _ = precision_recall_curve(positive, chance, sample_weight=weight)
     return _thinned(false, true), _thinned(recall[::-1], precision[::-1])
+
+
+def area_under_roc(positive: np.ndarray, chance: np.ndarray, weight: np.ndarray) -> float | None:
+    """Return the area under the ROC of all rows.
+
+    The curve that is drawn has fewer points, and another area. It is None where all rows are of one class.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    if positive.all() or not positive.any():
+        return None
+    return float(roc_auc_score(positive, chance, sample_weight=weight))
+
+
+def _area_line(story: Story, area: float | None) -> str:
+    if area is None:
+        return "All rows are of one class, so there is no curve."
+    line = f"Area {number(area, 1)}, over all rows at once"
+    if story.metric_name != "roc_auc" or story.judged is None or len(set(story.judged.blocks.tolist())) < 2:
+        return f"{line}."
+    parts = "parts of the rows held out" if story.results.n_folds == 1 else "folds"
+    return f"{line}; the headline, {number(story.facts['cv_score'], 1)}, is the mean over {parts}."
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:

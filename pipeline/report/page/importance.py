@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stacktune.errors import ConfigError
+from stacktune.explain.columns import GROUPED
 from stacktune.explain.explanation import Explanation, read
 from stacktune.report.page.chart import FROM_ZERO, Chart, Spec, layered, mark, name_axis, number_axis
 from stacktune.report.page.panel import Commands, Grid, Panel, Part
@@ -84,14 +85,16 @@ def _p_text(value: float) -> str:
 def _bars(found: Explanation) -> Chart:
     top = found.importance.head(N_COLUMNS)
     like = float(top["importance"].abs().max())
+    labels = _labels(found.importance["column"].tolist())
     rows = [
         {
             **{name: row[name] for name in ("column", "importance", "low", "high")},
+            "label": labels[row["column"]],
             "said": f"{row['column']}: {number(row['importance'], like)}{_p_text(row['p_value'])}",
         }
         for row in top.to_dict("records")
     ]
-    at = {"y": name_axis("column", [row["column"] for row in rows])}
+    at = {"y": name_axis("label", [row["label"] for row in rows])}
     x = f"loss of {found.metric}"
     spec = layered(
         rows,
@@ -109,6 +112,19 @@ def _bars(found: Explanation) -> Chart:
         f" {count(n_more, 'more column')} are not drawn." if n_more else ""
     )
     return Chart("Importance of columns", told, spec, 70 + 22 * len(rows))
+
+
+def _labels(columns: Sequence[str]) -> dict[str, str]:
+    """Return each column's or group's name on an axis.
+
+    A group that is too long for it is its first column "and 5 more", where that tells it from all others.
+    """
+    labels = {}
+    for column in columns:
+        parts = column.split(GROUPED)
+        is_long_group = len(parts) > 1 and len(column) > MAX_LEVEL_CHARS and {*parts} <= {*columns}
+        labels[column] = f"{parts[0]} + {len(parts) - 1} more" if is_long_group else column
+    return labels if len({*labels.values()}) == len(labels) else dict(zip(columns, columns, strict=True))
 
 
 def _trees(found: Explanation) -> Chart:
@@ -171,7 +187,7 @@ def _by_level(name: str, title: str, curve: pd.DataFrame) -> Chart:
             "encoding": at | {"x": number_axis("prediction", title), "description": {"field": "said"}},
         },
     )
-    told = "The mean prediction if all rows had the level, and the middle 80 % of rows."
+    told = f"The mean {title} if all rows had the level, and the middle 80 % of rows."
     return Chart(f"Dependence on {name}", told, spec, 60 + 22 * len(rows))
 
 
@@ -214,7 +230,7 @@ def _by_number(name: str, title: str, curve: pd.DataFrame, lines: pd.DataFrame) 
         }
         layers.insert(1, alone)
     told = (
-        "The mean prediction if all rows had the value, the middle 80 % of rows, and some rows alone. "
+        f"The mean {title} if all rows had the value, the middle 80 % of rows, and some rows alone. "
         "The darker the ticks below, the more rows are there."
     )
     return Chart(f"Dependence on {name}", told, layered(points(curve), *layers))

@@ -44,10 +44,15 @@ def parameters(story: Story) -> Panel | None:
 
 
 def _ranked(trials: Sequence[TrialStory]) -> list[tuple[str, float]]:
-    """Return numeric parameters, with their rank correlations."""
+    """Return numeric parameters, with their rank correlations.
+
+    Where all scores or all values are the same there is none.
+    """
     from scipy.stats import spearmanr
 
-    found = []
+    found: list[tuple[str, float]] = []
+    if len({trial.score for trial in trials}) < 2:
+        return found
     for name in trials[0].config:
         values = [trial.config.get(name) for trial in trials]
         if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):

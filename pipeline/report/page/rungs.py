@@ -10,7 +10,7 @@ import numpy as np
 
 from stacktune.report.page.chart import Chart, family_colour, layered, mark, number_axis
 from stacktune.report.page.panel import Grid, Panel, Part
-from stacktune.report.page.story import Story, TrialStory
+from stacktune.report.page.story import Story, TrialStory, said_of_interrupted
 from stacktune.text import clock, count, number
 from stacktune.trials.result import COMPLETED, STOPPED
 
@@ -27,8 +27,11 @@ def rungs(story: Story) -> Panel | None:
     n_stopped = Counter(trial.rungs[-1].number for trial in trials if trial.status == STOPPED)
     n_reached = Counter(number for trial in trials for number in {rung.number for rung in trial.rungs})
     lead = [_said(n_stopped, n_reached)]
+    if story.interrupted:
+        lead.append(f"Of all that were asked for, {said_of_interrupted(story.interrupted)}.")
     parts: list[Part] = [_curves(story, trials)]
-    numbers: dict[str, Any] = {"reached": dict(n_reached), "stopped": dict(n_stopped)}
+    numbers: dict[str, Any] = {"reached": dict(n_reached), "stopped": dict(n_stopped),
+                               "interrupted": [trial.name for trial in story.interrupted]}  # fmt: skip
     if exploits := [(at_s, trial, donor) for trial in trials for at_s, donor in trial.exploits]:
         lead.append(f"In populations {count(len(exploits), 'member')} took up the state of a better one.")
         parts.append(_lineage(exploits))
@@ -79,8 +82,8 @@ def _curves(story: Story, trials: Sequence[TrialStory]) -> Chart:
     }
     n_left = len(shown) - MAX_LINES
     told = (
-        "Each line is a trial on its first fold; pale ones were stopped. Scores far from those that went on are drawn "
-        "at the edge."
+        "Each line is a trial on its first fold; pale ones did not complete. Scores far from those that went on are "
+        "drawn at the edge."
     )
     return Chart("Scores at each rung", told + (f" {n_left:,} more are not drawn." if n_left > 0 else ""),
                  layered(rows, lines, points), 290)  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from stacktune.report.page.chart import Chart, family_colour, layered, mark, name_axis, number_axis
 from stacktune.report.page.panel import Panel, Part
-from stacktune.report.page.story import Story, TrialStory, better
+from stacktune.report.page.story import Story, TrialStory, better, said_of_interrupted
 from stacktune.search.decisions import ENSEMBLE_BUILT
 from stacktune.text import brief, clock, count, number
 from stacktune.trials.result import COMPLETED
@@ -145,5 +145,8 @@ def _timeline(story: Story, placed: Sequence[tuple[int, float, float, TrialStory
     }
     spec = layered(rows, {"mark": mark("bar", height={"band": 0.8}, stroke="var(--page)", strokeWidth=0.5, aria=True),
                           "encoding": encoding})  # fmt: skip
-    told = f"{count(len(rows), 'trial')}, {count(len(order), 'lane')}; pale ones were stopped early or failed."
+    told = f"{count(len(rows), 'trial')}, {count(len(order), 'lane')}; pale ones did not complete"
+    # Nobody knows when their work began.
+    unseen = [trial for trial in story.interrupted if trial.ended_s is None]
+    told += f". Not drawn: {said_of_interrupted(unseen)}, before a first score." if unseen else "."
     return Chart("Trials side by side", told, spec, 110 + 26 * len(order))

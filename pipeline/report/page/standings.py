@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from stacktune.ensemble.rows import ENSEMBLE
 from stacktune.report.page.chart import Chart, Spec, family_colour, layered, mark, name_axis, number_axis
 from stacktune.report.page.panel import Grid, Panel, Part
-from stacktune.report.page.story import Story
+from stacktune.report.page.story import Story, said_of_interrupted
 from stacktune.report.summary import Column, columns_of
 from stacktune.text import brief, count, number
 from stacktune.trials.result import COMPLETED, FAILED, STOPPED
@@ -21,9 +24,8 @@ def standings(story: Story) -> Panel:
     scored = board[(board["status"] == COMPLETED) & board["score"].notna()]
     n = {status: int((board["status"] == status).sum()) for status in (COMPLETED, STOPPED, FAILED)}
     better = "higher" if story.greater_is_better else "lower"
-    failed = f", {n[FAILED]:,} failed" if n[FAILED] else ""
     lead = [
-        f"{count(n[COMPLETED], 'model')} were judged on every fold, {n[STOPPED]:,} were stopped early{failed}.",
+        _counts(story, n),
         f"A {better} {story.metric_name} is better; ± is one standard error over {_parts(story)}.",
     ]
     if penalty := story.facts.get("selection_penalty"):
@@ -39,6 +41,21 @@ def standings(story: Story) -> Panel:
     columns = [name for name in _COLUMNS if name in board]
     rows = [{name: row[name] for name in columns} for row in story.rows.values()]
     return Panel("leaderboard", "Leaderboard", lead, parts, {"rows": rows, "counts": n})
+
+
+def _counts(story: Story, n: Mapping[str, int]) -> str:
+    """Say what became of how many."""
+    board = story.board
+    n_ensembles = int(((board["kind"] == ENSEMBLE) & (board["status"] == COMPLETED)).sum())
+    n_trials = n[COMPLETED] - n_ensembles
+    ensembles = f" and {count(n_ensembles, 'ensemble')} of them" if n_ensembles else ""
+    were = "was" if n[COMPLETED] == 1 else "were"
+    line = f"{count(n_trials, 'trial')}{ensembles} {were} judged on every fold; {n[STOPPED]:,} were stopped early"
+    listed = [trial for trial in story.interrupted if trial.name in story.rows]
+    line += f", of which {said_of_interrupted(listed)}" if listed else ""
+    line += f", {n[FAILED]:,} failed" if n[FAILED] else ""
+    unlisted = [trial for trial in story.interrupted if trial.name not in story.rows]
+    return f"{line}. Not listed: {said_of_interrupted(unlisted)}, before a first score." if unlisted else f"{line}."
 
 
 def _parts(story: Story) -> str:

@@ -47,7 +47,8 @@ class Rung:
 class TrialStory:
     """One trial, from its asking on.
 
-    n_rungs: in all. ended_s, status: None of one that was cut off. exploits: (seconds, donor) of a population.
+    n_rungs: in all. status: None of one that was cut off, "interrupted" of one that had no time left. ended_s: None of
+    the first, and of the second where it had no score. why: in words. exploits: (seconds, donor) of a population.
     """
 
     name: str
@@ -61,6 +62,7 @@ class TrialStory:
     score: float | None = None
     exploits: list[tuple[float, str]] = field(default_factory=list)
     fit_s: float = 0.0
+    why: str = ""
 
     @property
     def began_s(self) -> float:
@@ -144,6 +146,11 @@ class Story:
         return _trials(self.events, dict(zip(self.board["name"], self.board["family"], strict=True)))
 
     @property
+    def interrupted(self) -> list[TrialStory]:
+        """Return trials that were left where they were."""
+        return [trial for trial in self.trials.values() if trial.status == kinds.INTERRUPTED]
+
+    @property
     def notes(self) -> list[str]:
         """Return what the run noted, each once."""
         said = dict.fromkeys(event["text"] for event in self.events if event["event"] == NOTE)
@@ -190,6 +197,8 @@ def _goes_on(trial: TrialStory, kind: str, event: Mapping[str, Any]) -> None:
             trial.rungs.append(Rung(event["rung"], event["score"], at_s, event["fit_s"]))
     elif kind == kinds.EXPLOITED:
         trial.exploits.append((at_s, event["donor"]))
+    elif kind == kinds.INTERRUPTED:
+        trial.status, trial.why, trial.ended_s = kind, event.get("why") or "", at_s if trial.rungs else None
     elif kind in ENDED:
         trial.ended_s, trial.status, trial.score = at_s, kind, event.get("score")
         trial.n_rungs, trial.fit_s = event["n_rungs"] or trial.n_rungs, event["fit_s"]
@@ -233,6 +242,12 @@ def oof_of(story: Story, name: str) -> np.ndarray | None:
         return None
     predictions: np.ndarray = np.load(path, allow_pickle=False)
     return predictions[story.judged.positions] if len(predictions) > story.judged.positions.max() else None
+
+
+def said_of_interrupted(trials: Sequence[TrialStory]) -> str:
+    """Say how many trials were interrupted, and why."""
+    whys = " or ".join(sorted({trial.why for trial in trials if trial.why}))
+    return f"{len(trials):,} {'was' if len(trials) == 1 else 'were'} interrupted{f', as {whys}' if whys else ''}"
 
 
 def better(values: Sequence[float], greater_is_better: bool) -> float:

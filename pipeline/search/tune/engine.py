@@ -48,7 +48,7 @@ from stacktune.storage.folders import remove
 from stacktune.trials.checkpoint import has_checkpoint
 from stacktune.trials.climb import Problem
 from stacktune.trials.provenance import Provenance
-from stacktune.trials.result import COMPLETED, STOPPED, TrialResult
+from stacktune.trials.result import COMPLETED, TrialResult
 
 # How long after the deadline a trial that is deep inside a library call is waited for.
 MAX_LATE_S = 1.0
@@ -182,7 +182,7 @@ class Search:
                 self._late.add(entry.trial.trial_id)
                 self.log.mark_interrupted(entry, why_cut_short)
         self._is_concluded = True
-        return [result for result in self.log.results() if result.rungs_reached or result.status != STOPPED]
+        return [result for result in self.log.results() if result.is_listed]
 
     def close(self, patience_s: float | None = None) -> bool:
         """End Tune, and remove what only the search needed.
