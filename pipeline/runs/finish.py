@@ -152,7 +152,8 @@ def _gain(session: Session, results: Sequence[TrialResult]) -> Gain | None:
 
 def _remaining_testing_s(session: Session) -> float:
     """Return the processor seconds for the test rows."""
-    return (session.clock.remaining_s() - FINISHING_S * session.pace.usual_s) * session.pace.core_share
+    ending_s = FINISHING_S * session.pace.usual_s + session.telling_s
+    return (session.clock.remaining_s() - ending_s) * session.pace.core_share
 
 
 def _leaderboard(session: Session, results: Sequence[TrialResult]) -> Leaderboard:

@@ -157,14 +157,20 @@ def reserved_s(
     wanted_s = GATHERING_S + stacking_s + TESTING_S_PER_ROW * n_test_rows
     if not is_open:
         wanted_s += OPENING_S
-    if reports and budget_s >= REPORT_FROM_S:
-        wanted_s += REPORTING_S
     if budget_s >= EVERY_MODEL_FROM_S:
         wanted_s += KEEPING_TOP_TRIALS_S
     kept_s = wanted_s * pace.usual_s + pace.ending_s()
     if reports:
-        kept_s += explaining_s(budget_s)
+        kept_s += telling_s(pace, budget_s)
     return min(kept_s, MAX_RESERVED_SHARE * budget_s)
+
+
+def telling_s(pace: Pace, budget_s: float) -> float:
+    """Return the seconds kept to explain and to report.
+
+    What comes before them leaves them alone: ensembles, and the test rows of models that do not lead.
+    """
+    return explaining_s(budget_s) + (REPORTING_S * pace.usual_s if budget_s >= REPORT_FROM_S else 0.0)
 
 
 def explaining_s(budget_s: float) -> float:

@@ -11,7 +11,7 @@ from stacktune.data.table import Table
 from stacktune.explain.held_out import Looked
 from stacktune.observers import Observers
 from stacktune.runs.deadline import search_ends_at
-from stacktune.runs.pace import MIN_STACKING_S, Clock, Pace
+from stacktune.runs.pace import MIN_STACKING_S, Clock, Pace, telling_s
 from stacktune.search.journal import Journal
 from stacktune.settings.groups import Settings
 from stacktune.storage.run_folder import RunFolder
@@ -62,11 +62,18 @@ class Session:
         is_open, reports = self.tracker.has_tried, not self.config.no_report
         return search_ends_at(self.clock, self.pace, self.problem, self.test, n_trials, is_open, reports)
 
+    @property
+    def telling_s(self) -> float:
+        """Return the seconds kept to explain and to report."""
+        if self.config.no_report or self.clock.budget_s is None:
+            return 0.0
+        return telling_s(self.pace, self.clock.budget_s)
+
     def remaining_stacking_s(self, began_at: float) -> float:
         """Return the usual seconds left for ensembles.
 
         began_at: when they were begun (`time.monotonic()`).
         """
-        remaining_s = self.clock.remaining_s() - self.pace.ending_s()
+        remaining_s = self.clock.remaining_s() - self.pace.ending_s() - self.telling_s
         at_least_s = began_at + MIN_STACKING_S - time.monotonic()
         return max(remaining_s, at_least_s) / self.pace.usual_s

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from stacktune.runs import pace as module
+from stacktune.runs.finish import _remaining_testing_s
 from stacktune.runs.pace import Clock, Pace, core_share, explaining_s, reserved_s
+from stacktune.runs.session import Session
 from stacktune.runs.watch import share_for_trials
+from stacktune.settings.groups import Settings
 
 PACKAGE = Path(module.__file__).parents[1]
 USUAL_COMMAND_START_S = 2.0
@@ -56,6 +60,19 @@ def test_without_a_report_its_seconds_are_the_searchs():
     assert reserved_s(usual(), 60.0, 1.0) - reserved_s(usual(), 60.0, 1.0, reports=False) == pytest.approx(
         module.REPORTING_S + explaining_s(60.0)
     )
+
+
+@pytest.mark.parametrize("no_report", [False, True])
+def test_what_comes_before_the_report_leaves_its_seconds_alone(no_report):
+    """The test rows of models that do not lead took eight seconds, and a run of a minute had no report."""
+    clock, config = Clock(time.monotonic(), 60.0), Settings("t.parquet", "y", no_report=no_report)
+    session = SimpleNamespace(clock=clock, pace=usual(), config=config)
+    session.telling_s = Session.telling_s.fget(session)
+    kept_s = 0.0 if no_report else module.REPORTING_S + explaining_s(60.0)
+    remaining_s = 60.0 - kept_s - module.FINISHING_S
+    assert _remaining_testing_s(session) == pytest.approx(remaining_s * session.pace.core_share, abs=0.5)
+    remaining_s = 60.0 - kept_s - session.pace.ending_s()
+    assert Session.remaining_stacking_s(session, time.monotonic()) == pytest.approx(remaining_s, abs=0.5)
 
 
 def test_however_slow_the_machine_a_short_budget_leaves_half_to_the_search():
