@@ -73,6 +73,16 @@ def disk_trouble(error: OSError) -> str | None:
     return f"{what} cannot be written: {_DISK_TROUBLES[number]}. Make room, or name another --output, and try again."
 
 
+def place_trouble(error: OSError) -> str | None:
+    """Return a message for a place that refuses.
+
+    It is None where the error names no path. It is for what no check has foreseen.
+    """
+    if not error.filename or not error.strerror:
+        return None
+    return f"{os.fspath(error.filename)!r}: {error.strerror}. Mend it, or name another place, and try again."
+
+
 # All settings are shown, and of a wide table's columns what a screen holds.
 MAX_NAMES = 40
 

@@ -88,9 +88,13 @@ def report(
     folder: Finished,
 ) -> None:
     """Write a run's report: one page."""
+    from stacktune.places import check_place
     from stacktune.report.page.page import write_report
+    from stacktune.storage.run_folder import RunFolder
     from stacktune.text import in_a_shell
 
+    if folder.is_dir():
+        check_place(RunFolder(folder).report, "the report", "Copy the run to where one can write, and name the copy.")
     say(in_a_shell(str(write_report(folder))))
     say("next: open it in a browser; it needs no network")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stacktune.errors import ConfigError
+from stacktune.places import check_place
 from stacktune.runs.predict import leader_folder
 from stacktune.storage.run_folder import PLOTS
 from stacktune.streams import visible
@@ -60,8 +61,8 @@ def explain(
     from stacktune.report.page.plots import write_plots
     from stacktune.runs.labelled import opened
 
-    if output is not None and output.exists():
-        raise ConfigError(f"{str(output)!r} is there already: name a new folder.")
+    if output is not None:
+        _check_output(output)
     run = Path(model) if Path(model).is_dir() else None
     labelled = opened(Leader.load(leader_folder(model)), run, data, by)
     for row in rows:
@@ -79,6 +80,12 @@ def explain(
         write_plots(charts_of(found, labelled.leader.target_name), output / PLOTS)
         say(f"all of it in {output}")
     say(_next(found, f"stacktune explain {shlex.quote(model)} {shlex.quote(data)}", output))
+
+
+def _check_output(output: Path) -> None:
+    if output.exists():
+        raise ConfigError(f"{str(output)!r} is there already: name a new folder.")
+    check_place(output, "the folder for the explanation")
 
 
 def _next(found: Explanation, command: str, output: Path | None) -> str:
