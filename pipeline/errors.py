@@ -57,20 +57,33 @@ _DISK_TROUBLES = {
 }
 
 
-def disk_trouble(error: OSError) -> str | None:
-    """Return a message for a disk that refuses writing.
+# As SQLite says it.
+_SQLITE_FULL = "database or disk is full"
+
+
+def disk_cause(error: Exception) -> str | None:
+    """Return why a disk refuses writing.
 
     It is None for any other error. Libraries put the system's error into their own text, and copying a folder makes one
     of many.
     """
     found = re.search(r"\[errno (\d+)\]", str(error), re.IGNORECASE)
-    number = error.errno or (int(found.group(1)) if found else None)
-    names = {os.strerror(known): known for known in _DISK_TROUBLES}
+    number = getattr(error, "errno", None) or (int(found.group(1)) if found else None)
+    names = {os.strerror(known): known for known in _DISK_TROUBLES} | {_SQLITE_FULL: errno.ENOSPC}
     number = number if number in _DISK_TROUBLES else next((names[name] for name in names if name in str(error)), None)
-    if number is None:
+    return None if number is None else _DISK_TROUBLES[number]
+
+
+def disk_trouble(error: OSError) -> str | None:
+    """Return a message for a disk that refuses writing.
+
+    It is None for any other error.
+    """
+    cause = disk_cause(error)
+    if cause is None:
         return None
     what = repr(os.fspath(error.filename)) if error.filename else "a file"
-    return f"{what} cannot be written: {_DISK_TROUBLES[number]}. Make room, or name another --output, and try again."
+    return f"{what} cannot be written: {cause}. Make room, or name another --output, and try again."
 
 
 def place_trouble(error: OSError) -> str | None:
