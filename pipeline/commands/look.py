@@ -149,7 +149,7 @@ def ui(
         ),
     ] = DEFAULT_PARENT,
 ) -> None:
-    """Open the MLflow UI on a run's trials."""
+    """Serve the MLflow UI on a run's trials."""
     from stacktune.tracking.ui import ui_page
 
     page = ui_page(store)
