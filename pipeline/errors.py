@@ -100,10 +100,20 @@ def place_trouble(error: OSError) -> str | None:
 MAX_NAMES = 40
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
+def nearest_column(name: str, columns: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for a column.
+
+    Where none of the table's columns is like it, they are listed, as what the table has.
+    """
+    return nearest(name, columns, "It has")
+
+
+def nearest(name: str, valid: Iterable[str], listed: str = "Valid names") -> str:
     """Return " Did you mean 'x'?" for `name`.
 
     The valid name x is most like it; where none is, a list of the valid names is returned.
+
+    listed: what stands before that list.
     """
     names = sorted(valid)
     if not names:
@@ -115,4 +125,4 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     if close:
         return f" Did you mean {close[0]!r}?"
     shown = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
-    return f" Valid names: {shown}."
+    return f" {listed}: {shown}."

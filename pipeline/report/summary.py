@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from stacktune.errors import ConfigError, nearest
+from stacktune.errors import ConfigError, nearest, nearest_column
 from stacktune.metrics import METRICS
 from stacktune.report.board import read_board
 from stacktune.report.fitted import Fitted
@@ -100,7 +100,7 @@ def sorted_by(results: Results, column: str) -> pd.DataFrame:
     if column == results.metric:
         column = "score"
     if column not in frame:
-        raise ConfigError(f"the leaderboard has no column {column!r}.{nearest(column, map(str, frame.columns))}")
+        raise ConfigError(f"the leaderboard has no column {column!r}.{nearest_column(column, map(str, frame.columns))}")
     return frame.sort_values(column, ascending=_is_ascending(column, results), kind="stable", na_position="last")
 
 
