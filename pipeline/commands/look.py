@@ -64,14 +64,15 @@ def leaderboard(
     """Show the leaderboard of a finished run."""
     from rich.console import Console
 
-    from stacktune.report.summary import leaderboard_table, read_results, sorted_by
+    from stacktune.report.summary import leaderboard_table, on_column, read_results, sorted_by
     from stacktune.text import in_a_shell
 
     results = read_results(folder)
     if on is not None:
         from stacktune.runs.on_table import scored_on
 
-        results, notes = scored_on(results, on)
+        results, notes = scored_on(results, on, sort)
+        sort = None if sort is None else on_column(results, sort)
         for note in notes:
             remark(f"Note: {note}")
     rows = results.leaderboard if sort is None else sorted_by(results, sort)
