@@ -139,7 +139,10 @@ def _intended(data: RunData, scope: Scope, n_rows: int) -> Intended:
 
 
 def _untried(scope: Scope) -> dict[str, str]:
-    """Return why families are not tried of which no note tells."""
+    """Return why each other family is not tried.
+
+    They are those of which no note tells.
+    """
     missing = sorted(set(known_families()).difference(all_families()))
     said = {name: f'not installed; pip install "stacktune[{name}]" adds it' for name in missing}
     return said | dict(scope.size.silently_left_out)
