@@ -57,30 +57,66 @@ _DISK_TROUBLES = {
 }
 
 
-def disk_trouble(error: OSError) -> str | None:
-    """Return a message for a disk that refuses writing.
+# As SQLite says it.
+_SQLITE_FULL = "database or disk is full"
+
+
+def disk_cause(error: Exception) -> str | None:
+    """Return why a disk refuses writing.
 
     It is None for any other error. Libraries put the system's error into their own text, and copying a folder makes one
     of many.
     """
     found = re.search(r"\[errno (\d+)\]", str(error), re.IGNORECASE)
-    number = error.errno or (int(found.group(1)) if found else None)
-    names = {os.strerror(known): known for known in _DISK_TROUBLES}
+    number = getattr(error, "errno", None) or (int(found.group(1)) if found else None)
+    names = {os.strerror(known): known for known in _DISK_TROUBLES} | {_SQLITE_FULL: errno.ENOSPC}
     number = number if number in _DISK_TROUBLES else next((names[name] for name in names if name in str(error)), None)
-    if number is None:
+    return None if number is None else _DISK_TROUBLES[number]
+
+
+def disk_trouble(error: OSError) -> str | None:
+    """Return a message for a disk that refuses writing.
+
+    It is None for any other error.
+    """
+    cause = disk_cause(error)
+    if cause is None:
         return None
     what = repr(os.fspath(error.filename)) if error.filename else "a file"
-    return f"{what} cannot be written: {_DISK_TROUBLES[number]}. Make room, or name another --output, and try again."
+    return f"{what} cannot be written: {cause}. Make room, or name another --output, and try again."
+
+
+_REFUSALS = (PermissionError, NotADirectoryError, IsADirectoryError)
+
+
+def place_trouble(error: OSError) -> str | None:
+    """Return a message for a place that refuses.
+
+    It is None of errors that a place does not explain, as a missing file. It is for what no check has foreseen.
+    """
+    if not isinstance(error, _REFUSALS) or not error.filename or not error.strerror:
+        return None
+    return f"{os.fspath(error.filename)!r}: {error.strerror}. Mend it, or name another place, and try again."
 
 
 # All settings are shown, and of a wide table's columns what a screen holds.
 MAX_NAMES = 40
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
+def nearest_column(name: str, columns: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for a column.
+
+    Where none of the table's columns is like it, they are listed, as what the table has.
+    """
+    return nearest(name, columns, "It has")
+
+
+def nearest(name: str, valid: Iterable[str], listed: str = "Valid names") -> str:
     """Return " Did you mean 'x'?" for `name`.
 
     The valid name x is most like it; where none is, a list of the valid names is returned.
+
+    listed: what stands before that list.
     """
     names = sorted(valid)
     if not names:
@@ -92,4 +128,4 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     if close:
         return f" Did you mean {close[0]!r}?"
     shown = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
-    return f" Valid names: {shown}."
+    return f" {listed}: {shown}."

@@ -12,17 +12,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-_HERE = Path(__file__).resolve().parent
+# A checkout's own folder where the install is editable.
+HERE = Path(__file__).resolve().parent
 # Inside the package where it is installed, beside it in a checkout.
-SEARCH_SPACES = next(found for found in (_HERE / "search_spaces", _HERE.parent / "search_spaces") if found.is_dir())
+SEARCH_SPACES = next(found for found in (HERE / "search_spaces", HERE.parent / "search_spaces") if found.is_dir())
 # A folder in which `stacktune` alone is found: this one.
-SHIM = _HERE / "shim"
+SHIM = HERE / "shim"
 
 
 def copy_package(into: Path) -> Path:
     """Copy the package into `into`/stacktune; return that folder."""
     package = into / "stacktune"
-    for source, target in ((_HERE, package), (SEARCH_SPACES, package / "search_spaces")):
+    for source, target in ((HERE, package), (SEARCH_SPACES, package / "search_spaces")):
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.md"), dirs_exist_ok=True)
     return package
 
@@ -32,9 +33,9 @@ def is_this_code(package: Path) -> bool:
 
     The folder is one that `copy_package` made.
     """
-    if package.resolve() == _HERE:
+    if package.resolve() == HERE:
         return True
-    here = dict(_code(_HERE)) | {f"search_spaces/{name}": code for name, code in _code(SEARCH_SPACES)}
+    here = dict(_code(HERE)) | {f"search_spaces/{name}": code for name, code in _code(SEARCH_SPACES)}
     return dict(_code(package)) == here
 
 

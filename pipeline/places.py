@@ -1,6 +1,6 @@
 """Knows where a process stands.
 
-It has a home folder, which not every user has, and a working folder, which may be gone.
+It has a home folder, which not every user has, a working folder, which may be gone, and places for what it writes.
 """
 
 from __future__ import annotations
@@ -34,6 +34,26 @@ def check_working_folder() -> None:
     except OSError:
         raise ConfigError(
             "the folder in which this command was typed is not there any more. Change to one that is (`cd ~`)."
+        ) from None
+
+
+def check_place(place: Path, what: str, remedy: str = "Name one that can with --output.") -> None:
+    """Raise ConfigError where `place` cannot be written.
+
+    It is called before any work is done. A file without a name is made, and gone again, in the nearest folder that is
+    there: no look at rights tells of /proc, or of a disk that is read-only.
+
+    place: a file or folder, there or not. what: what is to be written. remedy: the sentence that says what to do.
+    """
+    import tempfile
+
+    above = place if os.path.isdir(place) else next(one for one in place.absolute().parents if os.path.exists(one))
+    try:
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{what}, {str(place)!r}, cannot be made: {str(above)!r} cannot be written ({error.strerror}). {remedy}"
         ) from None
 
 

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import typer
 
-from stacktune.errors import DataWarning, UserError, disk_trouble
+from stacktune.errors import DataWarning, UserError, disk_trouble, place_trouble
 from stacktune.help import InGroups
 from stacktune.storage.uris import masked
 from stacktune.streams import visible
@@ -39,7 +39,7 @@ class Commands(InGroups):
             remark(str(stopped) or "Stopped by Ctrl-C.")
             raise typer.Exit(getattr(stopped, "status", 130)) from None
         except OSError as error:
-            trouble = disk_trouble(error)
+            trouble = disk_trouble(error) or place_trouble(error)
             if trouble is None:
                 raise
             remark(f"Error: {trouble}")

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import stacktune
-from whole_runs import mixed_table
+from whole_runs import STACKTUNE, mixed_table
 
 from stacktune.data.write import write_frame
-from stacktune.errors import disk_trouble
+from stacktune.errors import disk_cause, disk_trouble
 from stacktune.runs import finish
 from stacktune.storage.lines import write_whole
 
@@ -25,11 +25,12 @@ DISK_BYTES = 64 * 2**20
 
 
 @pytest.fixture
-def disk(tmp_path) -> Iterator[Path]:
-    """A small disk of its own."""
+def disk(request, tmp_path) -> Iterator[Path]:
+    """A small disk of its own, of DISK_BYTES unless the test names others."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "stacktune-test", str(place)]
+    n_bytes = getattr(request, "param", DISK_BYTES)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={n_bytes}", "stacktune-test", str(place)]
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("needs root: a small disk is mounted")
     yield place
@@ -72,6 +73,30 @@ def test_whatever_is_written_a_full_disk_is_named(disk, write):
 def test_other_errors_are_no_trouble_of_a_disk():
     assert disk_trouble(FileNotFoundError(2, "No such file or directory", "x")) is None
     assert disk_trouble(OSError("[Errno 111] Connection refused")) is None
+
+
+@pytest.mark.parametrize("disk", [300_000], indirect=True)
+def test_a_disk_that_is_full_at_the_start_is_named_with_what_helps(disk):
+    """MLflow's store was blamed, and an option that nobody had given."""
+    (disk.parent / "own").mkdir()
+    mixed_table().to_parquet(disk.parent / "table.parquet")
+    words = ["run", disk.parent / "table.parquet", "--target", "diagnosis", "--max-trials", 1, "--output", disk / "one"]
+    ended = subprocess.run(
+        list(map(str, [*STACKTUNE, *words])), cwd=disk.parent / "own", capture_output=True, text=True, timeout=240
+    )
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    (error,) = [line for line in ended.stderr.splitlines() if line.startswith("Error: ")]
+    assert "no room is left on the disk" in error
+    assert "Make room" in error
+    assert "another --output" in error
+    assert "leave the option out" not in error
+
+
+def test_a_full_disk_is_known_by_what_sqlite_says_of_it():
+    assert (
+        disk_cause(RuntimeError("(sqlite3.OperationalError) database or disk is full")) == "no room is left on the disk"
+    )
+    assert disk_cause(RuntimeError("no such table")) is None
 
 
 def fill_before_the_leader() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from whole_runs import STACKTUNE, mixed_table
 
-from stacktune.errors import ConfigError
-from stacktune.places import check_working_folder, expanded, lend_home
+from stacktune.errors import ConfigError, place_trouble
+from stacktune.places import check_place, check_working_folder, expanded, lend_home
 from stacktune.storage.filesystem import resolve
 
 # Of no entry in passwd, here or anywhere.
@@ -90,7 +90,62 @@ def test_a_working_folder_that_cannot_be_written_is_one_line_with_a_remedy(place
     assert refused.returncode == 2
     (line,) = [line for line in refused.stderr.splitlines() if line]
     assert "the folder for the results, 'stacktune-runs/" in line
-    assert f"{str(place / 'readonly')!r} cannot be written. Name one that can with --output." in line
+    assert (
+        f"{str(place / 'readonly')!r} cannot be written (Permission denied). Name one that can with --output." in line
+    )
+
+
+WRITERS = {
+    "convert": ["convert", "t.csv", "readonly/t.parquet"],
+    "predict": ["predict", "run", "t.parquet", "--output", "readonly/p.parquet"],
+    "explain": ["explain", "run", "t.parquet", "--output", "readonly/why"],
+    "graph": ["export", "run", "--format", "onnx", "--output", "readonly/a.onnx"],
+    "container": ["export", "run", "--format", "container", "--output", "readonly/scoring"],
+    "distil": ["distil", "run", "t.parquet", "--output", "readonly/small"],
+    "report": ["report", "readonly"],
+}
+
+
+@needs_root
+@pytest.mark.parametrize("words", WRITERS.values(), ids=WRITERS)
+def test_a_place_that_cannot_be_written_is_one_line_before_any_work(place, words):
+    """Each was a traceback, of most when all was done; there is no model here that work could be done with."""
+    (place / "t.csv").write_text("a,b\n1,2\n")
+    refused = as_stranger([*STACKTUNE, *words], cwd=place, HOME="/")
+    assert refused.returncode == 2, refused.stderr
+    (line,) = refused.stderr.splitlines()
+    assert "cannot be made: " in line
+    assert "cannot be written (Permission denied). " in line
+
+
+@pytest.mark.parametrize("output", ["/proc/runs/x", "/sys/x", "/proc/runs/x/p.parquet"])
+def test_a_place_where_not_even_root_can_write_is_refused(output):
+    with pytest.raises(ConfigError, match=r"the file, '/.*', cannot be made: '/(proc|sys)' cannot be written \(.+\)\."):
+        check_place(Path(output), "the file")
+
+
+def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path):
+    check_place(tmp_path / "new" / "newer", "the file")
+    check_place(tmp_path, "the folder")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("mine")
+    check_place(tmp_path / "file", "the file")
+    with pytest.raises(ConfigError, match=r"file' cannot be written \(Not a directory\)"):
+        check_place(tmp_path / "file" / "below", "the file")
+
+
+def test_an_error_of_a_path_that_nothing_foresaw_is_one_line(tmp_path):
+    """Of a table's folder that may not be looked into, a name that is too long, and the like."""
+    name = "x" * 300
+    refused = subprocess.run(
+        [*STACKTUNE, "events", name], cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"HOME": "/"}
+    )
+    assert refused.returncode == 2, refused.stderr
+    assert (
+        refused.stderr
+        == f"Error: '{name}/events.jsonl': File name too long. Mend it, or name another place, and try again.\n"
+    )
+    assert place_trouble(OSError("[Errno 111] Connection refused")) is None
 
 
 def test_a_working_folder_that_is_gone_is_one_line(tmp_path):

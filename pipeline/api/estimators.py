@@ -56,9 +56,11 @@ class AutoML(BaseEstimator):
     summary_: what run.json says. folder_: the run's folder. leader_: the model that predicts.
     leaderboard_: one row a trial or ensemble, best first.
     n_features_in_, feature_names_in_: of the training table.
+    trial_: of what `best_model` gives, the trial's name and score; None of any other.
     """
 
     _task: ClassVar[str]
+    trial_: str | None
 
     @takes_settings
     def __init__(self, **settings: Any):
@@ -169,7 +171,8 @@ class AutoML(BaseEstimator):
         check_is_fitted(self)
         found: AutoML = clone(self)
         found.__dict__ |= {name: value for name, value in vars(self).items() if name.endswith("_")}
-        found._lead(best_model(Path(self.folder_), self.leader_, family, by), tells_features=False)
+        leader, found.trial_ = best_model(Path(self.folder_), self.leader_, family, by)
+        found._lead(leader, tells_features=False)
         return found
 
     def explain(
@@ -239,6 +242,12 @@ class AutoML(BaseEstimator):
         features = self._features(X)
         return np.asarray(self.leader_.labels(features))
 
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """Name the trial, where it is one's model."""
+        trial = getattr(self, "trial_", None)
+        shown = super().__repr__(N_CHAR_MAX)
+        return f"{shown} of {trial}" if trial else shown
+
     def __getstate__(self) -> dict[str, Any]:
         return packed(super().__getstate__())
 
@@ -289,6 +298,7 @@ class AutoML(BaseEstimator):
         tells_features: see `_lead`.
         """
         self.summary_, self.folder_ = summary, str(summary.folder)
+        self.trial_ = None
         self._lead(Leader.load(leader_in(Path(self.folder_))), tells_features)
 
     def _lead(self, leader: Leader, tells_features: bool) -> None:

@@ -30,6 +30,7 @@ from stacktune.report.summary import read_results, sorted_by
 from stacktune.settings.groups import URIS
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
 from stacktune.storage.uris import masked_uri
+from stacktune.text import number
 from stacktune.trials.result import COMPLETED
 
 MODEL, DESCRIPTION = "leader", "estimator.json"
@@ -50,8 +51,11 @@ class Kept:
     feature_names: tuple[str, ...] = ()
 
 
-def best_model(folder: Path, leader: Leader, family: str | None, by: str) -> Leader:
-    """Return the best completed trial's own model; see `AutoML.best_model`."""
+def best_model(folder: Path, leader: Leader, family: str | None, by: str) -> tuple[Leader, str]:
+    """Return the best trial's own model, and its words.
+
+    These are its name and score; see `AutoML.best_model`.
+    """
     results = read_results(folder)
     board = results.leaderboard
     rows = board[(board["kind"] == TRIAL) & (board["status"] == COMPLETED)]
@@ -67,7 +71,7 @@ def best_model(folder: Path, leader: Leader, family: str | None, by: str) -> Lea
     for row in sorted_by(replace(results, leaderboard=rows), by).to_dict("records"):
         trial = TrialFolder(RunFolder(folder).trials / row["name"])
         if trial.models():
-            return model_of_trial(leader, trial, row)
+            return model_of_trial(leader, trial, row), f"{row['name']}, {results.metric} {number(row['score'])}"
     raise ConfigError("of these trials no models were kept: a run keeps those that an ensemble may still use.")
 
 

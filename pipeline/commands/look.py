@@ -64,14 +64,15 @@ def leaderboard(
     """Show the leaderboard of a finished run."""
     from rich.console import Console
 
-    from stacktune.report.summary import leaderboard_table, read_results, sorted_by
+    from stacktune.report.summary import leaderboard_table, on_column, read_results, sorted_by
     from stacktune.text import in_a_shell
 
     results = read_results(folder)
     if on is not None:
         from stacktune.runs.on_table import scored_on
 
-        results, notes = scored_on(results, on)
+        results, notes = scored_on(results, on, sort)
+        sort = None if sort is None else on_column(results, sort)
         for note in notes:
             remark(f"Note: {note}")
     rows = results.leaderboard if sort is None else sorted_by(results, sort)
@@ -88,9 +89,13 @@ def report(
     folder: Finished,
 ) -> None:
     """Write a run's report: one page."""
+    from stacktune.places import check_place
     from stacktune.report.page.page import write_report
+    from stacktune.storage.run_folder import RunFolder
     from stacktune.text import in_a_shell
 
+    if folder.is_dir():
+        check_place(RunFolder(folder).report, "the report", "Copy the run to where one can write, and name the copy.")
     say(in_a_shell(str(write_report(folder))))
     say("next: open it in a browser; it needs no network")
 
@@ -145,7 +150,7 @@ def ui(
         ),
     ] = DEFAULT_PARENT,
 ) -> None:
-    """Open the MLflow UI on a run's trials."""
+    """Serve the MLflow UI on a run's trials."""
     from stacktune.tracking.ui import ui_page
 
     page = ui_page(store)

@@ -59,7 +59,7 @@ from stacktune.data.target import (
 from stacktune.data.target_text import COMMA_NUMBERS, Writing, with_numbers, with_same_numbers
 from stacktune.data.validation_rows import with_validation_rows
 from stacktune.data.weights import SAMPLE_WEIGHT, weighted_rows, with_sample_weight
-from stacktune.errors import DataError, nearest
+from stacktune.errors import DataError, nearest_column
 from stacktune.settings.groups import Settings
 from stacktune.settings.problem import DEMO, IN_MEMORY, DataSettings
 from stacktune.storage.digests import digest_of_arrays
@@ -206,7 +206,9 @@ def read_training(config: Settings, tables: Tables = NO_TABLES) -> Source:
                 f"the {role} column {name!r} holds lists, records or the like. Name a column of plain values."
             )
         if name is not None and name not in source.frame.columns:
-            raise DataError(f"the table has no {role} column {name!r}.{nearest(name, map(str, source.frame.columns))}")
+            raise DataError(
+                f"the table has no {role} column {name!r}.{nearest_column(name, map(str, source.frame.columns))}"
+            )
     check_no_key(source.frame)
     source = with_sample_weight(with_validation_rows(source, config))
     return replace(source, frame=with_columns(source.frame, {ROW_NUMBER: np.arange(len(source.frame))}))
@@ -259,7 +261,7 @@ def _read_test(
     if config.target not in source.frame.columns:
         raise DataError(
             f"the test table {without_secrets(place)!r} has no target column {config.target!r}."
-            + nearest(config.target, map(str, source.frame.columns))
+            + nearest_column(config.target, map(str, source.frame.columns))
         )
     frame, text_notes = with_same_numbers(source.frame, config.target, dataset.task, writing)
     frame, notes = labelled_rows(frame, config.target)
@@ -370,7 +372,7 @@ def _check_kept(frame: pd.DataFrame, keep: tuple[str, ...]) -> None:
     names = [str(name) for name in frame.columns if name not in (SPLIT_KEY, ROW_NUMBER)]
     for name in keep:
         if name not in names:
-            raise DataError(f"--keep names {name!r}, but the table has no such column.{nearest(name, names)}")
+            raise DataError(f"--keep names {name!r}, but the table has no such column.{nearest_column(name, names)}")
 
 
 def _sample_of(frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pyarrow import fs
 
 from stacktune.data.lake import is_delta
-from stacktune.errors import DataError, nearest
+from stacktune.errors import DataError, nearest, nearest_column
 from stacktune.storage.filesystem import resolve
 from stacktune.storage.uris import first_line, without_secrets
 
@@ -96,4 +96,4 @@ def check_present(uri: str, names: list[str], columns: list[str]) -> None:
     """Raise DataError for a column missing from `names`."""
     missing = [name for name in columns if name not in names]
     if missing:
-        raise DataError(f"{uri!r} has no column {missing[0]!r}.{nearest(missing[0], names)}")
+        raise DataError(f"{uri!r} has no column {missing[0]!r}.{nearest_column(missing[0], names)}")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from stacktune.data.column import Column
 from stacktune.data.notes import shortened
-from stacktune.errors import DataError, nearest
+from stacktune.errors import DataError, nearest_column
 
 # How alike two names are, of 1, for one to be taken as a misspelling of the other.
 _MIN_SIMILARITY = 0.8
@@ -96,5 +96,9 @@ def _check_missing(columns: Sequence[Column], missing: Sequence[Column], names: 
 
 def _missing_columns(missing: Sequence[str], names: Sequence[str]) -> str:
     first = f"the table has no column {missing[0]!r}, which the model was trained on."
-    others = f" {len(missing) - 1} more are missing: {', '.join(map(repr, missing[1:6]))}." if missing[1:] else ""
-    return first + others + nearest(missing[0], names)
+    more = ", …" if missing[6:] else ""
+    are = "is" if len(missing) == 2 else "are"
+    others = (
+        f" {len(missing) - 1} more {are} missing: {', '.join(map(repr, missing[1:6]))}{more}." if missing[1:] else ""
+    )
+    return first + others + nearest_column(missing[0], names)

@@ -83,7 +83,7 @@ def infer_task(target: pd.Series, asked: str) -> tuple[str, str]:
     if asked == REGRESSION:
         return REGRESSION, _check_regression(target)
     if asked != "auto":
-        return _check_classes(name, asked, n_levels)
+        return _check_classes(name, asked, n_levels, _guess(target, content, n_levels)[0])
     return _guess(target, content, n_levels)
 
 
@@ -141,10 +141,10 @@ def _no_numbers_message(name: str, unread: list[str], n_rows: int) -> str:
     )
 
 
-def _check_classes(name: str, asked: str, n_levels: int) -> tuple[str, str]:
+def _check_classes(name: str, asked: str, n_levels: int, likely: str) -> tuple[str, str]:
     if asked == BINARY and n_levels != 2:
         raise DataError(
-            f"--task binary needs two classes, but the target {name!r} has {n_levels}. Use --task multiclass."
+            f"--task binary needs two classes, but the target {name!r} has {n_levels}. Use --task {likely}."
         )
     if n_levels == 2 and asked == MULTICLASS:
         return BINARY, f"{name} has two classes, so the task is binary classification"

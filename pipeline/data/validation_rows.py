@@ -16,7 +16,7 @@ from stacktune.data.notes import listed
 from stacktune.data.read import Source, read_source
 from stacktune.data.split import SPLIT_KEY
 from stacktune.data.values import content_of
-from stacktune.errors import DataError, nearest
+from stacktune.errors import DataError, nearest_column
 from stacktune.settings.groups import Settings
 from stacktune.storage.uris import without_secrets
 
@@ -35,9 +35,8 @@ def with_validation_rows(source: Source, config: Settings) -> Source:
     place, frame = without_secrets(config.validation_data), source.frame
     for name in map(str, frame.columns):
         if name not in other.frame.columns:
-            raise DataError(
-                f"the validation table {place!r} has no column {name!r}.{nearest(name, map(str, other.frame.columns))}"
-            )
+            hint = nearest_column(name, map(str, other.frame.columns))
+            raise DataError(f"the validation table {place!r} has no column {name!r}.{hint}")
         before, after = content_of(frame[name]), content_of(other.frame[name])
         if before != after and frame[name].notna().any() and other.frame[name].notna().any():
             raise DataError(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from stacktune.errors import ConfigError, DataError
+from stacktune.places import check_place
 from stacktune.storage.atomic import replacing
 
 ENDINGS = (".parquet", ".csv")
@@ -20,8 +21,15 @@ def check_writable(path: str) -> Path:
 
     It is called before any work is done for a file that could not be written.
 
-    Raises ConfigError for another ending than ENDINGS, DataError where a folder is in the way or missing.
+    Raises ConfigError for another ending than ENDINGS, or where nothing can be written; DataError where a folder is in
+    the way or missing.
     """
+    file = _named(path)
+    check_place(file, "the file")
+    return file
+
+
+def _named(path: str) -> Path:
     if "://" in path:
         raise ConfigError(f"predictions are written to this machine, and {path!r} is elsewhere: name a file here.")
     file = Path(path)
@@ -37,14 +45,11 @@ def check_writable(path: str) -> Path:
 def write_frame(frame: pd.DataFrame, path: str) -> None:
     """Write `frame` without its index.
 
-    The file appears whole or not at all. Raises as `check_writable` does.
+    The file appears whole or not at all. Raises as `check_writable` does, but OSError where nothing can be written.
     """
-    file = check_writable(path)
-    try:
-        with replacing(file) as aside:
-            if file.suffix.lower() == ".csv":
-                frame.to_csv(aside, index=False)
-            else:
-                frame.to_parquet(aside, index=False, engine="pyarrow", compression="zstd")
-    except PermissionError:
-        raise DataError(f"no permission to write {path!r}.") from None
+    file = _named(path)
+    with replacing(file) as aside:
+        if file.suffix.lower() == ".csv":
+            frame.to_csv(aside, index=False)
+        else:
+            frame.to_parquet(aside, index=False, engine="pyarrow", compression="zstd")

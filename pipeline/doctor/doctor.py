@@ -55,6 +55,7 @@ def checks(address: str | None, tracking_uri: str | None, storage: str | None) -
     """
     found = [
         Check("Python", machine.python),
+        Check("this folder", machine.working_folder),
         Check("packages", machine.packages),
         Check("cores", machine.cores),
         Check("memory", machine.memory),

@@ -16,6 +16,7 @@ from pathlib import Path
 from stacktune.data.memory import BYTES_ANYHOW, memory_here
 from stacktune.doctor.finding import OK, PROBLEM, WARNING, Finding
 from stacktune.host import SHARED_MEMORY, cores_here, shared_memory_free
+from stacktune.package import HERE
 from stacktune.search.cluster.start import object_store_bytes
 from stacktune.storage.run_folder import DEFAULT_PARENT
 from stacktune.text import size
@@ -23,7 +24,7 @@ from stacktune.text import size
 LEAST_DISK_BYTES, ENOUGH_DISK_BYTES = 200_000_000, 2_000_000_000
 # Ray opens a few for each worker, and for each of its own processes.
 ENOUGH_FILES = 1_024
-_EXTRAS = {"catboost": "catboost", "deltalake": "delta"}
+_EXTRAS = {"catboost": "catboost", "deltalake": "delta", "onnx": "onnx", "onnxruntime": "onnx"}
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
 _HERE = ("127.0.0.1", "localhost")
 
@@ -32,6 +33,24 @@ def python() -> Sequence[Finding]:
     """Return which Python and stacktune there are."""
     said = f"{platform.python_version()} at {sys.executable}; stacktune {version('stacktune')}"
     return [Finding(OK, "Python", said)]
+
+
+def working_folder(package: Path = HERE) -> Sequence[Finding]:
+    """Return what Python takes for stacktune here.
+
+    A script finds what lies beside it first, and a clone without an `__init__.py` before an editable install: none of
+    our code runs then, which could say so.
+
+    package: the folder of our code, which an editable install leaves under another name.
+    """
+    beside = Path.cwd() / "stacktune"
+    module = beside.with_suffix(".py")
+    is_taken = (beside / "__init__.py").is_file() or (beside.is_dir() and package.name != beside.name)
+    found = module if module.is_file() else beside if is_taken and beside.resolve() != package else None
+    if found is None:
+        return []
+    said = f"a script in this folder imports {found} in the place of the installed stacktune"
+    return [Finding(WARNING, "this folder", said, f"run it from another folder, or rename {found.name}")]
 
 
 def packages(asked_for: Sequence[str] | None = None) -> Sequence[Finding]:

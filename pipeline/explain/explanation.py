@@ -16,10 +16,14 @@ import pandas as pd
 from stacktune.data.write import write_frame
 from stacktune.errors import ConfigError
 from stacktune.storage.atomic import remove_asides, replacing
+from stacktune.text import count, number
 
 FACTS = "explanation.json"
 # What `read` needs of the facts; other tables than these may come with later versions.
 _TABLES = ("importance", "dependence", "ice", "worst", "members", "rows", "segments", "gaps")
+
+# Columns that an explanation's one line names.
+N_FOREMOST = 3
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,16 @@ class Explanation:
     n_repeats: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say what counts most, and where the rest is."""
+        top = self.importance.head(N_FOREMOST).to_dict("records")
+        foremost = ", ".join(f"{row['column']} {number(row['importance'])}" for row in top)
+        n_more = len(self.importance) - len(top)
+        foremost += f" and {n_more:,} more" if n_more else ""
+        held = ", ".join(f".{name}" for name in (*_TABLES, "notes") if len(getattr(self, name)))
+        said = f"{self.metric} lost without: {foremost}" if foremost else self.metric
+        return f"Explanation({said}; {count(self.n_rows, 'row')}; see {held or '.notes'})"
 
 
 def write(found: Explanation, folder: Path) -> Path:

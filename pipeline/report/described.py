@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -34,7 +34,8 @@ _DAY_S = 86_400
 class Intended:
     """What a run would do with a table.
 
-    folds: 1 for rows that are held out once. memory_bytes: of all its processes, about.
+    folds: 1 for rows that are held out once. memory_bytes: of all its processes, about. untried: other families, each
+    with why it is not tried, where no note says so.
     """
 
     task: str
@@ -42,6 +43,7 @@ class Intended:
     folds: int
     families: tuple[str, ...]
     memory_bytes: int
+    untried: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -270,5 +272,7 @@ def _intended_table(intended: Intended) -> Table:
     folds = f"{intended.folds} folds" if intended.folds > 1 else "rows that are held out once"
     rows.add_row("metric", f"{intended.metric}, by {folds}")
     rows.add_row("families", ", ".join(intended.families))
+    for name, reason in intended.untried.items():
+        rows.add_row("", Text(f"without {name}: {reason}"))
     rows.add_row("memory", f"about {size(intended.memory_bytes)}")
     return rows

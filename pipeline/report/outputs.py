@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any
 from stacktune.data.write import write_frame
 from stacktune.ensemble.rows import Leaderboard
 from stacktune.errors import ConfigError
+from stacktune.places import check_place
 from stacktune.search.decisions import plain
 from stacktune.settings.groups import OutputSettings, Settings
 from stacktune.settings.problem import IN_MEMORY, DataSettings
@@ -104,12 +104,7 @@ def output_folder(config: Settings) -> Path:
         raise ConfigError(f"--output {str(folder)!r} is a file; name a folder.")
     if folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(f"--output {str(folder)!r} is not empty; name a new folder, so that no run is overwritten.")
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"the folder for the results, {str(folder)!r}, cannot be made: {str(existing)!r} cannot be written. "
-            "Name one that can with --output."
-        )
+    check_place(folder, "the folder for the results")
     return folder.absolute()
 
 

@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from stacktune.errors import ConfigError, nearest
+from stacktune.errors import ConfigError, nearest, nearest_column
 from stacktune.metrics import METRICS
 from stacktune.report.board import read_board
 from stacktune.report.fitted import Fitted
@@ -29,7 +29,8 @@ N_TOP = 10
 # What is left of 80 columns beside the longest metric's name.
 MAX_CLASS_CHARS = 16
 # The column of scores on another table than the run's, see runs/on_table.py.
-ON_SCORE = "on_score"
+ON = "on_"
+ON_SCORE = f"{ON}score"
 # Columns that a narrow terminal does without, the first of them first.
 _MAY_GO = ("rungs", "predict_us", "fit_s", "test_score", "rank")
 
@@ -100,12 +101,23 @@ def sorted_by(results: Results, column: str) -> pd.DataFrame:
     if column == results.metric:
         column = "score"
     if column not in frame:
-        raise ConfigError(f"the leaderboard has no column {column!r}.{nearest(column, map(str, frame.columns))}")
+        raise ConfigError(f"the leaderboard has no column {column!r}.{nearest_column(column, map(str, frame.columns))}")
     return frame.sort_values(column, ascending=_is_ascending(column, results), kind="stable", na_position="last")
 
 
+def on_column(results: Results, column: str) -> str:
+    """Return the column of scores on another table.
+
+    It is that of the metric that `column` names; where no score is on a table, it is `column` itself.
+    """
+    wanted = ON_SCORE if column == results.metric else f"{ON}{column}"
+    return wanted if wanted in results.leaderboard else column
+
+
 def _is_ascending(column: str, results: Results) -> bool:
-    name = results.metric if column in ("score", "test_score", ON_SCORE) else column.removeprefix("test_")
+    name = (
+        results.metric if column in ("score", "test_score", ON_SCORE) else column.removeprefix("test_").removeprefix(ON)
+    )
     if name in METRICS:
         return not METRICS[name].greater_is_better
     if name == results.metric:  # the run's own
@@ -179,8 +191,9 @@ def columns_of(results: Results, extra: str | None = None) -> list[Column]:
         shown = [column for column in shown if column.source not in ("predict_us", "rungs")]
     if extra is None or extra in {results.metric, *(column.source for column in shown)}:
         return shown
+    title = f"{extra.removeprefix(ON)} on table" if extra.startswith(ON) else extra
     # Room for it within 80 columns is made where it hurts least.
-    return [column for column in shown if column.source != "predict_us"] + [Column(extra, extra)]
+    return [column for column in shown if column.source != "predict_us"] + [Column(extra, title)]
 
 
 def show_results(console: Console, results: Results, wall_s: float) -> None:

@@ -11,6 +11,7 @@ from stacktune.data.csv_chunks import types_of, write_parquet
 from stacktune.data.files import find_files, size_in_bytes
 from stacktune.data.read import use_cores_allowed
 from stacktune.errors import ConfigError, DataError
+from stacktune.places import check_place
 from stacktune.progress import BYTES, progress
 from stacktune.runs.predict import refuse_own_table
 from stacktune.stop import interruptible
@@ -71,4 +72,5 @@ def _checked_output(data: str, output: str, overwrite: bool) -> Path:
         raise ConfigError(f"{output!r} is there already: --overwrite replaces it.")
     if not path.parent.is_dir():
         raise ConfigError(f"there is no folder {str(path.parent)!r} to write {path.name!r} in: make it first.")
+    check_place(path, "the file", "Name one that can.")
     return path

@@ -25,6 +25,7 @@ from stacktune.data.split_hints import hints
 from stacktune.data.spread import evenly_spread
 from stacktune.data.table import Table
 from stacktune.errors import DataError
+from stacktune.families.registry import all_families, known_families
 from stacktune.host import cores_here
 from stacktune.observers import Observers
 from stacktune.report.described import Described, Intended
@@ -69,7 +70,7 @@ def describe(flags: Mapping[str, Any], n_rows: int) -> Described:
         n_whole,
         profile,
         tuple(dict.fromkeys(notes)),
-        _intended(data, scope.families, n_whole),
+        _intended(data, scope, n_whole),
         _run_command(flags),
     )
 
@@ -124,12 +125,27 @@ def _copy_notes(table: Table) -> list[str]:
     return [f"{n_copies:,} rows have the features of an earlier row: such rows stay together, in one fold"]
 
 
-def _intended(data: RunData, families: list[str], n_rows: int) -> Intended:
+def _intended(data: RunData, scope: Scope, n_rows: int) -> Intended:
     problem = data.problem
     n_columns = len(data.dataset.schema.columns)
     return Intended(
-        problem.task.kind, problem.metric.name, problem.folds.n_folds, tuple(families), bytes_for(n_rows, n_columns)
+        problem.task.kind,
+        problem.metric.name,
+        problem.folds.n_folds,
+        tuple(scope.families),
+        bytes_for(n_rows, n_columns),
+        _untried(scope),
     )
+
+
+def _untried(scope: Scope) -> dict[str, str]:
+    """Return why each other family is not tried.
+
+    They are those of which no note tells.
+    """
+    missing = sorted(set(known_families()).difference(all_families()))
+    said = {name: f'not installed; pip install "stacktune[{name}]" adds it' for name in missing}
+    return said | dict(scope.size.silently_left_out)
 
 
 def _run_command(flags: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stacktune.errors import ConfigError, DataError
+from stacktune.places import check_place
 from stacktune.storage.folders import n_bytes_of
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader, model_hint
 from stacktune.text import as_typed, number, size
@@ -95,6 +96,7 @@ def distil(model: str, data: str, output: Path, family: str, test: str | None, s
 
     if output.exists():
         raise ConfigError(f"{str(output)!r} is there already: name a new folder with --output.")
+    check_place(output, "the folder for the model")
     folder = Path(model)
     if not folder.is_dir() or not RunFolder(folder).state.is_file():
         raise ConfigError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stacktune.errors import ConfigError, DataError
+from stacktune.places import check_place
 from stacktune.runs.predict import leader_folder
 from stacktune.storage.run_folder import PLOTS, RunFolder
 from stacktune.streams import visible
@@ -61,8 +62,8 @@ def explain(
     from stacktune.report.page.plots import write_plots
     from stacktune.runs.labelled import opened
 
-    if output is not None and output.exists():
-        raise ConfigError(f"{str(output)!r} is there already: name a new folder.")
+    if output is not None:
+        _check_output(output)
     run = Path(model) if Path(model).is_dir() else None
     labelled = opened(Leader.load(leader_folder(model)), run, data, by)
     for row in rows:
@@ -95,6 +96,12 @@ def _refuse_rows_alike(labelled: Labelled, data: str) -> None:
             f"nothing can be said of {data!r}: each column that the model reads holds one value, or none, in all of "
             f"its rows ({labelled.table.n_rows:,}). Give rows that differ."
         )
+
+
+def _check_output(output: Path) -> None:
+    if output.exists():
+        raise ConfigError(f"{str(output)!r} is there already: name a new folder.")
+    check_place(output, "the folder for the explanation")
 
 
 def _next(found: Explanation, command: str, output: Path | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stacktune.errors import ConfigError, nearest
+from stacktune.places import check_place
 from stacktune.runs.predict import leader_folder
 from stacktune.streams import visible
 from stacktune.terminal import data_warnings_as_notes
@@ -47,14 +48,17 @@ def export(model: str, form: str, output: Path | None, check: str | None, say: C
 
 
 def _check_place(form: str, place: Path, check: str | None) -> None:
+    what = "the folder of the container" if form == CONTAINER else "the file of the graph"
     if form == CONTAINER:
         if check is not None:
             raise ConfigError("--check is for --format onnx: a container holds the model itself. Leave it out.")
+        check_place(place, what)
         return
     if place.suffix != ".onnx" or place.is_dir():
         raise ConfigError(f"--output of --format onnx is a file that ends in .onnx, not {str(place)!r}.")
     if not place.absolute().parent.is_dir():
         raise ConfigError(f"there is no folder {str(place.parent)!r} to write {place.name} into: make it first.")
+    check_place(place, what)
 
 
 def _export_onnx(leader: Leader, place: Path, check: str | None, say: Callable[[str], None]) -> None:

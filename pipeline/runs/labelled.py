@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stacktune.errors import ConfigError, DataError, nearest
+from stacktune.errors import ConfigError, DataError, nearest_column
 from stacktune.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ class Labelled:
         known = [str(name) for name in self.frame.columns]
         for name in names:
             if name not in known:
-                raise ConfigError(f"--by names {name!r}, but the table has no such column.{nearest(name, known)}")
+                raise ConfigError(
+                    f"--by names {name!r}, but the table has no such column.{nearest_column(name, known)}"
+                )
             if name == self.leader.target_name:
                 raise ConfigError(f"--by names the target {name!r}: name a column that parts the rows otherwise.")
         return [(name, self.frame.iloc[:, known.index(name)]) for name in dict.fromkeys(names)]

@@ -59,7 +59,7 @@ def parse_duration(text: str | float) -> float:
     seconds = sum(float(match[unit]) * _UNITS_S[unit] for unit in _UNITS_S if match[unit]) if match else math.nan
     if not 0 < seconds < math.inf:
         raise ConfigError(
-            f"a time budget must be a duration above zero, not {str(text)!r}. Give e.g. 90, 90s, 10m, 2h or 1h30m."
+            f"a time budget must be a duration above zero, not {text!r}. Give e.g. 90, 90s, 10m, 2h or 1h30m."
         )
     return seconds
 

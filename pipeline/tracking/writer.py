@@ -9,10 +9,11 @@ import getpass
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stacktune.errors import ConfigError
+from stacktune.errors import ConfigError, disk_cause
 from stacktune.storage.uris import masked_uri
 from stacktune.tracking.client import Attempt, connect
 from stacktune.tracking.spool import PARENT, Spool
+from stacktune.tracking.store import sqlite_file
 from stacktune.tracking.updates import PARENT_TAG, VIEW_TAG, Update, view_state, write_values
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ class Writer:
                 self._run_ids[PARENT] = self._find_or_create(Update())
                 self._spool.opened(self.experiment_id, self._run_ids[PARENT])
         if attempt.error:
+            reason = disk_cause(attempt.error) or attempt.reason
             raise ConfigError(
-                f"MLflow cannot keep runs in {masked_uri(self._uri)} ({attempt.reason}). {_remedy(attempt, self._uri)}"
+                f"MLflow cannot keep runs in {masked_uri(self._uri)} ({reason}). {_remedy(attempt.error, self._uri)}"
             ) from attempt.error
         return self.experiment_id, self._run_ids[PARENT]
 
@@ -146,13 +148,17 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
     return found.experiment_id
 
 
-def _remedy(attempt: Attempt, uri: str) -> str:
-    if getattr(attempt.error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
+def _remedy(error: Exception, uri: str) -> str:
+    if sqlite_file(uri) is not None and disk_cause(error):
+        return "Make room there, or name another --output, beside which the store lies unless --tracking-uri names one."
+    if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
         return "It was deleted there, or the run was begun with another --tracking-uri: give that one."
-    if "out-of-date database schema" in str(attempt.error):
+    if "out-of-date database schema" in str(error):
         return f"Run `mlflow db upgrade {masked_uri(uri)}` after a backup, or give another --tracking-uri."
-    if isinstance(attempt.error, ImportError):
+    if isinstance(error, ImportError):
         return "Install the package that it names, or give another --tracking-uri."
+    if sqlite_file(uri) is not None:
+        return "Mend it or move it away, or give another --tracking-uri."
     return "Correct --tracking-uri, or leave the option out to keep runs in a local sqlite file."
 
 

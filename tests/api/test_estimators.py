@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import runpy
 import sys
 import threading
@@ -95,6 +96,8 @@ def test_it_is_the_run_that_the_command_makes(classifier):
     pd.testing.assert_frame_equal(classifier.leaderboard_, pd.read_parquet(folder / "leaderboard.parquet"))
     best = classifier.best_model("linear", by=classifier.summary_.metric)
     assert best.leader_.task == classifier.leader_.task
+    assert re.search(r"\) of linear-\d{4}, \w+ -?[\d.]+$", repr(best)), "which trial it is could not be seen"
+    assert " of " not in repr(classifier)
     assert len(best.leader_.members) == 1
     assert "importance" in classifier.report_.read_text()
     assert {"began", "asked", "completed", "leader chosen"} <= {event["event"] for event in classifier.events_}

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stacktune.data.column import Column
+from stacktune.data.names import positions_of
 from stacktune.data.read import read_frame
 from stacktune.data.schema import Schema, infer_schema
 from stacktune.errors import DataError, DataWarning
@@ -74,5 +76,11 @@ def test_a_misspelt_column_is_never_taken_as_left_out():
 def test_a_table_with_none_of_the_columns_is_refused():
     frame, schema = _gappy()
     optional = Schema(tuple(column for column in schema.columns if column.is_optional))
-    with pytest.raises(DataError, match=r"no column 'gaps', .* 1 more are missing: 'place'"):
+    with pytest.raises(DataError, match=r"no column 'gaps', .* 1 more is missing: 'place'"):
         optional.encode(frame[["whole"]])
+
+
+def test_what_a_table_has_is_not_called_valid():
+    """The names are the table's, and the missing one is the valid one."""
+    with pytest.raises(DataError, match=r"no column 'gaps', which the model was trained on\. It has: a, b\.$"):
+        positions_of([Column("gaps", "numeric")], pd.DataFrame({"a": [1], "b": [1]}))

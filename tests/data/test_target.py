@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from stacktune.data.class_text import respelled
 from stacktune.data.dataset import load_dataset
+from stacktune.data.target import infer_task
 from stacktune.errors import DataError
 from stacktune.settings.groups import Settings
 
@@ -203,3 +204,10 @@ def test_what_is_a_class_is_never_taken_for_another(classes, texts):
     found = respelled(texts + classes, classes)
     assert not found.keys() & set(classes)
     assert set(found.values()) <= set(classes)
+
+
+@pytest.mark.parametrize(("values", "advised"), [(range(72), "regression"), (range(5), "multiclass")])
+def test_what_is_no_binary_target_is_advised_as_what_it_is(values, advised):
+    """An age of 72 values was to be multiclass."""
+    with pytest.raises(DataError, match=rf"has {len(values)}\. Use --task {advised}\."):
+        infer_task(pd.Series([*values, *values], name="age"), "binary")

@@ -86,6 +86,40 @@ def test_stacktunes_own_packages_are_all_right():
     assert {one.state for one in machine.packages()} == {OK}
 
 
+def test_optional_packages_are_told_with_their_extra(monkeypatch):
+    def version(name):
+        if name in ("onnx", "onnxruntime"):
+            raise machine.PackageNotFoundError
+        return "1.0"
+
+    monkeypatch.setattr(machine, "version", version)
+    told = {one.said.split()[0]: one.mend for one in machine.packages([])[1:]}
+    assert set(told) == {"catboost", "deltalake", "onnx", "onnxruntime"}
+    assert told["onnxruntime"] == "pip install 'stacktune[onnx]' adds it"
+
+
+def test_a_clone_that_python_takes_for_the_package_is_found(tmp_path, monkeypatch):
+    """A script beside it ended with "cannot import name 'AutoMLClassifier' from 'stacktune' (unknown location)"."""
+    monkeypatch.chdir(tmp_path)
+    assert look("this folder") == []
+    (tmp_path / "stacktune" / "pipeline").mkdir(parents=True)
+    (tmp_path / "script.py").write_text("from stacktune import AutoMLClassifier\n")
+    ended = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True)
+    found = look("this folder")
+    assert [one.state for one in found] == [WARNING] * ended.returncode
+    for one in found:
+        assert str(tmp_path / "stacktune") in one.said
+        assert one.mend == "run it from another folder, or rename stacktune"
+    assert len(machine.working_folder(tmp_path / "elsewhere" / "pipeline")) == 1
+    assert machine.working_folder(tmp_path / "site-packages" / "stacktune") == []
+    assert machine.working_folder(tmp_path / "stacktune") == []
+    (tmp_path / "stacktune" / "__init__.py").write_text("")
+    assert len(machine.working_folder(tmp_path / "site-packages" / "stacktune")) == 1
+    (tmp_path / "stacktune.py").write_text("")
+    (found,) = machine.working_folder(tmp_path / "site-packages" / "stacktune")
+    assert found.mend == "run it from another folder, or rename stacktune.py"
+
+
 @pytest.mark.parametrize(
     ("variables", "state"),
     [

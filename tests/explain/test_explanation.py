@@ -25,6 +25,15 @@ def test_what_was_written_is_read(tmp_path):
     assert back.notes == ("a note",)
 
 
+def test_its_one_line_names_the_foremost_columns_and_where_the_rest_is():
+    """It was two hundred lines of frames."""
+    importance = pd.DataFrame({"column": list("abcde"), "importance": [0.5, 0.25, 0.1, 0.0, 0.0]})
+    one = Explanation("rmse", importance, worst=pd.DataFrame({"row": [1]}), n_rows=1_234)
+    lost = "rmse lost without: a 0.5000, b 0.2500, c 0.1000 and 2 more"
+    assert repr(one) == f"Explanation({lost}; 1,234 rows; see .importance, .worst)"
+    assert repr(Explanation("rmse", pd.DataFrame())) == "Explanation(rmse; 0 rows; see .notes)"
+
+
 def test_where_there_is_none_there_is_none(tmp_path):
     assert read(tmp_path / "explanation") is None
 

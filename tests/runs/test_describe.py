@@ -13,6 +13,7 @@ from rich.console import Console
 
 from stacktune.data.profile import TARGET
 from stacktune.errors import DataError
+from stacktune.families import registry
 from stacktune.host import cores_here
 from stacktune.observers import Observers
 from stacktune.report.described import _Items, described_view, show_described
@@ -79,6 +80,23 @@ def test_it_says_what_a_run_says(table, described):
     intended = described.intended
     assert intended.families == tuple(scope.families)
     assert (intended.metric, intended.folds) == (data.problem.metric.name, data.problem.folds.n_folds)
+
+
+def test_families_that_are_not_tried_are_named_with_the_reason(table, monkeypatch, capsys):
+    """It listed fewer than there are, and said nothing of the others."""
+    monkeypatch.setattr(registry, "_is_installed", lambda family: family.name != "catboost")
+    registry.all_families.cache_clear()
+    try:
+        found = describe(flags(table, target="y"), 100_000)
+    finally:
+        monkeypatch.undo()
+        registry.all_families.cache_clear()
+    untried = found.intended.untried
+    assert untried["catboost"] == 'not installed; pip install "stacktune[catboost]" adds it'
+    assert untried["nas"]
+    assert set(untried) | set(found.intended.families) == set(registry.known_families())
+    show_described(found, False, lambda line: None)
+    assert "without catboost: not installed" in capsys.readouterr().out
 
 
 def test_of_a_sample_the_same_folds_and_families_follow(tmp_path):

@@ -11,10 +11,12 @@ import pytest
 from in_process import fit
 from rich.console import Console
 
+from stacktune.api.kept import model_of_trial
+from stacktune.ensemble.leader import Leader
 from stacktune.errors import ConfigError, DataError
-from stacktune.report.summary import ON_SCORE, Results, leaderboard_table, sorted_by
+from stacktune.report.summary import ON_SCORE, Results, leaderboard_table, on_column, sorted_by
 from stacktune.runs.on_table import scored_on
-from stacktune.storage.run_folder import RunFolder, TrialFolder
+from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
 
 
 def frame(seed, n_rows=300):
@@ -86,6 +88,28 @@ def test_costs_are_the_metric_on_another_table_too(finished, tmp_path):
     scores = scored.leaderboard[ON_SCORE].dropna()
     assert scores.is_monotonic_increasing
     assert scores.between(0, 3).all()
+
+
+def test_the_metric_that_is_asked_for_is_that_of_the_table(finished, capsys):
+    """It sorted by the run's own values, and did not say so."""
+    results, _ = finished
+    scored, _ = scored_on(results, frame(3), "accuracy")
+    column = on_column(scored, "accuracy")
+    trial = "lightgbm-0000"
+    alone = model_of_trial(
+        Leader.load(find_leader(results.folder)),
+        TrialFolder(results.folder / "trials" / trial),
+        results.leaderboard.set_index("name").loc[trial].to_dict() | {"name": trial},
+    )
+    said = alone.predict(frame(3))["prediction"]
+    share = np.average(said == frame(3)["y"], weights=frame(3)["w"])
+    assert scored.leaderboard.set_index("name")[column][trial] == pytest.approx(share)
+    by_it = sorted_by(scored, column)[column].dropna()
+    assert by_it.is_monotonic_decreasing
+    Console(width=80).print(leaderboard_table(scored, sorted_by(scored, column), column))
+    assert "accuracy on table" in capsys.readouterr().out
+    assert on_column(scored, results.metric) == ON_SCORE
+    assert on_column(scored, "fit_s") == "fit_s"
 
 
 def test_trials_whose_models_are_gone_are_counted(finished, tmp_path):

@@ -79,13 +79,13 @@ def test_of_many_classes_families_that_fit_all_at_once_come_first():
 )
 def test_architectures_are_searched_where_rows_and_seconds_are_enough(table, cluster, budget_s, is_on):
     plan = plan_for_size(table, BINARY, cluster, budget_s)
-    assert plan.silently_left_out == (frozenset() if is_on else {"nas"})
+    assert set(plan.silently_left_out) == (set() if is_on else {"nas"})
     assert "nas" not in plan.left_out
 
 
 def test_every_family_that_a_controller_searches_is_left_out_of_reproducible_runs():
     searched = {name for name, family in all_families().items() if family.searcher == "controller"}
-    assert plan_for_size(labelled(20_000, 10), BINARY, ClusterSize(2, 0), None).silently_left_out == searched
+    assert set(plan_for_size(labelled(20_000, 10), BINARY, ClusterSize(2, 0), None).silently_left_out) == set(searched)
 
 
 def test_families_are_first_tried_in_the_order_that_their_records_give():

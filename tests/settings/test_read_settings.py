@@ -112,7 +112,7 @@ def test_the_demo_knows_its_target():
         ({"max_trials": 0}, r"--max-trials must be a whole number of at least 1, not 0"),
         ({"task": "clustering"}, r"--task must be auto, binary, multiclass or regression, not 'clustering'"),
         ({"time_budget": "0"}, r"duration above zero"),
-        ({"time_budget": -3}, r"duration above zero, not '-3'"),
+        ({"time_budget": -3}, r"duration above zero, not -3"),
         ({"families": 3}, r"--families must be names with commas between them"),
         ({"seed": "x"}, r"--seed must be a whole number of at least 0, not 'x'"),
         ({"weight": "y"}, r"--weight and --target must be two columns, but both are 'y'"),
@@ -225,3 +225,9 @@ def test_a_tolerance_without_a_number_of_trials_is_refused():
 def test_a_size_without_a_unit_is_refused(said):
     with pytest.raises(ConfigError, match=r"--max-memory must be a size with its unit, e\.g\. 500MB, 4GB"):
         load_settings({"data": "x", "target": "y", "max_memory": said})
+
+
+@pytest.mark.parametrize(("typed", "shown"), [(-3, "-3"), ("-3", "'-3'")])
+def test_a_duration_that_is_none_is_shown_as_it_was_given(typed, shown):
+    with pytest.raises(ConfigError, match=rf"above zero, not {shown}\."):
+        parse_duration(typed)

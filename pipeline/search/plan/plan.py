@@ -141,7 +141,7 @@ class SizePlan:
     left_out: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     opening: tuple[str, ...] = ()
-    silently_left_out: frozenset[str] = frozenset()
+    silently_left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 USUAL_SIZE = SizePlan()
@@ -187,7 +187,7 @@ def _with_families(plan: SizePlan, table: Table, task: Task, cluster: ClusterSiz
     return replace(
         plan,
         left_out={name: answer.reason for name, answer in unsuited.items() if answer.is_shown},
-        silently_left_out=frozenset(name for name, answer in unsuited.items() if not answer.is_shown),
+        silently_left_out={name: answer.reason for name, answer in unsuited.items() if not answer.is_shown},
         opening=in_order(task.n_outputs >= MIN_CLASSES_TO_BOOST_LATER),
     )
 
