@@ -86,7 +86,8 @@ def disk_trouble(error: OSError) -> str | None:
     return f"{what} cannot be written: {cause}. Make room, or name another --output, and try again."
 
 
-_REFUSALS = (PermissionError, NotADirectoryError, IsADirectoryError)
+# What a place itself explains; a file that is not there may be our own fault.
+_REFUSALS = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 
 def place_trouble(error: OSError) -> str | None:
@@ -94,7 +95,7 @@ def place_trouble(error: OSError) -> str | None:
 
     It is None of errors that a place does not explain, as a missing file. It is for what no check has foreseen.
     """
-    if not isinstance(error, _REFUSALS) or not error.filename or not error.strerror:
+    if error.errno not in _REFUSALS or not error.filename or not error.strerror:
         return None
     return f"{os.fspath(error.filename)!r}: {error.strerror}. Mend it, or name another place, and try again."
 

@@ -13,15 +13,15 @@ import shutil
 import tarfile
 import tempfile
 import weakref
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stacktune.ensemble.blend import SINGLE, Blend
+from stacktune.ensemble.alone import build_other, trial_alone
 from stacktune.ensemble.leader import Leader
-from stacktune.ensemble.member import load_member
 from stacktune.ensemble.rows import TRIAL
 from stacktune.errors import ConfigError, DataError, nearest
 from stacktune.own_module import hand_over
@@ -31,7 +31,7 @@ from stacktune.settings.groups import URIS
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
 from stacktune.storage.uris import masked_uri
 from stacktune.text import number
-from stacktune.trials.result import COMPLETED
+from stacktune.trials.result import COMPLETED, read_result
 
 MODEL, DESCRIPTION = "leader", "estimator.json"
 _LEADER = "leader_"
@@ -80,15 +80,12 @@ def model_of_trial(leader: Leader, trial: TrialFolder, row: dict[str, Any]) -> L
 
     It reads tables as the leader does. row: the trial's of the leaderboard.
     """
-    member = load_member(trial.path, row["name"], row["family"])
-    return replace(
-        leader,
-        threshold=float(row.get("threshold", leader.threshold)),
-        blend=Blend(SINGLE, (1.0,)),
-        members=(member,),
-        folder=trial.path,
-        interval=None,  # which is of the leader's errors
-    )
+    result = read_result(trial.path)
+    if result is None:
+        raise ConfigError(f"{row['name']} is not as it was written: {str(trial.path)!r} is damaged.")
+    threshold = row.get("threshold", leader.threshold)
+    alone = trial_alone(replace(result, folder=str(trial.path)))
+    return _in_a_folder(lambda folder: build_other(leader.folder, alone, float(threshold), folder))
 
 
 def save(kept: Kept, estimator: str, folder: Path) -> Path:
@@ -161,18 +158,27 @@ def packed(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpacked(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of which `packed` made another.
-
-    The leader's files lie in a temporary folder as long as the leader lives.
-    """
+    """Return the state of which `packed` made another."""
     if _LEADER not in state:
         return state
+
+    def extracted(folder: Path) -> Leader:
+        with tarfile.open(fileobj=io.BytesIO(state[_LEADER])) as files:
+            files.extractall(folder.parent, filter="data")
+        return Leader.load(folder)
+
+    return state | {_LEADER: _in_a_folder(extracted)}
+
+
+def _in_a_folder(made: Callable[[Path], Leader]) -> Leader:
+    """Return a leader that a function makes in a folder.
+
+    That is a temporary one, which is there as long as the leader lives.
+    """
     folder = Path(tempfile.mkdtemp(prefix="stacktune-model-"))
-    with tarfile.open(fileobj=io.BytesIO(state[_LEADER])) as files:
-        files.extractall(folder, filter="data")
-    leader = Leader.load(folder / MODEL)
+    leader = made(folder / MODEL)
     weakref.finalize(leader, shutil.rmtree, folder, ignore_errors=True)
-    return state | {_LEADER: leader}
+    return leader
 
 
 def _description(folder: Path, estimator: str) -> dict[str, Any]:

@@ -104,6 +104,14 @@ def test_it_is_the_run_that_the_command_makes(classifier):
     assert (folder.parent / "mlflow.db").is_file()
 
 
+def test_the_best_model_of_a_family_is_saved_and_pickled_as_any_other(classifier, flowers, tmp_path):
+    """It lay in the trial's folder, which is no leader's: neither came back."""
+    best, (features, _) = classifier.best_model("linear"), flowers
+    expected = best.predict_proba(features)
+    for kept in (pickle.loads(pickle.dumps(best)), AutoMLClassifier.load(best.save(tmp_path / "saved"))):
+        np.testing.assert_array_equal(kept.predict_proba(features), expected)
+
+
 @pytest.mark.parametrize(
     ("family", "by", "message"),
     [("linaer", "score", "Did you mean 'linear'"), (None, "predict_ms", "Did you mean 'predict_us'")],

@@ -11,8 +11,9 @@ import pytest
 from in_process import fit
 from rich.console import Console
 
-from stacktune.api.kept import model_of_trial
+from stacktune.ensemble.blend import SINGLE, Blend
 from stacktune.ensemble.leader import Leader
+from stacktune.ensemble.member import load_member
 from stacktune.errors import ConfigError, DataError
 from stacktune.report.summary import ON_SCORE, Results, leaderboard_table, on_column, sorted_by
 from stacktune.runs.on_table import scored_on
@@ -96,10 +97,11 @@ def test_the_metric_that_is_asked_for_is_that_of_the_table(finished, capsys):
     scored, _ = scored_on(results, frame(3), "accuracy")
     column = on_column(scored, "accuracy")
     trial = "lightgbm-0000"
-    alone = model_of_trial(
+    alone = replace(
         Leader.load(find_leader(results.folder)),
-        TrialFolder(results.folder / "trials" / trial),
-        results.leaderboard.set_index("name").loc[trial].to_dict() | {"name": trial},
+        blend=Blend(SINGLE, (1.0,)),
+        members=(load_member(results.folder / "trials" / trial, trial, "lightgbm"),),
+        threshold=float(results.leaderboard.set_index("name")["threshold"][trial]),
     )
     said = alone.predict(frame(3))["prediction"]
     share = np.average(said == frame(3)["y"], weights=frame(3)["w"])
