@@ -11,8 +11,8 @@ import pytest
 
 from stacktune.errors import ConfigError, UserError
 from stacktune.report.outputs import make_folder, output_folder
+from stacktune.report.results import read_results
 from stacktune.report.retell import events_of
-from stacktune.report.summary import read_results
 from stacktune.runs.distil import distil
 from stacktune.runs.resume import resume_config, write_config
 from stacktune.runs.state import RunState, write_state

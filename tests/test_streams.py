@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from stacktune.data.dataset import load_dataset
+from stacktune.report.results import read_results
 from stacktune.report.screen import Screen
-from stacktune.report.summary import leaderboard_table, read_results, show_results
+from stacktune.report.summary import leaderboard_table, show_results
 from stacktune.settings.groups import Settings
 from stacktune.streams import visible, visible_lines
 

@@ -36,10 +36,9 @@ from stacktune.ensemble.out_of_fold import read_out_of_fold
 from stacktune.errors import ConfigError, DataWarning
 from stacktune.explain.explained import explain
 from stacktune.explain.explanation import Explanation
-from stacktune.report.board import read_board
 from stacktune.report.outputs import RunSummary
+from stacktune.report.results import read_board, read_results
 from stacktune.report.retell import events_of
-from stacktune.report.summary import read_results
 from stacktune.runs.labelled import opened
 from stacktune.runs.on_table import scored_on
 from stacktune.runs.program import run

@@ -26,7 +26,8 @@ from stacktune.ensemble.rows import TRIAL
 from stacktune.errors import ConfigError, DataError, nearest
 from stacktune.own_module import hand_over
 from stacktune.report.outputs import RunSummary
-from stacktune.report.summary import read_results, sorted_by
+from stacktune.report.results import read_results
+from stacktune.report.summary import sorted_by
 from stacktune.settings.groups import URIS
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
 from stacktune.storage.uris import masked_uri
@@ -171,9 +172,9 @@ def unpacked(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_a_folder(made: Callable[[Path], Leader]) -> Leader:
-    """Return a leader that a function makes in a folder.
+    """Return a leader made in a temporary folder.
 
-    That is a temporary one, which is there as long as the leader lives.
+    The folder is there as long as the leader lives.
     """
     folder = Path(tempfile.mkdtemp(prefix="stacktune-model-"))
     leader = made(folder / MODEL)

@@ -18,8 +18,8 @@ from rich.console import Console
 
 from stacktune.errors import ConfigError
 from stacktune.observers import Observer, Snapshot
-from stacktune.report.board import read_board
 from stacktune.report.outputs import RunSummary
+from stacktune.report.results import read_board
 from stacktune.report.screen import Screen, plain_line
 from stacktune.storage.run_folder import RunFolder
 from stacktune.storage.uris import masked

@@ -64,7 +64,8 @@ def leaderboard(
     """Show the leaderboard of a finished run."""
     from rich.console import Console
 
-    from stacktune.report.summary import leaderboard_table, on_column, read_results, sorted_by
+    from stacktune.report.results import read_results
+    from stacktune.report.summary import leaderboard_table, on_column, sorted_by
     from stacktune.text import in_a_shell
 
     results = read_results(folder)

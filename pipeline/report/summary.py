@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,11 +16,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from stacktune.errors import ConfigError, nearest, nearest_column
+from stacktune.errors import ConfigError, nearest_column
 from stacktune.metrics import METRICS
-from stacktune.report.board import read_board
 from stacktune.report.fitted import Fitted
-from stacktune.storage.run_folder import SUMMARY, RunFolder, model_hint
+from stacktune.report.results import Results
+from stacktune.storage.run_folder import RunFolder
 from stacktune.streams import visible
 from stacktune.text import brief, clock, in_a_shell, number
 
@@ -33,63 +32,6 @@ ON = "on_"
 ON_SCORE = f"{ON}score"
 # Columns that a narrow terminal does without, the first of them first.
 _MAY_GO = ("rungs", "predict_us", "fit_s", "test_score", "rank")
-
-
-@dataclass(frozen=True)
-class Results:
-    """A finished run's folder, read.
-
-    facts: run.json. leaderboard: one row a trial or ensemble, best first. members: (trial, weight), heaviest first.
-    n_folds: 1 where rows were held out instead. is_later: whether models are judged on later rows.
-    """
-
-    folder: Path
-    facts: dict[str, Any]
-    leaderboard: pd.DataFrame
-    members: tuple[tuple[str, float], ...] = ()
-    n_folds: int | None = None
-    is_later: bool = False
-
-    @property
-    def metric(self) -> str:
-        return self.facts["metric"]
-
-
-def read_results(folder: Path) -> Results:
-    """Read a run's folder; ConfigError if it is none."""
-    places = RunFolder(folder)
-    if not places.summary.is_file():
-        near = [path.parent.name for path in folder.parent.glob(f"*/{SUMMARY}")] if folder.parent.is_dir() else []
-        hint = nearest(folder.name, near) if near else ""
-        if places.state.exists():
-            hint = f" It has not ended: stacktune run --resume {in_a_shell(str(folder))} goes on with it."
-        hint = model_hint(folder) or hint
-        raise ConfigError(f"{str(folder)!r} is not the folder of a finished run (it holds no {SUMMARY}).{hint}")
-    config = places.read_config() or {}
-    return Results(
-        folder=folder,
-        facts=places.read_summary(),
-        leaderboard=read_board(places),
-        members=read_members(places.leader),
-        n_folds=config.get("folds"),
-        is_later=config.get("time") is not None,
-    )
-
-
-def read_members(model: Path) -> tuple[tuple[str, float], ...]:
-    """Return the leader's (trial, weight) pairs.
-
-    They come from an MLflow model folder. Raises ConfigError where it is damaged.
-    """
-    for description in model.glob("data/*/leader.json"):
-        try:
-            stored = json.loads(description.read_text(encoding="utf-8"))
-            weights = [float(weight) for weight in stored["blend"]["weights"]]
-            pairs = [(member["trial_id"], weight) for member, weight in zip(stored["members"], weights, strict=True)]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise ConfigError(f"{str(description)!r} is not what a run wrote: the model there is damaged.") from None
-        return tuple(sorted(pairs, key=lambda pair: -pair[1]))
-    return ()
 
 
 def sorted_by(results: Results, column: str) -> pd.DataFrame:

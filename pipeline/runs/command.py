@@ -75,7 +75,8 @@ def search(flags: Mapping[str, Any], file: str | None, resume: str | None = None
             from stacktune.runs import driver
 
         summary = driver.run(settings, [screen], started_at, past)
-    from stacktune.report.summary import read_results, show_results
+    from stacktune.report.results import read_results
+    from stacktune.report.summary import show_results
     from stacktune.text import as_typed
 
     results = read_results(as_typed(summary.folder))

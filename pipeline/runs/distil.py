@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stacktune.ensemble.leader import Leader
     from stacktune.ensemble.out_of_fold import Judged as JudgedRows
     from stacktune.metrics import Metric
-    from stacktune.report.summary import Results
+    from stacktune.report.results import Results
     from stacktune.runs.state import RunState
     from stacktune.settings.groups import Settings
     from stacktune.trials.climb import Problem
@@ -89,7 +89,7 @@ def distil(model: str, data: str, output: Path, family: str, test: str | None, s
 
     use_cores()  # before there are libraries to read it
     from stacktune.families.registry import get_family
-    from stacktune.report.summary import read_results
+    from stacktune.report.results import read_results
     from stacktune.runs.posed import holding
     from stacktune.runs.resume import saved_config
     from stacktune.runs.state import read_state

@@ -8,8 +8,7 @@ from typing import Any
 
 from stacktune.ensemble.leader import read_manifest
 from stacktune.ensemble.rows import ENSEMBLE, TRIAL
-from stacktune.report.board import read_board
-from stacktune.report.summary import read_members
+from stacktune.report.results import read_board, read_members
 from stacktune.runs.state import read_state
 from stacktune.settings.problem import IN_MEMORY
 from stacktune.storage.run_folder import RunFolder, find_leader

@@ -14,7 +14,8 @@ import numpy as np
 
 from stacktune.errors import ConfigError
 from stacktune.metrics import metrics_for
-from stacktune.report.summary import ON, ON_SCORE, Results
+from stacktune.report.results import Results
+from stacktune.report.summary import ON, ON_SCORE
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
 
 

@@ -13,7 +13,7 @@ from stacktune.ensemble.alone import Other, build_other, trial_alone
 from stacktune.ensemble.out_of_fold import KeptEnsemble, kept_ensemble
 from stacktune.ensemble.rows import TRIAL
 from stacktune.errors import ConfigError, nearest
-from stacktune.report.summary import Results, read_results
+from stacktune.report.results import Results, read_results
 from stacktune.runs.mlflow_notes import describe_model, model_facts
 from stacktune.runs.sync import reached, sent
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader

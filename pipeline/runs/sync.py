@@ -9,7 +9,7 @@ from typing import Any
 
 from stacktune.errors import ConfigError
 from stacktune.progress import BYTES, Advance, progress
-from stacktune.report.summary import read_members
+from stacktune.report.results import read_members
 from stacktune.runs.mlflow_notes import describe_run
 from stacktune.runs.resume import damage_notes, saved_config
 from stacktune.runs.state import RunState, read_state

@@ -11,7 +11,8 @@ from finished_run import N_COMPLETED, NAMES, TRIALS, leaderboard, write_run
 from rich.console import Console
 
 from stacktune.errors import ConfigError
-from stacktune.report.summary import budget_line, leaderboard_table, read_results, show_results, sorted_by
+from stacktune.report.results import read_results
+from stacktune.report.summary import budget_line, leaderboard_table, show_results, sorted_by
 from stacktune.text import number
 
 COPIED = ("predict", "results", "MLflow", "…")  # lines with paths that must stay whole

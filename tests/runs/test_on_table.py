@@ -15,7 +15,8 @@ from stacktune.ensemble.blend import SINGLE, Blend
 from stacktune.ensemble.leader import Leader
 from stacktune.ensemble.member import load_member
 from stacktune.errors import ConfigError, DataError
-from stacktune.report.summary import ON_SCORE, Results, leaderboard_table, on_column, sorted_by
+from stacktune.report.results import Results
+from stacktune.report.summary import ON_SCORE, leaderboard_table, on_column, sorted_by
 from stacktune.runs.on_table import scored_on
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
 

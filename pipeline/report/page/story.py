@@ -20,7 +20,7 @@ from stacktune.errors import ConfigError
 from stacktune.metrics import METRICS, Metric
 from stacktune.report.event_file import LEARNED, NOTE, is_event_line
 from stacktune.report.page.chart import COLOURS
-from stacktune.report.summary import Results, read_results
+from stacktune.report.results import Results, read_results
 from stacktune.search import decisions as kinds
 from stacktune.storage.lines import read_lines
 from stacktune.storage.run_folder import RunFolder, TrialFolder, find_leader
