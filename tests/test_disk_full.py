@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from whole_runs import STACKTUNE, mixed_table
 
 from stacktune.data.write import write_frame
 from stacktune.errors import disk_cause, disk_trouble
+from stacktune.metrics import get_metric
+from stacktune.report.event_file import EventFile
 from stacktune.runs import finish
 from stacktune.storage.lines import write_whole
 
@@ -97,6 +100,24 @@ def test_a_full_disk_is_known_by_what_sqlite_says_of_it():
         disk_cause(RuntimeError("(sqlite3.OperationalError) database or disk is full")) == "no room is left on the disk"
     )
     assert disk_cause(RuntimeError("no such table")) is None
+
+
+def test_events_that_a_full_disk_stops_do_not_wait_for_their_own_news(disk):
+    """The note that a line could not be written is an event: the run waited for a lock that it held, for ever."""
+    told: list[str] = []
+
+    def hear(text: str) -> None:
+        told.append(text)
+        events.note(text)
+
+    events = EventFile(disk / "events.jsonl", lambda: 1.0, get_metric("roc_auc", "binary"), hear)
+    fill(disk)
+    writing = threading.Thread(target=events.note, args=("x" * 9999,), daemon=True)
+    writing.start()
+    writing.join(60)
+    assert not writing.is_alive()
+    (said,) = told
+    assert said.startswith(f"{disk / 'events.jsonl'} cannot be written: ")
 
 
 def fill_before_the_leader() -> None:

@@ -61,7 +61,8 @@ class EventFile(Observer):
 
     def __init__(self, path: Path, elapsed_s: Callable[[], float], metric: Metric, on_trouble: Callable[[str], None]):
         self._elapsed_s, self._metric = elapsed_s, metric
-        self._lock = threading.Lock()
+        # Whoever is told that a line cannot be written may have this write that, too.
+        self._lock = threading.RLock()
         self._last_of = ""
         self._told: set[str] = set()
         self._concluded: set[str] = set()

@@ -138,7 +138,7 @@ def _timeline(story: Story, placed: Sequence[tuple[int, float, float, TrialStory
     encoding = {
         "x": number_axis("began_s", "seconds", scale={"domain": [0, story.facts["wall_s"]]}),
         "x2": {"field": "ended_s"},
-        "y": name_axis("lane", order, "trials at once"),
+        "y": name_axis("lane", order, "lane"),
         "color": family_colour([row["family"] for row in rows], story.palette),
         "opacity": {"field": "opacity", "type": "quantitative", "scale": None},
         "description": {"field": "said"},
