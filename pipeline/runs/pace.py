@@ -38,8 +38,8 @@ ENDING_S = 1.6
 REHEARSAL_S = 0.8
 # A leader predicts a row in 0.1 ms or so; that it does on the test rows, others as time allows.
 TESTING_S_PER_ROW = 1e-4
-# What is said of the run at last takes so long to write;
-FINISHING_S = 1.2
+# What is said of the run at last takes so long to write, and the process to end;
+FINISHING_S = 1.7
 # budgets that can spare it leave time to log the models of the top trials.
 KEEPING_TOP_TRIALS_S, EVERY_MODEL_FROM_S = 1.6, 120.0
 # the report takes a second or so; budgets that can spare it leave time for it, others write it where time is left.
