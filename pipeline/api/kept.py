@@ -85,7 +85,7 @@ def model_of_trial(leader: Leader, trial: TrialFolder, row: dict[str, Any]) -> L
     if result is None:
         raise ConfigError(f"{row['name']} is not as it was written: {str(trial.path)!r} is damaged.")
     threshold = row.get("threshold", leader.threshold)
-    alone = trial_alone(replace(result, folder=str(trial.path)))
+    alone = trial_alone(result)
     return _in_a_folder(lambda folder: build_other(leader.folder, alone, float(threshold), folder))
 
 

@@ -294,10 +294,9 @@ def score_rows(
 
 
 def _shown_metrics(row: LeaderboardRow, board: Leaderboard, test: Table, prediction: np.ndarray) -> dict[str, float]:
-    decided_at = board.threshold(row)
+    threshold = board.threshold(row)
+    decided_at = 0.5 if threshold is None else threshold
     return {
-        metric.name: metric.shown(
-            metric.score(test.labels, prediction, test.weight, 0.5 if decided_at is None else decided_at)
-        )
+        metric.name: metric.shown(metric.score(test.labels, prediction, test.weight, decided_at))
         for metric in metrics_for(board.task.kind, board.metric)
     }

@@ -151,11 +151,11 @@ def nested_scores(
 
 
 def _threshold(held_out: OutOfFold, task: Task, fold: int, prediction: np.ndarray, chosen: Metric) -> float:
-    if task.kind != BINARY or not chosen.decides.needs_threshold:
-        return 0.5
     rows = held_out.other_rows(fold)
+    if task.kind != BINARY or not chosen.decides.needs_threshold or not np.isfinite(prediction[rows]).all():
+        return 0.5
     weight = None if held_out.weight is None else held_out.weight[rows]
-    return thresholds_of(task, held_out.target[rows], prediction[rows], weight, chosen).get(chosen.decides.name, 0.5)
+    return best_threshold(chosen.decides, *threshold_counts(held_out.target[rows], prediction[rows], weight))[0]
 
 
 def thresholds_of(

@@ -14,7 +14,7 @@ from stacktune.runs.predict import leader_folder
 from stacktune.storage.run_folder import PLOTS, RunFolder
 from stacktune.streams import visible
 from stacktune.terminal import remark
-from stacktune.text import number
+from stacktune.text import in_a_shell, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,9 +82,9 @@ def explain(
         write_plots(charts_of(found, labelled.leader.target_name), output / PLOTS)
         say(f"all of it in {output}")
     if _is_of_run(output, run):
-        say(f"next: stacktune report {shlex.quote(model)}  (shows it on the page)")
+        say(f"next: stacktune report {in_a_shell(model)}  (shows it on the page)")
     else:
-        say(_next(found, f"stacktune explain {shlex.quote(model)} {shlex.quote(data)}", output))
+        say(_next(found, f"stacktune explain {in_a_shell(model)} {in_a_shell(data)}", output))
 
 
 def _refuse_rows_alike(labelled: Labelled, data: str) -> None:

@@ -6,7 +6,6 @@ second that the end of the run needs, and where there is none to spare it is lef
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from stacktune.ensemble.leader import Leader
@@ -15,17 +14,16 @@ from stacktune.errors import DataError
 from stacktune.explain.explanation import Explanation, write
 from stacktune.explain.of_run import Ended, explain_run
 from stacktune.runs.pace import (
-    EVERY_MODEL_FROM_S,
     FINISHING_S,
-    KEEPING_TOP_TRIALS_S,
     MAX_EXPLAINING_S,
     REPORTING_S,
     explaining_s,
+    keeping_top_trials_s,
 )
 from stacktune.runs.session import Session
 from stacktune.storage.atomic import remove_asides
 from stacktune.storage.folders import remove
-from stacktune.text import as_typed
+from stacktune.text import as_typed, in_a_shell
 from stacktune.trials.result import TrialResult
 
 # Explaining is not begun in fewer usual seconds.
@@ -79,7 +77,7 @@ def explain_leader(
 
 
 def _typed(session: Session) -> str:
-    return shlex.quote(str(as_typed(session.folder)))
+    return in_a_shell(str(as_typed(session.folder)))
 
 
 def _sentence(found: Explanation) -> str:
@@ -100,6 +98,6 @@ def spare_s(session: Session) -> float | None:
     budget_s = session.clock.budget_s
     if budget_s is None:
         return None
-    ending_s = FINISHING_S + REPORTING_S + (KEEPING_TOP_TRIALS_S if budget_s >= EVERY_MODEL_FROM_S else 0.0)
+    ending_s = FINISHING_S + REPORTING_S + keeping_top_trials_s(budget_s)
     most_s = max(explaining_s(budget_s), min(MAX_EXPLAINING_S, 0.1 * budget_s))
     return min(session.clock.remaining_s() - ending_s * session.pace.usual_s, most_s)

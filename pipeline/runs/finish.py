@@ -27,7 +27,7 @@ from stacktune.report.outputs import RunSummary, library_versions, write_leaderb
 from stacktune.runs.explaining import explain_leader
 from stacktune.runs.leader_options import LeaderExtras, leader_extras
 from stacktune.runs.mlflow_notes import describe_run
-from stacktune.runs.pace import EVERY_MODEL_FROM_S, FINISHING_S, KEEPING_TOP_TRIALS_S, REHEARSAL_S, REPORTING_S
+from stacktune.runs.pace import FINISHING_S, REHEARSAL_S, REPORTING_S, keeping_top_trials_s
 from stacktune.runs.record import conclusions, registration
 from stacktune.runs.reporting import report
 from stacktune.runs.session import Session
@@ -152,8 +152,8 @@ def _gain(session: Session, results: Sequence[TrialResult]) -> Gain | None:
 
 def _remaining_testing_s(session: Session) -> float:
     """Return the processor seconds for the test rows."""
-    keeps_models = (session.clock.budget_s or 0.0) >= EVERY_MODEL_FROM_S
-    ending_s = (FINISHING_S + KEEPING_TOP_TRIALS_S * keeps_models) * session.pace.usual_s + session.telling_s
+    last_s = FINISHING_S + keeping_top_trials_s(session.clock.budget_s or 0.0)
+    ending_s = last_s * session.pace.usual_s + session.telling_s
     return (session.clock.remaining_s() - ending_s) * session.pace.core_share
 
 

@@ -157,12 +157,16 @@ def reserved_s(
     wanted_s = GATHERING_S + stacking_s + TESTING_S_PER_ROW * n_test_rows
     if not is_open:
         wanted_s += OPENING_S
-    if budget_s >= EVERY_MODEL_FROM_S:
-        wanted_s += KEEPING_TOP_TRIALS_S
+    wanted_s += keeping_top_trials_s(budget_s)
     kept_s = wanted_s * pace.usual_s + pace.ending_s()
     if reports:
         kept_s += telling_s(pace, budget_s)
     return min(kept_s, MAX_RESERVED_SHARE * budget_s)
+
+
+def keeping_top_trials_s(budget_s: float) -> float:
+    """Return the usual seconds for top trials' models."""
+    return KEEPING_TOP_TRIALS_S if budget_s >= EVERY_MODEL_FROM_S else 0.0
 
 
 def telling_s(pace: Pace, budget_s: float) -> float:

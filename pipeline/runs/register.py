@@ -21,7 +21,7 @@ from stacktune.text import as_typed, in_a_shell
 from stacktune.tracking.promotion import Evidence, evidence_from, say_alias, settle_alias
 from stacktune.tracking.registry import example_in, save_model
 from stacktune.tracking.store import check_model_name
-from stacktune.trials.result import COMPLETED, TrialResult, read_result
+from stacktune.trials.result import COMPLETED, read_result
 
 MAX_NAMED = 8
 
@@ -103,15 +103,10 @@ def _other_of(results: Results, row: Mapping[str, Any]) -> Other | None:
         return None
     if row.get("kind", TRIAL) != TRIAL:
         return _ensemble_of(results, name)
-    result = _trial_of(places, name) if _has_models(places, name) else None
+    result = read_result(places.trials / name) if _has_models(places, name) else None
     if result is None:
         raise ConfigError(f"the models of {name} were not kept: others were better. {_others(results)}")
     return trial_alone(result)
-
-
-def _trial_of(places: RunFolder, name: str) -> TrialResult | None:
-    result = read_result(places.trials / name)
-    return None if result is None else replace(result, folder=str(places.trials / name))
 
 
 def _ensemble_of(results: Results, name: str) -> Other:
@@ -130,7 +125,7 @@ def _ensemble_of(results: Results, name: str) -> Other:
             f"{name} needs models of {', '.join(gone)}, which are not in {str(places.trials)!r} any more: "
             f"bring them back from a copy of the run, or register another row. {_others(results)}"
         )
-    members = tuple(one for member in kept.members if (one := _trial_of(places, member)) is not None)
+    members = tuple(one for member in kept.members if (one := read_result(places.trials / member)) is not None)
     return Other(name, members, _models_of(places, kept), kept.blend)
 
 
@@ -142,7 +137,7 @@ def _models_of(places: RunFolder, kept: KeptEnsemble) -> tuple[tuple[Path, ...],
 def _gone_of(places: RunFolder, kept: KeptEnsemble) -> list[str]:
     """Return the members of which something is gone."""
     pairs = zip(kept.members, _models_of(places, kept), strict=True)
-    return [one for one, own in pairs if _trial_of(places, one) is None or not all(map(Path.is_dir, own))]
+    return [one for one, own in pairs if read_result(places.trials / one) is None or not all(map(Path.is_dir, own))]
 
 
 def _has_models(places: RunFolder, name: str) -> bool:

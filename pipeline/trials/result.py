@@ -114,12 +114,13 @@ def read_result(folder: Path) -> TrialResult | None:
     """Return what any run's trial says of itself.
 
     None is returned where it is no trial's. Nothing is checked: it is for what is read, not for what is gone on with.
+    Its folder is this one, where it has moved since, too.
     """
     try:
         stored = _stored(folder)
         for mark in (_MADE_BY, _PREDICTED):
             stored.pop(mark)
-        return result_from(stored)
+        return replace(result_from(stored), folder=str(folder))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

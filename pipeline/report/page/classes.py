@@ -106,8 +106,7 @@ def _area_line(story: Story, area: float | None) -> str:
     line = f"Area {number(area, 1)}, over all rows at once"
     if story.metric_name != "roc_auc" or story.judged is None or len(set(story.judged.blocks.tolist())) < 2:
         return f"{line}."
-    parts = "parts of the rows held out" if story.results.n_folds == 1 else "folds"
-    return f"{line}; the headline, {number(story.facts['cv_score'], 1)}, is the mean over {parts}."
+    return f"{line}; the headline, {number(story.facts['cv_score'], 1)}, is the mean over {story.parts}."
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:

@@ -26,7 +26,7 @@ def standings(story: Story) -> Panel:
     better = "higher" if story.greater_is_better else "lower"
     lead = [
         _counts(story, n),
-        f"A {better} {story.metric_name} is better; ± is one standard error over {_parts(story)}.",
+        f"A {better} {story.metric_name} is better; ± is one standard error over {story.parts}.",
     ]
     if penalty := story.facts.get("selection_penalty"):
         lead.append(
@@ -56,11 +56,6 @@ def _counts(story: Story, n: Mapping[str, int]) -> str:
     line += f", {n[FAILED]:,} failed" if n[FAILED] else ""
     unlisted = [trial for trial in story.interrupted if trial.name not in story.rows]
     return f"{line}. Not listed: {said_of_interrupted(unlisted)}, before a first score." if unlisted else f"{line}."
-
-
-def _parts(story: Story) -> str:
-    """Return what rows were judged in."""
-    return "parts of the rows held out" if story.results.n_folds == 1 else "folds"
 
 
 def _scores(story: Story, top: pd.DataFrame) -> Chart:

@@ -146,6 +146,11 @@ class Story:
         return _trials(self.events, dict(zip(self.board["name"], self.board["family"], strict=True)))
 
     @property
+    def parts(self) -> str:
+        """Return what rows were judged in, in words."""
+        return "parts of the rows held out" if self.results.n_folds == 1 else "folds"
+
+    @property
     def interrupted(self) -> list[TrialStory]:
         """Return trials that were left where they were."""
         return [trial for trial in self.trials.values() if trial.status == kinds.INTERRUPTED]
